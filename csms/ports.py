@@ -1,0 +1,31 @@
+"""What activities ask of the node that holds a charger's socket."""
+
+from typing import Protocol
+
+from csms.commands import Command, CommandAnswer
+
+
+class CommandSender(Protocol):
+    """Sends canonical commands over the socket of a session held by this process."""
+
+    async def send(
+        self, charger_id: str, session_epoch: int, command: Command, *, deadline_s: float
+    ) -> CommandAnswer:
+        """Send and wait for the answer.
+
+        Raises:
+            NotConnectedHere: the session is not here with this epoch.
+            CommandTimeout: no answer within ``deadline_s`` seconds.
+            CallFailed: a CALLERROR other than NotImplemented/NotSupported, which are answers.
+            Unsupported: the session's dialect has no such message.
+        """
+
+    async def settle(self, charger_id: str, session_epoch: int) -> None:
+        """Wait until every frame received so far from this charger is committed.
+
+        After it, the twin in the store includes all that the charger told us before now.
+        Raises NotConnectedHere.
+        """
+
+    def supports_signed_update(self, charger_id: str, session_epoch: int) -> bool:
+        """Whether this session can take a signed update (2.x always; 1.6 with the security extension)."""

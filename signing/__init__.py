@@ -1,0 +1,1 @@
+"""Seals: TUF roles and repository, keys as addresses, directives, vendor signatures."""

@@ -1,0 +1,54 @@
+"""What can go wrong with signatures; every one of them means: nothing is sent.
+
+SigningError
+├── VerificationFailed       bytes, metadata, directive or vendor signature do not hold
+│   ├── MetadataExpired      timestamp, snapshot or another role is past its expiry
+│   ├── NotInRelease         the target is not in the signed metadata
+│   ├── DirectiveRefused     the directive does not cover this charger, image or time
+│   └── VendorSignatureBad   the vendor's signature or certificate does not hold
+├── RepositoryUnreachable    metadata could not be fetched; retryable, and until then nothing is sent
+├── StaleStage               another release was published first: stage and sign again
+└── KeyUnavailable           a key address cannot be opened
+"""
+
+from typing import ClassVar
+
+from storage.errors import AmpwaveError
+
+
+class SigningError(AmpwaveError):
+    """The root of what can go wrong with signatures."""
+
+
+class VerificationFailed(SigningError):
+    """Bytes, metadata, directive or vendor signature do not hold."""
+
+
+class MetadataExpired(VerificationFailed):
+    """A role's metadata is past its expiry."""
+
+
+class NotInRelease(VerificationFailed):
+    """The target is not in the signed metadata."""
+
+
+class DirectiveRefused(VerificationFailed):
+    """The directive does not cover this charger, image or time."""
+
+
+class VendorSignatureBad(VerificationFailed):
+    """The vendor's signature or certificate does not hold."""
+
+
+class RepositoryUnreachable(SigningError):
+    """Metadata could not be fetched; until it can, nothing is sent."""
+
+    retryable: ClassVar[bool] = True
+
+
+class StaleStage(SigningError):
+    """Another release was published first: stage and sign again."""
+
+
+class KeyUnavailable(SigningError):
+    """A key address cannot be opened."""

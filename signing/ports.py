@@ -1,0 +1,96 @@
+"""What activities ask of the seals. Pure signatures; the work is in the modules beside this one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from storage.artifact import Artifact, SignOff, StagedRelease, VendorSignature
+from storage.campaign import Directive, SignedDirective
+from storage.charger import SignatureScheme
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """What was found when an uploaded image was read back; facts, no opinion but the listed problems."""
+
+    sha256: str
+    length: int
+    problems: tuple[str, ...]
+    """Empty: everything that can be checked before people sign holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseStamp:
+    """Which metadata now lists the artifact."""
+
+    target_path: str
+    role_version: int
+    snapshot_version: int
+    timestamp_version: int
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchRequest:
+    """What is about to be sent to one charger, for the last check before it leaves."""
+
+    charger_id: str
+    vendor: str
+    model: str
+    hardware_revision: str | None
+    installed_version: str | None
+    installed_counter: int | None
+    """Release counter of the installed version, None if we never released it."""
+    request_id: int
+    scheme: SignatureScheme
+    signed_update: bool
+    unsafe_unsigned_waiver: str | None
+    directive: SignedDirective
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedDispatch:
+    """All sources agree; only this may be sent."""
+
+    directive: Directive
+    vendor_signature: VendorSignature | None
+    """None only under a model's unsigned waiver."""
+    evidence: dict[str, str | int]
+    """Metadata versions and key ids that were relied upon; goes to the audit log."""
+
+
+class DispatchVerifier(Protocol):
+    """Verification before dispatch, in the node that holds the socket (S22-S32). Holds no keys."""
+
+    async def verify(self, request: DispatchRequest) -> VerifiedDispatch:
+        """Fresh TUF state (<= 5 min), directive, release and vendor signature agree, or VerificationFailed."""
+
+
+class ArtifactInspector(Protocol):
+    """Checks of an upload before people are asked to sign (S32-S35, S41)."""
+
+    async def inspect(self, artifact: Artifact) -> Inspection: ...
+
+
+class ReleaseSigner(Protocol):
+    """The signer process: the only one that can reach online keys (S63, S64)."""
+
+    async def stage(self, artifact: Artifact) -> StagedRelease:
+        """The next version of the vendor role's metadata with this target added, unsigned."""
+
+    async def check_sign_off(self, staged: StagedRelease, sign_off: SignOff) -> None:
+        """Raise VerificationFailed unless this key counts for the role and the signature holds."""
+
+    async def publish(self, staged: StagedRelease, sign_offs: tuple[SignOff, ...]) -> ReleaseStamp:
+        """Role, snapshot, timestamp, in that order (S9); idempotent.
+
+        Raises:
+            VerificationFailed: fewer than the threshold of distinct keys.
+            StaleStage: the role has moved on since it was staged.
+        """
+
+    async def sign_directive(self, directive: Directive, shard: int) -> SignedDirective:
+        """DSSE with the directive key. Raises VerificationFailed if its window or size is out of policy."""
+
+    async def refresh(self) -> None:
+        """Sign snapshot and timestamp anew if they near their expiry."""

@@ -1,0 +1,1 @@
+"""Words: the nouns everybody shares and the ports that engines implement."""

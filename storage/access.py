@@ -1,0 +1,35 @@
+"""Who may do what: roles, their permissions, and bearer tokens. Deny by default."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+
+class Role(StrEnum):
+    """The five roles of the API, CLI and dashboard."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    RELEASE_MANAGER = "release-manager"
+    SECURITY = "security"
+    ADMIN = "admin"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated caller."""
+
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token; only the SHA-256 of its secret is stored."""
+
+    token_id: str
+    secret_sha256: str
+    principal: Principal
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None

@@ -1,0 +1,267 @@
+"""Campaigns: the plan people approve, the targets it froze, and every decision taken."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from storage.charger import ChargerFilter
+
+
+class CampaignPhase(StrEnum):
+    """The phases of a campaign; the table of moves is in ``workflows.phases``."""
+
+    DRAFT = "draft"
+    AWAITING_APPROVAL = "awaiting_approval"
+    RUNNING = "running"
+    PAUSED = "paused"
+    ABORTING = "aborting"
+    ROLLING_BACK = "rolling_back"
+    COMPLETED = "completed"
+    ABORTED = "aborted"
+    ROLLED_BACK = "rolled_back"
+    FAILED = "failed"
+
+
+TERMINAL_CAMPAIGN_PHASES = frozenset(
+    {
+        CampaignPhase.COMPLETED,
+        CampaignPhase.ABORTED,
+        CampaignPhase.ROLLED_BACK,
+        CampaignPhase.FAILED,
+    }
+)
+
+
+class TargetPhase(StrEnum):
+    """Exactly one named state per targeted charger at any second (F120)."""
+
+    PENDING = "pending"
+    WAITING = "waiting"
+    RESERVED = "reserved"
+    DISPATCHED = "dispatched"
+    CONFIRMING = "confirming"
+    DONE = "done"
+
+
+class Outcome(StrEnum):
+    """The last word on one charger in one wave."""
+
+    UPDATED = "updated"
+    ALREADY_CURRENT = "already_current"
+    FAILED = "failed"
+    SILENT = "silent"
+    """It did not come back before the deadline; counts as failed (R24)."""
+    DEFERRED = "deferred"
+    """It could not be touched before the wave's end; not a failure."""
+    SKIPPED = "skipped"
+    """A person or a rule took it out."""
+    CANCELLED = "cancelled"
+    """The campaign stopped before anything was sent to it."""
+
+
+ATTEMPTED = frozenset({Outcome.UPDATED, Outcome.FAILED, Outcome.SILENT})
+"""The gate's denominator: attempts, never the group's size (R37)."""
+
+
+@dataclass(frozen=True, slots=True)
+class WavePlan:
+    """One wave. ``share`` is of the whole cohort; all shares together are 1."""
+
+    name: str
+    share: float
+    soak_seconds: float = 0.0
+    needs_approval: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GatePolicy:
+    """When a wave proceeds, holds or aborts. Stored with each verdict, so it can be recomputed (X17)."""
+
+    max_failure_share: float = 0.05
+    """Of attempts. Above it, and with the sample below, the wave aborts."""
+    min_attempts: int = 3
+    """Fewer attempts than this never proceed on their own (R36, R43)."""
+    max_excess_fault_share: float = 0.10
+    """Faulted chargers among the updated minus among the control group (R39)."""
+    max_excess_offline_share: float = 0.10
+    early_stop_failures: int = 3
+    """So many failures abort within the wave without waiting for its end."""
+    hold_seconds: float = 60.0
+    """How long to wait before an inconclusive gate looks again."""
+    max_looks: int = 5
+    """After so many inconclusive looks the campaign pauses for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """All durations and limits of a campaign in one place, so that a demo runs in seconds. Seconds each."""
+
+    shard_size: int = 500
+    window: int = 200
+    """Chargers in flight per shard."""
+    tick_seconds: float = 30.0
+    """How often a shard asks again who has become ready."""
+    wave_deadline_seconds: float = 7 * 86400.0
+    """After this a wave closes; who could not be touched is deferred."""
+    attempt_deadline_seconds: float = 3600.0
+    """From command to attested version."""
+    max_attempts: int = 2
+    retry_backoff_seconds: float = 300.0
+    settle_seconds: float = 30.0
+    """Between the last outcome of a wave and the first look of its gate."""
+    ticket_seconds: float = 6 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignPlan:
+    """What a release manager asks for and others approve; hashed as a whole."""
+
+    name: str
+    artifact_id: str
+    targets: ChargerFilter
+    waves: tuple[WavePlan, ...]
+    gate: GatePolicy = field(default_factory=GatePolicy)
+    pace: Pace = field(default_factory=Pace)
+    rollback_artifact_id: str | None = None
+    """What updated chargers go back to when the gate aborts; None: the campaign only stops."""
+    required_approvals: int = 1
+    seed: int = 0
+    start_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One person's yes, to exactly this plan and cohort."""
+
+    actor: str
+    at: datetime
+    plan_digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """A plan with its frozen cohort and its place in life."""
+
+    campaign_id: str
+    plan: CampaignPlan
+    plan_digest: str
+    """SHA-256 of plan and cohort together: what an approval speaks of."""
+    phase: CampaignPhase
+    created_by: str
+    created_at: datetime
+    cohort_size: int = 0
+    approvals: tuple[Approval, ...] = ()
+    reason: str = ""
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One charger in one wave of one campaign. Wave numbers at or above 1000 are rollback waves."""
+
+    campaign_id: str
+    wave: int
+    ordinal: int
+    charger_id: str
+    site_id: str
+    artifact_id: str
+    from_version: str | None
+    to_version: str
+    phase: TargetPhase = TargetPhase.PENDING
+    outcome: Outcome | None = None
+    reason: str = ""
+    attempt: int = 0
+    request_id: int | None = None
+    dispatched_at: datetime | None = None
+    finished_at: datetime | None = None
+    deferred_for_session: bool = False
+    """It waited at least once because a car was charging."""
+
+
+ROLLBACK_WAVE_BASE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class WaveTally:
+    """One wave in numbers, straight from the targets table."""
+
+    wave: int
+    name: str
+    total: int
+    by_phase: dict[str, int] = field(default_factory=dict)
+    by_outcome: dict[str, int] = field(default_factory=dict)
+    deferred_for_session: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """A charger the filter matched and the plan leaves out, and why."""
+
+    charger_id: str
+    reason: str
+
+
+class VerdictWord(StrEnum):
+    """Ordered: the worst of several checks decides."""
+
+    PROCEED = "proceed"
+    HOLD = "hold"
+    ABORT = "abort"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verdict as stored: enough to compute it again, byte for byte (R54, X17)."""
+
+    campaign_id: str
+    wave: int
+    look: int
+    decided_at: datetime
+    kind: str
+    """``gate``; other judgements get names of their own."""
+    verdict: VerdictWord
+    reason: str
+    """One sentence for a release manager."""
+    inputs: dict[str, Any]
+    """Policy and facts, JSON."""
+    inputs_sha256: str
+    result: dict[str, Any]
+    """The whole verdict with every check, JSON."""
+    result_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """Who gets what and when, signed by the directive key alone (S24). Times in UTC."""
+
+    directive_id: str
+    campaign_id: str
+    wave: int
+    plan_digest: str
+    charger_ids: tuple[str, ...]
+    target_path: str
+    sha256: str
+    length: int
+    version: str
+    release_counter: int
+    compatible: tuple[tuple[str, str], ...]
+    """(vendor, model) pairs."""
+    not_before: datetime
+    not_after: datetime
+    nonce: str
+    approvals: tuple[Approval, ...]
+    downgrade: bool = False
+    """True only for a rollback authorised with the campaign's approvals (S25)."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedDirective:
+    """A directive in its DSSE envelope (JSON bytes), as the signer made it."""
+
+    directive_id: str
+    campaign_id: str
+    wave: int
+    shard: int
+    envelope: bytes

@@ -1,0 +1,147 @@
+"""Chargers, sites and what is known of a charger model before any charger spoke."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from storage.twin import Lifecycle
+
+
+class SignatureScheme(StrEnum):
+    """How a vendor signs the firmware file, all over SHA-256 of the whole file (S33).
+
+    OCPP 2.0.1 L01.FR.04 says RSA-PSS or ECSchnorr; the field also uses PKCS#1 v1.5 and ECDSA, and a
+    signature of one scheme never verifies under another, so it is a property of the model, never guessed.
+    """
+
+    ECDSA_P256 = "ecdsa-p256-sha256"
+    RSA_PSS = "rsa-pss-sha256"
+    RSA_PKCS1V15 = "rsa-pkcs1v15-sha256"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelProfile:
+    """What holds for every charger of one model; settings of the operator, evidence of the vendor."""
+
+    vendor: str
+    model: str
+    signature_scheme: SignatureScheme = SignatureScheme.ECDSA_P256
+    unsafe_unsigned_waiver: str | None = None
+    """Who allowed plain UpdateFirmware for this model and why; None: never (S37)."""
+    needs_reset_after_install: bool = False
+    """The charger installs but only activates after a Reset command."""
+    reboot_seconds: int = 600
+    """How long a charger of this model may stay away after an install."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A place with chargers; ``max_down`` bounds how many may be away at once for maintenance (X2)."""
+
+    site_id: str
+    name: str
+    time_zone: str
+    max_down: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Charger:
+    """A registered charger. ``charger_id`` is its OCPP identity, the last path segment it connects to."""
+
+    charger_id: str
+    site_id: str
+    vendor: str
+    model: str
+    lifecycle: Lifecycle = Lifecycle.REGISTERED
+    serial_number: str | None = None
+    hardware_revision: str | None = None
+    registered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerCredential:
+    """HMAC-SHA256 of the charger's password under the deployment's pepper; never the password (A01)."""
+
+    charger_id: str
+    secret_hmac: bytes
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which node holds a charger's socket. ``session_epoch`` rises with every authenticated socket."""
+
+    charger_id: str
+    node_id: str
+    boot_id: str
+    session_epoch: int
+    lease_until: datetime
+    dialect: str
+
+
+@dataclass(frozen=True, slots=True)
+class SiteLease:
+    """A charger is reserved for maintenance and counts as down at its site until released or expired (X2)."""
+
+    charger_id: str
+    site_id: str
+    workflow_id: str
+    kind: str
+    """``update``, ``rollback``, ``certificate``, ``decommissioning``, ``configuration``."""
+    expires_at: datetime
+    request_id: int | None = None
+    wake_on: tuple[str, ...] = ("booted", "firmware_failed")
+    """Which ``events.wake_token`` values are worth a signal to the workflow."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseAnswer:
+    """What became of a request for a site lease: granted, or who stands in the way."""
+
+    granted: bool
+    down: int
+    """Leases the site has now, this one included if granted."""
+    max_down: int
+    holder: str | None = None
+    """The workflow that has this very charger already."""
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadTicket:
+    """Leave to fetch one object: bound to charger, object and window; only its hash is stored (S43)."""
+
+    ticket_sha256: str
+    charger_id: str
+    artifact_sha256: str
+    not_before: datetime
+    expires_at: datetime
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerFilter:
+    """Which chargers; empty fields do not restrict."""
+
+    vendor: str | None = None
+    model: str | None = None
+    site_id: str | None = None
+    firmware_version: str | None = None
+    online: bool | None = None
+    charger_ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FleetCounts:
+    """The fleet in numbers, all from one instant of the store."""
+
+    total: int = 0
+    online: int = 0
+    charging: int = 0
+    faulted: int = 0
+    in_maintenance: int = 0
+    by_version: dict[str, int] = field(default_factory=dict)
+    by_model: dict[str, int] = field(default_factory=dict)
+
+
+STALE_AFTER = timedelta(minutes=15)
+"""A charger that was silent for longer is shown as unknown, never as healthy."""

@@ -1,0 +1,367 @@
+"""Canonical events: facts in the past tense, in the words of OCPP 2.0.1, from any dialect.
+
+A dialect turns one message into zero or more of these; raw messages never leak past it (F71).
+Every event is flat and JSON-ready (``storage.canonical``); times are aware UTC.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class EventKind(StrEnum):
+    """The stored name of each event; ``EVENT_TYPES`` maps it to its class."""
+
+    CONNECTION_OPENED = "connection_opened"
+    CONNECTION_CLOSED = "connection_closed"
+    CONNECTION_REFUSED = "connection_refused"
+    CHARGER_BOOTED = "charger_booted"
+    HEARTBEAT_RECEIVED = "heartbeat_received"
+    CONNECTOR_STATUS_CHANGED = "connector_status_changed"
+    FIRMWARE_STATUS_REPORTED = "firmware_status_reported"
+    SECURITY_EVENT_REPORTED = "security_event_reported"
+    TRANSACTION_STARTED = "transaction_started"
+    TRANSACTION_UPDATED = "transaction_updated"
+    TRANSACTION_ENDED = "transaction_ended"
+    METER_VALUES_SAMPLED = "meter_values_sampled"
+    MONITORED_EVENT_REPORTED = "monitored_event_reported"
+    VARIABLES_REPORTED = "variables_reported"
+    RESERVATION_CHANGED = "reservation_changed"
+    COMMAND_SENT = "command_sent"
+    COMMAND_ANSWERED = "command_answered"
+    FRAME_REJECTED = "frame_rejected"
+
+
+class ConnectorStatus(StrEnum):
+    """Canonical connector states (F91). Dialects map 1.6's nine and 2.x's five onto these."""
+
+    AVAILABLE = "Available"
+    OCCUPIED = "Occupied"
+    RESERVED = "Reserved"
+    UNAVAILABLE = "Unavailable"
+    FAULTED = "Faulted"
+
+
+class FirmwareStatus(StrEnum):
+    """OCPP 2.0.1 FirmwareStatusEnumType (14 values); plain 1.6 uses seven of them."""
+
+    DOWNLOADED = "Downloaded"
+    DOWNLOAD_FAILED = "DownloadFailed"
+    DOWNLOADING = "Downloading"
+    DOWNLOAD_SCHEDULED = "DownloadScheduled"
+    DOWNLOAD_PAUSED = "DownloadPaused"
+    IDLE = "Idle"
+    INSTALLATION_FAILED = "InstallationFailed"
+    INSTALLING = "Installing"
+    INSTALLED = "Installed"
+    INSTALL_REBOOTING = "InstallRebooting"
+    INSTALL_SCHEDULED = "InstallScheduled"
+    INSTALL_VERIFICATION_FAILED = "InstallVerificationFailed"
+    INVALID_SIGNATURE = "InvalidSignature"
+    SIGNATURE_VERIFIED = "SignatureVerified"
+
+
+# OCPP 2.0.1 L01: the four failure ends. All others are intermediate; Idle only answers a trigger.
+FIRMWARE_FAILURES = frozenset(
+    {
+        FirmwareStatus.DOWNLOAD_FAILED,
+        FirmwareStatus.INSTALLATION_FAILED,
+        FirmwareStatus.INSTALL_VERIFICATION_FAILED,
+        FirmwareStatus.INVALID_SIGNATURE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOpened:
+    """An authenticated socket of this charger was accepted."""
+
+    dialect: str
+    """``ocpp1.6``, ``ocpp2.0.1`` or ``ocpp2.1``, as negotiated."""
+    security_profile: int
+    remote_address: str
+    node_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionClosed:
+    """That socket ended."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRefused:
+    """A peer that used this charger's identity was turned away (F39)."""
+
+    reason: str
+    remote_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerBooted:
+    """BootNotification. ``firmware_version`` is a claim: with a boot after the command it is the proof (R28)."""
+
+    vendor: str
+    model: str
+    firmware_version: str | None
+    serial_number: str | None = None
+    reason: str | None = None
+    """2.x BootReasonEnumType; None in 1.6."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatReceived:
+    """The charger is there; carries nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorStatusChanged:
+    """One connector. ``evse_id`` 0 means the whole charger (1.6 connectorId 0)."""
+
+    evse_id: int
+    connector_id: int
+    status: ConnectorStatus
+    error_code: str | None = None
+    vendor_status: str | None = None
+    """The dialect's own word, for example 1.6 ``SuspendedEV``."""
+    vendor_error_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareStatusReported:
+    """``request_id`` is None in plain 1.6, and in 2.x exactly with Idle (L01.FR.20); 0 is legal."""
+
+    status: FirmwareStatus
+    request_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecurityEventReported:
+    """A security event by its OCPP name."""
+
+    type: str
+    tech_info: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionStarted:
+    """A charging session began. Idempotent on (charger, transaction id) (F82)."""
+
+    transaction_id: str
+    evse_id: int
+    connector_id: int
+    id_token_hash: str | None = None
+    """SHA-256 of the id token with the deployment's pepper; the token itself is never stored (F23)."""
+    meter_wh: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionUpdated:
+    """A session went on; ``charging_state`` in 2.x words."""
+
+    transaction_id: str
+    evse_id: int | None = None
+    charging_state: str | None = None
+    seq_no: int | None = None
+    meter_wh: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionEnded:
+    """A session ended. ``reason`` in 2.x words (ReasonEnumType)."""
+
+    transaction_id: str
+    reason: str | None = None
+    meter_wh: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeterSample:
+    """One sampled value, units as reported (default Wh)."""
+
+    measurand: str
+    value: float
+    unit: str | None = None
+    phase: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MeterValuesSampled:
+    """Readings of one EVSE at one instant."""
+
+    evse_id: int
+    transaction_id: str | None = None
+    samples: tuple[MeterSample, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MonitoredEventReported:
+    """One entry of a 2.x NotifyEvent."""
+
+    component: str
+    variable: str
+    actual_value: str
+    trigger: str
+    tech_code: str | None = None
+    cleared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VariablesReported:
+    """Device-model values (2.x) or configuration keys (1.6), as ``Component.Variable`` or key -> value."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    source: str = "report"
+    """``report`` (NotifyReport), ``answer`` (GetVariables, GetConfiguration)."""
+    complete: bool = False
+    """The last part of a full report arrived."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReservationChanged:
+    """A reservation on an EVSE appeared (``active``) or went away."""
+
+    reservation_id: int
+    active: bool
+    evse_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSent:
+    """We called the charger. Parameters are left out: they may hold secrets."""
+
+    action: str
+    message_id: str
+    request_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAnswered:
+    """The answer to one of our calls, also when it came after the deadline."""
+
+    action: str
+    message_id: str
+    status: str
+    """The answer's own status, ``Accepted`` when the action has none, or ``CallError:<code>``."""
+    request_id: int | None = None
+    late: bool = False
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRejected:
+    """A frame that was not a valid message; it was answered, journaled and kept out of the twin."""
+
+    code: str
+    """The OCPP-J error code we answered with, for example ``FormationViolation``."""
+    detail: str
+    action: str | None = None
+
+
+Event = (
+    ConnectionOpened
+    | ConnectionClosed
+    | ConnectionRefused
+    | ChargerBooted
+    | HeartbeatReceived
+    | ConnectorStatusChanged
+    | FirmwareStatusReported
+    | SecurityEventReported
+    | TransactionStarted
+    | TransactionUpdated
+    | TransactionEnded
+    | MeterValuesSampled
+    | MonitoredEventReported
+    | VariablesReported
+    | ReservationChanged
+    | CommandSent
+    | CommandAnswered
+    | FrameRejected
+)
+
+EVENT_TYPES: dict[EventKind, type[Any]] = {
+    EventKind.CONNECTION_OPENED: ConnectionOpened,
+    EventKind.CONNECTION_CLOSED: ConnectionClosed,
+    EventKind.CONNECTION_REFUSED: ConnectionRefused,
+    EventKind.CHARGER_BOOTED: ChargerBooted,
+    EventKind.HEARTBEAT_RECEIVED: HeartbeatReceived,
+    EventKind.CONNECTOR_STATUS_CHANGED: ConnectorStatusChanged,
+    EventKind.FIRMWARE_STATUS_REPORTED: FirmwareStatusReported,
+    EventKind.SECURITY_EVENT_REPORTED: SecurityEventReported,
+    EventKind.TRANSACTION_STARTED: TransactionStarted,
+    EventKind.TRANSACTION_UPDATED: TransactionUpdated,
+    EventKind.TRANSACTION_ENDED: TransactionEnded,
+    EventKind.METER_VALUES_SAMPLED: MeterValuesSampled,
+    EventKind.MONITORED_EVENT_REPORTED: MonitoredEventReported,
+    EventKind.VARIABLES_REPORTED: VariablesReported,
+    EventKind.RESERVATION_CHANGED: ReservationChanged,
+    EventKind.COMMAND_SENT: CommandSent,
+    EventKind.COMMAND_ANSWERED: CommandAnswered,
+    EventKind.FRAME_REJECTED: FrameRejected,
+}
+KIND_OF: dict[type[Any], EventKind] = {cls: kind for kind, cls in EVENT_TYPES.items()}
+
+SHEDDABLE = frozenset({EventKind.METER_VALUES_SAMPLED})
+"""Only these may be down-sampled under pressure (F101)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventRecord:
+    """One canonical event with its envelope, before it is stored."""
+
+    charger_id: str
+    event: Event
+    observed_at: datetime
+    """The charger's own time, or ``received_at`` where the message has none."""
+    received_at: datetime
+    session_epoch: int
+    dedupe_key: str | None = None
+    """Unique per charger; a second record with the same key is dropped. None: never a duplicate."""
+
+    @property
+    def kind(self) -> EventKind:
+        """The stored name of this event."""
+        return KIND_OF[type(self.event)]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRecord:
+    """One OCPP-J frame as it passed the socket, secrets redacted."""
+
+    charger_id: str
+    session_epoch: int
+    direction: str
+    """``in`` from the charger, ``out`` to it."""
+    at: datetime
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event with its place in the store: ``sequence`` rises strictly per store, not gap-free."""
+
+    sequence: int
+    charger_id: str
+    kind: EventKind
+    body: dict[str, Any]
+    observed_at: datetime
+    received_at: datetime
+
+
+def wake_token(record: EventRecord) -> str | None:
+    """The token under which an event may wake a waiting maintenance workflow (DESIGN section 5), or None.
+
+    A lease names the tokens it waits for, so a signal is sent only where it can move something.
+    """
+    event = record.event
+    if isinstance(event, ChargerBooted):
+        return "booted"
+    if isinstance(event, FirmwareStatusReported):
+        if event.status in FIRMWARE_FAILURES:
+            return "firmware_failed"
+        if event.status is FirmwareStatus.INSTALLED:
+            return "installed"
+    return None

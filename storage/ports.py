@@ -1,0 +1,313 @@
+"""What the rest of Ampwave asks of its engines. Adapters live below and meet in ``api.bootstrap``.
+
+Every method that writes is one transaction. Errors: ``storage.errors`` only; engine failures
+surface as ``EngineUnavailable``.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Generic, Protocol, TypeVar
+
+from storage.access import Token
+from storage.artifact import Artifact, ArtifactPhase, SignOff, StagedRelease
+from storage.audit import AuditEntry, AuditRow
+from storage.campaign import (
+    Approval,
+    Campaign,
+    CampaignPhase,
+    Decision,
+    Outcome,
+    SignedDirective,
+    Target,
+    TargetPhase,
+    WaveTally,
+)
+from storage.charger import (
+    Charger,
+    ChargerCredential,
+    ChargerFilter,
+    DownloadTicket,
+    FleetCounts,
+    LeaseAnswer,
+    ModelProfile,
+    Route,
+    Site,
+    SiteLease,
+)
+from storage.events import EventRecord, FrameRecord, StoredEvent
+from storage.twin import Lifecycle, TwinState
+
+Projector = Callable[[TwinState, EventRecord], TwinState]
+"""Pure: the twin after an event. Sections it does not touch are the same objects."""
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page of a listing; ``next_cursor`` is opaque and None on the last page."""
+
+    items: tuple[T, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerView:
+    """A charger with its twin, read at one instant."""
+
+    charger: Charger
+    twin: TwinState
+    last_message_at: datetime | None = None
+    maintenance: SiteLease | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxSignal:
+    """One hint on its way to a charger's workflow; ``sequence`` is the event's."""
+
+    outbox_id: int
+    charger_id: str
+    workflow_id: str
+    event: StoredEvent
+    node_id: str
+    boot_id: str
+    session_epoch: int
+
+
+class ChargerStore(Protocol):
+    """Sites, chargers, credentials, models and their twins."""
+
+    async def put_site(self, site: Site) -> None: ...
+    async def sites(self) -> Sequence[Site]: ...
+    async def put_model(self, profile: ModelProfile) -> None: ...
+    async def model(self, vendor: str, model: str) -> ModelProfile | None: ...
+    async def register(self, charger: Charger, credential: ChargerCredential | None) -> None:
+        """Raise Conflict if the identity is taken by a charger that differs."""
+
+    async def get(self, charger_id: str) -> ChargerView: ...
+    async def credential(self, charger_id: str) -> ChargerCredential | None: ...
+    async def set_lifecycle(self, charger_id: str, lifecycle: Lifecycle) -> None: ...
+    async def find(
+        self, where: ChargerFilter, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[ChargerView]: ...
+    async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
+        """In the order asked; unknown ids are left out."""
+
+    async def counts(self) -> FleetCounts: ...
+
+
+class IngestStore(Protocol):
+    """The one transaction behind every answer to a charger (DESIGN section 4, "Back")."""
+
+    async def commit(
+        self, frames: Sequence[FrameRecord], events: Sequence[EventRecord], project: Projector
+    ) -> Sequence[StoredEvent]:
+        """Journal frames, store events once per dedupe key, project twins with history, fill the outbox.
+
+        An event whose ``session_epoch`` is older than the charger's current one is stored and not
+        projected. Returns the events that were new, in order.
+        """
+
+
+class EventStore(Protocol):
+    """Reading what happened."""
+
+    async def timeline(
+        self, charger_id: str, *, limit: int = 100, before: int | None = None
+    ) -> Sequence[StoredEvent]:
+        """Newest first."""
+
+    async def after(self, sequence: int, *, limit: int = 500) -> Sequence[StoredEvent]:
+        """In order, and never skipping one that commits later with a lower number."""
+
+    async def latest_sequence(self) -> int: ...
+    async def since(self, charger_id: str, instant: datetime, kinds: Sequence[str]) -> Sequence[StoredEvent]:
+        """Received at or after ``instant``, oldest first."""
+
+    async def history(self, charger_id: str, *, limit: int = 100) -> Sequence[dict[str, Any]]:
+        """Twin revisions, newest first: revision, section, patch, cause, observed and received time."""
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
+        """Wakes up (coalesced) whenever something was committed."""
+
+
+class RouteStore(Protocol):
+    """Which node holds which socket."""
+
+    async def claim(
+        self, charger_id: str, node_id: str, boot_id: str, dialect: str, lease: timedelta
+    ) -> Route:
+        """A new socket was authenticated: a higher epoch, whoever held it before."""
+
+    async def renew(
+        self, node_id: str, boot_id: str, epochs: Sequence[tuple[str, int]], lease: timedelta
+    ) -> Sequence[str]:
+        """Extend; returns the chargers whose epoch has moved on, whose sockets this node must close."""
+
+    async def release(self, charger_id: str, session_epoch: int) -> bool:
+        """Drop the route if it is still this epoch's; returns whether it was."""
+
+    async def resolve(self, charger_id: str) -> Route | None:
+        """The live route, or None if there is none or its lease ran out."""
+
+
+class LeaseStore(Protocol):
+    """The site availability budget, across all work (X2)."""
+
+    async def take(self, lease: SiteLease) -> LeaseAnswer:
+        """Idempotent for the same charger and workflow."""
+
+    async def set_request(self, charger_id: str, workflow_id: str, request_id: int) -> None: ...
+    async def release(self, charger_id: str, workflow_id: str) -> bool: ...
+    async def get(self, charger_id: str) -> SiteLease | None: ...
+    async def down(self, site_ids: Sequence[str]) -> dict[str, int]: ...
+    async def sweep(self) -> Sequence[SiteLease]:
+        """Remove and return the expired ones."""
+
+
+class OutboxStore(Protocol):
+    """Signals that are due, in order per charger."""
+
+    def claim(self, limit: int) -> AbstractAsyncContextManager[Sequence[OutboxSignal]]:
+        """Lock the oldest row of up to ``limit`` chargers; leaving without an exception marks them sent."""
+
+    async def backlog(self) -> int: ...
+    def wake_ups(self) -> AbstractAsyncContextManager[AsyncIterator[None]]: ...
+
+
+class ArtifactStore(Protocol):
+    """Artifacts, what is staged for signature, and who signed."""
+
+    async def add(self, artifact: Artifact) -> None:
+        """Raise Conflict if the same bytes or the same role and version are there."""
+
+    async def get(self, artifact_id: str) -> Artifact: ...
+    async def find(self, *, limit: int = 100, cursor: str | None = None) -> Page[Artifact]: ...
+    async def by_version(self, vendor_role: str, version: str) -> Artifact | None: ...
+    async def set_phase(self, artifact_id: str, phase: ArtifactPhase, reason: str) -> None: ...
+    async def stage(self, staged: StagedRelease) -> None:
+        """Replace what was staged for this artifact; sign-offs of other bytes no longer count."""
+
+    async def staged(self, artifact_id: str) -> StagedRelease | None: ...
+    async def add_sign_off(self, sign_off: SignOff) -> None:
+        """Idempotent for the same key and bytes."""
+
+    async def sign_offs(self, artifact_id: str) -> Sequence[SignOff]:
+        """Those over the bytes that are staged now."""
+
+
+class CampaignStore(Protocol):
+    """Campaigns, their frozen targets, decisions and directives."""
+
+    async def create(
+        self, campaign: Campaign, targets: Sequence[Target], exclusions: Sequence[tuple[str, str]]
+    ) -> None: ...
+    async def get(self, campaign_id: str) -> Campaign: ...
+    async def find(self, *, limit: int = 100, cursor: str | None = None) -> Page[Campaign]: ...
+    async def set_phase(self, campaign_id: str, phase: CampaignPhase, reason: str, at: datetime) -> None: ...
+    async def add_approval(self, campaign_id: str, approval: Approval) -> None: ...
+    async def exclusions(self, campaign_id: str) -> Sequence[tuple[str, str]]: ...
+    async def targets(
+        self, campaign_id: str, wave: int | None = None, first: int = 0, count: int = 100_000
+    ) -> Sequence[Target]:
+        """By ordinal; ordinals count from 0 within a wave."""
+
+    async def target(self, campaign_id: str, wave: int, charger_id: str) -> Target: ...
+    async def add_targets(self, targets: Sequence[Target]) -> None:
+        """Idempotent on (campaign, wave, charger): rollback waves are added when they are decided."""
+
+    async def move_target(
+        self,
+        campaign_id: str,
+        wave: int,
+        charger_id: str,
+        phase: TargetPhase,
+        reason: str,
+        *,
+        at: datetime,
+        attempt: int | None = None,
+        request_id: int | None = None,
+        deferred_for_session: bool = False,
+    ) -> None:
+        """A target that is DONE stays so."""
+
+    async def move_targets(
+        self, campaign_id: str, wave: int, moves: Sequence[tuple[str, TargetPhase, str, bool]]
+    ) -> None:
+        """Many at once: (charger, phase, reason, deferred_for_session); DONE stays."""
+
+    async def finish_target(
+        self,
+        campaign_id: str,
+        wave: int,
+        charger_id: str,
+        outcome: Outcome,
+        reason: str,
+        at: datetime,
+    ) -> None:
+        """The first outcome stands; a later one is ignored."""
+
+    async def tallies(self, campaign_id: str) -> Sequence[WaveTally]: ...
+    async def next_request_id(self) -> int:
+        """Unique for ever, fits OCPP's 32-bit integer."""
+
+    async def add_directive(self, directive: SignedDirective) -> None: ...
+    async def directive(self, campaign_id: str, wave: int, shard: int) -> SignedDirective | None: ...
+    async def use_directive(self, directive_id: str, charger_id: str, request_id: int) -> bool:
+        """True the first time and for the same request again; False for another request (single use)."""
+
+    async def add_decision(self, decision: Decision) -> None:
+        """Idempotent on (campaign, wave, look, kind)."""
+
+    async def decisions(self, campaign_id: str) -> Sequence[Decision]: ...
+
+
+class TicketStore(Protocol):
+    """Download tickets."""
+
+    async def add(self, ticket: DownloadTicket) -> None: ...
+    async def find(self, ticket_sha256: str) -> DownloadTicket | None: ...
+    async def revoke_for(self, charger_id: str) -> int: ...
+
+
+class AuditLog(Protocol):
+    """Append-only, hash-chained."""
+
+    async def append(self, entry: AuditEntry) -> AuditRow: ...
+    async def rows(self, *, after: int = 0, limit: int = 1000) -> Sequence[AuditRow]: ...
+
+
+class TokenStore(Protocol):
+    """Bearer tokens of people and machines."""
+
+    async def add(self, token: Token) -> None: ...
+    async def find(self, secret_sha256: str) -> Token | None: ...
+    async def revoke(self, token_id: str, at: datetime) -> bool: ...
+    async def all(self) -> Sequence[Token]: ...
+
+
+class BlobStore(Protocol):
+    """Objects by key: create-only, except where a conditional replace is asked for."""
+
+    async def put_new(self, key: str, chunks: AsyncIterator[bytes], *, length: int | None = None) -> bool:
+        """Create; False if the key was there already, with whatever bytes it has."""
+
+    async def put_bytes(self, key: str, data: bytes) -> bool:
+        """Create a small object; False if the key was there."""
+
+    async def replace(self, key: str, data: bytes, *, etag: str | None) -> None:
+        """Write if the object still has this etag (None: does not exist); raise StaleVersion otherwise."""
+
+    async def get(self, key: str, *, limit: int) -> tuple[bytes, str]:
+        """(bytes, etag); raise NotFound, or InvalidInput when it is longer than ``limit`` bytes."""
+
+    async def length(self, key: str) -> int: ...
+    def read(self, key: str, *, first: int = 0, last: int | None = None) -> AsyncIterator[bytes]:
+        """Stream a byte range, in chunks."""
+
+    async def delete(self, key: str) -> None: ...
+    async def ready(self) -> None:
+        """Raise EngineUnavailable if the bucket cannot be reached."""

@@ -1,0 +1,163 @@
+"""The charger's twin: sections of reported state, and the questions that rules ask of it.
+
+Reported sections are projected from events (``csms.projection``); a section that was never
+reported is absent, never empty: no data is never a pass.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from storage.events import ConnectorStatus, FirmwareStatus
+
+
+class Lifecycle(StrEnum):
+    """Where a charger stands between registration and retirement."""
+
+    REGISTERED = "registered"
+    ACTIVE = "active"
+    QUARANTINED = "quarantined"
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, slots=True)
+class IdentitySection:
+    """What the charger said of itself at boot, beside what was registered."""
+
+    vendor: str
+    model: str
+    serial_number: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FirmwareSection:
+    """Which version runs, how we know, and what the charger last said about an update."""
+
+    version: str | None = None
+    """As reported by the last boot."""
+    previous_version: str | None = None
+    booted_at: datetime | None = None
+    """Server time of the last accepted boot."""
+    boots: tuple[datetime, ...] = ()
+    """Server times of the latest boots, newest last, at most 10: enough to see a boot loop."""
+    status: FirmwareStatus | None = None
+    status_request_id: int | None = None
+    status_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SecuritySection:
+    """Profile and the latest security facts."""
+
+    profile: int = 0
+    last_auth_ok_at: datetime | None = None
+    last_auth_failed_at: datetime | None = None
+    auth_failures: int = 0
+    last_event: str | None = None
+    last_event_at: datetime | None = None
+    tampered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectivitySection:
+    """Is it connected, where, and in which dialect. ``last_message_at`` lives in its own column."""
+
+    online: bool = False
+    dialect: str | None = None
+    since: datetime | None = None
+    node_id: str | None = None
+    remote_address: str | None = None
+    reconnects: int = 0
+    clock_skew_s: float | None = None
+    """Server time minus device time at the last time-stamped live message, seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectorState:
+    """One connector as last reported."""
+
+    evse_id: int
+    connector_id: int
+    status: ConnectorStatus
+    since: datetime
+    error_code: str | None = None
+    vendor_status: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTransaction:
+    """A charging session that has not ended as far as we know."""
+
+    transaction_id: str
+    evse_id: int
+    connector_id: int
+    started_at: datetime
+    updated_at: datetime
+    charging_state: str | None = None
+    suspect: bool = False
+    """A boot happened while it was open: to be reconciled, and until then still a session (F85)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OperationSection:
+    """Connectors, sessions, reservations and a pending remote start."""
+
+    connectors: dict[str, ConnectorState] = field(default_factory=dict)
+    """Keyed ``"{evse_id}.{connector_id}"``."""
+    transactions: dict[str, OpenTransaction] = field(default_factory=dict)
+    ended: tuple[str, ...] = ()
+    """Ids of the latest ended transactions (at most 50), so a late start reopens none (F83)."""
+    reservations: tuple[int, ...] = ()
+    remote_start_pending_until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigurationSection:
+    """Device-model variables or configuration keys as last read."""
+
+    values: dict[str, str] = field(default_factory=dict)
+    read_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TwinState:
+    """All reported sections of one charger at one revision; None means never reported."""
+
+    charger_id: str
+    revision: int = 0
+    identity: IdentitySection | None = None
+    firmware: FirmwareSection | None = None
+    security: SecuritySection | None = None
+    connectivity: ConnectivitySection | None = None
+    operation: OperationSection | None = None
+    configuration: ConfigurationSection | None = None
+
+
+SECTION_TYPES = {
+    "identity": IdentitySection,
+    "firmware": FirmwareSection,
+    "security": SecuritySection,
+    "connectivity": ConnectivitySection,
+    "operation": OperationSection,
+    "configuration": ConfigurationSection,
+}
+
+
+def busy_reason(operation: OperationSection | None, now: datetime) -> str | None:
+    """Why this charger must not be touched now, in words, or None if it is idle (X1).
+
+    Looks at every connector's transaction, plug, reservation and a pending remote start. A charger
+    that never reported its operation is *unknown*, hence busy.
+    """
+    if operation is None or not operation.connectors:
+        return "it has not reported its connectors yet"
+    for transaction in operation.transactions.values():
+        return f"session {transaction.transaction_id} is open on EVSE {transaction.evse_id}"
+    for connector in operation.connectors.values():
+        if connector.status in (ConnectorStatus.OCCUPIED, ConnectorStatus.RESERVED):
+            return f"connector {connector.evse_id}.{connector.connector_id} is {connector.status.value}"
+    if operation.reservations:
+        return f"reservation {operation.reservations[0]} is active"
+    if operation.remote_start_pending_until and operation.remote_start_pending_until > now:
+        return "a remote start is pending"
+    return None
