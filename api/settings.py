@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     trusted_root_file: Path | None = None
     """The TUF root that every verifier starts from (S19); default: data_dir/keys/root.json."""
 
+    development_vendor_roles: str = "voltworks"
+    """``up`` only: comma-separated TUF vendor roles for which the first start makes development keys."""
+
     # Chargers' sockets.
     csms_message_timeout_s: float = 30.0
     csms_heartbeat_interval_s: int = 60
@@ -81,6 +84,26 @@ class Settings(BaseSettings):
     def base_url(self) -> str:
         """The api as people, CLI and chargers reach it."""
         return (self.public_url or f"http://{self.bind_host}:{self.api_port}").rstrip("/")
+
+    @cached_property
+    def payload_key_path(self) -> Path:
+        """Where the key over Temporal's histories lies."""
+        return self.payload_key_file or self.data_dir / "secrets" / "payload.key"
+
+    @cached_property
+    def charger_pepper_path(self) -> Path:
+        """Where the HMAC key over chargers' passwords lies."""
+        return self.charger_pepper_file or self.data_dir / "secrets" / "charger-pepper.key"
+
+    @cached_property
+    def token_path(self) -> Path:
+        """Where the CLI looks for its bearer token."""
+        return self.api_token_file or self.data_dir / "token"
+
+    @cached_property
+    def trusted_root_path(self) -> Path:
+        """The TUF root that every verifier starts from."""
+        return self.trusted_root_file or self.keys / "root.json"
 
     @cached_property
     def keys(self) -> Path:
