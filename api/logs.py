@@ -3,6 +3,7 @@
 import logging
 import re
 import sys
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -18,7 +19,7 @@ def redact(text: str) -> str:
     return _SECRET.sub(lambda match: next(group for group in match.groups() if group) + "[redacted]", text)
 
 
-def _redact_event(_logger: Any, _name: str, event: dict[str, Any]) -> dict[str, Any]:
+def _redact_event(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> Mapping[str, Any]:
     return {key: redact(value) if isinstance(value, str) else value for key, value in event.items()}
 
 
