@@ -76,7 +76,7 @@ class Settings(BaseSettings):
 
     # People.
     api_token_file: Path | None = None
-    """CLI only: the bearer token to use; default: data_dir/token (written by ``up`` for the administrator)."""
+    """CLI only: the bearer token to use; default: data_dir/token, which ``up`` writes."""
     log_level: str = "INFO"
     log_json: bool = False
 
