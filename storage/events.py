@@ -308,6 +308,10 @@ SHEDDABLE = frozenset({EventKind.METER_VALUES_SAMPLED})
 """Only these may be down-sampled under pressure (F101)."""
 
 
+NO_SESSION_EPOCH = 2**31 - 1
+"""The epoch of a fact that belongs to no session (a refused peer): never older than any session's."""
+
+
 @dataclass(frozen=True, slots=True)
 class EventRecord:
     """One canonical event with its envelope, before it is stored."""

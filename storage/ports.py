@@ -112,6 +112,18 @@ class IngestStore(Protocol):
         """
 
 
+class TransactionIds(Protocol):
+    """The integer transaction ids that OCPP 1.6 has the central system allot (StartTransaction.conf)."""
+
+    async def allot(self, charger_id: str, start_key: str) -> int:
+        """The id of one session start: from 1 to 2^31 - 1, never given to another start.
+
+        The same charger and key get the same id again, so a StartTransaction that is sent twice
+        (its answer was lost, or we crashed before answering) opens one session (F82). ``start_key``
+        is at most 200 characters.
+        """
+
+
 class EventStore(Protocol):
     """Reading what happened."""
 

@@ -80,8 +80,11 @@ class ConnectorState:
     connector_id: int
     status: ConnectorStatus
     since: datetime
+    """The charger's own time of the latest report; an older report never replaces a newer one (F19)."""
     error_code: str | None = None
     vendor_status: str | None = None
+    reported_at: datetime | None = None
+    """Server time at which that report came in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,7 @@ def busy_reason(operation: OperationSection | None, now: datetime) -> str | None
     Looks at every connector's transaction, plug, reservation and a pending remote start. A charger
     that never reported its operation is *unknown*, hence busy.
     """
-    if operation is None or not operation.connectors:
+    if operation is None or not any(state.evse_id > 0 for state in operation.connectors.values()):
         return "it has not reported its connectors yet"
     for transaction in operation.transactions.values():
         return f"session {transaction.transaction_id} is open on EVSE {transaction.evse_id}"
