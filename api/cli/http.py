@@ -1,0 +1,168 @@
+"""A thin client of ``/api/v1``: bearer token, problem+json, idempotency keys, cursor paging."""
+
+import json
+import ssl
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import httpx2
+
+from api.cli.errors import CliError, Record, Refused, Unreachable
+
+PREFIX = "/api/v1"
+_BUSY = (502, 503, 504)
+_HINTS = {
+    401: "The token is missing, expired or revoked: ask an administrator for `ampwave token create`.",
+    403: "Your token's role may not do this; `ampwave token list` shows who has which role.",
+    404: "Check the name; the matching `list` command shows what there is.",
+    409: "Its state forbids this now; the matching `show` command says where it stands.",
+    413: "The body is larger than the server accepts.",
+    429: "Too many requests; wait a moment.",
+}
+
+
+class Api:
+    """One connection to the api. Every method returns parsed JSON or raises a CliError."""
+
+    def __init__(
+        self,
+        base_url: str,
+        token: str,
+        *,
+        idempotency_key: str | None = None,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self.base_url = base_url
+        self.idempotency_key: str | None = None
+        """The key of the last POST, once there was one."""
+        self._wanted_key = idempotency_key
+        self._http = httpx2.Client(
+            base_url=base_url + PREFIX,
+            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            timeout=httpx2.Timeout(30.0, write=300.0),
+            transport=transport,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._http.close()
+
+    def get(self, path: str, **params: str | int | bool | None) -> Any:
+        """GET; parameters that are None are left out."""
+        given = {name: value for name, value in params.items() if value is not None}
+        return self._send("GET", path, params=given)
+
+    def post(self, path: str, body: Any = None, *, params: Mapping[str, str] | None = None) -> Any:
+        """POST JSON with an Idempotency-Key, so that the same command may be sent again safely."""
+        return self._send("POST", path, json=body, params=params, headers=self._key())
+
+    def put(self, path: str, body: Any) -> Any:
+        """PUT JSON."""
+        return self._send("PUT", path, json=body)
+
+    def delete(self, path: str) -> Any:
+        """DELETE."""
+        return self._send("DELETE", path)
+
+    def post_bytes(self, path: str, content: bytes, media_type: str, **params: str) -> Any:
+        """POST a document as it is."""
+        headers = {**self._key(), "Content-Type": media_type}
+        return self._send("POST", path, content=content, params=params, headers=headers)
+
+    def upload(self, path: str, file: Path, manifest: Record) -> Any:
+        """POST a file, streamed from disk, with its manifest as multipart form data."""
+        with file.open("rb") as stream:
+            return self._send(
+                "POST",
+                path,
+                files={"file": (str(manifest["filename"]), stream, "application/octet-stream")},
+                data={"manifest": json.dumps(manifest)},
+                headers=self._key(),
+            )
+
+    def pages(self, path: str, limit: int, **params: str | int | bool | None) -> Iterator[Record]:
+        """The items of a listing, page after page, at most ``limit`` of them."""
+        cursor: str | None = None
+        left = limit
+        while left > 0:
+            page = self.get(path, limit=min(left, 500), cursor=cursor, **params)
+            items = page["items"][:left]
+            yield from items
+            left -= len(items)
+            cursor = page.get("next_cursor")
+            if cursor is None or not items:
+                return
+
+    def _key(self) -> dict[str, str]:
+        """A key given on the command line belongs to the first POST; later ones get their own."""
+        self.idempotency_key = self._wanted_key or uuid4().hex
+        self._wanted_key = None
+        return {"Idempotency-Key": self.idempotency_key}
+
+    def _send(self, method: str, path: str, **request: Any) -> Any:
+        try:
+            response = self._http.request(method, path, **request)
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
+            raise CliError(f"{self.base_url} is not an address of an api: {error}") from error
+        except (httpx2.TransportError, ssl.SSLError) as error:
+            raise Unreachable(
+                f"{self.base_url} does not answer: {_said(error)}", hint=self._after_silence(method)
+            ) from error
+        return self._parsed(response)
+
+    def _after_silence(self, method: str) -> str:
+        start = (
+            "Is it running? `ampwave up` starts everything on this machine; --url points to another server."
+        )
+        if method != "POST":
+            return start
+        again = f"--idempotency-key {self.idempotency_key}"
+        return (
+            f"{start}\nThe server may have acted all the same: repeat with {again}, which never acts twice."
+        )
+
+    def _parsed(self, response: httpx2.Response) -> Any:
+        if response.status_code == 204:
+            return {}
+        document = _json(response)
+        if response.is_success and document is not None:
+            return document
+        if not isinstance(document, dict):
+            raise _not_ours(self.base_url, response)
+        problem = {"status": response.status_code, **document}
+        if response.status_code in _BUSY:
+            raise Unreachable(_sentence(problem), hint="Try again in a moment.")
+        raise Refused(problem, hint=str(document.get("hint") or _HINTS.get(response.status_code, "")))
+
+
+def _json(response: httpx2.Response) -> Any:
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
+def _sentence(problem: Record) -> str:
+    return str(problem.get("detail") or problem.get("title") or f"The server answered {problem['status']}.")
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, httpx2.TimeoutException):
+        return "no answer in time."
+    return f"{error}." if str(error) else f"{type(error).__name__}."
+
+
+def _not_ours(base_url: str, response: httpx2.Response) -> CliError:
+    """An answer without JSON comes from something else, or from a proxy in front of a dead api."""
+    kind = Unreachable if response.status_code in _BUSY else CliError
+    return kind(
+        f"{base_url} answered {response.status_code} without JSON, so it is not the Ampwave api.",
+        hint="Check --url or AMPWAVE_PUBLIC_URL.",
+    )

@@ -1,0 +1,73 @@
+"""Commands that are imported only when they run, so that ``--help`` stays fast."""
+
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One top-level command: where it lives and what ``--help`` says of it."""
+
+    section: str
+    summary: str
+    module: str
+    app: str = "app"
+    """The ``typer.Typer`` in that module; with a single command it becomes that command."""
+
+
+TABLE: dict[str, Entry] = {
+    "up": Entry("On this machine", "Start the engines and all processes, until Ctrl-C.", "processes", "up"),
+    "demo": Entry(
+        "On this machine", "Run the main job end to end on a simulated fleet.", "processes", "demo"
+    ),
+    "simulate": Entry("On this machine", "Run simulated chargers against a CSMS.", "processes", "simulate"),
+    "artifact": Entry("Releases", "Upload, sign and release firmware.", "artifact"),
+    "campaign": Entry("Releases", "Plan, approve, watch and stop rollouts.", "campaign"),
+    "charger": Entry("Fleet", "Import, register and look at chargers.", "charger"),
+    "site": Entry("Fleet", "Sites and how many chargers each may miss at once.", "site"),
+    "model": Entry("Fleet", "What holds for every charger of one model.", "model"),
+    "audit": Entry("Trust", "Export the audit log and check its chain.", "audit"),
+    "key": Entry("Trust", "Make a key to sign releases with.", "key"),
+    "tuf": Entry("Trust", "Set up and check the signed repository.", "tuf"),
+    "token": Entry("Trust", "Who may use the api.", "token"),
+    "api": Entry("Processes", "HTTP, dashboard and downloads.", "processes", "api"),
+    "csms": Entry("Processes", "A node that holds chargers' sockets.", "processes", "csms"),
+    "worker": Entry("Processes", "Workflows and shared activities.", "processes", "worker"),
+    "signer": Entry("Processes", "The only process that reaches the online keys.", "processes", "signer"),
+    "relay": Entry("Processes", "Events to the workflows that wait for them.", "processes", "relay"),
+    "db": Entry("Processes", "Bring the database to this version.", "processes", "db"),
+    "config": Entry("Processes", "Check and show the settings.", "processes", "config"),
+}
+
+
+class LazyGroup(TyperGroup):
+    """The top level: lists TABLE without importing anything, loads one entry when it is called."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the group's signature
+        """Every name, in the order of the table."""
+        return list(TABLE)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the group's signature
+        """Import the module behind a name and build its commands."""
+        entry = TABLE.get(cmd_name)
+        if entry is None:
+            return None
+        if cmd_name not in self.commands:
+            app = getattr(import_module(f"api.cli.{entry.module}"), entry.app)
+            command = typer.main.get_command(app)
+            command.name = cmd_name
+            self.commands[cmd_name] = command
+        return self.commands[cmd_name]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the group's signature
+        """The table, section by section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, entry in TABLE.items():
+            sections.setdefault(entry.section, []).append((name.ljust(9), entry.summary))
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)

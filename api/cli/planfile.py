@@ -1,0 +1,184 @@
+"""Campaign plans as people write them: a YAML or JSON file, or a few flags.
+
+The names are those of ``CampaignPlan``; besides, ``artifact`` and ``rollback_to`` take a reference
+(``ROLE/VERSION`` or the start of an id), a share may be written ``5%``, and every field that ends in
+``_seconds`` may be written without it and with a unit: ``soak: 6h``. See deploy/examples/campaign.yaml.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin
+
+from api.cli import documents
+from api.cli.documents import Entry, Problems
+from api.cli.errors import Record, WrongUse
+from storage.campaign import GatePolicy, Pace, WavePlan
+from storage.charger import ChargerFilter
+
+HINT = "deploy/examples/campaign.yaml shows every field."
+_SHARES = frozenset({"share", "max_failure_share", "max_excess_fault_share", "max_excess_offline_share"})
+
+Reader = Callable[[Entry, Problems], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFile:
+    """A plan whose artifacts are still references."""
+
+    body: Record
+    artifact: str
+    rollback_to: str | None
+
+
+def read_plan(path: Path) -> PlanFile:
+    """Read and check a plan file; WrongUse lists every problem with its line and field."""
+    problems = Problems(str(path))
+    root = documents.load(path)
+    body = _object(root, _PLAN, problems, required=("name", "waves"))
+    artifact = body.pop("artifact", body.pop("artifact_id", None))
+    rollback = body.pop("rollback_to", body.pop("rollback_artifact_id", None))
+    if artifact is None and not problems.found:
+        problems.add(root, "artifact is missing.")
+    if not problems.found and (problem := _sum_problem(body["waves"])):
+        problems.add(documents.mapping(root, problems)["waves"], problem)
+    problems.check(hint=HINT)
+    return PlanFile(body, artifact, rollback)
+
+
+def parse_waves(text: str) -> list[Record]:
+    """``canary:5%,half:45%,rest:50%`` as waves."""
+    waves: list[Record] = []
+    for part in text.split(","):
+        name, _, share = part.strip().rpartition(":")
+        try:
+            waves.append({"name": name, "share": documents.number(share)})
+        except ValueError:
+            name = ""
+        if not name:
+            raise WrongUse(
+                f"--waves: {part.strip()!r} is not NAME:SHARE.",
+                hint='Write it as in "canary:5%,half:45%,rest:50%".',
+            )
+    if problem := _sum_problem(waves):
+        raise WrongUse(f"--waves: {problem}")
+    return waves
+
+
+def parse_model(text: str) -> tuple[str, str]:
+    """``VENDOR/MODEL`` as a pair."""
+    vendor, slash, model = text.partition("/")
+    if not (vendor and slash and model):
+        raise WrongUse(f"{text!r} is not VENDOR/MODEL.", hint="Write it as in Acme/AC22.")
+    return vendor, model
+
+
+def _object(
+    entry: Entry, readers: dict[str, Reader], problems: Problems, required: tuple[str, ...] = ()
+) -> Record:
+    result: Record = {}
+    for name, child in documents.mapping(entry, problems).items():
+        target, reader = _reader(name, readers)
+        if reader is None:
+            problems.add(child, f"is not a field here. {documents.nearest(name, readers)}")
+        elif not documents.is_null(child):
+            result[target] = reader(child, problems)
+    for name in required:
+        if name not in result and entry.kind == "mapping":
+            problems.add(entry, f"{name} is missing.")
+    return result
+
+
+def _reader(name: str, readers: dict[str, Reader]) -> tuple[str, Reader | None]:
+    """The field a name stands for: itself, or the one with ``_seconds`` behind it."""
+    if name in readers:
+        return name, readers[name]
+    return f"{name}_seconds", readers.get(f"{name}_seconds")
+
+
+def _scalar(what: str, parse: Callable[[str], Any]) -> Reader:
+    def read(entry: Entry, problems: Problems) -> Any:
+        if entry.kind == "scalar":
+            try:
+                return parse(entry.text)
+            except (ValueError, KeyError):
+                pass
+        problems.add(entry, f"should be {what}, not {_shown(entry)}.")
+        return None
+
+    return read
+
+
+def _shown(entry: Entry) -> str:
+    return repr(entry.text) if entry.kind == "scalar" else f"a {entry.kind}"
+
+
+def _list_of(reader: Reader) -> Reader:
+    def read(entry: Entry, problems: Problems) -> list[Any]:
+        return [reader(child, problems) for child in documents.sequence(entry, problems)]
+
+    return read
+
+
+def _nested(readers: dict[str, Reader], required: tuple[str, ...] = ()) -> Reader:
+    return lambda entry, problems: _object(entry, readers, problems, required)
+
+
+_TRUTH = {"true": True, "yes": True, "false": False, "no": False}
+_READERS: dict[Any, Reader] = {
+    str: _scalar("text", str),
+    int: _scalar("a whole number", int),
+    float: _scalar("a number", float),
+    bool: _scalar("true or false", lambda text: _TRUTH[text.lower()]),
+    tuple: _list_of(_scalar("text", str)),
+}
+_SHARE = _scalar("a share such as 0.05 or 5%", documents.number)
+_SECONDS = _scalar("a length of time such as 90s, 15m, 6h or 7d", documents.seconds)
+
+
+def _readers_of(noun: type[Any]) -> dict[str, Reader]:
+    """How to read each field of a noun: by its name where the name says the unit, else by its type."""
+    readers: dict[str, Reader] = {}
+    for item in fields(noun):
+        if item.name.endswith("_seconds"):
+            readers[item.name] = _SECONDS
+        elif item.name in _SHARES:
+            readers[item.name] = _SHARE
+        else:
+            readers[item.name] = _READERS[_plain_type(item.type)]
+    return readers
+
+
+def _plain_type(annotation: Any) -> Any:
+    """``str`` of ``str | None``, ``tuple`` of ``tuple[str, ...]``."""
+    if isinstance(annotation, UnionType):
+        annotation = next(part for part in get_args(annotation) if part is not NoneType)
+    return get_origin(annotation) or annotation
+
+
+_PLAN: dict[str, Reader] = {
+    "name": _READERS[str],
+    "artifact": _READERS[str],
+    "artifact_id": _READERS[str],
+    "rollback_to": _READERS[str],
+    "rollback_artifact_id": _READERS[str],
+    "targets": _nested(_readers_of(ChargerFilter)),
+    "waves": _list_of(_nested(_readers_of(WavePlan), required=("name", "share"))),
+    "gate": _nested(_readers_of(GatePolicy)),
+    "pace": _nested(_readers_of(Pace)),
+    "required_approvals": _READERS[int],
+    "seed": _READERS[int],
+    "start_at": _scalar("a time with its zone such as 2026-12-01T02:00:00+01:00", documents.instant),
+}
+
+
+def _sum_problem(waves: list[Record]) -> str | None:
+    total = sum(wave["share"] for wave in waves)
+    if not waves:
+        return "there has to be at least one wave."
+    if any(wave["share"] <= 0 for wave in waves):
+        return "every share has to be more than 0."
+    if abs(total - 1) > 1e-6:
+        return f"the shares add up to {100 * total:g} %; together they have to be 100 %."
+    return None

@@ -1,0 +1,124 @@
+"""Doors to the long-running processes and to this machine; the work is imported when one is called."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Write JSON to standard output, nothing else.")]
+
+
+def call(target: str, **arguments: Any) -> None:
+    """Import ``module:function`` below ``api.cli``, call it, and end with the exit code it returns."""
+    module, _, name = target.partition(":")
+    code = getattr(import_module(f"api.cli.{module}"), name)(**arguments)
+    raise typer.Exit(code or 0)
+
+
+def single(function: Callable[..., None]) -> typer.Typer:
+    """A typer with one command, which thereby is that command itself."""
+    app = typer.Typer(rich_markup_mode=None, add_completion=False, pretty_exceptions_enable=False)
+    app.command()(function)
+    return app
+
+
+def _up(
+    data_dir: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where engines keep their data. [default: .ampwave]")
+    ] = None,
+) -> None:
+    """Start PostgreSQL, S3, Temporal and every process on this machine, until Ctrl-C."""
+    call("up:run_up", data_dir=data_dir)
+
+
+def _demo(
+    chargers: Annotated[int, typer.Option(min=10, metavar="N", help="Simulated chargers.")] = 60,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave everything running to look around.")] = False,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the closing report as JSON.")
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Same seed, same fleet.")] = 7,
+) -> None:
+    """Boot everything, roll a good release out, catch a bad one and roll it back; 0 only if all held."""
+    call("demo:run_demo", chargers=chargers, keep=keep, report=report, seed=seed)
+
+
+def _simulate(
+    fleet: Annotated[Path, typer.Option(metavar="FILE", help="The fleet, YAML or JSON.", exists=True)],
+    csms: Annotated[str, typer.Option(metavar="URL", help="Where chargers connect, ws://HOST:PORT/ocpp.")],
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write what every charger did as JSON.")
+    ] = None,
+) -> None:
+    """Run simulated chargers on real sockets until Ctrl-C."""
+    call("roles:run_simulate", fleet=fleet, csms=csms, report=report)
+
+
+def _api() -> None:
+    """Serve HTTP, the dashboard and firmware downloads."""
+    call("roles:run_api")
+
+
+def _csms() -> None:
+    """Hold chargers' sockets; start as many as you like behind a TCP balancer."""
+    call("roles:run_csms")
+
+
+def _worker() -> None:
+    """Run workflows and shared activities; start as many as you like."""
+    call("roles:run_worker")
+
+
+def _signer() -> None:
+    """Sign metadata and directives: the only process that reaches the online keys."""
+    call("roles:run_signer")
+
+
+def _relay() -> None:
+    """Carry events from PostgreSQL to the workflows that wait for them."""
+    call("roles:run_relay")
+
+
+up = single(_up)
+demo = single(_demo)
+simulate = single(_simulate)
+api = single(_api)
+csms = single(_csms)
+worker = single(_worker)
+signer = single(_signer)
+relay = single(_relay)
+
+db = typer.Typer(
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+    help="Bring the database to this version.",
+)
+config = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, add_completion=False, help="Check and show the settings."
+)
+
+
+@db.callback()
+def _db() -> None:
+    """Bring the database to this version."""
+
+
+@db.command("upgrade")
+def _db_upgrade() -> None:
+    """Apply the migrations that are missing; does nothing on a current database."""
+    call("roles:run_db_upgrade")
+
+
+@config.command("check")
+def _config_check(as_json: JsonFlag = False) -> None:
+    """Say what is wrong with the settings, if anything."""
+    call("roles:run_config_check", as_json=as_json)
+
+
+@config.command("show")
+def _config_show(as_json: JsonFlag = False) -> None:
+    """Show the settings in force, secrets hidden."""
+    call("roles:run_config_show", as_json=as_json)

@@ -1,0 +1,5 @@
+"""``ampwave site``: places with chargers."""
+
+import typer
+
+app = typer.Typer()
