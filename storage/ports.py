@@ -228,6 +228,9 @@ class CampaignStore(Protocol):
         """By ordinal; ordinals count from 0 within a wave."""
 
     async def target(self, campaign_id: str, wave: int, charger_id: str) -> Target: ...
+    async def target_history(self, charger_id: str, *, limit: int = 20) -> Sequence[Target]:
+        """What campaigns did to one charger, over all of them: finished targets, latest finish first."""
+
     async def add_targets(self, targets: Sequence[Target]) -> None:
         """Idempotent on (campaign, wave, charger): rollback waves are added when they are decided."""
 
@@ -244,7 +247,11 @@ class CampaignStore(Protocol):
         request_id: int | None = None,
         deferred_for_session: bool = False,
     ) -> None:
-        """A target that is DONE stays so."""
+        """A target that is DONE stays so. ``dispatched_at`` becomes ``at`` when the phase becomes DISPATCHED.
+
+        ``attempt`` and ``request_id`` stay as they are where None is given; ``deferred_for_session`` is
+        only ever raised, never lowered.
+        """
 
     async def move_targets(
         self, campaign_id: str, wave: int, moves: Sequence[tuple[str, TargetPhase, str, bool]]
