@@ -1,0 +1,1 @@
+"""PostgreSQL adapters: one store per port, wired only by ``api.bootstrap``."""

@@ -1,0 +1,137 @@
+"""The connection pool, and the one place where driver errors become ours."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import asyncpg
+import orjson
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    DisconnectionError,
+    IntegrityError,
+    ProgrammingError,
+    SQLAlchemyError,
+)
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from storage.canonical import canonical_json
+from storage.errors import AmpwaveError, Conflict, EngineUnavailable, InvalidInput
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+def driver_url(database_url: str) -> URL:
+    """The same address for SQLAlchemy's asyncpg dialect."""
+    return make_url(database_url).set(drivername="postgresql+asyncpg")
+
+
+def driver_dsn(database_url: str) -> str:
+    """The same address for asyncpg itself."""
+    url = make_url(database_url).set(drivername="postgresql")
+    return url.render_as_string(hide_password=False)
+
+
+def create_engine(
+    database_url: str,
+    *,
+    application_name: str = "ampwave",
+    statement_timeout_s: float = 30.0,
+    **options: Any,
+) -> AsyncEngine:
+    """A pool of connections to ``postgresql://user:password@host:port/database``.
+
+    A statement that runs longer than ``statement_timeout_s`` (0: no limit) or a transaction left
+    idle for a minute is ended by the server. ``options`` go to SQLAlchemy, for example ``pool_size``.
+    """
+    settings = {
+        "application_name": application_name,
+        "statement_timeout": str(int(statement_timeout_s * 1000)),
+        "idle_in_transaction_session_timeout": "60000",
+        "timezone": "UTC",
+        "jit": "off",
+    }
+    # The server enforces the limit; the client's own, later one only notices a server that vanished.
+    command_timeout = statement_timeout_s + 5.0 if statement_timeout_s else None
+    engine = create_async_engine(
+        driver_url(database_url),
+        connect_args={
+            "server_settings": settings,
+            "timeout": CONNECT_TIMEOUT_S,
+            "command_timeout": command_timeout,
+        },
+        json_serializer=lambda value: canonical_json(value).decode(),
+        json_deserializer=orjson.loads,
+        hide_parameters=True,
+        **options,
+    )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def _refuse_closed(adapted: Any, _record: object, _proxy: object) -> None:
+    """Replace a pooled connection whose server went away; costs no round trip."""
+    if adapted.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """One transaction; driver errors leave it as ours."""
+    with translated():
+        async with engine.begin() as connection:
+            yield connection
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn whatever SQLAlchemy, asyncpg or the network raise into ``storage.errors``."""
+    try:
+        yield
+    except AmpwaveError:
+        raise
+    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise _ours(error) from error
+
+
+_RETRY = (
+    "08",  # connection
+    "40",  # deadlock, serialisation
+    "53",  # out of connections, memory, disk
+    "55P03",  # lock not available
+    "57",  # shutdown, statement timeout
+    "58",  # system error
+)
+
+
+def _ours(error: Exception) -> AmpwaveError:
+    state = str(getattr(error, "sqlstate", None) or getattr(_cause(error), "sqlstate", None) or "")
+    if state.startswith(_RETRY):
+        return _unavailable(error)
+    if isinstance(error, IntegrityError | asyncpg.IntegrityConstraintViolationError):
+        return Conflict("The change contradicts what is stored.", hint="Read again, then decide again.")
+    if isinstance(error, DataError | asyncpg.DataError):
+        return InvalidInput("PostgreSQL cannot store a value as given.", [type(_cause(error)).__name__])
+    if isinstance(error, ProgrammingError | asyncpg.SyntaxOrAccessError):
+        return EngineUnavailable(
+            "The database does not have the expected schema.", hint="Run `ampwave db upgrade`."
+        )
+    return _unavailable(error)
+
+
+def _cause(error: Exception) -> BaseException:
+    """The driver's own exception below SQLAlchemy's, without statement and parameters."""
+    if isinstance(error, DBAPIError) and error.orig is not None:
+        return error.orig.__cause__ or error.orig
+    return error
+
+
+def _unavailable(error: Exception) -> EngineUnavailable:
+    cause = _cause(error)
+    return EngineUnavailable(
+        f"PostgreSQL did not do it: {type(cause).__name__}: {cause}",
+        hint="It is safe to try again; check that the server is up and AMPWAVE_DATABASE_URL is right.",
+    )
