@@ -5,6 +5,7 @@ SigningError
 │   ├── MetadataExpired      timestamp, snapshot or another role is past its expiry
 │   ├── NotInRelease         the target is not in the signed metadata
 │   ├── DirectiveRefused     the directive does not cover this charger, image or time
+│   │   └── UnknownDirectiveKey  it is signed by no key that the signed metadata lists
 │   └── VendorSignatureBad   the vendor's signature or certificate does not hold
 ├── RepositoryUnreachable    metadata could not be fetched; retryable, and until then nothing is sent
 ├── StaleStage               another release was published first: stage and sign again
@@ -34,6 +35,10 @@ class NotInRelease(VerificationFailed):
 
 class DirectiveRefused(VerificationFailed):
     """The directive does not cover this charger, image or time."""
+
+
+class UnknownDirectiveKey(DirectiveRefused):
+    """The directive is signed by no key that the signed metadata lists."""
 
 
 class VendorSignatureBad(VerificationFailed):

@@ -63,7 +63,7 @@ class DispatchVerifier(Protocol):
     """Verification before dispatch, in the node that holds the socket (S22-S32). Holds no keys."""
 
     async def verify(self, request: DispatchRequest) -> VerifiedDispatch:
-        """Fresh TUF state (<= 5 min), directive, release and vendor signature agree, or VerificationFailed."""
+        """Fresh TUF state (<= 5 min), directive, release and vendor signature agree; else it raises."""
 
 
 class ArtifactInspector(Protocol):
