@@ -41,19 +41,19 @@ def base_url(given: str | None) -> str:
     return url.rstrip("/")
 
 
-def bearer_token(url: str) -> str:
-    """The caller's token: a named file, the environment, or the one that ``up`` left on this machine.
+def bearer_token(url: str) -> tuple[str, str]:
+    """The caller's token and whence it came: a named file, the environment, or what ``up`` left here.
 
     The last belongs to this machine's administrator, so it is never sent to another one.
     """
     settings = load_settings()
     if settings.api_token_file is not None:
-        return _read(settings.api_token_file)
+        return _read(settings.api_token_file), f"the file {settings.api_token_file}"
     if token := os.environ.get(TOKEN_VARIABLE, "").strip():
-        return token
+        return token, f"the variable {TOKEN_VARIABLE}"
     local = settings.data_dir / "token"
     if local.is_file() and (is_loopback(url) or url == settings.base_url):
-        return _read(local)
+        return _read(local), f"the file {local}"
     raise NoToken(
         f"There is no token for {url}.",
         hint="Set AMPWAVE_TOKEN, or AMPWAVE_API_TOKEN_FILE to a file that holds it.\n"

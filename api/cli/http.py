@@ -14,14 +14,7 @@ from api.cli.errors import CliError, Record, Refused, Unreachable
 
 PREFIX = "/api/v1"
 _BUSY = (502, 503, 504)
-_HINTS = {
-    401: "The token is missing, expired or revoked: ask an administrator for `ampwave token create`.",
-    403: "Your token's role may not do this; `ampwave token list` shows who has which role.",
-    404: "Check the name; the matching `list` command shows what there is.",
-    409: "Its state forbids this now; the matching `show` command says where it stands.",
-    413: "The body is larger than the server accepts.",
-    429: "Too many requests; wait a moment.",
-}
+_LISTS = ("artifact", "campaign", "charger", "site", "token")
 
 
 class Api:
@@ -32,6 +25,7 @@ class Api:
         base_url: str,
         token: str,
         *,
+        token_source: str = "",
         idempotency_key: str | None = None,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
@@ -39,6 +33,7 @@ class Api:
         self.idempotency_key: str | None = None
         """The key of the last POST, once there was one."""
         self._wanted_key = idempotency_key
+        self._token_source = token_source
         self._http = httpx2.Client(
             base_url=base_url + PREFIX,
             headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
@@ -139,7 +134,19 @@ class Api:
         problem = {"status": response.status_code, **document}
         if response.status_code in _BUSY:
             raise Unreachable(_sentence(problem), hint="Try again in a moment.")
-        raise Refused(problem, hint=str(document.get("hint") or _HINTS.get(response.status_code, "")))
+        raise Refused(problem, hint=self._hint(response))
+
+    def _hint(self, response: httpx2.Response) -> str:
+        """What only this side knows: whence the token came, which command lists such things, which request."""
+        if response.status_code == 401 and self._token_source:
+            return f"The token came from {self._token_source}."
+        noun = response.request.url.path.removeprefix(PREFIX).strip("/").partition("/")[0].removesuffix("s")
+        if response.status_code == 404 and noun in _LISTS:
+            return f"`ampwave {noun} list` shows what there is."
+        request_id = response.headers.get("X-Request-ID")
+        if response.status_code >= 500 and request_id:
+            return f"Tell the operator: request {request_id}."
+        return ""
 
 
 def _json(response: httpx2.Response) -> Any:

@@ -47,6 +47,17 @@ def read_plan(path: Path) -> PlanFile:
     return PlanFile(body, artifact, rollback)
 
 
+def plan_from_flags(
+    artifact: str, waves: str, *, model: str | None, rollback_to: str | None, name: str | None
+) -> PlanFile:
+    """The simple plan: one artifact, all chargers or those of one model, waves by share."""
+    targets: Record = {}
+    if model is not None:
+        targets["vendor"], targets["model"] = parse_model(model)
+    body = {"name": name or artifact.replace("/", "-"), "targets": targets, "waves": parse_waves(waves)}
+    return PlanFile(body, artifact, rollback_to)
+
+
 def parse_waves(text: str) -> list[Record]:
     """``canary:5%,half:45%,rest:50%`` as waves."""
     waves: list[Record] = []

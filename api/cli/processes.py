@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from api.cli.session import group
+
 JsonFlag = Annotated[bool, typer.Option("--json", help="Write JSON to standard output, nothing else.")]
 
 
@@ -90,20 +92,8 @@ worker = single(_worker)
 signer = single(_signer)
 relay = single(_relay)
 
-db = typer.Typer(
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    add_completion=False,
-    help="Bring the database to this version.",
-)
-config = typer.Typer(
-    rich_markup_mode=None, no_args_is_help=True, add_completion=False, help="Check and show the settings."
-)
-
-
-@db.callback()
-def _db() -> None:
-    """Bring the database to this version."""
+db = group("Bring the database to this version.")
+config = group("Check and show the settings.")
 
 
 @db.command("upgrade")

@@ -8,6 +8,7 @@ import functools
 import inspect
 import json
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -58,7 +59,8 @@ class Session:
         url = base_url(self.url)
         if url.startswith("http:") and not is_loopback(url):
             self.note(f"Warning: {url} is not encrypted, so your token can be read on the way.")
-        return Api(url, bearer_token(url), idempotency_key=self.idempotency_key)
+        token, source = bearer_token(url)
+        return Api(url, token, token_source=source, idempotency_key=self.idempotency_key)
 
     def show(self, data: Any, draw: Draw) -> None:
         """The answer: the data itself as JSON, or drawn for people."""
@@ -80,6 +82,10 @@ class Session:
         sys.stderr.write(clean(text, keep_newlines=True) + "\n")
         sys.stderr.flush()
 
+    def pause(self, seconds: float) -> None:
+        """Wait between two looks."""
+        time.sleep(seconds)
+
     def confirm(self, question: str, *, yes: bool) -> None:
         """Ask before something that cannot be taken back; ``yes`` answers in advance.
 
@@ -97,6 +103,13 @@ class Session:
 
 def _somebody_is_there() -> bool:
     return sys.stdin.isatty()
+
+
+def group(summary: str) -> typer.Typer:
+    """A group of commands, plain so that help stays fast; a group also with a single command."""
+    app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True, help=summary)
+    app.callback()(lambda: None)
+    return app
 
 
 def command(

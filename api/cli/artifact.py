@@ -1,0 +1,190 @@
+"""``ampwave artifact``: firmware on its way in."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.errors import CliError, Record
+from api.cli.output import Column, Screen, ago, moment, short, size, words
+from api.cli.references import ARTIFACT_HELP, artifact_id
+from api.cli.session import Session, command, group
+
+app = group("Upload, sign and release firmware.")
+
+Reference = Annotated[str, typer.Argument(metavar="ARTIFACT", help=ARTIFACT_HELP)]
+Limit = Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")]
+FINAL = ("released", "rejected", "revoked")
+
+
+@command(app, "upload", posts=True)
+def upload(  # noqa: PLR0913 - typer's options are its signature
+    session: Session,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The firmware image.")],
+    manifest: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Who made it and for which models, as JSON or YAML.")
+    ] = None,
+    role: Annotated[str | None, typer.Option(metavar="ROLE", help="The role whose people sign it.")] = None,
+    version: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What a charger reports once it runs it.")
+    ] = None,
+    counter: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Release counter; rises with every release.")
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="VENDOR/MODEL", help="A model it is for; repeat for more.")
+    ] = None,
+    signature: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SCHEME:SIGFILE:CERTFILE", help="The vendor's signature; repeat for more."),
+    ] = None,
+) -> None:
+    """Upload a firmware image. Its manifest comes from a file, or from flags that say the same."""
+    from api.cli.manifest import UploadFlags, make_manifest
+
+    flags = UploadFlags(role, version, counter, tuple(model or ()), tuple(signature or ()))
+    artifact = session.api.upload("/artifacts", file, make_manifest(file, manifest, flags))
+
+    def draw(screen: Screen) -> None:
+        screen.line(f"Uploaded {_name(artifact)}, {size(artifact['length'])}, as {artifact['artifact_id']}.")
+        screen.line(f"It is checked now; follow it with: ampwave artifact release {_name(artifact)} --wait")
+
+    session.show(artifact, draw)
+
+
+@command(app, "list")
+def list_(session: Session, limit: Limit = 100) -> None:
+    """List artifacts, newest first."""
+    artifacts = list(session.api.pages("/artifacts", limit))
+    columns = (
+        Column("ARTIFACT"),
+        Column("STATE"),
+        Column("MODELS", fold=True),
+        Column("COUNTER", optional=True, right=True),
+        Column("SIZE", right=True, optional=True),
+        Column("UPLOADED"),
+        Column("BY", optional=True),
+        Column("ID", optional=True),
+    )
+    now = session.clock()
+    rows = [
+        (
+            _name(item),
+            words(item["phase"]),
+            _models(item),
+            str(item["release_counter"]),
+            size(item["length"]),
+            ago(item["uploaded_at"], now),
+            str(item["uploaded_by"]),
+            short(item["artifact_id"]),
+        )
+        for item in artifacts
+    ]
+    session.show(
+        artifacts,
+        lambda screen: screen.table(
+            columns, rows, empty="No artifacts yet. Upload one: ampwave artifact upload FILE --manifest FILE"
+        ),
+    )
+
+
+@command(app, "show")
+def show(session: Session, artifact: Reference) -> None:
+    """Show one artifact and who has signed it."""
+    found = _look(session, f"/artifacts/{artifact_id(session.api, artifact)}")
+    session.show(found, lambda screen: _draw(screen, found, session))
+
+
+@command(app, "release")
+def release(
+    session: Session,
+    artifact: Reference,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is released or rejected.")] = False,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="Give up waiting after this.")] = 3600.0,
+) -> None:
+    """Say how far an artifact is. People release it by signing; this waits for them with --wait.
+
+    Exit code 0 means released.
+    """
+    path = f"/artifacts/{artifact_id(session.api, artifact)}"
+    found = _look(session, path)
+    said = ""
+    deadline = session.clock() + timedelta(seconds=timeout)
+    while wait and found["phase"] not in FINAL and session.clock() < deadline:
+        if (state := _state(found)) != said:
+            said = state
+            session.note(f"{_name(found)}: {state}")
+        session.pause(1.0)
+        found = _look(session, path)
+    session.show(found, lambda screen: _draw(screen, found, session))
+    if found["phase"] != "released":
+        raise CliError(f"{_name(found)} is not released: {_state(found)}", hint=_next(found))
+
+
+def _look(session: Session, path: str) -> Record:
+    """An artifact, and while it is staged also who has signed and how many have to."""
+    found: Record = session.api.get(path)
+    if found["phase"] == "awaiting_signatures":
+        staged = session.api.get(f"{path}/staged")
+        found["threshold"], found["signed_by"] = staged["threshold"], staged["signed_by"]
+    return found
+
+
+def _draw(screen: Screen, item: Record, session: Session) -> None:
+    now = session.clock()
+    screen.fields(
+        [
+            ("Artifact", _name(item)),
+            ("State", words(item["phase"])),
+            ("Because", item.get("reason") or None),
+            ("Signed by", _signers(item)),
+            ("Models", _models(item)),
+            ("Vendor signature", ", ".join(one["scheme"] for one in item["vendor_signatures"]) or "none"),
+            ("Release counter", str(item["release_counter"])),
+            ("Size", size(item["length"])),
+            ("Uploaded", f"{moment(item['uploaded_at'], now)} by {item['uploaded_by']}"),
+            ("SHA-256", str(item["artifact_id"])),
+        ]
+    )
+    if step := _next(item):
+        screen.line()
+        screen.line(step)
+
+
+def _name(item: Record) -> str:
+    return f"{item['vendor_role']}/{item['version']}"
+
+
+def _models(item: Record) -> str:
+    names = []
+    for one in item["compatible"]:
+        revisions = one.get("hardware_revisions") or ()
+        names.append(
+            f"{one['vendor']}/{one['model']}" + (f" (rev. {', '.join(revisions)})" if revisions else "")
+        )
+    return ", ".join(names) or "none"
+
+
+def _signers(item: Record) -> str | None:
+    if "signed_by" not in item:
+        return None
+    names = ", ".join(str(one["signer"]) for one in item["signed_by"])
+    return f"{len(item['signed_by'])} of {item['threshold']}: {names or 'nobody yet'}"
+
+
+def _state(item: Record) -> str:
+    signers = _signers(item)
+    facts = [text for text in (item["reason"], f"signed by {signers}" if signers else "") if text]
+    return ". ".join([words(item["phase"]), *facts])
+
+
+def _next(item: Record) -> str:
+    name = _name(item)
+    if item["phase"] == "awaiting_signatures":
+        return f"Sign it with your own key: ampwave artifact sign {name} --key file2:PATH"
+    if item["phase"] == "released":
+        return f"Roll it out: ampwave campaign plan --artifact {name} --waves canary:5%,half:45%,rest:50%"
+    if item["phase"] == "rejected":
+        return "Mend what the reason says and upload it as a new version."
+    return ""

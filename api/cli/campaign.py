@@ -1,0 +1,238 @@
+"""``ampwave campaign``: plan, approve, watch and stop rollouts."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.cli import campaign_views as views
+from api.cli.errors import CliError, Record, WrongUse
+from api.cli.output import Screen, words
+from api.cli.references import CAMPAIGN_HELP, artifact_id, campaign_id, segment
+from api.cli.session import Session, command, group
+
+if TYPE_CHECKING:
+    from api.cli.planfile import PlanFile
+
+app = group("Plan, approve, watch and stop rollouts.")
+
+Reference = Annotated[str, typer.Argument(metavar="CAMPAIGN", help=CAMPAIGN_HELP)]
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the audit log.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+File = Annotated[
+    Path | None,
+    typer.Argument(metavar="[FILE]", help="A plan as YAML or JSON, or leave it out and use flags."),
+]
+Artifact = Annotated[str | None, typer.Option(metavar="ARTIFACT", help="What to install: ROLE/VERSION.")]
+Model = Annotated[str | None, typer.Option(metavar="VENDOR/MODEL", help="Only chargers of this model.")]
+Waves = Annotated[str | None, typer.Option(metavar="WAVES", help='As in "canary:5%,half:45%,rest:50%".')]
+Back = Annotated[
+    str | None, typer.Option(metavar="ARTIFACT", help="Where updated chargers go back to if it is stopped.")
+]
+Name = Annotated[str | None, typer.Option(metavar="TEXT", help="[default: the artifact's]")]
+
+
+@command(app, "plan")
+def plan(  # noqa: PLR0913 - typer's options are its signature
+    session: Session,
+    file: File = None,
+    artifact: Artifact = None,
+    model: Model = None,
+    waves: Waves = None,
+    rollback_to: Back = None,
+    name: Name = None,
+) -> None:
+    """Show what a plan would do, charger by charger. Nothing is stored."""
+    body = _body(session, _plan_of(file, artifact, model, waves, rollback_to, name))
+    preview = session.api.post("/campaigns/plan", body)
+    step = f"ampwave campaign create {file}" if file else "the same command with `create` for `plan`"
+    session.show(preview, lambda screen: views.draw_preview(screen, body, preview, step))
+
+
+@command(app, "create", posts=True)
+def create(  # noqa: PLR0913 - typer's options are its signature
+    session: Session,
+    file: File = None,
+    artifact: Artifact = None,
+    model: Model = None,
+    waves: Waves = None,
+    rollback_to: Back = None,
+    name: Name = None,
+) -> None:
+    """Freeze a plan and its chargers as a campaign. It starts once it is approved."""
+    body = _body(session, _plan_of(file, artifact, model, waves, rollback_to, name))
+    campaign = session.api.post("/campaigns", body)
+    session.show(campaign, lambda screen: views.draw_campaign(screen, campaign, session.clock()))
+
+
+@command(app, "list")
+def list_(
+    session: Session, limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 50
+) -> None:
+    """List campaigns, newest first."""
+    campaigns = list(session.api.pages("/campaigns", limit))
+    session.show(campaigns, lambda screen: views.draw_list(screen, campaigns, session.clock()))
+
+
+@command(app, "show")
+def show(session: Session, campaign: Reference) -> None:
+    """Show a campaign: its plan, waves, approvals and decisions."""
+    path = _path(session, campaign)
+    found = session.api.get(path)
+    decisions = session.api.get(f"{path}/decisions")["items"]
+
+    def draw(screen: Screen) -> None:
+        views.draw_campaign(screen, found, session.clock())
+        views.draw_decisions(screen, decisions, session.clock())
+
+    session.show({**found, "decisions": decisions}, draw)
+
+
+@command(app, "targets")
+def targets(
+    session: Session,
+    campaign: Reference,
+    wave: Annotated[
+        int | None, typer.Option(metavar="N", help="Only this wave; 1000 and up roll back.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 1000,
+) -> None:
+    """List a campaign's chargers and where each of them stands."""
+    rows = list(session.api.pages(f"{_path(session, campaign)}/targets", limit, wave=wave))
+    session.show(rows, lambda screen: views.draw_targets(screen, rows, session.clock()))
+
+
+@command(app, "approve", posts=True)
+def approve(
+    session: Session,
+    campaign: Reference,
+    digest: Annotated[
+        str | None, typer.Option(metavar="SHA256", help="Approve only if the plan still has this digest.")
+    ] = None,
+    yes: Yes = False,
+) -> None:
+    """Say yes to a campaign. The approval holds for exactly this plan and these chargers."""
+    path = _path(session, campaign)
+    found = session.api.get(path)
+    wanted = digest or str(found["plan_digest"])
+    if not str(found["plan_digest"]).startswith(wanted):
+        raise CliError(
+            "The plan is not the one you reviewed.",
+            [f"you named {wanted}", f"it has   {found['plan_digest']}"],
+            hint="Look at it again: ampwave campaign show",
+        )
+    if not session.json:
+        views.draw_campaign(session.screen, found, session.clock())
+    session.confirm(f"Approve {views.name(found)} for {found['cohort_size']} chargers?", yes=yes)
+    answer = session.api.post(f"{path}/approve", {"plan_digest": found["plan_digest"]})
+    session.show(answer, lambda screen: screen.line(_approved(found, answer)))
+
+
+@command(app, "pause", posts=True)
+def pause(session: Session, campaign: Reference) -> None:
+    """Start no more updates. Those that were sent come to their end."""
+    _act(session, campaign, "pause", None, "pausing; `ampwave campaign resume` goes on")
+
+
+@command(app, "resume", posts=True)
+def resume(session: Session, campaign: Reference) -> None:
+    """Go on with a paused campaign."""
+    _act(session, campaign, "resume", None, "going on")
+
+
+@command(app, "abort", posts=True)
+def abort(
+    session: Session,
+    campaign: Reference,
+    reason: Why,
+    rollback: Annotated[
+        bool, typer.Option("--rollback/--no-rollback", help="Bring updated chargers back to what they had.")
+    ] = False,
+    yes: Yes = False,
+) -> None:
+    """Stop a campaign for good, with or without rolling back."""
+    what = "Stop it and roll back" if rollback else "Stop it, leaving updated chargers as they are"
+    session.confirm(f"{what}: {campaign}?", yes=yes)
+    _act(session, campaign, "abort", {"rollback": rollback, "reason": reason}, "stopping")
+
+
+@command(app, "proceed", posts=True)
+def proceed(session: Session, campaign: Reference, reason: Why) -> None:
+    """Let a held gate pass. Your reason stands in the audit log."""
+    _act(session, campaign, "proceed", {"reason": reason}, "going on past the gate")
+
+
+@command(app, "skip", posts=True)
+def skip(
+    session: Session,
+    campaign: Reference,
+    charger: Annotated[str, typer.Argument(metavar="CHARGER", help="Its OCPP identity.")],
+    reason: Why,
+) -> None:
+    """Take one charger out of a campaign, if nothing was sent to it yet."""
+    _act(session, campaign, "skip", {"charger_id": charger, "reason": reason}, f"{charger} is left out")
+
+
+@command(app, "watch")
+def watch(
+    session: Session,
+    campaign: Reference,
+    interval: Annotated[float, typer.Option(min=0.01, metavar="SECONDS", help="Between two looks.")] = 1.0,
+) -> None:
+    """Follow a campaign until it ends. Exit code 0 only if it completed."""
+    from api.cli.watch import follow
+
+    last = follow(session, _path(session, campaign), interval)
+    if last["phase"] != "completed":
+        raise CliError(
+            f"{views.name(last)} ended as {words(last['phase'])}.",
+            [str(last["reason"])] if last["reason"] else [],
+        )
+
+
+def _act(session: Session, campaign: str, verb: str, body: Record | None, said: str) -> None:
+    path = _path(session, campaign)
+    answer = session.api.post(f"{path}/{verb}", body)
+    session.show(answer, lambda screen: screen.line(f"{campaign}: {said}."))
+
+
+def _approved(before: Record, after: Record) -> str:
+    """What an approval brought; the list of them may lag behind by a moment."""
+    needed = int(after["plan"]["required_approvals"])
+    have = max(len(before["approvals"]) + 1, len(after["approvals"]))
+    if have < needed:
+        return f"{views.name(after)}: approved, {have} of {needed}. It waits for somebody else's yes."
+    return f"{views.name(after)}: approved. Follow it with: ampwave campaign watch {views.called(after)}"
+
+
+def _path(session: Session, campaign: str) -> str:
+    return f"/campaigns/{segment(campaign_id(session.api, campaign))}"
+
+
+def _plan_of(
+    file: Path | None,
+    artifact: str | None,
+    model: str | None,
+    waves: str | None,
+    rollback_to: str | None,
+    name: str | None,
+) -> "PlanFile":
+    from api.cli.planfile import plan_from_flags, read_plan
+
+    if file is not None:
+        if artifact or model or waves or rollback_to or name:
+            raise WrongUse("Give a plan file or flags, not both.")
+        return read_plan(file)
+    if not (artifact and waves):
+        raise WrongUse(
+            "This is not enough for a plan.",
+            hint="Give a plan file (see deploy/examples/campaign.yaml), or --artifact and --waves.",
+        )
+    return plan_from_flags(artifact, waves, model=model, rollback_to=rollback_to, name=name)
+
+
+def _body(session: Session, written: "PlanFile") -> Record:
+    body = {**written.body, "artifact_id": artifact_id(session.api, written.artifact)}
+    if written.rollback_to is not None:
+        body["rollback_artifact_id"] = artifact_id(session.api, written.rollback_to)
+    return body

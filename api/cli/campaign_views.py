@@ -1,0 +1,236 @@
+"""How campaigns look on a terminal: previews, lists, one campaign, its targets and decisions."""
+
+import shlex
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from api.cli.errors import Record
+from api.cli.output import Column, Screen, ago, duration, moment, share, short, words
+
+ROLLBACK_BASE = 1000
+_SHOWN_EXCLUSIONS = 20
+
+
+def name(campaign: Record) -> str:
+    """What people call it."""
+    return str(campaign["name"])
+
+
+def called(campaign: Record) -> str:
+    """Its name as it can be typed in a shell."""
+    return shlex.quote(name(campaign))
+
+
+def draw_preview(screen: Screen, body: Record, preview: Record, step: str) -> None:
+    """What a plan would do, who is left out and why, and what to do next."""
+    screen.line(f"{body['name']}: {_chargers(preview['cohort_size'])} in {len(preview['waves'])} waves.")
+    screen.line()
+    rows = [_preview_row(wave, preview["cohort_size"]) for wave in preview["waves"]]
+    columns = (
+        Column("WAVE"),
+        Column("CHARGERS", right=True),
+        Column("SHARE", right=True),
+        Column("FIRST", fold=True),
+    )
+    screen.table(columns, rows, empty="No waves.")
+    _draw_excluded(screen, preview["excluded"])
+    for warning in preview["warnings"]:
+        screen.line(f"Warning: {warning}")
+    screen.line()
+    screen.line(f"Digest {short(preview['plan_digest'])}. Nothing is stored yet; create it with: {step}")
+
+
+def _preview_row(wave: Record, cohort: int) -> tuple[str, str, str, str]:
+    chargers = wave["chargers"]
+    first = ", ".join(str(one) for one in chargers[:3]) + (", ..." if len(chargers) > 3 else "")
+    return str(wave["name"]), str(len(chargers)), share(len(chargers), cohort), first
+
+
+def _draw_excluded(screen: Screen, excluded: Sequence[Record]) -> None:
+    screen.line()
+    if not excluded:
+        screen.line("Nobody that the filter matches is left out.")
+        return
+    screen.line(f"Left out: {_chargers(len(excluded))}.")
+    for reason, count in Counter(str(one["reason"]) for one in excluded).most_common(_SHOWN_EXCLUSIONS):
+        named = [str(one["charger_id"]) for one in excluded if str(one["reason"]) == reason]
+        more = ", ..." if count > 3 else ""
+        screen.line(f"  {count} x {reason} ({', '.join(named[:3])}{more})")
+
+
+def draw_list(screen: Screen, campaigns: Sequence[Record], now: datetime) -> None:
+    """All campaigns, one to a line."""
+    columns = (
+        Column("CAMPAIGN", fold=True),
+        Column("STATE"),
+        Column("CHARGERS", right=True),
+        Column("CREATED"),
+        Column("BY", optional=True),
+        Column("ID", optional=True),
+        Column("REASON", optional=True, fold=True),
+    )
+    rows = [
+        (
+            name(item),
+            words(item["phase"]),
+            str(item["cohort_size"]),
+            ago(item["created_at"], now),
+            str(item["created_by"]),
+            short(item["campaign_id"]),
+            str(item.get("reason") or ""),
+        )
+        for item in campaigns
+    ]
+    screen.table(columns, rows, empty="No campaigns yet. Try one out: ampwave campaign plan FILE")
+
+
+def draw_campaign(screen: Screen, item: Record, now: datetime) -> None:
+    """One campaign: where it stands, why, its waves, and what to do next."""
+    screen.fields(
+        [
+            ("Campaign", f"{name(item)} ({item['campaign_id']})"),
+            ("State", words(item["phase"])),
+            ("Because", item.get("reason") or None),
+            ("Chargers", str(item["cohort_size"])),
+            ("Approved by", _approvals(item)),
+            ("Created", f"{moment(item['created_at'], now)} by {item['created_by']}"),
+            ("Finished", moment(item.get("finished_at"), now)),
+            ("Plan digest", str(item["plan_digest"])),
+        ]
+    )
+    screen.line()
+    draw_waves(screen, item)
+    if step := _next(item):
+        screen.line()
+        screen.line(step)
+
+
+def draw_waves(screen: Screen, item: Record) -> None:
+    """The waves in numbers; before there are any, as they are planned."""
+    columns = (
+        Column("WAVE"),
+        Column("DONE", right=True),
+        Column("UPDATED", right=True),
+        Column("FAILED", right=True),
+        Column("DEFERRED", right=True),
+        Column("WAITING", right=True, optional=True),
+        Column("IN FLIGHT", right=True, optional=True),
+        Column("OTHER", right=True, optional=True),
+    )
+    screen.table(columns, [wave_row(tally) for tally in item["waves"]], empty=_planned(item))
+
+
+def wave_row(tally: Record) -> tuple[str, ...]:
+    """One wave in numbers."""
+    outcome = Counter({str(word): int(count) for word, count in tally["by_outcome"].items()})
+    phase = Counter({str(word): int(count) for word, count in tally["by_phase"].items()})
+    other = outcome["already_current"] + outcome["skipped"] + outcome["cancelled"]
+    return (
+        wave_name(tally),
+        f"{sum(outcome.values())}/{tally['total']}",
+        str(outcome["updated"]),
+        str(outcome["failed"] + outcome["silent"]),
+        str(outcome["deferred"]),
+        str(phase["pending"] + phase["waiting"]),
+        str(phase["reserved"] + phase["dispatched"] + phase["confirming"]),
+        str(other),
+    )
+
+
+def wave_name(tally: Record) -> str:
+    """A wave's name; rollback waves say so."""
+    text = str(tally["name"])
+    back = int(tally["wave"]) >= ROLLBACK_BASE and "rollback" not in text.lower()
+    return f"rollback of {text}" if back else text
+
+
+def draw_targets(screen: Screen, rows: Sequence[Record], now: datetime) -> None:
+    """Every charger of a campaign and where it stands."""
+    columns = (
+        Column("CHARGER"),
+        Column("SITE", optional=True),
+        Column("WAVE", right=True),
+        Column("STATE"),
+        Column("FROM", optional=True),
+        Column("TO"),
+        Column("TRY", right=True, optional=True),
+        Column("SINCE", optional=True),
+        Column("REASON", fold=True),
+    )
+    cells = [
+        (
+            str(row["charger_id"]),
+            str(row["site_id"]),
+            str(row["wave"]),
+            words(row.get("outcome") or row["phase"]),
+            str(row.get("from_version") or "-"),
+            str(row["to_version"]),
+            str(row.get("attempt", 0)),
+            ago(row.get("finished_at") or row.get("dispatched_at"), now),
+            str(row.get("reason") or ""),
+        )
+        for row in rows
+    ]
+    screen.table(columns, cells, empty="No chargers in this wave.")
+
+
+def draw_decisions(screen: Screen, decisions: Sequence[Record], now: datetime) -> None:
+    """What the gates said, and how to check it."""
+    if not decisions:
+        return
+    columns = (
+        Column("GATE", right=True),
+        Column("LOOK", right=True, optional=True),
+        Column("VERDICT"),
+        Column("WHEN", optional=True),
+        Column("REASON", fold=True),
+    )
+    rows = [
+        (
+            f"wave {one['wave']}",
+            str(one["look"]),
+            words(one["verdict"]),
+            ago(one["decided_at"], now),
+            str(one["reason"]),
+        )
+        for one in decisions
+    ]
+    screen.line()
+    screen.table(columns, rows, empty="")
+    screen.line()
+    screen.line("Recompute these from their stored inputs: ampwave campaign verify-verdict CAMPAIGN")
+
+
+def _planned(item: Record) -> str:
+    lines = ["Planned waves:"]
+    for wave in item["plan"]["waves"]:
+        soak = float(wave.get("soak_seconds") or 0)
+        extra = f", soaks {duration(soak)}" if soak else ""
+        lines.append(f"  {wave['name']}: {100 * float(wave['share']):g} %{extra}")
+    return "\n".join(lines)
+
+
+def _approvals(item: Record) -> str:
+    needed = item["plan"]["required_approvals"]
+    names = ", ".join(str(one["actor"]) for one in item["approvals"])
+    return f"{len(item['approvals'])} of {needed}" + (f": {names}" if names else ", nobody yet")
+
+
+def _next(item: Record) -> str:
+    """What a person can do now."""
+    begun = len(item["approvals"]) >= int(item["plan"]["required_approvals"])
+    proceed = f'ampwave campaign proceed {called(item)} --reason "..."'
+    if item["phase"] == "awaiting_approval" and begun:
+        return f"Let the next wave begin: {proceed}"
+    return {
+        "draft": f"Approve it: ampwave campaign approve {called(item)}",
+        "awaiting_approval": f"Approve it: ampwave campaign approve {called(item)}",
+        "running": f"Follow it: ampwave campaign watch {called(item)}",
+        "paused": f"Go on: ampwave campaign resume {called(item)}\nPass a held gate: {proceed}",
+        "rolling_back": f"Follow it: ampwave campaign watch {called(item)}",
+    }.get(str(item["phase"]), "")
+
+
+def _chargers(count: int) -> str:
+    return "1 charger" if count == 1 else f"{count} chargers"

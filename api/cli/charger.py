@@ -1,0 +1,136 @@
+"""``ampwave charger``: who is in the fleet, and what happened to them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli import charger_views as views
+from api.cli.errors import CliError, WrongUse
+from api.cli.references import segment
+from api.cli.session import Session, command, group
+
+app = group("Import, register and look at chargers.")
+
+Identity = Annotated[str, typer.Argument(metavar="CHARGER", help="Its OCPP identity.")]
+Limit = Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")]
+_MEDIA = {".csv": "text/csv", ".json": "application/json"}
+
+
+@command(app, "import", posts=True)
+def import_(
+    session: Session,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a header line, or a JSON list.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would happen, change nothing.")
+    ] = False,
+) -> None:
+    """Register many chargers. Good rows are in even if others are refused."""
+    media = _MEDIA.get(file.suffix.lower())
+    if media is None:
+        raise WrongUse(f"{file} is neither .csv nor .json.")
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise WrongUse(f"{file} cannot be read: {error.strerror}.") from error
+    result = session.api.post_bytes("/chargers/import", content, media, dry_run=str(dry_run).lower())
+    session.show(result, lambda screen: views.draw_import(screen, result))
+    if result["refused"]:
+        raise CliError(
+            f"{result['refused']} of {len(result['rows'])} rows were refused.",
+            hint="Mend them and import the whole file again: rows that are in stay as they are.",
+        )
+
+
+@command(app, "register", posts=True)
+def register(  # noqa: PLR0913 - typer's options are its signature
+    session: Session,
+    charger: Identity,
+    site: Annotated[str, typer.Option(metavar="SITE", help="Where it stands.")],
+    model: Annotated[str, typer.Option(metavar="VENDOR/MODEL", help="As it reports them at boot.")],
+    serial: Annotated[str | None, typer.Option(metavar="TEXT", help="Serial number.")] = None,
+    hardware: Annotated[str | None, typer.Option(metavar="TEXT", help="Hardware revision.")] = None,
+    password_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Its password, 16 to 40 characters, on one line.")
+    ] = None,
+    make_password: Annotated[
+        bool, typer.Option("--make-password", help="Make a password and show it this once.")
+    ] = False,
+) -> None:
+    """Register one charger before its first contact."""
+    from api.cli.planfile import parse_model
+
+    vendor, name = parse_model(model)
+    body = {
+        "charger_id": charger,
+        "site_id": site,
+        "vendor": vendor,
+        "model": name,
+        "serial_number": serial,
+        "hardware_revision": hardware,
+        "password": _password(password_file, make_password),
+    }
+    stored = session.api.post("/chargers", body)
+    made = {"password": body["password"]} if make_password else {}
+    session.show(
+        {**stored, **made}, lambda screen: views.draw_registered(screen, stored, made.get("password"))
+    )
+
+
+@command(app, "list")
+def list_(
+    session: Session,
+    model: Annotated[str | None, typer.Option(metavar="VENDOR/MODEL")] = None,
+    site: Annotated[str | None, typer.Option(metavar="SITE")] = None,
+    version: Annotated[str | None, typer.Option(metavar="TEXT", help="Running this firmware.")] = None,
+    online: Annotated[bool | None, typer.Option("--online/--offline", help="Connected now, or not.")] = None,
+    limit: Limit = 200,
+) -> None:
+    """List chargers that match every filter."""
+    from api.cli.planfile import parse_model
+
+    vendor, name = parse_model(model) if model else (None, None)
+    found = session.api.pages(
+        "/chargers",
+        limit,
+        vendor=vendor,
+        model=name,
+        site_id=site,
+        firmware_version=version,
+        online=None if online is None else str(online).lower(),
+    )
+    chargers = list(found)
+    filtered = bool(model or site or version or online is not None)
+    session.show(
+        chargers,
+        lambda screen: views.draw_list(screen, chargers, session.clock(), limit=limit, filtered=filtered),
+    )
+
+
+@command(app, "show")
+def show(session: Session, charger: Identity) -> None:
+    """Show one charger: what it runs, its connectors and what is done to it."""
+    found = session.api.get(f"/chargers/{segment(charger)}")
+    session.show(found, lambda screen: views.draw_charger(screen, found, session.clock()))
+
+
+@command(app, "timeline")
+def timeline(session: Session, charger: Identity, limit: Limit = 50) -> None:
+    """Show what happened to a charger, newest first."""
+    events = list(session.api.pages(f"/chargers/{segment(charger)}/timeline", limit))
+    session.show(events, lambda screen: views.draw_timeline(screen, events, session.clock()))
+
+
+def _password(file: Path | None, make: bool) -> str | None:
+    if file is not None and make:
+        raise WrongUse("Give --password-file or --make-password, not both.")
+    if make:
+        import secrets
+
+        return secrets.token_urlsafe(24)
+    if file is None:
+        return None
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise WrongUse(f"{file} cannot be read.") from error

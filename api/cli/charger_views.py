@@ -1,0 +1,195 @@
+"""How chargers look on a terminal: lists, one charger, its timeline, the result of an import."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from api.cli.errors import Record
+from api.cli.output import Column, Screen, ago, moment, words
+
+_SHOWN_ROWS = 50
+_QUIET = frozenset({"charger_id", "node_id", "message_id", "samples", "values"})
+
+
+def draw_import(screen: Screen, result: Record) -> None:
+    """What became of the rows; refused ones with every problem."""
+    verb = "would be registered" if result["dry_run"] else "registered"
+    screen.line(
+        f"{result['registered']} {verb}, {result['unchanged']} unchanged, {result['refused']} refused."
+    )
+    refused = [row for row in result["rows"] if row["result"] == "refused"]
+    if not refused:
+        return
+    columns = (Column("ROW", right=True), Column("CHARGER"), Column("PROBLEM", fold=True))
+    rows = [
+        (str(row["row"]), str(row["charger_id"] or "-"), "; ".join(row["problems"]))
+        for row in refused[:_SHOWN_ROWS]
+    ]
+    screen.line()
+    screen.table(columns, rows, empty="")
+    if len(refused) > _SHOWN_ROWS:
+        screen.line(f"... and {len(refused) - _SHOWN_ROWS} more; --json has them all.")
+
+
+def draw_registered(screen: Screen, charger: Record, password: str | None) -> None:
+    """One new charger and how it connects."""
+    screen.line(f"{charger['charger_id']} is registered at {charger['site_id']}.")
+    if password:
+        screen.line(f"Password (not shown again): {password}")
+    screen.line(f"It connects to ws://HOST:9000/ocpp/{charger['charger_id']}.")
+
+
+def draw_list(
+    screen: Screen, chargers: Sequence[Record], now: datetime, *, limit: int, filtered: bool
+) -> None:
+    """Chargers, one to a line."""
+    columns = (
+        Column("CHARGER"),
+        Column("STATE"),
+        Column("FIRMWARE"),
+        Column("MODEL", fold=True),
+        Column("SITE"),
+        Column("HEARD", optional=True),
+        Column("LIFECYCLE", optional=True),
+        Column("SERIAL", optional=True),
+    )
+    rows = [
+        (
+            str(one["charger_id"]),
+            words(one["state"]),
+            str(one["firmware_version"] or "never told"),
+            f"{one['vendor']}/{one['model']}",
+            str(one["site_id"]),
+            ago(one["last_message_at"], now),
+            words(one["lifecycle"]),
+            str(one["serial_number"] or "-"),
+        )
+        for one in chargers
+    ]
+    empty = (
+        "No charger matches. Leave a filter out to see more."
+        if filtered
+        else "No chargers yet. Import some: ampwave charger import FILE.csv"
+    )
+    screen.table(columns, rows, empty=empty)
+    if len(chargers) == limit:
+        screen.line(f"The first {limit}; --limit shows more.")
+
+
+def draw_charger(screen: Screen, item: Record, now: datetime) -> None:
+    """One charger with what it reported and what is being done to it."""
+    twin = item["twin"]
+    firmware = twin["firmware"] or {}
+    connectivity = twin["connectivity"] or {}
+    lease = item["maintenance"]
+    screen.fields(
+        [
+            ("Charger", str(item["charger_id"])),
+            ("State", words(item["state"])),
+            ("Model", f"{item['vendor']}/{item['model']}" + _revision(item)),
+            ("Site", str(item["site_id"])),
+            ("Serial", item["serial_number"]),
+            ("Lifecycle", words(item["lifecycle"])),
+            ("Firmware", _firmware(firmware)),
+            ("Last boot", moment(firmware.get("booted_at"), now)),
+            ("Update status", _update_status(firmware, now)),
+            ("Connected", _connected(connectivity, now)),
+            ("Heard", moment(item["last_message_at"], now) or "never"),
+            ("Maintenance", f"{lease['kind']} by {lease['workflow_id']}" if lease else "none"),
+        ]
+    )
+    screen.line()
+    _draw_connectors(screen, twin["operation"], now)
+
+
+def _draw_connectors(screen: Screen, operation: Mapping[str, Any] | None, now: datetime) -> None:
+    operation = operation or {"connectors": {}, "transactions": {}}
+    sessions = {f"{one['evse_id']}.{one['connector_id']}": one for one in operation["transactions"].values()}
+    columns = (
+        Column("CONNECTOR"),
+        Column("STATUS"),
+        Column("SINCE"),
+        Column("SESSION", fold=True),
+        Column("ERROR", fold=True, optional=True),
+    )
+    rows = [
+        (
+            str(key),
+            str(one["status"]),
+            ago(one["since"], now),
+            _session(sessions.get(key), now),
+            str(one["error_code"] or "-"),
+        )
+        for key, one in sorted(operation["connectors"].items())
+    ]
+    screen.table(
+        columns, rows, empty="It has not reported its connectors yet, so nothing will be sent to it."
+    )
+    for key in sorted(set(sessions) - set(operation["connectors"])):
+        screen.line(f"Session on {key}: {_session(sessions[key], now)}")
+
+
+def draw_timeline(screen: Screen, events: Sequence[Record], now: datetime) -> None:
+    """Events with their facts, newest first."""
+    columns = (
+        Column("WHEN"),
+        Column("EVENT"),
+        Column("FACTS", fold=True),
+        Column("DEVICE TIME", optional=True),
+    )
+    rows = [
+        (
+            ago(one["received_at"], now),
+            words(one["kind"]),
+            facts(one["body"]),
+            str(one["observed_at"])[:19].replace("T", " "),
+        )
+        for one in events
+    ]
+    screen.table(columns, rows, empty="Nothing yet: it has never connected.")
+
+
+def facts(body: Mapping[str, Any]) -> str:
+    """An event's fields in one line, without empty and bulky ones."""
+    parts = [
+        f"{name.replace('_', ' ')} {value}"
+        for name, value in body.items()
+        if name not in _QUIET and value not in (None, "", [], {})
+    ]
+    counts = [f"{len(body[name])} {name}" for name in ("samples", "values") if body.get(name)]
+    return ", ".join([*parts, *counts])
+
+
+def _revision(item: Record) -> str:
+    return f" (rev. {item['hardware_revision']})" if item["hardware_revision"] else ""
+
+
+def _firmware(firmware: Mapping[str, Any]) -> str:
+    if not firmware.get("version"):
+        return "never told"
+    before = firmware.get("previous_version")
+    return f"{firmware['version']}" + (f", before that {before}" if before else "")
+
+
+def _update_status(firmware: Mapping[str, Any], now: datetime) -> str | None:
+    if not firmware.get("status"):
+        return None
+    return f"{firmware['status']} ({ago(firmware['status_at'], now)})"
+
+
+def _connected(connectivity: Mapping[str, Any], now: datetime) -> str:
+    if not connectivity:
+        return "never"
+    if not connectivity["online"]:
+        return "no" + (f", since {moment(connectivity['since'], now)}" if connectivity["since"] else "")
+    return (
+        f"{connectivity['dialect']} on {connectivity['node_id']}, since {moment(connectivity['since'], now)}"
+    )
+
+
+def _session(transaction: Mapping[str, Any] | None, now: datetime) -> str:
+    if transaction is None:
+        return "-"
+    state = transaction["charging_state"] or "open"
+    suspect = ", to be reconciled" if transaction["suspect"] else ""
+    return f"{transaction['transaction_id']}: {state}, {ago(transaction['started_at'], now)}{suspect}"

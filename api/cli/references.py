@@ -1,0 +1,61 @@
+"""What people type for an artifact or a campaign, turned into its id."""
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from api.cli.errors import CliError, Record
+
+if TYPE_CHECKING:
+    from api.cli.http import Api
+
+ARTIFACT_HELP = "ROLE/VERSION, or the start of its id."
+CAMPAIGN_HELP = "Its name, or the start of its id."
+_SEARCHED = 5000
+_SHORTEST = 6
+
+
+def artifact_id(api: "Api", reference: str) -> str:
+    """The id behind ``ROLE/VERSION``, the start of an id, or a whole id."""
+    if re.fullmatch(r"[0-9a-f]{64}", reference):
+        return reference
+
+    def is_it(item: Record) -> bool:
+        named = reference == f"{item['vendor_role']}/{item['version']}"
+        return named or _starts(str(item["artifact_id"]), reference)
+
+    found = _search(api, "/artifacts", is_it)
+    return str(_only(found, "artifact", reference, "ampwave artifact list")["artifact_id"])
+
+
+def campaign_id(api: "Api", reference: str) -> str:
+    """The id behind a campaign's name, the start of its id, or its whole id."""
+
+    def is_it(item: Record) -> bool:
+        return reference == item["name"] or _starts(str(item["campaign_id"]), reference)
+
+    found = _search(api, "/campaigns", is_it)
+    return str(_only(found, "campaign", reference, "ampwave campaign list")["campaign_id"])
+
+
+def segment(text: str) -> str:
+    """One path segment: identities may hold ``=``, ``+``, ``|`` and the like."""
+    return quote(text, safe="")
+
+
+def _starts(whole: str, reference: str) -> bool:
+    return whole == reference or (len(reference) >= _SHORTEST and whole.startswith(reference))
+
+
+def _search(api: "Api", path: str, is_it: Callable[[Record], bool]) -> list[Record]:
+    return [item for item in api.pages(path, _SEARCHED) if is_it(item)]
+
+
+def _only(found: list[Record], kind: str, reference: str, listing: str) -> Record:
+    if not found:
+        raise CliError(f"There is no {kind} {reference!r}.", hint=f"`{listing}` shows what there is.")
+    if len(found) > 1:
+        ids = [str(item[f"{kind}_id"]) for item in found]
+        raise CliError(f"{reference!r} fits {len(found)} {kind}s.", ids, hint="Use one of these ids.")
+    return found[0]
