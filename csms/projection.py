@@ -1,0 +1,247 @@
+"""The twin after an event: one pure function, so that a twin can be rebuilt from its events (F21).
+
+What an event may change is decided by the charger's own time: a fact that is older than what is
+known never replaces it (F19). Sections that an event does not touch stay the same objects.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from csms.sessions import reconcile, session_ended, session_seen
+from storage.events import (
+    ChargerBooted,
+    ConnectionClosed,
+    ConnectionOpened,
+    ConnectionRefused,
+    ConnectorStatusChanged,
+    EventRecord,
+    FirmwareStatusReported,
+    MeterValuesSampled,
+    ReservationChanged,
+    SecurityEventReported,
+    TransactionEnded,
+    TransactionStarted,
+    TransactionUpdated,
+    VariablesReported,
+)
+from storage.twin import (
+    ConfigurationSection,
+    ConnectivitySection,
+    ConnectorState,
+    FirmwareSection,
+    IdentitySection,
+    OperationSection,
+    SecuritySection,
+    TwinState,
+)
+
+KEPT_BOOTS = 10
+SETTLED = timedelta(seconds=60)
+"""Longer online than this, a charger has sent what it had queued: a change it reports happened now."""
+SEEN_STEP = timedelta(seconds=60)
+"""How often meter samples move the time at which a session was last heard of."""
+SKEW_STEP_S = 2.0
+"""A smaller change of the clock's error is noise of the network, not worth a revision."""
+
+TAMPER_EVENTS = frozenset({"TamperDetectionActivated"})
+TRIGGERED = "Triggered"
+"""2.x BootReasonEnumType: a BootNotification that we asked for, not a restart."""
+
+
+def project(twin: TwinState, record: EventRecord) -> TwinState:
+    """The twin after this event; the same object if nothing changed. The store counts revisions."""
+    change = _CHANGES.get(type(record.event))
+    return change(twin, record) if change else twin
+
+
+def moment(record: EventRecord) -> datetime:
+    """When it happened: the charger's time, but never in our future (its clock may be ahead)."""
+    return min(record.observed_at, record.received_at)
+
+
+def _opened(twin: TwinState, record: EventRecord) -> TwinState:
+    event: ConnectionOpened = record.event  # type: ignore[assignment]  # by the table below
+    known = twin.connectivity
+    if known and known.online and known.since and record.received_at < known.since:
+        return twin
+    link = replace(
+        known or ConnectivitySection(),
+        online=True,
+        dialect=event.dialect,
+        since=record.received_at,
+        node_id=event.node_id,
+        remote_address=event.remote_address,
+        reconnects=known.reconnects + 1 if known else 0,
+    )
+    proof = replace(
+        twin.security or SecuritySection(),
+        profile=event.security_profile,
+        last_auth_ok_at=record.received_at,
+    )
+    return replace(twin, connectivity=link, security=proof)
+
+
+def _closed(twin: TwinState, record: EventRecord) -> TwinState:
+    link = twin.connectivity
+    if link is None or not link.online or (link.since and record.received_at < link.since):
+        return twin
+    return replace(twin, connectivity=replace(link, online=False, since=record.received_at))
+
+
+def _refused(twin: TwinState, record: EventRecord) -> TwinState:
+    known = twin.security or SecuritySection()
+    latest = max(filter(None, (known.last_auth_failed_at, record.received_at)))
+    failed = replace(known, auth_failures=known.auth_failures + 1, last_auth_failed_at=latest)
+    return replace(twin, security=failed)
+
+
+def _booted(twin: TwinState, record: EventRecord) -> TwinState:
+    event: ChargerBooted = record.event  # type: ignore[assignment]  # by the table below
+    at = record.received_at
+    known = twin.firmware or FirmwareSection()
+    restarted = event.reason != TRIGGERED
+    boots = tuple(sorted({*known.boots, at}))[-KEPT_BOOTS:] if restarted else known.boots
+    if known.booted_at and at < known.booted_at:
+        return twin if boots == known.boots else replace(twin, firmware=replace(known, boots=boots))
+    changed = known.version is not None and event.firmware_version != known.version
+    firmware = replace(
+        known,
+        version=event.firmware_version,
+        previous_version=known.version if changed else known.previous_version,
+        booted_at=at,
+        boots=boots,
+    )
+    identity = IdentitySection(event.vendor, event.model, event.serial_number)
+    twin = replace(twin, firmware=firmware, identity=twin.identity if twin.identity == identity else identity)
+    # A boot never opens a session; it makes those that were open doubtful (F85).
+    return _operation(twin, twin.operation) if restarted and twin.operation else twin
+
+
+def _connector(twin: TwinState, record: EventRecord) -> TwinState:
+    event: ConnectorStatusChanged = record.event  # type: ignore[assignment]  # by the table below
+    operation = twin.operation or OperationSection()
+    key = f"{event.evse_id}.{event.connector_id}"
+    known, at = operation.connectors.get(key), moment(record)
+    if known and known.status is not event.status:
+        twin = _clock(twin, record)
+    if known and at < known.since:
+        return twin
+    state = ConnectorState(
+        event.evse_id,
+        event.connector_id,
+        event.status,
+        at,
+        event.error_code,
+        event.vendor_status,
+        record.received_at,
+    )
+    connectors = {**operation.connectors, key: state}
+    return _operation(twin, replace(operation, connectors=connectors))
+
+
+def _clock(twin: TwinState, record: EventRecord) -> TwinState:
+    """Server time minus device time, from a live message that has a time of its own (F102)."""
+    link = twin.connectivity
+    if link is None or link.since is None or record.observed_at == record.received_at:
+        return twin
+    skew = (record.received_at - record.observed_at).total_seconds()
+    steady = link.clock_skew_s is not None and abs(skew - link.clock_skew_s) < SKEW_STEP_S
+    if steady or record.received_at - link.since < SETTLED:
+        return twin
+    return replace(twin, connectivity=replace(link, clock_skew_s=round(skew, 1)))
+
+
+def _started(twin: TwinState, record: EventRecord) -> TwinState:
+    event: TransactionStarted = record.event  # type: ignore[assignment]  # by the table below
+    operation = twin.operation or OperationSection()
+    place = (event.evse_id, event.connector_id)
+    return _operation(twin, session_seen(operation, event.transaction_id, moment(record), place))
+
+
+def _updated(twin: TwinState, record: EventRecord) -> TwinState:
+    event: TransactionUpdated = record.event  # type: ignore[assignment]  # by the table below
+    operation = twin.operation or OperationSection()
+    place = (event.evse_id or 0, 0)
+    seen = session_seen(operation, event.transaction_id, moment(record), place, event.charging_state)
+    return _operation(twin, seen)
+
+
+def _metered(twin: TwinState, record: EventRecord) -> TwinState:
+    event: MeterValuesSampled = record.event  # type: ignore[assignment]  # by the table below
+    operation = twin.operation or OperationSection()
+    if event.transaction_id is None:
+        return twin
+    known, at = operation.transactions.get(event.transaction_id), moment(record)
+    # Every sample proves that the session lives; one a minute is worth a revision.
+    if known and not known.suspect and at < known.updated_at + SEEN_STEP:
+        return twin
+    seen = session_seen(operation, event.transaction_id, at, (event.evse_id, 0))
+    return _operation(twin, seen)
+
+
+def _ended(twin: TwinState, record: EventRecord) -> TwinState:
+    event: TransactionEnded = record.event  # type: ignore[assignment]  # by the table below
+    return _operation(twin, session_ended(twin.operation or OperationSection(), event.transaction_id))
+
+
+def _reservation(twin: TwinState, record: EventRecord) -> TwinState:
+    event: ReservationChanged = record.event  # type: ignore[assignment]  # by the table below
+    operation = twin.operation or OperationSection()
+    others = tuple(number for number in operation.reservations if number != event.reservation_id)
+    kept = (*others, event.reservation_id) if event.active else others
+    return _operation(twin, replace(operation, reservations=tuple(sorted(kept))))
+
+
+def _operation(twin: TwinState, operation: OperationSection) -> TwinState:
+    """Put an operation section into the twin, its sessions judged anew against boots and connectors."""
+    booted_at = twin.firmware.boots[-1] if twin.firmware and twin.firmware.boots else None
+    operation = reconcile(operation, booted_at)
+    return twin if operation == twin.operation else replace(twin, operation=operation)
+
+
+def _firmware_status(twin: TwinState, record: EventRecord) -> TwinState:
+    event: FirmwareStatusReported = record.event  # type: ignore[assignment]  # by the table below
+    known, at = twin.firmware or FirmwareSection(), moment(record)
+    if known.status_at and at < known.status_at:
+        return twin
+    status = replace(known, status=event.status, status_request_id=event.request_id, status_at=at)
+    return replace(twin, firmware=status)
+
+
+def _security_event(twin: TwinState, record: EventRecord) -> TwinState:
+    event: SecurityEventReported = record.event  # type: ignore[assignment]  # by the table below
+    known, at = twin.security or SecuritySection(), moment(record)
+    tampered = known.tampered or event.type in TAMPER_EVENTS
+    if known.last_event_at and at < known.last_event_at:
+        return twin if tampered == known.tampered else replace(twin, security=replace(known, tampered=True))
+    latest = replace(known, last_event=event.type, last_event_at=at, tampered=tampered)
+    return replace(twin, security=latest)
+
+
+def _variables(twin: TwinState, record: EventRecord) -> TwinState:
+    event: VariablesReported = record.event  # type: ignore[assignment]  # by the table below
+    known, at = twin.configuration or ConfigurationSection(), moment(record)
+    if known.read_at and at < known.read_at:
+        late = {**event.values, **known.values}
+        return twin if late == known.values else replace(twin, configuration=replace(known, values=late))
+    return replace(twin, configuration=ConfigurationSection({**known.values, **event.values}, at))
+
+
+_CHANGES: dict[type[Any], Callable[[TwinState, EventRecord], TwinState]] = {
+    ConnectionOpened: _opened,
+    ConnectionClosed: _closed,
+    ConnectionRefused: _refused,
+    ChargerBooted: _booted,
+    ConnectorStatusChanged: _connector,
+    FirmwareStatusReported: _firmware_status,
+    SecurityEventReported: _security_event,
+    TransactionStarted: _started,
+    TransactionUpdated: _updated,
+    TransactionEnded: _ended,
+    MeterValuesSampled: _metered,
+    VariablesReported: _variables,
+    ReservationChanged: _reservation,
+}
+"""Other kinds (heartbeats, commands, rejected frames) are history and change no section."""

@@ -1,0 +1,1 @@
+"""Quirks: what chargers do otherwise than the specification says, as values with evidence."""

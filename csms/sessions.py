@@ -1,0 +1,82 @@
+"""Charging sessions in the operation section, because "is it charging?" decides who may be updated.
+
+The open sessions are a function of the facts, whatever order they came in: what was heard of each
+transaction, when the charger last booted, and what its connectors said since (F82, F83, F85).
+"""
+
+from dataclasses import replace
+from datetime import datetime
+
+from storage.events import ConnectorStatus
+from storage.twin import OpenTransaction, OperationSection
+
+KEPT_ENDED = 50
+
+
+def session_seen(
+    operation: OperationSection,
+    transaction_id: str,
+    at: datetime,
+    place: tuple[int, int],
+    charging_state: str | None = None,
+) -> OperationSection:
+    """A start, an update or a reading of a transaction was observed; opens it unless it has ended.
+
+    ``place`` is (EVSE, connector), 0 where it is not known. An update whose start was never heard
+    opens the session as well: unknown counts as busy.
+    """
+    if transaction_id in operation.ended:
+        return operation
+    known = operation.transactions.get(transaction_id)
+    if known is None:
+        seen = OpenTransaction(transaction_id, *place, at, at, charging_state)
+    else:
+        newest = at >= known.updated_at
+        seen = replace(
+            known,
+            evse_id=known.evse_id or place[0],
+            connector_id=known.connector_id or place[1],
+            started_at=min(known.started_at, at),
+            updated_at=max(known.updated_at, at),
+            charging_state=(newest and charging_state) or known.charging_state or charging_state,
+        )
+    return replace(operation, transactions={**operation.transactions, transaction_id: seen})
+
+
+def session_ended(operation: OperationSection, transaction_id: str) -> OperationSection:
+    """A transaction ended; a start that comes later will not open it again (F83)."""
+    open_now = {name: open_ for name, open_ in operation.transactions.items() if name != transaction_id}
+    others = tuple(name for name in operation.ended if name != transaction_id)
+    return replace(operation, transactions=open_now, ended=(*others, transaction_id)[-KEPT_ENDED:])
+
+
+def reconcile(operation: OperationSection, booted_at: datetime | None) -> OperationSection:
+    """Mark sessions in doubt, and let go of those in doubt whose EVSE is free since the boot.
+
+    In doubt is a session that was not heard of since the charger booted. It stays a session until
+    its end comes or its connectors say Available; if it is heard of again, it was alive.
+    """
+    if booted_at is None or not operation.transactions:
+        return operation
+    kept: dict[str, OpenTransaction] = {}
+    for name, session in operation.transactions.items():
+        suspect = session.updated_at < booted_at
+        if not (suspect and _free_since(session, operation, booted_at)):
+            kept[name] = session if session.suspect == suspect else replace(session, suspect=suspect)
+    return replace(operation, transactions=kept)
+
+
+def _free_since(session: OpenTransaction, operation: OperationSection, booted_at: datetime) -> bool:
+    """Every connector it may use said Available, to us after the boot and on its clock after the session."""
+    connectors = [
+        state
+        for state in operation.connectors.values()
+        if state.evse_id > 0 and session.evse_id in (0, state.evse_id)
+    ]
+    return bool(connectors) and all(
+        state.status is ConnectorStatus.AVAILABLE
+        and state.since >= session.updated_at
+        and state.reported_at is not None
+        and state.reported_at >= booted_at
+        for state in connectors
+    )
