@@ -1,0 +1,115 @@
+"""Real engines for the tests: started once per run, on free ports, only when a test asks for them."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+import boto3
+import pytest
+from temporalio.client import Client
+
+from api.embedded import EmbeddedPostgres, EmbeddedS3, EmbeddedTemporal
+from storage.postgres.migrate import upgrade
+
+TEMPLATE = "ampwave_template"
+
+
+@pytest.fixture(scope="session")
+async def embedded_postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
+    async with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def postgres_url(embedded_postgres: EmbeddedPostgres) -> str:
+    """The server; nobody writes to the database this names."""
+    return embedded_postgres.url
+
+
+@pytest.fixture(scope="session")
+async def _migrated_template(embedded_postgres: EmbeddedPostgres) -> str:
+    """Migrated once; each test's database is a copy of it, which takes milliseconds."""
+    await _execute(embedded_postgres.url, f"CREATE DATABASE {TEMPLATE}")
+    await upgrade(embedded_postgres.url_of(TEMPLATE))
+    return TEMPLATE
+
+
+@pytest.fixture
+async def database(embedded_postgres: EmbeddedPostgres, _migrated_template: str) -> AsyncIterator[str]:
+    """The URL of a fresh database with all tables, for this test alone."""
+    async with _fresh_database(embedded_postgres, f"TEMPLATE {_migrated_template}") as url:
+        yield url
+
+
+@pytest.fixture
+async def empty_database(embedded_postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    """The URL of a fresh database without any table, for this test alone."""
+    async with _fresh_database(embedded_postgres, "") as url:
+        yield url
+
+
+@asynccontextmanager
+async def _fresh_database(engine: EmbeddedPostgres, options: str) -> AsyncIterator[str]:
+    name = f"test_{secrets.token_hex(6)}"
+    await _execute(engine.url, f"CREATE DATABASE {name} {options}")
+    try:
+        yield engine.url_of(name)
+    finally:
+        await _execute(engine.url, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class S3Settings:
+    """How to reach an S3 server and one bucket there."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+    bucket: str
+    region: str
+
+
+@pytest.fixture(scope="session")
+async def embedded_s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedS3]:
+    async with EmbeddedS3(tmp_path_factory.mktemp("s3")) as engine:
+        yield engine
+
+
+@pytest.fixture
+def s3_settings(embedded_s3: EmbeddedS3) -> S3Settings:
+    """A fresh bucket for this test alone."""
+    bucket = f"test-{secrets.token_hex(6)}"
+    client = boto3.client(
+        "s3",
+        endpoint_url=embedded_s3.endpoint,
+        region_name=embedded_s3.region,
+        aws_access_key_id=embedded_s3.access_key,
+        aws_secret_access_key=embedded_s3.secret_key,
+    )
+    client.create_bucket(Bucket=bucket)
+    client.close()
+    return S3Settings(
+        embedded_s3.endpoint, embedded_s3.access_key, embedded_s3.secret_key, bucket, embedded_s3.region
+    )
+
+
+@pytest.fixture(scope="session")
+async def embedded_temporal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedTemporal]:
+    async with EmbeddedTemporal(tmp_path_factory.mktemp("temporal")) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+async def temporal_client(embedded_temporal: EmbeddedTemporal) -> Client:
+    """A plain client of the embedded server: tests use ids and task queues of their own."""
+    return await Client.connect(embedded_temporal.address, namespace=embedded_temporal.namespace)
