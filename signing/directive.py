@@ -14,7 +14,7 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import Key, Signer
 
-from signing.errors import DirectiveRefused, UnknownDirectiveKey
+from signing.errors import DirectiveRefused, KeyUnavailable, UnknownDirectiveKey
 from signing.ports import DispatchRequest
 from signing.release import Release
 from signing.roles import MAX_DIRECTIVE_CHARGERS, MAX_DIRECTIVE_WINDOW
@@ -27,9 +27,12 @@ MAX_ENVELOPE = 256 * 1024
 
 
 def sign_envelope(directive: Directive, signer: Signer) -> bytes:
-    """The envelope (JSON bytes)."""
+    """The envelope (JSON bytes). Raises KeyUnavailable."""
     envelope = Envelope(canonical_json(directive), PAYLOAD_TYPE, {})
-    envelope.sign(signer)
+    try:
+        envelope.sign(signer)
+    except Exception as error:  # adapters raise what their libraries raise
+        raise KeyUnavailable("The directive key could not sign.") from error
     return canonical_json(envelope.to_dict())
 
 

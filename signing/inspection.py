@@ -1,0 +1,126 @@
+"""Looking at an upload before people are asked to sign: everything wrong with it, at once (S32-S35, S41)."""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from signing.errors import NotInRelease
+from signing.ports import Inspection
+from signing.release import Release, release_of, release_problems
+from signing.step import addition_problems
+from signing.trust import Trust
+from signing.trust_source import TrustSource
+from signing.vendor_signature import vendor_signature_problems
+from storage.artifact import Artifact
+from storage.charger import ModelProfile
+from storage.clock import Clock
+from storage.errors import NotFound
+from storage.ports import BlobStore
+
+ModelLookup = Callable[[str, str], Awaitable[ModelProfile | None]]
+"""(vendor, model) -> profile; ``ChargerStore.model``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadBack:
+    """What the store really holds, in one pass and constant memory (S39, S41)."""
+
+    sha256: bytes
+    length: int
+
+
+class Inspector:
+    """``signing.ports.ArtifactInspector``: reads the bytes back and checks what was said about them."""
+
+    def __init__(self, blobs: BlobStore, source: TrustSource, models: ModelLookup, clock: Clock) -> None:
+        self._blobs = blobs
+        self._source = source
+        self._models = models
+        self._clock = clock
+
+    async def inspect(self, artifact: Artifact) -> Inspection:
+        """All problems at once; empty when people may be asked to sign.
+
+        Raises RepositoryUnreachable or EngineUnavailable when it could not look.
+        """
+        now = self._clock()
+        release = release_of(artifact)
+        found = await self._read_back(artifact.artifact_id)
+        problems = list(_file_problems(artifact, found))
+        trust = await self._source.current(now)
+        if release.role not in trust.roles():
+            trust = await self._source.newer(trust, now) or trust
+        problems += await self._role_problems(trust, release)
+        problems += await self._model_problems(release)
+        if found is not None:
+            problems += _vendor_problems(release, found.sha256, now, trust.policy.roots_of(release.role))
+        return Inspection(
+            sha256=found.sha256.hex() if found else "",
+            length=found.length if found else 0,
+            problems=tuple(dict.fromkeys(_sentence(problem) for problem in problems)),
+        )
+
+    async def _read_back(self, key: str) -> _ReadBack | None:
+        digest, length = hashlib.sha256(), 0
+        try:
+            async for chunk in self._blobs.read(key):
+                digest.update(chunk)
+                length += len(chunk)
+        except NotFound:
+            return None
+        return _ReadBack(digest.digest(), length)
+
+    async def _role_problems(self, trust: Trust, release: Release) -> list[str]:
+        """Against what the role has released already (from signed metadata, not from our database)."""
+        if release.role not in trust.roles():
+            known = ", ".join(trust.roles()) or "none yet"
+            return [
+                *release_problems(release),
+                f"there is no vendor role {release.role!r} in the signed metadata (there are: {known})",
+            ]
+        try:
+            await self._source.role(trust, release.role)
+        except NotInRelease as error:
+            return [*release_problems(release), error.message]
+        return addition_problems(release.role, trust.role(release.role), release)
+
+    async def _model_problems(self, release: Release) -> list[str]:
+        """Each model must be known, and have a signature under its own scheme or a waiver (S33, S37)."""
+        problems = []
+        for entry in release.compatible:
+            profile = await self._models(entry.vendor, entry.model)
+            if profile is None:
+                problems.append(
+                    f"model {entry.vendor} {entry.model} is not known; register it or correct the list"
+                )
+            elif not release.signature_for(profile.signature_scheme) and not profile.unsafe_unsigned_waiver:
+                problems.append(
+                    f"{entry.vendor} {entry.model} needs a {profile.signature_scheme.value} vendor signature"
+                )
+        return problems
+
+
+def _file_problems(artifact: Artifact, found: _ReadBack | None) -> list[str]:
+    if found is None:
+        return ["the uploaded bytes are not in the store; upload the file again"]
+    if found.length == 0:
+        return ["the file is empty"]
+    problems = []
+    if found.length != artifact.length:
+        problems.append(f"the file has {found.length} bytes, the manifest says {artifact.length}")
+    if found.sha256.hex() != artifact.artifact_id:
+        problems.append(f"the file's SHA-256 is {found.sha256.hex()}, not {artifact.artifact_id}")
+    return problems
+
+
+def _vendor_problems(release: Release, digest: bytes, now: datetime, roots: tuple[str, ...]) -> list[str]:
+    return [
+        f"{proof.scheme.value} vendor signature: {problem}"
+        for proof in release.vendor_signatures
+        for problem in vendor_signature_problems(proof, digest, now, roots)
+    ]
+
+
+def _sentence(problem: str) -> str:
+    return f"{problem[:1].upper()}{problem[1:]}."
