@@ -1,57 +1,64 @@
-"""Real engines for the tests: started once per run, on free ports, only when a test asks for them."""
+"""Real engines for the tests: started once per run, on free ports, only when a test asks for them.
+
+What they need is imported inside the fixtures: a unit test pays for none of it.
+"""
 
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import asyncpg
-import boto3
 import pytest
-from temporalio.client import Client
 
-from api.embedded import EmbeddedPostgres, EmbeddedS3, EmbeddedTemporal
-from storage.postgres.migrate import upgrade
+if TYPE_CHECKING:
+    from temporalio.client import Client
+
+    from api.embedded import EmbeddedPostgres, EmbeddedS3, EmbeddedTemporal
 
 TEMPLATE = "ampwave_template"
 
 
 @pytest.fixture(scope="session")
-async def embedded_postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedPostgres]:
+async def embedded_postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator["EmbeddedPostgres"]:
+    from api.embedded import EmbeddedPostgres
+
     async with EmbeddedPostgres(tmp_path_factory.mktemp("postgres"), durable=False) as engine:
         yield engine
 
 
 @pytest.fixture(scope="session")
-def postgres_url(embedded_postgres: EmbeddedPostgres) -> str:
+def postgres_url(embedded_postgres: "EmbeddedPostgres") -> str:
     """The server; nobody writes to the database this names."""
     return embedded_postgres.url
 
 
 @pytest.fixture(scope="session")
-async def _migrated_template(embedded_postgres: EmbeddedPostgres) -> str:
+async def _migrated_template(embedded_postgres: "EmbeddedPostgres") -> str:
     """Migrated once; each test's database is a copy of it, which takes milliseconds."""
+    from storage.postgres.migrate import upgrade
+
     await _execute(embedded_postgres.url, f"CREATE DATABASE {TEMPLATE}")
     await upgrade(embedded_postgres.url_of(TEMPLATE))
     return TEMPLATE
 
 
 @pytest.fixture
-async def database(embedded_postgres: EmbeddedPostgres, _migrated_template: str) -> AsyncIterator[str]:
+async def database(embedded_postgres: "EmbeddedPostgres", _migrated_template: str) -> AsyncIterator[str]:
     """The URL of a fresh database with all tables, for this test alone."""
     async with _fresh_database(embedded_postgres, f"TEMPLATE {_migrated_template}") as url:
         yield url
 
 
 @pytest.fixture
-async def empty_database(embedded_postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+async def empty_database(embedded_postgres: "EmbeddedPostgres") -> AsyncIterator[str]:
     """The URL of a fresh database without any table, for this test alone."""
     async with _fresh_database(embedded_postgres, "") as url:
         yield url
 
 
 @asynccontextmanager
-async def _fresh_database(engine: EmbeddedPostgres, options: str) -> AsyncIterator[str]:
+async def _fresh_database(engine: "EmbeddedPostgres", options: str) -> AsyncIterator[str]:
     name = f"test_{secrets.token_hex(6)}"
     await _execute(engine.url, f"CREATE DATABASE {name} {options}")
     try:
@@ -61,6 +68,8 @@ async def _fresh_database(engine: EmbeddedPostgres, options: str) -> AsyncIterat
 
 
 async def _execute(url: str, statement: str) -> None:
+    import asyncpg
+
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(statement)
@@ -80,14 +89,18 @@ class S3Settings:
 
 
 @pytest.fixture(scope="session")
-async def embedded_s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedS3]:
+async def embedded_s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator["EmbeddedS3"]:
+    from api.embedded import EmbeddedS3
+
     async with EmbeddedS3(tmp_path_factory.mktemp("s3")) as engine:
         yield engine
 
 
 @pytest.fixture
-def s3_settings(embedded_s3: EmbeddedS3) -> S3Settings:
+def s3_settings(embedded_s3: "EmbeddedS3") -> S3Settings:
     """A fresh bucket for this test alone."""
+    import boto3
+
     bucket = f"test-{secrets.token_hex(6)}"
     client = boto3.client(
         "s3",
@@ -104,12 +117,16 @@ def s3_settings(embedded_s3: EmbeddedS3) -> S3Settings:
 
 
 @pytest.fixture(scope="session")
-async def embedded_temporal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedTemporal]:
+async def embedded_temporal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator["EmbeddedTemporal"]:
+    from api.embedded import EmbeddedTemporal
+
     async with EmbeddedTemporal(tmp_path_factory.mktemp("temporal")) as engine:
         yield engine
 
 
 @pytest.fixture(scope="session")
-async def temporal_client(embedded_temporal: EmbeddedTemporal) -> Client:
+async def temporal_client(embedded_temporal: "EmbeddedTemporal") -> "Client":
     """A plain client of the embedded server: tests use ids and task queues of their own."""
+    from temporalio.client import Client
+
     return await Client.connect(embedded_temporal.address, namespace=embedded_temporal.namespace)
