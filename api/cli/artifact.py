@@ -96,6 +96,46 @@ def show(session: Session, artifact: Reference) -> None:
     session.show(found, lambda screen: _draw(screen, found, session))
 
 
+@command(app, "sign", posts=True)
+def sign(
+    session: Session,
+    artifact: Reference,
+    key: Annotated[str, typer.Option(metavar="ADDRESS", help="Your own key, as in file2:ada.pem.")],
+    keyid: Annotated[
+        str | None, typer.Option(metavar="ID", help="Which key, where the address cannot tell.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Your own root.json. [default: from the settings]")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Review a staged release and sign it. What changes is computed here, from the bytes themselves."""
+    from api.cli.credentials import load_settings
+    from api.cli.repository import read_root
+    from api.cli.review import review_staged, sign_staged
+
+    found_id = artifact_id(session.api, artifact)
+    trusted_root = read_root(root or load_settings().trusted_root_path)
+    reviewed = review_staged(session.api, found_id, trusted_root, session.clock())
+    for line in reviewed.lines():
+        session.note(line)
+    if [one.sha256 for one in reviewed.step.added] != [found_id] and not reviewed.flags:
+        raise CliError(
+            "Not signed: the staged bytes release another image than the one you named.",
+            hint="Tell your security people.",
+        )
+    if not reviewed.flags:
+        session.confirm("Sign this?", yes=yes)
+    reply = sign_staged(session.api, found_id, reviewed, key, keyid)
+    count, names = len(reply["signed_by"]), ", ".join(one["signer"] for one in reply["signed_by"])
+    session.show(
+        reply,
+        lambda screen: screen.line(
+            f"Signed. {count} of {reply['threshold']} signatures: {names or 'on its way'}."
+        ),
+    )
+
+
 @command(app, "release")
 def release(
     session: Session,

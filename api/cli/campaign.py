@@ -173,6 +173,30 @@ def skip(
     _act(session, campaign, "skip", {"charger_id": charger, "reason": reason}, f"{charger} is left out")
 
 
+@command(app, "verify-verdict")
+def verify_verdict(
+    session: Session,
+    campaign: Annotated[str | None, typer.Argument(metavar="[CAMPAIGN]", help=CAMPAIGN_HELP)] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="What `campaign show --json` wrote; needs no api.")
+    ] = None,
+) -> None:
+    """Recompute a campaign's verdicts here, from their stored inputs. Exit code 0 only if all hold."""
+    from api.cli.verdicts import check_all, read_decisions
+
+    if (campaign is None) == (file is None):
+        raise WrongUse("Name a campaign or give --file, one of the two.")
+    if file is not None:
+        found_id, decisions = read_decisions(file)
+    else:
+        found_id = campaign_id(session.api, campaign or "")
+        decisions = session.api.get(f"/campaigns/{segment(found_id)}/decisions")["items"]
+    results = check_all(found_id, decisions)
+    session.show(results, lambda screen: views.draw_verdicts(screen, results))
+    if broken := [one for one in results if not one["holds"]]:
+        raise CliError(f"{len(broken)} of {len(results)} verdicts do not follow from their inputs.")
+
+
 @command(app, "watch")
 def watch(
     session: Session,

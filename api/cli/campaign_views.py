@@ -202,6 +202,36 @@ def draw_decisions(screen: Screen, decisions: Sequence[Record], now: datetime) -
     screen.line("Recompute these from their stored inputs: ampwave campaign verify-verdict CAMPAIGN")
 
 
+def draw_verdicts(screen: Screen, results: Sequence[Record]) -> None:
+    """Which stored verdicts were reached again, bit for bit."""
+    columns = (
+        Column("WAVE", right=True),
+        Column("LOOK", right=True),
+        Column("KIND", optional=True),
+        Column("VERDICT"),
+        Column("RECOMPUTED"),
+        Column("RESULT SHA-256", optional=True),
+        Column("REASON", fold=True),
+    )
+    rows = [
+        (
+            str(one["wave"]),
+            str(one["look"]),
+            str(one["kind"]),
+            words(one["verdict"]),
+            "holds" if one["holds"] else "broken",
+            short(one["result_sha256"]),
+            "; ".join(one["differs"]) or str(one["reason"]),
+        )
+        for one in results
+    ]
+    screen.table(columns, rows, empty="No verdicts yet: no wave has come to its gate.")
+    held = sum(1 for one in results if one["holds"])
+    if held:
+        screen.line()
+        screen.line(f"{held} of {len(results)} verdicts follow from their stored inputs, bit for bit.")
+
+
 def _planned(item: Record) -> str:
     lines = ["Planned waves:"]
     for wave in item["plan"]["waves"]:

@@ -51,7 +51,7 @@ def bearer_token(url: str) -> tuple[str, str]:
         return _read(settings.api_token_file), f"the file {settings.api_token_file}"
     if token := os.environ.get(TOKEN_VARIABLE, "").strip():
         return token, f"the variable {TOKEN_VARIABLE}"
-    local = settings.data_dir / "token"
+    local = settings.token_path
     if local.is_file() and (is_loopback(url) or url == settings.base_url):
         return _read(local), f"the file {local}"
     raise NoToken(

@@ -36,7 +36,7 @@ class Api:
         self._token_source = token_source
         self._http = httpx2.Client(
             base_url=base_url + PREFIX,
-            headers={"Authorization": f"Bearer {token}", "Accept": "application/json"},
+            headers={"Accept": "application/json", **_bearer(token)},
             timeout=httpx2.Timeout(30.0, write=300.0),
             transport=transport,
         )
@@ -81,6 +81,27 @@ class Api:
                 data={"manifest": json.dumps(manifest)},
                 headers=self._key(),
             )
+
+    def metadata(self, name: str, limit: int) -> bytes:
+        """One file of the TUF repository, at most ``limit`` bytes; NotFound when there is none."""
+        from storage.errors import InvalidInput, NotFound
+
+        data = bytearray()
+        try:
+            with self._http.stream("GET", f"{self.base_url}/tuf/metadata/{name}") as response:
+                if response.status_code == 404:
+                    raise NotFound("metadata file", name)
+                if not response.is_success:
+                    raise CliError(f"{self.base_url} did not hand out {name} ({response.status_code}).")
+                for piece in response.iter_bytes():
+                    data += piece
+                    if len(data) > limit:
+                        raise InvalidInput(f"{name} is longer than {limit} bytes.")
+        except httpx2.TransportError as error:
+            raise Unreachable(
+                f"{self.base_url} does not answer: {_said(error)}", hint=self._after_silence("GET")
+            ) from error
+        return bytes(data)
 
     def pages(self, path: str, limit: int, **params: str | int | bool | None) -> Iterator[Record]:
         """The items of a listing, page after page, at most ``limit`` of them."""
@@ -137,7 +158,7 @@ class Api:
         raise Refused(problem, hint=self._hint(response))
 
     def _hint(self, response: httpx2.Response) -> str:
-        """What only this side knows: whence the token came, which command lists such things, which request."""
+        """What only this side knows: whence the token came, which command lists, which request it was."""
         if response.status_code == 401 and self._token_source:
             return f"The token came from {self._token_source}."
         noun = response.request.url.path.removeprefix(PREFIX).strip("/").partition("/")[0].removesuffix("s")
@@ -147,6 +168,10 @@ class Api:
         if response.status_code >= 500 and request_id:
             return f"Tell the operator: request {request_id}."
         return ""
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def _json(response: httpx2.Response) -> Any:

@@ -1,6 +1,7 @@
 """Commands that are imported only when they run, so that ``--help`` stays fast."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -31,7 +32,7 @@ TABLE: dict[str, Entry] = {
     "site": Entry("Fleet", "Sites and how many chargers each may miss at once.", "site"),
     "model": Entry("Fleet", "What holds for every charger of one model.", "model"),
     "audit": Entry("Trust", "Export the audit log and check its chain.", "audit"),
-    "key": Entry("Trust", "Make a key to sign releases with.", "key"),
+    "key": Entry("Trust", "Make and list keys to sign releases with.", "key"),
     "tuf": Entry("Trust", "Set up and check the signed repository.", "tuf"),
     "token": Entry("Trust", "Who may use the api.", "token"),
     "api": Entry("Processes", "HTTP, dashboard and downloads.", "processes", "api"),
@@ -62,6 +63,13 @@ class LazyGroup(TyperGroup):
             command.name = cmd_name
             self.commands[cmd_name] = command
         return self.commands[cmd_name]
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """As usual, with a suggestion from the table for a name that is not in it."""
+        if args and args[0] not in TABLE and not args[0].startswith("-"):
+            close = get_close_matches(args[0], TABLE)
+            ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {close[0]!r}?" if close else ""))
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the group's signature
         """The table, section by section."""

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.session import group
+from api.cli.session import fail, group
+from storage.errors import AmpwaveError
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Write JSON to standard output, nothing else.")]
 
@@ -15,7 +16,10 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Write JSON to standard o
 def call(target: str, **arguments: Any) -> None:
     """Import ``module:function`` below ``api.cli``, call it, and end with the exit code it returns."""
     module, _, name = target.partition(":")
-    code = getattr(import_module(f"api.cli.{module}"), name)(**arguments)
+    try:
+        code = getattr(import_module(f"api.cli.{module}"), name)(**arguments)
+    except AmpwaveError as error:
+        fail(error, as_json=bool(arguments.get("as_json")))
     raise typer.Exit(code or 0)
 
 

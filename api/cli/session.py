@@ -51,6 +51,14 @@ class Session:
     screen: Screen = field(default_factory=Screen)
 
     @cached_property
+    def public_api(self) -> "Api":
+        """The api without a token, for what everybody may read."""
+        from api.cli.credentials import base_url
+        from api.cli.http import Api
+
+        return Api(base_url(self.url), "")
+
+    @cached_property
     def api(self) -> "Api":
         """The api, with address and token found out when first needed."""
         from api.cli.credentials import base_url, bearer_token, is_loopback

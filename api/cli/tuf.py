@@ -1,0 +1,91 @@
+"""``ampwave tuf``: the signed repository, checked on this machine from your own root."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.cli.errors import Record
+from api.cli.output import Column, Screen, ago
+from api.cli.session import Session, command, group
+
+if TYPE_CHECKING:
+    from signing.trust_source import Fetch
+
+app = group("Set up and check the signed repository.")
+
+Root = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Your own root.json. [default: the one in the settings]")
+]
+Folder = Annotated[
+    Path | None, typer.Option("--dir", metavar="DIR", help="Metadata files in a folder; needs no api.")
+]
+
+
+@command(app, "status")
+def status(session: Session, root: Root = None, folder: Folder = None) -> None:
+    """Show every role's version, keys and expiry, after verifying all of it."""
+    rows = _verified(session, root, folder)
+    session.show(rows, lambda screen: _draw(screen, rows, session))
+
+
+@command(app, "verify")
+def verify(session: Session, root: Root = None, folder: Folder = None) -> None:
+    """Verify the whole repository. Exit code 0 only if every role holds and none has expired."""
+    rows = _verified(session, root, folder)
+    releases = sum(row["releases"] or 0 for row in rows)
+    summary = {"holds": True, "roles": len(rows), "releases": releases}
+    session.show(
+        summary,
+        lambda screen: screen.line(f"It holds: {len(rows)} roles, {releases} releases, nothing expired."),
+    )
+
+
+def _verified(session: Session, root: Path | None, folder: Path | None) -> list[Record]:
+    from api.cli.credentials import load_settings
+    from api.cli.repository import read_root, verify_repository
+
+    trusted = read_root(root or load_settings().trusted_root_path)
+    now = session.clock()
+    return [state.document(now) for state in verify_repository(_fetch(session, folder), trusted, now)]
+
+
+def _fetch(session: Session, folder: Path | None) -> "Fetch":
+    import asyncio
+
+    from api.cli.repository import fetch_from_folder
+
+    if folder is not None:
+        return fetch_from_folder(folder)
+    api = session.public_api
+
+    async def fetch(name: str, limit: int) -> bytes:
+        return await asyncio.to_thread(api.metadata, name, limit)
+
+    return fetch
+
+
+def _draw(screen: Screen, rows: list[Record], session: Session) -> None:
+    columns = (
+        Column("ROLE"),
+        Column("VERSION", right=True),
+        Column("KEYS"),
+        Column("EXPIRES"),
+        Column("RELEASES", right=True, optional=True),
+        Column("TO DO", fold=True),
+    )
+    now = session.clock()
+    cells = [
+        (
+            str(row["role"]),
+            str(row["version"]),
+            f"{row['threshold']} of {row['keys']}",
+            ago(row["expires"], now),
+            "-" if row["releases"] is None else str(row["releases"]),
+            str(row["advice"]) or "-",
+        )
+        for row in rows
+    ]
+    screen.table(columns, cells, empty="No roles.")
+    screen.line()
+    screen.line("All of it is verified from your own root.")
