@@ -14,6 +14,7 @@ from pathlib import Path
 
 from api.embedded.errors import EngineAlreadyRunning
 from api.embedded.identity import ProcessIdentity, own_identity
+from api.embedded.secrets_file import write_private
 from api.embedded.waiting import until
 
 
@@ -46,9 +47,7 @@ class Claim:
     def write(self, guard: ProcessIdentity, engine: ProcessIdentity) -> None:
         """Record what runs now. Only the holder writes, in one step."""
         people = {"owner": own_identity(), "guard": guard, "engine": engine}
-        fresh = self._record.with_suffix(".new")
-        fresh.write_text(json.dumps({who: [i.pid, i.started] for who, i in people.items()}))
-        fresh.replace(self._record)
+        write_private(self._record, json.dumps({who: [i.pid, i.started] for who, i in people.items()}))
 
     def forget(self) -> None:
         """Nothing runs any more."""
@@ -69,7 +68,7 @@ class Claim:
         try:
             rows = json.loads(self._record.read_text())
             return {who: ProcessIdentity(int(pid), str(started)) for who, (pid, started) in rows.items()}
-        except (OSError, ValueError):
+        except (OSError, ValueError, TypeError, AttributeError):  # missing, cut short, or not ours
             return {}
 
 

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 LOOPBACK = "127.0.0.1"
 START_SECONDS = 60.0
 ATTEMPTS = 4
+PORT_PATIENCE = 3.0
+"""Seconds that a port may stay taken after its last holder was killed."""
 
 
 class Engine(ABC):
@@ -150,7 +152,7 @@ class Engine(ABC):
 
     async def _wait_for_port(self) -> None:
         """A killed predecessor may hold the port for a moment; a stranger holds it for good."""
-        deadline = time.monotonic() + 3.0
+        deadline = time.monotonic() + PORT_PATIENCE
         while not port_is_free(self.port):
             if time.monotonic() > deadline:
                 raise PortTaken(self.name, self.port, self.port_setting)

@@ -6,6 +6,7 @@ this machine are its gRPC ports on loopback.
 """
 
 import asyncio
+import contextlib
 import json
 import secrets
 from pathlib import Path
@@ -35,7 +36,8 @@ class EmbeddedS3(Engine):
         self.region = REGION
         self.access_key = ""
         self.secret_key = ""
-        self._ports: dict[str, int] = {}
+        self.ports: dict[str, int] = {}
+        """Of every server inside, by flag; ``s3.port`` is the door."""
         self._program = Path()
         self._client: Any = None
 
@@ -70,12 +72,12 @@ class EmbeddedS3(Engine):
     def _choose_ports(self) -> None:
         """Of all its servers, so that two of them never meet; the same as last time if they are free."""
         remembered = self.home / "ports.json"
-        self._ports = _read_ports(remembered)
-        if not all(port_is_free(port) for port in self._ports.values()) or not self._ports:
-            self._ports = dict(zip(PORT_FLAGS, free_ports(len(PORT_FLAGS)), strict=True))
-        self._ports["s3.port"] = self._wanted_port or self._ports["s3.port"]
-        write_private(remembered, json.dumps(self._ports))
-        self.port = self._ports["s3.port"]
+        self.ports = _read_ports(remembered)
+        if not all(port_is_free(port) for port in self.ports.values()) or not self.ports:
+            self.ports = dict(zip(PORT_FLAGS, free_ports(len(PORT_FLAGS)), strict=True))
+        self.ports["s3.port"] = self._wanted_port or self.ports["s3.port"]
+        write_private(remembered, json.dumps(self.ports))
+        self.port = self.ports["s3.port"]
         self._client = None
 
     def _command(self) -> Command:
@@ -85,10 +87,20 @@ class EmbeddedS3(Engine):
                 *(f"-logdir={self.home / 'log'}", "-log_max_size_mb=5", "-log_max_files=2"),
                 *(f"-config_dir={self.home / 'config'}", "mini"),
                 *(f"-dir={self.home / 'data'}", f"-ip={LOOPBACK}", f"-ip.bind={LOOPBACK}"),
-                *("-master.telemetry=false", "-disableHttp", "-webdav=false", "-admin.ui=false"),
+                *(
+                    "-master.telemetry=false",
+                    "-disableHttp",
+                    "-webdav=false",
+                    "-admin.ui=false",
+                    "-volume.preStopSeconds=0",
+                ),
                 *("-s3.iam=false", "-s3.port.iceberg=0", "-s3.port.lance=0"),
-                *(f"-s3.config={self._identities}", f"-bucket={self.bucket}", "-s3.autoCreateBucket=false"),
-                *(f"-{flag}={port}" for flag, port in self._ports.items()),
+                *(
+                    f"-s3.config={self._identities}",
+                    f"-bucket={self.bucket},{self._health_bucket}",
+                    "-s3.autoCreateBucket=false",
+                ),
+                *(f"-{flag}={port}" for flag, port in self.ports.items()),
             ),
             log=self.log,
             env=bare_environment(self.home),
@@ -98,25 +110,39 @@ class EmbeddedS3(Engine):
 
     def _tidy(self) -> None:
         """Its sockets lie in the folder for temporary files, under names made of its ports."""
-        for flag, port in self._ports.items():
+        for flag, port in self.ports.items():
             server, *words = flag.split(".")
             name = "-".join(["seaweedfs", server, *words[1:], str(port)])
-            Path(f"/tmp/{name}.sock").unlink(missing_ok=True)  # noqa: S108  # the engine's choice, not ours
+            with contextlib.suppress(OSError):
+                Path(f"/tmp/{name}.sock").unlink()  # noqa: S108  # the engine's choice, not ours
 
     async def _probe(self) -> bool:
         return await asyncio.to_thread(self._serves)
 
     def _serves(self) -> bool:
-        """The bucket answers to our key: the server reads its identities and knows where data are."""
+        """It knows our key and our bucket, and it can read back what it stored.
+
+        After a crash the door opens a moment before the data behind it are found again.
+        """
         from botocore.exceptions import BotoCoreError, ClientError
 
+        client = self.client()
         try:
-            self._boto().head_bucket(Bucket=self.bucket)
+            client.head_bucket(Bucket=self.bucket)
+            client.get_object(Bucket=self._health_bucket, Key="ready")["Body"].read()
+        except client.exceptions.NoSuchKey:
+            client.put_object(Bucket=self._health_bucket, Key="ready", Body=b"ready")
+            return False
         except (BotoCoreError, ClientError):
             return False
         return True
 
-    def _boto(self) -> Any:
+    @property
+    def _health_bucket(self) -> str:
+        return f"{self.bucket}-health"
+
+    def client(self) -> Any:
+        """A boto3 client with the one identity there is; used from one thread at a time."""
         import boto3
         from botocore.config import Config
 
