@@ -1,0 +1,70 @@
+"""The app: every door, one guard, one table of errors. ``api.bootstrap`` hands in the services."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.staticfiles import StaticFiles
+
+from api import contract, problems
+from api.dashboard import actions, login, routes
+from api.downloads import RedactTickets
+from api.downloads import router as downloads_router
+from api.guard import RefusalMemory
+from api.metrics import ApiMetrics
+from api.middleware import Doorman
+from api.ports import ApiServices
+from api.routers import access, artifacts, campaigns, chargers, codec, events, health, manual, sites
+from api.sse import StreamSeats
+
+API_ROUTERS = (
+    artifacts.router,
+    campaigns.router,
+    chargers.router,
+    sites.router,
+    events.router,
+    access.router,
+    health.router,
+)
+
+
+def create_app(services: ApiServices) -> FastAPI:
+    """The api, dashboard and downloads over these services."""
+    app = FastAPI(
+        title="Ampwave",
+        version="1",
+        description=contract.DESCRIPTION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        separate_input_output_schemas=False,
+    )
+    metrics = ApiMetrics()
+    app.state.services = services
+    app.state.metrics = metrics
+    app.state.refusals = RefusalMemory()
+    app.state.seats = StreamSeats(services.limits.streams, metrics.streams)
+    for router in API_ROUTERS:
+        app.include_router(router)
+    for router in (
+        codec.router,
+        manual.router,
+        downloads_router,
+        login.router,
+        actions.router,
+        routes.router,
+    ):
+        app.include_router(router)
+    app.mount("/static", StaticFiles(directory=manual.STATIC), name="static")
+    problems.install(app)
+    contract.install(app)
+    app.add_middleware(Doorman, metrics=metrics, new_id=services.new_id)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+    logging.getLogger("uvicorn.access").addFilter(RedactTickets())
+    yield

@@ -1,0 +1,128 @@
+"""From a plan to its frozen cohort: read the fleet, let the pure planner judge, store what it froze."""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from api.acts import audit
+from api.errors import KeyReused
+from api.ports import ApiServices
+from storage.access import Principal
+from storage.artifact import Artifact
+from storage.campaign import Campaign, CampaignPhase, CampaignPlan
+from storage.canonical import digest
+from storage.charger import ChargerFilter, ModelProfile
+from storage.errors import InvalidInput, NotFound
+from storage.ports import ChargerView
+from workflows import planning
+
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignDesk:
+    """Plans and creates campaigns in one person's name."""
+
+    services: ApiServices
+    actor: Principal
+
+    async def preview(self, plan: CampaignPlan) -> planning.Preview:
+        """What the plan would do now. Raises InvalidInput with every problem of the plan."""
+        artifact = await self.services.artifacts.get(plan.artifact_id)
+        rollback = await self._rollback(plan.rollback_artifact_id)
+        views = await self._views(plan.targets)
+        found = await asyncio.to_thread(
+            planning.preview,
+            plan,
+            views,
+            artifact,
+            rollback,
+            self.services.clock(),
+            models=await self._models(views),
+            released=await self._released(artifact.vendor_role, views),
+        )
+        found.check()
+        return found
+
+    async def create(self, plan: CampaignPlan, key: str | None) -> Campaign:
+        """Freeze the cohort and start the campaign's workflow, which waits for approvals.
+
+        With a key, the same request again returns the first campaign. Raises KeyReused if the key
+        came with another plan before, InvalidInput if the plan cannot be run.
+        """
+        campaign_id = self._campaign_id(plan.name, key)
+        campaign = await self._earlier(campaign_id, plan) or await self._freeze(campaign_id, plan)
+        if campaign.phase is CampaignPhase.DRAFT:
+            await self.services.orchestrator.start_campaign(campaign_id)
+        return await self.services.campaigns.get(campaign_id)
+
+    async def _earlier(self, campaign_id: str, plan: CampaignPlan) -> Campaign | None:
+        try:
+            earlier = await self.services.campaigns.get(campaign_id)
+        except NotFound:
+            return None
+        if digest(earlier.plan) != digest(plan):
+            raise KeyReused
+        return earlier
+
+    async def _freeze(self, campaign_id: str, plan: CampaignPlan) -> Campaign:
+        try:
+            found = await self.preview(plan)
+        except InvalidInput as error:
+            await audit(self.services, self.actor, "campaign.refused", plan.name, why=error.diagnostics())
+            raise
+        targets = [replace(target, campaign_id=campaign_id) for wave in found.waves for target in wave]
+        campaign = Campaign(
+            campaign_id=campaign_id,
+            plan=plan,
+            plan_digest=found.plan_digest,
+            phase=CampaignPhase.DRAFT,
+            created_by=self.actor.name,
+            created_at=self.services.clock(),
+            cohort_size=len(targets),
+        )
+        exclusions = [(each.charger_id, each.reason) for each in found.exclusions]
+        await self.services.campaigns.create(campaign, targets, exclusions)
+        await audit(
+            self.services,
+            self.actor,
+            "campaign.created",
+            campaign_id,
+            plan_digest=campaign.plan_digest,
+            artifact_id=plan.artifact_id,
+            cohort_size=campaign.cohort_size,
+        )
+        return campaign
+
+    def _campaign_id(self, name: str, key: str | None) -> str:
+        unique = digest([self.actor.name, key]) if key else digest([self.services.new_id()])
+        words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
+        return f"{words or 'campaign'}-{unique[:10]}"
+
+    async def _views(self, where: ChargerFilter) -> list[ChargerView]:
+        views: list[ChargerView] = []
+        cursor: str | None = None
+        while True:
+            page = await self.services.chargers.find(where, limit=_PAGE, cursor=cursor)
+            views.extend(page.items)
+            cursor = page.next_cursor
+            if cursor is None:
+                return views
+
+    async def _rollback(self, artifact_id: str | None) -> Artifact | None:
+        try:
+            return await self.services.artifacts.get(artifact_id) if artifact_id else None
+        except NotFound:
+            return None  # the planner says so, beside whatever else is wrong
+
+    async def _models(self, views: Sequence[ChargerView]) -> dict[tuple[str, str], ModelProfile]:
+        names = {(view.charger.vendor, view.charger.model) for view in views}
+        found = {name: await self.services.chargers.model(*name) for name in names}
+        return {name: profile for name, profile in found.items() if profile}
+
+    async def _released(self, vendor_role: str, views: Sequence[ChargerView]) -> dict[str, int]:
+        """Release counters of the versions that run now, so that a downgrade is seen as one (S25)."""
+        versions = {view.twin.firmware.version for view in views if view.twin.firmware}
+        known = [await self.services.artifacts.by_version(vendor_role, each) for each in versions if each]
+        return {artifact.version: artifact.release_counter for artifact in known if artifact}

@@ -1,0 +1,103 @@
+"""The dashboard's buttons: the same acts as the HTTP api, behind the same permissions."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+from starlette.datastructures import FormData
+
+from api.acts import CampaignActs
+from api.auth import Permission
+from api.dashboard.guard import PageRoute
+from api.dashboard.session import check_form
+from api.guard import Caller, Services, permit
+from api.ports import ApiServices
+from api.schemas.common import Slug
+from storage.access import Principal
+from storage.errors import InvalidInput
+
+router = APIRouter(prefix="/campaigns/{campaign_id}", include_in_schema=False, route_class=PageRoute)
+_REASON_LENGTH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """One press of a button: whose, on which campaign, with which form."""
+
+    request: Request
+    services: ApiServices
+    actor: Principal
+    campaign_id: str
+
+    async def act(self, do: Callable[[CampaignActs, FormData], Awaitable[None]]) -> Response:
+        """Check the form, act once however often it is sent, and show the campaign again."""
+        form = await self.request.form(max_files=0, max_fields=10)
+        check_form(self.request, _text(form, "proof"))
+        key = _text(form, "key") or self.services.new_id()
+        await do(CampaignActs(self.services, self.actor, self.campaign_id, key), form)
+        return RedirectResponse(f"/campaigns/{self.campaign_id}", 303)
+
+
+@router.post("/approve")
+@permit(Permission.CAMPAIGN_APPROVE)
+async def approve(request: Request, services: Services, caller: Caller, campaign_id: Slug) -> Response:
+    """Approve the plan and cohort that the page showed."""
+    press = Press(request, services, caller, campaign_id)
+    return await press.act(lambda acts, form: acts.approve(_text(form, "plan_digest")))
+
+
+@router.post("/pause")
+@permit(Permission.CAMPAIGN_PAUSE)
+async def pause(request: Request, services: Services, caller: Caller, campaign_id: Slug) -> Response:
+    """Pause."""
+    return await Press(request, services, caller, campaign_id).act(lambda acts, _: acts.pause())
+
+
+@router.post("/resume")
+@permit(Permission.CAMPAIGN_RESUME)
+async def resume(request: Request, services: Services, caller: Caller, campaign_id: Slug) -> Response:
+    """Resume."""
+    return await Press(request, services, caller, campaign_id).act(lambda acts, _: acts.resume())
+
+
+@router.post("/proceed")
+@permit(Permission.CAMPAIGN_PROCEED)
+async def proceed(request: Request, services: Services, caller: Caller, campaign_id: Slug) -> Response:
+    """Decide a held gate by hand."""
+    press = Press(request, services, caller, campaign_id)
+    return await press.act(lambda acts, form: acts.proceed(_reason(form)))
+
+
+@router.post("/abort")
+@permit(Permission.CAMPAIGN_ABORT)
+async def abort(request: Request, services: Services, caller: Caller, campaign_id: Slug) -> Response:
+    """Abort, with or without rollback."""
+    press = Press(request, services, caller, campaign_id)
+    return await press.act(
+        lambda acts, form: acts.abort(_reason(form), rollback=_text(form, "rollback") == "yes")
+    )
+
+
+@router.post("/skip")
+@permit(Permission.CAMPAIGN_SKIP)
+async def skip(request: Request, services: Services, caller: Caller, campaign_id: Slug) -> Response:
+    """Take one charger out."""
+    press = Press(request, services, caller, campaign_id)
+    return await press.act(lambda acts, form: acts.skip(_text(form, "charger_id"), _reason(form)))
+
+
+def _text(form: FormData, name: str) -> str:
+    value = form.get(name, "")
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _reason(form: FormData) -> str:
+    reason = _text(form, "reason")
+    if not 0 < len(reason) <= _REASON_LENGTH:
+        raise InvalidInput(
+            "A reason is needed.",
+            ["reason: one sentence, it goes into the audit log"],
+            hint="Go back and say why.",
+        )
+    return reason

@@ -1,0 +1,201 @@
+"""The dashboard's pages. Each is readable without scripts; a script refreshes the live part of it."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+
+from api.auth import Permission
+from api.dashboard import views
+from api.dashboard.guard import PageContext, PageRoute
+from api.dashboard.offers import offers
+from api.dashboard.pages import render, segment
+from api.guard import Caller, Services, permit
+from api.replies import Cursor
+from api.schemas.common import ChargerId, Sha256, Slug
+from api.sse import RETRY, EventStreamResponse, StreamBounds, StreamSeats, pulses
+from api.states import ChargerState, charger_state
+from api.targets import target_page
+from storage.artifact import Artifact, ArtifactPhase
+from storage.charger import ChargerFilter
+from storage.errors import NotFound
+from storage.ids import campaign_workflow_id
+from storage.ports import ArtifactStore, EventStore
+
+router = APIRouter(include_in_schema=False, route_class=PageRoute)
+
+FLEET_PAGE = 1000
+ROWS = 100
+CHART_CHARGERS = 5000
+"""Above this the chart is left out: a page stays cheap."""
+_BEAT_SECONDS = 1.0
+_TICK_SECONDS = 5.0
+
+
+def _page(template: str, context: PageContext, **more: object) -> HTMLResponse:
+    return HTMLResponse(render(template, **context, **more), headers={"Cache-Control": "no-store"})
+
+
+@router.get("/")
+@permit(Permission.READ)
+async def fleet(
+    services: Services,
+    context: PageContext,
+    site_id: Annotated[Slug | None, Query()] = None,
+    cursor: Cursor = None,
+) -> Response:
+    """The fleet: numbers, versions, models, and every charger at its site."""
+    store = services.chargers
+    counts, page, sites = await asyncio.gather(
+        store.counts(),
+        store.find(ChargerFilter(site_id=site_id), limit=FLEET_PAGE, cursor=cursor),
+        store.sites(),
+    )
+    return _page(
+        "fleet.html",
+        context,
+        tiles=views.fleet_tiles(counts),
+        versions=views.share_bar(counts.by_version, counts.total),
+        models=views.share_bar(counts.by_model, counts.total),
+        rows=views.site_rows(sites, page.items, services.clock()),
+        states=list(ChargerState),
+        site_id=site_id,
+        next_cursor=page.next_cursor,
+    )
+
+
+@router.get("/campaigns")
+@permit(Permission.READ)
+async def campaigns(services: Services, context: PageContext, cursor: Cursor = None) -> Response:
+    """All campaigns, newest first."""
+    page = await services.campaigns.find(limit=50, cursor=cursor)
+    return _page("campaigns.html", context, page=page, now=services.clock())
+
+
+@router.get("/campaigns/{campaign_id}")
+@permit(Permission.READ)
+async def campaign(
+    services: Services,
+    caller: Caller,
+    context: PageContext,
+    campaign_id: Slug,
+    wave: Annotated[int | None, Query(ge=0, le=100_000)] = None,
+    cursor: Cursor = None,
+) -> Response:
+    """One campaign: its waves, verdicts, targets, and what the reader may do."""
+    store = services.campaigns
+    found = await store.get(campaign_id)
+    tallies, decisions, exclusions, artifact = await asyncio.gather(
+        store.tallies(campaign_id),
+        store.decisions(campaign_id),
+        store.exclusions(campaign_id),
+        services.artifacts.get(found.plan.artifact_id),
+    )
+    waves = views.wave_views(tallies, decisions)
+    shown = wave if wave is not None else views.current_wave(waves)
+    targets = await target_page(store, campaign_id, shown, ROWS, cursor)
+    return _page(
+        "campaign.html",
+        context,
+        campaign=found,
+        artifact=artifact,
+        waves=waves,
+        legend=views.LEGEND,
+        exclusions=exclusions,
+        targets=targets,
+        shown=shown,
+        wave=wave,
+        offers=offers(found, caller),
+        key=services.new_id(),
+        temporal_link=temporal_link(services.temporal_ui_url, services.temporal_namespace, campaign_id),
+        has_chart=found.cohort_size <= CHART_CHARGERS,
+        now=services.clock(),
+    )
+
+
+def temporal_link(ui_url: str | None, namespace: str, campaign_id: str) -> str | None:
+    """Where the Temporal UI shows this campaign, if there is one."""
+    if ui_url is None:
+        return None
+    return (
+        f"{ui_url.rstrip('/')}/namespaces/{namespace}/workflows/{segment(campaign_workflow_id(campaign_id))}"
+    )
+
+
+@router.get("/campaigns/{campaign_id}/progress.json")
+@permit(Permission.READ)
+async def progress(services: Services, campaign_id: Slug) -> Response:
+    """The chart's numbers."""
+    found = await services.campaigns.get(campaign_id)
+    if found.cohort_size > CHART_CHARGERS:
+        raise NotFound("chart of campaign", campaign_id)
+    targets = await services.campaigns.targets(campaign_id)
+    return JSONResponse(views.attested_series(found, targets), headers={"Cache-Control": "no-store"})
+
+
+@router.get("/artifacts")
+@permit(Permission.READ)
+async def artifacts(services: Services, context: PageContext, cursor: Cursor = None) -> Response:
+    """All artifacts, and who still has to sign which."""
+    page = await services.artifacts.find(limit=50, cursor=cursor)
+    waiting = [each for each in page.items if each.phase is ArtifactPhase.AWAITING_SIGNATURES]
+    signing = await asyncio.gather(*(_signing(services.artifacts, each) for each in waiting))
+    return _page("artifacts.html", context, page=page, signing=dict(signing), now=services.clock())
+
+
+async def _signing(store: ArtifactStore, artifact: Artifact) -> tuple[str, object]:
+    staged, signed = await asyncio.gather(
+        store.staged(artifact.artifact_id), store.sign_offs(artifact.artifact_id)
+    )
+    return artifact.artifact_id, {"staged": staged, "signed": signed}
+
+
+@router.get("/artifacts/{artifact_id}")
+@permit(Permission.READ)
+async def artifact_page(services: Services, context: PageContext, artifact_id: Sha256) -> Response:
+    """One artifact: what it is for, its proofs, and who signed."""
+    found = await services.artifacts.get(artifact_id)
+    _, signing = await _signing(services.artifacts, found)
+    return _page("artifact.html", context, artifact=found, signing=signing, now=services.clock())
+
+
+@router.get("/chargers")
+@permit(Permission.READ)
+async def find_charger(services: Services, charger_id: Annotated[ChargerId, Query()]) -> Response:
+    """Go to the charger that somebody typed."""
+    view = await services.chargers.get(charger_id)
+    return RedirectResponse(f"/chargers/{segment(view.charger.charger_id)}", 303)
+
+
+@router.get("/chargers/{charger_id}")
+@permit(Permission.READ)
+async def charger(services: Services, context: PageContext, charger_id: ChargerId) -> Response:
+    """One charger: its twin and its timeline."""
+    view, timeline = await asyncio.gather(
+        services.chargers.get(charger_id), services.events.timeline(charger_id, limit=ROWS)
+    )
+    now = services.clock()
+    return _page(
+        "charger.html", context, view=view, state=charger_state(view, now), timeline=timeline, now=now
+    )
+
+
+@router.get("/live")
+@permit(Permission.READ)
+async def live(request: Request, services: Services) -> Response:
+    """Tells open pages that something changed; they fetch what they show."""
+    bounds = StreamBounds(services.limits.stream_seconds, _TICK_SECONDS)
+    seats: StreamSeats = request.app.state.seats
+    return EventStreamResponse(seats.seated(_hints(services.events, bounds)))
+
+
+async def _hints(store: EventStore, bounds: StreamBounds) -> AsyncGenerator[bytes, None]:
+    """A hint at every change, at most one a second, and one every few seconds for what is no event."""
+    yield RETRY
+    async with aclosing(pulses(store, bounds)) as beats:
+        async for woke in beats:
+            yield b"data: changed\n\n" if woke else b"data: tick\n\n"
+            await asyncio.sleep(_BEAT_SECONDS)

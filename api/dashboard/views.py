@@ -1,0 +1,225 @@
+"""What the pages show, worked out from nouns. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from api.states import ChargerState, charger_state
+from storage.campaign import (
+    ROLLBACK_WAVE_BASE,
+    Campaign,
+    Decision,
+    Outcome,
+    Target,
+    TargetPhase,
+    WaveTally,
+)
+from storage.charger import FleetCounts, Site
+from storage.ports import ChargerView
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One part of a bar; ``start`` and ``share`` in percent."""
+
+    key: str
+    label: str
+    count: int
+    start: float
+    share: float
+
+
+# In the order they stand in a bar: what is settled well first, what is still to come last.
+_SEGMENTS: tuple[tuple[str, str], ...] = (
+    (Outcome.UPDATED, "attested"),
+    (Outcome.ALREADY_CURRENT, "already current"),
+    (Outcome.FAILED, "failed"),
+    (Outcome.SILENT, "silent"),
+    ("active", "in progress"),
+    (TargetPhase.WAITING, "waiting"),
+    (Outcome.DEFERRED, "deferred"),
+    (Outcome.SKIPPED, "skipped"),
+    (Outcome.CANCELLED, "cancelled"),
+    (TargetPhase.PENDING, "not begun"),
+)
+LEGEND: tuple[tuple[str, str], ...] = tuple((str(key), label) for key, label in _SEGMENTS)
+_ACTIVE = (TargetPhase.RESERVED, TargetPhase.DISPATCHED, TargetPhase.CONFIRMING)
+
+
+def segments(tally: WaveTally) -> tuple[Segment, ...]:
+    """One wave as a bar: every targeted charger in exactly one segment."""
+    counts = {**{str(key): n for key, n in tally.by_phase.items()}, **tally.by_outcome}
+    counts["active"] = sum(tally.by_phase.get(phase, 0) for phase in _ACTIVE)
+    return _bar([(key, label, counts.get(key, 0)) for key, label in _SEGMENTS], tally.total)
+
+
+def share_bar(counts: Mapping[str, int], total: int) -> tuple[Segment, ...]:
+    """Counts by name, largest first, each as a bar of its own from zero."""
+    rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    return tuple(
+        Segment("part", name or "unknown", count, 0.0, 100 * count / total if total else 0.0)
+        for name, count in rows
+    )
+
+
+def _bar(parts: Iterable[tuple[str, str, int]], total: int) -> tuple[Segment, ...]:
+    found: list[Segment] = []
+    start = 0.0
+    for key, label, count in parts:
+        if count:
+            share = 100 * count / total if total else 0.0
+            found.append(Segment(str(key), label, count, round(start, 3), round(share, 3)))
+            start += share
+    return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check of a gate, in words."""
+
+    name: str
+    word: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaveView:
+    """One wave: its bar, its numbers, and every verdict on it, newest first."""
+
+    wave: int
+    name: str
+    tally: WaveTally
+    segments: tuple[Segment, ...]
+    decisions: tuple[Decision, ...]
+    checks: tuple[Check, ...]
+    """Those of the newest decision."""
+
+    @property
+    def is_rollback(self) -> bool:
+        """Whether it takes chargers back."""
+        return self.wave >= ROLLBACK_WAVE_BASE
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every charger of it has its outcome."""
+        return sum(self.tally.by_outcome.values()) >= self.tally.total
+
+
+def wave_views(tallies: Sequence[WaveTally], decisions: Sequence[Decision]) -> tuple[WaveView, ...]:
+    """All waves in order."""
+    views = []
+    for tally in sorted(tallies, key=lambda each: each.wave):
+        mine = tuple(
+            sorted((d for d in decisions if d.wave == tally.wave), key=lambda d: d.decided_at, reverse=True)
+        )
+        found = checks(mine[0].result) if mine else ()
+        views.append(WaveView(tally.wave, tally.name, tally, segments(tally), mine, found))
+    return tuple(views)
+
+
+def checks(result: Mapping[str, Any]) -> tuple[Check, ...]:
+    """The checks of a stored verdict."""
+    listed = result.get("checks", ())
+    return tuple(
+        Check(str(each.get("name", "")), str(each.get("word", "")), str(each.get("sentence", "")))
+        for each in listed
+        if isinstance(each, Mapping)
+    )
+
+
+def current_wave(waves: Sequence[WaveView]) -> int | None:
+    """The wave to look at: the last one that began, else the first."""
+    begun = [
+        view.wave for view in waves if view.tally.by_phase.get(TargetPhase.PENDING, 0) < view.tally.total
+    ]
+    return begun[-1] if begun else waves[0].wave if waves else None
+
+
+def attested_series(campaign: Campaign, targets: Sequence[Target]) -> dict[str, list[float]]:
+    """Chargers attested and failed over time, as cumulative counts at each change (Unix seconds)."""
+    ends = sorted(
+        (target.finished_at.timestamp(), target.outcome)
+        for target in targets
+        if target.finished_at and target.wave < ROLLBACK_WAVE_BASE
+    )
+    series: dict[str, list[float]] = {"at": [], "attested": [], "failed": []}
+    start = campaign.created_at.timestamp()
+    good = bad = 0
+    for at, outcome in ends:
+        good += outcome is Outcome.UPDATED
+        bad += outcome in (Outcome.FAILED, Outcome.SILENT)
+        series["at"].append(max(at, start))
+        series["attested"].append(good)
+        series["failed"].append(bad)
+    return series
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One charger on the fleet page."""
+
+    charger_id: str
+    state: ChargerState
+    version: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class SiteRow:
+    """One site with its chargers."""
+
+    site: Site
+    cells: tuple[Cell, ...]
+    down: int
+    """Chargers away for maintenance, against the site's budget."""
+
+
+def site_rows(sites: Sequence[Site], views: Sequence[ChargerView], now: datetime) -> tuple[SiteRow, ...]:
+    """Sites that have chargers in ``views``, by name."""
+    by_site: dict[str, list[Cell]] = {}
+    for view in views:
+        by_site.setdefault(view.charger.site_id, []).append(_cell(view, now))
+    known = {site.site_id: site for site in sites}
+    rows = [
+        SiteRow(
+            known.get(site_id) or Site(site_id, site_id, "UTC"),
+            tuple(sorted(cells, key=lambda cell: cell.charger_id)),
+            sum(1 for cell in cells if cell.state is ChargerState.MAINTENANCE),
+        )
+        for site_id, cells in by_site.items()
+    ]
+    return tuple(sorted(rows, key=lambda row: row.site.name))
+
+
+def _cell(view: ChargerView, now: datetime) -> Cell:
+    version = view.twin.firmware.version if view.twin.firmware else None
+    charger = view.charger
+    return Cell(
+        charger.charger_id,
+        charger_state(view, now),
+        version or "unknown",
+        f"{charger.vendor} {charger.model}",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """One number at the top of a page."""
+
+    label: str
+    value: str
+    note: str = ""
+    state: str = ""
+
+
+def fleet_tiles(counts: FleetCounts) -> tuple[Tile, ...]:
+    """The fleet in five numbers."""
+    online = f"{100 * counts.online / counts.total:.0f} % of the fleet" if counts.total else ""
+    return (
+        Tile("Chargers", str(counts.total)),
+        Tile("Online", str(counts.online), online, "available"),
+        Tile("Charging", str(counts.charging), "sessions are never cut", "charging"),
+        Tile("Faulted", str(counts.faulted), "", "faulted"),
+        Tile("In maintenance", str(counts.in_maintenance), "reserved or updating", "maintenance"),
+    )

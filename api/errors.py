@@ -1,0 +1,295 @@
+"""What can go wrong at the doors, and one table from every error to its problem (RFC 9457).
+
+DoorError
+├── Unauthenticated      no bearer token, or not one of ours
+├── TokenRefused         a genuine token that expired or was revoked
+├── Forbidden            this role may not do that
+├── TooLarge             the body is over its limit
+├── KeyReused            an Idempotency-Key came back with another body
+├── RangeRefused         a byte range that the object does not have
+├── TicketGone           a download ticket that expired or was revoked
+├── TooManyStreams       no more event streams in this process
+└── NotReady             an engine does not answer
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from signing.errors import (
+    KeyUnavailable,
+    RepositoryUnreachable,
+    StaleStage,
+    VerificationFailed,
+)
+from storage.access import Principal, Token
+from storage.errors import (
+    AmpwaveError,
+    Conflict,
+    EngineUnavailable,
+    InvalidInput,
+    InvalidName,
+    NotFound,
+    StaleVersion,
+)
+
+
+class DoorError(AmpwaveError):
+    """The root of what can go wrong at the doors."""
+
+
+class Unauthenticated(DoorError):
+    """No bearer token, or not one of ours."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This needs a valid token.",
+            hint="Send `Authorization: Bearer amp_...`; an administrator makes one: ampwave token create.",
+        )
+
+
+class TokenRefused(DoorError):
+    """A genuine token that expired or was revoked."""
+
+    def __init__(self, token: Token, why: str) -> None:
+        super().__init__(
+            f"Token {token.token_id} of {token.principal.name} {why}.",
+            hint="Ask an administrator for a new one: ampwave token create.",
+        )
+        self.token = token
+
+
+class Forbidden(DoorError):
+    """This role may not do that."""
+
+    def __init__(self, principal: Principal, permission: str, able: Sequence[str]) -> None:
+        super().__init__(
+            f"{principal.name} has the role {principal.role.value}, which may not do {permission}.",
+            hint=f"Ask somebody with the role {' or '.join(able)}.",
+        )
+        self.principal = principal
+        self.permission = permission
+
+
+class FormRefused(DoorError):
+    """A dashboard form without its proof of origin."""
+
+
+class TooLarge(DoorError):
+    """The body is over its limit."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"The request body is over its limit of {limit} bytes.", hint="Send less at once.")
+
+
+class KeyReused(DoorError):
+    """An Idempotency-Key came back with another body."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This Idempotency-Key was used before with another body.",
+            hint="Use a new key for a new request, and the same body when you repeat one.",
+        )
+
+
+class RangeRefused(DoorError):
+    """A byte range that the object does not have."""
+
+    def __init__(self, length: int) -> None:
+        super().__init__(f"The range is outside the object's {length} bytes.")
+        self.length = length
+
+
+class TicketGone(DoorError):
+    """A download ticket that is not valid now; says neither whose nor for what."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            f"This download ticket {why}.", hint="The next update command brings the charger a new one."
+        )
+
+
+class TooManyStreams(DoorError):
+    """No more event streams in this process."""
+
+    retryable = True
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} event streams are open here already.", hint="Try again in a moment.")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of problem: its slug makes the ``type`` URI, and its page explains it."""
+
+    slug: str
+    status: int
+    title: str
+    meaning: str
+    next_step: str
+
+    @property
+    def uri(self) -> str:
+        """The ``type`` member, relative to this api."""
+        return f"/problems/{self.slug}"
+
+
+UNAUTHENTICATED = Problem(
+    "unauthenticated",
+    401,
+    "A valid token is needed",
+    "The request carried no bearer token, or one that is unknown, expired or revoked.",
+    "Send `Authorization: Bearer amp_...`. An administrator makes tokens with `ampwave token create`.",
+)
+FORBIDDEN = Problem(
+    "forbidden",
+    403,
+    "Your role may not do this",
+    "The token is valid, but its role does not hold the permission that this route needs.",
+    "The detail names the roles that do. Ask one of those people, or an administrator for another token.",
+)
+INVALID_INPUT = Problem(
+    "invalid-input",
+    422,
+    "The input breaks rules",
+    "Something in the request is not allowed. `problems` lists everything that was found.",
+    "Mend every listed problem and send the request again. Nothing was stored.",
+)
+NOT_FOUND = Problem(
+    "not-found",
+    404,
+    "There is no such thing",
+    "No artifact, campaign, charger, ticket or page has this name.",
+    "Check the spelling, or list what there is.",
+)
+CONFLICT = Problem(
+    "conflict",
+    409,
+    "The present state forbids this",
+    "It is there already, or its phase does not allow this act.",
+    "Read it again; the detail says what stands in the way.",
+)
+STALE = Problem(
+    "stale-version",
+    409,
+    "Somebody else wrote first",
+    "What you decided on has changed since you read it. The status is 412 when you sent If-Match, else 409.",
+    "Read it again, then decide again.",
+)
+KEY_REUSED = Problem(
+    "idempotency-key-reused",
+    422,
+    "The Idempotency-Key belongs to another request",
+    "The same key came with a different body. A repeat must be the same request.",
+    "Use a new key for a new request.",
+)
+REFUSED = Problem(
+    "verification-failed",
+    422,
+    "A signature does not hold",
+    "Bytes, metadata or a signature failed their check. Nothing is signed, published or sent.",
+    "The detail says which check failed. Sign the bytes that are staged now, with a key that counts.",
+)
+TOO_LARGE = Problem(
+    "too-large",
+    413,
+    "The body is too large",
+    "The request body is over the limit of this route.",
+    "Send less at once, or ask the operator to raise the limit.",
+)
+RANGE = Problem(
+    "range-not-satisfiable",
+    416,
+    "The object has no such bytes",
+    "The Range header asks for bytes beyond the object's end.",
+    "Content-Range names the length. Ask for bytes inside it.",
+)
+GONE = Problem(
+    "ticket-gone",
+    410,
+    "This download ticket is not valid now",
+    "It expired, was revoked when its update ended, or its window has not opened yet.",
+    "Chargers get a new ticket with their next update command; nobody needs to do anything.",
+)
+UNAVAILABLE = Problem(
+    "engine-unavailable",
+    503,
+    "An engine does not answer",
+    "PostgreSQL, Temporal, the object store or the signer did not answer in time. Nothing was lost.",
+    "Try again after the seconds in Retry-After; /readyz names the engine.",
+)
+BUSY = Problem(
+    "too-many-streams",
+    503,
+    "Too many event streams",
+    "This process serves as many event streams as it is allowed to.",
+    "Try again after the seconds in Retry-After.",
+)
+MALFORMED = Problem(
+    "bad-request",
+    400,
+    "The request cannot be read",
+    "It is not valid HTTP, JSON or multipart, or lacks a part that this route needs.",
+    "Compare it with the OpenAPI description at /docs.",
+)
+METHOD = Problem(
+    "method-not-allowed",
+    405,
+    "That method is not offered here",
+    "The path exists, the method does not.",
+    "The Allow header lists the methods.",
+)
+INTERNAL = Problem(
+    "internal",
+    500,
+    "A fault on our side",
+    "Something we did not foresee. It is in the log under the request id.",
+    "Tell the operator the request id in the X-Request-ID header.",
+)
+
+TABLE: dict[type[Exception], Problem] = {
+    Unauthenticated: UNAUTHENTICATED,
+    TokenRefused: UNAUTHENTICATED,
+    Forbidden: FORBIDDEN,
+    FormRefused: FORBIDDEN,
+    TooLarge: TOO_LARGE,
+    KeyReused: KEY_REUSED,
+    RangeRefused: RANGE,
+    TicketGone: GONE,
+    TooManyStreams: BUSY,
+    InvalidName: INVALID_INPUT,
+    InvalidInput: INVALID_INPUT,
+    NotFound: NOT_FOUND,
+    StaleVersion: STALE,
+    Conflict: CONFLICT,
+    EngineUnavailable: UNAVAILABLE,
+    VerificationFailed: REFUSED,
+    RepositoryUnreachable: UNAVAILABLE,
+    StaleStage: CONFLICT,
+    KeyUnavailable: UNAVAILABLE,
+}
+"""The one table from errors to statuses; the nearest class in an error's ancestry decides."""
+
+BY_STATUS: dict[int, Problem] = {
+    400: MALFORMED,
+    401: UNAUTHENTICATED,
+    403: FORBIDDEN,
+    404: NOT_FOUND,
+    405: METHOD,
+    413: TOO_LARGE,
+    422: INVALID_INPUT,
+    503: UNAVAILABLE,
+}
+"""For errors that the framework itself raises."""
+
+PROBLEMS: dict[str, Problem] = {
+    problem.slug: problem for problem in [*TABLE.values(), *BY_STATUS.values(), INTERNAL]
+}
+"""Every problem there is, by slug; each has a page at its URI."""
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem that an error is."""
+    for ancestor in type(error).__mro__:
+        if ancestor in TABLE:
+            return TABLE[ancestor]
+    return UNAVAILABLE if getattr(error, "retryable", False) else INTERNAL

@@ -1,0 +1,95 @@
+"""What the doors ask of the house: stores, the orchestrator, and what is handed in once at start."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from temporalio.api.common.v1 import Payload
+
+from storage.artifact import SignOff
+from storage.campaign import Approval
+from storage.clock import Clock
+from storage.ports import (
+    ArtifactStore,
+    AuditLog,
+    BlobStore,
+    CampaignStore,
+    ChargerStore,
+    EventStore,
+    LeaseStore,
+    TicketStore,
+    TokenStore,
+)
+
+
+class Orchestrator(Protocol):
+    """How the api talks to workflows. A validator's refusal is Conflict, no Temporal EngineUnavailable.
+
+    ``update_id`` makes an act happen once, however often the request is repeated.
+    """
+
+    async def start_publication(self, artifact_id: str) -> None: ...
+    async def sign_off(self, sign_off: SignOff) -> None: ...
+    async def start_campaign(self, campaign_id: str) -> None: ...
+    async def approve(self, campaign_id: str, approval: Approval, update_id: str) -> None: ...
+    async def pause(self, campaign_id: str, actor: str, update_id: str) -> None: ...
+    async def resume(self, campaign_id: str, actor: str, update_id: str) -> None: ...
+    async def abort(
+        self, campaign_id: str, actor: str, reason: str, *, rollback: bool, update_id: str
+    ) -> None: ...
+    async def proceed(self, campaign_id: str, actor: str, reason: str, update_id: str) -> None: ...
+    async def skip_charger(
+        self, campaign_id: str, charger_id: str, actor: str, reason: str, update_id: str
+    ) -> None: ...
+
+
+PayloadDecoder = Callable[[Sequence[Payload]], Awaitable[list[Payload]]]
+ReadinessCheck = Callable[[], Awaitable[None]]
+"""Returns when the engine answers; raises whatever says what is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiLimits:
+    """Bounds of what one request may ask for. Sizes in bytes, durations in seconds."""
+
+    upload_bytes: int = 2 * 1024**3
+    body_bytes: int = 1024**2
+    import_bytes: int = 32 * 1024**2
+    import_rows: int = 100_000
+    stream_seconds: float = 600.0
+    """A stream of events ends after this and the reader resumes: a revoked token is out by then."""
+    keep_alive_seconds: float = 15.0
+    streams: int = 200
+    """Event streams open at once in this process; further ones are told to come back."""
+    session_seconds: int = 12 * 3600
+    readiness_seconds: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServices:
+    """Everything the app needs, as ports and values; ``api.bootstrap`` fills it."""
+
+    chargers: ChargerStore
+    campaigns: CampaignStore
+    artifacts: ArtifactStore
+    events: EventStore
+    tokens: TokenStore
+    tickets: TicketStore
+    leases: LeaseStore
+    audit: AuditLog
+    blobs: BlobStore
+    orchestrator: Orchestrator
+    clock: Clock
+    new_id: Callable[[], str]
+    random_bytes: Callable[[int], bytes]
+    hash_charger_secret: Callable[[str], bytes]
+    """HMAC-SHA256 under the deployment's pepper."""
+    decode_payloads: PayloadDecoder
+    session_key: bytes
+    """Seals dashboard sessions; the same in every api process."""
+    base_url: str
+    temporal_ui_url: str | None = None
+    temporal_namespace: str = "default"
+    readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
+    """``database``, ``temporal``, ``s3``."""
+    limits: ApiLimits = field(default_factory=ApiLimits)

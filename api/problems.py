@@ -1,0 +1,83 @@
+"""Errors become problem+json here, and only here. Nothing of a fault's inside leaves the house."""
+
+from typing import cast
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from api.errors import (
+    BY_STATUS,
+    INTERNAL,
+    INVALID_INPUT,
+    MALFORMED,
+    RangeRefused,
+    problem_of,
+)
+from api.replies import problem_reply
+from storage.errors import AmpwaveError, StaleVersion
+
+_log = structlog.get_logger("api")
+RETRY_AFTER_SECONDS = 2
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of this app a problem."""
+    app.add_exception_handler(AmpwaveError, _known)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _framework)
+    app.add_exception_handler(Exception, _unforeseen)
+
+
+async def _known(request: Request, error: Exception) -> Response:
+    known = cast("AmpwaveError", error)
+    problem = problem_of(known)
+    status = 412 if isinstance(known, StaleVersion) and "if-match" in request.headers else problem.status
+    detail = f"{known.message} {known.hint}".strip() if problem is not INTERNAL else problem.meaning
+    if status >= 500:
+        _log.error("request failed", kind=type(known).__name__, detail=known.diagnostics())
+    return problem_reply(
+        problem,
+        detail,
+        problems=getattr(known, "problems", ()),
+        status=status,
+        headers=_headers(status, known),
+    )
+
+
+def _headers(status: int, error: AmpwaveError) -> dict[str, str]:
+    if status == 401:
+        return {"WWW-Authenticate": 'Bearer realm="ampwave"'}
+    if status == 503:
+        return {"Retry-After": str(RETRY_AFTER_SECONDS)}
+    if isinstance(error, RangeRefused):
+        return {"Content-Range": f"bytes */{error.length}"}
+    return {}
+
+
+async def _invalid(_: Request, error: Exception) -> Response:
+    errors = cast("RequestValidationError", error).errors()
+    problems = [describe(item) for item in errors]
+    if any(item.get("type") == "json_invalid" for item in errors):
+        return problem_reply(MALFORMED, "The body is not valid JSON.", problems=problems)
+    return problem_reply(INVALID_INPUT, f"{len(problems)} value(s) are not allowed.", problems=problems)
+
+
+def describe(item: dict[str, object]) -> str:
+    """One validation error as a sentence; the value itself stays out, it may be a secret."""
+    location = cast("tuple[str | int, ...]", item.get("loc", ()))
+    where = ".".join(str(part) for part in location if part != "body") or "body"
+    return f"{where}: {item.get('msg', 'is not allowed')}"
+
+
+async def _framework(_: Request, error: Exception) -> Response:
+    raised = cast("HTTPException", error)
+    problem = BY_STATUS.get(raised.status_code, MALFORMED if raised.status_code < 500 else INTERNAL)
+    detail = str(raised.detail) if raised.status_code < 500 else problem.meaning
+    return problem_reply(problem, detail, status=raised.status_code, headers=raised.headers)
+
+
+async def _unforeseen(_: Request, error: Exception) -> Response:
+    _log.exception("unforeseen fault", kind=type(error).__name__, exc_info=error)
+    return problem_reply(INTERNAL, INTERNAL.meaning)

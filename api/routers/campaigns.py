@@ -1,0 +1,205 @@
+"""Campaigns: plan, create, look, and what people do to them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from api.acts import CampaignActs
+from api.auth import Permission
+from api.cohort import CampaignDesk
+from api.guard import Caller, GuardedRoute, Services, permit
+from api.ports import ApiServices
+from api.replies import NOT_MODIFIED, Cursor, IdempotencyKey, Limit, tagged_reply
+from api.schemas.campaigns import (
+    AbortBody,
+    ApproveBody,
+    CampaignReply,
+    CampaignSummary,
+    DecisionReply,
+    PlanBody,
+    PreviewReply,
+    ReasonBody,
+    SkipBody,
+    TargetReply,
+    WavePreview,
+)
+from api.schemas.common import PageReply, Slug
+from api.targets import target_page
+from storage.access import Principal
+from storage.campaign import Exclusion
+
+router = APIRouter(prefix="/api/v1/campaigns", tags=["campaigns"], route_class=GuardedRoute)
+
+
+@router.post("/plan")
+@permit(Permission.CAMPAIGN_PLAN)
+async def plan_campaign(services: Services, caller: Caller, body: PlanBody) -> PreviewReply:
+    """Preview exactly who would be updated in which wave, who is left out and why. Stores nothing."""
+    plan = body.to_noun()
+    found = await CampaignDesk(services, caller).preview(plan)
+    waves = tuple(
+        WavePreview(name=each.name, wave=number, chargers=tuple(target.charger_id for target in wave))
+        for number, (each, wave) in enumerate(zip(plan.waves, found.waves, strict=True))
+    )
+    return PreviewReply(
+        plan_digest=found.plan_digest,
+        cohort_size=found.cohort_size,
+        waves=waves,
+        excluded=found.exclusions,
+        warnings=found.warnings,
+    )
+
+
+@router.post("", status_code=201)
+@permit(Permission.CAMPAIGN_CREATE)
+async def create_campaign(
+    response: Response, services: Services, caller: Caller, body: PlanBody, key: IdempotencyKey = None
+) -> CampaignReply:
+    """Freeze the cohort and wait for approvals. With an Idempotency-Key a repeat returns the first one."""
+    campaign = await CampaignDesk(services, caller).create(body.to_noun(), key)
+    response.headers["Location"] = f"/api/v1/campaigns/{campaign.campaign_id}"
+    return await _whole(services, campaign.campaign_id)
+
+
+@router.get("")
+@permit(Permission.READ)
+async def list_campaigns(
+    services: Services, limit: Limit = 100, cursor: Cursor = None
+) -> PageReply[CampaignSummary]:
+    """Newest first."""
+    page = await services.campaigns.find(limit=limit, cursor=cursor)
+    items = tuple(CampaignSummary.of(campaign) for campaign in page.items)
+    return PageReply(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/{campaign_id}", response_model=CampaignReply, responses=NOT_MODIFIED)
+@permit(Permission.READ)
+async def get_campaign(request: Request, services: Services, campaign_id: Slug) -> Response:
+    """One campaign: phase, reason, plan, approvals, and each wave in numbers."""
+    return tagged_reply(request, await _whole(services, campaign_id))
+
+
+@router.get("/{campaign_id}/targets")
+@permit(Permission.READ)
+async def list_targets(
+    services: Services,
+    campaign_id: Slug,
+    wave: Annotated[int | None, Query(ge=0, le=100_000)] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> PageReply[TargetReply]:
+    """Every targeted charger in exactly one named state, with its reason."""
+    await services.campaigns.get(campaign_id)
+    page = await target_page(services.campaigns, campaign_id, wave, limit, cursor)
+    items = tuple(TargetReply.model_validate(target) for target in page.items)
+    return PageReply(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/{campaign_id}/decisions")
+@permit(Permission.READ)
+async def list_decisions(services: Services, campaign_id: Slug) -> PageReply[DecisionReply]:
+    """Every verdict with the inputs that it can be recomputed from."""
+    await services.campaigns.get(campaign_id)
+    decisions = await services.campaigns.decisions(campaign_id)
+    return PageReply(items=tuple(DecisionReply.of(each) for each in decisions), next_cursor=None)
+
+
+def _acts(services: ApiServices, caller: Principal, campaign_id: str, key: str | None) -> CampaignActs:
+    return CampaignActs(services, caller, campaign_id, key or services.new_id())
+
+
+def _accepted(response: Response, campaign_id: str) -> None:
+    response.headers["Location"] = f"/api/v1/campaigns/{campaign_id}"
+
+
+@router.post("/{campaign_id}/approve", status_code=202)
+@permit(Permission.CAMPAIGN_APPROVE)
+async def approve_campaign(
+    response: Response,
+    services: Services,
+    caller: Caller,
+    campaign_id: Slug,
+    body: ApproveBody,
+    key: IdempotencyKey = None,
+) -> CampaignReply:
+    """Say yes to exactly this plan and cohort. Whoever made a plan with two approvals cannot give both."""
+    await _acts(services, caller, campaign_id, key).approve(body.plan_digest)
+    _accepted(response, campaign_id)
+    return await _whole(services, campaign_id)
+
+
+@router.post("/{campaign_id}/pause", status_code=202)
+@permit(Permission.CAMPAIGN_PAUSE)
+async def pause_campaign(
+    response: Response, services: Services, caller: Caller, campaign_id: Slug, key: IdempotencyKey = None
+) -> CampaignReply:
+    """Start nothing new; what was sent already runs to its end."""
+    await _acts(services, caller, campaign_id, key).pause()
+    _accepted(response, campaign_id)
+    return await _whole(services, campaign_id)
+
+
+@router.post("/{campaign_id}/resume", status_code=202)
+@permit(Permission.CAMPAIGN_RESUME)
+async def resume_campaign(
+    response: Response, services: Services, caller: Caller, campaign_id: Slug, key: IdempotencyKey = None
+) -> CampaignReply:
+    """Go on after a pause."""
+    await _acts(services, caller, campaign_id, key).resume()
+    _accepted(response, campaign_id)
+    return await _whole(services, campaign_id)
+
+
+@router.post("/{campaign_id}/abort", status_code=202)
+@permit(Permission.CAMPAIGN_ABORT)
+async def abort_campaign(
+    response: Response,
+    services: Services,
+    caller: Caller,
+    campaign_id: Slug,
+    body: AbortBody,
+    key: IdempotencyKey = None,
+) -> CampaignReply:
+    """Stop for good, and take updated chargers back if asked."""
+    await _acts(services, caller, campaign_id, key).abort(body.reason, rollback=body.rollback)
+    _accepted(response, campaign_id)
+    return await _whole(services, campaign_id)
+
+
+@router.post("/{campaign_id}/proceed", status_code=202)
+@permit(Permission.CAMPAIGN_PROCEED)
+async def proceed_campaign(
+    response: Response,
+    services: Services,
+    caller: Caller,
+    campaign_id: Slug,
+    body: ReasonBody,
+    key: IdempotencyKey = None,
+) -> CampaignReply:
+    """Decide a held gate, or let a wave that needs approval begin."""
+    await _acts(services, caller, campaign_id, key).proceed(body.reason)
+    _accepted(response, campaign_id)
+    return await _whole(services, campaign_id)
+
+
+@router.post("/{campaign_id}/skip", status_code=202)
+@permit(Permission.CAMPAIGN_SKIP)
+async def skip_charger(
+    response: Response,
+    services: Services,
+    caller: Caller,
+    campaign_id: Slug,
+    body: SkipBody,
+    key: IdempotencyKey = None,
+) -> CampaignReply:
+    """Take one charger out of the campaign."""
+    await _acts(services, caller, campaign_id, key).skip(body.charger_id, body.reason)
+    _accepted(response, campaign_id)
+    return await _whole(services, campaign_id)
+
+
+async def _whole(services: ApiServices, campaign_id: str) -> CampaignReply:
+    campaign = await services.campaigns.get(campaign_id)
+    tallies = await services.campaigns.tallies(campaign_id)
+    excluded = await services.campaigns.exclusions(campaign_id)
+    return CampaignReply.whole(campaign, tuple(tallies), tuple(Exclusion(*pair) for pair in excluded))

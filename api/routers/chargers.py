@@ -1,0 +1,134 @@
+"""Chargers: register, import, find, look."""
+
+import csv
+import io
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import TypeAdapter
+
+from api.auth import Permission
+from api.guard import Caller, GuardedRoute, Services, permit
+from api.registration import Registrar
+from api.replies import NOT_MODIFIED, Cursor, Limit, number_cursor, tagged_reply
+from api.schemas.chargers import (
+    ChargerBody,
+    ChargerReply,
+    ChargerSummary,
+    EventReply,
+    ImportReply,
+)
+from api.schemas.common import ChargerId, PageReply
+from storage.charger import ChargerFilter
+from storage.errors import InvalidInput
+
+router = APIRouter(prefix="/api/v1/chargers", tags=["chargers"], route_class=GuardedRoute)
+
+_Word = Annotated[str | None, Query(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
+
+_IMPORT: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {"type": "array", "items": {"$ref": "#/components/schemas/ChargerBody"}}
+            },
+            "text/csv": {
+                "schema": {"type": "string"},
+                "example": "charger_id,site_id,vendor,model\nCP-0001,harbour-north,Volta,V22\n",
+            },
+        },
+    }
+}
+EXTRA_SCHEMAS: dict[str, TypeAdapter[Any]] = {"ChargerBody": TypeAdapter(ChargerBody)}
+
+
+@router.get("")
+@permit(Permission.READ)
+async def list_chargers(  # noqa: PLR0913 - one argument per filter, as the query string has it
+    services: Services,
+    vendor: _Word = None,
+    model: _Word = None,
+    site_id: _Word = None,
+    firmware_version: _Word = None,
+    online: bool | None = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> PageReply[ChargerSummary]:
+    """Chargers that match every given filter."""
+    where = ChargerFilter(vendor, model, site_id, firmware_version, online)
+    page = await services.chargers.find(where, limit=limit, cursor=cursor)
+    now = services.clock()
+    return PageReply(
+        items=tuple(ChargerSummary.of(view, now) for view in page.items), next_cursor=page.next_cursor
+    )
+
+
+@router.post("", status_code=201)
+@permit(Permission.FLEET_WRITE)
+async def register_charger(
+    response: Response, services: Services, caller: Caller, body: ChargerBody
+) -> ChargerSummary:
+    """Register one charger before its first contact. The same charger again changes nothing."""
+    view = await Registrar(services, caller).register(body)
+    response.headers["Location"] = f"/api/v1/chargers/{body.charger_id}"
+    return ChargerSummary.of(view, services.clock())
+
+
+@router.post("/import", response_model=ImportReply, openapi_extra=_IMPORT)
+@permit(Permission.FLEET_WRITE, body_limit="import_bytes")
+async def import_chargers(
+    request: Request, services: Services, caller: Caller, dry_run: bool = False
+) -> ImportReply:
+    """Register many, from JSON or CSV. Each row stands on its own; the answer names every refused row."""
+    rows = _rows(request.headers.get("content-type", ""), await request.body())
+    if len(rows) > services.limits.import_rows:
+        raise InvalidInput(f"{len(rows)} rows are more than {services.limits.import_rows} at once.")
+    return await Registrar(services, caller).import_rows(rows, dry_run=dry_run)
+
+
+@router.get("/{charger_id}", response_model=ChargerReply, responses=NOT_MODIFIED)
+@permit(Permission.READ)
+async def get_charger(request: Request, services: Services, charger_id: ChargerId) -> Response:
+    """One charger with its twin and what is being done to it."""
+    view = await services.chargers.get(charger_id)
+    return tagged_reply(request, ChargerReply.whole(view, services.clock()))
+
+
+@router.get("/{charger_id}/timeline")
+@permit(Permission.READ)
+async def get_timeline(
+    services: Services, charger_id: ChargerId, limit: Limit = 100, cursor: Cursor = None
+) -> PageReply[EventReply]:
+    """What happened to this charger, newest first."""
+    await services.chargers.get(charger_id)
+    before = number_cursor(cursor) or None
+    events = await services.events.timeline(charger_id, limit=limit, before=before)
+    more = str(events[-1].sequence) if len(events) == limit else None
+    return PageReply(items=tuple(EventReply.of(event) for event in events), next_cursor=more)
+
+
+def _rows(content_type: str, data: bytes) -> list[Any]:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind == "text/csv":
+        return _csv_rows(data)
+    if kind != "application/json":
+        raise InvalidInput("An import is application/json (a list) or text/csv (with a header line).")
+    try:
+        rows = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise InvalidInput(f"The body is not valid JSON: {error}.") from None
+    if not isinstance(rows, list):
+        raise InvalidInput("The body is not a JSON list of chargers.")
+    return rows
+
+
+def _csv_rows(data: bytes) -> list[dict[str, str | None]]:
+    try:
+        text = data.decode("utf-8-sig")
+        reader = csv.DictReader(io.StringIO(text, newline=""), restkey="surplus", strict=True)
+        # An empty cell is a value that was not given.
+        return [{name: value or None for name, value in row.items()} for row in reader]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidInput(f"The body is not readable CSV in UTF-8: {error}.") from None

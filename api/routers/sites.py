@@ -1,0 +1,59 @@
+"""Sites, models and the fleet in numbers."""
+
+from zoneinfo import available_timezones
+
+from fastapi import APIRouter, Response
+
+from api.acts import audit
+from api.auth import Permission
+from api.guard import Caller, GuardedRoute, Services, permit
+from api.schemas.chargers import FleetReply, ModelBody, SiteBody
+from api.schemas.common import PageReply
+from storage.errors import InvalidInput
+
+router = APIRouter(prefix="/api/v1", tags=["fleet"], route_class=GuardedRoute)
+
+
+@router.get("/fleet")
+@permit(Permission.READ)
+async def get_fleet(services: Services) -> FleetReply:
+    """The fleet in numbers."""
+    return FleetReply.model_validate(await services.chargers.counts())
+
+
+@router.get("/sites")
+@permit(Permission.READ)
+async def list_sites(services: Services) -> PageReply[SiteBody]:
+    """All sites."""
+    sites = await services.chargers.sites()
+    return PageReply(items=tuple(SiteBody.model_validate(site) for site in sites), next_cursor=None)
+
+
+@router.post("/sites", status_code=201)
+@permit(Permission.FLEET_WRITE)
+async def put_site(response: Response, services: Services, caller: Caller, body: SiteBody) -> SiteBody:
+    """Create a site, or change its name, time zone or budget."""
+    if body.time_zone not in available_timezones():
+        raise InvalidInput(
+            "The site was not stored.", [f"time_zone: {body.time_zone!r} is not an IANA time zone"]
+        )
+    await services.chargers.put_site(body.to_noun())
+    await audit(services, caller, "site.stored", body.site_id, max_down=body.max_down)
+    response.headers["Location"] = "/api/v1/sites"
+    return body
+
+
+@router.put("/models")
+@permit(Permission.FLEET_WRITE)
+async def put_model(services: Services, caller: Caller, body: ModelBody) -> ModelBody:
+    """Say what holds for every charger of a model. A waiver for unsigned updates is audited by name."""
+    await services.chargers.put_model(body.to_noun())
+    await audit(
+        services,
+        caller,
+        "model.stored",
+        f"{body.vendor} {body.model}",
+        signature_scheme=body.signature_scheme.value,
+        unsafe_unsigned_waiver=body.unsafe_unsigned_waiver,
+    )
+    return body

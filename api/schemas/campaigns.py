@@ -1,0 +1,260 @@
+"""Campaigns at the door."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from api.schemas.common import Body, ChargerId, Flag, Instant, Label, Real, Reply, Sentence, Sha256, Whole
+from storage.campaign import (
+    Approval,
+    Campaign,
+    CampaignPhase,
+    CampaignPlan,
+    Decision,
+    Exclusion,
+    GatePolicy,
+    Outcome,
+    Pace,
+    TargetPhase,
+    VerdictWord,
+    WavePlan,
+    WaveTally,
+)
+from storage.charger import ChargerFilter
+
+_Seconds = Annotated[Real, Field(ge=0, le=366 * 86400)]
+_Positive = Annotated[Real, Field(gt=0, le=366 * 86400)]
+_Share = Annotated[Real, Field(ge=0, le=1)]
+_GATE, _PACE = GatePolicy(), Pace()
+
+
+class FilterBody(Body):
+    """Which chargers; what is left out does not restrict."""
+
+    vendor: Label | None = None
+    model: Label | None = None
+    site_id: Label | None = None
+    firmware_version: Label | None = None
+    online: Flag | None = None
+    charger_ids: tuple[ChargerId, ...] = Field(default=(), max_length=100_000)
+
+    def to_noun(self) -> ChargerFilter:
+        """The filter."""
+        return ChargerFilter(**dict(self))
+
+
+class WaveBody(Body):
+    """One wave; the shares of all waves together are 1."""
+
+    name: Label = Field(examples=["canary"])
+    share: Real = Field(gt=0, le=1, description="Of the whole cohort.", examples=[0.05])
+    soak_seconds: _Seconds = 0.0
+    needs_approval: Flag = False
+
+    def to_noun(self) -> WavePlan:
+        """The wave."""
+        return WavePlan(**dict(self))
+
+
+class GateBody(Body):
+    """When a wave proceeds, holds or aborts."""
+
+    max_failure_share: _Share = _GATE.max_failure_share
+    min_attempts: Whole = Field(default=_GATE.min_attempts, ge=1, le=100_000)
+    max_excess_fault_share: _Share = _GATE.max_excess_fault_share
+    max_excess_offline_share: _Share = _GATE.max_excess_offline_share
+    early_stop_failures: Whole = Field(default=_GATE.early_stop_failures, ge=1, le=100_000)
+    hold_seconds: _Positive = _GATE.hold_seconds
+    max_looks: Whole = Field(default=_GATE.max_looks, ge=1, le=1000)
+
+    def to_noun(self) -> GatePolicy:
+        """The policy."""
+        return GatePolicy(**dict(self))
+
+
+class PaceBody(Body):
+    """Durations and limits, seconds each."""
+
+    shard_size: Whole = Field(default=_PACE.shard_size, ge=1, le=500)
+    window: Whole = Field(default=_PACE.window, ge=1, le=200, description="Chargers in flight per shard.")
+    tick_seconds: _Positive = _PACE.tick_seconds
+    wave_deadline_seconds: _Positive = _PACE.wave_deadline_seconds
+    attempt_deadline_seconds: _Positive = _PACE.attempt_deadline_seconds
+    max_attempts: Whole = Field(default=_PACE.max_attempts, ge=1, le=10)
+    retry_backoff_seconds: _Seconds = _PACE.retry_backoff_seconds
+    settle_seconds: _Seconds = _PACE.settle_seconds
+    ticket_seconds: _Positive = _PACE.ticket_seconds
+
+    def to_noun(self) -> Pace:
+        """The pace."""
+        return Pace(**dict(self))
+
+
+class PlanBody(Body):
+    """What a release manager asks for and others approve."""
+
+    name: Label = Field(examples=["Spring release"])
+    artifact_id: Sha256
+    targets: FilterBody = FilterBody()
+    waves: tuple[WaveBody, ...] = Field(min_length=1, max_length=50)
+    gate: GateBody = GateBody()
+    pace: PaceBody = PaceBody()
+    rollback_artifact_id: Sha256 | None = Field(
+        default=None,
+        description="What updated chargers go back to when the gate aborts; null: it only stops.",
+    )
+    required_approvals: Whole = Field(default=1, ge=1, le=10)
+    seed: Whole = Field(default=0, ge=0, le=2**31 - 1)
+    start_at: Instant | None = None
+
+    def to_noun(self) -> CampaignPlan:
+        """The plan."""
+        return CampaignPlan(
+            name=self.name,
+            artifact_id=self.artifact_id,
+            targets=self.targets.to_noun(),
+            waves=tuple(wave.to_noun() for wave in self.waves),
+            gate=self.gate.to_noun(),
+            pace=self.pace.to_noun(),
+            rollback_artifact_id=self.rollback_artifact_id,
+            required_approvals=self.required_approvals,
+            seed=self.seed,
+            start_at=self.start_at,
+        )
+
+
+class WavePreview(Reply):
+    """Who would be in which wave."""
+
+    name: str
+    wave: int
+    chargers: tuple[str, ...]
+
+
+class PreviewReply(Reply):
+    """What the plan would do now; nothing is stored."""
+
+    plan_digest: str = Field(description="Of plan and cohort together; an approval speaks of this.")
+    cohort_size: int
+    waves: tuple[WavePreview, ...]
+    excluded: tuple[Exclusion, ...]
+    warnings: tuple[str, ...]
+
+
+class CampaignSummary(Reply):
+    """A campaign in a list."""
+
+    campaign_id: str
+    name: str
+    artifact_id: str
+    phase: CampaignPhase
+    reason: str
+    plan_digest: str
+    cohort_size: int
+    created_by: str
+    created_at: datetime
+    finished_at: datetime | None
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> "CampaignSummary":
+        """The summary of a campaign."""
+        return cls(
+            campaign_id=campaign.campaign_id,
+            name=campaign.plan.name,
+            artifact_id=campaign.plan.artifact_id,
+            phase=campaign.phase,
+            reason=campaign.reason,
+            plan_digest=campaign.plan_digest,
+            cohort_size=campaign.cohort_size,
+            created_by=campaign.created_by,
+            created_at=campaign.created_at,
+            finished_at=campaign.finished_at,
+        )
+
+
+class CampaignReply(CampaignSummary):
+    """A campaign with its plan, approvals and numbers."""
+
+    plan: PlanBody
+    approvals: tuple[Approval, ...]
+    waves: tuple[WaveTally, ...]
+    excluded: tuple[Exclusion, ...]
+
+    @classmethod
+    def whole(
+        cls, campaign: Campaign, tallies: tuple[WaveTally, ...], excluded: tuple[Exclusion, ...]
+    ) -> "CampaignReply":
+        """Everything of one campaign but its targets."""
+        return cls(
+            **dict(CampaignSummary.of(campaign)),
+            plan=PlanBody.model_validate(campaign.plan),
+            approvals=campaign.approvals,
+            waves=tallies,
+            excluded=excluded,
+        )
+
+
+class TargetReply(Reply):
+    """One charger in one wave."""
+
+    wave: int
+    ordinal: int
+    charger_id: str
+    site_id: str
+    artifact_id: str
+    from_version: str | None
+    to_version: str
+    phase: TargetPhase
+    outcome: Outcome | None
+    reason: str
+    attempt: int
+    dispatched_at: datetime | None
+    finished_at: datetime | None
+    deferred_for_session: bool
+
+
+class DecisionReply(Reply):
+    """A verdict as stored: enough to compute it again."""
+
+    wave: int
+    look: int
+    decided_at: datetime
+    kind: str
+    verdict: VerdictWord
+    reason: str
+    inputs: dict[str, Any]
+    inputs_sha256: str
+    result: dict[str, Any]
+    result_sha256: str
+
+    @classmethod
+    def of(cls, decision: Decision) -> "DecisionReply":
+        """The reply for a stored decision."""
+        return cls.model_validate(decision)
+
+
+class ApproveBody(Body):
+    """A yes to exactly this plan and cohort."""
+
+    plan_digest: Sha256
+
+
+class AbortBody(Body):
+    """Stop for good."""
+
+    rollback: Flag = Field(default=False, description="Take updated chargers back to the rollback artifact.")
+    reason: Sentence = Field(examples=["Support sees failed sessions on V22."])
+
+
+class ReasonBody(Body):
+    """Why, in a sentence."""
+
+    reason: Sentence = Field(examples=["Checked by hand: the two failures were a power cut."])
+
+
+class SkipBody(Body):
+    """Take one charger out."""
+
+    charger_id: ChargerId
+    reason: Sentence = Field(examples=["A technician is working on it."])

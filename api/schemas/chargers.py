@@ -1,0 +1,167 @@
+"""Chargers, sites and models at the door."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import Field, SecretStr
+
+from api.schemas.common import Body, ChargerId, Flag, Label, Reply, Sentence, Slug, Whole
+from api.states import ChargerState, charger_state
+from storage.charger import Charger, ModelProfile, SignatureScheme, Site, SiteLease
+from storage.events import EventKind, StoredEvent
+from storage.ports import ChargerView
+from storage.twin import Lifecycle, TwinState
+
+
+class SiteBody(Body):
+    """A place with chargers."""
+
+    site_id: Slug = Field(examples=["harbour-north"])
+    name: Label = Field(examples=["Harbour North"])
+    time_zone: Label = Field(examples=["Europe/Berlin"], description="IANA name.")
+    max_down: Whole = Field(default=1, ge=1, le=1000, description="Chargers away at once for maintenance.")
+
+    def to_noun(self) -> Site:
+        """The site."""
+        return Site(**dict(self))
+
+
+class ModelBody(Body):
+    """What holds for every charger of a model."""
+
+    vendor: Label
+    model: Label
+    signature_scheme: SignatureScheme = SignatureScheme.ECDSA_P256
+    unsafe_unsigned_waiver: Sentence | None = Field(
+        default=None, description="Who allowed unsigned updates for this model, and why; null: never."
+    )
+    needs_reset_after_install: Flag = False
+    reboot_seconds: Whole = Field(default=600, ge=1, le=86400)
+
+    def to_noun(self) -> ModelProfile:
+        """The profile."""
+        return ModelProfile(**dict(self))
+
+
+class ChargerBody(Body):
+    """A charger to register. The password is its first credential and is never stored or shown."""
+
+    charger_id: ChargerId
+    site_id: Slug
+    vendor: Label
+    model: Label
+    serial_number: Label | None = None
+    hardware_revision: Label | None = None
+    # OCPP 2.0.1 A00.FR.205: 16 to 40 characters.
+    password: SecretStr | None = Field(default=None, min_length=16, max_length=40)
+
+    def to_noun(self, at: datetime) -> Charger:
+        """The charger, registered now."""
+        return Charger(
+            charger_id=self.charger_id,
+            site_id=self.site_id,
+            vendor=self.vendor,
+            model=self.model,
+            serial_number=self.serial_number,
+            hardware_revision=self.hardware_revision,
+            registered_at=at,
+        )
+
+
+class RowResult(Reply):
+    """What became of one row of an import."""
+
+    row: int = Field(description="Counted from 1.")
+    charger_id: str | None
+    result: str = Field(description="`registered`, `unchanged`, `refused`; with dry_run what would be.")
+    problems: tuple[str, ...] = ()
+
+
+class ImportReply(Reply):
+    """The whole import, row by row. Rows stand on their own: good ones are in, refused ones are not."""
+
+    dry_run: bool
+    registered: int
+    unchanged: int
+    refused: int
+    rows: tuple[RowResult, ...]
+
+
+class ChargerSummary(Reply):
+    """A charger in a list."""
+
+    charger_id: str
+    site_id: str
+    vendor: str
+    model: str
+    lifecycle: Lifecycle
+    serial_number: str | None
+    hardware_revision: str | None
+    registered_at: datetime | None
+    state: ChargerState = Field(description="One word, derived now; silent chargers are `unknown`.")
+    online: bool
+    firmware_version: str | None
+    last_message_at: datetime | None
+
+    @classmethod
+    def of(cls, view: ChargerView, now: datetime) -> "ChargerSummary":
+        """The summary of a charger as read at ``now``."""
+        return cls(**_summary(view, now))
+
+
+class ChargerReply(ChargerSummary):
+    """A charger with its twin and what is being done to it."""
+
+    twin: TwinState
+    maintenance: SiteLease | None
+
+    @classmethod
+    def whole(cls, view: ChargerView, now: datetime) -> "ChargerReply":
+        """Everything of one charger."""
+        return cls(**_summary(view, now), twin=view.twin, maintenance=view.maintenance)
+
+
+def _summary(view: ChargerView, now: datetime) -> dict[str, Any]:
+    charger, twin = view.charger, view.twin
+    return {
+        "charger_id": charger.charger_id,
+        "site_id": charger.site_id,
+        "vendor": charger.vendor,
+        "model": charger.model,
+        "lifecycle": charger.lifecycle,
+        "serial_number": charger.serial_number,
+        "hardware_revision": charger.hardware_revision,
+        "registered_at": charger.registered_at,
+        "state": charger_state(view, now),
+        "online": bool(twin.connectivity and twin.connectivity.online),
+        "firmware_version": twin.firmware.version if twin.firmware else None,
+        "last_message_at": view.last_message_at,
+    }
+
+
+class EventReply(Reply):
+    """One canonical event."""
+
+    sequence: int
+    charger_id: str
+    kind: EventKind
+    body: dict[str, Any]
+    observed_at: datetime
+    received_at: datetime
+
+    @classmethod
+    def of(cls, event: StoredEvent) -> "EventReply":
+        """The reply for a stored event."""
+        return cls.model_validate(event)
+
+
+class FleetReply(Reply):
+    """The fleet in numbers, all from one instant."""
+
+    total: int
+    online: int
+    charging: int
+    faulted: int
+    in_maintenance: int
+    by_version: dict[str, int]
+    by_model: dict[str, int]
