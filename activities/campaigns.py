@@ -1,0 +1,299 @@
+"""Activities on a campaign as a whole: read its plan, write its phases, approvals and decisions."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from temporalio import activity
+
+from activities.errors import mapped
+from activities.stores import Stores
+from storage.campaign import (
+    ATTEMPTED,
+    ROLLBACK_WAVE_BASE,
+    Approval,
+    CampaignPhase,
+    Decision,
+    GatePolicy,
+    Outcome,
+    Pace,
+    Target,
+    TargetPhase,
+    WavePlan,
+)
+from storage.errors import Conflict, NotFound
+
+_PAGE = 1000
+_ALL = 1_000_000
+_OUT_OF_REACH = "its maintenance ended without a result"
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignBrief:
+    """What a campaign's workflow needs of its plan; no lists of chargers."""
+
+    campaign_id: str
+    name: str
+    phase: CampaignPhase
+    created_by: str
+    plan_digest: str
+    artifact_id: str
+    version: str
+    rollback_artifact_id: str | None
+    rollback_version: str | None
+    waves: tuple[WavePlan, ...]
+    sizes: tuple[int, ...]
+    gate: GatePolicy
+    pace: Pace
+    required_approvals: int
+    start_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseChange:
+    """A campaign enters a phase."""
+
+    campaign_id: str
+    phase: CampaignPhase
+    reason: str
+    actor: str
+    """Who or what caused it; goes to the audit log."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedApproval:
+    """An approval, and of what: the start, or a wave."""
+
+    campaign_id: str
+    approval: Approval
+    of: str
+
+
+@dataclass(frozen=True, slots=True)
+class CloseInput:
+    """Finish every target that is not done. ``wave`` None: all forward waves; ``count`` None: to the end."""
+
+    campaign_id: str
+    outcome: Outcome
+    reason: str
+    wave: int | None = None
+    first: int = 0
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackInput:
+    """Which rollback wave to fill."""
+
+    campaign_id: str
+    wave: int
+
+
+@dataclass(frozen=True, slots=True)
+class SkipInput:
+    """Take one charger out."""
+
+    campaign_id: str
+    charger_id: str
+    actor: str
+    reason: str
+
+
+class CampaignActivities:
+    """The deeds and records of a campaign."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    @activity.defn
+    @mapped
+    async def load_campaign(self, campaign_id: str) -> CampaignBrief:
+        """The plan in brief, and how many targets each wave has."""
+        campaign = await self._stores.campaigns.get(campaign_id)
+        plan = campaign.plan
+        totals = {tally.wave: tally.total for tally in await self._stores.campaigns.tallies(campaign_id)}
+        artifact = await self._stores.artifacts.get(plan.artifact_id)
+        rollback = None
+        if plan.rollback_artifact_id is not None:
+            rollback = await self._stores.artifacts.get(plan.rollback_artifact_id)
+        return CampaignBrief(
+            campaign_id=campaign_id,
+            name=plan.name,
+            phase=campaign.phase,
+            created_by=campaign.created_by,
+            plan_digest=campaign.plan_digest,
+            artifact_id=plan.artifact_id,
+            version=artifact.version,
+            rollback_artifact_id=plan.rollback_artifact_id,
+            rollback_version=rollback.version if rollback else None,
+            waves=plan.waves,
+            sizes=tuple(totals.get(wave, 0) for wave in range(len(plan.waves))),
+            gate=plan.gate,
+            pace=plan.pace,
+            required_approvals=plan.required_approvals,
+            start_at=plan.start_at,
+        )
+
+    @activity.defn
+    @mapped
+    async def set_campaign_phase(self, given: PhaseChange) -> None:
+        """Write a phase and its sentence, and the audit entry."""
+        stores = self._stores
+        await stores.campaigns.set_phase(given.campaign_id, given.phase, given.reason, stores.clock())
+        await stores.record(
+            given.actor,
+            f"campaign.{given.phase.value}",
+            f"campaign/{given.campaign_id}",
+            reason=given.reason,
+        )
+
+    @activity.defn
+    @mapped
+    async def record_approval(self, given: RecordedApproval) -> None:
+        """Write one person's yes."""
+        await self._stores.campaigns.add_approval(given.campaign_id, given.approval)
+        await self._stores.record(
+            given.approval.actor,
+            "campaign.approved",
+            f"campaign/{given.campaign_id}",
+            plan_digest=given.approval.plan_digest,
+            of=given.of,
+        )
+
+    @activity.defn
+    @mapped
+    async def record_decision(self, given: Decision) -> None:
+        """Write a verdict where anybody can compute it again."""
+        await self._stores.campaigns.add_decision(given)
+        await self._stores.record(
+            f"campaign/{given.campaign_id}",
+            "campaign.judged",
+            f"campaign/{given.campaign_id}",
+            wave=given.wave,
+            look=given.look,
+            kind=given.kind,
+            verdict=given.verdict.value,
+            reason=given.reason,
+            inputs_sha256=given.inputs_sha256,
+            result_sha256=given.result_sha256,
+        )
+
+    @activity.defn
+    @mapped
+    async def close_targets(self, given: CloseInput) -> int:
+        """Give every target that is not done its last word; returns how many there were.
+
+        One to which something was sent has failed, whatever ends the wave (R24).
+        """
+        campaigns, now = self._stores.campaigns, self._stores.clock()
+        closed = 0
+        for target in await self._open_targets(given):
+            outcome, reason = given.outcome, given.reason
+            if target.dispatched_at is not None:
+                outcome, reason = Outcome.FAILED, target.reason or _OUT_OF_REACH
+            await campaigns.finish_target(
+                target.campaign_id, target.wave, target.charger_id, outcome, reason, now
+            )
+            closed += 1
+        return closed
+
+    async def _open_targets(self, given: CloseInput) -> list[Target]:
+        waves = [given.wave] if given.wave is not None else await self._forward_waves(given.campaign_id)
+        open_targets = []
+        for wave in waves:
+            targets = await self._stores.campaigns.targets(
+                given.campaign_id, wave, given.first, given.count or _ALL
+            )
+            open_targets += [target for target in targets if target.phase is not TargetPhase.DONE]
+        return open_targets
+
+    async def _forward_waves(self, campaign_id: str) -> list[int]:
+        tallies = await self._stores.campaigns.tallies(campaign_id)
+        return [tally.wave for tally in tallies if tally.wave < ROLLBACK_WAVE_BASE]
+
+    @activity.defn
+    @mapped
+    async def skip_target(self, given: SkipInput) -> None:
+        """Take a charger out, unless something was sent to it already.
+
+        Raises:
+            NotFound: the campaign does not have it.
+            Conflict: it is done, or being updated.
+        """
+        stores = self._stores
+        target = await self._find(given.campaign_id, given.charger_id)
+        if target.phase not in (TargetPhase.PENDING, TargetPhase.WAITING):
+            raise Conflict(f"{given.charger_id} is {target.phase.value} in this campaign.")
+        reason = f"{given.actor} took it out: {given.reason}"
+        await stores.campaigns.finish_target(
+            target.campaign_id, target.wave, target.charger_id, Outcome.SKIPPED, reason, stores.clock()
+        )
+        await stores.record(
+            given.actor,
+            "campaign.charger_skipped",
+            f"campaign/{given.campaign_id}",
+            charger_id=given.charger_id,
+            reason=given.reason,
+        )
+
+    async def _find(self, campaign_id: str, charger_id: str) -> Target:
+        for wave in await self._forward_waves(campaign_id):
+            with suppress(NotFound):
+                return await self._stores.campaigns.target(campaign_id, wave, charger_id)
+        raise NotFound("charger in this campaign", charger_id)
+
+    @activity.defn
+    @mapped
+    async def add_rollback_targets(self, given: RollbackInput) -> int:
+        """Aim the rollback artifact at every charger that runs what this campaign sent it; returns how many.
+
+        What a charger runs is read from its twin, not from its outcome: one that was silent at its
+        deadline and came back later with the bad version is found by a later rollback wave.
+        """
+        stores = self._stores
+        campaign = await stores.campaigns.get(given.campaign_id)
+        if campaign.plan.rollback_artifact_id is None:
+            return 0
+        artifact = await stores.artifacts.get(campaign.plan.rollback_artifact_id)
+        decided = await stores.campaigns.targets(given.campaign_id, given.wave, 0, _ALL)
+        if decided:
+            return len(decided)  # A repeat of this activity: the wave stands as it was decided.
+        affected = await self._affected(given)
+        await stores.campaigns.add_targets(
+            [
+                Target(
+                    campaign_id=given.campaign_id,
+                    wave=given.wave,
+                    ordinal=ordinal,
+                    charger_id=target.charger_id,
+                    site_id=target.site_id,
+                    artifact_id=artifact.artifact_id,
+                    from_version=target.to_version,
+                    to_version=artifact.version,
+                )
+                for ordinal, target in enumerate(affected)
+            ]
+        )
+        return len(affected)
+
+    async def _affected(self, given: RollbackInput) -> list[Target]:
+        """Attempted forward targets whose charger runs their version and is in no rollback wave yet."""
+        tallies = await self._stores.campaigns.tallies(given.campaign_id)
+        tried, taken = [], set()
+        for wave in (tally.wave for tally in tallies if tally.wave != given.wave):
+            targets = await self._stores.campaigns.targets(given.campaign_id, wave, 0, _ALL)
+            if wave < ROLLBACK_WAVE_BASE:
+                tried += [target for target in targets if target.outcome in ATTEMPTED]
+            else:
+                taken |= {target.charger_id for target in targets}
+        left = [target for target in tried if target.charger_id not in taken]
+        running = await self._running([target.charger_id for target in left])
+        return [target for target in left if running.get(target.charger_id) == target.to_version]
+
+    async def _running(self, charger_ids: list[str]) -> dict[str, str | None]:
+        versions: dict[str, str | None] = {}
+        for start in range(0, len(charger_ids), _PAGE):
+            for view in await self._stores.chargers.views(charger_ids[start : start + _PAGE]):
+                firmware = view.twin.firmware
+                versions[view.charger.charger_id] = firmware.version if firmware else None
+        return versions

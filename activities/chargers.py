@@ -1,0 +1,75 @@
+"""Activities on one charger that need no socket: read what the store knows, close its books."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from temporalio import activity
+
+from activities.conclusion import Books, Concluded, ConcludeInput
+from activities.errors import mapped
+from activities.facts import AttemptFacts, RouteFacts, Sighting
+from activities.stores import Stores
+from storage.events import EventKind, FirmwareStatus, StoredEvent
+
+_KINDS = (EventKind.CHARGER_BOOTED.value, EventKind.FIRMWARE_STATUS_REPORTED.value)
+
+
+@dataclass(frozen=True, slots=True)
+class ReconcileInput:
+    """Which attempt, and since when events count."""
+
+    campaign_id: str
+    wave: int
+    charger_id: str
+    since: datetime
+
+
+class ChargerActivities:
+    """Reads and closes; never speaks to a charger."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._books = Books(stores)
+
+    @activity.defn
+    @mapped
+    async def resolve_route(self, charger_id: str) -> RouteFacts | None:
+        """The live route to a charger, or None."""
+        route = await self._stores.routes.resolve(charger_id)
+        return RouteFacts(route.node_id, route.boot_id, route.session_epoch) if route else None
+
+    @activity.defn
+    @mapped
+    async def reconcile_update(self, given: ReconcileInput) -> AttemptFacts:
+        """Everything the store knows of an attempt: signals are hints, this is the truth."""
+        stores = self._stores
+        target = await stores.campaigns.target(given.campaign_id, given.wave, given.charger_id)
+        view = await stores.chargers.get(given.charger_id)
+        events = await stores.events.since(given.charger_id, given.since, _KINDS)
+        connectivity = view.twin.connectivity
+        return AttemptFacts(
+            route=await self.resolve_route(given.charger_id),
+            online=connectivity is not None and connectivity.online,
+            last_message_at=view.last_message_at,
+            request_id=target.request_id,
+            sightings=tuple(_sighting(event) for event in events),
+        )
+
+    @activity.defn
+    @mapped
+    async def close_update(self, given: ConcludeInput) -> Concluded:
+        """Close the books of a charger that cannot be reached, or was never touched."""
+        return await self._books.close(given)
+
+
+def _sighting(event: StoredEvent) -> Sighting:
+    if event.kind is EventKind.CHARGER_BOOTED:
+        version = event.body.get("firmware_version")
+        return Sighting(event.sequence, event.received_at, booted=True, version=version)
+    return Sighting(
+        event.sequence,
+        event.received_at,
+        booted=False,
+        status=FirmwareStatus(event.body["status"]),
+        request_id=event.body.get("request_id"),
+    )

@@ -1,0 +1,86 @@
+"""Closing the books on one charger's maintenance: target, tickets, audit, lease, in that order.
+
+Every step may be repeated: the first outcome stands, and the audit entry is written only while the
+lease is still ours, which is released last.
+"""
+
+from dataclasses import dataclass
+
+from activities.stores import Stores
+from storage.campaign import Outcome, TargetPhase
+from storage.ids import charger_workflow_id
+
+
+@dataclass(frozen=True, slots=True)
+class ConcludeInput:
+    """How one charger's maintenance ended. ``outcome`` None: it goes back to waiting."""
+
+    campaign_id: str
+    wave: int
+    charger_id: str
+    attempt: int
+    outcome: Outcome | None
+    reason: str
+    for_session: bool = False
+    restore: bool = False
+    """Availability may have been taken away and has to be given back."""
+    out_of_service: tuple[str, ...] = ()
+    """What was out of service before."""
+    session_epoch: int = 0
+    follow_up: str = ""
+    """What is left for a person, where that is known already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """The books are closed. ``follow_up``: what is left for a person, "" for nothing."""
+
+    follow_up: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Writes the end of one charger's maintenance."""
+
+    stores: Stores
+
+    async def close(self, given: ConcludeInput, follow_up: str = "") -> Concluded:
+        """Finish or postpone the target, revoke its tickets, write the audit entry, release the lease."""
+        follow_up = follow_up or given.follow_up
+        reason = "; ".join(part for part in (given.reason, follow_up) if part)
+        workflow_id = charger_workflow_id(given.charger_id)
+        await self._settle_target(given, reason)
+        await self.stores.tickets.revoke_for(given.charger_id)
+        lease = await self.stores.leases.get(given.charger_id)
+        if lease is not None and lease.workflow_id == workflow_id:
+            await self._audit(given, reason)
+            await self.stores.leases.release(given.charger_id, workflow_id)
+        return Concluded(follow_up)
+
+    async def _settle_target(self, given: ConcludeInput, reason: str) -> None:
+        campaigns, now = self.stores.campaigns, self.stores.clock()
+        if given.outcome is not None:
+            await campaigns.finish_target(
+                given.campaign_id, given.wave, given.charger_id, given.outcome, reason, now
+            )
+            return
+        await campaigns.move_target(
+            given.campaign_id,
+            given.wave,
+            given.charger_id,
+            TargetPhase.WAITING,
+            reason,
+            at=now,
+            deferred_for_session=given.for_session,
+        )
+
+    async def _audit(self, given: ConcludeInput, reason: str) -> None:
+        await self.stores.record(
+            f"campaign/{given.campaign_id}",
+            "update.concluded" if given.outcome else "update.postponed",
+            f"charger/{given.charger_id}",
+            wave=given.wave,
+            attempt=given.attempt,
+            outcome=given.outcome.value if given.outcome else None,
+            reason=reason,
+        )

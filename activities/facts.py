@@ -1,0 +1,257 @@
+"""What activities measure: facts without opinion, small enough to live in a workflow's history.
+
+The facts of a shard are normalised (sites, situations and nodes once each, entries by index),
+because 500 chargers are described anew at every tick.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from storage.artifact import Artifact, ArtifactPhase, Compatible
+from storage.charger import STALE_AFTER, ModelProfile, SignatureScheme
+from storage.events import ConnectorStatus, FirmwareStatus
+from storage.ports import ChargerView
+from storage.twin import Lifecycle, OperationSection, busy_reason
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactFacts:
+    """What of an artifact decides who may get it."""
+
+    artifact_id: str
+    vendor_role: str
+    version: str
+    release_counter: int
+    compatible: tuple[Compatible, ...]
+    schemes: tuple[SignatureScheme, ...]
+    released: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What is known of a charger that decides whether it may be touched now. Many chargers share one."""
+
+    vendor: str
+    model: str
+    hardware_revision: str | None
+    lifecycle: Lifecycle
+    version: str | None
+    """As of its last boot; None: it never told."""
+    installed_counter: int | None
+    """Release counter of that version, None if we never released it."""
+    online: bool
+    heard_recently: bool
+    busy: str | None
+    """Why it must not be touched, in words."""
+    session: bool
+    """It is busy because a car is there."""
+    free_at: datetime | None
+    """When the reason may be gone, where that is known."""
+    maintenance: str | None
+    """The kind of maintenance that holds its site lease."""
+    takes_signed: bool | None
+    """Whether it takes signed updates; None: only its session can tell."""
+    unsigned_waiver: bool
+    scheme: SignatureScheme | None
+    """Of its vendor's signatures; None: no profile of the model was at hand."""
+    needs_reset: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SiteFacts:
+    """A site's availability budget at one instant."""
+
+    site_id: str
+    down: int
+    max_down: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouteFacts:
+    """Which node's queue reaches a charger, and over which session."""
+
+    node_id: str
+    boot_id: str
+    session_epoch: int
+
+
+class Entry(NamedTuple):
+    """One target that is not done; numbers are places in the tables beside it (-1: none)."""
+
+    charger_id: str
+    site: int
+    situation: int
+    node: int
+    session_epoch: int
+    out_of_service: tuple[str, ...] = ()
+    """Connectors (``"evse.connector"``) that were out of service before we came."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFacts:
+    """All targets of a shard that are not done."""
+
+    artifact: ArtifactFacts
+    sites: tuple[SiteFacts, ...]
+    situations: tuple[Situation, ...]
+    nodes: tuple[tuple[str, str], ...]
+    """(node, boot) pairs."""
+    entries: tuple[Entry, ...]
+
+    def route(self, entry: Entry) -> RouteFacts | None:
+        """The route of one entry."""
+        if entry.node < 0:
+            return None
+        node_id, boot_id = self.nodes[entry.node]
+        return RouteFacts(node_id, boot_id, entry.session_epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One boot or firmware status of a charger, from a signal or from the store."""
+
+    sequence: int
+    at: datetime
+    """Server time of receipt."""
+    booted: bool
+    version: str | None = None
+    status: FirmwareStatus | None = None
+    request_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFacts:
+    """Everything the store knows of one attempt."""
+
+    route: RouteFacts | None
+    online: bool
+    last_message_at: datetime | None
+    request_id: int | None
+    sightings: tuple[Sighting, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFacts:
+    """The health of a group of chargers. The charger is the unit, not its sessions (R42)."""
+
+    size: int = 0
+    known: int = 0
+    """Chargers whose connectivity was ever reported."""
+    offline: int = 0
+    """Of the known."""
+    reporting: int = 0
+    """Known, online, and their connectors were reported."""
+    faulted: int = 0
+    """Of the reporting: at least one connector is faulted."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaveFacts:
+    """What a gate looks at. Outcomes are of this wave; groups are of the whole campaign."""
+
+    wave: int
+    total: int = 0
+    unfinished: int = 0
+    updated: int = 0
+    already_current: int = 0
+    failed: int = 0
+    silent: int = 0
+    deferred: int = 0
+    skipped: int = 0
+    cancelled: int = 0
+    reverted: int = 0
+    """Counted as updated, but their twin reports another version now (R29)."""
+    treated: GroupFacts = GroupFacts()
+    control: GroupFacts = GroupFacts()
+    """Not yet updated chargers of the same campaign, looked at in the same instant (R39)."""
+    baseline: GroupFacts | None = None
+    """The whole cohort before the first wave; stands in where no control group is left."""
+    security_halt: str = ""
+    """Why nothing more may be sent, if verification failed somewhere."""
+
+
+def artifact_facts(artifact: Artifact) -> ArtifactFacts:
+    """The facts of one artifact."""
+    return ArtifactFacts(
+        artifact_id=artifact.artifact_id,
+        vendor_role=artifact.vendor_role,
+        version=artifact.version,
+        release_counter=artifact.release_counter,
+        compatible=artifact.compatible,
+        schemes=tuple(signature.scheme for signature in artifact.vendor_signatures),
+        released=artifact.phase is ArtifactPhase.RELEASED,
+    )
+
+
+def situation_of(
+    view: ChargerView, profile: ModelProfile | None, installed_counter: int | None, now: datetime
+) -> Situation:
+    """The situation of one charger at ``now``."""
+    charger, twin = view.charger, view.twin
+    connectivity, operation = twin.connectivity, twin.operation
+    return Situation(
+        vendor=charger.vendor,
+        model=charger.model,
+        hardware_revision=charger.hardware_revision,
+        lifecycle=charger.lifecycle,
+        version=twin.firmware.version if twin.firmware else None,
+        installed_counter=installed_counter,
+        online=connectivity is not None and connectivity.online,
+        heard_recently=view.last_message_at is not None and now - view.last_message_at <= STALE_AFTER,
+        busy=busy_reason(operation, now),
+        session=has_car(operation),
+        free_at=operation.remote_start_pending_until if operation else None,
+        maintenance=view.maintenance.kind if view.maintenance else None,
+        takes_signed=_takes_signed(connectivity.dialect if connectivity else None),
+        unsigned_waiver=profile is not None and profile.unsafe_unsigned_waiver is not None,
+        scheme=profile.signature_scheme if profile else None,
+        needs_reset=profile is not None and profile.needs_reset_after_install,
+    )
+
+
+def _takes_signed(dialect: str | None) -> bool | None:
+    # OCPP 2.x always has signed updates; in 1.6 it is the security extension, which the session knows.
+    return True if dialect is not None and dialect.startswith("ocpp2") else None
+
+
+def has_car(operation: OperationSection | None) -> bool:
+    """Whether a session is open or a car is plugged in."""
+    if operation is None:
+        return False
+    return bool(operation.transactions) or any(
+        connector.status is ConnectorStatus.OCCUPIED for connector in operation.connectors.values()
+    )
+
+
+def out_of_service(operation: OperationSection | None) -> tuple[str, ...]:
+    """The connectors that are out of service, sorted; ``"0.0"`` stands for the whole charger."""
+    if operation is None:
+        return ()
+    return tuple(
+        sorted(
+            key
+            for key, connector in operation.connectors.items()
+            if connector.status is ConnectorStatus.UNAVAILABLE
+        )
+    )
+
+
+def group_of(views: list[ChargerView]) -> GroupFacts:
+    """The health of these chargers."""
+    known = [view for view in views if view.twin.connectivity is not None]
+    online = [view for view in known if view.twin.connectivity and view.twin.connectivity.online]
+    reporting = [view for view in online if view.twin.operation and view.twin.operation.connectors]
+    return GroupFacts(
+        size=len(views),
+        known=len(known),
+        offline=len(known) - len(online),
+        reporting=len(reporting),
+        faulted=sum(_faulted(view.twin.operation) for view in reporting),
+    )
+
+
+def _faulted(operation: OperationSection | None) -> bool:
+    return operation is not None and any(
+        connector.status is ConnectorStatus.FAULTED for connector in operation.connectors.values()
+    )

@@ -1,0 +1,254 @@
+"""Activities that look at many chargers at once, and move many targets at once."""
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from temporalio import activity
+
+from activities.availability import before_us
+from activities.errors import mapped
+from activities.facts import (
+    Entry,
+    GroupFacts,
+    ShardFacts,
+    SiteFacts,
+    Situation,
+    WaveFacts,
+    artifact_facts,
+    group_of,
+    situation_of,
+)
+from activities.stores import Stores
+from storage.campaign import ROLLBACK_WAVE_BASE, Outcome, Target, TargetPhase
+from storage.charger import ModelProfile, Route, Site
+from storage.errors import NotFound
+from storage.ports import ChargerView
+
+SAMPLE = 2000
+"""At most so many chargers per group are looked at by a gate; waves are random, so any are as good."""
+
+_SITES_FRESH = timedelta(seconds=60)
+_PAGE = 1000
+_ALL = 1_000_000
+
+T = TypeVar("T", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardQuery:
+    """A range of ordinals of one wave."""
+
+    campaign_id: str
+    wave: int
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TargetMoves:
+    """Many targets at once: who waits and why, who is done and how."""
+
+    campaign_id: str
+    wave: int
+    waiting: tuple[tuple[str, str, bool], ...] = ()
+    """(charger, reason, because of a session)."""
+    done: tuple[tuple[str, Outcome, str], ...] = ()
+    """(charger, outcome, reason)."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaveQuery:
+    """One wave of one campaign."""
+
+    campaign_id: str
+    wave: int
+
+
+class FleetActivities:
+    """Measures fleets; opinions are the workflows'."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+        self._sites: dict[str, Site] = {}
+        self._sites_at: datetime | None = None
+
+    @activity.defn
+    @mapped
+    async def measure_eligibility(self, given: ShardQuery) -> ShardFacts:
+        """The situation of every target of a shard that is not done."""
+        stores = self._stores
+        targets = await stores.campaigns.targets(given.campaign_id, given.wave, given.first, given.count)
+        if not targets:
+            raise NotFound("targets of wave", f"{given.campaign_id}/{given.wave}")
+        artifact = await stores.artifacts.get(targets[0].artifact_id)
+        book = _ModelBook(stores, artifact.vendor_role)
+        sites, situations, nodes = _Places[str](), _Places[Situation](), _Places[tuple[str, str]]()
+        entries = []
+        for view in await self._views(target for target in targets if target.phase is not TargetPhase.DONE):
+            situation = await book.situation(view)
+            route = await self._route(view.charger.charger_id, situation)
+            entries.append(
+                Entry(
+                    charger_id=view.charger.charger_id,
+                    site=sites.of(view.charger.site_id),
+                    situation=situations.of(situation),
+                    node=nodes.of((route.node_id, route.boot_id)) if route else -1,
+                    session_epoch=route.session_epoch if route else 0,
+                    out_of_service=await before_us(stores.campaigns, view),
+                )
+            )
+        return ShardFacts(
+            artifact=artifact_facts(artifact),
+            sites=await self._site_facts(sites.items()),
+            situations=situations.items(),
+            nodes=nodes.items(),
+            entries=tuple(entries),
+        )
+
+    async def _route(self, charger_id: str, situation: Situation) -> Route | None:
+        """The route of a charger that may be about to be sent to; looked up for no other."""
+        if not situation.online or situation.busy or situation.maintenance:
+            return None
+        return await self._stores.routes.resolve(charger_id)
+
+    async def _site_facts(self, site_ids: Sequence[str]) -> tuple[SiteFacts, ...]:
+        now = self._stores.clock()
+        if self._sites_at is None or now - self._sites_at > _SITES_FRESH:
+            self._sites = {site.site_id: site for site in await self._stores.chargers.sites()}
+            self._sites_at = now
+        down = await self._stores.leases.down(site_ids)
+        return tuple(
+            SiteFacts(site_id, down.get(site_id, 0), self._max_down(site_id)) for site_id in site_ids
+        )
+
+    def _max_down(self, site_id: str) -> int:
+        site = self._sites.get(site_id)
+        return site.max_down if site else 1
+
+    @activity.defn
+    @mapped
+    async def move_targets(self, given: TargetMoves) -> None:
+        """Write who waits and why, and who is done without an attempt."""
+        campaigns, now = self._stores.campaigns, self._stores.clock()
+        if given.waiting:
+            moves = [(name, TargetPhase.WAITING, reason, session) for name, reason, session in given.waiting]
+            await campaigns.move_targets(given.campaign_id, given.wave, moves)
+        for name, outcome, reason in given.done:
+            await campaigns.finish_target(given.campaign_id, given.wave, name, outcome, reason, now)
+
+    @activity.defn
+    @mapped
+    async def measure_wave(self, given: WaveQuery) -> WaveFacts:
+        """What a gate looks at: outcomes of the wave, health of the updated and of the control group."""
+        campaigns = self._stores.campaigns
+        wave = await campaigns.targets(given.campaign_id, given.wave, 0, _ALL)
+        tally: defaultdict[Outcome | None, int] = defaultdict(int)
+        for target in wave:
+            tally[target.outcome if target.phase is TargetPhase.DONE else None] += 1
+        treated, control = await self._groups(given, wave)
+        return WaveFacts(
+            wave=given.wave,
+            total=len(wave),
+            unfinished=tally[None],
+            updated=tally[Outcome.UPDATED],
+            already_current=tally[Outcome.ALREADY_CURRENT],
+            failed=tally[Outcome.FAILED],
+            silent=tally[Outcome.SILENT],
+            deferred=tally[Outcome.DEFERRED],
+            skipped=tally[Outcome.SKIPPED],
+            cancelled=tally[Outcome.CANCELLED],
+            reverted=await self._reverted(wave),
+            treated=group_of(await self._views(treated)),
+            control=group_of(await self._views(control)),
+        )
+
+    async def _groups(self, given: WaveQuery, wave: Sequence[Target]) -> tuple[list[Target], list[Target]]:
+        """The updated of this wave and before, and those whose turn has not come. At most SAMPLE each."""
+        treated = [target for target in wave if target.outcome is Outcome.UPDATED][:SAMPLE]
+        control: list[Target] = []
+        if given.wave >= ROLLBACK_WAVE_BASE:
+            return treated, control
+        for other in await self._forward_waves(given.campaign_id):
+            if other < given.wave and len(treated) < SAMPLE:
+                earlier = await self._stores.campaigns.targets(given.campaign_id, other, 0, SAMPLE)
+                treated += [target for target in earlier if target.outcome is Outcome.UPDATED]
+            elif other > given.wave and len(control) < SAMPLE:
+                later = await self._stores.campaigns.targets(given.campaign_id, other, 0, SAMPLE)
+                control += [target for target in later if target.phase is not TargetPhase.DONE]
+        return treated[:SAMPLE], control[:SAMPLE]
+
+    async def _forward_waves(self, campaign_id: str) -> list[int]:
+        tallies = await self._stores.campaigns.tallies(campaign_id)
+        return sorted(tally.wave for tally in tallies if tally.wave < ROLLBACK_WAVE_BASE)
+
+    async def _reverted(self, wave: Sequence[Target]) -> int:
+        """Updated chargers of the wave that report another version now."""
+        updated = {target.charger_id: target for target in wave if target.outcome is Outcome.UPDATED}
+        views = await self._views(updated.values())
+        return sum(
+            view.twin.firmware is not None
+            and view.twin.firmware.version != updated[view.charger.charger_id].to_version
+            for view in views
+        )
+
+    @activity.defn
+    @mapped
+    async def measure_cohort(self, campaign_id: str) -> GroupFacts:
+        """The health of the cohort before anything is sent: the baseline. At most SAMPLE chargers."""
+        cohort: list[Target] = []
+        for wave in await self._forward_waves(campaign_id):
+            cohort += await self._stores.campaigns.targets(campaign_id, wave, 0, SAMPLE - len(cohort))
+            if len(cohort) >= SAMPLE:
+                break
+        return group_of(await self._views(cohort))
+
+    async def _views(self, targets: Iterable[Target]) -> list[ChargerView]:
+        names = [target.charger_id for target in targets]
+        views: list[ChargerView] = []
+        for start in range(0, len(names), _PAGE):
+            views += await self._stores.chargers.views(names[start : start + _PAGE])
+        return views
+
+
+class _Places(Generic[T]):
+    """Values once each, by the place at which they were first seen."""
+
+    def __init__(self) -> None:
+        self._places: dict[T, int] = {}
+
+    def of(self, item: T) -> int:
+        return self._places.setdefault(item, len(self._places))
+
+    def items(self) -> tuple[T, ...]:
+        return tuple(self._places)
+
+
+class _ModelBook:
+    """Profiles and release counters, each read once per measurement."""
+
+    def __init__(self, stores: Stores, vendor_role: str) -> None:
+        self._stores = stores
+        self._vendor_role = vendor_role
+        self._profiles: dict[tuple[str, str], ModelProfile] = {}
+        self._counters: dict[str, int | None] = {}
+
+    async def situation(self, view: ChargerView) -> Situation:
+        firmware = view.twin.firmware
+        counter = await self._counter(firmware.version) if firmware and firmware.version else None
+        profile = await self._profile(view.charger.vendor, view.charger.model)
+        return situation_of(view, profile, counter, self._stores.clock())
+
+    async def _profile(self, vendor: str, model: str) -> ModelProfile:
+        if (vendor, model) not in self._profiles:
+            profile = await self._stores.chargers.model(vendor, model)
+            self._profiles[vendor, model] = profile or ModelProfile(vendor, model)
+        return self._profiles[vendor, model]
+
+    async def _counter(self, version: str) -> int | None:
+        if version not in self._counters:
+            installed = await self._stores.artifacts.by_version(self._vendor_role, version)
+            self._counters[version] = installed.release_counter if installed else None
+        return self._counters[version]

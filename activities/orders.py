@@ -1,0 +1,88 @@
+"""What goes into the step that sends, and what comes out of it. Small values: they live in histories."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from activities.stores import Stores
+from activities.tickets import TicketOffice
+from csms.ports import CommandSender
+from signing.ports import DispatchVerifier
+
+
+class DispatchKind(StrEnum):
+    """What became of an attempt to send."""
+
+    ACCEPTED = "accepted"
+    NOT_NOW = "not_now"
+    """Nothing was sent: busy, no budget, campaign not running, metadata out of reach."""
+    GONE = "gone"
+    """Nothing was sent: the session is not here any more."""
+    UNKNOWN = "unknown"
+    """It may have been sent: no answer came."""
+    REFUSED = "refused"
+    """The charger answered no."""
+    UNSUPPORTED = "unsupported"
+    """This charger cannot take this update at all."""
+    ALREADY = "already"
+    """It runs the version already."""
+    HALT = "halt"
+    """A proof did not hold, here or on the charger: nothing more may be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchInput:
+    """One attempt on one charger. Durations in seconds."""
+
+    campaign_id: str
+    wave: int
+    shard: int
+    charger_id: str
+    attempt: int
+    session_epoch: int
+    lease_seconds: float
+    ticket_seconds: float
+    out_of_service: tuple[str, ...] | None = None
+    """What was out of service before we came. None: nobody touched it yet, so look."""
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchAnswer:
+    """What the node did and heard."""
+
+    kind: DispatchKind
+    reason: str = ""
+    request_id: int | None = None
+    out_of_service: tuple[str, ...] | None = None
+    """What was out of service before; None: not looked at."""
+    drained: bool = False
+    """The charger was made inoperative and is so still."""
+    needs_reset: bool = False
+    for_session: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResetInput:
+    """Restart a charger under maintenance, once it is idle."""
+
+    charger_id: str
+    session_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResetAnswer:
+    """Whether the charger will restart, and what it said."""
+
+    accepted: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """What a CSMS node hands to the step that sends."""
+
+    stores: Stores
+    sender: CommandSender
+    verifier: DispatchVerifier
+    office: TicketOffice
+    command_seconds: float = 15.0
+    """How long a charger may take to answer one command."""

@@ -1,0 +1,334 @@
+"""The flow of the step that sends.
+
+Everything is looked at again here, after the last frame of the charger is committed and after no
+session can begin any more: nothing unproven is sent, and no session is cut (X1, S22-S26).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from activities.availability import WHOLE, before_us, restore
+from activities.facts import has_car
+from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node
+from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, UpdateFirmware
+from csms.errors import CallFailed, CommandTimeout, CsmsError, NotConnectedHere, Unsupported
+from signing.errors import DirectiveRefused, SigningError, VerificationFailed
+from signing.ports import DispatchRequest, VerifiedDispatch
+from storage.artifact import Artifact
+from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, SignedDirective, Target, TargetPhase
+from storage.charger import ModelProfile, SiteLease
+from storage.ids import charger_workflow_id
+from storage.ports import ChargerView
+from storage.twin import busy_reason
+
+_SENT = frozenset({TargetPhase.DISPATCHED, TargetPhase.CONFIRMING})
+
+
+class Obstacle(Exception):
+    """Why the update was not sent, or not accepted."""
+
+    def __init__(self, kind: DispatchKind, reason: str, *, for_session: bool = False) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.reason = reason
+        self.for_session = for_session
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be sent to whom, under which number."""
+
+    target: Target
+    artifact: Artifact
+    profile: ModelProfile
+    request_id: int
+    directive: SignedDirective
+
+
+class Sending:
+    """One run of the step that sends."""
+
+    def __init__(self, node: Node, given: DispatchInput) -> None:
+        self._node = node
+        self._stores = node.stores
+        self._given = given
+        self._request_id: int | None = None
+        self._before = given.out_of_service
+        self._drained = False
+        self._needs_reset = False
+
+    async def run(self) -> DispatchAnswer:
+        """The whole flow; an obstacle on the way gives back what was taken from the charger."""
+        try:
+            order = await self._reserve(await self._wanted())
+            await self._drain(order)
+            proof = await self._prove(order)
+            return self._answer(await self._send(order, proof))
+        except NotConnectedHere as error:
+            return await self._give_up(Obstacle(DispatchKind.GONE, error.message))
+        except Obstacle as obstacle:
+            return await self._give_up(obstacle)
+
+    def _answer(self, kind: DispatchKind, reason: str = "") -> DispatchAnswer:
+        return DispatchAnswer(
+            kind,
+            reason,
+            request_id=self._request_id,
+            out_of_service=self._before,
+            drained=self._drained,
+            needs_reset=self._needs_reset,
+        )
+
+    async def _give_up(self, obstacle: Obstacle) -> DispatchAnswer:
+        if self._drained:
+            self._drained = not await self._undrained()
+        answer = self._answer(obstacle.kind, obstacle.reason)
+        return replace(answer, for_session=obstacle.for_session)
+
+    async def _undrained(self) -> bool:
+        try:
+            where = (self._given.charger_id, self._given.session_epoch)
+            trouble = await restore(self._node.sender, where, self._before or (), self._node.command_seconds)
+        except CsmsError:
+            return False
+        return not trouble
+
+    # --- 1. reserve: still wanted, a directive, a number, the site's leave ----------------------
+
+    async def _wanted(self) -> Target:
+        given, campaigns = self._given, self._stores.campaigns
+        campaign = await campaigns.get(given.campaign_id)
+        rollback = given.wave >= ROLLBACK_WAVE_BASE
+        if campaign.phase is not (CampaignPhase.ROLLING_BACK if rollback else CampaignPhase.RUNNING):
+            raise Obstacle(DispatchKind.NOT_NOW, f"the campaign is {campaign.phase.value}")
+        target = await campaigns.target(given.campaign_id, given.wave, given.charger_id)
+        if target.phase is TargetPhase.DONE:
+            raise Obstacle(DispatchKind.NOT_NOW, "its target is done already")
+        return target
+
+    async def _reserve(self, target: Target) -> Order:
+        given, stores = self._given, self._stores
+        directive = await stores.campaigns.directive(given.campaign_id, given.wave, given.shard)
+        if directive is None:
+            raise Obstacle(DispatchKind.NOT_NOW, "there is no signed directive for it yet")
+        view = await stores.chargers.get(given.charger_id)
+        artifact = await stores.artifacts.get(target.artifact_id)
+        profile = await self._profile(view)
+        self._request_id = await self._number(target)
+        await self._lease(target, profile)
+        if target.phase not in _SENT or target.attempt != given.attempt:
+            await self._move(TargetPhase.RESERVED, "it is reserved at its site")
+        return Order(target, artifact, profile, self._request_id, directive)
+
+    async def _profile(self, view: ChargerView) -> ModelProfile:
+        charger = view.charger
+        profile = await self._stores.chargers.model(charger.vendor, charger.model)
+        profile = profile or ModelProfile(charger.vendor, charger.model)
+        self._needs_reset = profile.needs_reset_after_install
+        return profile
+
+    async def _number(self, target: Target) -> int:
+        """The request id of this attempt: the same one again, however often it is sent."""
+        if target.attempt == self._given.attempt and target.request_id is not None:
+            return target.request_id
+        return await self._stores.campaigns.next_request_id()
+
+    async def _lease(self, target: Target, profile: ModelProfile) -> None:
+        given, leases = self._given, self._stores.leases
+        wake_on = ("booted", "firmware_failed")
+        workflow_id = charger_workflow_id(given.charger_id)
+        answer = await leases.take(
+            SiteLease(
+                charger_id=given.charger_id,
+                site_id=target.site_id,
+                workflow_id=workflow_id,
+                kind="rollback" if given.wave >= ROLLBACK_WAVE_BASE else "update",
+                expires_at=self._stores.clock() + timedelta(seconds=given.lease_seconds),
+                request_id=self._request_id,
+                wake_on=(*wake_on, "installed") if profile.needs_reset_after_install else wake_on,
+            )
+        )
+        if not answer.granted:
+            holder = f"; {answer.holder} has it" if answer.holder else ""
+            reason = f"{answer.down} of {answer.max_down} chargers that may be down at its site are{holder}"
+            raise Obstacle(DispatchKind.NOT_NOW, reason)
+        if self._request_id is not None:
+            await leases.set_request(given.charger_id, workflow_id, self._request_id)
+
+    # --- 2. drain: no session now, and none can begin -------------------------------------------
+
+    async def _drain(self, order: Order) -> None:
+        view = await self._look()
+        self._require_fit(view, order)
+        if self._before is None:
+            self._before = await before_us(self._stores.campaigns, view)
+        if WHOLE in self._before:
+            return  # The operator took the whole charger out of service; nothing to take or give back.
+        await self._make_inoperative()
+        await self._look()
+
+    async def _look(self) -> ChargerView:
+        """The twin with everything the charger told us before now; it must be idle."""
+        given = self._given
+        await self._node.sender.settle(given.charger_id, given.session_epoch)
+        view = await self._stores.chargers.get(given.charger_id)
+        operation = view.twin.operation
+        busy = busy_reason(operation, self._stores.clock())
+        if busy:
+            raise Obstacle(DispatchKind.NOT_NOW, busy, for_session=has_car(operation))
+        return view
+
+    def _require_fit(self, view: ChargerView, order: Order) -> None:
+        given, firmware = self._given, view.twin.firmware
+        if firmware and firmware.version == order.target.to_version:
+            raise Obstacle(DispatchKind.ALREADY, f"it runs {firmware.version} already")
+        signed = self._node.sender.supports_signed_update(given.charger_id, given.session_epoch)
+        if not signed and order.profile.unsafe_unsigned_waiver is None:
+            reason = "it cannot take a signed update, and its model has no waiver"
+            raise Obstacle(DispatchKind.UNSUPPORTED, reason)
+
+    async def _make_inoperative(self) -> None:
+        # From here on the charger may be inoperative, whatever becomes of the answer.
+        self._drained = True
+        try:
+            answer = await self._command(ChangeAvailability(operative=False))
+        except (CommandTimeout, CallFailed) as error:
+            raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
+        except Unsupported as error:
+            self._drained = False
+            raise Obstacle(DispatchKind.UNSUPPORTED, error.message) from None
+        if answer.status is AnswerStatus.NOT_IMPLEMENTED:
+            raise Obstacle(DispatchKind.UNSUPPORTED, "it cannot be taken out of service for an update")
+        if answer.status is not AnswerStatus.ACCEPTED:
+            # Scheduled: a transaction runs that it has not told us of yet.
+            raise Obstacle(
+                DispatchKind.NOT_NOW,
+                f"it answered {answer.status.value} when it was to be taken out of service",
+                for_session=answer.status is AnswerStatus.SCHEDULED,
+            )
+
+    # --- 3. prove: all sources agree -------------------------------------------------------------
+
+    async def _prove(self, order: Order) -> VerifiedDispatch:
+        try:
+            proof = await self._node.verifier.verify(await self._request(order))
+            if not await self._stores.campaigns.use_directive(
+                order.directive.directive_id, self._given.charger_id, order.request_id
+            ):
+                raise DirectiveRefused("The directive was used for another request of this charger.")
+        except VerificationFailed as error:
+            await self._security_event(type(error).__name__, error.message)
+            raise Obstacle(DispatchKind.HALT, error.message) from None
+        except SigningError as error:
+            raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
+        return proof
+
+    async def _request(self, order: Order) -> DispatchRequest:
+        given, stores = self._given, self._stores
+        view = await stores.chargers.get(given.charger_id)
+        version = view.twin.firmware.version if view.twin.firmware else None
+        installed = None
+        if version is not None:
+            installed = await stores.artifacts.by_version(order.artifact.vendor_role, version)
+        return DispatchRequest(
+            charger_id=given.charger_id,
+            vendor=view.charger.vendor,
+            model=view.charger.model,
+            hardware_revision=view.charger.hardware_revision,
+            installed_version=version,
+            installed_counter=installed.release_counter if installed else None,
+            request_id=order.request_id,
+            scheme=order.profile.signature_scheme,
+            signed_update=self._node.sender.supports_signed_update(given.charger_id, given.session_epoch),
+            unsafe_unsigned_waiver=order.profile.unsafe_unsigned_waiver,
+            directive=order.directive,
+            now=stores.clock(),
+        )
+
+    async def _security_event(self, kind: str, detail: str) -> None:
+        await self._stores.record(
+            f"campaign/{self._given.campaign_id}",
+            "security.dispatch_refused",
+            f"charger/{self._given.charger_id}",
+            wave=self._given.wave,
+            kind=kind,
+            detail=detail,
+        )
+
+    # --- 4. send ---------------------------------------------------------------------------------
+
+    async def _send(self, order: Order, proof: VerifiedDispatch) -> DispatchKind:
+        await self._wanted()  # Once more: a pause, an abort or a skip since then holds it back.
+        command = await self._update(order, proof)
+        await self._move(TargetPhase.DISPATCHED, "the command is on its way")
+        await self._record_dispatch(order, proof)
+        try:
+            answer = await self._command(command)
+        except CommandTimeout:
+            return DispatchKind.UNKNOWN
+        except CallFailed as error:
+            raise Obstacle(DispatchKind.REFUSED, error.message) from None
+        except Unsupported as error:
+            raise Obstacle(DispatchKind.UNSUPPORTED, error.message) from None
+        return await self._judge(answer)
+
+    async def _update(self, order: Order, proof: VerifiedDispatch) -> UpdateFirmware:
+        given, vendor = self._given, proof.vendor_signature
+        location = await self._node.office.mint(
+            given.charger_id, proof.directive.sha256, given.ticket_seconds
+        )
+        return UpdateFirmware(
+            request_id=order.request_id,
+            location=location,
+            retrieve_at=self._stores.clock(),
+            signing_certificate=vendor.certificate if vendor else None,
+            signature=vendor.signature if vendor else None,
+        )
+
+    async def _judge(self, answer: CommandAnswer) -> DispatchKind:
+        said = f"it answered {answer.status.value} {answer.detail}".strip()
+        match answer.status:
+            case AnswerStatus.ACCEPTED | AnswerStatus.ACCEPTED_CANCELED:
+                await self._move(TargetPhase.CONFIRMING, "it accepted the update")
+                return DispatchKind.ACCEPTED
+            case AnswerStatus.INVALID_CERTIFICATE | AnswerStatus.REVOKED_CERTIFICATE:
+                await self._security_event(answer.status.value, said)
+                raise Obstacle(DispatchKind.HALT, said)
+            case AnswerStatus.NOT_IMPLEMENTED:
+                raise Obstacle(DispatchKind.UNSUPPORTED, said)
+            case _:
+                raise Obstacle(DispatchKind.REFUSED, said)
+
+    async def _command(self, command: Command) -> CommandAnswer:
+        given = self._given
+        return await self._node.sender.send(
+            given.charger_id, given.session_epoch, command, deadline_s=self._node.command_seconds
+        )
+
+    async def _move(self, phase: TargetPhase, reason: str) -> None:
+        given = self._given
+        await self._stores.campaigns.move_target(
+            given.campaign_id,
+            given.wave,
+            given.charger_id,
+            phase,
+            reason,
+            at=self._stores.clock(),
+            attempt=given.attempt,
+            request_id=self._request_id,
+        )
+
+    async def _record_dispatch(self, order: Order, proof: VerifiedDispatch) -> None:
+        given = self._given
+        await self._stores.record(
+            f"campaign/{given.campaign_id}",
+            "update.dispatched",
+            f"charger/{given.charger_id}",
+            wave=given.wave,
+            attempt=given.attempt,
+            request_id=order.request_id,
+            artifact=proof.directive.sha256,
+            version=proof.directive.version,
+            directive=order.directive.directive_id,
+            evidence=proof.evidence,
+        )

@@ -1,0 +1,157 @@
+"""Activities of the signer process, the only one that can reach online keys (S63, S64)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import activity
+
+from activities.errors import mapped
+from activities.stores import Stores
+from signing.ports import ReleaseSigner, ReleaseStamp
+from storage.artifact import Artifact, SignOff
+from storage.campaign import ROLLBACK_WAVE_BASE, Campaign, Directive
+from storage.errors import Conflict, NotFound
+
+_CLOCK_SLACK = timedelta(seconds=60)
+"""A directive is valid from a little earlier, for nodes whose clock is behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFacts:
+    """What people are asked to sign."""
+
+    sha256: str
+    role: str
+    version: int
+    threshold: int
+    keyids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectiveOrder:
+    """Authorise one shard for ``seconds`` from now.
+
+    ``issue`` counts the directives of a shard: a directive is single use per charger (S24) and lives for
+    a day at most, so retries and long waves need further ones. The latest one counts.
+    """
+
+    campaign_id: str
+    wave: int
+    shard: int
+    issue: int
+    first: int
+    count: int
+    seconds: float
+
+
+class SignerActivities:
+    """What needs a key. Register on the signer's queue only."""
+
+    def __init__(self, stores: Stores, signer: ReleaseSigner, new_nonce: Callable[[], str]) -> None:
+        self._stores = stores
+        self._signer = signer
+        self._new_nonce = new_nonce
+
+    @activity.defn
+    @mapped
+    async def stage_release(self, artifact_id: str) -> StagedFacts:
+        """Prepare the metadata that people sign; sign-offs of an earlier staging no longer count (S16)."""
+        artifact = await self._stores.artifacts.get(artifact_id)
+        staged = await self._signer.stage(artifact)
+        await self._stores.artifacts.stage(staged)
+        return StagedFacts(staged.sha256, staged.role, staged.version, staged.threshold, staged.keyids)
+
+    @activity.defn
+    @mapped
+    async def check_sign_off(self, given: SignOff) -> int:
+        """Verify and store one person's signature; returns how many distinct keys have signed.
+
+        Raises:
+            VerificationFailed: the key does not count, or the signature does not hold.
+            Conflict: something else is staged by now.
+        """
+        staged = await self._stores.artifacts.staged(given.artifact_id)
+        if staged is None or staged.sha256 != given.staged_sha256:
+            raise Conflict("This is not what is staged now.", hint="Fetch the staged bytes and sign again.")
+        await self._signer.check_sign_off(staged, given)
+        await self._stores.artifacts.add_sign_off(given)
+        await self._stores.record(
+            given.signer,
+            "artifact.signed",
+            f"artifact/{given.artifact_id}",
+            staged_sha256=given.staged_sha256,
+            keyid=given.keyid,
+        )
+        sign_offs = await self._stores.artifacts.sign_offs(given.artifact_id)
+        return len({sign_off.keyid for sign_off in sign_offs})
+
+    @activity.defn
+    @mapped
+    async def publish_release(self, artifact_id: str) -> ReleaseStamp:
+        """Publish what was signed. Idempotent. Raises VerificationFailed or StaleStage."""
+        staged = await self._stores.artifacts.staged(artifact_id)
+        if staged is None:
+            raise NotFound("staged release of artifact", artifact_id)
+        return await self._signer.publish(staged, tuple(await self._stores.artifacts.sign_offs(artifact_id)))
+
+    @activity.defn
+    @mapped
+    async def sign_directive(self, given: DirectiveOrder) -> str:
+        """Sign and store who gets what and when; returns the directive's id. Idempotent."""
+        stores = self._stores
+        directive_id = f"{given.campaign_id}.{given.wave}.{given.shard}.{given.issue}"
+        latest = await stores.campaigns.directive(given.campaign_id, given.wave, given.shard)
+        if latest is None or latest.directive_id != directive_id:
+            directive = await self._directive(given, directive_id)
+            await stores.campaigns.add_directive(await self._signer.sign_directive(directive, given.shard))
+            await stores.record(
+                f"campaign/{given.campaign_id}",
+                "directive.signed",
+                f"campaign/{given.campaign_id}",
+                wave=given.wave,
+                shard=given.shard,
+                directive=directive_id,
+                not_after=directive.not_after.isoformat(),
+            )
+        return directive_id
+
+    async def _directive(self, given: DirectiveOrder, directive_id: str) -> Directive:
+        stores, now = self._stores, self._stores.clock()
+        campaign = await stores.campaigns.get(given.campaign_id)
+        targets = await stores.campaigns.targets(given.campaign_id, given.wave, given.first, given.count)
+        if not targets:
+            raise NotFound("targets of wave", f"{given.campaign_id}/{given.wave}")
+        artifact = await stores.artifacts.get(targets[0].artifact_id)
+        rollback = given.wave >= ROLLBACK_WAVE_BASE
+        return Directive(
+            directive_id=directive_id,
+            campaign_id=given.campaign_id,
+            wave=given.wave,
+            plan_digest=campaign.plan_digest,
+            charger_ids=tuple(target.charger_id for target in targets),
+            not_before=now - _CLOCK_SLACK,
+            not_after=now + timedelta(seconds=given.seconds),
+            nonce=self._new_nonce(),
+            approvals=campaign.approvals,
+            downgrade=rollback,
+            reason=_reason(campaign, artifact, rollback=rollback),
+            target_path=artifact.target_path,
+            sha256=artifact.artifact_id,
+            length=artifact.length,
+            version=artifact.version,
+            release_counter=artifact.release_counter,
+            compatible=tuple((entry.vendor, entry.model) for entry in artifact.compatible),
+        )
+
+    @activity.defn
+    @mapped
+    async def refresh_metadata(self) -> None:
+        """Sign snapshot and timestamp anew if they near their expiry (S14)."""
+        await self._signer.refresh()
+
+
+def _reason(campaign: Campaign, artifact: Artifact, *, rollback: bool) -> str:
+    if rollback:
+        return f"Rollback of campaign {campaign.plan.name!r} to {artifact.version}: {campaign.reason}"
+    return f"Campaign {campaign.plan.name!r}"

@@ -1,0 +1,36 @@
+"""The stores that activities share, handed in as one value."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from storage.audit import AuditEntry
+from storage.clock import Clock
+from storage.ports import (
+    ArtifactStore,
+    AuditLog,
+    CampaignStore,
+    ChargerStore,
+    EventStore,
+    LeaseStore,
+    RouteStore,
+    TicketStore,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where facts are read and deeds are written down."""
+
+    chargers: ChargerStore
+    campaigns: CampaignStore
+    artifacts: ArtifactStore
+    routes: RouteStore
+    leases: LeaseStore
+    events: EventStore
+    tickets: TicketStore
+    audit: AuditLog
+    clock: Clock
+
+    async def record(self, actor: str, action: str, subject: str, **detail: Any) -> None:
+        """Write one act into the audit log."""
+        await self.audit.append(AuditEntry(self.clock(), actor, action, subject, detail))

@@ -1,0 +1,38 @@
+"""Download tickets: minted where they are sent, stored as a hash, never returned to a history (S43)."""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from storage.canonical import sha256_hex
+from storage.charger import DownloadTicket
+from storage.clock import Clock
+from storage.ports import TicketStore
+
+TICKET_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class TicketOffice:
+    """Gives one charger leave to fetch one object for a while."""
+
+    tickets: TicketStore
+    random_bytes: Callable[[int], bytes] = field(repr=False)
+    base_url: str
+    clock: Clock
+
+    async def mint(self, charger_id: str, artifact_id: str, seconds: float) -> str:
+        """The download address for this charger, valid from now for ``seconds``."""
+        secret = base64.urlsafe_b64encode(self.random_bytes(TICKET_BYTES)).rstrip(b"=").decode()
+        now = self.clock()
+        await self.tickets.add(
+            DownloadTicket(
+                ticket_sha256=sha256_hex(secret.encode()),
+                charger_id=charger_id,
+                artifact_sha256=artifact_id,
+                not_before=now,
+                expires_at=now + timedelta(seconds=seconds),
+            )
+        )
+        return f"{self.base_url}/d/{secret}"

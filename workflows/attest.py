@@ -1,0 +1,136 @@
+"""What became of one attempt. Pure: sightings in, a judgement out.
+
+Success has one proof: a boot after the command that reports the target version (R28, S27). A status
+alone never decides success; it may decide failure.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from activities.facts import AttemptFacts, Sighting
+from storage.events import FIRMWARE_FAILURES, EventKind, FirmwareStatus
+from workflows.signals import ChargerSignal
+
+# Said when the image is about to run: a boot with another version after one of these fell back.
+_INSTALLED = frozenset({FirmwareStatus.INSTALLED, FirmwareStatus.INSTALL_REBOOTING})
+# The image never ran; the network or the charger's storage is to blame as likely as the firmware.
+_HARMLESS = frozenset({FirmwareStatus.DOWNLOAD_FAILED})
+# Answers a trigger and tells nothing of our request (L01.FR.20).
+_SAYS_NOTHING = frozenset({FirmwareStatus.IDLE})
+
+
+class Finding(StrEnum):
+    """How an attempt ended."""
+
+    UPDATED = "updated"
+    FAILED = "failed"
+    """The charger said so, or came back with another version."""
+    OVERDUE = "overdue"
+    """Alive at the deadline, but never proved the version."""
+    SILENT = "silent"
+    """Away at the deadline (R24)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """One attempt, judged."""
+
+    finding: Finding
+    reason: str
+    retryable: bool = False
+    suspicious: bool = True
+    """The firmware may be to blame, so it counts towards an early stop at once."""
+    halt: bool = False
+    """A signature did not hold on the charger: nothing more may be sent (S38)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was asked of the charger. ``request_id`` None: not known (yet)."""
+
+    to_version: str
+    since: datetime
+    request_id: int | None
+
+
+def sighting_of(signal: ChargerSignal) -> Sighting | None:
+    """The sighting in a signal, or None if it carries none."""
+    if signal.received_at is None:
+        return None
+    if signal.kind == EventKind.CHARGER_BOOTED.value:
+        version = signal.body.get("firmware_version")
+        return Sighting(signal.sequence, signal.received_at, booted=True, version=version)
+    if signal.kind == EventKind.FIRMWARE_STATUS_REPORTED.value:
+        return Sighting(
+            signal.sequence,
+            signal.received_at,
+            booted=False,
+            status=FirmwareStatus(signal.body["status"]),
+            request_id=signal.body.get("request_id"),
+        )
+    return None
+
+
+def judge(attempt: Attempt, sightings: Iterable[Sighting]) -> Judgement | None:
+    """The judgement that the sightings allow, in the order they happened, or None: keep waiting."""
+    installed = False
+    for sighting in sorted(_relevant(attempt, sightings), key=lambda one: one.sequence):
+        if sighting.booted:
+            verdict = _judge_boot(attempt, sighting, installed=installed)
+        else:
+            verdict = _judge_status(sighting)
+            installed = installed or sighting.status in _INSTALLED
+        if verdict:
+            return verdict
+    return None
+
+
+def installed_seen(attempt: Attempt, sightings: Iterable[Sighting]) -> bool:
+    """Whether the charger said it is installed (and a model that needs it should be reset now)."""
+    return any(one.status is FirmwareStatus.INSTALLED for one in _relevant(attempt, sightings))
+
+
+def progress_seen(attempt: Attempt, sightings: Iterable[Sighting]) -> bool:
+    """Whether the charger spoke of our request: the command arrived, even if its answer did not."""
+    return any(not one.booted for one in _relevant(attempt, sightings))
+
+
+def judge_deadline(attempt: Attempt, facts: AttemptFacts) -> Judgement:
+    """The judgement at the deadline; the sightings in ``facts`` allowed none."""
+    heard = facts.last_message_at is not None and facts.last_message_at >= attempt.since
+    if facts.online and heard:
+        reason = f"it is alive but did not boot with {attempt.to_version} before the deadline"
+        return Judgement(Finding.OVERDUE, reason, retryable=True)
+    return Judgement(Finding.SILENT, "it did not come back before the deadline")
+
+
+def _relevant(attempt: Attempt, sightings: Iterable[Sighting]) -> list[Sighting]:
+    return [one for one in sightings if one.at >= attempt.since and (one.booted or _ours(attempt, one))]
+
+
+def _ours(attempt: Attempt, sighting: Sighting) -> bool:
+    if sighting.status in _SAYS_NOTHING:
+        return False
+    # Plain OCPP 1.6 has no request id in its status; in 2.x it is ours or another's.
+    return sighting.request_id is None or sighting.request_id == attempt.request_id
+
+
+def _judge_boot(attempt: Attempt, boot: Sighting, *, installed: bool) -> Judgement | None:
+    if boot.version == attempt.to_version:
+        return Judgement(Finding.UPDATED, f"it booted with {boot.version} after the command")
+    if installed:
+        reason = f"it installed {attempt.to_version} and came back with {boot.version or 'no version'}"
+        return Judgement(Finding.FAILED, reason)
+    return None  # A reboot on the way; the update may go on.
+
+
+def _judge_status(sighting: Sighting) -> Judgement | None:
+    status = sighting.status
+    if status is None or status not in FIRMWARE_FAILURES:
+        return None
+    reason = f"it reported {status.value}"
+    if status is FirmwareStatus.INVALID_SIGNATURE:
+        return Judgement(Finding.FAILED, f"{reason}: the vendor signature did not hold there", halt=True)
+    return Judgement(Finding.FAILED, reason, retryable=True, suspicious=status not in _HARMLESS)

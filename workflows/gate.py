@@ -1,0 +1,321 @@
+"""The health gate: facts in, a verdict out, and a record from which anybody computes it again (X17).
+
+A check is a function with one sentence to say. Checks compose with ``AllOf``: the worst word decides,
+and an empty gate raises. Inconclusive means hold, never proceed (R43).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from math import comb
+
+import orjson
+from pydantic import TypeAdapter
+
+from activities.facts import GroupFacts, WaveFacts
+from storage.campaign import Decision, GatePolicy, VerdictWord
+from storage.canonical import canonical_json, sha256_hex
+from storage.errors import AmpwaveError
+
+RULES = "gate-1"
+"""Name of this version of the rules; stored with each decision, raised when a rule changes."""
+
+MIN_KNOWN_SHARE = 0.9
+"""Fewer known chargers than this among the updated: no verdict on their health."""
+MAX_CONTROL_OFFLINE_SHARE = 0.5
+"""More of the control group offline than this: our own connection is in doubt, not the firmware (R44)."""
+CHANCE_ONE_IN = 20
+"""An excess that chance alone produces more often than one time in this many is inconclusive."""
+
+_ORDER = (VerdictWord.PROCEED, VerdictWord.HOLD, VerdictWord.ABORT)
+
+
+class EmptyGate(AmpwaveError):
+    """A gate without checks would pass everything; it is a mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What one check says, in a word and a sentence."""
+
+    name: str
+    word: VerdictWord
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All checks together; ``reason`` is the sentence of the check that decided."""
+
+    word: VerdictWord
+    reason: str
+    checks: tuple[CheckResult, ...]
+
+
+Check = Callable[[GatePolicy, WaveFacts], CheckResult]
+
+
+def worst(one: VerdictWord, other: VerdictWord) -> VerdictWord:
+    """The more cautious of two words."""
+    return max(one, other, key=_ORDER.index)
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Every check must say proceed."""
+
+    checks: tuple[Check, ...]
+
+    def __call__(self, policy: GatePolicy, facts: WaveFacts) -> Verdict:
+        """The verdict of all checks; raises EmptyGate if there is none."""
+        return combine(check(policy, facts) for check in self.checks)
+
+
+def combine(results: Iterable[CheckResult]) -> Verdict:
+    """The worst word, with the sentence of the first check that said it. Raises EmptyGate."""
+    checks = tuple(results)
+    if not checks:
+        raise EmptyGate("A gate without checks never passes.", hint="Give it at least one check.")
+    word = VerdictWord.PROCEED
+    for check in checks:
+        word = worst(word, check.word)
+    reason = next(check.sentence for check in checks if check.word is word)
+    return Verdict(word, reason, checks)
+
+
+def assess(policy: GatePolicy, facts: WaveFacts | None) -> Verdict:
+    """The verdict on a wave. No facts at all is an outage of the measurement and holds (R44)."""
+    if facts is None:
+        return combine([CheckResult("facts", VerdictWord.HOLD, "Nothing could be measured.")])
+    return WAVE_GATE(policy, facts)
+
+
+def assess_rollback(policy: GatePolicy, facts: WaveFacts | None) -> Verdict:
+    """The verdict on a rollback wave: everybody is back, or somebody has to look."""
+    if facts is None:
+        return assess(policy, None)
+    return ROLLBACK_GATE(policy, facts)
+
+
+# --- the checks --------------------------------------------------------------------------------
+
+
+def security(_policy: GatePolicy, facts: WaveFacts) -> CheckResult:
+    """A failed verification stops everything (S38)."""
+    if facts.security_halt:
+        return CheckResult("security", VerdictWord.ABORT, f"Verification failed: {facts.security_halt}")
+    return CheckResult("security", VerdictWord.PROCEED, "Every verification held.")
+
+
+def finished(_policy: GatePolicy, facts: WaveFacts) -> CheckResult:
+    """A wave is judged when each of its chargers has an outcome."""
+    if facts.unfinished:
+        return CheckResult("finished", VerdictWord.HOLD, f"{facts.unfinished} chargers have no outcome yet.")
+    return CheckResult("finished", VerdictWord.PROCEED, f"All {facts.total} chargers have an outcome.")
+
+
+def sample(policy: GatePolicy, facts: WaveFacts) -> CheckResult:
+    """Too few attempts prove nothing (R36)."""
+    attempts, least = attempts_of(facts), policy.min_attempts
+    if attempts < least:
+        return CheckResult("sample", VerdictWord.HOLD, f"{attempts} attempts are fewer than {least}.")
+    return CheckResult("sample", VerdictWord.PROCEED, f"{attempts} attempts are enough (at least {least}).")
+
+
+def failures(policy: GatePolicy, facts: WaveFacts) -> CheckResult:
+    """The share of attempts that failed; silence and reverting count as failures (R24, R37)."""
+    attempts, failed = attempts_of(facts), failures_of(facts)
+    limit = policy.max_failure_share
+    if failed and attempts >= policy.min_attempts and failed / attempts > limit:
+        sentence = f"{failed} of {attempts} attempts failed, more than {_percent(limit)}."
+        return CheckResult("failures", VerdictWord.ABORT, sentence)
+    sentence = f"{failed} of {attempts} attempts failed (at most {_percent(limit)} may)."
+    return CheckResult("failures", VerdictWord.PROCEED, sentence)
+
+
+def early_stop(policy: GatePolicy, facts: WaveFacts) -> CheckResult:
+    """So many failures stop a wave of any size."""
+    failed, limit = failures_of(facts), policy.early_stop_failures
+    if failed >= limit:
+        sentence = f"{failed} chargers failed, and {limit} stop a wave."
+        return CheckResult("early stop", VerdictWord.ABORT, sentence)
+    return CheckResult("early stop", VerdictWord.PROCEED, f"{failed} chargers failed ({limit} would stop).")
+
+
+def telemetry(_policy: GatePolicy, facts: WaveFacts) -> CheckResult:
+    """Without news of the updated chargers, or of anybody, health cannot be judged (R44, F104)."""
+    treated, control = facts.treated, _comparison(facts)
+    if treated.size and treated.known < MIN_KNOWN_SHARE * treated.size:
+        sentence = f"The state of {treated.size - treated.known} of {treated.size} updated is unknown."
+        return CheckResult("telemetry", VerdictWord.HOLD, sentence)
+    if control.known and control.offline > MAX_CONTROL_OFFLINE_SHARE * control.known:
+        sentence = f"{control.offline} of {control.known} chargers not updated are offline: an outage here?"
+        return CheckResult("telemetry", VerdictWord.HOLD, sentence)
+    return CheckResult("telemetry", VerdictWord.PROCEED, "There is news of the chargers compared.")
+
+
+def offline_excess(policy: GatePolicy, facts: WaveFacts) -> CheckResult:
+    """Offline among the updated, over offline among the not yet updated (R39)."""
+    treated, control = facts.treated, _comparison(facts)
+    return _excess(
+        "offline",
+        _Share(treated.offline, treated.known),
+        _Share(control.offline, control.known),
+        policy.max_excess_offline_share,
+    )
+
+
+def fault_excess(policy: GatePolicy, facts: WaveFacts) -> CheckResult:
+    """Faulted among the updated, over faulted among the not yet updated (R39)."""
+    treated, control = facts.treated, _comparison(facts)
+    return _excess(
+        "faulted",
+        _Share(treated.faulted, treated.reporting),
+        _Share(control.faulted, control.reporting),
+        policy.max_excess_fault_share,
+    )
+
+
+def everybody_back(_policy: GatePolicy, facts: WaveFacts) -> CheckResult:
+    """A rollback is done when nobody is left on the version that was stopped."""
+    back = facts.updated + facts.already_current - facts.reverted
+    if back == facts.total:
+        return CheckResult("back", VerdictWord.PROCEED, f"All {back} updated chargers are back.")
+    sentence = f"{back} of {facts.total} updated chargers are back; the others need a person."
+    return CheckResult("back", VerdictWord.ABORT, sentence)
+
+
+WAVE_GATE = AllOf((security, finished, early_stop, failures, sample, telemetry, fault_excess, offline_excess))
+ROLLBACK_GATE = AllOf((security, finished, everybody_back))
+
+
+# --- arithmetic --------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    part: int
+    whole: int
+
+    def __str__(self) -> str:
+        return f"{self.part} of {self.whole}"
+
+
+def attempts_of(facts: WaveFacts) -> int:
+    """The denominator: chargers to which something was sent (R37)."""
+    return facts.updated + facts.failed + facts.silent
+
+
+def failures_of(facts: WaveFacts) -> int:
+    """Failed, silent, or back on another version after all."""
+    return facts.failed + facts.silent + facts.reverted
+
+
+def chance(treated: tuple[int, int], control: tuple[int, int]) -> tuple[int, int]:
+    """How likely an excess at least this large is if both groups are alike, as an exact fraction.
+
+    One-sided Fisher test on (part, whole) pairs: the hypergeometric tail, in whole numbers, so that
+    every machine computes the same.
+    """
+    (hit, size), (other, rest) = treated, control
+    hits = hit + other
+    tail = sum(comb(size, k) * comb(rest, hits - k) for k in range(hit, min(size, hits) + 1))
+    return tail, comb(size + rest, hits)
+
+
+def _excess(name: str, treated: _Share, control: _Share, limit: float) -> CheckResult:
+    if not treated.whole or not control.whole:
+        sentence = f"There are no two groups to compare by chargers {name}."
+        return CheckResult(name, VerdictWord.HOLD, sentence)
+    sentence = f"{treated} updated chargers are {name}, {control} of the others."
+    if treated.part / treated.whole - control.part / control.whole <= limit:
+        return CheckResult(name, VerdictWord.PROCEED, sentence)
+    tail, total = chance((treated.part, treated.whole), (control.part, control.whole))
+    if tail * CHANCE_ONE_IN > total:
+        return CheckResult(name, VerdictWord.HOLD, f"{sentence} That may be chance.")
+    return CheckResult(name, VerdictWord.ABORT, f"{sentence} That is over {_percent(limit)} more.")
+
+
+def _comparison(facts: WaveFacts) -> GroupFacts:
+    """The concurrent control group, or the cohort before the start where none is left."""
+    if facts.control.reporting or facts.baseline is None:
+        return facts.control
+    return facts.baseline
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:g} %"
+
+
+# --- the record --------------------------------------------------------------------------------
+
+GATE = "gate"
+ROLLBACK = "rollback"
+_JUDGES: dict[str, Callable[[GatePolicy, WaveFacts | None], Verdict]] = {
+    GATE: assess,
+    ROLLBACK: assess_rollback,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class GateInputs:
+    """Everything a verdict follows from."""
+
+    rules: str
+    policy: GatePolicy
+    facts: WaveFacts | None
+
+
+_INPUTS: TypeAdapter[GateInputs] = TypeAdapter(GateInputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Which look at which wave of which campaign."""
+
+    campaign_id: str
+    wave: int
+    look: int
+    decided_at: datetime
+    kind: str = GATE
+
+
+def decision(look: Look, policy: GatePolicy, facts: WaveFacts | None) -> Decision:
+    """Judge, and record the verdict with its inputs and both hashes."""
+    # Through JSON and back first, so that 0 and 0.0 in a plan lead to the same bytes now and later.
+    inputs = _INPUTS.validate_python(orjson.loads(canonical_json(GateInputs(RULES, policy, facts))))
+    verdict = _JUDGES[look.kind](inputs.policy, inputs.facts)
+    inputs_bytes, result_bytes = canonical_json(inputs), canonical_json(verdict)
+    return Decision(
+        campaign_id=look.campaign_id,
+        wave=look.wave,
+        look=look.look,
+        decided_at=look.decided_at,
+        kind=look.kind,
+        verdict=verdict.word,
+        reason=verdict.reason,
+        inputs=orjson.loads(inputs_bytes),
+        inputs_sha256=sha256_hex(inputs_bytes),
+        result=orjson.loads(result_bytes),
+        result_sha256=sha256_hex(result_bytes),
+    )
+
+
+def recompute(stored: Decision) -> Decision:
+    """The decision that the stored inputs lead to now; equal to ``stored``, or the record is not true.
+
+    Raises AmpwaveError if the inputs were judged by rules that this version does not have.
+    """
+    inputs = _INPUTS.validate_python(stored.inputs)
+    if inputs.rules != RULES or stored.kind not in _JUDGES:
+        raise AmpwaveError(
+            f"This decision was made by the rules {inputs.rules!r} for {stored.kind!r}.",
+            hint=f"This version has {RULES!r}; verify it with the version that decided.",
+        )
+    look = Look(stored.campaign_id, stored.wave, stored.look, stored.decided_at, stored.kind)
+    return decision(look, inputs.policy, inputs.facts)
+
+
+def with_context(facts: WaveFacts, baseline: GroupFacts | None, security_halt: str) -> WaveFacts:
+    """Measured facts, with what only the campaign knows."""
+    return replace(facts, baseline=baseline, security_halt=security_halt)

@@ -1,0 +1,186 @@
+"""What makes a plan impossible, in sentences, all at once; and what is worth a warning. Pure."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from activities.facts import ArtifactFacts, Situation, artifact_facts
+from storage.artifact import Artifact
+from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPlan, GatePolicy, Pace
+from workflows.eligibility import mismatch
+
+MAX_SHARD = 500
+MAX_WINDOW = 200
+MAX_ATTEMPTS = 5
+_SHARE_TOLERANCE = 1e-6
+_NAMED = 5
+"""So many names in a sentence; the rest is a number."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """Problems forbid the plan, warnings do not."""
+
+    problems: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """The chargers a plan speaks of."""
+
+    matched: tuple[str, ...]
+    """All that its filter matched."""
+    fitting: dict[str, Situation]
+    """Those that can get the artifact."""
+    sizes: tuple[int, ...]
+    """Chargers per wave."""
+
+
+def detectable_failure_rate(sample: int) -> float:
+    """The largest failure rate that ``sample`` chargers without a failure do not rule out (95 %).
+
+    1 - 0.05 ** (1 / n): 0 failures in 20 rule out only rates above 13.9 % (X6).
+    """
+    return float(1.0 - 0.05 ** (1.0 / sample))
+
+
+def check_plan(plan: CampaignPlan, now: datetime, found: Findings) -> None:
+    """The plan by itself."""
+    rules = {
+        "name must not be empty": bool(plan.name.strip()),
+        "required_approvals must be at least 1": plan.required_approvals >= 1,
+        "start_at must say its time zone": plan.start_at is None or plan.start_at.tzinfo is not None,
+        **_gate_rules(plan.gate),
+        **_pace_rules(plan.pace),
+    }
+    found.problems += [rule for rule, holds in rules.items() if not holds]
+    if plan.start_at and plan.start_at.tzinfo and plan.start_at < now:
+        found.warnings.append("start_at is in the past: it starts as soon as it is approved.")
+    _check_waves(plan, found)
+
+
+def check_cohort(plan: CampaignPlan, cohort: Cohort, found: Findings) -> None:
+    """The plan over the chargers that its filter matched."""
+    unknown = sorted(set(plan.targets.charger_ids) - set(cohort.matched))
+    if unknown:
+        found.problems.append(f"targets names chargers that are not there: {_names(unknown)}")
+    if not cohort.matched:
+        found.problems.append("targets matches no charger")
+    elif not cohort.fitting:
+        found.problems.append(f"none of the {len(cohort.matched)} matching chargers can get this artifact")
+    for wave, size in zip(plan.waves, cohort.sizes, strict=True):
+        if cohort.fitting and size == 0:
+            few = len(cohort.fitting)
+            found.problems.append(f"wave {wave.name!r} would be empty: {few} chargers are too few")
+
+
+def check_artifacts(
+    plan: CampaignPlan,
+    artifact: ArtifactFacts,
+    rollback: Artifact | None,
+    cohort: Cohort,
+    found: Findings,
+) -> None:
+    """The artifact is released, and there is a way back for every model."""
+    if not artifact.released:
+        found.problems.append(f"artifact {artifact.version} is not released")
+    if plan.rollback_artifact_id is None:
+        found.warnings.append("No rollback artifact: if the gate aborts, updated chargers stay as they are.")
+    elif rollback is None or rollback.artifact_id != plan.rollback_artifact_id:
+        found.problems.append(f"there is no rollback artifact {plan.rollback_artifact_id}")
+    else:
+        _check_rollback(artifact, artifact_facts(rollback), cohort, found)
+
+
+def warn(plan: CampaignPlan, cohort: Cohort, found: Findings) -> None:
+    """What the plan cannot see or will have to wait for."""
+    canary = cohort.sizes[0]
+    found.warnings.append(
+        f"The first wave, {plan.waves[0].name!r}, has {canary} chargers: if none of them fails, failure "
+        f"rates up to {detectable_failure_rate(canary) * 100:.1f} % remain possible (95 % confidence)."
+    )
+    for wave, size in zip(plan.waves, cohort.sizes, strict=True):
+        if size < plan.gate.min_attempts:
+            found.warnings.append(
+                f"Wave {wave.name!r} has {size} chargers, fewer than the gate's {plan.gate.min_attempts} "
+                "attempts: it will wait for a person."
+            )
+    offline = sum(not situation.online for situation in cohort.fitting.values())
+    if offline:
+        found.warnings.append(f"{offline} chargers are offline now and will be waited for.")
+
+
+def _gate_rules(gate: GatePolicy) -> dict[str, bool]:
+    return {
+        "gate.max_failure_share must be from 0 to below 1": 0 <= gate.max_failure_share < 1,
+        "gate.min_attempts must be at least 1": gate.min_attempts >= 1,
+        "gate.early_stop_failures must be at least 1": gate.early_stop_failures >= 1,
+        "gate.max_looks must be at least 1": gate.max_looks >= 1,
+        "gate.max_excess_fault_share must be from 0 to 1": 0 <= gate.max_excess_fault_share <= 1,
+        "gate.max_excess_offline_share must be from 0 to 1": 0 <= gate.max_excess_offline_share <= 1,
+        "gate.hold_seconds must be above 0": gate.hold_seconds > 0,
+    }
+
+
+def _pace_rules(pace: Pace) -> dict[str, bool]:
+    deadline = pace.attempt_deadline_seconds
+    return {
+        f"pace.shard_size must be from 1 to {MAX_SHARD}": 1 <= pace.shard_size <= MAX_SHARD,
+        f"pace.window must be from 1 to {MAX_WINDOW}": 1 <= pace.window <= MAX_WINDOW,
+        f"pace.max_attempts must be from 1 to {MAX_ATTEMPTS}": 1 <= pace.max_attempts <= MAX_ATTEMPTS,
+        "pace.tick_seconds must be above 0": pace.tick_seconds > 0,
+        "pace.attempt_deadline_seconds must be above 0": deadline > 0,
+        "pace.retry_backoff_seconds must not be negative": pace.retry_backoff_seconds >= 0,
+        "pace.settle_seconds must not be negative": pace.settle_seconds >= 0,
+        "pace.wave_deadline_seconds must be at least one attempt's": pace.wave_deadline_seconds >= deadline,
+        "pace.ticket_seconds must be at least one attempt's": pace.ticket_seconds >= deadline,
+    }
+
+
+def _check_waves(plan: CampaignPlan, found: Findings) -> None:
+    if not plan.waves:
+        found.problems.append("waves must not be empty: name at least one, the canary")
+        return
+    if len(plan.waves) >= ROLLBACK_WAVE_BASE:
+        found.problems.append(f"waves must be fewer than {ROLLBACK_WAVE_BASE}")
+    shares = sum(wave.share for wave in plan.waves)
+    # Written so that a share that is not a number is a problem, too.
+    if not abs(shares - 1.0) <= _SHARE_TOLERANCE:
+        found.problems.append(f"the waves' shares must add up to 1, not {shares:g}")
+    for wave in plan.waves:
+        if not wave.share > 0:
+            found.problems.append(f"wave {wave.name!r}: share must be above 0")
+        if not wave.soak_seconds >= 0:
+            found.problems.append(f"wave {wave.name!r}: soak_seconds must not be negative")
+    if len({wave.name for wave in plan.waves}) < len(plan.waves):
+        found.problems.append("every wave needs a name of its own")
+
+
+def _check_rollback(artifact: ArtifactFacts, back: ArtifactFacts, cohort: Cohort, found: Findings) -> None:
+    if not back.released:
+        found.problems.append(f"rollback artifact {back.version} is not released")
+    if back.version == artifact.version:
+        found.problems.append("the rollback artifact must be another version")
+        return
+    if back.vendor_role != artifact.vendor_role:
+        found.problems.append(f"the rollback artifact is of {back.vendor_role}, not {artifact.vendor_role}")
+    for reason, models in _rollback_gaps(artifact, back, cohort).items():
+        found.problems.append(f"rollback to {back.version} is not possible for {_names(models)}: {reason}")
+
+
+def _rollback_gaps(artifact: ArtifactFacts, back: ArtifactFacts, cohort: Cohort) -> dict[str, list[str]]:
+    """Reason -> models whose updated chargers could not take the rollback artifact."""
+    gaps: defaultdict[str, set[str]] = defaultdict(set)
+    for situation in cohort.fitting.values():
+        updated = replace(situation, version=artifact.version, installed_counter=artifact.release_counter)
+        skip = mismatch(updated, back, downgrade=True)
+        if skip:
+            gaps[skip.reason].add(f"{situation.vendor} {situation.model}")
+    return {reason: sorted(models) for reason, models in gaps.items()}
+
+
+def _names(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_NAMED])
+    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"

@@ -1,0 +1,58 @@
+"""Signals and updates by name, and what they carry. Signals are hints: PostgreSQL has the truth."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+CHARGER_EVENT = "charger_event"
+"""To ``charger/{charger_id}``: an event that its lease waits for was committed."""
+
+SET_PAUSED = "set_paused"
+STOP = "stop"
+SHARD_FAILED = "shard_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerSignal:
+    """One committed event of a charger under maintenance, and the session it came over."""
+
+    sequence: int
+    kind: str
+    body: dict[str, Any] = field(default_factory=dict)
+    received_at: datetime | None = None
+    node_id: str = ""
+    boot_id: str = ""
+    session_epoch: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequest:
+    """Start nothing more; what was sent is awaited to its end."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRequest:
+    """What a person asks of a campaign, and why."""
+
+    actor: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AbortRequest:
+    """Stop the campaign; with ``rollback`` also take updated chargers back."""
+
+    actor: str
+    reason: str
+    rollback: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SkipRequest:
+    """Take one charger out of the campaign."""
+
+    charger_id: str
+    actor: str
+    reason: str
