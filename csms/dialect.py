@@ -11,6 +11,7 @@ from typing import Protocol
 from csms.commands import AnswerStatus, Command, CommandAnswer
 from csms.frames import Payload
 from storage.events import Event
+from storage.twin import ConfigurationSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +66,25 @@ class Dialect(Protocol):
         """The actions a charger may call; any other of this version is NotSupported."""
 
     @property
+    def always_signed(self) -> bool:
+        """Whether every charger of this version can take a signed update."""
+
+    @property
     def status_probes(self) -> tuple[Command, ...]:
         """What to send, until one is not accepted, to hear of every connector."""
+
+    @property
+    def capability_probes(self) -> tuple[Command, ...]:
+        """What to ask once after a boot to learn the charger's capabilities."""
+
+    def remembers_security(self, configuration: ConfigurationSection) -> bool | None:
+        """What the twin knows of the 1.6 security extension from earlier sessions; None: nothing."""
+
+    def shows_security(self, action: str) -> bool:
+        """Whether calling this proves the 1.6 security extension."""
+
+    def security_answer(self, command: Command, action: str, answer: CommandAnswer) -> bool | None:
+        """What an answer tells of the 1.6 security extension; None: nothing."""
 
     def start_key(self, action: str, payload: Payload, reading: Reading) -> str | None:
         """What makes a session start this one and no other, if we must allot its id; else None."""

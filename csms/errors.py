@@ -3,6 +3,7 @@
 CsmsError
 ├── NotConnectedHere     this node does not hold that session (any more); resolve the route again
 ├── CommandTimeout       no answer in time; whether the charger acted is unknown
+│   └── ConnectionLost   the socket closed before the answer came
 ├── CallFailed           the charger answered with a CALLERROR
 └── Unsupported          this dialect has no words for that command
 """
@@ -30,6 +31,13 @@ class CommandTimeout(CsmsError):
 
     def __init__(self, charger_id: str, action: str, seconds: float) -> None:
         super().__init__(f"{charger_id} did not answer {action} within {seconds:g} s.")
+
+
+class ConnectionLost(CommandTimeout):
+    """The socket closed before the answer came; whether the charger acted is unknown."""
+
+    def __init__(self, charger_id: str, action: str) -> None:
+        CsmsError.__init__(self, f"{charger_id} disconnected before it answered {action}.")
 
 
 class CallFailed(CsmsError):

@@ -1,6 +1,5 @@
 """OCPP-J frames: text to values and back. Pure; OCPP-J 1.6 section 4, OCPP 2.0.1 and 2.1 Part 4 section 4."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -124,10 +123,7 @@ def parse(text: str | bytes, dialect: str) -> Frame:
         return Malformed(None, Fault.RPC, f"not JSON: {error.msg} at character {error.pos}")
     if not isinstance(value, list) or not value:
         return Malformed(None, Fault.RPC, "not a JSON array with a message type")
-    frame = _message(value, dialect)
-    if "\\u0000" in text and _holds_nul(value):
-        return Malformed(_readable_id(value), Fault.FORMAT, "a string holds U+0000", _is_request(frame))
-    return frame
+    return _message(value, dialect)
 
 
 def _message(value: list[Any], dialect: str) -> Frame:
@@ -180,28 +176,13 @@ def _answer(kind: int, message_id: str, value: list[Any]) -> Frame:
 
 def _readable_id(value: list[Any]) -> str | None:
     message_id = value[1] if len(value) > 1 else None
-    if isinstance(message_id, str) and 0 < len(message_id) <= MAX_MESSAGE_ID and "\0" not in message_id:
+    if isinstance(message_id, str) and 0 < len(message_id) <= MAX_MESSAGE_ID:
         return message_id
     return None
 
 
-def _is_request(frame: Frame) -> bool:
-    return isinstance(frame, Call) or (isinstance(frame, Malformed) and frame.answerable)
-
-
-def _holds_nul(value: object) -> bool:
-    """Whether a string anywhere in it holds U+0000, which PostgreSQL cannot store."""
-    if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, list):
-        return any(map(_holds_nul, value))
-    if isinstance(value, Mapping):
-        return any(map(_holds_nul, value)) or any(map(_holds_nul, value.values()))
-    return False
-
-
 def _short(value: object) -> str:
-    return str(value)[:40].replace("\0", "?")
+    return str(value)[:40]
 
 
 def call(message_id: str, action: str, payload: Payload) -> str:

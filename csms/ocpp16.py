@@ -36,6 +36,7 @@ from storage.events import (
     TransactionEnded,
     TransactionStarted,
 )
+from storage.twin import ConfigurationSection
 
 # 1.6 section 7.7 (nine states) onto the five of 2.0.1: whatever has a car or waits for one is occupied.
 _STATUS = {
@@ -55,7 +56,8 @@ _REASONS = {"HardReset": "ImmediateReset", "SoftReset": "ImmediateReset", "Unloc
 
 _RESET = {ResetKind.ON_IDLE: "Soft", ResetKind.IMMEDIATE: "Hard"}
 
-SECURITY_MESSAGES = frozenset(
+# Calls that only a charge point with the security extension makes, and a key that only it has (WP3).
+_SECURITY_MESSAGES = frozenset(
     {
         "SecurityEventNotification",
         "SignedFirmwareStatusNotification",
@@ -63,7 +65,7 @@ SECURITY_MESSAGES = frozenset(
         "LogStatusNotification",
     }
 )
-"""Calls that only a charge point with the security extension makes."""
+_SECURITY_KEY = "SecurityProfile"
 
 
 def connector_of(connector_id: int) -> tuple[int, int]:
@@ -220,9 +222,7 @@ def _trigger(command: TriggerMessage, calling: Calling) -> tuple[str, Payload]:
 def _configuration(payload: Payload) -> CommandAnswer:
     entries = payload.get("configurationKey", ())
     values = tuple(
-        (entry["key"], entry["value"])
-        for entry in entries
-        if entry.get("value") is not None and entry["key"] not in SECRET_VARIABLES
+        (entry["key"], entry.get("value", "")) for entry in entries if entry["key"] not in SECRET_VARIABLES
     )
     unknown = payload.get("unknownKey") or ()
     return CommandAnswer(AnswerStatus.ACCEPTED, f"unknown: {', '.join(unknown)}" if unknown else "", values)
@@ -233,8 +233,10 @@ class Ocpp16:
 
     name = OCPP16
     handled = frozenset(_EVENTS)
+    always_signed = False
     # Without a connector the charge point reports all of them (1.6 section 5.17).
     status_probes: tuple[Command, ...] = (TriggerMessage(TriggerKind.STATUS),)
+    capability_probes: tuple[Command, ...] = (GetVariables((_SECURITY_KEY,)),)
 
     def start_key(self, action: str, payload: Payload, reading: Reading) -> str | None:
         """What makes this StartTransaction the same when it is sent again."""
@@ -247,6 +249,25 @@ class Ocpp16:
     def answer(self, action: str, payload: Payload, answering: Answering) -> Payload:  # noqa: ARG002  # the port's shape
         """The answer to a valid, handled request."""
         return _answers(action, answering)
+
+    def remembers_security(self, configuration: ConfigurationSection) -> bool | None:
+        """A key that only the security extension has; its absence proves nothing."""
+        return True if _SECURITY_KEY in configuration.values else None
+
+    def shows_security(self, action: str) -> bool:
+        """Whether only a charge point with the security extension would call this."""
+        return action in _SECURITY_MESSAGES
+
+    def security_answer(self, command: Command, action: str, answer: CommandAnswer) -> bool | None:
+        """What an answer tells of the security extension; None: nothing."""
+        if isinstance(command, GetVariables):
+            asked = not command.names or _SECURITY_KEY in command.names
+            return _SECURITY_KEY in dict(answer.values) if asked else None
+        if action in ("SignedUpdateFirmware", "ExtendedTriggerMessage"):
+            # TriggerMessage's own NotImplemented speaks of one message, not of the extension.
+            refused = answer.status is AnswerStatus.NOT_IMPLEMENTED
+            return not refused if action == "SignedUpdateFirmware" else None
+        return None
 
     def to_call(self, command: Command, calling: Calling) -> tuple[str, Payload]:
         """The action and payload of a command; the signed update if a signature is given."""

@@ -38,6 +38,7 @@ from storage.events import (
     TransactionUpdated,
     VariablesReported,
 )
+from storage.twin import ConfigurationSection
 
 _Events = Iterator[Observed]
 
@@ -313,6 +314,8 @@ def _variables(payload: Payload) -> CommandAnswer:
 class Ocpp2x:
     """The dialect, as a value for the session."""
 
+    always_signed = True
+    capability_probes: tuple[Command, ...] = ()
     # F06: a status trigger names its connector. Asked in order until the station says no.
     status_probes: tuple[Command, ...] = tuple(
         TriggerMessage(TriggerKind.STATUS, evse, 1) for evse in range(1, 9)
@@ -333,6 +336,18 @@ class Ocpp2x:
     def answer(self, action: str, payload: Payload, answering: Answering) -> Payload:
         """The answer to a valid, handled request."""
         return _answers(action, payload, answering)
+
+    def remembers_security(self, configuration: ConfigurationSection) -> bool | None:  # noqa: ARG002
+        """Nothing: 2.x has the messages of the security extension built in."""
+        return None
+
+    def shows_security(self, action: str) -> bool:  # noqa: ARG002  # the port's shape
+        """Never, for the same reason."""
+        return False
+
+    def security_answer(self, command: Command, action: str, answer: CommandAnswer) -> bool | None:  # noqa: ARG002
+        """Nothing, for the same reason."""
+        return None
 
     def to_call(self, command: Command, calling: Calling) -> tuple[str, Payload]:
         """The action and payload of a command."""

@@ -21,7 +21,10 @@ _ADDRESSES = re.compile(r'("(?:location|remoteLocation)"\s*:\s*)"[^"]*:[^"]*"')
 _SECRET_NAMES = re.compile(r'"(?:AuthorizationKey|BasicAuthPassword)"')
 _VALUES = re.compile(rf'("(?:value|attributeValue)"\s*:\s*){_STRING}')
 
-_HINT = re.compile(r'(?:dTag|idToken|ocation|assword|AuthorizationKey)"')
+# A download ticket is blotted out wherever it stands: some chargers echo a call in their CALLERROR.
+_TICKETS = re.compile(r"(/d/)[A-Za-z0-9_\-.~%]+")
+
+_HINT = re.compile(r'/d/|(?:dTag|idToken|ocation|assword|AuthorizationKey)\\*"')
 """Nearly every frame has none of these: one scan and it is done."""
 
 
@@ -31,11 +34,11 @@ def redact(text: str) -> str:
         return text
     hidden = rf'\1"{HIDDEN}"'
     text = _ADDRESSES.sub(hidden, _TOKENS.sub(hidden, text))
+    text = _TICKETS.sub(rf"\1{HIDDEN}", text)
     return _VALUES.sub(hidden, text) if _SECRET_NAMES.search(text) else text
 
 
 def printable(frame: str | bytes, limit: int = 4096) -> str:
-    """A frame that could not be read, made fit for the journal: redacted, cut, without U+0000."""
-    text = frame.decode("utf-8", "replace") if isinstance(frame, bytes) else frame
-    text = redact(text).replace("\0", "\N{REPLACEMENT CHARACTER}")
+    """A frame that could not be read, made fit for the journal: redacted and cut."""
+    text = redact(frame.decode("utf-8", "replace") if isinstance(frame, bytes) else frame)
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"

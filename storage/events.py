@@ -308,8 +308,8 @@ SHEDDABLE = frozenset({EventKind.METER_VALUES_SAMPLED})
 """Only these may be down-sampled under pressure (F101)."""
 
 
-NO_SESSION_EPOCH = 2**31 - 1
-"""The epoch of a fact that belongs to no session (a refused peer): never older than any session's."""
+NO_SESSION_EPOCH = 0
+"""The epoch of a fact that belongs to no session (a refused peer); sessions count from 1."""
 
 
 @dataclass(frozen=True, slots=True)

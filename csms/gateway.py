@@ -1,0 +1,261 @@
+"""A csms node: chargers' sockets in, canonical commands out, and a lease on every socket it holds.
+
+Newest authenticated socket wins; its epoch fences the older one off everywhere.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+from websockets.asyncio.server import Server, ServerConnection, serve
+
+from csms.auth import Admitted, Authenticator, hash_secret
+from csms.commands import Command, CommandAnswer
+from csms.dialect import Dialect
+from csms.errors import CsmsError
+from csms.frames import OCPP16, OCPP21, OCPP201
+from csms.handshake import SUBPROTOCOLS, Handshake, address_of
+from csms.inbound import SessionTools
+from csms.ingest import Ingest
+from csms.journal import SessionJournal
+from csms.metrics import CsmsMetrics
+from csms.ocpp2x import ocpp21, ocpp201
+from csms.ocpp16 import Ocpp16
+from csms.options import GatewayOptions, GatewayStores, Sources
+from csms.probing import ask_after_boot
+from csms.projection import project
+from csms.quirks.catalogue import CATALOGUE
+from csms.quirks.quirk import Adaptation, matching
+from csms.registry import SessionRegistry
+from csms.routes import RouteKeeper
+from csms.session import Session
+from csms.transport import TransportClosed
+from csms.websocket import MESSAGE_TOO_BIG, ChargerConnection, WebSocketTransport
+from storage.charger import Route
+from storage.errors import AmpwaveError, EngineUnavailable
+from storage.events import (
+    NO_SESSION_EPOCH,
+    ConnectionClosed,
+    ConnectionOpened,
+    ConnectionRefused,
+    Event,
+    FrameRejected,
+)
+
+log = structlog.get_logger(__name__)
+
+DIALECTS: dict[str, Dialect] = {OCPP16: Ocpp16(), OCPP201: ocpp201(), OCPP21: ocpp21()}
+
+SUPERSEDED = 4001
+"""Our close code (RFC 6455 leaves 4000-4999 to applications): a newer socket of this charger is there."""
+
+
+class Gateway:
+    """One node. Implements ``csms.ports.CommandSender`` for the chargers whose sockets it holds."""
+
+    def __init__(
+        self,
+        options: GatewayOptions,
+        stores: GatewayStores,
+        sources: Sources,
+        *,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._options = options
+        self._chargers = stores.chargers
+        self._clock = sources.clock
+        self._tls = tls
+        self.metrics = CsmsMetrics()
+        self._ingest = Ingest(stores.ingest, project, options.ingest, self.metrics)
+        self._tools = SessionTools(
+            self._ingest,
+            stores.transactions,
+            sources.clock,
+            sources.new_message_id,
+            sources.new_request_id,
+            lambda token: hash_secret(options.pepper, token).hex(),
+            options.heartbeat_interval_s,
+            self.metrics,
+        )
+        authenticator = Authenticator(
+            stores.chargers, options.pepper, sources.monotonic, unsafe_profile_0=options.unsafe_profile_0
+        )
+        self._handshake = Handshake(authenticator, self.metrics, self._record_refusal)
+        self._registry = SessionRegistry()
+        self._routes = RouteKeeper(
+            stores.routes, self._registry, options.node_id, options.boot_id, options.lease_s
+        )
+        self._servers: list[Server] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # The life of the node.
+
+    async def start(self) -> None:
+        """Open the listeners."""
+        self._ingest.start()
+        if self._options.port is not None:
+            self._servers.append(await self._listen(self._options.port, None))
+        if self._tls is not None and self._options.tls_port is not None:
+            self._servers.append(await self._listen(self._options.tls_port, self._tls))
+        self._spawn(self._routes.renew_for_ever(self._supersede))
+
+    async def _listen(self, port: int, tls: ssl.SSLContext | None) -> Server:
+        options = self._options
+        return await serve(
+            self._serve,
+            options.host,
+            port,
+            ssl=tls,
+            process_request=self._handshake.process_request,
+            select_subprotocol=self._handshake.select_subprotocol,
+            create_connection=ChargerConnection,
+            compression=None,
+            server_header=None,
+            max_size=options.max_frame_bytes,
+            max_queue=16,
+            open_timeout=options.open_timeout_s,
+            ping_interval=options.ping_interval_s,
+            ping_timeout=options.ping_timeout_s,
+        )
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The ports that are open: the plain one, then the TLS one."""
+        return tuple(server.sockets[0].getsockname()[1] for server in self._servers)
+
+    async def stop(self) -> None:
+        """Take nobody in, close the sockets one after the other, store what came, give the leases back."""
+        for server in self._servers:
+            server.close(close_connections=False)
+        for session in self._registry.all():
+            self._spawn(session.close(1012, "the node is restarting"))
+            await asyncio.sleep(1 / self._options.drain_per_s)
+        closing = {asyncio.create_task(server.wait_closed()) for server in self._servers}
+        if closing:
+            await asyncio.wait(closing, timeout=self._options.drain_s)
+        await self._ingest.stop(self._options.drain_s)
+        leftover = closing | self._tasks
+        for task in leftover:
+            task.cancel()
+        await asyncio.gather(*leftover, return_exceptions=True)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # One socket.
+
+    async def _serve(self, connection: ServerConnection) -> None:
+        admitted = connection.admitted if isinstance(connection, ChargerConnection) else None
+        transport = WebSocketTransport(connection)
+        if admitted is None:
+            await transport.close(1011, "not admitted")
+            return
+        charger_id, address = admitted.view.charger.charger_id, address_of(connection)
+        if connection.subprotocol is None:
+            # OCPP-J 1.6 section 3.1.2, 2.0.1 Part 4 section 3.1: finish the handshake, then close.
+            reason = f"no common subprotocol; offer one of {', '.join(SUBPROTOCOLS)}"
+            log.warning("refused a charger", charger_id=charger_id, address=address, reason=reason)
+            self.metrics.refused.labels("subprotocol").inc()
+            self._record_refusal(charger_id, reason, address)
+            await transport.close(1002, reason)
+            return
+        try:
+            route = await self._routes.claim(charger_id, connection.subprotocol)
+        except AmpwaveError as error:
+            log.warning("could not claim a route", charger_id=charger_id, error=str(error))
+            await transport.close(1013, "try again later")
+            return
+        session = self._session(admitted, route, transport)
+        opened = ConnectionOpened(route.dialect, admitted.security_profile, address, self._options.node_id)
+        await self._hold(session, opened)
+
+    def _session(self, admitted: Admitted, route: Route, transport: WebSocketTransport) -> Session:
+        view, dialect = admitted.view, DIALECTS[route.dialect]
+        version = view.twin.firmware.version if view.twin.firmware else None
+        quirks = matching(CATALOGUE, dialect.name, view.charger.vendor, view.charger.model, version)
+        journal = SessionJournal(route.charger_id, route.session_epoch, self._ingest, self._clock)
+        session = Session(journal, dialect, transport, self._tools, Adaptation(quirks))
+        configuration = view.twin.configuration
+        session.security_extension = dialect.remembers_security(configuration) if configuration else None
+        return session
+
+    async def _hold(self, session: Session, opened: ConnectionOpened) -> None:
+        """From the first record of a session to its last, whatever ends it."""
+        older = self._registry.enter(session)
+        if older is not None:
+            self._spawn(self._supersede(older))
+        follow_ups: set[asyncio.Task[None]] = set()
+        session.on_boot = lambda: follow_ups.add(self._spawn(self._ask(session)))
+        connections = self.metrics.connections.labels(session.dialect.name)
+        connections.inc()
+        try:
+            await self._record(session, opened)
+            await self._record_end(session, await session.run())
+        except EngineUnavailable:
+            log.warning("the end of a session was not stored", charger_id=session.charger_id)
+        finally:
+            connections.dec()
+            self._registry.leave(session)
+            for task in follow_ups:
+                task.cancel()
+            await self._routes.release(session)
+
+    async def _ask(self, session: Session) -> None:
+        options = self._options
+        await ask_after_boot(session, self._chargers, options.probe_delay_s, options.message_timeout_s)
+
+    async def _supersede(self, session: Session) -> None:
+        self.metrics.superseded.inc()
+        log.info("a newer socket took over", charger_id=session.charger_id, epoch=session.session_epoch)
+        await session.close(SUPERSEDED, "a newer connection of this charger was authenticated")
+
+    async def _record_end(self, session: Session, closed: TransportClosed) -> None:
+        if closed.code == MESSAGE_TOO_BIG:
+            detail = f"a message longer than {self._options.max_frame_bytes} bytes; the socket was closed"
+            await self._record(session, FrameRejected(str(MESSAGE_TOO_BIG), detail))
+        await (await self._record(session, ConnectionClosed(closed.code, closed.reason[:200])))
+
+    async def _record(self, session: Session, event: Event) -> asyncio.Future[None]:
+        return await session.journal.put([], [session.journal.event(event, self._clock())])
+
+    def _record_refusal(self, charger_id: str, reason: str, address: str) -> None:
+        """On the timeline of a registered charger; the peer does not wait for it."""
+        self._spawn(self._store_refusal(charger_id, ConnectionRefused(reason, address)))
+
+    async def _store_refusal(self, charger_id: str, refused: ConnectionRefused) -> None:
+        journal = SessionJournal(charger_id, NO_SESSION_EPOCH, self._ingest, self._clock)
+        try:
+            await journal.put([], [journal.event(refused, self._clock())])
+        except EngineUnavailable:
+            log.warning("a refusal was not stored", charger_id=charger_id)
+
+    # csms.ports.CommandSender
+
+    async def send(
+        self, charger_id: str, session_epoch: int, command: Command, *, deadline_s: float
+    ) -> CommandAnswer:
+        """Send and wait for the answer; see ``csms.ports.CommandSender``."""
+        session = self._registry.held(charger_id, session_epoch)
+        action, outcome = type(command).__name__, "failed"
+        try:
+            answer = await session.send(command, deadline_s)
+            outcome = answer.status.value
+        except CsmsError as error:
+            outcome = type(error).__name__
+            raise
+        finally:
+            self.metrics.commands.labels(action, outcome).inc()
+        return answer
+
+    async def settle(self, charger_id: str, session_epoch: int) -> None:
+        """Wait until every frame received so far from this charger is stored."""
+        await self._registry.held(charger_id, session_epoch).settled()
+
+    def supports_signed_update(self, charger_id: str, session_epoch: int) -> bool:
+        """Whether this session can take a signed update. Raises NotConnectedHere."""
+        return self._registry.held(charger_id, session_epoch).takes_signed_update

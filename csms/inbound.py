@@ -1,0 +1,162 @@
+"""What a charger sends, one frame at a time: validate, read, store, and only then answer."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from csms import frames, schemas
+from csms.dialect import Answering, Dialect, Observed, Reading
+from csms.frames import Call, CallResultError, Fault, Malformed, Payload, Send, error_code
+from csms.ingest import Ingest
+from csms.journal import SessionJournal, bounded_key
+from csms.metrics import CsmsMetrics
+from csms.quirks.quirk import Adaptation
+from csms.redaction import printable
+from csms.timestamps import parse_instant
+from storage.clock import Clock
+from storage.errors import EngineUnavailable
+from storage.events import EventRecord, FrameRejected
+from storage.ports import TransactionIds
+
+log = structlog.get_logger(__name__)
+
+STALE_ANSWER = timedelta(seconds=1)
+"""An answer that waited longer for its commit tells the time anew: chargers set their clocks by it."""
+_ALLOT_RETRY_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTools:
+    """What all sessions of a node share."""
+
+    ingest: Ingest
+    transactions: TransactionIds
+    clock: Clock
+    new_message_id: Callable[[], str]
+    """uuid4: an id is never used twice for a charger, over any connection."""
+    new_request_id: Callable[[], int]
+    hash_token: Callable[[str], str]
+    heartbeat_interval_s: int
+    metrics: CsmsMetrics
+
+
+class Inbound:
+    """The receiving side of one session."""
+
+    def __init__(
+        self,
+        journal: SessionJournal,
+        dialect: Dialect,
+        quirks: Adaptation,
+        tools: SessionTools,
+        reply: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._journal = journal
+        self._dialect = dialect
+        self._quirks = quirks
+        self._tools = tools
+        self._reply = reply
+
+    async def serve(self, call: Call, raw: str, at: datetime) -> bool:
+        """Store what a request tells and answer it; whether it was accepted.
+
+        Raises:
+            EngineUnavailable: the node stops before it could be stored; the charger gets no answer.
+        """
+        violation = self._violation(call)
+        if violation is not None:
+            await self.reject(violation.fault, violation.detail, raw, at, call)
+            return False
+        try:
+            transaction_id = await self._transaction_id(call)
+            events = self._events(call, at, transaction_id)
+            text = self._answer(call, transaction_id)
+            received = self._journal.frame("in", at, raw)
+            await (await self._journal.put([received, self._journal.frame("out", at, text)], events))
+        except EngineUnavailable:
+            raise
+        except Exception:
+            log.exception(
+                "a request could not be processed", charger_id=self._journal.charger_id, action=call.action
+            )
+            await self.reject(Fault.INTERNAL, "the central system could not process it", raw, at, call)
+            return False
+        if self._tools.clock() - at > STALE_ANSWER:
+            text = self._answer(call, transaction_id)
+        await self._reply(text)
+        return True
+
+    async def take(self, send: Send, raw: str, at: datetime) -> None:
+        """OCPP 2.1: store a message that wants no answer."""
+        violation = self._violation(send)
+        if violation is not None:
+            await self.reject(violation.fault, violation.detail, raw, at, send)
+            return
+        await (await self._journal.put([self._journal.frame("in", at, raw)], self._events(send, at, None)))
+
+    async def refused(self, frame: CallResultError, raw: str, at: datetime) -> None:
+        """OCPP 2.1: the charger could not read an answer of ours; kept for people to see."""
+        detail = f"the charger refused our answer: {frame.description}"[:500]
+        await self._store_rejected(FrameRejected(frame.code[:50], detail), raw, at)
+
+    async def malformed(self, frame: Malformed, raw: str | bytes, at: datetime) -> None:
+        """Answer and record what is no message."""
+        await self.reject(frame.fault, frame.detail, raw, at, frame)
+
+    async def reject(
+        self, fault: Fault, detail: str, raw: str | bytes, at: datetime, frame: Call | Send | Malformed
+    ) -> None:
+        """Record a frame that broke a rule; a CALLERROR goes back where one may."""
+        code = error_code(fault, self._dialect.name)
+        action = None if isinstance(frame, Malformed) else frame.action[:50]
+        self._tools.metrics.rejected.labels(fault.value).inc()
+        event = FrameRejected(code, detail[:500], action)
+        if isinstance(frame, Send) or (isinstance(frame, Malformed) and not frame.answerable):
+            await self._store_rejected(event, raw, at)
+            return
+        text = frames.call_error(frame.message_id, code, detail)
+        await self._store_rejected(event, raw, at, text)
+        await self._reply(text)
+
+    async def _store_rejected(
+        self, event: FrameRejected, raw: str | bytes, at: datetime, answer: str | None = None
+    ) -> None:
+        records = [self._journal.frame("in", at, printable(raw))]
+        if answer is not None:
+            records.append(self._journal.frame("out", at, answer))
+        await (await self._journal.put(records, [self._journal.event(event, at)]))
+
+    def _violation(self, request: Call | Send) -> schemas.Violation | None:
+        violation = schemas.check_request(self._dialect.name, request.action, request.payload)
+        if violation is None and request.action not in self._dialect.handled:
+            return schemas.Violation(Fault.NOT_SUPPORTED, "known, but not supported here")
+        return violation
+
+    async def _transaction_id(self, call: Call) -> int | None:
+        key = bounded_key(self._dialect.start_key(call.action, call.payload, self._reading(None)))
+        while key is not None:
+            try:
+                return await self._tools.transactions.allot(self._journal.charger_id, key)
+            except EngineUnavailable:
+                if self._tools.ingest.closing:
+                    raise
+                await asyncio.sleep(_ALLOT_RETRY_S)
+        return None
+
+    def _reading(self, transaction_id: int | None) -> Reading:
+        fixes = self._quirks.time_fixes
+        return Reading(lambda text: parse_instant(text, fixes), self._tools.hash_token, transaction_id)
+
+    def _events(self, request: Call | Send, at: datetime, transaction_id: int | None) -> list[EventRecord]:
+        reading = self._reading(transaction_id)
+        observed: tuple[Observed, ...] = self._dialect.to_events(request.action, request.payload, reading)
+        return [self._journal.seen(each, at) for each in self._quirks.apply(observed)]
+
+    def _answer(self, call: Call, transaction_id: int | None) -> str:
+        now = self._tools.clock()
+        answering = Answering(now, self._tools.heartbeat_interval_s, transaction_id)
+        payload: Payload = self._dialect.answer(call.action, call.payload, answering)
+        return frames.call_result(call.message_id, payload)

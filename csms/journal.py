@@ -1,0 +1,63 @@
+"""Records of one session on their way to the store: frames redacted, events in their envelope."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+
+from csms.dialect import Observed
+from csms.ingest import Ingest
+from csms.redaction import redact
+from storage.canonical import sha256_hex
+from storage.clock import Clock
+from storage.events import Event, EventRecord, FrameRecord
+
+MAX_KEY = 200
+
+
+def bounded_key(key: str | None) -> str | None:
+    """A dedupe key of at most 200 characters; a charger may have put anything into it."""
+    return key if key is None or len(key) <= MAX_KEY else f"sha256:{sha256_hex(key.encode())}"
+
+
+class SessionJournal:
+    """Hands a session's records to the ingest, in order, and knows when all of them are stored."""
+
+    def __init__(self, charger_id: str, session_epoch: int, ingest: Ingest, clock: Clock) -> None:
+        self.charger_id = charger_id
+        self.session_epoch = session_epoch
+        self._ingest = ingest
+        self._clock = clock
+        self._latest: asyncio.Future[None] | None = None
+
+    def now(self) -> datetime:
+        """The node's clock."""
+        return self._clock()
+
+    def frame(self, direction: str, at: datetime, text: str) -> FrameRecord:
+        """A frame as it passed, without its secrets. ``direction`` is ``in`` or ``out``."""
+        return FrameRecord(self.charger_id, self.session_epoch, direction, at, redact(text))
+
+    def event(self, event: Event, at: datetime) -> EventRecord:
+        """A fact of our own making, observed when it was received."""
+        return EventRecord(self.charger_id, event, at, at, self.session_epoch)
+
+    def seen(self, observed: Observed, received_at: datetime) -> EventRecord:
+        """A fact that the charger told."""
+        return EventRecord(
+            self.charger_id,
+            observed.event,
+            observed.at or received_at,
+            received_at,
+            self.session_epoch,
+            bounded_key(observed.dedupe_key),
+        )
+
+    async def put(self, frames: Sequence[FrameRecord], events: Sequence[EventRecord]) -> asyncio.Future[None]:
+        """Hand in, waiting for room; the future is done once it is stored. Raises EngineUnavailable."""
+        self._latest = await self._ingest.put(frames, events)
+        return self._latest
+
+    async def stored(self) -> None:
+        """Wait until everything handed in so far is stored (the ingest keeps the order)."""
+        if self._latest is not None:
+            await asyncio.wait({self._latest})

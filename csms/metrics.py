@@ -1,0 +1,57 @@
+"""What a csms node counts for Prometheus. No label holds a charger, an address or a charger's own words."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+_COMMIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+_BATCH_BUCKETS = (1, 2, 5, 10, 25, 50, 100, 250, 500, 1000, 2000)
+
+
+class CsmsMetrics:
+    """A node's metrics in a registry of their own, so that two nodes in one process do not meet."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self.connections = Gauge(
+            "ampwave_csms_connections", "Open sockets of chargers", ["dialect"], registry=registry
+        )
+        self.refused = Counter(
+            "ampwave_csms_refused_total", "Sockets turned away, by HTTP status", ["status"], registry=registry
+        )
+        self.frames = Counter(
+            "ampwave_csms_frames_total", "Frames by direction", ["direction"], registry=registry
+        )
+        self.rejected = Counter(
+            "ampwave_csms_rejected_frames_total", "Frames that broke a rule", ["fault"], registry=registry
+        )
+        self.commands = Counter(
+            "ampwave_csms_commands_total", "Calls to chargers", ["action", "outcome"], registry=registry
+        )
+        self.superseded = Counter(
+            "ampwave_csms_superseded_total", "Sockets closed for a newer one", registry=registry
+        )
+        self.commit_seconds = Histogram(
+            "ampwave_ingest_commit_seconds",
+            "One group commit, retries included",
+            buckets=_COMMIT_BUCKETS,
+            registry=registry,
+        )
+        self.commit_entries = Histogram(
+            "ampwave_ingest_commit_entries",
+            "Messages in one group commit",
+            buckets=_BATCH_BUCKETS,
+            registry=registry,
+        )
+        self.commit_failures = Counter(
+            "ampwave_ingest_commit_failures_total", "Commits that had to be tried again", registry=registry
+        )
+        self.pending_bytes = Gauge(
+            "ampwave_ingest_pending_bytes", "Bytes that wait for their commit", registry=registry
+        )
+        self.shed = Counter(
+            "ampwave_ingest_shed_total", "Meter samples dropped under pressure", registry=registry
+        )
+
+    def render(self) -> bytes:
+        """The exposition text."""
+        return generate_latest(self.registry)

@@ -1,0 +1,62 @@
+"""What is handed to a csms node once, at its start."""
+
+import secrets
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from csms.ingest import IngestOptions
+from storage.clock import Clock
+from storage.ports import ChargerStore, IngestStore, RouteStore, TransactionIds
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayOptions:
+    """How one node behaves. Seconds and bytes."""
+
+    node_id: str
+    boot_id: str
+    """New at every start, so that a restarted node never answers for its predecessor."""
+    pepper: bytes = field(repr=False)
+    """The key of the hashes over chargers' passwords and id tokens."""
+    host: str = "127.0.0.1"
+    port: int | None = 9000
+    """0: a free one; None: no plain listener."""
+    tls_port: int | None = None
+    heartbeat_interval_s: int = 60
+    message_timeout_s: float = 30.0
+    max_frame_bytes: int = 512 * 1024
+    lease_s: float = 30.0
+    open_timeout_s: float = 10.0
+    ping_interval_s: float = 30.0
+    """With the timeout, bounds how long a half-open socket is believed."""
+    ping_timeout_s: float = 30.0
+    probe_delay_s: float = 5.0
+    """After a boot, how long a charger has to report by itself before it is asked."""
+    drain_per_s: float = 200.0
+    """Sockets closed per second at a stop: a whole fleet must not come back at once."""
+    drain_s: float = 10.0
+    unsafe_profile_0: bool = False
+    """Let registered chargers without a password in. For a bench, never for a fleet."""
+    ingest: IngestOptions = field(default_factory=IngestOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStores:
+    """The engines a node works on."""
+
+    chargers: ChargerStore
+    ingest: IngestStore
+    routes: RouteStore
+    transactions: TransactionIds
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Time, chance and identity."""
+
+    clock: Clock
+    monotonic: Callable[[], float] = time.monotonic
+    new_message_id: Callable[[], str] = lambda: str(uuid.uuid4())
+    new_request_id: Callable[[], int] = lambda: secrets.randbelow(2**31)

@@ -1,0 +1,132 @@
+"""Our calls to one charger: one outstanding at a time, monotonic deadlines, late answers kept.
+
+The other direction stays free: nothing here waits for a call of the charger's, or makes one wait.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from csms import frames
+from csms.errors import CallFailed, CommandTimeout, ConnectionLost
+from csms.frames import CallError, CallResult, Payload
+from csms.journal import SessionJournal
+from csms.redaction import redact
+from csms.transport import TransportClosed
+from storage.events import CommandAnswered, CommandSent
+
+REMEMBERED_CALLS = 32
+"""How many unanswered calls are remembered, so that an answer that comes late is known as such."""
+
+
+@dataclass(slots=True, eq=False)
+class OpenCall:
+    """A call that may still be answered."""
+
+    action: str
+    message_id: str
+    request_id: int | None
+    answer: asyncio.Future[CallResult | CallError] = field(repr=False)
+
+
+class Outbound:
+    """The calling side of one session."""
+
+    def __init__(
+        self,
+        journal: SessionJournal,
+        send: Callable[[str], Awaitable[None]],
+        new_message_id: Callable[[], str],
+    ) -> None:
+        self._journal = journal
+        self._send = send
+        self._new_message_id = new_message_id
+        self._turn = asyncio.Lock()
+        self._open: OpenCall | None = None
+        self._unanswered: OrderedDict[str, OpenCall] = OrderedDict()
+        self._lost = False
+
+    async def call(
+        self, action: str, payload: Payload, deadline_s: float, request_id: int | None = None
+    ) -> Payload:
+        """Call the charger and wait for its answer; waiting for the turn counts towards the deadline.
+
+        Raises:
+            CommandTimeout: no answer in time (ConnectionLost: the socket closed first).
+            CallFailed: a CALLERROR.
+        """
+        try:
+            async with asyncio.timeout(deadline_s), self._turn:
+                answer = await self._exchange(action, payload, request_id)
+        except TimeoutError:
+            raise CommandTimeout(self._journal.charger_id, action, deadline_s) from None
+        except TransportClosed:
+            raise ConnectionLost(self._journal.charger_id, action) from None
+        if isinstance(answer, CallError):
+            description = redact(answer.description)
+            raise CallFailed(self._journal.charger_id, action, answer.code, description)
+        return answer.payload
+
+    async def _exchange(
+        self, action: str, payload: Payload, request_id: int | None
+    ) -> CallResult | CallError:
+        if self._lost:
+            raise ConnectionLost(self._journal.charger_id, action)
+        message_id = self._new_message_id()
+        await self._record(action, message_id, payload, request_id)
+        call = OpenCall(action, message_id, request_id, asyncio.get_running_loop().create_future())
+        self._open = call
+        try:
+            await self._send(frames.call(message_id, action, payload))
+            return await call.answer
+        finally:
+            self._open = None
+            if not call.answer.done() or call.answer.cancelled():
+                self._remember(call)
+
+    async def _record(self, action: str, message_id: str, payload: Payload, request_id: int | None) -> None:
+        # Stored before it leaves: nothing is ever sent that no record tells of.
+        now = self._journal.now()
+        text = frames.call(message_id, action, payload)
+        sent = CommandSent(action, message_id, request_id)
+        stored = await self._journal.put(
+            [self._journal.frame("out", now, text)], [self._journal.event(sent, now)]
+        )
+        await stored
+
+    def _remember(self, call: OpenCall) -> None:
+        self._unanswered[call.message_id] = call
+        while len(self._unanswered) > REMEMBERED_CALLS:
+            self._unanswered.popitem(last=False)
+
+    def waiting_for(self, message_id: str | None) -> OpenCall | None:
+        """The outstanding call of that message id, if it is the one."""
+        return self._open if self._open and self._open.message_id == message_id else None
+
+    def answered(self, frame: CallResult | CallError) -> CommandAnswered | None:
+        """Hand an answer to whoever waits; what to record of it, or None if it answers no call of ours."""
+        call = self.waiting_for(frame.message_id)
+        if call is not None:
+            if not call.answer.done():
+                call.answer.set_result(frame)
+            return _record_of(call, frame, late=False)
+        call = self._unanswered.pop(frame.message_id, None)
+        return None if call is None else _record_of(call, frame, late=True)
+
+    def lost(self) -> None:
+        """The socket is gone: whoever waits learns it now, not at the deadline."""
+        self._lost = True
+        if self._open is not None and not self._open.answer.done():
+            self._open.answer.set_exception(ConnectionLost(self._journal.charger_id, self._open.action))
+
+
+def _record_of(call: OpenCall, frame: CallResult | CallError, *, late: bool) -> CommandAnswered:
+    if isinstance(frame, CallError):
+        status, detail = f"CallError:{frame.code[:50]}", redact(frame.description)[:300] or None
+    else:
+        answer = frame.payload.get("status", "Accepted")
+        info = frame.payload.get("statusInfo")
+        status = answer if isinstance(answer, str) else "Accepted"
+        detail = str(info.get("reasonCode", ""))[:300] if isinstance(info, dict) else None
+    return CommandAnswered(call.action, call.message_id, status, call.request_id, late, detail)

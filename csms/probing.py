@@ -1,0 +1,49 @@
+"""What a node asks by itself: after a boot, for what a charger did not tell without being asked."""
+
+import asyncio
+
+import structlog
+
+from csms.commands import AnswerStatus
+from csms.errors import CsmsError
+from csms.session import Session
+from storage.errors import AmpwaveError
+from storage.ports import ChargerStore
+from storage.twin import TwinState
+
+log = structlog.get_logger(__name__)
+
+
+async def ask_after_boot(session: Session, chargers: ChargerStore, delay_s: float, deadline_s: float) -> None:
+    """Learn the charger's capabilities, and its connectors if it stayed silent about them.
+
+    Unknown connectors count as busy, so without this a quiet charger could never be updated.
+    """
+    await asyncio.sleep(delay_s)
+    try:
+        for command in session.dialect.capability_probes:
+            await session.send(command, deadline_s)
+        await session.settled()
+        view = await chargers.get(session.charger_id)
+        if not knows_connectors(view.twin):
+            await _ask_for_status(session, deadline_s)
+    except CsmsError as error:
+        log.info("a charger did not answer after its boot", charger_id=session.charger_id, error=str(error))
+    except AmpwaveError as error:
+        log.warning(
+            "could not look up a charger after its boot", charger_id=session.charger_id, error=str(error)
+        )
+
+
+def knows_connectors(twin: TwinState) -> bool:
+    """Whether the charger has reported a connector, not only itself as a whole."""
+    return twin.operation is not None and any(
+        state.evse_id > 0 for state in twin.operation.connectors.values()
+    )
+
+
+async def _ask_for_status(session: Session, deadline_s: float) -> None:
+    for command in session.dialect.status_probes:
+        answer = await session.send(command, deadline_s)
+        if answer.status is not AnswerStatus.ACCEPTED:
+            return

@@ -1,0 +1,263 @@
+"""One charger's session: its frames in order, every one answered, nothing answered before it is stored.
+
+The core knows no WebSocket; ``csms.gateway`` gives it a transport. Rules: OCPP-J 1.6 section 4,
+OCPP 2.0.1 and 2.1 Part 4 section 4.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from csms import frames, schemas
+from csms.commands import AnswerStatus, Command, CommandAnswer, UpdateFirmware
+from csms.dialect import Calling, Dialect
+from csms.errors import CallFailed
+from csms.frames import (
+    OCPP21,
+    Call,
+    CallError,
+    CallResult,
+    CallResultError,
+    Fault,
+    Frame,
+    Malformed,
+    Payload,
+    Send,
+    error_code,
+)
+from csms.inbound import Inbound, SessionTools
+from csms.journal import SessionJournal
+from csms.outbound import Outbound
+from csms.quirks.quirk import Adaptation
+from csms.transport import Transport, TransportClosed
+from storage.errors import EngineUnavailable, InvalidInput
+from storage.events import CommandAnswered, FrameRejected, VariablesReported
+
+log = structlog.get_logger(__name__)
+
+_BACKLOG = 64
+"""Frames of one charger that may wait for their turn; more wait in its socket."""
+
+# CALLERROR codes that say: I cannot do this at all. They are answers, not failures.
+_INCAPABLE = frozenset({"NotImplemented", "NotSupported"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Received:
+    frame: Frame
+    raw: str | bytes
+    at: datetime
+    answered: CommandAnswered | None = None
+
+
+class Session:
+    """One authenticated socket of one charger."""
+
+    def __init__(
+        self,
+        journal: SessionJournal,
+        dialect: Dialect,
+        transport: Transport,
+        tools: SessionTools,
+        quirks: Adaptation,
+    ) -> None:
+        self.journal = journal
+        self.dialect = dialect
+        self.security_extension: bool | None = None
+        """Whether a 1.6 charger has the security extension; None: it has not shown yet."""
+        self.on_boot: Callable[[], None] = lambda: None
+        """Called after a BootNotification was stored and answered."""
+        self._transport = transport
+        self._tools = tools
+        self._inbound = Inbound(journal, dialect, quirks, tools, self._reply)
+        self._outbound = Outbound(journal, self._send_text, tools.new_message_id)
+        self._backlog: deque[_Received] = deque()
+        self._worker: asyncio.Task[None] | None = None
+
+    @property
+    def charger_id(self) -> str:
+        """Whose session it is."""
+        return self.journal.charger_id
+
+    @property
+    def session_epoch(self) -> int:
+        """The fencing number of this socket."""
+        return self.journal.session_epoch
+
+    @property
+    def takes_signed_update(self) -> bool:
+        """Whether a signed update can be sent; where a 1.6 charger has not shown, it is worth the try."""
+        return self.dialect.always_signed or self.security_extension is not False
+
+    async def run(self) -> TransportClosed:
+        """Serve the socket until it closes; returns how it closed, after all that came in is stored."""
+        try:
+            while True:
+                await self._take(await self._transport.receive())
+        except TransportClosed as closed:
+            return closed
+        finally:
+            self._outbound.lost()
+            await self._worked_off()
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close the socket; ``run`` then ends."""
+        await self._transport.close(code, reason)
+
+    async def settled(self) -> None:
+        """Wait until every frame received so far is stored."""
+        await self._worked_off()
+        await self.journal.stored()
+
+    async def send(self, command: Command, deadline_s: float) -> CommandAnswer:
+        """Send a command and wait for its answer.
+
+        Raises:
+            CommandTimeout, CallFailed, Unsupported: see ``csms.ports.CommandSender``.
+            InvalidInput: the command does not fit into this version's message, nothing was sent.
+        """
+        calling = Calling(self.security_extension, self._tools.new_request_id)
+        action, payload = self.dialect.to_call(command, calling)
+        self._check(action, payload)
+        request_id = command.request_id if isinstance(command, UpdateFirmware) else None
+        try:
+            answered = await self._outbound.call(action, payload, deadline_s, request_id)
+            answer = self._understood(command, action, answered)
+        except CallFailed as error:
+            if error.code not in _INCAPABLE:
+                raise
+            answer = CommandAnswer(AnswerStatus.NOT_IMPLEMENTED, error.description)
+        await self._learn(command, action, answer)
+        return answer
+
+    def _check(self, action: str, payload: Payload) -> None:
+        violation = schemas.check_request(self.dialect.name, action, payload)
+        if violation is not None:
+            raise InvalidInput(
+                f"{action} for {self.charger_id} would not be a valid {self.dialect.name} message.",
+                [violation.detail],
+            )
+
+    def _understood(self, command: Command, action: str, payload: Payload) -> CommandAnswer:
+        try:
+            return self.dialect.from_answer(command, action, payload)
+        except (ValueError, KeyError, TypeError) as error:
+            code = error_code(Fault.PROPERTY, self.dialect.name)
+            raise CallFailed(self.charger_id, action, code, f"unreadable answer: {error}") from error
+
+    async def _learn(self, command: Command, action: str, answer: CommandAnswer) -> None:
+        """Keep what an answer tells beyond itself: variables, and what the charger can do."""
+        shown = self.dialect.security_answer(command, action, answer)
+        if shown is not None:
+            self.security_extension = shown
+        if answer.values:
+            event = VariablesReported(dict(answer.values), "answer")
+            await self.journal.put([], [self.journal.event(event, self._tools.clock())])
+
+    # What comes in.
+
+    async def _take(self, raw: str | bytes) -> None:
+        at = self._tools.clock()
+        self._tools.metrics.frames.labels("in").inc()
+        frame = frames.parse(raw, self.dialect.name)
+        if len(self._backlog) >= _BACKLOG:
+            await self._worked_off()
+        self._backlog.append(_Received(frame, raw, at, self._hand_over(frame)))
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work(), name=f"session {self.charger_id}")
+
+    def _hand_over(self, frame: Frame) -> CommandAnswered | None:
+        """Give an answer to whoever waits for it, at once; its record takes its turn like any frame."""
+        if isinstance(frame, CallResult | CallError):
+            return self._outbound.answered(frame)
+        if isinstance(frame, Malformed) and not frame.answerable:
+            call = self._outbound.waiting_for(frame.message_id)
+            if call is not None and not call.answer.done():
+                code = error_code(frame.fault, self.dialect.name)
+                call.answer.set_exception(CallFailed(self.charger_id, call.action, code, frame.detail))
+        return None
+
+    async def _work(self) -> None:
+        """Frames in the order they came; an idle session has no task for this."""
+        try:
+            while self._backlog:
+                await self._handled(self._backlog.popleft())
+        except EngineUnavailable:
+            # Only at shutdown: these frames get no answer, so their charger will send them again.
+            self._backlog.clear()
+            await self.close(1012, "the node is stopping")
+        finally:
+            self._worker = None
+
+    async def _handled(self, received: _Received) -> None:
+        """One frame that cannot be handled must not hold up the next; its charger is told."""
+        try:
+            await self._handle(received)
+        except EngineUnavailable:
+            raise
+        except Exception:
+            log.exception("a frame could not be stored", charger_id=self.charger_id)
+            if isinstance(received.frame, Call):
+                code = error_code(Fault.INTERNAL, self.dialect.name)
+                await self._reply(frames.call_error(received.frame.message_id, code, "could not be stored"))
+
+    async def _handle(self, received: _Received) -> None:
+        match received.frame:
+            case Call() as call:
+                await self._serve(call, str(received.raw), received.at)
+            case Send() as send:
+                await self._inbound.take(send, str(received.raw), received.at)
+            case CallResult() | CallError() as answer:
+                await self._record_answer(answer, received)
+            case CallResultError() as refused:
+                await self._inbound.refused(refused, str(received.raw), received.at)
+            case Malformed() as malformed:
+                await self._inbound.malformed(malformed, received.raw, received.at)
+
+    async def _serve(self, call: Call, raw: str, at: datetime) -> None:
+        if self.dialect.shows_security(call.action):
+            self.security_extension = True
+        if await self._inbound.serve(call, raw, at) and call.action == "BootNotification":
+            self.on_boot()
+
+    async def _record_answer(self, answer: CallResult | CallError, received: _Received) -> None:
+        events = [self.journal.event(received.answered, received.at)] if received.answered else []
+        fault = self._answer_fault(answer, received.answered)
+        if fault:
+            code = error_code(Fault.FORMAT, self.dialect.name)
+            action = received.answered.action if received.answered else None
+            events.append(self.journal.event(FrameRejected(code, fault, action), received.at))
+        frame = self.journal.frame("in", received.at, str(received.raw))
+        await (await self.journal.put([frame], events))
+        if fault and isinstance(answer, CallResult) and self.dialect.name == OCPP21:
+            await self._reply(frames.call_result_error(answer.message_id, Fault.FORMAT, fault))
+
+    def _answer_fault(self, answer: CallResult | CallError, answered: CommandAnswered | None) -> str:
+        """What is wrong with an answer. It counts all the same if its dialect can read it."""
+        if answered is None:
+            return "an answer to no call of this session"
+        if isinstance(answer, CallError):
+            return ""
+        violation = schemas.check_answer(self.dialect.name, answered.action, answer.payload)
+        return violation.detail if violation else ""
+
+    # What goes out.
+
+    async def _send_text(self, text: str) -> None:
+        self._tools.metrics.frames.labels("out").inc()
+        await self._transport.send(text)
+
+    async def _reply(self, text: str) -> None:
+        """Send an answer; a charger that is gone will ask again."""
+        try:
+            await self._send_text(text)
+        except TransportClosed:
+            log.debug("answer could not be delivered", charger_id=self.charger_id)
+
+    async def _worked_off(self) -> None:
+        if self._worker is not None:
+            await asyncio.wait({self._worker})
