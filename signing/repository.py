@@ -21,7 +21,7 @@ from signing.metadata import T, decode, decode_verified, listing, refusing, sign
 from signing.policy import TrustPolicy, read_policy
 from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, metadata_file, rule_for
 from signing.trust_source import METADATA_PREFIX
-from storage.errors import NotFound, StaleVersion
+from storage.errors import InvalidInput, NotFound, StaleVersion
 from storage.ports import BlobStore
 
 TIMESTAMP_RENEWAL = timedelta(hours=1)
@@ -93,6 +93,8 @@ class Repository:
             data, _ = await self._blobs.get(METADATA_PREFIX + name, limit=limit)
         except NotFound:
             return None
+        except InvalidInput as error:
+            raise VerificationFailed(f"{name} in the bucket is longer than {limit} bytes.") from error
         return data
 
     async def root(self) -> Root:

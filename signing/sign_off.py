@@ -13,7 +13,7 @@ from datetime import datetime
 
 from securesystemslib.signer import Key
 
-from signing.errors import KeyUnavailable, RepositoryUnreachable, StaleStage, VerificationFailed
+from signing.errors import KeyUnavailable, StaleStage, VerificationFailed
 from signing.keys import open_signer
 from signing.metadata import decode_payload
 from signing.release import Release
@@ -22,7 +22,7 @@ from signing.step import Step, compare
 from signing.trust_source import Fetch, load_role, load_trust
 from signing.vendor_signature import certificate_fingerprint, vendor_signature_problems
 from storage.canonical import sha256_hex
-from storage.errors import NotFound
+from storage.errors import InvalidInput, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +139,7 @@ def _fetch_from(evidence: Mapping[str, bytes]) -> Fetch:
         if data is None:
             raise NotFound("metadata file", name)
         if len(data) > limit:
-            raise RepositoryUnreachable(f"{name} is longer than {limit} bytes.")
+            raise InvalidInput(f"{name} is longer than {limit} bytes.")
         return data
 
     return fetch

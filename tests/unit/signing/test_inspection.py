@@ -1,0 +1,109 @@
+from dataclasses import replace
+
+import pytest
+
+from signing.development import DevelopmentManufacturer
+from signing.errors import RepositoryUnreachable
+from signing.inspection import Inspector
+from storage.artifact import Compatible
+from storage.charger import ModelProfile, SignatureScheme
+from storage.errors import EngineUnavailable
+
+MODELS = {
+    "Volt 22": ModelProfile("Acme", "Volt 22"),
+    "Volt 50": ModelProfile("Acme", "Volt 50"),
+    "Old": ModelProfile("Acme", "Old", unsafe_unsigned_waiver="ops: cannot verify"),
+    "Pss": ModelProfile("Acme", "Pss", signature_scheme=SignatureScheme.RSA_PSS),
+}
+
+
+async def models(vendor: str, model: str) -> ModelProfile | None:
+    return MODELS.get(model) if vendor == "Acme" else None
+
+
+async def inspect(bench, artifact):
+    return await Inspector(bench.blobs, bench.source(), models, bench.clock).inspect(artifact)
+
+
+@pytest.mark.requirement("S32", "S41")
+async def test_a_good_upload_has_no_problems_and_its_facts_are_read_back(bench) -> None:
+    artifact = await bench.upload()
+    found = await inspect(bench, artifact)
+    assert (found.sha256, found.length, found.problems) == (artifact.artifact_id, 12, ())
+
+
+@pytest.mark.requirement("S32", "S33", "S34", "S35", "S41")
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"image": b""}, "The file is empty."),
+        ({"length": 99}, "The file has 12 bytes, the manifest says 99."),
+        ({"vendor_role": "bolt"}, "There is no vendor role 'bolt'"),
+        ({"counter": 0}, "Release counter 0 must be 1 or more."),
+        ({"compatible": ()}, "No compatible model is named."),
+        ({"compatible": (Compatible("Acme", "Volt 23"),)}, "Model Acme Volt 23 is not known"),
+        ({"compatible": (Compatible("Acme", "Pss"),)}, "Acme Pss needs a rsa-pss-sha256 vendor signature."),
+        ({"compatible": (Compatible("Acme", "Volt 22"),) * 2}, "Model Acme Volt 22 is named twice."),
+        ({"vendor_signatures": ()}, "Acme Volt 22 needs a ecdsa-p256-sha256 vendor signature."),
+        ({"version": "1/1"}, "Version '1/1' must be"),
+        ({"filename": "a b"}, "File name 'a b' must be"),
+    ],
+)
+async def test_each_thing_wrong_with_an_upload_is_said_in_words(bench, changes, words) -> None:
+    found = await inspect(bench, await bench.upload(**changes))
+    assert any(problem.startswith(words) for problem in found.problems), found.problems
+
+
+@pytest.mark.requirement("S41")
+async def test_bytes_that_changed_on_their_way_are_noticed(bench) -> None:
+    artifact = await bench.upload()
+    bench.blobs.objects[artifact.artifact_id] = b"firmware 6.6"
+    found = await inspect(bench, artifact)
+    assert any("SHA-256 is" in problem for problem in found.problems)
+    assert any("does not fit the file" in problem for problem in found.problems)
+    del bench.blobs.objects[artifact.artifact_id]
+    found = await inspect(bench, artifact)
+    assert found.problems == ("The uploaded bytes are not in the store; upload the file again.",)
+
+
+@pytest.mark.requirement("S33")
+async def test_all_problems_come_at_once(bench) -> None:
+    stranger = DevelopmentManufacturer.create("bolt", bench.now).leaf(SignatureScheme.ECDSA_P256, bench.now)
+    artifact = await bench.upload(
+        counter=-1, length=5, vendor_signatures=(stranger.sign(b"x"),), compatible=(Compatible("Z", "Y"),)
+    )
+    text = " ".join((await inspect(bench, artifact)).problems)
+    for words in ("says 5", "counter -1", "Z Y is not known", "does not chain", "does not fit"):
+        assert words in text
+
+
+@pytest.mark.requirement("S25")
+async def test_what_is_released_already_is_not_released_again(bench) -> None:
+    first = await bench.upload()
+    await bench.release(first)
+    again = await inspect(bench, replace(first, version="1.2"))
+    assert any("these very bytes" in problem.lower() for problem in again.problems)
+    assert any("must be above 11" in problem for problem in again.problems)
+
+
+@pytest.mark.requirement("S37")
+async def test_a_model_with_a_waiver_needs_no_vendor_signature(bench) -> None:
+    artifact = await bench.upload(compatible=(Compatible("Acme", "Old"),), vendor_signatures=())
+    assert (await inspect(bench, artifact)).problems == ()
+
+
+async def test_a_role_added_after_the_last_look_is_found(bench) -> None:
+    source = bench.source()
+    await source.current(bench.now)
+    await bench.ceremony("bolt")
+    bench.pass_time(seconds=5)
+    artifact = await bench.upload(vendor_role="bolt")
+    inspector = Inspector(bench.blobs, source, models, bench.clock)
+    assert (await inspector.inspect(artifact)).problems == ()
+
+
+async def test_not_being_able_to_look_is_an_error_not_a_problem_of_the_upload(bench) -> None:
+    artifact = await bench.upload()
+    bench.blobs.broken["tuf/metadata/timestamp.json"] = EngineUnavailable("S3 is away.")
+    with pytest.raises(RepositoryUnreachable):
+        await inspect(bench, artifact)
