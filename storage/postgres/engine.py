@@ -86,6 +86,29 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
             yield connection
 
 
+@asynccontextmanager
+async def driver_transaction(engine: AsyncEngine, begin: str) -> AsyncIterator[Any]:
+    """One transaction on the driver's own connection, opened by the statements in ``begin``."""
+    with translated():
+        async with engine.connect() as pooled:
+            driver: Any = (await pooled.get_raw_connection()).driver_connection
+            try:
+                await driver.execute(begin)
+                yield driver
+                await driver.execute("COMMIT")
+            except BaseException:
+                await _give_up(driver)
+                raise
+
+
+async def _give_up(driver: Any) -> None:
+    """Leave no open transaction behind; a connection that cannot even do that is closed."""
+    try:
+        await driver.execute("ROLLBACK", timeout=CONNECT_TIMEOUT_S)
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        driver.terminate()
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn whatever SQLAlchemy, asyncpg or the network raise into ``storage.errors``."""
@@ -113,7 +136,8 @@ def _ours(error: Exception) -> AmpwaveError:
         return _unavailable(error)
     if isinstance(error, IntegrityError | asyncpg.IntegrityConstraintViolationError):
         return Conflict("The change contradicts what is stored.", hint="Read again, then decide again.")
-    if isinstance(error, DataError | asyncpg.DataError):
+    if isinstance(error, DataError | asyncpg.DataError | ValueError) or isinstance(_cause(error), ValueError):
+        # asyncpg's own refusals to encode a value are ValueErrors.
         return InvalidInput("PostgreSQL cannot store a value as given.", [type(_cause(error)).__name__])
     if isinstance(error, ProgrammingError | asyncpg.SyntaxOrAccessError):
         return EngineUnavailable(

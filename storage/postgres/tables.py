@@ -182,8 +182,7 @@ event = Table(
     name("kind"),
     name("dedupe_key", nullable=True),
     Column("body", JSONB, nullable=False),
-    Index("ix_event_charger_id_sequence", "charger_id", "sequence"),
-    Index("ix_event_received_at", "received_at", postgresql_using="brin"),
+    Index("ix_event_timeline", "charger_id", "received_at", "sequence"),
 )
 Index(
     "uq_event_dedupe",

@@ -5,7 +5,11 @@ from alembic import op
 revision = "0001"
 down_revision = None  # forward only: a mistake is mended by the next migration
 
-SEQUENCES = (
+BASICS = (
+    """
+    CREATE FUNCTION unpacked(packed text) RETURNS text[] LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN string_to_array(packed, E'\\x1f', '')
+    """,
     "CREATE SEQUENCE event_sequence",
     "CREATE SEQUENCE frame_number",
     "CREATE SEQUENCE request_id MAXVALUE 2147483647",
@@ -118,8 +122,7 @@ EVENTS = (
         CONSTRAINT pk_event PRIMARY KEY (sequence)
     )
     """,
-    "CREATE INDEX ix_event_charger_id_sequence ON event (charger_id, sequence)",
-    "CREATE INDEX ix_event_received_at ON event USING brin (received_at)",
+    "CREATE INDEX ix_event_timeline ON event (charger_id, received_at, sequence)",
     "CREATE UNIQUE INDEX uq_event_dedupe ON event (charger_id, dedupe_key) WHERE dedupe_key IS NOT NULL",
     """
     CREATE TABLE outbox (
@@ -295,5 +298,5 @@ GUARDS = (
 
 
 def upgrade() -> None:
-    for statement in (*SEQUENCES, *FLEET, *TWINS, *EVENTS, *ARTIFACTS, *CAMPAIGNS, *PEOPLE, *GUARDS):
+    for statement in (*BASICS, *FLEET, *TWINS, *EVENTS, *ARTIFACTS, *CAMPAIGNS, *PEOPLE, *GUARDS):
         op.execute(statement)
