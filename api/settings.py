@@ -1,4 +1,4 @@
-"""All settings, read once from the environment (prefix ``AMPWAVE_``) and ``.env``.
+"""All settings, read once from the environment (prefix ``AMPWAVE_``), secret files and ``.env``.
 
 Defaults are those of ``ampwave up`` on one machine. Production points the three engine addresses
 at its own services; nothing embedded is started for an address that is set.
@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from api.secret_files import SecretFiles
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
@@ -23,27 +25,45 @@ class Settings(BaseSettings):
     """Where embedded engines, development keys and caches live; created 0700."""
 
     bind_host: str = "127.0.0.1"
+    """The address the api and the csms listen on."""
     api_port: Port = 8080
+    """HTTP: API, dashboard, firmware downloads."""
     csms_port: Port = 9000
+    """Chargers' WebSockets, plain."""
     csms_tls_port: Port = 9443
+    """Chargers' WebSockets over TLS."""
     temporal_port: Port = 7233
+    """Of the embedded Temporal server; 0: a free one."""
     temporal_ui_port: Port = 8233
+    """Of the embedded Temporal server's web page; 0: a free one."""
     s3_port: Port = 8333
+    """Of the embedded S3 server; 0: a free one."""
     postgres_port: Port = 54329
+    """Of the embedded PostgreSQL; 0: a free one."""
 
     # Engines: unset means embedded (``up`` and ``demo`` only).
     temporal_address: str | None = None
+    """host:port of your Temporal service; unset: embedded."""
     temporal_namespace: str = "default"
+    """Must exist; one per environment."""
     temporal_api_key: SecretStr | None = None
+    """For Temporal services that ask for one. Also as ``_FILE``."""
     temporal_tls: bool = False
+    """Speak TLS to Temporal."""
     temporal_ui_url: str | None = None
+    """Where people find Temporal's web page, for links; unset: no links."""
     database_url: SecretStr | None = None
-    """postgresql://user:password@host:port/database"""
+    """postgresql://user:password@host:port/database; unset: embedded. Also as ``_FILE``."""
     s3_endpoint: str | None = None
+    """http(s)://host:port of your S3 service; unset: embedded."""
     s3_bucket: str = "ampwave"
+    """Must exist and be private."""
     s3_region: str = "us-east-1"
+    """The region that requests are signed for."""
     s3_access_key: SecretStr | None = None
+    """Also as ``_FILE``."""
     s3_secret_key: SecretStr | None = None
+    """Also as ``_FILE``."""
     s3_checksum_mode: str = "when_required"
     """boto3's request_checksum_calculation; ``when_supported`` for AWS (S47)."""
 
@@ -51,6 +71,7 @@ class Settings(BaseSettings):
     public_url: str | None = None
     """Where people and chargers reach the api, without a trailing slash; default: its own bind address."""
     node_id: str = "node-1"
+    """Name of this csms node: unique among nodes, the same after a restart."""
 
     # Keys and secrets.
     payload_key_file: Path | None = None
@@ -67,10 +88,15 @@ class Settings(BaseSettings):
 
     # Chargers' sockets.
     csms_message_timeout_s: float = 30.0
+    """Seconds that a charger has to answer a call."""
     csms_heartbeat_interval_s: int = 60
+    """Seconds between heartbeats, as told to chargers at boot."""
     csms_max_frame_bytes: int = 512 * 1024
+    """A longer message closes the socket."""
     csms_lease_s: float = 30.0
+    """Seconds for which a node holds the routes of its chargers before it must renew them."""
     ingest_interval_ms: float = 3.0
+    """Milliseconds over which messages of all sockets are gathered into one transaction."""
     unsafe_security_profile_0: bool = False
     """Let chargers connect without a password. For a bench, never for a fleet."""
 
@@ -78,7 +104,21 @@ class Settings(BaseSettings):
     api_token_file: Path | None = None
     """CLI only: the bearer token to use; default: data_dir/token, which ``up`` writes."""
     log_level: str = "INFO"
+    """DEBUG, INFO, WARNING or ERROR."""
     log_json: bool = False
+    """One JSON object per line, for machines; otherwise lines for people."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The first that knows a value decides."""
+        return init_settings, env_settings, SecretFiles(settings_cls), dotenv_settings, file_secret_settings
 
     @cached_property
     def base_url(self) -> str:
