@@ -1,0 +1,1 @@
+"""Simulated chargers: software of their own, on the other side of real sockets."""

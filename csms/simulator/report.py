@@ -1,0 +1,25 @@
+"""Writing the ledger to a file that a reader always finds whole."""
+
+import asyncio
+from pathlib import Path
+
+import orjson
+
+from csms.simulator.concurrency import wait_for_event
+from csms.simulator.ledger import Ledger
+
+_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_INDENT_2
+
+
+def write_report(ledger: Ledger, path: Path, *, final: bool) -> None:
+    """Replace the report atomically."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_bytes(orjson.dumps(ledger.as_json(final=final), option=_OPTIONS))
+    fresh.replace(path)
+
+
+async def keep_report(ledger: Ledger, path: Path, stop: asyncio.Event, every_s: float) -> None:
+    """Rewrite the report every few seconds until ``stop``, then once more as final by the caller."""
+    while not stop.is_set():
+        write_report(ledger, path, final=False)
+        await wait_for_event(stop, every_s)
