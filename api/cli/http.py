@@ -38,6 +38,7 @@ class Api:
             base_url=base_url + PREFIX,
             headers={"Accept": "application/json", **_bearer(token)},
             timeout=httpx2.Timeout(30.0, write=300.0),
+            verify=_trust(base_url),
             transport=transport,
         )
 
@@ -172,6 +173,11 @@ class Api:
 
 def _bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _trust(base_url: str) -> ssl.SSLContext | bool:
+    """The machine's authorities, read only where TLS is spoken: reading them takes 70 ms."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if base_url.startswith("http:") else True
 
 
 def _json(response: httpx2.Response) -> Any:

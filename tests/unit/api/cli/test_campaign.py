@@ -1,0 +1,385 @@
+"""Plan, approve, watch and stop: what people read and what is sent."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.cli.http import Api
+from api.cli.session import Session
+
+ARTIFACT = "ab" * 32
+ID = "spring-1a2b3c"
+PATH = f"/campaigns/{ID}"
+PREVIEW = {
+    "plan_digest": "ef" * 32,
+    "cohort_size": 4,
+    "waves": [
+        {"name": "canary", "wave": 0, "chargers": ["CP-1"]},
+        {"name": "rest", "wave": 1, "chargers": ["CP-2", "CP-3", "CP-4"]},
+    ],
+    "excluded": [
+        {"charger_id": "CP-8", "reason": "It never reported its firmware."},
+        {"charger_id": "CP-9", "reason": "It never reported its firmware."},
+    ],
+    "warnings": ["4 chargers are too few to see a failure rate below 50 %."],
+}
+
+
+@pytest.fixture
+def known(fake: Any, sample: Any) -> Any:
+    """An api that knows one artifact and one campaign."""
+    fake.page("/artifacts", [sample.artifact(), sample.artifact(artifact_id="cc" * 32, version="1.0.0")])
+    fake.page("/campaigns", [sample.summary()])
+    fake.on("GET", PATH, (200, sample.campaign("awaiting_approval")))
+    fake.page(f"{PATH}/decisions", [sample.decision()])
+    return fake
+
+
+def _plan(home: Path) -> Path:
+    (home / "plan.yaml").write_text(
+        "name: spring\nartifact: acme/1.1.0\nrollback_to: acme/1.0.0\n"
+        "targets: {site_id: harbour}\nwaves:\n  - {name: all, share: 100%}\n"
+    )
+    return home / "plan.yaml"
+
+
+def test_plan_shows_what_would_happen(run: Any, known: Any) -> None:
+    known.on("POST", "/campaigns/plan", (200, PREVIEW))
+    result = run(
+        *("campaign", "plan", "--artifact", "acme/1.1.0", "--model", "Acme/AC22"),
+        *("--waves", "canary:25%,rest:75%", "--rollback-to", "acme/1.0.0"),
+    )
+    assert result.exit_code == 0, result.output
+    assert known.last("POST", "/campaigns/plan").json == {
+        "name": "acme-1.1.0",
+        "artifact_id": ARTIFACT,
+        "rollback_artifact_id": "cc" * 32,
+        "targets": {"vendor": "Acme", "model": "AC22"},
+        "waves": [{"name": "canary", "share": 0.25}, {"name": "rest", "share": 0.75}],
+    }
+    assert "acme-1.1.0: 4 chargers in 2 waves." in result.stdout
+    assert "2 x It never reported its firmware. (CP-8, CP-9)" in result.stdout
+    assert "Warning: 4 chargers are too few" in result.stdout
+    assert "Nothing is stored yet" in result.stdout
+
+
+def test_create_from_a_file(run: Any, known: Any, sample: Any, home: Path) -> None:
+    known.on("POST", "/campaigns", (201, sample.campaign("awaiting_approval", approvals=[], waves=[])))
+    result = run("campaign", "create", str(_plan(home)))
+    assert result.exit_code == 0, result.output
+    assert known.last("POST", "/campaigns").json["targets"] == {"site_id": "harbour"}
+    assert "0 of 2, nobody yet" in result.stdout
+    assert "canary: 10 %, soaks 1 h" in result.stdout
+    assert result.stdout.rstrip().endswith("Approve it: ampwave campaign approve spring")
+
+
+def test_create_says_every_problem_of_the_plan(run: Any, known: Any, home: Path) -> None:
+    known.refuse(
+        "POST",
+        "/campaigns",
+        422,
+        title="The input breaks rules",
+        detail="The plan does not hold.",
+        problems=["no charger matches", "acme/1.1.0 is not for Zed Z1"],
+    )
+    result = run("campaign", "create", str(_plan(home)))
+    assert result.exit_code == 1
+    assert result.stderr.splitlines()[2:] == ["  - no charger matches", "  - acme/1.1.0 is not for Zed Z1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "not enough for a plan"),
+        (["--artifact", "acme/1.1.0"], "not enough for a plan"),
+        (["plan.yaml", "--waves", "all:100%"], "Give a plan file or flags, not both."),
+        (["--artifact", "acme/1.1.0", "--waves", "all:90%"], "the shares add up to 90 %"),
+        (["--artifact", "a/1", "--waves", "all:100%", "--model", "AC22"], "is not VENDOR/MODEL"),
+    ],
+)
+def test_a_plan_that_makes_no_sense_is_never_sent(
+    run: Any, known: Any, home: Path, arguments: list[str], said: str
+) -> None:
+    _plan(home)
+    result = run("campaign", "plan", *arguments)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert known.seen == []
+
+
+def test_list(run: Any, known: Any) -> None:
+    result = run("campaign", "list")
+    assert "spring" in result.stdout
+    assert "running" in result.stdout
+    known.page("/campaigns", [])
+    assert run("campaign", "list").stdout.startswith("No campaigns yet.")
+
+
+def test_show_has_waves_and_decisions(run: Any, known: Any, sample: Any) -> None:
+    waves = [
+        sample.tally(0, "canary", updated=5, failed=1),
+        sample.tally(1, "rest", 54, waiting=50, confirming=4),
+    ]
+    known.on("GET", PATH, (200, sample.campaign(waves=waves)))
+    result = run("campaign", "show", "spring")
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert ["canary", "6/6", "5", "1", "0", "0", "0", "0"] in lines
+    assert ["rest", "0/54", "0", "0", "0", "50", "4", "0"] in lines
+    assert "6 attempts" in result.stdout or "proceed" in result.stdout
+    assert (
+        json.loads(run("campaign", "show", "spring", "--json").stdout)["decisions"][0]["verdict"] == "proceed"
+    )
+
+
+def test_a_campaign_nobody_knows(run: Any, known: Any) -> None:
+    result = run("campaign", "show", "autumn")
+    assert result.exit_code == 1
+    assert "There is no campaign 'autumn'" in result.stderr
+    assert "ampwave campaign list" in result.stderr
+
+
+def test_targets_say_where_everybody_stands(run: Any, known: Any, sample: Any) -> None:
+    rows = [
+        sample.target("CP-1"),
+        sample.target("CP-2", outcome="deferred", reason="session T-7 is open on EVSE 1", finished_at=None),
+    ]
+    known.page(f"{PATH}/targets", rows)
+    result = run("campaign", "targets", "spring", "--wave", "0")
+    assert "deferred" in result.stdout
+    assert "session T-7 is open on EVSE 1" in result.stdout
+    assert known.seen[-1].query["wave"] == ["0"]
+
+
+class TestApprove:
+    def test_it_names_exactly_the_plan_that_was_shown(self, run: Any, known: Any, sample: Any) -> None:
+        known.on("POST", f"{PATH}/approve", (202, sample.campaign("running")))
+        result = run("campaign", "approve", "spring", "--yes")
+        assert result.exit_code == 0, result.output
+        request = known.last("POST", f"{PATH}/approve")
+        assert request.json == {"plan_digest": "ef" * 32}
+        assert len(request.headers["Idempotency-Key"]) == 32
+        assert "spring: approved. Follow it with: ampwave campaign watch spring" in result.stdout
+
+    def test_somebody_elses_yes_is_asked_for(self, run: Any, known: Any, sample: Any) -> None:
+        known.on("GET", PATH, (200, sample.campaign("awaiting_approval", approvals=[])))
+        known.on("POST", f"{PATH}/approve", (202, sample.campaign("awaiting_approval", approvals=[])))
+        result = run("campaign", "approve", "spring", "--yes")
+        assert "approved, 1 of 2. It waits for somebody else's yes." in result.stdout
+
+    def test_it_asks_first(self, run: Any, known: Any) -> None:
+        result = run("campaign", "approve", "spring")
+        assert result.exit_code == 2
+        assert "Add --yes" in result.stderr
+        assert not [one for one in known.seen if one.method == "POST"]
+
+    def test_a_no_changes_nothing(self, run: Any, known: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("api.cli.session._somebody_is_there", lambda: True)
+        result = run("campaign", "approve", "spring", input="n\n")
+        assert result.exit_code == 1
+        assert "Nothing was changed." in result.stderr
+        assert not [one for one in known.seen if one.method == "POST"]
+
+    def test_another_plan_than_the_reviewed_one_is_not_approved(self, run: Any, known: Any) -> None:
+        result = run("campaign", "approve", "spring", "--digest", "00" * 32, "--yes")
+        assert result.exit_code == 1
+        assert "not the one you reviewed" in result.stderr
+
+    def test_a_refusal_is_told(self, run: Any, known: Any) -> None:
+        known.refuse(
+            "POST", f"{PATH}/approve", 409, title="The present state forbids this", detail="ada made it."
+        )
+        result = run("campaign", "approve", "spring", "--yes")
+        assert result.exit_code == 1
+        assert "ada made it." in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "verb", "body"),
+    [
+        (["pause", "spring"], "pause", None),
+        (["resume", "spring"], "resume", None),
+        (["proceed", "spring", "--reason", "checked"], "proceed", {"reason": "checked"}),
+        (
+            ["skip", "spring", "CP-7", "--reason", "a technician is there"],
+            "skip",
+            {"charger_id": "CP-7", "reason": "a technician is there"},
+        ),
+        (
+            ["abort", "spring", "--reason", "calls", "--rollback", "--yes"],
+            "abort",
+            {"reason": "calls", "rollback": True},
+        ),
+        (["abort", "spring", "--reason", "calls", "--yes"], "abort", {"reason": "calls", "rollback": False}),
+    ],
+)
+def test_what_people_do_is_sent(
+    run: Any, known: Any, sample: Any, arguments: list[str], verb: str, body: Any
+) -> None:
+    known.on("POST", f"{PATH}/{verb}", (202, sample.campaign()))
+    result = run("campaign", *arguments)
+    assert result.exit_code == 0, result.output
+    request = known.last("POST", f"{PATH}/{verb}")
+    assert (json.loads(request.body) if request.body else None) == body
+    assert request.headers["Idempotency-Key"]
+    assert json.loads(run("campaign", *arguments, "--json").stdout)["campaign_id"] == ID
+
+
+def test_aborting_needs_a_reason_and_a_yes(run: Any, known: Any) -> None:
+    assert run("campaign", "abort", "spring", "--yes").exit_code == 2
+    assert run("campaign", "abort", "spring", "--reason", "x").exit_code == 2
+    assert not [one for one in known.seen if one.method == "POST"]
+
+
+class TestWatch:
+    def _play(self, fake: Any, sample: Any, *looks: Any, decisions: int = 0) -> None:
+        fake.on("GET", PATH, *((200, look) for look in looks))
+        fake.page(f"{PATH}/decisions", [sample.decision(wave=0, look=number) for number in range(decisions)])
+
+    def test_one_line_per_change_until_it_ends(self, run: Any, known: Any, sample: Any) -> None:
+        going = sample.campaign(waves=[sample.tally(0, "canary", updated=2, confirming=1)])
+        done = sample.campaign("completed", waves=[sample.tally(0, "canary", updated=6)])
+        self._play(known, sample, sample.campaign(), going, going, done, decisions=1)
+        result = run("campaign", "watch", "spring")
+        assert result.exit_code == 0, result.output
+        assert [line[9:] for line in result.stdout.splitlines()] == [
+            "running",
+            "approved by grace",
+            "gate of canary: proceed. "
+            + known.answers["GET", f"{PATH}/decisions"][0][1]["items"][0]["reason"],
+            "canary: 2/6 done (1 confirming, 3 pending, 2 updated)",
+            "completed",
+            "canary: 6/6 done (6 updated)",
+        ]
+
+    def test_json_is_one_document_a_change(self, run: Any, known: Any, sample: Any) -> None:
+        self._play(known, sample, sample.campaign(), sample.campaign("completed"))
+        documents = [
+            json.loads(line) for line in run("campaign", "watch", "spring", "--json").stdout.splitlines()
+        ]
+        assert [one["phase"] for one in documents] == ["running", "completed"]
+        assert documents[1]["changes"] == ["completed"]
+
+    def test_anything_but_completed_is_exit_code_1(self, run: Any, known: Any, sample: Any) -> None:
+        self._play(known, sample, sample.campaign("rolled_back", reason="3 of 6 attempts failed."))
+        result = run("campaign", "watch", "spring")
+        assert result.exit_code == 1
+        assert result.stderr.splitlines() == [
+            "Error: spring ended as rolled back.",
+            "  - 3 of 6 attempts failed.",
+        ]
+
+    def test_a_restart_of_the_api_is_sat_out(self, run: Any, known: Any, sample: Any) -> None:
+        away = (503, {"title": "An engine does not answer", "detail": "PostgreSQL is away."})
+        known.on("GET", PATH, (200, sample.campaign()), away, away, (200, sample.campaign("completed")))
+        result = run("campaign", "watch", "spring")
+        assert result.exit_code == 0
+        assert result.stderr == "PostgreSQL is away. Still trying.\n"
+
+    def test_an_api_that_stays_away_is_given_up(
+        self, run: Any, known: Any, sample: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from datetime import timedelta
+
+        monkeypatch.setattr("api.cli.watch.PATIENCE", timedelta())
+        away = (503, {"title": "An engine does not answer", "detail": "PostgreSQL is away."})
+        known.on("GET", PATH, (200, sample.campaign()), away)
+        assert run("campaign", "watch", "spring").exit_code == 3
+
+    def test_ctrl_c_leaves_the_campaign_alone(
+        self, run: Any, known: Any, sample: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def interrupted(session: Session, seconds: float) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(Session, "pause", interrupted)
+        self._play(known, sample, sample.campaign())
+        result = run("campaign", "watch", "spring")
+        assert result.exit_code == 130
+        assert "the campaign goes on" in result.stderr
+
+    def test_the_live_picture_fits_80_columns(self, sample: Any) -> None:
+        import io
+
+        from api.cli.output import Screen
+        from api.cli.watch import render
+
+        waves = [sample.tally(0, "canary", updated=5, failed=1), sample.tally(1, "rest", 540, waiting=500)]
+        look = {**sample.campaign(waves=waves), "decisions": [sample.decision(failed=1)]}
+        out = io.StringIO()
+        screen = Screen(out, width=80)
+        screen.console().print(render(look, 80))
+        lines = out.getvalue().splitlines()
+        assert max(map(len, lines)) <= 80
+        assert any("6/6 100 %" in line for line in lines)
+
+
+class TestVerdicts:
+    """R54, X17: the stored inputs lead to the stored verdict, bit for bit, on anybody's machine."""
+
+    pytestmark = pytest.mark.requirement("R54", "X17")
+
+    def test_from_the_api(self, run: Any, known: Any, sample: Any) -> None:
+        known.page(f"{PATH}/decisions", [sample.decision(), sample.decision(failed=3, look=1)])
+        result = run("campaign", "verify-verdict", "spring")
+        assert result.exit_code == 0, result.output
+        assert "2 of 2 verdicts follow from their stored inputs, bit for bit." in result.stdout
+        assert [
+            one["verdict"] for one in json.loads(run("campaign", "verify-verdict", "spring", "--json").stdout)
+        ] == [
+            "proceed",
+            "abort",
+        ]
+
+    def test_from_a_file_without_any_api(self, run: Any, known: Any, home: Path, monkeypatch: Any) -> None:
+        (home / "shown.json").write_text(run("campaign", "show", "spring", "--json").stdout)
+        monkeypatch.delenv("AMPWAVE_TOKEN")
+        monkeypatch.setattr(Api, "get", None)
+        result = run("campaign", "verify-verdict", "--file", "shown.json")
+        assert result.exit_code == 0, result.output
+        assert "1 of 1 verdicts" in result.stdout
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"verdict": "proceed"},
+            {"reason": "All went well."},
+            {"result_sha256": "00" * 32},
+            {"inputs_sha256": "00" * 32},
+            {"result": {"word": "proceed"}},
+            {"inputs": {}},
+            {"kind": "horoscope"},
+        ],
+    )
+    def test_any_change_is_seen(self, run: Any, known: Any, sample: Any, change: dict[str, Any]) -> None:
+        known.page(f"{PATH}/decisions", [{**sample.decision(failed=3), **change}])
+        result = run("campaign", "verify-verdict", "spring")
+        assert result.exit_code == 1
+        assert "broken" in result.stdout
+        assert "1 of 1 verdicts do not follow from their inputs." in result.stderr
+
+    def test_a_changed_fact_is_seen(self, run: Any, known: Any, sample: Any) -> None:
+        decision = sample.decision(failed=3)
+        decision["inputs"]["facts"]["failed"] = 0
+        known.page(f"{PATH}/decisions", [decision])
+        assert run("campaign", "verify-verdict", "spring").exit_code == 1
+
+    @pytest.mark.parametrize(
+        ("content", "said"),
+        [
+            ("{", "is not JSON"),
+            ("{}", "holds no decisions"),
+            ('[{"wave": 0}]', "not a decision"),
+            (None, "No such"),
+        ],
+    )
+    def test_a_file_that_is_none_is_wrong_use(self, run: Any, home: Path, content: Any, said: str) -> None:
+        if content is not None:
+            (home / "x.json").write_text(content)
+        result = run("campaign", "verify-verdict", "--file", "x.json")
+        assert result.exit_code == 2
+        assert said in result.stderr
+
+    def test_one_source_has_to_be_named(self, run: Any) -> None:
+        assert run("campaign", "verify-verdict").exit_code == 2
