@@ -22,8 +22,11 @@ from storage.ports import BlobStore
 
 METADATA_PREFIX = "tuf/metadata/"
 MAX_AGE = timedelta(minutes=5)
-MISS_AGE = timedelta(seconds=2)
-"""A release that is not found is looked for again once, unless the state is this young."""
+MISS_AGE = timedelta(milliseconds=200)
+"""A release or key that is not found is looked for again once, unless the state is this young.
+
+Publication comes before campaign and directive, so a state so young has seen it already.
+"""
 FAILURE_PAUSE = timedelta(seconds=2)
 """After a failure, callers that queue up get the same answer for so long."""
 CLOCK_TOLERANCE = timedelta(minutes=1)
@@ -135,6 +138,8 @@ class TrustSource:
     async def newer(self, than: Trust, now: datetime) -> Trust | None:
         """Look again after a miss; None if ``than`` is too young for that to make a difference."""
         async with self._lock:
+            if self._trust is not None and self._trust is not than:
+                return await self._younger_than(self._max_age, now)
             trust = await self._younger_than(MISS_AGE, now)
             return None if trust is than else trust
 
@@ -153,9 +158,10 @@ class TrustSource:
         if self._trust is not None:
             age = now - self._trust.at
             if age < -CLOCK_TOLERANCE:
-                raise VerificationFailed(
+                # S31. Retryable: it holds again once the clock is right, or after a restart.
+                raise RepositoryUnreachable(
                     f"The clock went back by {-age.total_seconds():.0f} s since metadata was checked.",
-                    hint="Set the clock right and restart this process.",
+                    hint="Nothing is sent meanwhile. Set the clock right and restart this process.",
                 )
             if age < limit and not _expired(self._trust, now):
                 return self._trust

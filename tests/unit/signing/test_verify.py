@@ -133,6 +133,28 @@ async def test_a_rotated_directive_key_counts_as_soon_as_people_list_it(bench) -
         await verifier.verify(bench.request(old))
 
 
+async def test_a_miss_is_looked_up_again_once_for_all_who_missed(bench) -> None:
+    _, signed = await released(bench)
+    verifier = bench.verifier()
+    await verifier.verify(bench.request(signed))
+    bench.pass_time(seconds=1)
+    _, second = await released(bench, version="1.2", counter=12)
+    bench.blobs.reads.clear()
+    await asyncio.gather(*(verifier.verify(bench.request(second, request_id=n)) for n in range(8)))
+    assert bench.blobs.reads.count("tuf/metadata/timestamp.json") == 1
+
+
+async def test_what_is_not_there_is_not_looked_for_again_and_again(bench) -> None:
+    await released(bench)
+    evil = directed(bench, bench.directive(await bench.upload("6.6", 66)))
+    verifier = bench.verifier()
+    bench.blobs.reads.clear()
+    for _ in range(5):
+        with pytest.raises(NotInRelease):
+            await verifier.verify(bench.request(evil))
+    assert bench.blobs.reads.count("tuf/metadata/timestamp.json") == 1
+
+
 async def test_a_release_of_a_moment_ago_is_seen_without_waiting_five_minutes(bench) -> None:
     _, signed = await released(bench)
     verifier = bench.verifier()
