@@ -3,7 +3,8 @@
 FOR DEVELOPMENT. A real ceremony keeps root, targets and vendor keys apart, offline, one per person; here
 they are files of one owner (0600) in one folder. What comes out has the production shape: root 2 of 3,
 targets 2 of 3, each vendor role 2 of 3, and one key each for snapshot, timestamp and directive.
-Run it as often as you like: it finishes what is missing, adds new vendor roles, and changes nothing else.
+Run it as often as you like: it finishes what is missing, adds new vendor roles, signs anew what nears its
+expiry, and changes nothing else.
 """
 
 import asyncio
@@ -96,6 +97,7 @@ class DevelopmentCeremony:
         created = False
         for _ in range(_ATTEMPTS):
             try:
+                await self._renew_root(repository, keys)
                 head = await self._settled(repository, keys)
                 if head is None:
                     # Always the same first version, so that a killed first run can be finished by any other.
@@ -110,24 +112,31 @@ class DevelopmentCeremony:
 
     async def _announce(self, repository: Repository, trusted_root: bytes) -> None:
         try:
-            await repository.create_root(trusted_root)
+            await repository.put_root(1, trusted_root)
         except StaleVersion as error:
             raise Conflict(
                 f"The bucket's repository was not made with the keys in {self._folder}.",
                 hint="Point key_dir at its keys, or use another bucket.",
             ) from error
 
+    async def _renew_root(self, repository: Repository, keys: dict[str, list[Key]]) -> None:
+        """The next root, the same but for its expiry, when the newest nears its own."""
+        root, now = await repository.root(), self._clock()
+        if RULES[ROOT].is_due(root.expires, now):
+            root.version += 1
+            root.expires = now + RULES[ROOT].lifetime
+            data = sign(root, *self._signers(keys, ROOT, RULES[ROOT].threshold))
+            await repository.put_root(root.version, data)
+
     async def _settled(self, repository: Repository, keys: dict[str, list[Key]]) -> Head | None:
-        """The head, after finishing what a killed ceremony left behind; None: nothing there yet."""
+        """The head, after finishing what was killed before; None: nothing there yet."""
         head = await repository.head()
         if head is None:
             return None
-        orphan = await repository.orphan(head, TARGETS)
-        if orphan is None and head.complete:
-            return head
-        files = [orphan] if orphan else []
-        if orphan is not None:
-            files += await repository.first_files(head, orphan)
+        orphans = [await repository.orphan(head, role) for role in (*head.vendor_roles(), TARGETS)]
+        files = [orphan for orphan in orphans if orphan]
+        for file in [file for file in files if file.role == TARGETS]:
+            files += await repository.first_files(head, file)
         await repository.publish(head, files, self._online(keys), self._clock())
         return await repository.head()
 
@@ -140,14 +149,16 @@ class DevelopmentCeremony:
         roots: dict[str, tuple[str, ...]],
     ) -> None:
         now = self._clock()
+        files = []
+        for role in vendor_roles:
+            listed = head is not None and role in head.vendor_roles()
+            current = (await repository.role(head, role)).signed if head and listed else None
+            if current is None or VENDOR_RULE.is_due(current.expires, now):
+                files.append(self._next(role, current, keys, now))
         targets = self._next_targets(head, keys, vendor_roles, roots, now)
-        if head is not None and targets == _same_frame(targets, head.targets):
-            await repository.publish(head, [], self._online(keys), now)
-            return
-        known = head.vendor_roles() if head else ()
-        files = [self._first_file(role, keys, now) for role in vendor_roles if role not in known]
-        data = sign(targets, *self._signers(keys, TARGETS, RULES[TARGETS].threshold))
-        files.append(NewFile(TARGETS, targets.version, data))
+        if head is None or targets != _same_frame(targets, head.targets) or _due(head.targets, now):
+            data = sign(targets, *self._signers(keys, TARGETS, RULES[TARGETS].threshold))
+            files.append(NewFile(TARGETS, targets.version, data))
         await repository.publish(head, files, self._online(keys), now)
 
     def _next_targets(
@@ -179,9 +190,12 @@ class DevelopmentCeremony:
             unrecognized_fields={FIELD: write_policy(policy)},
         )
 
-    def _first_file(self, role: str, keys: dict[str, list[Key]], now: datetime) -> NewFile:
-        empty = Targets(1, expires=now + VENDOR_RULE.lifetime)
-        return NewFile(role, 1, sign(empty, *self._signers(keys, role, VENDOR_RULE.threshold)))
+    def _next(self, role: str, current: Targets | None, keys: dict[str, list[Key]], now: datetime) -> NewFile:
+        """The same releases in the next version, valid anew; for a new role none in the first."""
+        version = current.version + 1 if current else 1
+        listed = current.targets if current else {}
+        signed = Targets(version, expires=now + VENDOR_RULE.lifetime, targets=listed)
+        return NewFile(role, version, sign(signed, *self._signers(keys, role, VENDOR_RULE.threshold)))
 
     def _ensure_keys(self, vendor_roles: Sequence[str]) -> dict[str, list[Key]]:
         return {
@@ -227,6 +241,10 @@ class DevelopmentCeremony:
     async def _roles(self, repository: Repository) -> tuple[str, ...]:
         head = await repository.head()
         return head.vendor_roles() if head else ()
+
+
+def _due(targets: Targets, now: datetime) -> bool:
+    return RULES[TARGETS].is_due(targets.expires, now)
 
 
 def _same_frame(wanted: Targets, current: Targets) -> Targets:

@@ -180,16 +180,16 @@ class Repository:
         snapshot, data = await self._next_snapshot(head, written, signers.snapshot, now)
         await self._next_timestamp(head, snapshot, data, signers.timestamp, now)
 
-    async def create_root(self, data: bytes) -> None:
-        """Put the first root where clients may look for it. Raises StaleVersion if another is there."""
-        name = metadata_file(ROOT, 1)
-        if not await self._blobs.put_bytes(METADATA_PREFIX + name, data):
-            existing = await self.file(name, rule_for(ROOT).max_bytes)
-            if existing != data:
-                raise StaleVersion(
-                    "The bucket holds a repository with another root.",
-                    hint="Use the keys and root.json that belong to it, or an empty bucket.",
-                )
+    async def put_root(self, version: int, data: bytes) -> None:
+        """Put a root where clients look for it. Raises StaleVersion if another is there."""
+        name = metadata_file(ROOT, version)
+        if await self._blobs.put_bytes(METADATA_PREFIX + name, data):
+            return
+        if await self.file(name, rule_for(ROOT).max_bytes) != data:
+            raise StaleVersion(
+                f"The bucket holds another root {version}.",
+                hint="Use the keys and root.json that belong to it, or an empty bucket.",
+            )
 
     async def _timestamp(self, root: Root) -> tuple[Timestamp | None, str | None]:
         key = METADATA_PREFIX + metadata_file(TIMESTAMP, 0)

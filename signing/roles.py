@@ -6,7 +6,7 @@ publisher's budgets (S11); stock clients cut off at 512 kB, 5 MB, 2 MB and 16 kB
 
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from storage.errors import InvalidName
 from storage.ids import check_slug
@@ -30,6 +30,10 @@ class RoleRule:
     lifetime: timedelta
     max_bytes: int
     online: bool = False
+
+    def is_due(self, expires: datetime, now: datetime) -> bool:
+        """Whether people should sign it anew: a sixth of its life is left (root: 60 days)."""
+        return expires - now < self.lifetime / 6
 
 
 RULES = {

@@ -55,6 +55,45 @@ async def test_a_second_run_changes_nothing(bench, manufacturer) -> None:
     assert {file: file.read_bytes() for file in bench.folder.iterdir()} == keys
 
 
+@pytest.mark.requirement("S4", "S14")
+async def test_a_later_run_signs_anew_what_nears_its_expiry(bench) -> None:
+    artifact = await bench.upload()
+    await bench.release(artifact)
+    for days, versions in ((80, (1, 2, 3)), (80, (1, 3, 4)), (160, (2, 4, 5)), (400, (3, 5, 6))):
+        bench.pass_time(days=days)
+        await bench.ceremony("acme")
+        trust = await trust_of(bench, "acme")
+        roles = (trust.root, trust.targets, trust.role("acme"))
+        assert tuple(role.version for role in roles) == versions
+        assert trust.release(artifact.target_path).sha256 == artifact.artifact_id
+
+
+async def test_killed_while_signing_anew_it_goes_on_later(bench) -> None:
+    bench.pass_time(days=170)
+    for write in (1, 2, 3, 4, 5):
+        bench.blobs.writes.clear()
+        bench.blobs.die_at_write = write
+        try:
+            await bench.ceremony("acme", "bolt")
+        except EngineUnavailable:
+            bench.pass_time(minutes=10)
+    bench.blobs.die_at_write = None
+    await bench.ceremony("acme", "bolt")
+    assert (await trust_of(bench, "acme", "bolt")).roles() == ("acme", "bolt")
+
+
+async def test_a_release_a_killed_signer_left_behind_is_finished_by_the_ceremony(bench) -> None:
+    service = bench.service()
+    staged = await service.stage(await bench.upload())
+    sign_offs = await bench.sign_off(staged, "release", "qa")
+    bench.blobs.die_at_write = 1
+    with pytest.raises(EngineUnavailable):
+        await service.publish(staged, sign_offs)
+    bench.blobs.die_at_write = None
+    await bench.ceremony("acme")
+    assert list((await trust_of(bench, "acme")).role("acme").targets) == ["acme/1.1/firmware.bin"]
+
+
 async def test_a_vendor_role_can_be_added_later_and_keeps_what_is_released(bench) -> None:
     await bench.release(await bench.upload())
     await bench.ceremony("acme", "bolt")
