@@ -15,7 +15,7 @@ from api.guard import RefusalMemory
 from api.metrics import ApiMetrics
 from api.middleware import Doorman
 from api.ports import ApiServices
-from api.routers import access, artifacts, campaigns, chargers, codec, events, health, manual, sites
+from api.routers import access, artifacts, campaigns, chargers, codec, events, health, manual, sites, tuf
 from api.sse import StreamSeats
 
 API_ROUTERS = (
@@ -27,6 +27,7 @@ API_ROUTERS = (
     access.router,
     health.router,
 )
+OTHER_ROUTERS = (codec.router, manual.router, downloads_router, tuf.router)
 
 
 def create_app(services: ApiServices) -> FastAPI:
@@ -48,14 +49,7 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.seats = StreamSeats(services.limits.streams, metrics.streams)
     for router in API_ROUTERS:
         app.include_router(router)
-    for router in (
-        codec.router,
-        manual.router,
-        downloads_router,
-        login.router,
-        actions.router,
-        routes.router,
-    ):
+    for router in (*OTHER_ROUTERS, login.router, actions.router, routes.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=manual.STATIC), name="static")
     problems.install(app)

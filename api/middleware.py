@@ -10,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.downloads import redact
 from api.metrics import ApiMetrics
+from api.problems import unforeseen
 
 _log = structlog.get_logger("api.access")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}")
@@ -51,9 +52,25 @@ class Doorman:
 
         try:
             with structlog.contextvars.bound_contextvars(request_id=request_id):
-                await self._app(scope, receive, send_marked)
+                await self._serve(scope, receive, send_marked)
         finally:
             self._note(scope, status, time.perf_counter() - started, request_id)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal started
+            started = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception as error:
+            response = unforeseen(error)
+            if started:  # too late for an answer: break the connection, so that it is not taken for whole
+                raise
+            await response(scope, receive, send)
 
     def _request_id(self, headers: Headers) -> str:
         given = headers.get("x-request-id", "")

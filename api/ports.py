@@ -85,7 +85,7 @@ class ApiServices:
     hash_charger_secret: Callable[[str], bytes]
     """HMAC-SHA256 under the deployment's pepper."""
     decode_payloads: PayloadDecoder
-    session_key: bytes
+    session_key: bytes = field(repr=False)
     """Seals dashboard sessions; the same in every api process."""
     base_url: str
     temporal_ui_url: str | None = None

@@ -1,5 +1,6 @@
 """Errors become problem+json here, and only here. Nothing of a fault's inside leaves the house."""
 
+import traceback
 from typing import cast
 
 import structlog
@@ -27,7 +28,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(AmpwaveError, _known)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _framework)
-    app.add_exception_handler(Exception, _unforeseen)
 
 
 async def _known(request: Request, error: Exception) -> Response:
@@ -78,6 +78,9 @@ async def _framework(_: Request, error: Exception) -> Response:
     return problem_reply(problem, detail, status=raised.status_code, headers=raised.headers)
 
 
-async def _unforeseen(_: Request, error: Exception) -> Response:
-    _log.exception("unforeseen fault", kind=type(error).__name__, exc_info=error)
+def unforeseen(error: Exception) -> Response:
+    """What the outside learns of a fault of ours: nothing but that there was one."""
+    # As text: a console renderer would print the frames' locals, and those hold secrets.
+    trace = "".join(traceback.format_exception(error))
+    _log.error("unforeseen fault", kind=type(error).__name__, trace=trace)
     return problem_reply(INTERNAL, INTERNAL.meaning)

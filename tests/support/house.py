@@ -15,9 +15,8 @@ from api.auth import mint_token
 from api.ports import ApiLimits, ApiServices
 from storage.access import Principal, Role
 from storage.artifact import Artifact, ArtifactPhase, Compatible
-from storage.campaign import Campaign, CampaignPlan
 from storage.canonical import sha256_hex
-from storage.charger import Charger, ChargerFilter, Site
+from storage.charger import Charger, Site
 from storage.events import ConnectorStatus, EventKind, StoredEvent
 from storage.ports import ChargerView
 from storage.twin import (
@@ -125,7 +124,9 @@ class House:
         self.tokens.tokens.append(token)
         return text
 
-    def client(self, role: Role | None = None, *, text: str | None = None, app: Any = None) -> httpx2.AsyncClient:
+    def client(
+        self, role: Role | None = None, *, text: str | None = None, app: Any = None
+    ) -> httpx2.AsyncClient:
         bearer = text or (self.texts[role] if role else None)
         headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
         transport = httpx2.ASGITransport(app=app or self.app, raise_app_exceptions=False)
@@ -203,5 +204,3 @@ def plan_json(artifact: Artifact, **changes: Any) -> dict[str, Any]:
         "waves": [{"name": "canary", "share": 0.25}, {"name": "rest", "share": 0.75}],
         **changes,
     }
-
-

@@ -227,7 +227,9 @@ class MemoryArtifacts:
         return self.stages.get(artifact_id)
 
     async def add_sign_off(self, sign_off: SignOff) -> None:
-        if not any((s.keyid, s.staged_sha256) == (sign_off.keyid, sign_off.staged_sha256) for s in self.signed):
+        if not any(
+            (s.keyid, s.staged_sha256) == (sign_off.keyid, sign_off.staged_sha256) for s in self.signed
+        ):
             self.signed.append(sign_off)
 
     async def sign_offs(self, artifact_id: str) -> Sequence[SignOff]:

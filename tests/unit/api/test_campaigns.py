@@ -1,0 +1,275 @@
+"""Campaigns at the door: preview, freeze once, and each act once however often it is sent."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from storage.access import Principal, Role
+from storage.artifact import Artifact
+from storage.campaign import CampaignPhase, Decision, Outcome, TargetPhase, VerdictWord
+from storage.errors import EngineUnavailable
+from tests.support.house import NOW, House, plan_json
+
+PLAN = "/api/v1/campaigns/plan"
+ALL = "/api/v1/campaigns"
+
+
+def ready(chargers: int = 8) -> tuple[House, Artifact]:
+    house = House()
+    house.add_site()
+    for number in range(chargers):
+        house.add_charger(f"CP-{number:02}")
+    return house, house.add_artifact("1.1.0", counter=2)
+
+
+async def created(house: House, artifact: Artifact, **changes: Any) -> str:
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        answer = await client.post(ALL, json=plan_json(artifact, **changes), headers={"Idempotency-Key": "k"})
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["campaign_id"])
+
+
+@pytest.mark.requirement("R15")
+async def test_a_preview_names_every_charger_of_every_wave_and_stores_nothing() -> None:
+    house, artifact = ready()
+    house.add_charger("OTHER", vendor="Amperix")
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        preview = (await client.post(PLAN, json=plan_json(artifact))).json()
+
+    assert preview["cohort_size"] == 8
+    assert [len(wave["chargers"]) for wave in preview["waves"]] == [2, 6]
+    named = {charger for wave in preview["waves"] for charger in wave["chargers"]}
+    assert named == {f"CP-{n:02}" for n in range(8)}
+    assert [each["charger_id"] for each in preview["excluded"]] == ["OTHER"]
+    assert not house.campaigns.all
+
+
+async def test_a_campaign_freezes_the_cohort_that_the_preview_showed() -> None:
+    house, artifact = ready()
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        preview = (await client.post(PLAN, json=plan_json(artifact))).json()
+        answer = await client.post(ALL, json=plan_json(artifact))
+
+    body = answer.json()
+    assert answer.status_code == 201
+    assert answer.headers["location"] == f"{ALL}/{body['campaign_id']}"
+    assert body["plan_digest"] == preview["plan_digest"]
+    assert body["phase"] == "awaiting_approval"
+    assert body["plan"]["waves"][0]["name"] == "canary"
+    assert body["campaign_id"].startswith("spring-release-")
+    rows = house.campaigns.rows[body["campaign_id"]]
+    assert {row.campaign_id for row in rows} == {body["campaign_id"]}
+    assert len(rows) == 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"waves": [{"name": "all", "share": 0.7}]}, "add up to 1"),
+        ({"targets": {"model": "None such"}}, "no charger"),
+        ({"targets": {"charger_ids": ["OTHER"]}}, "none of the 1"),
+        ({"rollback_artifact_id": "f" * 64}, "no rollback artifact"),
+    ],
+)
+async def test_a_plan_that_cannot_run_is_refused_with_reasons_and_recorded(
+    changes: dict[str, Any], says: str
+) -> None:
+    house, artifact = ready()
+    house.add_charger("OTHER", vendor="Amperix")
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        answer = await client.post(ALL, json=plan_json(artifact, **changes))
+
+    assert answer.status_code == 422
+    assert any(says in problem for problem in answer.json()["problems"])
+    assert not house.campaigns.all
+    assert house.audit.actions == ["campaign.refused"]
+
+
+async def test_an_unknown_artifact_is_not_found() -> None:
+    house, artifact = ready()
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        answer = await client.post(PLAN, json=plan_json(replace(artifact, artifact_id="e" * 64)))
+
+    assert answer.status_code == 404
+
+
+@pytest.mark.requirement("F48")
+async def test_a_repeated_request_returns_the_first_campaign() -> None:
+    house, artifact = ready()
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        headers = {"Idempotency-Key": "once"}
+        first = await client.post(ALL, json=plan_json(artifact), headers=headers)
+        house.add_charger("CP-99")  # the fleet moves on; the first cohort stands
+        again = await client.post(ALL, json=plan_json(artifact), headers=headers)
+        other = await client.post(ALL, json=plan_json(artifact, seed=7), headers=headers)
+
+    assert first.json() == again.json()
+    assert len(house.campaigns.all) == 1
+    assert other.status_code == 422
+    assert other.json()["type"] == "/problems/idempotency-key-reused"
+    assert house.orchestrator.asked == [("start_campaign", first.json()["campaign_id"])]
+
+
+async def test_a_key_belongs_to_its_caller() -> None:
+    house, artifact = ready()
+    ada = house.token(Principal("ada", Role.RELEASE_MANAGER))
+    ids = set()
+    for text in (ada, house.texts[Role.RELEASE_MANAGER]):
+        async with house.client(text=text) as client:
+            answer = await client.post(ALL, json=plan_json(artifact), headers={"Idempotency-Key": "k"})
+            ids.add(answer.json()["campaign_id"])
+
+    assert len(ids) == 2
+
+
+async def test_a_campaign_whose_start_was_lost_starts_with_its_repeat() -> None:
+    house, artifact = ready()
+    house.orchestrator.failure = EngineUnavailable("Temporal does not answer.")
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        headers = {"Idempotency-Key": "once"}
+        lost = await client.post(ALL, json=plan_json(artifact), headers=headers)
+        house.orchestrator.failure = None
+        again = await client.post(ALL, json=plan_json(artifact), headers=headers)
+
+    assert lost.status_code == 503
+    assert again.json()["phase"] == "awaiting_approval"
+    assert len(house.campaigns.all) == 1
+
+
+@pytest.mark.requirement("R11", "R30")
+async def test_people_move_a_campaign_and_every_act_is_on_record() -> None:
+    house, artifact = ready()
+    campaign_id = await created(house, artifact)
+    digest = house.campaigns.all[campaign_id].plan_digest
+    phases = []
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        for verb, body in (
+            ("approve", {"plan_digest": digest}),
+            ("pause", None),
+            ("resume", None),
+            ("proceed", {"reason": "Checked by hand."}),
+            ("skip", {"charger_id": "CP-03", "reason": "On the bench."}),
+            ("abort", {"rollback": True, "reason": "Sessions fail."}),
+        ):
+            answer = await client.post(f"{ALL}/{campaign_id}/{verb}", json=body)
+            assert answer.status_code == 202, answer.text
+            assert answer.headers["location"] == f"{ALL}/{campaign_id}"
+            phases.append(answer.json()["phase"])
+
+    assert phases == ["running", "paused", "running", "running", "running", "aborting"]
+    assert house.audit.actions == [
+        "campaign.created",
+        "campaign.approved",
+        "campaign.paused",
+        "campaign.resumed",
+        "campaign.proceeded",
+        "campaign.charger_skipped",
+        "campaign.aborted",
+    ]
+    assert house.campaigns.all[campaign_id].approvals[0].actor == "release-manager@ampwave.test"
+
+
+async def test_an_act_with_the_same_key_happens_once() -> None:
+    house, artifact = ready()
+    campaign_id = await created(house, artifact)
+    body = {"plan_digest": house.campaigns.all[campaign_id].plan_digest}
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        for _ in range(2):
+            headers = {"Idempotency-Key": "a"}
+            answer = await client.post(f"{ALL}/{campaign_id}/approve", json=body, headers=headers)
+            assert answer.status_code == 202
+
+    assert len(house.campaigns.all[campaign_id].approvals) == 1
+
+
+async def test_what_the_phase_forbids_is_a_conflict_and_no_record() -> None:
+    house, artifact = ready()
+    campaign_id = await created(house, artifact)
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        answer = await client.post(f"{ALL}/{campaign_id}/resume")
+        missing = await client.post(f"{ALL}/no-such-one/pause")
+
+    assert answer.status_code == 409
+    assert "awaiting_approval" in answer.json()["detail"]
+    assert missing.status_code == 404
+    assert "campaign.resumed" not in house.audit.actions
+
+
+@pytest.mark.requirement("F120")
+async def test_every_target_is_listed_once_over_pages_and_waves() -> None:
+    house, artifact = ready(9)
+    campaign_id = await created(house, artifact)
+    rows = house.campaigns.rows[campaign_id]
+    rows[0] = replace(rows[0], phase=TargetPhase.DONE, outcome=Outcome.FAILED, reason="It fell back.")
+    seen: list[tuple[int, int]] = []
+    async with house.client(Role.VIEWER) as client:
+        path, cursor = f"{ALL}/{campaign_id}/targets", None
+        while True:
+            params = {"limit": 2, **({"cursor": cursor} if cursor else {})}
+            page = (await client.get(path, params=params)).json()
+            seen += [(each["wave"], each["ordinal"]) for each in page["items"]]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                break
+        canary = (await client.get(path, params={"wave": 0})).json()
+        bad = await client.get(path, params={"cursor": "1; DROP"})
+
+    assert seen == [(row.wave, row.ordinal) for row in rows]
+    assert {each["wave"] for each in canary["items"]} == {0}
+    assert canary["items"][0]["outcome"] == "failed"
+    assert bad.status_code == 422
+
+
+@pytest.mark.requirement("X17")
+async def test_a_decision_comes_with_the_inputs_to_recompute_it() -> None:
+    house, artifact = ready()
+    campaign_id = await created(house, artifact)
+    decision = Decision(
+        campaign_id, 0, 0, NOW, "gate", VerdictWord.HOLD, "Too few.", {"policy": {}}, "a" * 64, {}, "b" * 64
+    )
+    house.campaigns.verdicts[campaign_id] = [decision]
+    async with house.client(Role.VIEWER) as client:
+        body = (await client.get(f"{ALL}/{campaign_id}/decisions")).json()
+
+    assert body["items"][0]["verdict"] == "hold"
+    assert body["items"][0]["inputs"] == {"policy": {}}
+    assert body["items"][0]["inputs_sha256"] == "a" * 64
+
+
+async def test_one_campaign_shows_its_waves_in_numbers_and_keeps_its_etag() -> None:
+    house, artifact = ready()
+    campaign_id = await created(house, artifact)
+    async with house.client(Role.VIEWER) as client:
+        first = await client.get(f"{ALL}/{campaign_id}")
+        same = await client.get(f"{ALL}/{campaign_id}", headers={"If-None-Match": first.headers["etag"]})
+        await house.campaigns.set_phase(campaign_id, CampaignPhase.RUNNING, "Canary.", NOW)
+        moved = await client.get(f"{ALL}/{campaign_id}", headers={"If-None-Match": first.headers["etag"]})
+        listed = (await client.get(ALL)).json()
+
+    assert [(wave["name"], wave["total"]) for wave in first.json()["waves"]] == [("canary", 2), ("rest", 6)]
+    assert same.status_code == 304
+    assert moved.json()["phase"] == listed["items"][0]["phase"] == "running"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"waves": []},
+        {"waves": [{"name": "all", "share": "1"}]},
+        {"required_approvals": True},
+        {"start_at": "2026-11-20T12:00:00"},
+        {"start_at": 1},
+        {"gate": {"min_attempts": 1.5}},
+        {"pace": {"window": 201}},
+        {"surprise": 1},
+        {"targets": {"online": "yes"}},
+    ],
+)
+async def test_a_body_of_the_wrong_shape_is_refused(changes: dict[str, Any]) -> None:
+    house, artifact = ready()
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        answer = await client.post(PLAN, json=plan_json(artifact, **changes))
+
+    assert answer.status_code == 422
+    assert next(iter(changes)) in answer.json()["problems"][0]
