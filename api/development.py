@@ -10,8 +10,9 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from api.auth import mint_token
 from api.settings import Settings
-from storage.access import Principal, Role, Token
+from storage.access import Principal, Role
 from storage.canonical import sha256_hex
 from storage.ports import TokenStore
 
@@ -39,19 +40,20 @@ def ensure_secrets(settings: Settings, random: Random = secrets.token_bytes) -> 
             write_private(path, base64.b64encode(random(32)).decode() + "\n")
 
 
-def new_token(name: str, role: Role, at: datetime, random: Random = secrets.token_bytes) -> tuple[str, Token]:
-    """A bearer token: the text for its holder, and what is stored of it."""
-    token_id = random(6).hex()
-    text = f"amp_{token_id}_{base64.urlsafe_b64encode(random(32)).decode().rstrip('=')}"
-    return text, Token(token_id, sha256_hex(text.encode()), Principal(name, role), created_at=at)
-
-
-async def ensure_admin_token(settings: Settings, tokens: TokenStore, now: datetime) -> None:
+async def ensure_admin_token(
+    settings: Settings, tokens: TokenStore, now: datetime, random: Random = secrets.token_bytes
+) -> None:
     """Give the owner of this data folder a token, so that the CLI works at once."""
     path = settings.token_path
     if path.exists() and await tokens.find(sha256_hex(path.read_text().strip().encode())):
         return
     path.unlink(missing_ok=True)
-    text, token = new_token("administrator", Role.ADMIN, now)
+    text, token = mint_token(
+        Principal("administrator", Role.ADMIN),
+        now=now,
+        expires_at=None,
+        token_id=random(6).hex(),
+        random_bytes=random,
+    )
     await tokens.add(token)
     write_private(path, text + "\n")

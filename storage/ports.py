@@ -146,6 +146,13 @@ class EventStore(Protocol):
         """Wakes up (coalesced) whenever something was committed."""
 
 
+class FrameStore(Protocol):
+    """Reading the journal of raw frames."""
+
+    async def message_ids(self, charger_id: str) -> frozenset[str]:
+        """The ids of all messages that this charger sent us and that are journaled."""
+
+
 class RouteStore(Protocol):
     """Which node holds which socket."""
 

@@ -1,0 +1,313 @@
+"""The one wiring file: settings become stores, seals, sockets and workers here and nowhere else."""
+
+import asyncio
+import hashlib
+import secrets
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+from storage.postgres.artifacts import PostgresArtifactStore
+from storage.postgres.audit import PostgresAuditLog
+from storage.postgres.campaigns import PostgresCampaignStore
+from storage.postgres.tickets import PostgresTicketStore
+from storage.postgres.tokens import PostgresTokenStore
+from storage.s3 import S3BlobStore
+from temporalio.client import Client
+from temporalio.worker import Worker
+from workflows.client import Orchestrator
+from workflows.registry import WORKFLOWS
+
+from activities.artifacts import ArtifactActivities
+from activities.campaigns import CampaignActivities
+from activities.chargers import ChargerActivities
+from activities.dispatch import DispatchActivities
+from activities.fleet import FleetActivities
+from activities.sending import Node
+from activities.signer import SignerActivities
+from activities.stores import Stores as ActivityStores
+from activities.tickets import TicketOffice
+from api.app import create_app
+from api.codec import AesGcmCodec, data_converter, read_key
+from api.ports import ApiServices
+from api.settings import Settings
+from api.workers import activities_of
+from csms.auth import hash_secret
+from csms.gateway import Gateway
+from csms.ingest import IngestOptions
+from csms.options import GatewayOptions, GatewayStores, Sources
+from signing.ceremony import DevelopmentCeremony
+from signing.development import ensure_manufacturer
+from signing.inspection import Inspector
+from signing.service import OnlineKeys, SigningService
+from signing.trust_source import TrustSource, fetch_from
+from signing.verify import Verifier
+from storage import ports
+from storage.clock import system_clock
+from storage.errors import EngineUnavailable, InvalidInput
+from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
+from storage.postgres.chargers import PostgresChargerStore
+from storage.postgres.engine import create_engine
+from storage.postgres.events import PostgresEventStore
+from storage.postgres.frames import PostgresFrameStore
+from storage.postgres.ingest import PostgresIngestStore
+from storage.postgres.leases import PostgresLeaseStore
+from storage.postgres.migrate import upgrade
+from storage.postgres.outbox import PostgresOutboxStore
+from storage.postgres.routes import PostgresRouteStore
+from storage.postgres.transaction_ids import PostgresTransactionIds
+from workflows.planning import preview
+
+# What a worker may take to finish its activities after SIGTERM (DESIGN section 5).
+GRACE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Every port, over the engines of these settings."""
+
+    artifacts: ports.ArtifactStore
+    audit: ports.AuditLog
+    blobs: ports.BlobStore
+    campaigns: ports.CampaignStore
+    chargers: ports.ChargerStore
+    events: ports.EventStore
+    frames: ports.FrameStore
+    ingest: ports.IngestStore
+    leases: ports.LeaseStore
+    outbox: ports.OutboxStore
+    routes: ports.RouteStore
+    tickets: ports.TicketStore
+    tokens: ports.TokenStore
+    transaction_ids: ports.TransactionIds
+
+
+def database_url(settings: Settings) -> str:
+    """The database's address. Raises InvalidInput when no setting names one."""
+    if settings.database_url is None:
+        raise InvalidInput(
+            "AMPWAVE_DATABASE_URL is not set.", hint="`ampwave up` starts a database of its own."
+        )
+    return settings.database_url.get_secret_value()
+
+
+async def upgrade_database(settings: Settings) -> str:
+    """Apply the migrations that are missing; the revision."""
+    return await upgrade(database_url(settings))
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
+    """All stores over one pool of connections and one S3 client."""
+    engine = create_engine(database_url(settings), application_name="ampwave")
+    blobs = _blobs(settings)
+    try:
+        yield _stores(engine, blobs)
+    finally:
+        await engine.dispose()
+
+
+def _stores(engine: AsyncEngine, blobs: ports.BlobStore) -> Stores:
+    return Stores(
+        artifacts=PostgresArtifactStore(engine),
+        audit=PostgresAuditLog(engine),
+        blobs=blobs,
+        campaigns=PostgresCampaignStore(engine),
+        chargers=PostgresChargerStore(engine),
+        events=PostgresEventStore(engine),
+        frames=PostgresFrameStore(engine),
+        ingest=PostgresIngestStore(engine),
+        leases=PostgresLeaseStore(engine),
+        outbox=PostgresOutboxStore(engine),
+        routes=PostgresRouteStore(engine),
+        tickets=PostgresTicketStore(engine),
+        tokens=PostgresTokenStore(engine),
+        transaction_ids=PostgresTransactionIds(engine),
+    )
+
+
+def _blobs(settings: Settings) -> S3BlobStore:
+    if settings.s3_endpoint is None or settings.s3_access_key is None or settings.s3_secret_key is None:
+        raise InvalidInput(
+            "AMPWAVE_S3_ENDPOINT, AMPWAVE_S3_ACCESS_KEY and AMPWAVE_S3_SECRET_KEY must all be set.",
+            hint="`ampwave up` starts an S3 server of its own.",
+        )
+    return S3BlobStore(
+        endpoint=settings.s3_endpoint,
+        bucket=settings.s3_bucket,
+        region=settings.s3_region,
+        access_key=settings.s3_access_key.get_secret_value(),
+        secret_key=settings.s3_secret_key.get_secret_value(),
+        checksum_mode=settings.s3_checksum_mode,
+    )
+
+
+async def connect_temporal(settings: Settings) -> Client:
+    """A client that encrypts everything it sends. Raises EngineUnavailable."""
+    if settings.temporal_address is None:
+        raise InvalidInput(
+            "AMPWAVE_TEMPORAL_ADDRESS is not set.", hint="`ampwave up` starts Temporal itself."
+        )
+    try:
+        return await Client.connect(
+            settings.temporal_address,
+            namespace=settings.temporal_namespace,
+            data_converter=data_converter(read_key(settings.payload_key_path)),
+            api_key=settings.temporal_api_key.get_secret_value() if settings.temporal_api_key else None,
+            tls=settings.temporal_tls,
+        )
+    except RuntimeError as error:  # what the SDK raises when nobody listens
+        raise EngineUnavailable(
+            f"Temporal at {settings.temporal_address} does not answer: {error}"
+        ) from error
+
+
+def development_roles(settings: Settings) -> list[str]:
+    """The vendor roles that the first ``up`` makes keys for."""
+    return [role.strip() for role in settings.development_vendor_roles.split(",") if role.strip()]
+
+
+async def ensure_repository(settings: Settings, stores: Stores) -> None:
+    """The development ceremony: a TUF repository whose every key lies in this machine's key folder."""
+    roles = development_roles(settings)
+    now = system_clock()
+    makers = await asyncio.to_thread(
+        lambda: {role: ensure_manufacturer(settings.keys, role, now) for role in roles}
+    )
+    ceremony = DevelopmentCeremony(stores.blobs, settings.keys, system_clock)
+    await ceremony.ensure(roles, manufacturer_roots={role: (maker.root,) for role, maker in makers.items()})
+
+
+def _trust(settings: Settings, stores: Stores) -> TrustSource:
+    path = settings.trusted_root_path
+    if not path.is_file():
+        raise InvalidInput(
+            f"The trusted TUF root {path} does not exist.",
+            hint="Point AMPWAVE_TRUSTED_ROOT_FILE at the root.json of your ceremony.",
+        )
+    return TrustSource(fetch_from(stores.blobs), path.read_bytes())
+
+
+def _activity_stores(stores: Stores) -> ActivityStores:
+    return ActivityStores(
+        chargers=stores.chargers,
+        campaigns=stores.campaigns,
+        artifacts=stores.artifacts,
+        routes=stores.routes,
+        leases=stores.leases,
+        events=stores.events,
+        tickets=stores.tickets,
+        audit=stores.audit,
+        clock=system_clock,
+    )
+
+
+def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
+    """The HTTP app over these stores."""
+    pepper = read_key(settings.charger_pepper_path)
+    payload_key = read_key(settings.payload_key_path)
+
+    async def database() -> None:
+        await stores.events.latest_sequence()
+
+    async def temporal() -> None:
+        await client.service_client.check_health()
+
+    return create_app(
+        ApiServices(
+            chargers=stores.chargers,
+            campaigns=stores.campaigns,
+            artifacts=stores.artifacts,
+            events=stores.events,
+            tokens=stores.tokens,
+            tickets=stores.tickets,
+            leases=stores.leases,
+            audit=stores.audit,
+            blobs=stores.blobs,
+            orchestrator=Orchestrator(client),
+            preview=preview,
+            clock=system_clock,
+            new_id=lambda: uuid.uuid4().hex[:16],
+            random_bytes=secrets.token_bytes,
+            hash_charger_secret=lambda secret: hash_secret(pepper, secret),
+            decode_payloads=AesGcmCodec(payload_key).decode,
+            session_key=hashlib.sha256(b"dashboard session" + payload_key).digest(),
+            base_url=settings.base_url,
+            temporal_ui_url=settings.temporal_ui_url,
+            temporal_namespace=settings.temporal_namespace,
+            readiness={"database": database, "temporal": temporal, "s3": stores.blobs.ready},
+        )
+    )
+
+
+def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gateway, Worker]:
+    """A node: its sockets, and the worker that takes commands from its own queue."""
+    boot_id = uuid.uuid4().hex[:12]
+    gateway = Gateway(
+        GatewayOptions(
+            node_id=settings.node_id,
+            boot_id=boot_id,
+            pepper=read_key(settings.charger_pepper_path),
+            host=settings.bind_host,
+            port=settings.csms_port,
+            heartbeat_interval_s=settings.csms_heartbeat_interval_s,
+            message_timeout_s=settings.csms_message_timeout_s,
+            max_frame_bytes=settings.csms_max_frame_bytes,
+            lease_s=settings.csms_lease_s,
+            unsafe_profile_0=settings.unsafe_security_profile_0,
+            ingest=IngestOptions(interval_s=settings.ingest_interval_ms / 1000),
+        ),
+        GatewayStores(stores.chargers, stores.ingest, stores.routes, stores.transaction_ids),
+        Sources(system_clock),
+    )
+    office = TicketOffice(stores.tickets, secrets.token_bytes, settings.base_url, system_clock)
+    node = Node(_activity_stores(stores), gateway, Verifier(_trust(settings, stores)), office)
+    worker = Worker(
+        client,
+        task_queue=node_queue(settings.node_id, boot_id),
+        activities=activities_of(DispatchActivities(node)),
+        max_concurrent_activities=200,
+        graceful_shutdown_timeout=GRACE,
+    )
+    return gateway, worker
+
+
+def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
+    """Workflows, and the activities that need no socket and no key."""
+    shared = _activity_stores(stores)
+    inspector = Inspector(stores.blobs, _trust(settings, stores), stores.chargers.model, system_clock)
+    return Worker(
+        client,
+        task_queue=TASK_QUEUE,
+        workflows=WORKFLOWS,
+        activities=activities_of(
+            ArtifactActivities(shared, inspector),
+            CampaignActivities(shared),
+            ChargerActivities(shared),
+            FleetActivities(shared),
+        ),
+        max_cached_workflows=4000,
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+def signing_service(settings: Settings, stores: Stores) -> SigningService:
+    """The signer over the online keys of this machine's key folder."""
+    root = settings.trusted_root_path.read_bytes()
+    return SigningService(stores.blobs, root, OnlineKeys.in_folder(settings.keys), system_clock)
+
+
+def signer_worker(settings: Settings, stores: Stores, client: Client, signer: SigningService) -> Worker:
+    """What needs a key, on the signer's queue."""
+    activities = SignerActivities(_activity_stores(stores), signer, lambda: secrets.token_hex(16))
+    return Worker(
+        client,
+        task_queue=SIGNER_QUEUE,
+        activities=activities_of(activities),
+        max_concurrent_activities=20,
+        graceful_shutdown_timeout=GRACE,
+    )

@@ -1,0 +1,118 @@
+"""The long-running roles, one process each, and the commands that concern this machine's settings."""
+
+import asyncio
+import json
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from rich.console import Console
+
+from api import logs
+from api.cli.credentials import load_settings
+from api.cli.errors import CliError
+from api.settings import Settings
+from storage.errors import AmpwaveError
+
+_HIDDEN = "(hidden)"
+
+
+def run_api() -> int:
+    """Serve HTTP until SIGTERM."""
+    from api import serving
+
+    return _run("api", serving.serve_api)
+
+
+def run_csms() -> int:
+    """Hold chargers' sockets until SIGTERM."""
+    from api import serving
+
+    return _run("csms", serving.serve_csms)
+
+
+def run_worker() -> int:
+    """Run workflows and shared activities until SIGTERM."""
+    from api import serving
+
+    return _run("worker", serving.serve_worker)
+
+
+def run_signer() -> int:
+    """Sign until SIGTERM."""
+    from api import serving
+
+    return _run("signer", serving.serve_signer)
+
+
+def run_relay() -> int:
+    """Carry the outbox until SIGTERM."""
+    from api import serving
+
+    return _run("relay", serving.serve_relay)
+
+
+def run_db_upgrade() -> int:
+    """Apply the migrations that are missing."""
+    from api import bootstrap
+
+    async def upgrade(settings: Settings) -> None:
+        Console().print(f"The database is at revision {await bootstrap.upgrade_database(settings)}.")
+
+    return _run("db", upgrade)
+
+
+def run_simulate(fleet: Path, csms: str, report: Path | None) -> int:
+    """Run simulated chargers until Ctrl-C."""
+    from csms.simulator.main import run_simulator
+    from storage.clock import system_clock
+
+    logs.configure(load_settings(), "simulate")
+    try:
+        run_simulator(fleet, csms, report, system_clock)
+    except AmpwaveError as error:
+        raise CliError(error.diagnostics()) from error
+    return 0
+
+
+def run_config_check(as_json: bool) -> int:
+    """Say what is wrong with the settings, if anything."""
+    from api.settings_check import problems
+
+    found = problems(load_settings())
+    if as_json:
+        print(json.dumps({"problems": found}))
+    else:
+        print("\n".join(found) or "The settings hold.")
+    return 1 if found else 0
+
+
+def run_config_show(as_json: bool) -> int:
+    """Show the settings in force, secrets hidden."""
+    shown = {
+        f"AMPWAVE_{name.upper()}": _HIDDEN
+        if "key" in name and "file" not in name and "dir" not in name
+        else value
+        for name, value in load_settings().model_dump(mode="json").items()
+    }
+    if as_json:
+        print(json.dumps(shown, indent=2))
+    else:
+        width = max(map(len, shown))
+        print(
+            "\n".join(f"{name:<{width}}  {'' if value is None else value}" for name, value in shown.items())
+        )
+    return 0
+
+
+def _run(role: str, serve: Any) -> int:
+    settings = load_settings()
+    logs.configure(settings, role)
+    work: Coroutine[Any, Any, None] = serve(settings)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(work)
+    except AmpwaveError as error:
+        raise CliError(error.message, hint=error.hint) from error
+    return 0

@@ -1,0 +1,109 @@
+"""Closing the books of a demo: what the server says, held against what the chargers lived."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from temporalio.client import Client
+from workflows.cost import measure_campaign
+
+from api.demo.report import CampaignLine, Cost, Promises, Report, harmed, unattested, wave_lines
+from api.demo.story import BAD, GOOD, Ended
+from csms.simulator.ledger import acknowledged_ids
+from storage.campaign import Outcome
+from storage.ids import charger_workflow_id
+from storage.ports import FrameStore
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Everything the report is made of."""
+
+    chargers: int
+    ended: Ended
+    ledger: Path
+    frames: FrameStore
+    client: Client
+
+
+async def close_books(books: Books, seconds: float) -> Report:
+    """Count, compare, and judge nothing: ``Report.failures`` does."""
+    ledger: Record = json.loads(books.ledger.read_text())
+    ended = books.ended
+    return Report(
+        seconds=round(seconds, 1),
+        chargers=books.chargers,
+        campaigns=(_good(ended), _bad(ended)),
+        promises=await _promises(books, ledger),
+        cost=await _cost(books.client, ended),
+    )
+
+
+def _good(ended: Ended) -> CampaignLine:
+    return CampaignLine(
+        artifact=GOOD,
+        outcome=ended.good["phase"],
+        waves=wave_lines(ended.good["waves"], ended.good["decisions"]),
+        attested=len(_updated(ended.good_targets)),
+        rolled_back=0,
+        harmed=0,
+    )
+
+
+def _bad(ended: Ended) -> CampaignLine:
+    forward = [target for target in ended.bad_targets if target["to_version"] == BAD]
+    back = [target for target in ended.bad_targets if target["to_version"] != BAD]
+    return CampaignLine(
+        artifact=BAD,
+        outcome=ended.bad["phase"],
+        waves=wave_lines(ended.bad["waves"], ended.bad["decisions"]),
+        attested=ended.versions.get(GOOD, 0),
+        rolled_back=len(_updated(back)),
+        harmed=harmed(forward),
+    )
+
+
+def _updated(targets: list[Record]) -> list[Record]:
+    return [target for target in targets if target["outcome"] == Outcome.UPDATED.value]
+
+
+async def _promises(books: Books, ledger: Record) -> Promises:
+    totals = ledger["totals"]
+    return Promises(
+        sessions_cut=totals["sessions_cut"],
+        unsigned_sends=totals["unsigned_commands"] + totals["badly_signed_commands"],
+        sites_dark=totals["sites_dark"],
+        unattested_successes=_unattested(books.ended, ledger),
+        lost_events=await _lost(books.frames, ledger),
+    )
+
+
+def _unattested(ended: Ended, ledger: Record) -> int:
+    ran = {
+        charger_id: {entry["version"] for entry in account["versions"]}
+        for charger_id, account in ledger["chargers"].items()
+    }
+    claims = _updated(ended.good_targets) + _updated(ended.bad_targets)
+    return sum(unattested({claim["charger_id"]: claim["to_version"]}, ran) for claim in claims)
+
+
+async def _lost(frames: FrameStore, ledger: Record) -> int:
+    """Messages that the server acknowledged to a charger and that are not in its journal."""
+    lost = 0
+    for charger_id, account in ledger["chargers"].items():
+        stored = await frames.message_ids(charger_id)
+        lost += sum(1 for message_id in acknowledged_ids(account) if message_id not in stored)
+    return lost
+
+
+async def _cost(client: Client, ended: Ended) -> Cost:
+    """The good campaign's bill: chargers that were updated at the first attempt, and their parents' share."""
+    happy = [
+        charger_workflow_id(target["charger_id"])
+        for target in _updated(ended.good_targets)
+        if target["attempt"] == 1 and not target["deferred_for_session"]
+    ]
+    return await measure_campaign(client, ended.good["campaign_id"], happy)

@@ -1,0 +1,94 @@
+"""The roles at work: each opens what it needs, serves until SIGTERM, and lets go in order."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import structlog
+import uvicorn
+
+from api import bootstrap
+from api.settings import Settings
+from api.until_signalled import until_signalled
+from signing.service import SigningService
+from storage.errors import AmpwaveError
+from workflows.relay import Relay
+
+_log = structlog.get_logger("serving")
+
+
+async def serve_api(settings: Settings) -> None:
+    """HTTP, dashboard and downloads. uvicorn listens for SIGTERM itself."""
+    async with bootstrap.open_stores(settings) as stores:
+        client = await bootstrap.connect_temporal(settings)
+        app = bootstrap.api_app(settings, stores, client)
+        config = uvicorn.Config(
+            app,
+            host=settings.bind_host,
+            port=settings.api_port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=2,  # an open event stream would otherwise hold the process for ever
+        )
+        await uvicorn.Server(config).serve()
+
+
+async def serve_csms(settings: Settings) -> None:
+    """Sockets, and the worker of this node's own queue."""
+    async with AsyncExitStack() as stack:
+        stores = await stack.enter_async_context(bootstrap.open_stores(settings))
+        client = await bootstrap.connect_temporal(settings)
+        gateway, worker = bootstrap.csms_node(settings, stores, client)
+        await gateway.start()
+        stack.push_async_callback(gateway.stop)
+        await stack.enter_async_context(worker)  # left first: no new command, then the sockets
+        _log.info("csms.serving", ports=gateway.ports)
+        await until_signalled()
+
+
+async def serve_worker(settings: Settings) -> None:
+    """Workflows and shared activities."""
+    async with bootstrap.open_stores(settings) as stores:
+        client = await bootstrap.connect_temporal(settings)
+        async with bootstrap.shared_worker(settings, stores, client):
+            _log.info("worker.serving")
+            await until_signalled()
+
+
+async def serve_signer(settings: Settings) -> None:
+    """The signer's queue, and fresh metadata while it is quiet."""
+    async with bootstrap.open_stores(settings) as stores:
+        client = await bootstrap.connect_temporal(settings)
+        signer = bootstrap.signing_service(settings, stores)
+        async with bootstrap.signer_worker(settings, stores, client, signer):
+            refresher = asyncio.create_task(_refresh_for_ever(signer, settings.metadata_refresh_s))
+            _log.info("signer.serving")
+            await until_signalled()
+            refresher.cancel()
+
+
+async def _refresh_for_ever(signer: SigningService, every_s: float) -> None:
+    """Sign snapshot and timestamp anew before they expire; what fails is tried again sooner (S14)."""
+    while True:
+        try:
+            await signer.refresh()
+            pause_s = every_s
+        except AmpwaveError as error:
+            _log.error("signer.refresh_failed", error=error.diagnostics())
+            pause_s = min(every_s, 60.0)
+        await asyncio.sleep(pause_s)
+
+
+async def serve_relay(settings: Settings) -> None:
+    """From the outbox to the workflows."""
+    async with bootstrap.open_stores(settings) as stores:
+        client = await bootstrap.connect_temporal(settings)
+        relay = asyncio.create_task(Relay(stores.outbox, client).run())
+        stop = asyncio.create_task(until_signalled())
+        _log.info("relay.serving")
+        done, _ = await asyncio.wait({relay, stop}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (relay, stop):
+            task.cancel()
+        if relay in done:
+            relay.result()

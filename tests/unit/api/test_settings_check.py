@@ -1,0 +1,39 @@
+import base64
+
+import pytest
+
+from api.settings import Settings
+from api.settings_check import problems
+
+
+@pytest.fixture(autouse=True)
+def _no_shell_settings(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_the_defaults_hold():
+    assert problems(Settings()) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"s3_endpoint": "http://127.0.0.1:1"}, "AMPWAVE_S3_ACCESS_KEY, AMPWAVE_S3_SECRET_KEY"),
+        ({"database_url": "sqlite:///x"}, "must begin with postgresql://"),
+        ({"temporal_address": "temporal"}, "must be host:port"),
+        ({"public_url": "ampwave.example"}, "must begin with http"),
+        ({"public_url": "https://" + "a" * 420}, "at most 512"),
+        ({"csms_port": 8080}, "ports must differ"),
+        ({"payload_key_file": "nowhere.key"}, "nowhere.key does not exist"),
+        ({"trusted_root_file": "root.json"}, "AMPWAVE_TRUSTED_ROOT_FILE"),
+    ],
+)
+def test_each_mistake_is_named(given, words):
+    [found] = problems(Settings(**given))
+    assert words in found
+
+
+def test_a_good_key_file_is_no_problem(tmp_path):
+    path = tmp_path / "payload.key"
+    path.write_text(base64.b64encode(bytes(32)).decode())
+    assert problems(Settings(payload_key_file=path)) == []
