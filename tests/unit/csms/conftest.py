@@ -1,0 +1,250 @@
+"""A session's world in memory: a store that keeps everything, a socket pair, a clock that obeys."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from csms.auth import hash_secret
+from csms.dialect import Dialect
+from csms.frames import OCPP16
+from csms.gateway import DIALECTS
+from csms.inbound import SessionTools
+from csms.ingest import Ingest, IngestOptions
+from csms.journal import SessionJournal
+from csms.metrics import CsmsMetrics
+from csms.projection import project
+from csms.quirks.catalogue import CATALOGUE
+from csms.quirks.quirk import Adaptation
+from csms.session import Session
+from csms.transport import TransportClosed
+from storage.errors import EngineUnavailable
+from storage.events import Event, EventRecord, FrameRecord, StoredEvent
+from storage.ports import Projector
+from storage.twin import TwinState
+
+START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+@dataclass
+class ManualClock:
+    """A clock that only moves when told."""
+
+    now: datetime = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@dataclass
+class KeepingStore:
+    """Keeps what is committed; ``away`` refuses so often, ``gate`` waits, ``poison`` refuses one charger."""
+
+    frames: list[FrameRecord] = field(default_factory=list)
+    events: list[EventRecord] = field(default_factory=list)
+    batches: list[int] = field(default_factory=list)
+    twins: dict[str, TwinState] = field(default_factory=dict)
+    keys: set[tuple[str, str]] = field(default_factory=set)
+    away: int = 0
+    poison: str | None = None
+    gate: asyncio.Event | None = None
+    committing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def commit(
+        self, frames: Sequence[FrameRecord], events: Sequence[EventRecord], project: Projector
+    ) -> Sequence[StoredEvent]:
+        self.committing.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.away:
+            self.away -= 1
+            raise EngineUnavailable("the store is away")
+        if self.poison and any(record.charger_id == self.poison for record in (*frames, *events)):
+            raise ValueError("this cannot be stored")
+        self.batches.append(len(frames) + len(events))
+        self.frames.extend(frames)
+        for event in events:
+            self._keep(event, project)
+        return ()
+
+    def _keep(self, event: EventRecord, project: Projector) -> None:
+        if event.dedupe_key is not None:
+            if (event.charger_id, event.dedupe_key) in self.keys:
+                return
+            self.keys.add((event.charger_id, event.dedupe_key))
+        self.events.append(event)
+        before = self.twins.get(event.charger_id, TwinState(event.charger_id))
+        self.twins[event.charger_id] = project(before, event)
+
+    def facts(self, kind: type[Any]) -> list[Any]:
+        """The events of one kind, in order."""
+        return [record.event for record in self.events if isinstance(record.event, kind)]
+
+    def journal(self, direction: str) -> list[str]:
+        """The texts of the frames in one direction."""
+        return [frame.text for frame in self.frames if frame.direction == direction]
+
+
+@dataclass
+class KeepingIds:
+    """Transaction ids as the port wants them: the same key, the same id."""
+
+    ids: dict[tuple[str, str], int] = field(default_factory=dict)
+    away: bool = False
+
+    async def allot(self, charger_id: str, start_key: str) -> int:
+        if self.away:
+            raise EngineUnavailable("the store is away")
+        return self.ids.setdefault((charger_id, start_key), len(self.ids) + 1)
+
+
+class SocketPair:
+    """Both ends of one socket: the session holds this object, the test speaks as the charger."""
+
+    def __init__(self) -> None:
+        self._to_node: asyncio.Queue[str | bytes | TransportClosed] = asyncio.Queue()
+        self._to_charger: asyncio.Queue[str] = asyncio.Queue()
+        self.closed: TransportClosed | None = None
+
+    async def receive(self) -> str | bytes:
+        got = await self._to_node.get()
+        if isinstance(got, TransportClosed):
+            self.closed = got
+            raise got
+        return got
+
+    async def send(self, text: str) -> None:
+        if self.closed:
+            raise self.closed
+        await self._to_charger.put(text)
+
+    async def close(self, code: int, reason: str) -> None:
+        self.hang_up(code, reason)
+
+    def hang_up(self, code: int = 1001, reason: str = "") -> None:
+        self.closed = self.closed or TransportClosed(code, reason)
+        self._to_node.put_nowait(self.closed)
+
+    def say(self, *frame: Any) -> None:
+        """A frame from the charger."""
+        self._to_node.put_nowait(json.dumps(frame))
+
+    def say_raw(self, raw: str | bytes) -> None:
+        self._to_node.put_nowait(raw)
+
+    async def hear(self) -> Any:
+        """The next frame to the charger."""
+        return json.loads(await asyncio.wait_for(self._to_charger.get(), 5))
+
+    async def ask(self, *frame: Any) -> Any:
+        self.say(*frame)
+        return await self.hear()
+
+    @property
+    def unheard(self) -> int:
+        return self._to_charger.qsize()
+
+
+@dataclass
+class World:
+    """One session under test and everything around it."""
+
+    session: Session
+    socket: SocketPair
+    store: KeepingStore
+    ids: KeepingIds
+    ingest: Ingest
+    clock: ManualClock
+    running: asyncio.Task[TransportClosed]
+
+    @property
+    def twin(self) -> TwinState:
+        return self.store.twins.get(self.session.charger_id, TwinState(self.session.charger_id))
+
+    async def hung_up(self) -> TransportClosed:
+        self.socket.hang_up()
+        return await asyncio.wait_for(self.running, 5)
+
+
+def make_session(
+    dialect: Dialect, socket: SocketPair, ingest: Ingest, ids: KeepingIds, clock: ManualClock
+) -> Session:
+    numbers = itertools.count(1)
+    tools = SessionTools(
+        ingest,
+        ids,
+        clock,
+        lambda: f"m{next(numbers)}",
+        lambda: 77,
+        lambda token: hash_secret(b"pepper", token).hex(),
+        60,
+        CsmsMetrics(),
+    )
+    journal = SessionJournal("CP-1", 1, ingest, clock)
+    return Session(journal, dialect, socket, tools, Adaptation(CATALOGUE))
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def store() -> KeepingStore:
+    return KeepingStore()
+
+
+FAST = IngestOptions(interval_s=0, first_backoff_s=0.001, max_backoff_s=0.001)
+
+
+@pytest.fixture
+async def ingest(store: KeepingStore) -> AsyncIterator[Ingest]:
+    ingest = Ingest(store, project, FAST, CsmsMetrics())
+    ingest.start()
+    yield ingest
+    await ingest.stop(5)
+
+
+MakeWorld = Callable[[str], Awaitable[World]]
+
+
+@pytest.fixture
+async def make_world(store: KeepingStore, clock: ManualClock) -> AsyncIterator[MakeWorld]:
+    """Opens a session in a dialect, and closes it at the end of the test."""
+    worlds: list[World] = []
+
+    async def make(dialect: str = OCPP16) -> World:
+        ingest = Ingest(store, project, FAST, CsmsMetrics())
+        ingest.start()
+        socket, ids = SocketPair(), KeepingIds()
+        session = make_session(DIALECTS[dialect], socket, ingest, ids, clock)
+        running = asyncio.create_task(session.run())
+        worlds.append(World(session, socket, store, ids, ingest, clock, running))
+        return worlds[-1]
+
+    yield make
+    for world in worlds:
+        world.socket.hang_up()
+        await world.ingest.stop(0.1)
+        await asyncio.wait({world.running}, timeout=5)
+
+
+@pytest.fixture
+def record(clock: ManualClock) -> Callable[..., EventRecord]:
+    """An event in its envelope, received now unless told otherwise."""
+
+    def make(
+        event: Event, observed_at: datetime | None = None, received_at: datetime | None = None
+    ) -> EventRecord:
+        received = received_at or clock.now
+        return EventRecord("CP-1", event, observed_at or received, received, 1)
+
+    return make
