@@ -11,6 +11,7 @@ from csms.simulator.errors import DownloadFailed
 from csms.simulator.firmware import HEAD_BYTES
 
 _OK, _PARTIAL = 200, 206
+_CHUNK = 16 * 1024
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 
 
@@ -96,7 +97,7 @@ async def _attempt(
         async with http.stream("GET", transfer.url, headers=_headers(transfer, sink)) as response:
             sink.requests += 1
             _begin(response, sink)
-            async for chunk in response.aiter_bytes():
+            async for chunk in response.aiter_bytes(_CHUNK):
                 sink.take(chunk)
                 if break_after is not None and sink.length >= break_after:
                     raise _Broken(f"the transfer broke after {sink.length} bytes")

@@ -1,0 +1,71 @@
+"""Personalities are data, each quirk with evidence, and together they cover what a server meets."""
+
+import ast
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import csms.simulator
+from csms.simulator.personality import PERSONALITIES, Claim, Dialect, Personality
+from storage.charger import SignatureScheme
+
+FOLDER = Path(csms.simulator.__file__).parent
+BY_NAME = pytest.mark.parametrize("personality", PERSONALITIES.values(), ids=list(PERSONALITIES))
+
+
+@BY_NAME
+@pytest.mark.requirement("X8")
+def test_every_quirk_has_evidence_and_all_evidence_is_of_a_quirk(personality: Personality) -> None:
+    assert {evidence.trait for evidence in personality.evidence} == personality.quirks()
+    assert all(evidence.seen for evidence in personality.evidence)
+    assert personality.quirks()
+
+
+@BY_NAME
+def test_names_fit_the_narrowest_dialect(personality: Personality) -> None:
+    assert 0 < len(personality.vendor) <= 20
+    assert 0 < len(personality.model) <= 20
+    assert personality.evses in (1, 2)
+
+
+@pytest.mark.requirement("F72")
+def test_five_brands_cover_dialects_schemes_and_habits() -> None:
+    people = list(PERSONALITIES.values())
+    assert len({person.vendor for person in people}) >= 5
+    assert len({(person.vendor, person.model) for person in people}) == len(people)
+    assert Counter(person.dialect for person in people) == {
+        Dialect.OCPP16: 2,
+        Dialect.OCPP201: 2,
+        Dialect.OCPP21: 1,
+    }
+    assert {person.scheme for person in people} == set(SignatureScheme)
+    assert {person.claims for person in people} == {0, 1, 2}
+    assert {person.claim for person in people} == set(Claim)
+    assert {person.waits_for_session for person in people} == {True, False}
+    assert any(person.needs_reset for person in people)
+
+
+def names(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""]
+    return [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+
+
+def imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    return {name for node in ast.walk(tree) for name in names(node)}
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
+def test_nothing_is_shared_with_the_server(path: Path) -> None:
+    ours = {name for name in imports(path) if name.split(".")[0] in ("csms", "api", "signing", "activities")}
+    assert all(name.startswith("csms.simulator.") for name in ours)
+    assert not any(name.split(".")[0] == "ocpp" for name in imports(path))
+
+
+def test_only_the_catalogue_knows_brands() -> None:
+    brands = [person.vendor.lower() for person in PERSONALITIES.values()] + list(PERSONALITIES)
+    for path in FOLDER.glob("*.py"):
+        if path.name != "personality.py":
+            assert not any(brand in path.read_text("utf-8").lower() for brand in brands), path.name
