@@ -80,7 +80,7 @@ def parse_directive(payload: bytes) -> Directive:
             }
         )
         same = canonical_json(directive) == payload
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DirectiveRefused("The envelope holds no directive.") from error
     if not same or not _well_typed(directive):
         raise DirectiveRefused("The directive is not in canonical form.")

@@ -65,7 +65,7 @@ def decode_payload(payload: bytes) -> Targets:
         # Canonical JSON writes line breaks (in certificates) as they are, hence not strict.
         signed = Targets.from_dict(json.loads(payload, strict=False))
         again = canonical(signed)
-    except (ValueError, KeyError, TypeError, AttributeError, SerializationError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, SerializationError, RecursionError) as error:
         raise VerificationFailed("The staged bytes are not TUF targets metadata.") from error
     if again != payload:
         raise VerificationFailed("The staged bytes are not in canonical form: they may hide something.")

@@ -1,6 +1,7 @@
 """A bench for signatures: a dict as bucket, a clock to turn, a ceremony's keys, a manufacturer."""
 
 import hashlib
+import shutil
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -262,12 +263,23 @@ def empty_bench(tmp_path: Path, leaves: dict[SignatureScheme, DevelopmentLeaf]) 
     return Bench(tmp_path / "keys", leaves[SignatureScheme.ECDSA_P256])
 
 
+@pytest.fixture(scope="session")
+async def template(
+    tmp_path_factory: pytest.TempPathFactory,
+    manufacturer: DevelopmentManufacturer,
+    leaves: dict[SignatureScheme, DevelopmentLeaf],
+) -> Bench:
+    """The ceremony held once; each test gets a copy."""
+    made = Bench(tmp_path_factory.mktemp("ceremony") / "keys", leaves[SignatureScheme.ECDSA_P256])
+    await made.ceremony("acme", manufacturer_roots={"acme": (manufacturer.root,)})
+    return made
+
+
 @pytest.fixture
-async def bench(empty_bench: Bench, manufacturer: DevelopmentManufacturer) -> Bench:
+def bench(template: Bench, tmp_path: Path) -> Bench:
     """A repository with one vendor role, whose manufacturer's root is configured."""
-    await empty_bench.ceremony("acme", manufacturer_roots={"acme": (manufacturer.root,)})
-    empty_bench.blobs.writes.clear()
-    return empty_bench
+    shutil.copytree(template.folder, tmp_path / "keys")
+    return Bench(tmp_path / "keys", template.leaf, template.blobs.copy(), NOON, template.root)
 
 
 @pytest.fixture

@@ -108,7 +108,9 @@ def test_the_hardware_revision_must_be_in_the_signed_list(revisions, given_revis
 
 
 @pytest.mark.requirement("S15")
-@pytest.mark.parametrize("payload", [b"", b"[]", b"{}", b'{"_type":"targets"}', b"\xff", b'{"a":1,"a":2}'])
+@pytest.mark.parametrize(
+    "payload", [b"", b"[]", b"{}", b'{"_type":"targets"}', b"\xff", b'{"a":1,"a":2}', b"[" * 100_000]
+)
 def test_staged_bytes_that_are_not_metadata_are_refused(payload: bytes) -> None:
     with pytest.raises(VerificationFailed):
         decode_payload(payload)
