@@ -3,6 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
 import orjson
@@ -30,6 +31,14 @@ def decode(cursor: str, length: int) -> list[str]:
     if not all(isinstance(each, str) for each in position):
         raise _invalid()
     return position
+
+
+def instant(text: str) -> datetime:
+    """A time of a decoded position."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise _invalid() from error
 
 
 def _invalid() -> InvalidInput:

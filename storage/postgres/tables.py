@@ -193,6 +193,16 @@ Index(
 )
 """No foreign key: a stranger's refused connection is an event too."""
 
+transaction_id = Table(
+    "transaction_id",
+    metadata,
+    Column("transaction_id", Integer, Identity(always=True), primary_key=True),
+    name("charger_id"),
+    name("start_key"),
+    UniqueConstraint("charger_id", "start_key"),
+)
+"""The session ids that OCPP 1.6 has us allot."""
+
 outbox = Table(
     "outbox",
     metadata,
@@ -300,6 +310,13 @@ campaign_target = Table(
     PrimaryKeyConstraint("campaign_id", "wave", "charger_id"),
     UniqueConstraint("campaign_id", "wave", "ordinal"),
     postgresql_with=ROOMY,
+)
+
+Index(
+    "ix_campaign_target_finished",
+    campaign_target.c.charger_id,
+    campaign_target.c.finished_at,
+    postgresql_where=campaign_target.c.finished_at.is_not(None),
 )
 
 campaign_exclusion = Table(

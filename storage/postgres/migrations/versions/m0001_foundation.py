@@ -125,6 +125,14 @@ EVENTS = (
     "CREATE INDEX ix_event_timeline ON event (charger_id, received_at, sequence)",
     "CREATE UNIQUE INDEX uq_event_dedupe ON event (charger_id, dedupe_key) WHERE dedupe_key IS NOT NULL",
     """
+    CREATE TABLE transaction_id (
+        transaction_id INTEGER GENERATED ALWAYS AS IDENTITY,
+        charger_id TEXT COLLATE "C" NOT NULL, start_key TEXT COLLATE "C" NOT NULL,
+        CONSTRAINT pk_transaction_id PRIMARY KEY (transaction_id),
+        CONSTRAINT uq_transaction_id_charger_id_start_key UNIQUE (charger_id, start_key)
+    )
+    """,
+    """
     CREATE TABLE outbox (
         outbox_id BIGINT GENERATED ALWAYS AS IDENTITY, sequence BIGINT NOT NULL,
         session_epoch BIGINT NOT NULL, charger_id TEXT COLLATE "C" NOT NULL,
@@ -202,6 +210,10 @@ CAMPAIGNS = (
         CONSTRAINT uq_campaign_target_campaign_id_wave_ordinal UNIQUE (campaign_id, wave, ordinal),
         CONSTRAINT fk_campaign_target_campaign_id FOREIGN KEY (campaign_id) REFERENCES campaign (campaign_id)
     ) WITH (fillfactor = 70)
+    """,
+    """
+    CREATE INDEX ix_campaign_target_finished ON campaign_target (charger_id, finished_at)
+    WHERE finished_at IS NOT NULL
     """,
     """
     CREATE TABLE campaign_exclusion (

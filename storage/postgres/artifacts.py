@@ -1,0 +1,173 @@
+"""Artifacts, what is staged for signature, and who signed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from storage.artifact import (
+    Artifact,
+    ArtifactPhase,
+    Compatible,
+    SignOff,
+    StagedRelease,
+    VendorSignature,
+)
+from storage.codec import decode, to_json
+from storage.errors import Conflict, NotFound
+from storage.ports import Page
+from storage.postgres import cursor as cursors
+from storage.postgres.engine import transaction
+from storage.postgres.tables import artifact, sign_off, staged_release
+
+
+class PostgresArtifactStore:
+    """The road of an image from upload to release."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def add(self, given: Artifact) -> None:
+        """Raise Conflict if the same bytes or the same role and version are there."""
+        statement = insert(artifact).values(
+            artifact_id=given.artifact_id,
+            vendor_role=given.vendor_role,
+            version=given.version,
+            release_counter=given.release_counter,
+            length=given.length,
+            compatible=to_json(given.compatible),
+            vendor_signatures=to_json(given.vendor_signatures),
+            phase=given.phase.value,
+            reason=given.reason,
+            filename=given.filename,
+            uploaded_by=given.uploaded_by,
+            uploaded_at=given.uploaded_at,
+        )
+        async with transaction(self._engine) as connection:
+            added = await connection.execute(statement.on_conflict_do_nothing())
+            if added.rowcount == 0:
+                raise Conflict(
+                    f"The same image, or another {given.vendor_role} {given.version}, is there already.",
+                    hint="A version is never replaced: give the new image a version of its own.",
+                )
+
+    async def get(self, artifact_id: str) -> Artifact:
+        """Raise NotFound for an unknown one."""
+        query = select(artifact).where(artifact.c.artifact_id == artifact_id)
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise NotFound("artifact", artifact_id)
+        return _artifact(row)
+
+    async def find(self, *, limit: int = 100, cursor: str | None = None) -> Page[Artifact]:
+        """Newest first."""
+        position = tuple_(artifact.c.uploaded_at, artifact.c.artifact_id)
+        query = select(artifact).order_by(artifact.c.uploaded_at.desc(), artifact.c.artifact_id.desc())
+        if cursor is not None:
+            at, artifact_id = cursors.decode(cursor, 2)
+            query = query.where(position < (cursors.instant(at), artifact_id))
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(query.limit(limit + 1))).all()
+        return cursors.page(rows, limit, _artifact, lambda row: [row.uploaded_at, row.artifact_id])
+
+    async def by_version(self, vendor_role: str, version: str) -> Artifact | None:
+        """The one image of this role with this version."""
+        columns = artifact.c
+        query = select(artifact).where(columns.vendor_role == vendor_role, columns.version == version)
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return _artifact(row) if row else None
+
+    async def set_phase(self, artifact_id: str, phase: ArtifactPhase, reason: str) -> None:
+        """Raise NotFound for an unknown one."""
+        statement = (
+            update(artifact)
+            .where(artifact.c.artifact_id == artifact_id)
+            .values(phase=phase.value, reason=reason)
+        )
+        async with transaction(self._engine) as connection:
+            if (await connection.execute(statement)).rowcount == 0:
+                raise NotFound("artifact", artifact_id)
+
+    async def stage(self, staged: StagedRelease) -> None:
+        """Replace what was staged for this artifact. Raise NotFound if there is no such artifact."""
+        values: dict[str, Any] = {
+            "role": staged.role,
+            "version": staged.version,
+            "payload": staged.payload,
+            "sha256": staged.sha256,
+            "threshold": staged.threshold,
+            "keyids": list(staged.keyids),
+        }
+        statement = insert(staged_release).values(artifact_id=staged.artifact_id, **values)
+        statement = statement.on_conflict_do_update(index_elements=["artifact_id"], set_=values)
+        try:
+            async with transaction(self._engine) as connection:
+                await connection.execute(statement)
+        except Conflict as error:
+            raise NotFound("artifact", staged.artifact_id) from error
+
+    async def staged(self, artifact_id: str) -> StagedRelease | None:
+        """What people are to sign now."""
+        query = select(staged_release).where(staged_release.c.artifact_id == artifact_id)
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        return StagedRelease(
+            artifact_id=row.artifact_id,
+            role=row.role,
+            version=row.version,
+            payload=row.payload,
+            sha256=row.sha256,
+            threshold=row.threshold,
+            keyids=tuple(row.keyids),
+        )
+
+    async def add_sign_off(self, given: SignOff) -> None:
+        """The first signature of a key over these bytes stands."""
+        statement = insert(sign_off).values(
+            artifact_id=given.artifact_id,
+            staged_sha256=given.staged_sha256,
+            keyid=given.keyid,
+            signature=given.signature,
+            signer=given.signer,
+            signed_at=given.signed_at,
+        )
+        try:
+            async with transaction(self._engine) as connection:
+                await connection.execute(statement.on_conflict_do_nothing())
+        except Conflict as error:
+            raise NotFound("artifact", given.artifact_id) from error
+
+    async def sign_offs(self, artifact_id: str) -> Sequence[SignOff]:
+        """Those over the bytes that are staged now, oldest first."""
+        query = (
+            select(sign_off)
+            .join(staged_release, staged_release.c.artifact_id == sign_off.c.artifact_id)
+            .where(sign_off.c.artifact_id == artifact_id, sign_off.c.staged_sha256 == staged_release.c.sha256)
+            .order_by(sign_off.c.signed_at, sign_off.c.keyid)
+        )
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(query)).mappings()
+            return [SignOff(**row) for row in rows]
+
+
+def _artifact(row: Row[*tuple[Any, ...]]) -> Artifact:
+    return Artifact(
+        artifact_id=row.artifact_id,
+        vendor_role=row.vendor_role,
+        version=row.version,
+        release_counter=row.release_counter,
+        length=row.length,
+        compatible=decode(tuple[Compatible, ...], row.compatible),
+        vendor_signatures=decode(tuple[VendorSignature, ...], row.vendor_signatures),
+        phase=ArtifactPhase(row.phase),
+        uploaded_by=row.uploaded_by,
+        uploaded_at=row.uploaded_at,
+        filename=row.filename,
+        reason=row.reason,
+    )

@@ -1,0 +1,252 @@
+"""Sites, models, chargers, their credentials, and the view of a charger with its twin."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, Select, Text, any_, cast, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from storage.charger import (
+    Charger,
+    ChargerCredential,
+    ChargerFilter,
+    FleetCounts,
+    ModelProfile,
+    SignatureScheme,
+    Site,
+)
+from storage.codec import decode_twin
+from storage.errors import Conflict, NotFound
+from storage.ports import ChargerView, Page
+from storage.postgres import cursor as cursors
+from storage.postgres.counting import count_fleet
+from storage.postgres.engine import transaction
+from storage.postgres.leases import ALIVE, LEASE_COLUMNS, lease_of
+from storage.postgres.tables import (
+    charger,
+    charger_credential,
+    model_profile,
+    site,
+    site_lease,
+    twin,
+    twin_section,
+)
+from storage.twin import Lifecycle
+
+_IDENTITY = (
+    charger.c.charger_id,
+    charger.c.site_id,
+    charger.c.vendor,
+    charger.c.model,
+    charger.c.lifecycle,
+    charger.c.serial_number,
+    charger.c.hardware_revision,
+    charger.c.registered_at,
+)
+_SECTIONS = (
+    select(func.jsonb_object_agg(twin_section.c.name, twin_section.c.reported, type_=JSONB))
+    .where(twin_section.c.charger_id == charger.c.charger_id, twin_section.c.reported.is_not(None))
+    .scalar_subquery()
+    .label("sections")
+)
+_VIEW = (
+    select(*_IDENTITY, twin.c.revision, twin.c.last_message_at, _SECTIONS, *LEASE_COLUMNS)
+    .join(twin, twin.c.charger_id == charger.c.charger_id)
+    .outerjoin(site_lease, (site_lease.c.charger_id == charger.c.charger_id) & ALIVE)
+)
+
+
+class PostgresChargerStore:
+    """The fleet as registered, beside what it reported."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def put_site(self, given: Site) -> None:
+        """Create or change a site."""
+        values = {"name": given.name, "time_zone": given.time_zone, "max_down": given.max_down}
+        statement = insert(site).values(site_id=given.site_id, **values)
+        async with transaction(self._engine) as connection:
+            await connection.execute(statement.on_conflict_do_update(index_elements=["site_id"], set_=values))
+
+    async def sites(self) -> Sequence[Site]:
+        """All of them, by id."""
+        async with transaction(self._engine) as connection:
+            rows = await connection.execute(select(site).order_by(site.c.site_id))
+            return [Site(row.site_id, row.name, row.time_zone, row.max_down) for row in rows]
+
+    async def put_model(self, profile: ModelProfile) -> None:
+        """Create or change what holds for a model."""
+        values: dict[str, Any] = {
+            "signature_scheme": profile.signature_scheme.value,
+            "unsafe_unsigned_waiver": profile.unsafe_unsigned_waiver,
+            "needs_reset_after_install": profile.needs_reset_after_install,
+            "reboot_seconds": profile.reboot_seconds,
+        }
+        statement = insert(model_profile).values(vendor=profile.vendor, model=profile.model, **values)
+        async with transaction(self._engine) as connection:
+            await connection.execute(
+                statement.on_conflict_do_update(index_elements=["vendor", "model"], set_=values)
+            )
+
+    async def model(self, vendor: str, model: str) -> ModelProfile | None:
+        """What holds for a model; None if nobody said."""
+        columns = model_profile.c
+        query = select(model_profile).where(columns.vendor == vendor, columns.model == model)
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        return ModelProfile(
+            vendor=row.vendor,
+            model=row.model,
+            signature_scheme=SignatureScheme(row.signature_scheme),
+            unsafe_unsigned_waiver=row.unsafe_unsigned_waiver,
+            needs_reset_after_install=row.needs_reset_after_install,
+            reboot_seconds=row.reboot_seconds,
+        )
+
+    async def register(self, given: Charger, credential: ChargerCredential | None) -> None:
+        """Idempotent for the same charger; a credential that is given replaces the stored one.
+
+        Raises:
+            NotFound: there is no such site.
+            Conflict: the identity belongs to a charger that differs, or that is retired.
+        """
+        async with transaction(self._engine) as connection:
+            if await _insert_charger(connection, given):
+                await connection.execute(insert(twin).values(charger_id=given.charger_id))
+            else:
+                await _require_same(connection, given)
+            if credential is not None:
+                await _put_credential(connection, credential)
+
+    async def get(self, charger_id: str) -> ChargerView:
+        """Raise NotFound for an unknown one."""
+        async with transaction(self._engine) as connection:
+            query = _VIEW.where(charger.c.charger_id == charger_id)
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise NotFound("charger", charger_id)
+        return _view(row)
+
+    async def credential(self, charger_id: str) -> ChargerCredential | None:
+        """None for a charger that has no password, or that does not exist."""
+        query = select(charger_credential).where(charger_credential.c.charger_id == charger_id)
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return ChargerCredential(row.charger_id, row.secret_hmac, row.created_at) if row else None
+
+    async def set_lifecycle(self, charger_id: str, lifecycle: Lifecycle) -> None:
+        """Raise NotFound for an unknown one."""
+        statement = (
+            update(charger).where(charger.c.charger_id == charger_id).values(lifecycle=lifecycle.value)
+        )
+        async with transaction(self._engine) as connection:
+            if (await connection.execute(statement)).rowcount == 0:
+                raise NotFound("charger", charger_id)
+
+    async def find(
+        self, where: ChargerFilter, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[ChargerView]:
+        """By id."""
+        query = _filtered(_VIEW, where).order_by(charger.c.charger_id).limit(limit + 1)
+        if cursor is not None:
+            (last,) = cursors.decode(cursor, 1)
+            query = query.where(charger.c.charger_id > last)
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+        return cursors.page(rows, limit, _view, lambda row: [row[0]])
+
+    async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
+        """In the order asked; unknown ids are left out."""
+        async with transaction(self._engine) as connection:
+            rows = await connection.execute(_VIEW.where(_one_of(charger_ids)))
+            found = {row[0]: _view(row) for row in rows}
+        return [found[charger_id] for charger_id in charger_ids if charger_id in found]
+
+    async def counts(self) -> FleetCounts:
+        """Without retired chargers; all numbers from one statement."""
+        async with transaction(self._engine) as connection:
+            return await count_fleet(connection)
+
+
+def _one_of(charger_ids: Sequence[str]) -> Any:
+    """One array parameter, so that a hundred thousand ids are no longer a statement than one."""
+    return charger.c.charger_id == any_(cast(list(charger_ids), ARRAY(Text)))
+
+
+def _filtered(query: Select[*tuple[Any, ...]], where: ChargerFilter) -> Select[*tuple[Any, ...]]:
+    equal = {
+        charger.c.vendor: where.vendor,
+        charger.c.model: where.model,
+        charger.c.site_id: where.site_id,
+        twin.c.firmware_version: where.firmware_version,
+        twin.c.online: where.online,
+    }
+    for column, value in equal.items():
+        if value is not None:
+            query = query.where(column == value)
+    return query.where(_one_of(where.charger_ids)) if where.charger_ids else query
+
+
+def _view(row: Row[*tuple[Any, ...]]) -> ChargerView:
+    charger_id, site_id, vendor, model, lifecycle, serial_number, hardware_revision, registered_at = row[:8]
+    revision, last_message_at, sections = row[8:11]
+    lease = row[11:]
+    return ChargerView(
+        charger=Charger(
+            charger_id,
+            site_id,
+            vendor,
+            model,
+            Lifecycle(lifecycle),
+            serial_number,
+            hardware_revision,
+            registered_at,
+        ),
+        twin=decode_twin(charger_id, revision, sections or {}),
+        last_message_at=last_message_at,
+        maintenance=lease_of(lease) if lease[0] is not None else None,
+    )
+
+
+async def _insert_charger(connection: AsyncConnection, given: Charger) -> bool:
+    statement = insert(charger).values(
+        charger_id=given.charger_id,
+        site_id=given.site_id,
+        vendor=given.vendor,
+        model=given.model,
+        lifecycle=given.lifecycle.value,
+        serial_number=given.serial_number,
+        hardware_revision=given.hardware_revision,
+        registered_at=given.registered_at or func.now(),
+    )
+    known = select(site.c.site_id).where(site.c.site_id == given.site_id)
+    if (await connection.execute(known)).one_or_none() is None:
+        raise NotFound("site", given.site_id, hint="Create the site first.")
+    return (await connection.execute(statement.on_conflict_do_nothing())).rowcount == 1
+
+
+async def _require_same(connection: AsyncConnection, given: Charger) -> None:
+    stored = (
+        await connection.execute(select(*_IDENTITY).where(charger.c.charger_id == given.charger_id))
+    ).one()
+    if stored.lifecycle == Lifecycle.RETIRED:
+        raise Conflict(
+            f"Charger {given.charger_id!r} is retired.", hint="A retired identity is never used again."
+        )
+    names = ("site_id", "vendor", "model", "serial_number", "hardware_revision")
+    different = [name for name in names if getattr(stored, name) != getattr(given, name)]
+    if different:
+        raise Conflict(
+            f"Charger {given.charger_id!r} is registered with another {', '.join(different)}.",
+            hint="Look at the registered one before you decide which is right.",
+        )
+
+
+async def _put_credential(connection: AsyncConnection, credential: ChargerCredential) -> None:
+    values = {"secret_hmac": credential.secret_hmac, "created_at": credential.created_at}
+    statement = insert(charger_credential).values(charger_id=credential.charger_id, **values)
+    await connection.execute(statement.on_conflict_do_update(index_elements=["charger_id"], set_=values))

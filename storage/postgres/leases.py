@@ -1,0 +1,154 @@
+"""The site availability budget (X2): how many chargers of a site may be away at once, over all work.
+
+Whoever takes a lease locks the site's row first, so takers of one site come one after the other.
+Expiry is judged by the database's clock.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import case, delete, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from storage.charger import LeaseAnswer, SiteLease
+from storage.errors import Conflict, NotFound
+from storage.postgres.engine import transaction
+from storage.postgres.tables import charger, site, site_lease
+
+LEASE_COLUMNS = (
+    site_lease.c.charger_id,
+    site_lease.c.site_id,
+    site_lease.c.workflow_id,
+    site_lease.c.kind,
+    site_lease.c.expires_at,
+    site_lease.c.request_id,
+    site_lease.c.wake_on,
+)
+ALIVE = site_lease.c.expires_at > func.now()
+
+
+def lease_of(row: Sequence[Any]) -> SiteLease:
+    """A lease from its columns, in the order of the noun."""
+    charger_id, site_id, workflow_id, kind, expires_at, request_id, wake_on = row[:7]
+    return SiteLease(charger_id, site_id, workflow_id, kind, expires_at, request_id, tuple(wake_on))
+
+
+class PostgresLeaseStore:
+    """One row per charger that is away."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def take(self, lease: SiteLease) -> LeaseAnswer:
+        """Reserve the charger at the site where it is registered now, whatever the lease says.
+
+        Taking it again for the same workflow extends it. Raises NotFound for an unknown charger.
+        """
+        async with transaction(self._engine) as connection:
+            site_id, max_down = await _lock_site(connection, lease.charger_id)
+            others, holder = await _state(connection, site_id, lease.charger_id)
+            if holder is not None and holder != lease.workflow_id:
+                return LeaseAnswer(granted=False, down=others + 1, max_down=max_down, holder=holder)
+            if holder is None and others >= max_down:
+                return LeaseAnswer(granted=False, down=others, max_down=max_down)
+            await _write(connection, lease, site_id)
+            return LeaseAnswer(granted=True, down=others + 1, max_down=max_down)
+
+    async def set_request(self, charger_id: str, workflow_id: str, request_id: int) -> None:
+        """Raise Conflict if the lease is no longer this workflow's: nothing may be sent then."""
+        statement = (
+            update(site_lease)
+            .where(site_lease.c.charger_id == charger_id, site_lease.c.workflow_id == workflow_id, ALIVE)
+            .values(request_id=request_id)
+        )
+        async with transaction(self._engine) as connection:
+            if (await connection.execute(statement)).rowcount == 0:
+                raise Conflict(
+                    f"{workflow_id} holds no lease for charger {charger_id!r}.", hint="Take it again first."
+                )
+
+    async def release(self, charger_id: str, workflow_id: str) -> bool:
+        """Whether there was something to release."""
+        statement = delete(site_lease).where(
+            site_lease.c.charger_id == charger_id, site_lease.c.workflow_id == workflow_id
+        )
+        async with transaction(self._engine) as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def get(self, charger_id: str) -> SiteLease | None:
+        """The lease that holds now; an expired one is none."""
+        query = select(*LEASE_COLUMNS).where(site_lease.c.charger_id == charger_id, ALIVE)
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return lease_of(row) if row else None
+
+    async def down(self, site_ids: Sequence[str]) -> dict[str, int]:
+        """How many chargers are away, for each site asked for."""
+        query = (
+            select(site_lease.c.site_id, func.count())
+            .where(site_lease.c.site_id.in_(site_ids), ALIVE)
+            .group_by(site_lease.c.site_id)
+        )
+        async with transaction(self._engine) as connection:
+            counted = dict[str, int]((row[0], row[1]) for row in await connection.execute(query))
+        return {site_id: counted.get(site_id, 0) for site_id in site_ids}
+
+    async def sweep(self) -> Sequence[SiteLease]:
+        """Remove and return the expired ones."""
+        statement = delete(site_lease).where(site_lease.c.expires_at <= func.now()).returning(*LEASE_COLUMNS)
+        async with transaction(self._engine) as connection:
+            return [lease_of(row) for row in await connection.execute(statement)]
+
+
+async def _lock_site(connection: AsyncConnection, charger_id: str) -> tuple[str, int]:
+    query = (
+        select(site.c.site_id, site.c.max_down)
+        .join(charger, charger.c.site_id == site.c.site_id)
+        .where(charger.c.charger_id == charger_id)
+        .with_for_update(of=site, key_share=True)
+    )
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise NotFound("charger", charger_id)
+    return row.site_id, row.max_down
+
+
+async def _state(connection: AsyncConnection, site_id: str, charger_id: str) -> tuple[int, str | None]:
+    """(leases of other chargers of the site, who holds this very charger). Read after the lock."""
+    mine = site_lease.c.charger_id == charger_id
+    query = select(
+        func.count().filter(site_lease.c.site_id == site_id, ~mine),
+        func.max(site_lease.c.workflow_id).filter(mine),
+    ).where((site_lease.c.site_id == site_id) | mine, ALIVE)
+    others, holder = (await connection.execute(query)).one()
+    return others, holder
+
+
+async def _write(connection: AsyncConnection, lease: SiteLease, site_id: str) -> None:
+    statement = insert(site_lease).values(
+        charger_id=lease.charger_id,
+        site_id=site_id,
+        workflow_id=lease.workflow_id,
+        kind=lease.kind,
+        expires_at=lease.expires_at,
+        request_id=lease.request_id,
+        wake_on=list(lease.wake_on),
+    )
+    new = statement.excluded
+    same = site_lease.c.workflow_id == new.workflow_id
+    await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["charger_id"],
+            set_={
+                "site_id": new.site_id,
+                "workflow_id": new.workflow_id,
+                "kind": new.kind,
+                "expires_at": func.greatest(site_lease.c.expires_at, new.expires_at),
+                "request_id": case(
+                    (same, func.coalesce(new.request_id, site_lease.c.request_id)), else_=new.request_id
+                ),
+                "wake_on": new.wake_on,
+            },
+        )
+    )

@@ -1,0 +1,244 @@
+"""The frozen targets of campaigns. A target that is DONE stays as it is, whoever comes later."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, func, literal, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from storage.campaign import (
+    ROLLBACK_WAVE_BASE,
+    CampaignPlan,
+    Outcome,
+    Target,
+    TargetPhase,
+    WaveTally,
+)
+from storage.codec import decode
+from storage.errors import NotFound
+from storage.postgres.engine import transaction
+from storage.postgres.tables import campaign, campaign_target
+
+_MOVE_MANY = text("""
+    UPDATE campaign_target target
+    SET phase = move.phase, reason = move.reason,
+        deferred_for_session = target.deferred_for_session OR move.deferred
+    FROM unnest(CAST(:chargers AS text[]), CAST(:phases AS text[]), CAST(:reasons AS text[]),
+                CAST(:deferred AS bool[])) AS move (charger_id, phase, reason, deferred)
+    WHERE target.campaign_id = :campaign_id AND target.wave = :wave
+      AND target.charger_id = move.charger_id AND target.phase <> 'done'
+""")
+
+_COLUMNS = campaign_target.c
+
+
+class TargetRows:
+    """The part of the campaign store that is about targets."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def targets(
+        self, campaign_id: str, wave: int | None = None, first: int = 0, count: int = 100_000
+    ) -> Sequence[Target]:
+        """By ordinal: those from ``first`` on of one wave, or (wave None) of all waves one after another."""
+        query = select(campaign_target).where(_COLUMNS.campaign_id == campaign_id)
+        if wave is None:
+            query = query.order_by(_COLUMNS.wave, _COLUMNS.ordinal).offset(first).limit(count)
+        else:
+            query = query.where(
+                _COLUMNS.wave == wave, _COLUMNS.ordinal >= first, _COLUMNS.ordinal < first + count
+            ).order_by(_COLUMNS.ordinal)
+        async with transaction(self._engine) as connection:
+            return [_target(row) for row in (await connection.execute(query)).mappings()]
+
+    async def target(self, campaign_id: str, wave: int, charger_id: str) -> Target:
+        """Raise NotFound if the wave does not have it."""
+        query = select(campaign_target).where(*_is(campaign_id, wave, charger_id))
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(query)).mappings().one_or_none()
+        if row is None:
+            raise _unknown(campaign_id, wave, charger_id)
+        return _target(row)
+
+    async def target_history(self, charger_id: str, *, limit: int = 20) -> Sequence[Target]:
+        """Finished targets of one charger over all campaigns, latest finish first."""
+        query = (
+            select(campaign_target)
+            .where(_COLUMNS.charger_id == charger_id, _COLUMNS.finished_at.is_not(None))
+            .order_by(_COLUMNS.finished_at.desc())
+            .limit(limit)
+        )
+        async with transaction(self._engine) as connection:
+            return [_target(row) for row in (await connection.execute(query)).mappings()]
+
+    async def add_targets(self, targets: Sequence[Target]) -> None:
+        """Those that are there already stay as they are."""
+        async with transaction(self._engine) as connection:
+            await insert_targets(connection, targets)
+
+    async def move_target(  # noqa: PLR0913 - the port's signature
+        self,
+        campaign_id: str,
+        wave: int,
+        charger_id: str,
+        phase: TargetPhase,
+        reason: str,
+        *,
+        at: datetime,
+        attempt: int | None = None,
+        request_id: int | None = None,
+        deferred_for_session: bool = False,
+    ) -> None:
+        """See ``storage.ports.CampaignStore``. Raises NotFound if the wave does not have it."""
+        values: dict[str, Any] = {
+            "phase": phase.value,
+            "reason": reason,
+            "attempt": func.coalesce(attempt, _COLUMNS.attempt),
+            "request_id": func.coalesce(request_id, _COLUMNS.request_id),
+            "deferred_for_session": or_(_COLUMNS.deferred_for_session, literal(deferred_for_session)),
+        }
+        if phase is TargetPhase.DISPATCHED:
+            values["dispatched_at"] = at
+        await self._change(campaign_id, wave, charger_id, values)
+
+    async def move_targets(
+        self, campaign_id: str, wave: int, moves: Sequence[tuple[str, TargetPhase, str, bool]]
+    ) -> None:
+        """Many at once, one statement."""
+        given = {
+            "campaign_id": campaign_id,
+            "wave": wave,
+            "chargers": [move[0] for move in moves],
+            "phases": [move[1].value for move in moves],
+            "reasons": [move[2] for move in moves],
+            "deferred": [move[3] for move in moves],
+        }
+        async with transaction(self._engine) as connection:
+            await connection.execute(_MOVE_MANY, given)
+
+    async def finish_target(
+        self,
+        campaign_id: str,
+        wave: int,
+        charger_id: str,
+        outcome: Outcome,
+        reason: str,
+        at: datetime,
+    ) -> None:
+        """The first outcome stands. Raises NotFound if the wave does not have it."""
+        values = {
+            "phase": TargetPhase.DONE.value,
+            "outcome": outcome.value,
+            "reason": reason,
+            "finished_at": at,
+        }
+        await self._change(campaign_id, wave, charger_id, values)
+
+    async def _change(self, campaign_id: str, wave: int, charger_id: str, values: dict[str, Any]) -> None:
+        found = _is(campaign_id, wave, charger_id)
+        statement = (
+            update(campaign_target).where(*found, _COLUMNS.phase != TargetPhase.DONE.value).values(**values)
+        )
+        async with transaction(self._engine) as connection:
+            if (await connection.execute(statement)).rowcount:
+                return
+            known = await connection.execute(select(_COLUMNS.phase).where(*found))
+            if known.one_or_none() is None:
+                raise _unknown(campaign_id, wave, charger_id)
+
+    async def tallies(self, campaign_id: str) -> Sequence[WaveTally]:
+        """One for each wave, in order."""
+        query = (
+            select(
+                _COLUMNS.wave,
+                _COLUMNS.phase,
+                _COLUMNS.outcome,
+                func.count(),
+                func.count().filter(_COLUMNS.deferred_for_session),
+            )
+            .where(_COLUMNS.campaign_id == campaign_id)
+            .group_by(_COLUMNS.wave, _COLUMNS.phase, _COLUMNS.outcome)
+            .order_by(_COLUMNS.wave)
+        )
+        named = select(campaign.c.plan).where(campaign.c.campaign_id == campaign_id)
+        async with transaction(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+            plan = (await connection.execute(named)).scalar_one_or_none()
+        names = [wave.name for wave in decode(CampaignPlan, plan).waves] if plan else []
+        waves = sorted({row.wave for row in rows})
+        return [_tally(wave, names, [row[1:] for row in rows if row.wave == wave]) for wave in waves]
+
+
+async def insert_targets(connection: AsyncConnection, targets: Sequence[Target]) -> None:
+    """Hundreds of thousands at once are fine."""
+    if targets:
+        rows = [_row(target) for target in targets]
+        key = ["campaign_id", "wave", "charger_id"]
+        await connection.execute(insert(campaign_target).on_conflict_do_nothing(index_elements=key), rows)
+
+
+def _is(campaign_id: str, wave: int, charger_id: str) -> tuple[Any, ...]:
+    return (
+        _COLUMNS.campaign_id == campaign_id,
+        _COLUMNS.wave == wave,
+        _COLUMNS.charger_id == charger_id,
+    )
+
+
+def _unknown(campaign_id: str, wave: int, charger_id: str) -> NotFound:
+    return NotFound("target", f"{campaign_id}/w{wave}/{charger_id}")
+
+
+def _row(target: Target) -> dict[str, Any]:
+    return {
+        "campaign_id": target.campaign_id,
+        "wave": target.wave,
+        "ordinal": target.ordinal,
+        "charger_id": target.charger_id,
+        "site_id": target.site_id,
+        "artifact_id": target.artifact_id,
+        "from_version": target.from_version,
+        "to_version": target.to_version,
+        "phase": target.phase.value,
+        "outcome": target.outcome and target.outcome.value,
+        "reason": target.reason,
+        "attempt": target.attempt,
+        "request_id": target.request_id,
+        "dispatched_at": target.dispatched_at,
+        "finished_at": target.finished_at,
+        "deferred_for_session": target.deferred_for_session,
+    }
+
+
+def _target(row: RowMapping) -> Target:
+    outcome = Outcome(row["outcome"]) if row["outcome"] else None
+    return Target(**{**row, "phase": TargetPhase(row["phase"]), "outcome": outcome})
+
+
+def _tally(wave: int, names: Sequence[str], groups: Sequence[Any]) -> WaveTally:
+    by_phase: Counter[str] = Counter()
+    by_outcome: Counter[str] = Counter()
+    deferred = 0
+    for phase, outcome, number, for_session in groups:
+        by_phase[phase] += number
+        if outcome:
+            by_outcome[outcome] += number
+        deferred += for_session
+    return WaveTally(
+        wave=wave,
+        name=_wave_name(wave, names),
+        total=sum(by_phase.values()),
+        by_phase=dict(by_phase),
+        by_outcome=dict(by_outcome),
+        deferred_for_session=deferred,
+    )
+
+
+def _wave_name(wave: int, names: Sequence[str]) -> str:
+    if wave < len(names):
+        return names[wave]
+    return f"rollback {wave - ROLLBACK_WAVE_BASE + 1}"
