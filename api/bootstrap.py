@@ -11,11 +11,7 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
-from storage.postgres.artifacts import PostgresArtifactStore
-from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.campaigns import PostgresCampaignStore
-from storage.postgres.tickets import PostgresTicketStore
-from storage.postgres.tokens import PostgresTokenStore
 from storage.s3 import S3BlobStore
 from temporalio.client import Client
 from temporalio.worker import Worker
@@ -27,7 +23,7 @@ from activities.campaigns import CampaignActivities
 from activities.chargers import ChargerActivities
 from activities.dispatch import DispatchActivities
 from activities.fleet import FleetActivities
-from activities.sending import Node
+from activities.orders import Node
 from activities.signer import SignerActivities
 from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
@@ -50,6 +46,8 @@ from storage import ports
 from storage.clock import system_clock
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
+from storage.postgres.artifacts import PostgresArtifactStore
+from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.engine import create_engine
 from storage.postgres.events import PostgresEventStore
@@ -59,8 +57,9 @@ from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.migrate import upgrade
 from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.routes import PostgresRouteStore
+from storage.postgres.tickets import PostgresTicketStore
+from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
-from workflows.planning import preview
 
 # What a worker may take to finish its activities after SIGTERM (DESIGN section 5).
 GRACE = timedelta(seconds=30)
@@ -229,7 +228,6 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             audit=stores.audit,
             blobs=stores.blobs,
             orchestrator=Orchestrator(client),
-            preview=preview,
             clock=system_clock,
             new_id=lambda: uuid.uuid4().hex[:16],
             random_bytes=secrets.token_bytes,
@@ -301,7 +299,7 @@ def signing_service(settings: Settings, stores: Stores) -> SigningService:
     return SigningService(stores.blobs, root, OnlineKeys.in_folder(settings.keys), system_clock)
 
 
-def signer_worker(settings: Settings, stores: Stores, client: Client, signer: SigningService) -> Worker:
+def signer_worker(stores: Stores, client: Client, signer: SigningService) -> Worker:
     """What needs a key, on the signer's queue."""
     activities = SignerActivities(_activity_stores(stores), signer, lambda: secrets.token_hex(16))
     return Worker(
