@@ -8,3 +8,6 @@ options="--quiet --universal --python-version 3.11 --generate-hashes --no-emit-i
 # shellcheck disable=SC2086
 "$uv" pip compile $options pyproject.toml requirements/build.in --group dev -o requirements/dev.txt
 echo uv | "$uv" pip compile $options - -o requirements/uv.txt
+# What builds the wheel inside the image (deploy/Dockerfile), at the versions of the development lock.
+# shellcheck disable=SC2086
+echo hatchling | "$uv" pip compile $options --constraint requirements/dev.txt - -o requirements/build.txt
