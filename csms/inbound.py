@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -59,6 +59,8 @@ class Inbound:
         self._quirks = quirks
         self._tools = tools
         self._reply = reply
+        fixes = quirks.time_fixes
+        self._reading = Reading(lambda text: parse_instant(text, fixes), tools.hash_token)
 
     async def serve(self, call: Call, raw: str, at: datetime) -> bool:
         """Store what a request tells and answer it; whether it was accepted.
@@ -136,7 +138,7 @@ class Inbound:
         return violation
 
     async def _transaction_id(self, call: Call) -> int | None:
-        key = bounded_key(self._dialect.start_key(call.action, call.payload, self._reading(None)))
+        key = bounded_key(self._dialect.start_key(call.action, call.payload, self._reading))
         while key is not None:
             try:
                 return await self._tools.transactions.allot(self._journal.charger_id, key)
@@ -146,12 +148,10 @@ class Inbound:
                 await asyncio.sleep(_ALLOT_RETRY_S)
         return None
 
-    def _reading(self, transaction_id: int | None) -> Reading:
-        fixes = self._quirks.time_fixes
-        return Reading(lambda text: parse_instant(text, fixes), self._tools.hash_token, transaction_id)
-
     def _events(self, request: Call | Send, at: datetime, transaction_id: int | None) -> list[EventRecord]:
-        reading = self._reading(transaction_id)
+        reading = self._reading
+        if transaction_id is not None:
+            reading = replace(reading, transaction_id=transaction_id)
         observed: tuple[Observed, ...] = self._dialect.to_events(request.action, request.payload, reading)
         return [self._journal.seen(each, at) for each in self._quirks.apply(observed)]
 

@@ -18,9 +18,8 @@ class CsmsMetrics:
         self.refused = Counter(
             "ampwave_csms_refused_total", "Sockets turned away, by HTTP status", ["status"], registry=registry
         )
-        self.frames = Counter(
-            "ampwave_csms_frames_total", "Frames by direction", ["direction"], registry=registry
-        )
+        frames = Counter("ampwave_csms_frames_total", "Frames by direction", ["direction"], registry=registry)
+        self.frames_in, self.frames_out = frames.labels("in"), frames.labels("out")
         self.rejected = Counter(
             "ampwave_csms_rejected_frames_total", "Frames that broke a rule", ["fault"], registry=registry
         )

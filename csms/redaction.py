@@ -24,13 +24,13 @@ _VALUES = re.compile(rf'("(?:value|attributeValue)"\s*:\s*){_STRING}')
 # A download ticket is blotted out wherever it stands: some chargers echo a call in their CALLERROR.
 _TICKETS = re.compile(r"(/d/)[A-Za-z0-9_\-.~%]+")
 
-_HINT = re.compile(r'/d/|(?:dTag|idToken|ocation|assword|AuthorizationKey)\\*"')
-"""Nearly every frame has none of these: one scan and it is done."""
+_MARKS = ("/d/", "dTag", "idToken", "ocation", "assword", "AuthorizationKey")
+"""Nearly every frame has none of these; looking for plain text is ten times faster than a pattern."""
 
 
 def redact(text: str) -> str:
     """The frame's text without its secrets. A frame that names a secret variable loses all values."""
-    if not _HINT.search(text):
+    if not any(mark in text for mark in _MARKS):
         return text
     hidden = rf'\1"{HIDDEN}"'
     text = _ADDRESSES.sub(hidden, _TOKENS.sub(hidden, text))

@@ -42,6 +42,8 @@ log = structlog.get_logger(__name__)
 _BACKLOG = 64
 """Frames of one charger that may wait for their turn; more wait in its socket."""
 
+_ANSWERS = (CallResult, CallError)
+
 # CALLERROR codes that say: I cannot do this at all. They are answers, not failures.
 _INCAPABLE = frozenset({"NotImplemented", "NotSupported"})
 
@@ -162,7 +164,7 @@ class Session:
 
     async def _take(self, raw: str | bytes) -> None:
         at = self._tools.clock()
-        self._tools.metrics.frames.labels("in").inc()
+        self._tools.metrics.frames_in.inc()
         frame = frames.parse(raw, self.dialect.name)
         if len(self._backlog) >= _BACKLOG:
             await self._worked_off()
@@ -172,7 +174,7 @@ class Session:
 
     def _hand_over(self, frame: Frame) -> CommandAnswered | None:
         """Give an answer to whoever waits for it, at once; its record takes its turn like any frame."""
-        if isinstance(frame, CallResult | CallError):
+        if isinstance(frame, _ANSWERS):
             return self._outbound.answered(frame)
         if isinstance(frame, Malformed) and not frame.answerable:
             call = self._outbound.waiting_for(frame.message_id)
@@ -248,7 +250,7 @@ class Session:
     # What goes out.
 
     async def _send_text(self, text: str) -> None:
-        self._tools.metrics.frames.labels("out").inc()
+        self._tools.metrics.frames_out.inc()
         await self._transport.send(text)
 
     async def _reply(self, text: str) -> None:

@@ -1,8 +1,8 @@
 """What a quirk is, and how quirks are applied between the dialect and the canonical event."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 from csms.dialect import Observed
@@ -10,6 +10,7 @@ from csms.frames import OCPP16, OCPP21, OCPP201
 from csms.timestamps import TimeFix
 from storage.events import MeterValuesSampled, TransactionEnded, TransactionStarted
 
+_NEVER = datetime.min.replace(tzinfo=UTC)
 ALL_DIALECTS = (OCPP16, OCPP201, OCPP21)
 
 
@@ -47,32 +48,30 @@ def matching(
     )
 
 
-@dataclass(slots=True)
 class Adaptation:
     """The quirks of one session at work; remembers which sessions began on this socket."""
 
-    quirks: tuple[Quirk, ...]
-    _open: list[str] = field(default_factory=list)
-
-    @property
-    def time_fixes(self) -> tuple[TimeFix, ...]:
-        """All time forms that these chargers are known to send."""
-        return tuple(fix for quirk in self.quirks for fix in quirk.time_fixes)
+    def __init__(self, quirks: Iterable[Quirk]) -> None:
+        known = tuple(quirks)
+        self.time_fixes: tuple[TimeFix, ...] = tuple(fix for quirk in known for fix in quirk.time_fixes)
+        """All time forms that this charger is known to send."""
+        self._placeholders = frozenset[str]().union(*(quirk.placeholder_transactions for quirk in known))
+        self._clock_unset_before = max(
+            (quirk.clock_unset_before or _NEVER for quirk in known), default=_NEVER
+        )
+        self._open: list[str] = []
 
     def apply(self, observed: tuple[Observed, ...]) -> tuple[Observed, ...]:
         """The same facts as a charger without these quirks would have told them."""
         return tuple(map(self._adapt, observed))
 
     def _adapt(self, seen: Observed) -> Observed:
-        if any(
-            quirk.clock_unset_before and seen.at and seen.at < quirk.clock_unset_before
-            for quirk in self.quirks
-        ):
+        if seen.at is not None and seen.at < self._clock_unset_before:
             seen = replace(seen, at=None)
         event = seen.event
         if isinstance(event, TransactionStarted):
             self._open.append(event.transaction_id)
-        elif isinstance(event, MeterValuesSampled) and self._unknown(event.transaction_id):
+        elif isinstance(event, MeterValuesSampled) and event.transaction_id in self._placeholders:
             return replace(seen, event=replace(event, transaction_id=None))
         elif isinstance(event, TransactionEnded):
             return replace(seen, event=self._ended(event))
@@ -80,11 +79,8 @@ class Adaptation:
 
     def _ended(self, event: TransactionEnded) -> TransactionEnded:
         # Which session is meant is certain only if one alone is open.
-        if self._unknown(event.transaction_id) and len(self._open) == 1:
+        if event.transaction_id in self._placeholders and len(self._open) == 1:
             event = replace(event, transaction_id=self._open[0])
         if event.transaction_id in self._open:
             self._open.remove(event.transaction_id)
         return event
-
-    def _unknown(self, transaction_id: str | None) -> bool:
-        return any(transaction_id in quirk.placeholder_transactions for quirk in self.quirks)
