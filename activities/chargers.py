@@ -61,6 +61,22 @@ class ChargerActivities:
         """Close the books of a charger that cannot be reached, or was never touched."""
         return await self._books.close(given)
 
+    @activity.defn
+    @mapped
+    async def sweep_leases(self) -> int:
+        """Remove site leases that expired: their workflow is gone. Returns how many; each is on record."""
+        swept = await self._stores.leases.sweep()
+        for lease in swept:
+            await self._stores.record(
+                "housekeeping",
+                "lease.expired",
+                f"charger/{lease.charger_id}",
+                kind=lease.kind,
+                request_id=lease.request_id,
+                follow_up="look at its availability: its maintenance did not conclude",
+            )
+        return len(swept)
+
 
 def _sighting(event: StoredEvent) -> Sighting:
     if event.kind is EventKind.CHARGER_BOOTED:

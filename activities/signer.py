@@ -26,6 +26,8 @@ class StagedFacts:
     version: int
     threshold: int
     keyids: tuple[str, ...]
+    signed_by: tuple[str, ...] = ()
+    """Keys that signed exactly these bytes already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,15 @@ class SignerActivities:
         artifact = await self._stores.artifacts.get(artifact_id)
         staged = await self._signer.stage(artifact)
         await self._stores.artifacts.stage(staged)
-        return StagedFacts(staged.sha256, staged.role, staged.version, staged.threshold, staged.keyids)
+        sign_offs = await self._stores.artifacts.sign_offs(artifact_id)
+        return StagedFacts(
+            sha256=staged.sha256,
+            role=staged.role,
+            version=staged.version,
+            threshold=staged.threshold,
+            keyids=staged.keyids,
+            signed_by=tuple(dict.fromkeys(sign_off.keyid for sign_off in sign_offs)),
+        )
 
     @activity.defn
     @mapped

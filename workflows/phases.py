@@ -19,6 +19,7 @@ class CampaignMove(StrEnum):
     AWAIT_APPROVAL = "await_approval"
     PAUSE = "pause"
     RESUME = "resume"
+    PROCEED = "proceed"
     ABORT = "abort"
     COMPLETE = "complete"
     STOPPED = "stopped"
@@ -40,14 +41,17 @@ class TargetMove(StrEnum):
 C, CM = CampaignPhase, CampaignMove
 CAMPAIGN_MOVES: dict[tuple[CampaignPhase, CampaignMove], CampaignPhase] = {
     (C.DRAFT, CM.SUBMIT): C.AWAITING_APPROVAL,
+    (C.DRAFT, CM.ABORT): C.ABORTING,
     (C.AWAITING_APPROVAL, CM.SUBMIT): C.AWAITING_APPROVAL,
     (C.AWAITING_APPROVAL, CM.APPROVE): C.RUNNING,
     (C.AWAITING_APPROVAL, CM.ABORT): C.ABORTING,
     (C.RUNNING, CM.AWAIT_APPROVAL): C.AWAITING_APPROVAL,
     (C.RUNNING, CM.PAUSE): C.PAUSED,
+    (C.RUNNING, CM.PROCEED): C.RUNNING,
     (C.RUNNING, CM.ABORT): C.ABORTING,
     (C.RUNNING, CM.COMPLETE): C.COMPLETED,
     (C.PAUSED, CM.RESUME): C.RUNNING,
+    (C.PAUSED, CM.PROCEED): C.RUNNING,
     (C.PAUSED, CM.ABORT): C.ABORTING,
     (C.ABORTING, CM.STOPPED): C.ABORTED,
     (C.ABORTING, CM.ROLL_BACK): C.ROLLING_BACK,

@@ -1,0 +1,253 @@
+"""A campaign: approvals, waves with a gate between them, and the way back.
+
+Measure, judge, act: measuring and acting are activities, judging is ``gate``. What people may ask, and
+the only way to move the phase, are in ``people``.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import FailureError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.campaigns import CampaignActivities, CampaignBrief, CloseInput, RollbackInput
+    from activities.facts import GroupFacts
+    from activities.fleet import FleetActivities, WaveQuery
+    from storage.campaign import (
+        ROLLBACK_WAVE_BASE,
+        CampaignPhase,
+        Decision,
+        Outcome,
+        VerdictWord,
+        WavePlan,
+    )
+    from storage.errors import AmpwaveError
+    from storage.ids import wave_workflow_id
+    from workflows import gate
+    from workflows.lasting import to_the_end
+    from workflows.messages import CampaignInput, WaveEnd, WaveInput
+    from workflows.options import OTA_CAMPAIGN, OTA_FIRMWARE, keywords, locally
+    from workflows.people import CampaignDesk, Ending
+    from workflows.phases import CampaignMove
+    from workflows.wave import WaveWorkflow
+
+ROLLBACK_ROUNDS = 3
+"""Chargers that come back late with the stopped version are looked for this often."""
+
+
+@workflow.defn(failure_exception_types=[AmpwaveError])
+class FirmwareCampaignWorkflow(CampaignDesk):
+    """One campaign; id ``campaign/{id}``."""
+
+    @workflow.init
+    def __init__(self, given: CampaignInput) -> None:
+        super().__init__(given.campaign_id)
+        self._baseline: GroupFacts | None = None
+
+    @workflow.run
+    async def run(self, given: CampaignInput) -> CampaignPhase:  # noqa: ARG002 - __init__ has it
+        """From approval to the last phase, which is returned."""
+        phase = await to_the_end(self._work(), self._cancelled)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return phase
+
+    def _cancelled(self) -> None:
+        self._ending = self._ending or Ending("its workflow was cancelled")
+        if self._child is not None:
+            self._child.cancel()
+
+    async def _work(self) -> CampaignPhase:
+        brief = self._brief = await locally(CampaignActivities.load_campaign, self._id)
+        workflow.upsert_search_attributes([OTA_FIRMWARE.value_set(brief.version)])
+        self._open_vote(brief.required_approvals, "the start")
+        await self._move(CampaignMove.SUBMIT, "it waits for approval", actor=brief.created_by)
+        await self._counted()
+        await self._until_start(brief)
+        await self._move_on(CampaignMove.APPROVE, f"approved by {', '.join(self._yes)}")
+        if not self._ending:
+            self._baseline = await locally(FleetActivities.measure_cohort, self._id)
+        for number, plan in enumerate(brief.waves):
+            if not self._ending:
+                await self._pass_wave(brief, number, plan)
+        await self._move_on(CampaignMove.COMPLETE, "every wave passed its gate")
+        return await self._wind_up(brief, self._ending) if self._ending else self._phase
+
+    # --- waiting ---------------------------------------------------------------------------------
+
+    async def _counted(self) -> None:
+        """Wait for the people that the vote needs."""
+        await self._until(lambda: len(self._yes) >= self._needed)
+
+    async def _until_start(self, brief: CampaignBrief) -> None:
+        if brief.start_at is not None and brief.start_at > workflow.now():
+            planned = f"approved by {', '.join(self._yes)}; it starts at {brief.start_at:%Y-%m-%d %H:%M %Z}"
+            await self._move(CampaignMove.SUBMIT, planned)
+            seconds = (brief.start_at - workflow.now()).total_seconds()
+            await self._calm(seconds, "until the planned start")
+
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        """Wait for something, or for the end of the campaign."""
+        await workflow.wait_condition(lambda: condition() or self._ending is not None)
+
+    async def _calm(self, seconds: float, what: str) -> None:
+        """Let time pass, unless the campaign ends or a person lets the wave pass."""
+        if seconds <= 0:
+            return
+        try:
+            await workflow.wait_condition(
+                lambda: self._ending is not None or bool(self._overruled),
+                timeout=timedelta(seconds=seconds),
+                timeout_summary=what,
+            )
+        except TimeoutError:
+            return
+
+    async def _running(self) -> None:
+        await self._until(lambda: self._phase is CampaignPhase.RUNNING)
+
+    async def _move_on(self, move: CampaignMove, reason: str, ending: Ending | None = None) -> None:
+        """Move as soon as nobody has paused the campaign; not at all if it ends."""
+        while not self._ending and not await self._move(move, reason, ending=ending):
+            await self._running()
+
+    # --- one wave --------------------------------------------------------------------------------
+
+    async def _pass_wave(self, brief: CampaignBrief, number: int, plan: WavePlan) -> None:
+        """Approval if it needs one, the wave, its gate, its soak, and the gate again after it."""
+        self._wave, self._wave_name, self._look, self._overruled = number, plan.name, 0, ""
+        if plan.needs_approval:
+            self._open_vote(1, f"wave {plan.name}")
+            await self._move_on(CampaignMove.AWAIT_APPROVAL, f"wave {plan.name} waits for approval")
+            await self._counted()
+            await self._move_on(CampaignMove.APPROVE, f"wave {plan.name}: approved by {', '.join(self._yes)}")
+        await self._running()
+        if self._ending:
+            return
+        end = await self._run_wave(number, plan.name, brief.sizes[number], brief.version)
+        settle = 0.0 if end.stopped else brief.pace.settle_seconds
+        await self._gate(brief, end, settle, f"wave {plan.name} settles")
+        if plan.soak_seconds > 0 and not self._ending and not self._overruled:
+            await self._gate(brief, end, plan.soak_seconds, f"wave {plan.name} soaks")
+
+    async def _run_wave(self, number: int, name: str, count: int, version: str) -> WaveEnd:
+        brief = self._plan()
+        self._show()
+        self._child = await workflow.start_child_workflow(
+            WaveWorkflow.run,
+            WaveInput(
+                campaign_id=self._id,
+                wave=number,
+                name=name,
+                count=count,
+                version=version,
+                pace=brief.pace,
+                early_stop_failures=brief.gate.early_stop_failures,
+            ),
+            id=wave_workflow_id(self._id, number),
+            parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
+            static_summary=f"{name}: {count} chargers to {version}",
+            search_attributes=keywords((OTA_CAMPAIGN, self._id), (OTA_FIRMWARE, version)),
+        )
+        await self._tell_new_wave(number)
+        try:
+            return await self._child
+        except FailureError as error:
+            # Its targets keep their phases; the gate sees who has no outcome and holds for a person.
+            return WaveEnd(stopped=f"the wave broke off: {error.cause or error}")
+        finally:
+            self._child = None
+
+    async def _tell_new_wave(self, number: int) -> None:
+        """A pause or an end that came while the wave was being started."""
+        forward = number < ROLLBACK_WAVE_BASE
+        if self._phase is CampaignPhase.ABORTING or (forward and self._ending is not None):
+            await self._tell_wave(stop=self._reason)
+        elif self._phase is CampaignPhase.PAUSED:
+            await self._tell_wave(paused=True)
+
+    # --- the gate --------------------------------------------------------------------------------
+
+    async def _gate(self, brief: CampaignBrief, end: WaveEnd, pause: float, what: str) -> None:
+        """Look until the gate opens, the campaign ends, or a person decides."""
+        self._judging, looks = True, 0
+        while not self._ending:
+            await self._calm(pause, what)
+            await self._running()
+            if self._ending or self._overruled:
+                break
+            decided = await self._judge(brief, end.halted, gate.GATE)
+            if decided.verdict is VerdictWord.PROCEED:
+                break
+            if decided.verdict is VerdictWord.ABORT:
+                rollback = not end.halted and brief.rollback_artifact_id is not None
+                await self._move_on(
+                    CampaignMove.ABORT, decided.reason, Ending(decided.reason, rollback=rollback)
+                )
+                break
+            looks, pause, what = looks + 1, brief.gate.hold_seconds, "until the gate looks again"
+            if looks >= brief.gate.max_looks:
+                await self._move_on(CampaignMove.PAUSE, f"a person has to decide: {decided.reason}")
+                looks, pause = 0, 0.0
+        self._judging = False
+
+    async def _judge(self, brief: CampaignBrief, halted: str, kind: str) -> Decision:
+        """Measure, judge, record."""
+        wave = self._wave or 0
+        measured = await locally(FleetActivities.measure_wave, WaveQuery(self._id, wave))
+        facts = gate.with_context(measured, self._baseline, halted)
+        self._look += 1
+        look = gate.Look(self._id, wave, self._look, workflow.now(), kind)
+        decided = gate.decision(look, brief.gate, facts)
+        await locally(CampaignActivities.record_decision, decided)
+        self._lines.append(f"- {self._wave_name}: **{decided.verdict.value}**. {decided.reason}")
+        self._show()
+        return decided
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    async def _wind_up(self, brief: CampaignBrief, ending: Ending) -> CampaignPhase:
+        """Nothing new is sent; who was never touched is told so; updated chargers go back if asked."""
+        await self._move(CampaignMove.ABORT, ending.reason)
+        await locally(
+            CampaignActivities.close_targets, CloseInput(self._id, Outcome.CANCELLED, ending.reason)
+        )
+        if ending.rollback and brief.rollback_artifact_id is not None:
+            await self._roll_back(brief, ending)
+        await self._move(CampaignMove.STOPPED, self._reason)
+        return self._phase
+
+    async def _roll_back(self, brief: CampaignBrief, ending: Ending) -> None:
+        """Waves of their own, through the same engine, until nobody runs the stopped version."""
+        version = brief.rollback_version or ""
+        back = 0
+        for wave in range(ROLLBACK_WAVE_BASE, ROLLBACK_WAVE_BASE + ROLLBACK_ROUNDS):
+            count = await locally(CampaignActivities.add_rollback_targets, RollbackInput(self._id, wave))
+            stopped = wave > ROLLBACK_WAVE_BASE and self._phase is not CampaignPhase.ROLLING_BACK
+            if not count or stopped:
+                break
+            await self._move(
+                CampaignMove.ROLL_BACK, f"{ending.reason}; {count} chargers go back to {version}"
+            )
+            decided = await self._roll_back_wave(brief, wave, count)
+            if decided is None:
+                return
+            if decided.verdict is not VerdictWord.PROCEED:
+                await self._move(CampaignMove.FAIL, f"{ending.reason}; rollback: {decided.reason}")
+                return
+            back += count
+        await self._move(CampaignMove.ROLLED_BACK, f"{ending.reason}; {back} chargers are back on {version}")
+
+    async def _roll_back_wave(self, brief: CampaignBrief, wave: int, count: int) -> Decision | None:
+        """One rollback wave and its verdict; None if a person stopped it."""
+        self._wave, self._wave_name, self._look = wave, f"rollback {wave - ROLLBACK_WAVE_BASE + 1}", 0
+        end = await self._run_wave(wave, self._wave_name, count, brief.rollback_version or "")
+        try:
+            await workflow.wait_condition(
+                lambda: self._phase is not CampaignPhase.ROLLING_BACK,
+                timeout=timedelta(seconds=brief.pace.settle_seconds),
+                timeout_summary="the rollback settles",
+            )
+        except TimeoutError:
+            return await self._judge(brief, end.halted, gate.ROLLBACK)
+        return None

@@ -1,0 +1,322 @@
+"""One attempt to update one charger, from the reservation to the proof. Its id is the charger's lock.
+
+Send once, or again with the same request id while the outcome is unknown; wait for a hint or the next
+look at PostgreSQL; judge; give back what was taken. It lives minutes and ends by itself.
+"""
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, TimeoutType
+from temporalio.exceptions import TimeoutError as ActivityTimeoutError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.availability import STILL_OUT
+    from activities.chargers import ChargerActivities, ReconcileInput
+    from activities.conclusion import ConcludeInput
+    from activities.dispatch import DispatchActivities
+    from activities.facts import AttemptFacts, RouteFacts, Sighting
+    from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, ResetInput
+    from storage.campaign import Outcome
+    from storage.errors import AmpwaveError
+    from workflows.attest import (
+        Attempt,
+        Finding,
+        Judgement,
+        installed_seen,
+        judge,
+        judge_deadline,
+        progress_seen,
+        sighting_of,
+    )
+    from workflows.lasting import to_the_end
+    from workflows.messages import ChargerUpdateInput, UpdateEnd
+    from workflows.options import locally, on_node, remotely
+    from workflows.signals import CHARGER_EVENT, ChargerSignal
+
+LOOKS = 4
+"""How often PostgreSQL is read at most when no signal comes, the deadline included."""
+FRUITLESS_SENDS = 3
+"""So many sessions in a row that vanish before anything was sent: the charger goes back to waiting."""
+LEASE_SLACK_S = 300.0
+"""A site lease outlives the deadline by this much: time to conclude."""
+
+_OUTCOMES = {
+    DispatchKind.REFUSED: Outcome.FAILED,
+    DispatchKind.UNSUPPORTED: Outcome.SKIPPED,
+    DispatchKind.ALREADY: Outcome.ALREADY_CURRENT,
+    DispatchKind.HALT: Outcome.FAILED,
+}
+
+
+@workflow.defn(failure_exception_types=[AmpwaveError])
+class ChargerUpdateWorkflow:
+    """Updates one charger; id ``charger/{charger_id}``."""
+
+    @workflow.init
+    def __init__(self, given: ChargerUpdateInput) -> None:
+        self._given = given
+        self._since = workflow.now()
+        self._deadline = self._since + timedelta(seconds=given.deadline_seconds)
+        self._route: RouteFacts | None = given.route
+        self._request_id: int | None = None
+        self._before = given.out_of_service
+        self._touched = False
+        self._maybe_sent = False
+        self._needs_reset = False
+        self._reset_accepted = False
+        self._stopped = False
+        self._news = False
+        self._sightings: dict[int, Sighting] = {}
+        self._look: asyncio.Task[None] | None = None
+        self._doing = "reserving"
+
+    @workflow.run
+    async def run(self, given: ChargerUpdateInput) -> UpdateEnd:  # noqa: ARG002 - __init__ has it
+        """Update, wait for the proof, conclude."""
+        return await to_the_end(self._work(), self._stop)
+
+    @workflow.signal(name=CHARGER_EVENT, description="An event of this charger was committed.")
+    def charger_event(self, signal: ChargerSignal) -> None:
+        """A hint; repeats are dropped by their sequence."""
+        sighting = sighting_of(signal)
+        if sighting is None or sighting.sequence in self._sightings:
+            return
+        self._sightings[sighting.sequence] = sighting
+        if self._route is None or signal.session_epoch >= self._route.session_epoch:
+            self._route = RouteFacts(signal.node_id, signal.boot_id, signal.session_epoch)
+        self._news = True
+
+    @workflow.query(description="What is being done, in words.")
+    def doing(self) -> str:
+        """What is being done, in words."""
+        return self._doing
+
+    def _stop(self) -> None:
+        self._stopped = True
+
+    def _say(self, text: str) -> None:
+        self._doing = text
+        workflow.set_current_details(f"**{self._given.charger_id}** {text}")
+
+    async def _work(self) -> UpdateEnd:
+        end = await self._send() or await self._watch()
+        self._say(f"concluding: {end.reason}")
+        await self._conclude(end)
+        return end
+
+    # --- send ------------------------------------------------------------------------------------
+
+    async def _send(self) -> UpdateEnd | None:
+        """Send until there is an answer; None: it has arrived, or may have."""
+        fruitless = 0
+        pause = min(5.0, self._given.deadline_seconds / 20)
+        while not (self._stopped and not self._maybe_sent):
+            answer = await self._dispatch()
+            if answer.kind not in (DispatchKind.GONE, DispatchKind.UNKNOWN):
+                return self._answered(answer)
+            fruitless += 1
+            if not self._maybe_sent and (fruitless == FRUITLESS_SENDS or not await self._moved()):
+                return UpdateEnd(None, answer.reason)
+            if self._maybe_sent and not await self._lost(pause):
+                return None
+            pause = min(pause * 2, 60.0)
+        return UpdateEnd(None, "the campaign stopped before anything was sent")
+
+    def _answered(self, answer: DispatchAnswer) -> UpdateEnd | None:
+        if answer.kind is DispatchKind.ACCEPTED:
+            return None
+        if self._maybe_sent and answer.kind is not DispatchKind.HALT:
+            return None  # An earlier try may have arrived; only the deadline or a proof ends that.
+        outcome = _OUTCOMES.get(answer.kind)
+        if answer.kind is DispatchKind.REFUSED and not self._given.last_attempt:
+            return UpdateEnd(None, answer.reason, retry=True)
+        return UpdateEnd(
+            outcome,
+            answer.reason,
+            halt=answer.kind is DispatchKind.HALT,
+            for_session=answer.for_session,
+        )
+
+    async def _dispatch(self) -> DispatchAnswer:
+        given, route = self._given, self._route
+        if route is None:
+            return DispatchAnswer(DispatchKind.GONE, "it is not connected")
+        self._say("sending")
+        order = DispatchInput(
+            campaign_id=given.campaign_id,
+            wave=given.wave,
+            shard=given.shard,
+            charger_id=given.charger_id,
+            attempt=given.attempt,
+            session_epoch=route.session_epoch,
+            lease_seconds=given.deadline_seconds + LEASE_SLACK_S,
+            ticket_seconds=given.ticket_seconds,
+            out_of_service=self._before if self._touched else None,
+        )
+        try:
+            answer = await on_node(DispatchActivities.dispatch_update, order, route, "verify and send")
+        except ActivityError as error:
+            if _never_started(error):
+                return DispatchAnswer(DispatchKind.GONE, "its node did not take the command")
+            self._touched = self._maybe_sent = True
+            return DispatchAnswer(DispatchKind.UNKNOWN, "its node was lost while sending")
+        self._learn(answer)
+        return answer
+
+    def _learn(self, answer: DispatchAnswer) -> None:
+        if answer.out_of_service is not None and not self._touched:
+            self._before = answer.out_of_service
+        self._request_id = answer.request_id or self._request_id
+        self._needs_reset = answer.needs_reset
+        self._touched = self._touched or answer.drained
+        if answer.kind in (DispatchKind.ACCEPTED, DispatchKind.UNKNOWN):
+            self._maybe_sent = True
+
+    async def _moved(self) -> bool:
+        """Whether the charger is reached over another session now."""
+        before = self._route
+        self._route = await locally(ChargerActivities.resolve_route, self._given.charger_id)
+        return self._route is not None and self._route != before
+
+    async def _lost(self, pause: float) -> bool:
+        """After an unknown outcome: wait, look, and say whether it has to be sent again."""
+        await workflow.sleep(pause, summary="before the same request is sent again")
+        await self._reconcile()
+        arrived = progress_seen(self._attempt(), self._sightings.values())
+        due = workflow.now() + timedelta(seconds=pause) >= self._deadline
+        return not (arrived or due or self._stopped)
+
+    # --- watch -----------------------------------------------------------------------------------
+
+    async def _watch(self) -> UpdateEnd:
+        """Wait for what decides; at the latest the deadline does."""
+        self._say(f"waiting until it boots with {self._given.version}")
+        while True:
+            self._news = False
+            judged = judge(self._attempt(), self._sightings.values())
+            if judged:
+                return self._judged(judged)
+            await self._reset_if_due()
+            if await self._next_news():
+                continue
+            facts = await self._reconcile()
+            if workflow.now() >= self._deadline:
+                judged = judge(self._attempt(), self._sightings.values())
+                return self._judged(judged or judge_deadline(self._attempt(), facts))
+
+    async def _next_news(self) -> bool:
+        """True when a signal came, False when it is time to look for ourselves."""
+        left = self._deadline - workflow.now()
+        if left <= timedelta(0):
+            return False
+        if self._look is None or self._look.done():
+            quarter = timedelta(seconds=self._given.deadline_seconds / LOOKS)
+            self._look = asyncio.create_task(
+                workflow.sleep(min(quarter, left), summary="until the next look")
+            )
+        look = self._look
+        await workflow.wait_condition(lambda: self._news or look.done())
+        return self._news
+
+    async def _reset_if_due(self) -> None:
+        route = self._route
+        if not self._needs_reset or self._reset_accepted or route is None:
+            return
+        # Even when the campaign stopped: an installed image would activate at any later restart.
+        if not installed_seen(self._attempt(), self._sightings.values()):
+            return
+        order = ResetInput(self._given.charger_id, route.session_epoch)
+        try:
+            answer = await on_node(DispatchActivities.reset_charger, order, route, "reset to activate")
+        except ActivityError:
+            return  # Tried again at the next look.
+        self._reset_accepted = answer.accepted
+
+    async def _reconcile(self) -> AttemptFacts:
+        given = self._given
+        facts = await locally(
+            ChargerActivities.reconcile_update,
+            ReconcileInput(given.campaign_id, given.wave, given.charger_id, self._since),
+        )
+        self._route = facts.route
+        self._request_id = self._request_id or facts.request_id
+        self._sightings |= {sighting.sequence: sighting for sighting in facts.sightings}
+        return facts
+
+    def _attempt(self) -> Attempt:
+        return Attempt(self._given.version, self._since, self._request_id)
+
+    def _judged(self, judged: Judgement) -> UpdateEnd:
+        if judged.finding is Finding.UPDATED:
+            return UpdateEnd(Outcome.UPDATED, judged.reason)
+        if judged.finding is Finding.SILENT:
+            return UpdateEnd(Outcome.SILENT, judged.reason, suspicious=True)
+        retry = judged.retryable and not self._given.last_attempt
+        return UpdateEnd(
+            None if retry else Outcome.FAILED,
+            judged.reason,
+            retry=retry,
+            suspicious=judged.suspicious,
+            halt=judged.halt,
+        )
+
+    # --- conclude --------------------------------------------------------------------------------
+
+    async def _conclude(self, end: UpdateEnd) -> None:
+        """Give availability back and close the books; never hangs on a charger that is away."""
+        if self._touched and await self._concluded_on_node(end):
+            return
+        follow_up = f"it could not be reached, {STILL_OUT}" if self._touched else ""
+        await remotely(ChargerActivities.close_update, self._books(end, follow_up), "close the books")
+
+    async def _concluded_on_node(self, end: UpdateEnd) -> bool:
+        """Over whatever route reaches it, until the deadline (a silent charger gets one try)."""
+        grace = timedelta(seconds=min(60.0, self._given.deadline_seconds / LOOKS))
+        limit = workflow.now()
+        if end.outcome is not Outcome.SILENT:
+            limit = max(self._deadline, limit + grace)
+        pause = timedelta(seconds=min(5.0, self._given.deadline_seconds / 20))
+        while True:
+            if self._route and await self._concluded_over(self._route, end):
+                return True
+            if workflow.now() + pause > limit:
+                return False
+            await workflow.sleep(pause, summary="until it can be reached again")
+            self._route = await locally(ChargerActivities.resolve_route, self._given.charger_id)
+            pause *= 2
+
+    async def _concluded_over(self, route: RouteFacts, end: UpdateEnd) -> bool:
+        try:
+            await on_node(
+                DispatchActivities.conclude_update,
+                self._books(end, "", route.session_epoch),
+                route,
+                "give back and conclude",
+            )
+        except ActivityError:
+            return False
+        return True
+
+    def _books(self, end: UpdateEnd, follow_up: str, session_epoch: int = 0) -> ConcludeInput:
+        given = self._given
+        reason = f"attempt {given.attempt} failed: {end.reason}" if end.retry else end.reason
+        return ConcludeInput(
+            campaign_id=given.campaign_id,
+            wave=given.wave,
+            charger_id=given.charger_id,
+            attempt=given.attempt,
+            outcome=end.outcome,
+            reason=reason,
+            for_session=end.for_session,
+            restore=self._touched,
+            out_of_service=self._before,
+            session_epoch=session_epoch,
+            follow_up=follow_up,
+        )
+
+
+def _never_started(error: ActivityError) -> bool:
+    cause = error.cause
+    return isinstance(cause, ActivityTimeoutError) and cause.type is TimeoutType.SCHEDULE_TO_START

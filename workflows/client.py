@@ -1,0 +1,204 @@
+"""How the api talks to workflows. A refusal by a validator is a Conflict; no Temporal, EngineUnavailable."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from storage.artifact import SignOff
+from storage.campaign import Approval
+from storage.errors import Conflict, EngineUnavailable
+from storage.ids import TASK_QUEUE, artifact_workflow_id, campaign_workflow_id
+from workflows.campaign import FirmwareCampaignWorkflow
+from workflows.housekeeping import HousekeepingWorkflow
+from workflows.messages import CampaignInput, CampaignStatus
+from workflows.options import OTA_CAMPAIGN, OTA_STATE, keywords
+from workflows.publish_artifact import PublicationInput, PublishArtifactWorkflow
+from workflows.signals import AbortRequest, PersonRequest, SkipRequest
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+HOUSEKEEPING_SCHEDULE = "ampwave-housekeeping"
+_UNREACHABLE = frozenset(
+    {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
+)
+
+
+def _in_our_words(call: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    """Temporal's errors as ours."""
+
+    @wraps(call)
+    async def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await call(*args, **kwargs)
+        except WorkflowUpdateFailedError as error:
+            raise Conflict(_sentence(error)) from None
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise EngineUnavailable(
+                "No worker answered in time.",
+                hint="The request may still be carried out: look before you retry.",
+            ) from error
+        except RPCError as error:
+            raise _of_rpc(error) from error
+
+    return wrapped
+
+
+def _sentence(error: BaseException) -> str:
+    """The innermost sentence: an activity's error is wrapped once more."""
+    cause: BaseException | None = error
+    text = str(error)
+    while cause is not None:
+        if isinstance(cause, ApplicationError):
+            text = cause.message
+        cause = cause.__cause__
+    return text
+
+
+def _of_rpc(error: RPCError) -> Exception:
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return Conflict("Its workflow is over or was never started.", hint="Look at its phase.")
+    if error.status in _UNREACHABLE:
+        return EngineUnavailable("Temporal did not answer.", hint="Try again in a moment.")
+    return Conflict(f"Temporal refused: {error.status.name}.")
+
+
+class Orchestrator:
+    """Starts workflows and passes on what people ask. ``update_id`` makes an act happen once."""
+
+    def __init__(self, client: Client, *, update_seconds: float = 20.0) -> None:
+        self._client = client
+        self._timeout = timedelta(seconds=update_seconds)
+
+    @_in_our_words
+    async def start_publication(self, artifact_id: str) -> None:
+        """Start the publication of an uploaded artifact; nothing happens if it is under way.
+
+        One that ended (rejected, or failed) may be started again.
+        """
+        await self._client.start_workflow(
+            PublishArtifactWorkflow.run,
+            PublicationInput(artifact_id),
+            id=artifact_workflow_id(artifact_id),
+            task_queue=TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"publish artifact {artifact_id[:12]}",
+        )
+
+    async def sign_off(self, sign_off: SignOff) -> None:
+        """Pass on one person's signature. Raises Conflict if it does not count or does not hold."""
+        await self._ask(
+            artifact_workflow_id(sign_off.artifact_id), PublishArtifactWorkflow.sign_off, sign_off
+        )
+
+    @_in_our_words
+    async def start_campaign(self, campaign_id: str) -> None:
+        """Start a campaign that is stored as a draft; it then waits for approvals. Idempotent, for ever."""
+        try:
+            await self._client.start_workflow(
+                FirmwareCampaignWorkflow.run,
+                CampaignInput(campaign_id),
+                id=campaign_workflow_id(campaign_id),
+                task_queue=TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary=f"campaign {campaign_id}",
+                search_attributes=keywords((OTA_CAMPAIGN, campaign_id), (OTA_STATE, "draft")),
+            )
+        except WorkflowAlreadyStartedError:
+            return
+
+    async def approve(self, campaign_id: str, approval: Approval, update_id: str) -> None:
+        """One person's yes. Raises Conflict by the author, for another plan, or a second time."""
+        await self._ask(
+            campaign_workflow_id(campaign_id), FirmwareCampaignWorkflow.approve, approval, update_id
+        )
+
+    async def pause(self, campaign_id: str, actor: str, update_id: str) -> None:
+        """Start no more chargers."""
+        await self._ask(
+            campaign_workflow_id(campaign_id), FirmwareCampaignWorkflow.pause, PersonRequest(actor), update_id
+        )
+
+    async def resume(self, campaign_id: str, actor: str, update_id: str) -> None:
+        """Go on."""
+        await self._ask(
+            campaign_workflow_id(campaign_id),
+            FirmwareCampaignWorkflow.resume,
+            PersonRequest(actor),
+            update_id,
+        )
+
+    async def abort(
+        self,
+        campaign_id: str,
+        actor: str,
+        reason: str,
+        rollback: bool,  # noqa: FBT001 - the api's port
+        update_id: str,
+    ) -> None:
+        """Send nothing more; with ``rollback``, take updated chargers back."""
+        request = AbortRequest(actor, reason, rollback)
+        await self._ask(campaign_workflow_id(campaign_id), FirmwareCampaignWorkflow.abort, request, update_id)
+
+    async def proceed(self, campaign_id: str, actor: str, reason: str, update_id: str) -> None:
+        """Pass a gate that holds."""
+        await self._ask(
+            campaign_id, FirmwareCampaignWorkflow.proceed, PersonRequest(actor, reason), update_id
+        )
+
+    async def skip_charger(
+        self, campaign_id: str, charger_id: str, actor: str, reason: str, update_id: str
+    ) -> None:
+        """Take one charger out. Raises Conflict once something was sent to it."""
+        request = SkipRequest(charger_id, actor, reason)
+        await self._ask(
+            campaign_workflow_id(campaign_id), FirmwareCampaignWorkflow.skip_charger, request, update_id
+        )
+
+    @_in_our_words
+    async def campaign_status(self, campaign_id: str) -> CampaignStatus:
+        """Where a campaign is, asked of its workflow."""
+        handle = self._client.get_workflow_handle(campaign_workflow_id(campaign_id))
+        return await handle.query(FirmwareCampaignWorkflow.status, rpc_timeout=self._timeout)
+
+    @_in_our_words
+    async def ensure_schedules(self, every: timedelta = timedelta(minutes=5)) -> None:
+        """Create the housekeeping schedule; there already: left as it is."""
+        try:
+            await self._client.create_schedule(
+                HOUSEKEEPING_SCHEDULE,
+                Schedule(
+                    action=ScheduleActionStartWorkflow(
+                        HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE
+                    ),
+                    spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+                    policy=SchedulePolicy(
+                        overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)
+                    ),
+                ),
+            )
+        except ScheduleAlreadyRunningError:
+            return
+
+    @_in_our_words
+    async def _ask(self, workflow_id: str, update: Any, request: Any, update_id: str | None = None) -> None:
+        handle = self._client.get_workflow_handle(workflow_id)
+        await handle.execute_update(update, request, id=update_id, rpc_timeout=self._timeout)

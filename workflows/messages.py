@@ -1,0 +1,134 @@
+"""What workflows take and give. Frozen, small, and without lists of chargers: those live in PostgreSQL."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from activities.facts import RouteFacts
+from storage.campaign import CampaignPhase, Outcome, Pace
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignInput:
+    """Which campaign; everything else is read from the store."""
+
+    campaign_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignStatus:
+    """Where a campaign is, for people."""
+
+    phase: CampaignPhase
+    reason: str
+    wave: int | None
+    wave_name: str
+    look: int
+    approvals: tuple[str, ...]
+    """Who said yes to what it waits for now."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaveInput:
+    """One wave of ``count`` targets."""
+
+    campaign_id: str
+    wave: int
+    name: str
+    count: int
+    version: str
+    pace: Pace
+    early_stop_failures: int
+
+
+@dataclass(frozen=True, slots=True)
+class WaveEnd:
+    """How a wave or a shard ended; outcomes are in PostgreSQL."""
+
+    failures: int = 0
+    stopped: str = ""
+    """Why it started no more chargers before it was through, "" if it was through."""
+    halted: str = ""
+    """Which proof did not hold; nothing more may be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """A charger whose last attempt failed and that gets another."""
+
+    charger_id: str
+    attempt: int
+    not_before: datetime
+    issue: int
+    """The directive of that attempt must be newer than this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardMemory:
+    """What a shard takes along when it continues as new."""
+
+    issue: int = 0
+    authorised_until: datetime | None = None
+    failed: tuple[str, ...] = ()
+    retries: tuple[Retry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShardInput:
+    """One range of ordinals of a wave."""
+
+    campaign_id: str
+    wave: int
+    shard: int
+    first: int
+    count: int
+    version: str
+    pace: Pace
+    early_stop_failures: int
+    deadline: datetime
+    """After this nothing is started, and who was not touched is deferred."""
+    lone: bool = False
+    """The wave has no other shard to be told of failures here."""
+    paused: bool = False
+    memory: ShardMemory = field(default_factory=ShardMemory)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStatus:
+    """Where a shard is, for people."""
+
+    open: int
+    in_flight: tuple[str, ...]
+    failed: int
+    paused: bool
+    stopping: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerUpdateInput:
+    """One attempt on one charger."""
+
+    campaign_id: str
+    wave: int
+    shard: int
+    charger_id: str
+    version: str
+    route: RouteFacts
+    attempt: int = 1
+    last_attempt: bool = True
+    deadline_seconds: float = 3600.0
+    ticket_seconds: float = 21600.0
+    out_of_service: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateEnd:
+    """How an attempt ended. ``outcome`` None: the charger goes back to waiting."""
+
+    outcome: Outcome | None
+    reason: str
+    retry: bool = False
+    """The attempt failed and another may follow."""
+    suspicious: bool = False
+    """The firmware may be to blame: counts towards an early stop at once."""
+    halt: bool = False
+    for_session: bool = False

@@ -1,0 +1,95 @@
+"""Queues, timeouts, retries and search attributes in one place; the only way workflows call activities.
+
+Short reads and writes of PostgreSQL run as local activities: one history event instead of six, one
+Action however many run in a workflow task, and they are safe to repeat.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.contrib.pydantic import pydantic_data_converter
+
+from activities.facts import RouteFacts
+from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
+
+DATA_CONVERTER = pydantic_data_converter
+"""Dataclasses, enums and instants as JSON; ``api`` adds the encrypting codec."""
+
+OTA_CAMPAIGN = SearchAttributeKey.for_keyword("OtaCampaign")
+OTA_STATE = SearchAttributeKey.for_keyword("OtaState")
+OTA_VENDOR_MODEL = SearchAttributeKey.for_keyword("OtaVendorModel")
+OTA_SITE = SearchAttributeKey.for_keyword("OtaSite")
+OTA_CHARGER = SearchAttributeKey.for_keyword("OtaCharger")
+OTA_FIRMWARE = SearchAttributeKey.for_keyword("OtaFirmware")
+
+_LOCAL_S = 30
+_SHARED_S = 300
+_SIGNER_S = 120
+# A node that does not take a command at once is gone or overloaded: ask for the route again.
+_NODE_SCHEDULE_TO_START_S = 8
+_NODE_START_TO_CLOSE_S = 90
+_NODE_HEARTBEAT_S = 8
+
+_PATIENT = RetryPolicy(
+    initial_interval=timedelta(seconds=0.5), backoff_coefficient=2.0, maximum_interval=timedelta(seconds=30)
+)
+# What a node did before it vanished is unknown; only the workflow, with its request id, may repeat it.
+_ONCE = RetryPolicy(maximum_attempts=1)
+
+S = TypeVar("S")
+A = TypeVar("A")
+R = TypeVar("R")
+Method = Callable[[S, A], Awaitable[R]]
+
+
+async def locally(method: Method[S, A, R], arg: A) -> R:
+    """Run a short, repeatable activity inside the workflow task."""
+    return await workflow.execute_local_activity_method(
+        method, arg, start_to_close_timeout=timedelta(seconds=_LOCAL_S), retry_policy=_PATIENT
+    )
+
+
+async def remotely(method: Method[S, A, R], arg: A, summary: str) -> R:
+    """Run an activity on any worker, until it succeeds or its error says that it never will."""
+    return await workflow.execute_activity_method(
+        method,
+        arg,
+        task_queue=TASK_QUEUE,
+        start_to_close_timeout=timedelta(seconds=_SHARED_S),
+        retry_policy=_PATIENT,
+        summary=summary,
+    )
+
+
+async def by_signer(method: Method[S, A, R], arg: A, summary: str) -> R:
+    """Run an activity in the process that can reach keys."""
+    return await workflow.execute_activity_method(
+        method,
+        arg,
+        task_queue=SIGNER_QUEUE,
+        start_to_close_timeout=timedelta(seconds=_SIGNER_S),
+        retry_policy=_PATIENT,
+        summary=summary,
+    )
+
+
+async def on_node(method: Method[S, A, R], arg: A, route: RouteFacts, summary: str) -> R:
+    """Run an activity once, on the node that holds the socket. Raises ActivityError when it is gone."""
+    return await workflow.execute_activity_method(
+        method,
+        arg,
+        task_queue=node_queue(route.node_id, route.boot_id),
+        schedule_to_start_timeout=timedelta(seconds=_NODE_SCHEDULE_TO_START_S),
+        start_to_close_timeout=timedelta(seconds=_NODE_START_TO_CLOSE_S),
+        heartbeat_timeout=timedelta(seconds=_NODE_HEARTBEAT_S),
+        retry_policy=_ONCE,
+        summary=summary,
+    )
+
+
+def keywords(*pairs: tuple[SearchAttributeKey[str], str]) -> TypedSearchAttributes:
+    """Search attributes for a start; empty values are left out."""
+    return TypedSearchAttributes([SearchAttributePair(key, value) for key, value in pairs if value])

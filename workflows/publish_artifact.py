@@ -1,0 +1,142 @@
+"""The way in of one image: inspected, staged, signed by people, published."""
+
+from dataclasses import dataclass
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, ApplicationError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.artifacts import ArtifactActivities, ArtifactPhaseChange, InspectionFacts
+    from activities.signer import SignerActivities, StagedFacts
+    from signing.errors import StaleStage
+    from signing.ports import ReleaseStamp
+    from storage.artifact import ArtifactPhase, SignOff
+    from storage.errors import AmpwaveError, Conflict
+    from workflows.options import by_signer, locally, remotely
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationInput:
+    """Which artifact."""
+
+    artifact_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PublicationStatus:
+    """Where a publication is, for people."""
+
+    phase: ArtifactPhase
+    reason: str
+    staged_sha256: str
+    signed_by: tuple[str, ...]
+    """Key ids."""
+
+
+@workflow.defn(failure_exception_types=[AmpwaveError])
+class PublishArtifactWorkflow:
+    """Publishes one artifact; id ``artifact/{sha256}``."""
+
+    @workflow.init
+    def __init__(self, given: PublicationInput) -> None:
+        self._id = given.artifact_id
+        self._phase = ArtifactPhase.UPLOADED
+        self._reason = ""
+        self._staged: StagedFacts | None = None
+        self._signed: list[str] = []
+
+    @workflow.run
+    async def run(self, given: PublicationInput) -> ArtifactPhase:  # noqa: ARG002 - __init__ has it
+        """From the upload to released or rejected, which is returned."""
+        await self._enter(ArtifactPhase.INSPECTING, "its bytes and signatures are being checked")
+        facts = await remotely(
+            ArtifactActivities.inspect_artifact, self._id, "read the bytes back and check them"
+        )
+        if facts.problems:
+            await self._enter(ArtifactPhase.REJECTED, "; ".join(facts.problems))
+            return self._phase
+        stamp = await self._signed_and_published(facts)
+        if stamp is not None:
+            await self._enter(
+                ArtifactPhase.RELEASED,
+                f"{facts.vendor_role} {facts.version} is released",
+                {"target_path": stamp.target_path, "role_version": stamp.role_version},
+            )
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return self._phase
+
+    async def _signed_and_published(self, facts: InspectionFacts) -> ReleaseStamp | None:
+        """Stage, wait for people, publish; anew when another release was published first (S16)."""
+        why = ""
+        while True:
+            try:
+                await self._stage(why)
+                await workflow.wait_condition(self._enough)
+                await self._enter(ArtifactPhase.PUBLISHING, f"{len(self._signed)} people signed")
+                return await by_signer(
+                    SignerActivities.publish_release, self._id, f"publish {facts.vendor_role} {facts.version}"
+                )
+            except ActivityError as error:
+                if not _is(error, StaleStage):
+                    await self._enter(ArtifactPhase.REJECTED, _said(error))
+                    return None
+                why = "Another release came first, so the signatures are void: "
+
+    async def _stage(self, why: str) -> None:
+        staged = await by_signer(SignerActivities.stage_release, self._id, "prepare what people sign")
+        self._staged, self._signed = staged, list(staged.signed_by)
+        needs = f"{why}{staged.threshold} people have to sign version {staged.version} of {staged.role}"
+        await self._enter(ArtifactPhase.AWAITING_SIGNATURES, needs)
+
+    def _enough(self) -> bool:
+        return self._staged is not None and len(self._signed) >= self._staged.threshold
+
+    async def _enter(
+        self, phase: ArtifactPhase, reason: str, detail: dict[str, str | int] | None = None
+    ) -> None:
+        self._phase, self._reason = phase, reason
+        workflow.set_current_details(f"**{phase.value}**: {reason}")
+        await locally(
+            ArtifactActivities.set_artifact_phase, ArtifactPhaseChange(self._id, phase, reason, detail)
+        )
+
+    @workflow.update(description="One person's signature over what is staged.")
+    async def sign_off(self, given: SignOff) -> int:
+        """Counts once the signer verified and stored it; returns how many have signed.
+
+        Fails with VerificationFailed if the signature does not hold.
+        """
+        await by_signer(SignerActivities.check_sign_off, given, f"verify the signature of {given.signer}")
+        if self._is_current(given) and given.keyid not in self._signed:
+            self._signed.append(given.keyid)
+        return len(self._signed)
+
+    @sign_off.validator
+    def _may_sign_off(self, given: SignOff) -> None:
+        if self._phase is not ArtifactPhase.AWAITING_SIGNATURES or self._staged is None:
+            raise Conflict(f"The artifact is {self._phase.value}, so there is nothing to sign.")
+        if not self._is_current(given):
+            raise Conflict("This is not what is staged now.", hint="Fetch the staged bytes and sign again.")
+        if given.keyid not in self._staged.keyids:
+            raise Conflict(f"Key {given.keyid} does not count for {self._staged.role}.")
+        if given.keyid in self._signed:
+            raise Conflict("This key has signed already.", hint="Another person has to.")
+
+    def _is_current(self, given: SignOff) -> bool:
+        return self._staged is not None and given.staged_sha256 == self._staged.sha256
+
+    @workflow.query(description="Phase, what is staged, and who signed.")
+    def status(self) -> PublicationStatus:
+        """Where the publication is."""
+        staged = self._staged.sha256 if self._staged else ""
+        return PublicationStatus(self._phase, self._reason, staged, tuple(self._signed))
+
+
+def _is(error: ActivityError, kind: type[AmpwaveError]) -> bool:
+    cause = error.cause
+    return isinstance(cause, ApplicationError) and cause.type == kind.__name__
+
+
+def _said(error: ActivityError) -> str:
+    cause = error.cause
+    return cause.message if isinstance(cause, ApplicationError) else str(error)

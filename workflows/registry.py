@@ -1,0 +1,75 @@
+"""Which workflows and activities each role registers. ``api.bootstrap`` makes workers of them."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from activities.artifacts import ArtifactActivities
+from activities.campaigns import CampaignActivities
+from activities.chargers import ChargerActivities
+from activities.dispatch import DispatchActivities
+from activities.fleet import FleetActivities
+from activities.orders import Node
+from activities.signer import SignerActivities
+from activities.stores import Stores
+from signing.ports import ArtifactInspector, ReleaseSigner
+from workflows.campaign import FirmwareCampaignWorkflow
+from workflows.charger_update import ChargerUpdateWorkflow
+from workflows.housekeeping import HousekeepingWorkflow
+from workflows.publish_artifact import PublishArtifactWorkflow
+from workflows.shard import ShardWorkflow
+from workflows.wave import WaveWorkflow
+
+Activities = Sequence[Callable[..., Any]]
+
+WORKFLOWS: tuple[type, ...] = (
+    PublishArtifactWorkflow,
+    FirmwareCampaignWorkflow,
+    WaveWorkflow,
+    ShardWorkflow,
+    ChargerUpdateWorkflow,
+    HousekeepingWorkflow,
+)
+"""All of them, for the worker role on ``storage.ids.TASK_QUEUE``."""
+
+
+def worker_activities(stores: Stores, inspector: ArtifactInspector) -> Activities:
+    """For the worker role, beside the workflows: they run as local activities, too."""
+    campaigns, fleet = CampaignActivities(stores), FleetActivities(stores)
+    chargers, artifacts = ChargerActivities(stores), ArtifactActivities(stores, inspector)
+    return (
+        campaigns.load_campaign,
+        campaigns.set_campaign_phase,
+        campaigns.record_approval,
+        campaigns.record_decision,
+        campaigns.close_targets,
+        campaigns.skip_target,
+        campaigns.add_rollback_targets,
+        fleet.measure_eligibility,
+        fleet.move_targets,
+        fleet.measure_wave,
+        fleet.measure_cohort,
+        chargers.resolve_route,
+        chargers.reconcile_update,
+        chargers.close_update,
+        chargers.sweep_leases,
+        artifacts.inspect_artifact,
+        artifacts.set_artifact_phase,
+    )
+
+
+def node_activities(node: Node) -> Activities:
+    """For a CSMS node, on ``storage.ids.node_queue(node_id, boot_id)``."""
+    dispatch = DispatchActivities(node)
+    return (dispatch.dispatch_update, dispatch.reset_charger, dispatch.conclude_update)
+
+
+def signer_activities(stores: Stores, signer: ReleaseSigner, new_nonce: Callable[[], str]) -> Activities:
+    """For the signer, on ``storage.ids.SIGNER_QUEUE``. ``new_nonce``: at least 16 random characters."""
+    signing = SignerActivities(stores, signer, new_nonce)
+    return (
+        signing.stage_release,
+        signing.check_sign_off,
+        signing.publish_release,
+        signing.sign_directive,
+        signing.refresh_metadata,
+    )

@@ -1,0 +1,392 @@
+"""At most 500 chargers of a wave: look at all of them, start who is ready, let the others wait.
+
+Waiting happens here, not in the charger's workflow, so that other maintenance is never blocked by a
+campaign that waits. A look is one bulk read; between looks a charger whose site has room again is
+started without another.
+"""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ActivityError, CancelledError, FailureError, WorkflowAlreadyStartedError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.campaigns import CampaignActivities, CloseInput
+    from activities.fleet import FleetActivities, ShardQuery, TargetMoves
+    from activities.signer import DirectiveOrder, SignerActivities
+    from storage.campaign import ROLLBACK_WAVE_BASE, Outcome
+    from storage.errors import AmpwaveError
+    from storage.ids import charger_workflow_id, wave_workflow_id
+    from workflows.charger_update import ChargerUpdateWorkflow
+    from workflows.lasting import to_the_end
+    from workflows.messages import (
+        ChargerUpdateInput,
+        Retry,
+        ShardInput,
+        ShardMemory,
+        ShardStatus,
+        UpdateEnd,
+        WaveEnd,
+    )
+    from workflows.options import (
+        OTA_CAMPAIGN,
+        OTA_CHARGER,
+        OTA_FIRMWARE,
+        OTA_SITE,
+        OTA_STATE,
+        OTA_VENDOR_MODEL,
+        by_signer,
+        keywords,
+        locally,
+    )
+    from workflows.signals import SET_PAUSED, SHARD_FAILED, STOP, StopRequest
+    from workflows.triage import Candidate, Context, triage
+
+LONGEST_STRETCH = 5.0
+"""Looks that find nothing new come up to this much less often."""
+_FAILURES = frozenset({Outcome.FAILED, Outcome.SILENT})
+
+DIRECTIVE_DAY_S = 23 * 3600.0
+"""A directive may live for 24 hours; a longer wave gets another one."""
+
+
+@workflow.defn(failure_exception_types=[AmpwaveError])
+class ShardWorkflow:
+    """One shard; id ``campaign/{id}/w{n}/s{k}``."""
+
+    @workflow.init
+    def __init__(self, given: ShardInput) -> None:
+        self._given = given
+        self._deadline = given.deadline
+        self._issue = given.memory.issue
+        self._authorised_until = given.memory.authorised_until
+        self._failed = set(given.memory.failed)
+        self._retries = {retry.charger_id: retry for retry in given.memory.retries}
+        self._paused_since: datetime | None = workflow.now() if given.paused else None
+        self._stopping = ""
+        self._halted = ""
+        self._news = False
+        self._open = given.count
+        self._quiet = 0
+        self._next_look = workflow.now()
+        self._timer: asyncio.Task[None] | None = None
+        self._queue: list[Candidate] = []
+        self._slots: dict[str, int] = {}
+        self._said: dict[str, str] = {}
+        self._flying: dict[str, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._handles: dict[str, workflow.ChildWorkflowHandle[ChargerUpdateWorkflow, UpdateEnd]] = {}
+
+    @workflow.run
+    async def run(self, given: ShardInput) -> WaveEnd:  # noqa: ARG002 - __init__ has it
+        """Bring every charger of the shard to its last word."""
+        return await to_the_end(self._work(), lambda: self._stop("its shard was cancelled"))
+
+    @workflow.signal(name=SET_PAUSED, description="Start nothing, or start again.")
+    def set_paused(self, paused: bool) -> None:  # noqa: FBT001 - a signal has one argument
+        """While paused nothing is started, and the deadline moves along."""
+        if paused and self._paused_since is None:
+            self._paused_since = workflow.now()
+        elif not paused and self._paused_since is not None:
+            self._deadline += workflow.now() - self._paused_since
+            self._paused_since = None
+        self._news = True
+
+    @workflow.signal(name=STOP, description="Start nothing more; what was sent ends by itself.")
+    def stop(self, request: StopRequest) -> None:
+        """Orderly: in-flight updates that were not sent yet are called back."""
+        self._stop(request.reason)
+
+    @workflow.query(description="Who is in flight, and how many are open.")
+    def status(self) -> ShardStatus:
+        """Where the shard is."""
+        return ShardStatus(
+            self._open, tuple(self._flying), len(self._failed), self._paused_since is not None, self._over()
+        )
+
+    def _stop(self, reason: str) -> None:
+        self._stopping = self._stopping or reason
+        self._news = True
+        called_back, self._handles = self._handles, {}
+        for handle in called_back.values():
+            handle.cancel()
+
+    def _over(self) -> str:
+        """Why nothing more is started, or ""."""
+        if len(self._failed) >= self._given.early_stop_failures:
+            return f"{len(self._failed)} chargers failed"
+        return self._halted or self._stopping
+
+    def _late(self) -> bool:
+        return self._paused_since is None and workflow.now() >= self._deadline
+
+    # --- the loop --------------------------------------------------------------------------------
+
+    async def _work(self) -> WaveEnd:
+        while not self._over() and not self._late():
+            await self._look()
+            await self._fly_until_next_look()
+            if not self._open and not self._flying:
+                break
+            if workflow.info().is_continue_as_new_suggested():
+                await self._land()
+                if not self._over() and not self._late():
+                    await self._continue()
+        await self._land()
+        await self._close()
+        return WaveEnd(len(self._failed), self._over(), self._halted)
+
+    async def _look(self) -> None:
+        """Read the situation of every open target; find out who may start; write who waits and why."""
+        given, now = self._given, workflow.now()
+        query = ShardQuery(given.campaign_id, given.wave, given.first, given.count)
+        facts = await locally(FleetActivities.measure_eligibility, query)
+        context = Context(given.campaign_id, given.wave, now, self._flying, self._retries, self._said)
+        found = triage(facts, context)
+        moves = found.moves(context)
+        self._queue, self._open = found.queue, found.open
+        self._slots = {site.site_id: site.max_down - site.down for site in facts.sites}
+        self._said |= {name: reason for name, reason, _ in found.waiting}
+        for name, outcome, _ in found.done:
+            self._settle(name, outcome)
+        news = bool(moves.waiting or moves.done)
+        self._quiet = 0 if news else self._quiet + 1
+        stretch = min(LONGEST_STRETCH, 1 + self._quiet / 4)
+        tick = now + timedelta(seconds=given.pace.tick_seconds * stretch)
+        self._next_look = max(found.earliest, tick) if found.earliest else tick
+        if news:
+            await locally(FleetActivities.move_targets, moves)
+
+    async def _fly_until_next_look(self) -> None:
+        """Start who may, as long as the last look is good for it."""
+        while not self._over() and not self._late() and (self._open or self._flying):
+            self._news = False
+            await self._start_ready()
+            self._set_timer()
+            await workflow.wait_condition(self._woken)
+            if self._timer and self._timer.done():
+                self._timer = None
+                return
+
+    def _woken(self) -> bool:
+        return self._news or (self._timer is not None and self._timer.done())
+
+    def _set_timer(self) -> None:
+        """Time the next look, where it can find anything that a landing of ours would not bring."""
+        if self._timer or self._paused_since or not self._open or self._waits_for_landings():
+            return
+        wait = max(min(self._next_look, self._deadline) - workflow.now(), timedelta(seconds=0.01))
+        self._timer = asyncio.create_task(workflow.sleep(wait, summary=f"{self._open} chargers wait"))
+
+    def _waits_for_landings(self) -> bool:
+        """Whether everybody who is open waits for the window, or for a site where we are at work."""
+        if not self._flying or self._open > len(self._queue):
+            return False
+        if len(self._flying) >= self._given.pace.window:
+            return True
+        ours = set(self._flying.values())
+        return all(candidate.site_id in ours for candidate in self._queue)
+
+    async def _start_ready(self) -> None:
+        ready = self._startable()
+        if not ready or not await self._authorised(ready):
+            return
+        for candidate in self._startable():
+            self._launch(candidate)
+
+    def _startable(self) -> list[Candidate]:
+        """Who may start now: within the window and the sites' room, and no directive is missing."""
+        if self._paused_since or self._over() or self._late():
+            return []
+        slots = dict(self._slots)
+        chosen: list[Candidate] = []
+        for candidate in self._queue:
+            if len(self._flying) + len(chosen) >= self._given.pace.window:
+                break
+            if slots.get(candidate.site_id, 0) > 0:
+                slots[candidate.site_id] -= 1
+                chosen.append(candidate)
+        return chosen
+
+    async def _authorised(self, ready: list[Candidate]) -> bool:
+        """Whether a directive covers these now; a new one is signed where none does."""
+        given, now = self._given, workflow.now()
+        seconds = min(DIRECTIVE_DAY_S, self._seconds_left() + given.pace.attempt_deadline_seconds + 300.0)
+        margin = min(given.pace.attempt_deadline_seconds + 60.0, seconds / 2)
+        if self._issue > self._issue_used(ready) and self._authorised_for(margin):
+            return True
+        order = DirectiveOrder(
+            campaign_id=given.campaign_id,
+            wave=given.wave,
+            shard=given.shard,
+            issue=self._issue + 1,
+            first=given.first,
+            count=given.count,
+            seconds=seconds,
+        )
+        try:
+            await by_signer(SignerActivities.sign_directive, order, "sign who gets what")
+        except ActivityError as error:
+            self._halted = f"the signer refused: {error.cause or error}"
+            return False
+        self._issue += 1
+        self._authorised_until = now + timedelta(seconds=seconds)
+        return True
+
+    def _issue_used(self, ready: list[Candidate]) -> int:
+        """The newest directive under which one of these was tried before."""
+        retries = [self._retries[one.charger_id] for one in ready if one.charger_id in self._retries]
+        return max((retry.issue for retry in retries), default=0)
+
+    def _authorised_for(self, seconds: float) -> bool:
+        until = self._authorised_until
+        return until is not None and workflow.now() < until - timedelta(seconds=seconds)
+
+    def _seconds_left(self) -> float:
+        return max(0.0, (self._deadline - workflow.now()).total_seconds())
+
+    # --- one charger -----------------------------------------------------------------------------
+
+    def _launch(self, candidate: Candidate) -> None:
+        self._queue.remove(candidate)
+        self._open -= 1
+        self._slots[candidate.site_id] -= 1
+        self._flying[candidate.charger_id] = candidate.site_id
+        task = asyncio.create_task(self._fly(candidate))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _fly(self, candidate: Candidate) -> None:
+        try:
+            handle = await self._start_child(candidate)
+            self._handles[candidate.charger_id] = handle
+            if self._over():
+                self._stop(self._over())
+            end = await handle
+        except WorkflowAlreadyStartedError:
+            end = UpdateEnd(None, "other maintenance of it is running")
+        except FailureError as error:
+            end = await self._broken(candidate.charger_id, error)
+        await self._landed(candidate, end)
+
+    async def _broken(self, name: str, error: FailureError) -> UpdateEnd:
+        """Its workflow was cancelled before it ran, or was ended by hand; nothing more is sent to it."""
+        if isinstance(error.cause, CancelledError):
+            return UpdateEnd(None, "it was called back before anything was sent")
+        end = UpdateEnd(Outcome.FAILED, f"its maintenance broke off: {error.cause or error}")
+        done = (name, Outcome.FAILED, end.reason)
+        given = self._given
+        await locally(FleetActivities.move_targets, TargetMoves(given.campaign_id, given.wave, (), (done,)))
+        return end
+
+    async def _start_child(
+        self, candidate: Candidate
+    ) -> workflow.ChildWorkflowHandle[ChargerUpdateWorkflow, UpdateEnd]:
+        given, retry = self._given, self._retries.get(candidate.charger_id)
+        attempt = retry.attempt if retry else 1
+        rollback = given.wave >= ROLLBACK_WAVE_BASE
+        return await workflow.start_child_workflow(
+            ChargerUpdateWorkflow.run,
+            ChargerUpdateInput(
+                campaign_id=given.campaign_id,
+                wave=given.wave,
+                shard=given.shard,
+                charger_id=candidate.charger_id,
+                version=given.version,
+                route=candidate.route,
+                attempt=attempt,
+                last_attempt=attempt >= given.pace.max_attempts,
+                deadline_seconds=given.pace.attempt_deadline_seconds,
+                ticket_seconds=given.pace.ticket_seconds,
+                out_of_service=candidate.out_of_service,
+            ),
+            id=charger_workflow_id(candidate.charger_id),
+            parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
+            static_summary=f"{'back to' if rollback else 'to'} {given.version}",
+            search_attributes=keywords(
+                (OTA_CAMPAIGN, given.campaign_id),
+                (OTA_STATE, "rolling_back" if rollback else "updating"),
+                (OTA_VENDOR_MODEL, candidate.vendor_model),
+                (OTA_SITE, candidate.site_id),
+                (OTA_CHARGER, candidate.charger_id),
+                (OTA_FIRMWARE, given.version),
+            ),
+        )
+
+    async def _landed(self, candidate: Candidate, end: UpdateEnd) -> None:
+        name = candidate.charger_id
+        del self._flying[name]
+        self._handles.pop(name, None)
+        self._slots[candidate.site_id] = self._slots.get(candidate.site_id, 0) + 1
+        self._news = True
+        if end.outcome is None:
+            self._open += 1
+            self._said[name] = end.reason
+        else:
+            self._settle(name, end.outcome)
+        if end.retry:
+            self._keep_for_retry(name)
+        if end.halt:
+            self._halted = self._halted or f"{name}: {end.reason}"
+        if end.outcome in _FAILURES or end.suspicious:
+            await self._count_failure(name)
+        if self._over():
+            self._stop(self._over())
+
+    def _settle(self, name: str, outcome: Outcome) -> None:
+        self._retries.pop(name, None)
+        if outcome in _FAILURES:
+            self._failed.add(name)
+        else:
+            self._failed.discard(name)
+
+    def _keep_for_retry(self, name: str) -> None:
+        former = self._retries.get(name)
+        self._retries[name] = Retry(
+            charger_id=name,
+            attempt=(former.attempt if former else 1) + 1,
+            not_before=workflow.now() + timedelta(seconds=self._given.pace.retry_backoff_seconds),
+            issue=self._issue,
+        )
+
+    async def _count_failure(self, name: str) -> None:
+        self._failed.add(name)
+        if self._given.lone:
+            return
+        wave = workflow.get_external_workflow_handle(
+            wave_workflow_id(self._given.campaign_id, self._given.wave)
+        )
+        try:
+            await wave.signal(SHARD_FAILED, name)
+        except FailureError:
+            workflow.logger.warning("The wave does not listen any more", extra={"charger_id": name})
+
+    # --- the end ---------------------------------------------------------------------------------
+
+    async def _land(self) -> None:
+        """Wait for everything that is in flight; each ends by itself within its deadline."""
+        await workflow.wait_condition(lambda: not self._flying)
+
+    async def _close(self) -> None:
+        """Give those that were never touched their last word."""
+        over = self._over()
+        if not self._open and not over:
+            return
+        given = self._given
+        outcome = Outcome.CANCELLED if over else Outcome.DEFERRED
+        reason = over or "it could not be touched before the wave's end"
+        await locally(
+            CampaignActivities.close_targets,
+            CloseInput(given.campaign_id, outcome, reason, given.wave, given.first, given.count),
+        )
+        self._failed |= set(self._retries)
+
+    async def _continue(self) -> None:
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        memory = ShardMemory(
+            self._issue, self._authorised_until, tuple(sorted(self._failed)), tuple(self._retries.values())
+        )
+        paused = self._paused_since is not None
+        workflow.continue_as_new(replace(self._given, deadline=self._deadline, paused=paused, memory=memory))
