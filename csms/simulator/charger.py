@@ -12,6 +12,7 @@ import httpx2
 from cryptography import x509
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.frames import CloseCode
 from websockets.typing import Subprotocol
 
 from csms.simulator.concurrency import race
@@ -191,9 +192,7 @@ class Charger:
         failures = 0
         while True:
             try:
-                async with self._connect() as socket:
-                    self._socket = socket
-                    await self._converse(socket)
+                await self._be_connected()
             except InvalidStatus as error:
                 self._account.note("connection_refused", status=error.response.status_code)
             except (OSError, TimeoutError, WebSocketException, LinkLost):
@@ -201,6 +200,14 @@ class Charger:
             failures = 0 if self.life is Life.OPERATING else failures + 1
             self._lost()
             await asyncio.sleep(self._backoff_s(failures))
+
+    async def _be_connected(self) -> None:
+        socket = self._socket = await self._connect()
+        try:
+            link = Link(socket, self._desk.answer, self._account, self._faults, self._pace.call_timeout_s)
+            await race(link.serve(), self._operate(link))
+        finally:
+            await socket.close(CloseCode.GOING_AWAY)
 
     def _backoff_s(self, failures: int) -> float:
         first, longest = self._pace.backoff_s
@@ -242,10 +249,6 @@ class Charger:
             self._dropped.add(stage)
             self._account.note("fault_drop_socket", stage=stage.value)
             self._drop_socket()
-
-    async def _converse(self, socket: ClientConnection) -> None:
-        link = Link(socket, self._desk.answer, self._account, self._faults, self._pace.call_timeout_s)
-        await race(link.serve(), self._operate(link))
 
     async def _operate(self, link: Link) -> None:
         first = not self._registered
