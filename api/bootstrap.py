@@ -11,27 +11,16 @@ from datetime import timedelta
 
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
-from storage.postgres.campaigns import PostgresCampaignStore
-from storage.s3 import S3BlobStore
 from temporalio.client import Client
 from temporalio.worker import Worker
-from workflows.client import Orchestrator
-from workflows.registry import WORKFLOWS
 
-from activities.artifacts import ArtifactActivities
-from activities.campaigns import CampaignActivities
-from activities.chargers import ChargerActivities
-from activities.dispatch import DispatchActivities
-from activities.fleet import FleetActivities
 from activities.orders import Node
-from activities.signer import SignerActivities
 from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
 from api.app import create_app
 from api.codec import AesGcmCodec, data_converter, read_key
 from api.ports import ApiServices
 from api.settings import Settings
-from api.workers import activities_of
 from csms.auth import hash_secret
 from csms.gateway import Gateway
 from csms.ingest import IngestOptions
@@ -48,6 +37,7 @@ from storage.errors import EngineUnavailable, InvalidInput
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
+from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.engine import create_engine
 from storage.postgres.events import PostgresEventStore
@@ -60,6 +50,9 @@ from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
+from storage.s3 import S3BlobStore
+from workflows.client import Orchestrator
+from workflows.registry import WORKFLOWS, node_activities, signer_activities, worker_activities
 
 # What a worker may take to finish its activities after SIGTERM (DESIGN section 5).
 GRACE = timedelta(seconds=30)
@@ -107,6 +100,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     try:
         yield _stores(engine, blobs)
     finally:
+        blobs.close()
         await engine.dispose()
 
 
@@ -267,7 +261,7 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
     worker = Worker(
         client,
         task_queue=node_queue(settings.node_id, boot_id),
-        activities=activities_of(DispatchActivities(node)),
+        activities=node_activities(node),
         max_concurrent_activities=200,
         graceful_shutdown_timeout=GRACE,
     )
@@ -282,12 +276,7 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
         client,
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
-        activities=activities_of(
-            ArtifactActivities(shared, inspector),
-            CampaignActivities(shared),
-            ChargerActivities(shared),
-            FleetActivities(shared),
-        ),
+        activities=worker_activities(shared, inspector),
         max_cached_workflows=4000,
         graceful_shutdown_timeout=GRACE,
     )
@@ -301,11 +290,10 @@ def signing_service(settings: Settings, stores: Stores) -> SigningService:
 
 def signer_worker(stores: Stores, client: Client, signer: SigningService) -> Worker:
     """What needs a key, on the signer's queue."""
-    activities = SignerActivities(_activity_stores(stores), signer, lambda: secrets.token_hex(16))
     return Worker(
         client,
         task_queue=SIGNER_QUEUE,
-        activities=activities_of(activities),
+        activities=signer_activities(_activity_stores(stores), signer, lambda: secrets.token_hex(16)),
         max_concurrent_activities=20,
         graceful_shutdown_timeout=GRACE,
     )

@@ -77,7 +77,7 @@ def _describe_errors(path: str, method: str, operation: dict[str, Any]) -> None:
 
 def _statuses(path: str, method: str) -> list[int]:
     statuses = [400, 401, 403, 422, 503]
-    if "{" in path or method in ("post", "put"):
+    if "{" in path or method in ("post", "put") or path.endswith("/events"):
         statuses.append(404)
     if method in ("post", "put", "delete"):
         statuses += [409, 413]

@@ -6,6 +6,7 @@ from typing import cast
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 
 from api.errors import (
@@ -71,11 +72,24 @@ def describe(item: dict[str, object]) -> str:
     return f"{where}: {item.get('msg', 'is not allowed')}"
 
 
-async def _framework(_: Request, error: Exception) -> Response:
+async def _framework(request: Request, error: Exception) -> Response:
     raised = cast("HTTPException", error)
     problem = BY_STATUS.get(raised.status_code, MALFORMED if raised.status_code < 500 else INTERNAL)
     detail = str(raised.detail) if raised.status_code < 500 else problem.meaning
-    return problem_reply(problem, detail, status=raised.status_code, headers=raised.headers)
+    headers = {"Allow": _allowed(request)} if raised.status_code == 405 else raised.headers
+    return problem_reply(problem, detail, status=raised.status_code, headers=headers)
+
+
+def _allowed(request: Request) -> str:
+    """All methods of a path, over every route of its template (RFC 9110 section 10.2.1)."""
+    path, template = request.url.path, None
+    methods: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        pattern = getattr(route, "path_regex", None)
+        if pattern is not None and pattern.match(path):
+            template = template or route.path
+            methods |= (route.methods or set()) if route.path == template else set()
+    return ", ".join(sorted(methods))
 
 
 def unforeseen(error: Exception) -> Response:

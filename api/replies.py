@@ -1,6 +1,5 @@
 """Small habits of every reply: ETags, problems, idempotency keys, cursors."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -10,7 +9,6 @@ from pydantic import BaseModel
 
 from api.errors import Problem
 from storage.canonical import digest, sha256_hex
-from storage.errors import InvalidInput
 
 PROBLEM_TYPE = "application/problem+json"
 
@@ -33,6 +31,11 @@ Cursor = Annotated[
     str | None,
     Query(max_length=512, description="`next_cursor` of the page before; opaque."),
 ]
+NumberCursor = Annotated[
+    int,
+    Query(alias="cursor", ge=0, lt=2**63, description="`next_cursor` of the page before."),
+]
+"""A cursor that is the number of a row; 0 before the first."""
 
 
 def problem_reply(
@@ -75,15 +78,3 @@ def tag_matches(header: str | None, etag: str) -> bool:
 def update_id(verb: str, actor: str, key: str) -> str:
     """The id under which Temporal does an act once; a hash, for ids are not encrypted."""
     return digest([verb, actor, key])[:32]
-
-
-_NUMBER_CURSOR = re.compile(r"\d{1,18}")
-
-
-def number_cursor(text: str | None) -> int:
-    """A cursor that is a row number, 0 for none; raises InvalidInput."""
-    if text is None:
-        return 0
-    if not _NUMBER_CURSOR.fullmatch(text):
-        raise InvalidInput("The cursor is not one of ours.", hint="Pass on next_cursor as it came.")
-    return int(text)

@@ -9,8 +9,7 @@ import uvicorn
 from api import bootstrap
 from api.settings import Settings
 from api.until_signalled import until_signalled
-from signing.service import SigningService
-from storage.errors import AmpwaveError
+from workflows.client import Orchestrator
 from workflows.relay import Relay
 
 _log = structlog.get_logger("serving")
@@ -51,33 +50,20 @@ async def serve_worker(settings: Settings) -> None:
     """Workflows and shared activities."""
     async with bootstrap.open_stores(settings) as stores:
         client = await bootstrap.connect_temporal(settings)
+        await Orchestrator(client).ensure_schedules()
         async with bootstrap.shared_worker(settings, stores, client):
             _log.info("worker.serving")
             await until_signalled()
 
 
 async def serve_signer(settings: Settings) -> None:
-    """The signer's queue, and fresh metadata while it is quiet."""
+    """The signer's queue; the housekeeping schedule asks it for fresh metadata."""
     async with bootstrap.open_stores(settings) as stores:
         client = await bootstrap.connect_temporal(settings)
         signer = bootstrap.signing_service(settings, stores)
         async with bootstrap.signer_worker(stores, client, signer):
-            refresher = asyncio.create_task(_refresh_for_ever(signer, settings.metadata_refresh_s))
             _log.info("signer.serving")
             await until_signalled()
-            refresher.cancel()
-
-
-async def _refresh_for_ever(signer: SigningService, every_s: float) -> None:
-    """Sign snapshot and timestamp anew before they expire; what fails is tried again sooner (S14)."""
-    while True:
-        try:
-            await signer.refresh()
-            pause_s = every_s
-        except AmpwaveError as error:
-            _log.error("signer.refresh_failed", error=error.diagnostics())
-            pause_s = min(every_s, 60.0)
-        await asyncio.sleep(pause_s)
 
 
 async def serve_relay(settings: Settings) -> None:

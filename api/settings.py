@@ -86,9 +86,6 @@ class Settings(BaseSettings):
     development_vendor_roles: str = "voltworks"
     """``up`` only: comma-separated TUF vendor roles for which the first start makes development keys."""
 
-    metadata_refresh_s: float = 3600.0
-    """Signer only: seconds between looks at whether snapshot and timestamp need signing anew."""
-
     # Chargers' sockets.
     csms_message_timeout_s: float = 30.0
     """Seconds that a charger has to answer a call."""

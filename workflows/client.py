@@ -1,6 +1,6 @@
 """How the api talks to workflows. A refusal by a validator is a Conflict; no Temporal, EngineUnavailable."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -41,7 +41,7 @@ _UNREACHABLE = frozenset(
 )
 
 
-def _in_our_words(call: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+def _in_our_words(call: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
     """Temporal's errors as ours."""
 
     @wraps(call)

@@ -7,7 +7,7 @@ import typer
 
 from api.cli import campaign_views as views
 from api.cli.errors import CliError, Record, WrongUse
-from api.cli.output import Screen, words
+from api.cli.output import words
 from api.cli.references import CAMPAIGN_HELP, artifact_id, campaign_id, segment
 from api.cli.session import Session, command, group
 
@@ -45,7 +45,7 @@ def plan(  # noqa: PLR0913 - typer's options are its signature
     """Show what a plan would do, charger by charger. Nothing is stored."""
     body = _body(session, _plan_of(file, artifact, model, waves, rollback_to, name))
     preview = session.api.post("/campaigns/plan", body)
-    step = f"ampwave campaign create {file}" if file else "the same command with `create` for `plan`"
+    step = f"run: ampwave campaign create {file}" if file else "run the same with `create` instead of `plan`."
     session.show(preview, lambda screen: views.draw_preview(screen, body, preview, step))
 
 
@@ -81,11 +81,10 @@ def show(session: Session, campaign: Reference) -> None:
     found = session.api.get(path)
     decisions = session.api.get(f"{path}/decisions")["items"]
 
-    def draw(screen: Screen) -> None:
-        views.draw_campaign(screen, found, session.clock())
-        views.draw_decisions(screen, decisions, session.clock())
-
-    session.show({**found, "decisions": decisions}, draw)
+    session.show(
+        {**found, "decisions": decisions},
+        lambda screen: views.draw_campaign(screen, found, session.clock(), decisions=decisions),
+    )
 
 
 @command(app, "targets")
@@ -122,7 +121,7 @@ def approve(
             hint="Look at it again: ampwave campaign show",
         )
     if not session.json:
-        views.draw_campaign(session.screen, found, session.clock())
+        views.draw_campaign(session.screen, found, session.clock(), advise=False)
     session.confirm(f"Approve {views.name(found)} for {found['cohort_size']} chargers?", yes=yes)
     answer = session.api.post(f"{path}/approve", {"plan_digest": found["plan_digest"]})
     session.show(answer, lambda screen: screen.line(_approved(found, answer)))

@@ -38,7 +38,7 @@ def draw_preview(screen: Screen, body: Record, preview: Record, step: str) -> No
     for warning in preview["warnings"]:
         screen.line(f"Warning: {warning}")
     screen.line()
-    screen.line(f"Digest {short(preview['plan_digest'])}. Nothing is stored yet; create it with: {step}")
+    screen.line(f"Digest {short(preview['plan_digest'])}. Nothing is stored yet. To create it, {step}")
 
 
 def _preview_row(wave: Record, cohort: int) -> tuple[str, str, str, str]:
@@ -85,8 +85,10 @@ def draw_list(screen: Screen, campaigns: Sequence[Record], now: datetime) -> Non
     screen.table(columns, rows, empty="No campaigns yet. Try one out: ampwave campaign plan FILE")
 
 
-def draw_campaign(screen: Screen, item: Record, now: datetime) -> None:
-    """One campaign: where it stands, why, its waves, and what to do next."""
+def draw_campaign(
+    screen: Screen, item: Record, now: datetime, *, decisions: Sequence[Record] = (), advise: bool = True
+) -> None:
+    """One campaign: where it stands, why, its waves, its gates' verdicts, and what to do next."""
     screen.fields(
         [
             ("Campaign", f"{name(item)} ({item['campaign_id']})"),
@@ -101,7 +103,8 @@ def draw_campaign(screen: Screen, item: Record, now: datetime) -> None:
     )
     screen.line()
     draw_waves(screen, item)
-    if step := _next(item):
+    _draw_decisions(screen, item, decisions, now)
+    if advise and (step := _next(item)):
         screen.line()
         screen.line(step)
 
@@ -175,12 +178,17 @@ def draw_targets(screen: Screen, rows: Sequence[Record], now: datetime) -> None:
     screen.table(columns, cells, empty="No chargers in this wave.")
 
 
-def draw_decisions(screen: Screen, decisions: Sequence[Record], now: datetime) -> None:
-    """What the gates said, and how to check it."""
+def gate_name(decision: Record, item: Record) -> str:
+    """The name of the wave that a verdict is about."""
+    names = {one["wave"]: wave_name(one) for one in item["waves"]}
+    return names.get(decision["wave"], f"wave {decision['wave']}")
+
+
+def _draw_decisions(screen: Screen, item: Record, decisions: Sequence[Record], now: datetime) -> None:
     if not decisions:
         return
     columns = (
-        Column("GATE", right=True),
+        Column("GATE OF"),
         Column("LOOK", right=True, optional=True),
         Column("VERDICT"),
         Column("WHEN", optional=True),
@@ -188,7 +196,7 @@ def draw_decisions(screen: Screen, decisions: Sequence[Record], now: datetime) -
     )
     rows = [
         (
-            f"wave {one['wave']}",
+            gate_name(one, item),
             str(one["look"]),
             words(one["verdict"]),
             ago(one["decided_at"], now),
@@ -199,7 +207,7 @@ def draw_decisions(screen: Screen, decisions: Sequence[Record], now: datetime) -
     screen.line()
     screen.table(columns, rows, empty="")
     screen.line()
-    screen.line("Recompute these from their stored inputs: ampwave campaign verify-verdict CAMPAIGN")
+    screen.line(f"Recompute these from their stored inputs: ampwave campaign verify-verdict {called(item)}")
 
 
 def draw_verdicts(screen: Screen, results: Sequence[Record]) -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.table import Table
     from rich.text import Text
 
@@ -82,7 +82,17 @@ class Screen:
         if not rows:
             self.line(empty)
             return
-        self.console().print(build_table(columns, rows, self.width))
+        self.draw(build_table(columns, rows, self.width))
+
+    def draw(self, picture: "RenderableType") -> None:
+        """Anything rich can draw; off a terminal without the blanks that pad its lines."""
+        console = self.console()
+        if self.stream.isatty():
+            console.print(picture)
+            return
+        with console.capture() as captured:
+            console.print(picture)
+        self.stream.write("".join(line.rstrip() + "\n" for line in captured.get().splitlines()))
 
     def fields(self, pairs: Sequence[tuple[str, str | None]]) -> None:
         """Names and values under each other; pairs whose value is None are left out."""
@@ -94,7 +104,7 @@ class Screen:
         for name, value in pairs:
             if value is not None:
                 grid.add_row(clean(name), styled(value))
-        self.console().print(grid)
+        self.draw(grid)
 
 
 def build_table(columns: Sequence[Column], rows: Sequence[Sequence[str]], width: int) -> "Table":

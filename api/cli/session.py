@@ -104,7 +104,10 @@ class Session:
         if yes:
             return
         if self.json or not _somebody_is_there():
-            raise WrongUse("This needs a yes.", hint="Add --yes to go ahead without being asked.")
+            raise WrongUse(
+                "This needs a yes, and nobody is there to ask.",
+                hint="Add --yes to go ahead without being asked.",
+            )
         if not typer.confirm(clean(question), err=True):
             raise CliError("Nothing was changed.")
 

@@ -59,7 +59,7 @@ def list_(session: Session) -> None:
             str(one["role"]),
             _state(one, session),
             ago(one["created_at"], now),
-            ago(one["expires_at"], now),
+            ago(one["expires_at"], now) if one["expires_at"] else "never",
             str(one["token_id"]),
         )
         for one in tokens

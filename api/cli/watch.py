@@ -1,6 +1,6 @@
 """Following a campaign until it ends: a live view on a terminal, one line per change elsewhere."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
@@ -20,6 +20,9 @@ PATIENCE = timedelta(seconds=60)
 """How long the api may be away, as in a restart, before watching gives up."""
 EXIT_INTERRUPTED = 130
 _SHOWN_DECISIONS = 5
+_LONGEST_BAR = 40
+_BESIDE_BARS = 60
+"""Columns that a wave's numbers take."""
 
 
 class View(Protocol):
@@ -90,8 +93,7 @@ def changes(before: Record | None, now: Record) -> list[str]:
 
 def decision_line(decision: Record, campaign: Record) -> str:
     """A verdict in one line."""
-    names = {one["wave"]: views.wave_name(one) for one in campaign["waves"]}
-    wave = names.get(decision["wave"], f"wave {decision['wave']}")
+    wave = views.gate_name(decision, campaign)
     return f"{decision['kind']} of {wave}: {words(decision['verdict'])}. {decision['reason']}"
 
 
@@ -168,25 +170,29 @@ class _LiveView:
 def render(campaign: Record, width: int) -> "RenderableType":
     """The picture of one look: state, a bar per wave, the latest verdicts."""
     from rich.console import Group
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
     from rich.text import Text
 
     head = Text.assemble((clean(views.name(campaign)), "bold"), "  ", styled(words(campaign["phase"])))
-    parts: list[RenderableType] = [head]
-    if campaign["reason"]:
-        parts.append(Text(clean(campaign["reason"])))
+    reason = [Text(clean(campaign["reason"]))] if campaign["reason"] else []
+    verdicts = [
+        Text(clean(decision_line(one, campaign))) for one in campaign["decisions"][-_SHOWN_DECISIONS:]
+    ]
+    return Group(head, *reason, Text(), _wave_table(campaign["waves"], width), Text(), *verdicts)
+
+
+def _wave_table(tallies: Sequence[Record], width: int) -> "RenderableType":
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    longest = max((len(views.wave_name(one)) for one in tallies), default=0)
+    room = min(_LONGEST_BAR, width - longest - _BESIDE_BARS)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for title in ("WAVE", "", "DONE", "UPDATED", "FAILED", "DEFERRED", "IN FLIGHT"):
         table.add_column(title, justify="left" if title in ("WAVE", "") else "right", no_wrap=True)
-    for tally in campaign["waves"]:
+    for tally in tallies:
         name, done, updated, failed, deferred, _waiting, in_flight, _other = views.wave_row(tally)
-        finished = sum(tally["by_outcome"].values())
-        bar = ProgressBar(
-            total=max(tally["total"], 1), completed=finished, width=max(10, min(40, width - 70))
-        )
-        percent = share(finished, tally["total"])
-        table.add_row(clean(name), bar, f"{done} {percent:>5}", updated, failed, deferred, in_flight)
-    parts += [Text(), table, Text()]
-    parts += [Text(clean(decision_line(one, campaign))) for one in campaign["decisions"][-_SHOWN_DECISIONS:]]
-    return Group(*parts)
+        total, finished = tally["total"], sum(tally["by_outcome"].values())
+        bar = ProgressBar(max(total, 1), finished, room, complete_style="cyan", finished_style="green")
+        progress = f"{done} {share(finished, total):>5}"
+        table.add_row(clean(name), bar if room > 0 else "", progress, updated, failed, deferred, in_flight)
+    return table

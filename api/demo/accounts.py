@@ -1,12 +1,12 @@
 """Closing the books of a demo: what the server says, held against what the chargers lived."""
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from temporalio.client import Client
-from workflows.cost import measure_campaign
+from temporalio.client import Client, WorkflowHistory
 
 from api.demo.report import CampaignLine, Cost, Promises, Report, harmed, unattested, wave_lines
 from api.demo.story import BAD, GOOD, Ended
@@ -14,6 +14,8 @@ from csms.simulator.ledger import acknowledged_ids
 from storage.campaign import Outcome
 from storage.ids import charger_workflow_id
 from storage.ports import FrameStore
+from workflows.cost import Cost as Bill
+from workflows.cost import total
 
 Record = dict[str, Any]
 
@@ -100,10 +102,24 @@ async def _lost(frames: FrameStore, ledger: Record) -> int:
 
 
 async def _cost(client: Client, ended: Ended) -> Cost:
-    """The good campaign's bill: chargers that were updated at the first attempt, and their parents' share."""
-    happy = [
-        charger_workflow_id(target["charger_id"])
-        for target in _updated(ended.good_targets)
-        if target["attempt"] == 1 and not target["deferred_for_session"]
+    """The good campaign's bill: chargers updated at the first attempt, and their parents' share."""
+    runs: dict[str, list[WorkflowHistory]] = defaultdict(list)
+    async for found in client.list_workflows(f"OtaCampaign = '{ended.good['campaign_id']}'"):
+        handle = client.get_workflow_handle(found.id, run_id=found.run_id)
+        runs[found.id].append(await handle.fetch_history())
+    updated = {charger_workflow_id(one["charger_id"]) for one in _updated(ended.good_targets)}
+    happy = [runs[name][0] for name in updated if len(runs[name]) == 1]
+    parents = [
+        history for name, found in runs.items() if not name.startswith("charger/") for history in found
     ]
-    return await measure_campaign(client, ended.good["campaign_id"], happy)
+    return _per_charger(total(happy), len(happy), total(parents), len(updated))
+
+
+def _per_charger(own: Bill, chargers: int, parents: Bill, cohort: int) -> Cost:
+    """Averages, with 0 chargers costing nothing."""
+
+    def share(name: str) -> float:
+        each = getattr(own, name) / max(chargers, 1) + getattr(parents, name) / max(cohort, 1)
+        return round(each, 2)
+
+    return Cost(*(share(name) for name in ("actions", "events", "bytes")))

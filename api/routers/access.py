@@ -5,7 +5,7 @@ from fastapi import APIRouter, Response
 from api.acts import audit
 from api.auth import PERMISSIONS, Permission, mint_token
 from api.guard import Caller, GuardedRoute, Services, permit
-from api.replies import Cursor, IdempotencyKey, Limit, number_cursor
+from api.replies import IdempotencyKey, Limit, NumberCursor
 from api.schemas.access import AuditReply, MintedReply, TokenBody, TokenReply, WhoReply
 from api.schemas.common import Label, PageReply
 from storage.access import Principal
@@ -71,8 +71,10 @@ async def revoke_token(services: Services, caller: Caller, token_id: Label) -> N
 
 @router.get("/audit")
 @permit(Permission.AUDIT_READ)
-async def read_audit(services: Services, limit: Limit = 100, cursor: Cursor = None) -> PageReply[AuditReply]:
+async def read_audit(
+    services: Services, limit: Limit = 100, cursor: NumberCursor = 0
+) -> PageReply[AuditReply]:
     """The audit log from the start, each row chained to the one before (ampwave audit verify)."""
-    rows = await services.audit.rows(after=number_cursor(cursor), limit=limit)
+    rows = await services.audit.rows(after=cursor, limit=limit)
     more = str(rows[-1].number) if len(rows) == limit else None
     return PageReply(items=tuple(AuditReply.of(row) for row in rows), next_cursor=more)

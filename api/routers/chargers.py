@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from api.auth import Permission
 from api.guard import Caller, GuardedRoute, Services, permit
 from api.registration import Registrar
-from api.replies import NOT_MODIFIED, Cursor, Limit, number_cursor, tagged_reply
+from api.replies import NOT_MODIFIED, Cursor, Limit, NumberCursor, tagged_reply
 from api.schemas.chargers import (
     ChargerBody,
     ChargerReply,
@@ -27,12 +27,17 @@ router = APIRouter(prefix="/api/v1/chargers", tags=["chargers"], route_class=Gua
 
 _Word = Annotated[str | None, Query(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
 
+_COLUMNS = frozenset({"charger_id", "site_id", "vendor", "model"})
 _IMPORT: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "content": {
             "application/json": {
-                "schema": {"type": "array", "items": {"$ref": "#/components/schemas/ChargerBody"}}
+                "schema": {
+                    "type": "array",
+                    # A row of another shape is refused by itself, not the whole import.
+                    "items": {"anyOf": [{"$ref": "#/components/schemas/ChargerBody"}, {}]},
+                }
             },
             "text/csv": {
                 "schema": {"type": "string"},
@@ -99,12 +104,11 @@ async def get_charger(request: Request, services: Services, charger_id: ChargerI
 @router.get("/{charger_id}/timeline")
 @permit(Permission.READ)
 async def get_timeline(
-    services: Services, charger_id: ChargerId, limit: Limit = 100, cursor: Cursor = None
+    services: Services, charger_id: ChargerId, limit: Limit = 100, cursor: NumberCursor = 0
 ) -> PageReply[EventReply]:
     """What happened to this charger, newest first."""
     await services.chargers.get(charger_id)
-    before = number_cursor(cursor) or None
-    events = await services.events.timeline(charger_id, limit=limit, before=before)
+    events = await services.events.timeline(charger_id, limit=limit, before=cursor or None)
     more = str(events[-1].sequence) if len(events) == limit else None
     return PageReply(items=tuple(EventReply.of(event) for event in events), next_cursor=more)
 
@@ -128,6 +132,8 @@ def _csv_rows(data: bytes) -> list[dict[str, str | None]]:
     try:
         text = data.decode("utf-8-sig")
         reader = csv.DictReader(io.StringIO(text, newline=""), restkey="surplus", strict=True)
+        if missing := _COLUMNS.difference(reader.fieldnames or ()):
+            raise InvalidInput("The CSV's header line lacks columns.", sorted(missing))
         # An empty cell is a value that was not given.
         return [{name: value or None for name, value in row.items()} for row in reader]
     except (UnicodeDecodeError, csv.Error) as error:
