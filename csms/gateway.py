@@ -164,6 +164,11 @@ class Gateway:
             self._record_refusal(charger_id, reason, address)
             await transport.close(1002, reason)
             return
+        older = self._registry.current(charger_id)
+        if older is not None:
+            self._supersede(older)
+            # A new epoch fences off what the older one told; let that be stored and believed first.
+            await older.settled()
         try:
             route = await self._routes.claim(charger_id, connection.subprotocol)
         except AmpwaveError as error:
@@ -188,7 +193,7 @@ class Gateway:
         """From the first record of a session to its last, whatever ends it."""
         older = self._registry.enter(session)
         if older is not None:
-            self._spawn(self._supersede(older))
+            self._supersede(older)
         follow_ups: set[asyncio.Task[None]] = set()
         session.on_boot = lambda: follow_ups.add(self._spawn(self._ask(session)))
         connections = self.metrics.connections.labels(session.dialect.name)
@@ -209,10 +214,13 @@ class Gateway:
         options = self._options
         await ask_after_boot(session, self._chargers, options.probe_delay_s, options.message_timeout_s)
 
-    async def _supersede(self, session: Session) -> None:
-        self.metrics.superseded.inc()
-        log.info("a newer socket took over", charger_id=session.charger_id, epoch=session.session_epoch)
-        await session.close(SUPERSEDED, "a newer connection of this charger was authenticated")
+    def _supersede(self, session: Session) -> None:
+        """Let a session go whose charger has a newer socket; a half-open one takes its time to close."""
+        if session.retire():
+            self.metrics.superseded.inc()
+            log.info("a newer socket took over", charger_id=session.charger_id, epoch=session.session_epoch)
+            reason = "a newer connection of this charger was authenticated"
+            self._spawn(session.close(SUPERSEDED, reason))
 
     async def _record_end(self, session: Session, closed: TransportClosed) -> None:
         if closed.code == MESSAGE_TOO_BIG:

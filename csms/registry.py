@@ -20,6 +20,10 @@ class SessionRegistry:
         self._sessions[session.charger_id] = session
         return other
 
+    def current(self, charger_id: str) -> Session | None:
+        """The session of a charger, if this node holds one."""
+        return self._sessions.get(charger_id)
+
     def leave(self, session: Session) -> None:
         """Forget a session, unless another one has taken its place."""
         if self._sessions.get(session.charger_id) is session:

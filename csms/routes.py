@@ -1,9 +1,8 @@
 """The leases on a node's sockets: claimed when a charger connects, renewed while it stays."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import structlog
 
@@ -42,13 +41,13 @@ class RouteKeeper:
         except EngineUnavailable:
             log.warning("a route was not released; its lease will run out", charger_id=session.charger_id)
 
-    async def renew_for_ever(self, supersede: Callable[[Session], Coroutine[Any, Any, None]]) -> None:
+    async def renew_for_ever(self, supersede: Callable[[Session], None]) -> None:
         """Renew at a third of the lease; a session whose epoch has moved on is superseded."""
         while True:
             await asyncio.sleep(self._lease_s / 3)
             try:
                 for session in await self.renew():
-                    await supersede(session)
+                    supersede(session)
             except (EngineUnavailable, NotFound) as error:
                 log.warning("routes were not renewed", error=str(error))
 

@@ -15,7 +15,7 @@ import structlog
 from csms import frames, schemas
 from csms.commands import AnswerStatus, Command, CommandAnswer, UpdateFirmware
 from csms.dialect import Calling, Dialect
-from csms.errors import CallFailed
+from csms.errors import CallFailed, NotConnectedHere
 from csms.frames import (
     OCPP21,
     Call,
@@ -79,6 +79,7 @@ class Session:
         self._outbound = Outbound(journal, self._send_text, tools.new_message_id)
         self._backlog: deque[_Received] = deque()
         self._worker: asyncio.Task[None] | None = None
+        self._retired = False
 
     @property
     def charger_id(self) -> str:
@@ -99,7 +100,9 @@ class Session:
         """Serve the socket until it closes; returns how it closed, after all that came in is stored."""
         try:
             while True:
-                await self._take(await self._transport.receive())
+                raw = await self._transport.receive()
+                if not self._retired:
+                    await self._take(raw)
         except TransportClosed as closed:
             return closed
         finally:
@@ -109,6 +112,15 @@ class Session:
     async def close(self, code: int, reason: str) -> None:
         """Close the socket; ``run`` then ends."""
         await self._transport.close(code, reason)
+
+    def retire(self) -> bool:
+        """A newer socket speaks for this charger: what still comes here counts no more, nor goes out.
+
+        Returns whether that is news.
+        """
+        news, self._retired = not self._retired, True
+        self._outbound.lost()
+        return news
 
     async def settled(self) -> None:
         """Wait until every frame received so far is stored."""
@@ -120,8 +132,11 @@ class Session:
 
         Raises:
             CommandTimeout, CallFailed, Unsupported: see ``csms.ports.CommandSender``.
+            NotConnectedHere: a newer socket has taken over, nothing was sent.
             InvalidInput: the command does not fit into this version's message, nothing was sent.
         """
+        if self._retired:
+            raise NotConnectedHere(self.charger_id, self.session_epoch)
         calling = Calling(self.security_extension, self._tools.new_request_id)
         action, payload = self.dialect.to_call(command, calling)
         self._check(action, payload)

@@ -67,6 +67,7 @@ class FlakyIngest:
     store: IngestStore
     away: int = 0
     refused: int = 0
+    refusing: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def commit(
         self, frames: Sequence[FrameRecord], events: Sequence[EventRecord], project: Projector
@@ -74,8 +75,12 @@ class FlakyIngest:
         if self.away:
             self.away -= 1
             self.refused += 1
+            self.refusing.set()
             raise EngineUnavailable("the test pulled the plug")
         return await self.store.commit(frames, events, project)
+
+    async def until_refused(self) -> None:
+        await asyncio.wait_for(self.refusing.wait(), 10)
 
 
 @dataclass

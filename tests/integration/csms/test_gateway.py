@@ -208,6 +208,22 @@ async def test_the_newest_authenticated_socket_wins(place: Any) -> None:
             assert (await sending).status is AnswerStatus.ACCEPTED
 
 
+@pytest.mark.requirement("F82", "X1")
+async def test_a_session_that_began_on_a_dying_socket_is_known_when_the_new_one_speaks(place: Any) -> None:
+    start = {"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": "2026-11-20T11:59:00Z"}
+    node = await place.start_node()
+    async with place.charger(node) as old:
+        await old.boot()
+        place.ingest.away = 5
+        await old.say(2, "1", "StartTransaction", start)
+        await place.ingest.until_refused()
+        async with place.charger(node) as new:
+            again = await new.ask(2, "2", "StartTransaction", start)
+            assert again[2]["transactionId"] == 1
+            assert list((await place.twin()).operation.transactions) == ["1"]
+            assert len(await place.bodies(EventKind.TRANSACTION_STARTED)) == 1
+
+
 async def test_a_refused_newcomer_does_not_touch_the_old_socket(place: Any) -> None:
     node = await place.start_node()
     async with place.charger(node) as peer:

@@ -15,7 +15,7 @@ from csms.commands import (
     TriggerMessage,
     UpdateFirmware,
 )
-from csms.errors import CallFailed, CommandTimeout, ConnectionLost
+from csms.errors import CallFailed, CommandTimeout, ConnectionLost, NotConnectedHere
 from csms.frames import OCPP16, OCPP21, OCPP201
 from storage.errors import InvalidInput
 from storage.events import (
@@ -364,6 +364,23 @@ async def test_a_node_that_stops_leaves_unanswered_what_it_could_not_store(make_
     closed = await asyncio.wait_for(world.running, 5)
     assert closed.code == 1012
     assert world.socket.unheard == 0
+
+
+async def test_a_retired_session_stores_what_it_heard_and_hears_and_sends_no_more(make_world: Any) -> None:
+    world = await make_world()
+    world.store.gate = asyncio.Event()
+    world.socket.say(2, "1", "StartTransaction", START16)
+    await until_committing(world)
+    assert world.session.retire()
+    assert not world.session.retire()
+    world.socket.say(2, "2", "StatusNotification", STATUS16)
+    with pytest.raises(NotConnectedHere):
+        await world.session.send(RESET, 5)
+    world.store.gate.set()
+    await asyncio.wait_for(world.session.settled(), 5)
+    await world.hung_up()
+    assert list(world.twin.operation.transactions) == ["1"]
+    assert world.twin.operation.connectors == {}
 
 
 async def test_readings_keep_the_chargers_own_time(make_world: Any) -> None:
