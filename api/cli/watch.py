@@ -20,7 +20,7 @@ PATIENCE = timedelta(seconds=60)
 """How long the api may be away, as in a restart, before watching gives up."""
 EXIT_INTERRUPTED = 130
 _SHOWN_DECISIONS = 5
-_LONGEST_BAR = 40
+_SHORTEST_BAR, _LONGEST_BAR = 8, 40
 _BESIDE_BARS = 60
 """Columns that a wave's numbers take."""
 
@@ -194,5 +194,5 @@ def _wave_table(tallies: Sequence[Record], width: int) -> "RenderableType":
         total, finished = tally["total"], sum(tally["by_outcome"].values())
         bar = ProgressBar(max(total, 1), finished, room, complete_style="cyan", finished_style="green")
         progress = f"{done} {share(finished, total):>5}"
-        table.add_row(clean(name), bar if room > 0 else "", progress, updated, failed, deferred, in_flight)
+        table.add_row(clean(name), bar if room >= _SHORTEST_BAR else "", progress, updated, failed, deferred, in_flight)
     return table

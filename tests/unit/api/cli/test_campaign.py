@@ -299,20 +299,27 @@ class TestWatch:
         assert result.exit_code == 130
         assert "the campaign goes on" in result.stderr
 
-    def test_the_live_picture_fits_80_columns(self, sample: Any) -> None:
+    @pytest.mark.parametrize("width", [80, 100, 160])
+    def test_the_live_picture_fits(self, sample: Any, width: int) -> None:
         import io
 
         from api.cli.output import Screen
         from api.cli.watch import render
 
-        waves = [sample.tally(0, "canary", updated=5, failed=1), sample.tally(1, "rest", 540, waiting=500)]
+        waves = [
+            sample.tally(0, "canary", updated=5, failed=1),
+            sample.tally(1, "rest", 54_000, waiting=50_000),
+            sample.tally(1000, "canary", 5, updated=3),
+        ]
         look = {**sample.campaign(waves=waves), "decisions": [sample.decision(failed=1)]}
         out = io.StringIO()
-        screen = Screen(out, width=80)
-        screen.console().print(render(look, 80))
-        lines = out.getvalue().splitlines()
-        assert max(map(len, lines)) <= 80
-        assert any("6/6 100 %" in line for line in lines)
+        Screen(out, width=width).draw(render(look, width))
+        text = out.getvalue()
+        assert max(map(len, text.splitlines())) <= width
+        assert "6/6 100 %" in text
+        assert "0/54000   0 %" in text
+        assert "IN FLIGHT" in text
+        assert ("━" in text) == (width > 80)
 
 
 class TestVerdicts:
