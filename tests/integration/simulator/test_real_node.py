@@ -1,0 +1,179 @@
+"""All personalities at once against a real csms node on a real database: nothing refused, nothing lost."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+
+from csms.auth import hash_secret
+from csms.commands import AnswerStatus, ChangeAvailability, GetVariables, Reset, ResetKind, UpdateFirmware
+from csms.gateway import Gateway
+from csms.options import GatewayOptions, GatewayStores, Sources
+from csms.simulator.firmware import build_image
+from csms.simulator.fleet import run_fleet
+from csms.simulator.ledger import Ledger, acknowledged_ids
+from csms.simulator.pace import SessionPattern
+from csms.simulator.spec import ChargerSpec, FleetSpec, default_fleet
+from storage.charger import Charger, ChargerCredential, Site
+from storage.clock import system_clock
+from storage.ports import ChargerView
+from storage.postgres.chargers import PostgresChargerStore
+from storage.postgres.engine import create_engine
+from storage.postgres.events import PostgresEventStore
+from storage.postgres.ingest import PostgresIngestStore
+from storage.postgres.routes import PostgresRouteStore
+from storage.postgres.transaction_ids import PostgresTransactionIds
+from storage.twin import Lifecycle, busy_reason
+
+pytestmark = pytest.mark.integration
+PEPPER = b"p" * 32
+
+
+class Node:
+    """A csms node with the registered fleet."""
+
+    def __init__(self, gateway: Gateway, stores: GatewayStores, events: PostgresEventStore) -> None:
+        self.gateway = gateway
+        self.chargers = stores.chargers
+        self._routes = stores.routes
+        self._events = events
+
+    @property
+    def url(self) -> str:
+        return f"ws://127.0.0.1:{self.gateway.ports[0]}"
+
+    async def register(self, fleet: FleetSpec) -> None:
+        now = system_clock()
+        for site in fleet.sites():
+            await self.chargers.put_site(Site(site, site, "UTC"))
+        for spec in fleet.chargers:
+            who = spec.character
+            charger = Charger(
+                spec.charger_id, spec.site_id, who.vendor, who.model, Lifecycle.ACTIVE, registered_at=now
+            )
+            secret = hash_secret(PEPPER, spec.password)
+            await self.chargers.register(charger, ChargerCredential(spec.charger_id, secret, now))
+
+    async def send(self, charger_id: str, command: Any) -> AnswerStatus:
+        route = await self._routes.resolve(charger_id)
+        assert route is not None
+        answer = await self.gateway.send(charger_id, route.session_epoch, command, deadline_s=5)
+        return answer.status
+
+    async def until(self, charger_id: str, condition: Any) -> ChargerView:
+        """Look again whenever something was stored."""
+        async with asyncio.timeout(60), self._events.changes() as changes:
+            while not condition(view := await self.chargers.get(charger_id)):
+                await anext(changes)
+        return view
+
+
+@pytest.fixture
+async def node(database: str) -> AsyncIterator[Node]:
+    engine = create_engine(database)
+    stores = GatewayStores(
+        PostgresChargerStore(engine),
+        PostgresIngestStore(engine),
+        PostgresRouteStore(engine),
+        PostgresTransactionIds(engine),
+    )
+    options = GatewayOptions("node-1", "boot-1", PEPPER, port=0, probe_delay_s=0.1, drain_per_s=1000)
+    gateway = Gateway(options, stores, Sources(system_clock))
+    await gateway.start()
+    yield Node(gateway, stores, PostgresEventStore(engine))
+    await gateway.stop()
+    await engine.dispose()
+
+
+@asynccontextmanager
+async def running(fleet: FleetSpec, node: Node) -> AsyncIterator[asyncio.Task[Ledger]]:
+    stop = asyncio.Event()
+    await node.register(fleet)
+    task = asyncio.create_task(
+        run_fleet(fleet, csms_url=node.url, report_path=None, stop_event=stop, clock=system_clock)
+    )
+    try:
+        yield task
+    finally:
+        stop.set()
+        await task
+
+
+async def journal(database: str) -> tuple[set[tuple[str, str]], Counter[str]]:
+    """Ids of the calls that came in, per charger, and how many events there are of each kind."""
+    connection = await asyncpg.connect(database.replace("+asyncpg", ""))
+    try:
+        rows = await connection.fetch("SELECT charger_id, text FROM frame WHERE direction = 'in'")
+        kinds = await connection.fetch("SELECT kind, count(*) AS n FROM event GROUP BY kind")
+    finally:
+        await connection.close()
+    frames = [(row["charger_id"], orjson.loads(row["text"])) for row in rows]
+    calls = {(charger, frame[1]) for charger, frame in frames if frame[0] == 2}
+    return calls, Counter({row["kind"]: row["n"] for row in kinds})
+
+
+async def update(node: Node, spec: ChargerSpec, command: UpdateFirmware) -> None:
+    """As the orchestrator does it: out of service, no session, update, back in service."""
+    charger_id = spec.charger_id
+
+    def idle(view: ChargerView) -> bool:
+        return busy_reason(view.twin.operation, system_clock()) is None
+
+    await node.until(charger_id, lambda view: view.twin.firmware is not None)
+    await node.send(charger_id, ChangeAvailability(operative=False))
+    before: datetime = system_clock()
+    await node.until(charger_id, idle)
+    assert await node.send(charger_id, command) is AnswerStatus.ACCEPTED
+    if spec.character.needs_reset:
+        await node.until(charger_id, lambda view: "Installed" in str(view.twin.firmware.status))
+        assert await node.send(charger_id, Reset(ResetKind.ON_IDLE)) is AnswerStatus.ACCEPTED
+    view = await node.until(charger_id, lambda view: view.twin.firmware.version == "1.1")
+    assert view.twin.firmware.booted_at > before
+    assert await node.send(charger_id, ChangeAvailability(operative=True)) is AnswerStatus.ACCEPTED
+
+
+@pytest.mark.requirement("F72")
+async def test_every_personality_is_understood_and_nothing_is_lost(node, database, bench) -> None:
+    fleet = replace(
+        bench.fleet(default_fleet().chargers[0].character),
+        chargers=default_fleet(chargers=10, sites=2).chargers,
+        sessions=SessionPattern(busy_share=0.6),
+        connect_per_s=200.0,
+    )
+    image = build_image("1.1", size=150_000, seed=1)
+    location = bench.images.put("fw", image)
+
+    async def update_all(chargers: tuple[ChargerSpec, ...]) -> None:
+        for number, spec in enumerate(chargers, start=1):
+            signature, certificate = bench.manufacturer.sign(spec.character.scheme, image)
+            await update(node, spec, UpdateFirmware(number, location, system_clock(), certificate, signature))
+
+    async with running(fleet, node) as task:
+        # One after the other at a site, so that none goes dark.
+        await asyncio.gather(*(update_all(site) for site in fleet.sites().values()))
+        for spec in fleet.chargers:
+            assert await node.send(spec.charger_id, GetVariables()) is AnswerStatus.ACCEPTED
+    ledger = await task
+    totals = ledger.totals()
+    assert totals["by_version"] == {"1.1": 10}
+    assert totals["sessions_started"] > 0
+    wrong = ("sessions_cut", "unsigned_commands", "badly_signed_commands", "sites_dark", "simulator_errors")
+    assert {name: totals[name] for name in wrong} == dict.fromkeys(wrong, 0)
+    stored, kinds = await journal(database)
+    promised = {
+        (name, message_id)
+        for name, account in ledger.chargers.items()
+        for message_id in acknowledged_ids(account.as_json())
+    }
+    assert len(promised) > 100
+    assert promised - stored == set()
+    assert kinds["frame_rejected"] == 0
+    assert kinds["transaction_started"] <= totals["sessions_started"]
+    assert kinds["transaction_started"] >= totals["sessions_ended"]
