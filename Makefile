@@ -1,5 +1,4 @@
 # Every target sets up what it needs: a virtual environment from the hash-locked requirements.
-PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
@@ -8,16 +7,14 @@ STAMP := $(VENV)/.ready
 .PHONY: help setup demo test up bench check lock fmt requirements clean
 
 help:  ## Show the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-$(STAMP): requirements/dev.txt pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
-	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements/dev.txt
-	@UV_PYTHON_DOWNLOADS=never $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python -e .
+$(STAMP): requirements/dev.txt requirements/uv.txt requirements/setup.sh pyproject.toml
+	@PYTHON="$(PYTHON)" sh requirements/setup.sh $(VENV)
 	@touch $(STAMP)
 
 setup: $(STAMP)  ## Create .venv from the locked requirements
+	@:
 
 demo: $(STAMP)  ## The main job, end to end, on real engines
 	@$(BIN)/ampwave demo $(ARGS)
@@ -31,17 +28,18 @@ test: $(STAMP)  ## All tests, with real PostgreSQL, S3 and Temporal
 bench: $(STAMP)  ## Print the published numbers beside their comparators
 	@$(BIN)/python -m tests.benchmarks.run $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
-check: $(STAMP)  ## Style, types, import rules, deploy files, requirements page
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
+check: $(STAMP)  ## Style, types, import rules, house rules, deploy files
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --quiet --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m tests.house
 
 fmt: $(STAMP)  ## Format the code
-	@$(BIN)/ruff check --fix-only --quiet . ; $(BIN)/ruff format .
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format --quiet .
 
-requirements: $(STAMP)  ## Write tests/REQUIREMENTS.md anew
+requirements: $(STAMP)  ## Write the generated pages anew: requirements, settings
 	@$(BIN)/python -m tests.house --write
 
 lock: $(STAMP)  ## Resolve the requirements anew (hashes, no index host)
