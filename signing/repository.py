@@ -238,7 +238,9 @@ class Repository:
         if await self._blobs.put_bytes(METADATA_PREFIX + name, file.data):
             return file
         existing = await self.file(name, rule_for(file.role).max_bytes)
-        if existing is None or not _same_content(existing, file.data):
+        if existing is None:
+            raise StaleVersion(f"{name} is being written by another publisher.")
+        if not _same_content(existing, file.data):
             raise StaleStage(
                 f"{name} is in the bucket with other content.", hint="Stage the release again and sign again."
             )
