@@ -104,6 +104,16 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
         await engine.dispose()
 
 
+@asynccontextmanager
+async def open_blobs(settings: Settings) -> AsyncIterator[ports.BlobStore]:
+    """The bucket alone, for what needs no database."""
+    blobs = _blobs(settings)
+    try:
+        yield blobs
+    finally:
+        blobs.close()
+
+
 def _stores(engine: AsyncEngine, blobs: ports.BlobStore) -> Stores:
     return Stores(
         artifacts=PostgresArtifactStore(engine),

@@ -22,6 +22,36 @@ Folder = Annotated[
 ]
 
 
+@command(app, "init", online=False)
+def init(
+    session: Session,
+    role: Annotated[list[str], typer.Option(metavar="ROLE", help="A vendor role to have; repeat for more.")],
+    manufacturer_root: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ROLE:FILE", help="The root certificate (PEM) that signs its firmware; repeat."),
+    ] = None,
+) -> None:
+    """Make a repository with keys FOR DEVELOPMENT. Run again, it adds roles and changes nothing else.
+
+    All keys end up on this machine. In production each person makes their own, offline.
+    """
+    from api.cli.ceremony import make_repository
+
+    made = make_repository(role, manufacturer_root or [])
+
+    def draw(screen: Screen) -> None:
+        screen.line("A new repository was made." if made["created"] else "The repository was there already.")
+        screen.fields(
+            [
+                ("Vendor roles", ", ".join(made["vendor_roles"])),
+                ("Keys, FOR DEVELOPMENT", made["keys"]),
+                ("Trusted root", made["trusted_root"]),
+            ]
+        )
+
+    session.show(made, draw)
+
+
 @command(app, "status")
 def status(session: Session, root: Root = None, folder: Folder = None) -> None:
     """Show every role's version, keys and expiry, after verifying all of it."""

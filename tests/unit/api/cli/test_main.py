@@ -141,3 +141,23 @@ def test_a_doors_exit_code_is_the_commands(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(processes, "import_module", lambda name: Module)
     assert CliRunner().invoke(app, ["demo"]).exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("door", "names"),
+    [
+        ("up:run_up", {"data_dir"}),
+        ("demo:run_demo", {"chargers", "keep", "report", "seed"}),
+        *(
+            (f"roles:run_{role}", set())
+            for role in ("api", "csms", "worker", "signer", "relay", "db_upgrade")
+        ),
+        ("roles:run_simulate", {"fleet", "csms", "report"}),
+        ("roles:run_config_check", {"as_json"}),
+        ("roles:run_config_show", {"as_json"}),
+    ],
+)
+def test_behind_every_door_is_what_it_calls(door: str, names: set[str]) -> None:
+    module, _, name = door.partition(":")
+    function = getattr(import_module(f"api.cli.{module}"), name)
+    assert set(inspect.signature(function).parameters) == names

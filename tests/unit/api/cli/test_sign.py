@@ -255,3 +255,71 @@ def test_key_list_shows_ids_and_addresses(run: Any, home: Path) -> None:
     [key] = json.loads(run("key", "list", "--dir", ".", "--json").stdout)
     assert (key["name"], key["address"]) == ("ada", file_address(home / "ada.pem"))
     assert key["keyid"][:12] in run("key", "list", "--dir", ".").stdout
+
+
+class TestInit:
+    @pytest.fixture
+    def bucket(self, monkeypatch: pytest.MonkeyPatch) -> Bucket:
+        from contextlib import asynccontextmanager
+
+        from api import bootstrap
+
+        bucket = Bucket()
+
+        @asynccontextmanager
+        async def open_blobs(settings: Any) -> Any:
+            yield bucket
+
+        monkeypatch.setattr(bootstrap, "open_blobs", open_blobs)
+        monkeypatch.setenv("AMPWAVE_S3_ENDPOINT", "http://s3.invalid")
+        return bucket
+
+    def test_it_makes_a_repository_that_verifies(
+        self, run: Any, fake: Any, bucket: Bucket, home: Path, maker: DevelopmentManufacturer
+    ) -> None:
+        (home / "acme.pem").write_text(maker.root)
+        made = run("tuf", "init", "--role", "acme", "--manufacturer-root", "acme:acme.pem")
+        assert made.exit_code == 0, made.output
+        assert "A new repository was made." in made.stdout
+        assert "FOR DEVELOPMENT" in made.stdout
+        again = json.loads(run("tuf", "init", "--role", "acme", "--role", "volta", "--json").stdout)
+        assert (again["created"], again["vendor_roles"]) == (False, ["acme", "volta"])
+        for key, data in bucket.objects.items():
+            fake.files[f"/{key}"] = data
+        assert run("tuf", "verify").stdout == "It holds: 6 roles, 0 releases, nothing expired.\n"
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (["--role", "acme", "--manufacturer-root", "acme"], "is not ROLE:FILE"),
+            (["--role", "acme", "--manufacturer-root", "acme:none.pem"], "cannot be read"),
+            (["--role", "acme", "--manufacturer-root", "other:x.pem"], "which no --role names"),
+            (["--role", "acme", "--manufacturer-root", "acme:plain.pem"], "is not a PEM certificate"),
+        ],
+    )
+    def test_what_makes_no_sense_makes_nothing(
+        self, run: Any, bucket: Bucket, home: Path, maker: Any, options: list[str], said: str
+    ) -> None:
+        (home / "x.pem").write_text(maker.root)
+        (home / "plain.pem").write_text("hello")
+        result = run("tuf", "init", *options)
+        assert result.exit_code == 2
+        assert said in result.stderr
+        assert bucket.objects == {}
+
+    def test_without_a_bucket_it_says_what_to_do(self, run: Any) -> None:
+        result = run("tuf", "init", "--role", "acme")
+        assert result.exit_code == 2
+        assert "AMPWAVE_S3_ENDPOINT" in result.stderr
+
+    def test_the_bucket_of_up_is_found_in_its_data_folder(self, home: Path) -> None:
+        from api.cli.ceremony import bucket_settings
+        from api.settings import Settings
+
+        (home / ".ampwave/s3").mkdir(parents=True)
+        (home / ".ampwave/s3/access-key").write_text("a\n")
+        (home / ".ampwave/s3/secret-key").write_text("s\n")
+        found = bucket_settings(Settings(s3_port=8444))
+        assert found.s3_endpoint == "http://127.0.0.1:8444"
+        assert found.s3_secret_key is not None
+        assert found.s3_secret_key.get_secret_value() == "s"
