@@ -103,10 +103,9 @@ class Site1:
         await self.chargers.register(charger, credential)
 
     async def start_node(self, node_id: str = "node-1", tls: Any = None, **options: Any) -> Gateway:
-        chosen = GatewayOptions(
-            node_id, f"{node_id}-boot", PEPPER, port=None if tls else 0, probe_delay_s=600
-        )
-        chosen = replace(chosen, drain_per_s=10_000, tls_port=0 if tls else None, **options)
+        chosen = GatewayOptions(node_id, f"{node_id}-boot", PEPPER, port=None if tls else 0)
+        quick = {"drain_per_s": 10_000, "probe_delay_s": 600, "tls_port": 0 if tls else None}
+        chosen = replace(chosen, **{**quick, **options})
         stores = GatewayStores(self.chargers, self.ingest, self.routes, PostgresTransactionIds(self.engine))
         node = Gateway(chosen, stores, Sources(system_clock), tls=tls)
         await node.start()
