@@ -194,5 +194,7 @@ def _wave_table(tallies: Sequence[Record], width: int) -> "RenderableType":
         total, finished = tally["total"], sum(tally["by_outcome"].values())
         bar = ProgressBar(max(total, 1), finished, room, complete_style="cyan", finished_style="green")
         progress = f"{done} {share(finished, total):>5}"
-        table.add_row(clean(name), bar if room >= _SHORTEST_BAR else "", progress, updated, failed, deferred, in_flight)
+        table.add_row(
+            clean(name), bar if room >= _SHORTEST_BAR else "", progress, updated, failed, deferred, in_flight
+        )
     return table

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.cli import documents
@@ -139,6 +139,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_plan(tmp_path / "none.yaml")
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_is_read_or_refused_in_words(text: str) -> None:
     for parse in (documents.number, documents.seconds, documents.instant):
@@ -148,6 +149,7 @@ def test_any_text_is_read_or_refused_in_words(text: str) -> None:
             continue
 
 
+@settings(deadline=None)
 @given(st.floats(min_value=0, max_value=1e6), st.sampled_from(["s", "m", "min", "h", "d", "w"]))
 def test_a_length_of_time_keeps_its_unit(amount: float, unit: str) -> None:
     factor = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}[unit]

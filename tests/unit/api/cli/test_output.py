@@ -4,7 +4,7 @@ import io
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from api.cli.output import Column, Screen, ago, clean, duration, moment, share, size, words
@@ -48,6 +48,7 @@ def test_a_narrow_screen_leaves_out_what_matters_least_and_folds_the_rest() -> N
     assert _table(44)[0].split() == ["NAME", "STATE", "REASON"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(*[st.text(max_size=40)] * 5), min_size=1, max_size=5), st.integers(60, 200))
 def test_any_text_makes_a_table(rows: list[tuple[str, ...]], width: int) -> None:
     out = io.StringIO()
@@ -100,6 +101,7 @@ def test_no_time_is_a_dash() -> None:
     assert moment("2026-11-20T13:00:00+02:00", NOW) == "2026-11-20 11:00:00 UTC (1 h ago)"
 
 
+@settings(deadline=None)
 @given(st.timedeltas(min_value=timedelta(), max_value=timedelta(days=9000)))
 def test_a_rough_time_is_never_off_by_half(delta: timedelta) -> None:
     text = duration(delta.total_seconds())
@@ -122,6 +124,7 @@ def test_small_words() -> None:
     assert share(0, 0) == "-"
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_control_character_gets_through(text: str) -> None:
     assert all(character.isprintable() for character in clean(text))
