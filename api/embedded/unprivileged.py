@@ -108,9 +108,10 @@ def _copy(site: Path, copy: Path, parts: list[str]) -> Path:
         path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
     if _ours(copy):
         shutil.rmtree(copy)
-    if copy.is_symlink() or copy.exists():
-        return fresh  # somebody else sits on the name
-    return fresh.rename(copy)
+    try:
+        return fresh.rename(copy)
+    except OSError:  # somebody else has the name: another of us in the same moment, or a stranger
+        return fresh
 
 
 def reachable_folder(folder: Path, account: Account | None) -> Path:
