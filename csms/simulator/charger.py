@@ -164,14 +164,23 @@ class Charger:
     async def _run_until_restart(self) -> BootReason:
         self._restart = asyncio.get_running_loop().create_future()
         self.life = live(self.life, Turn.POWER_ON)
+        speaks = self._crash_unheard() if self._crashes_unheard() else self._stay_connected()
         try:
-            await race(
-                self._stay_connected(), *(outlet.live() for outlet in self._outlets), self._until_restart()
-            )
+            await race(speaks, *(outlet.live() for outlet in self._outlets), self._until_restart())
         except Exception as error:  # noqa: BLE001 a bug of the simulator is counted, not hidden
             self._account.note("simulator_error", why=repr(error))
             return BootReason.WATCHDOG
         return self._restart.result()
+
+    def _crashes_unheard(self) -> bool:
+        announces = self._flash.running.script.loop_announces_boot
+        return self._boot is Boot.CRASHES and not announces
+
+    async def _crash_unheard(self) -> None:
+        """A boot loop too short for the network to come up."""
+        await asyncio.sleep(self._pace.crash_s)
+        self.restart(BootReason.WATCHDOG)
+        await asyncio.Event().wait()
 
     async def _until_restart(self) -> None:
         if self._restart:

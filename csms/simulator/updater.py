@@ -218,6 +218,9 @@ class Updater:
         if self.stage in BUSY:
             move = advance(self.stage, Step.POWER_LOST)
             self.stage, self._late_word = move.to, move.word or self._late_word
+        if self.stage is Stage.REBOOTING:
+            # Until it is known which image runs, no car is served.
+            self._parts.outlets.block(hidden=self._parts.personality.unavailable_while_installing)
 
     def booted(self, boot: Boot) -> None:
         """The server let the charger in after a start: say what became of the update."""

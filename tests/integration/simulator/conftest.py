@@ -99,13 +99,13 @@ class TinyCsms:
         socket = self.sockets[charger]
         assert check_request(str(socket.subprotocol), action, payload) is None
         await socket.send(orjson.dumps([2, message_id, action, payload]).decode())
-        answer = await asyncio.wait_for(answered, 5)
+        answer = await asyncio.wait_for(answered, 20)
         if answer[0] == 3:
             violation = check_answer(str(socket.subprotocol), action, answer[1])
             assert violation is None, violation
         return answer
 
-    async def until(self, condition: Callable[[], bool], timeout_s: float = 15) -> None:
+    async def until(self, condition: Callable[[], bool], timeout_s: float = 40) -> None:
         """Wait until what was received fulfils the condition."""
         async with self._changed:
             await asyncio.wait_for(self._changed.wait_for(condition), timeout_s)
@@ -171,14 +171,14 @@ class ImageServer:
 
 
 PACE = SimPace(
-    session_s=(0.6, 0.6),
+    session_s=(1.2, 1.2),
     meter_s=0.2,
     plug_s=0.02,
     install_s=(0.05, 0.05),
     reboot_s=(0.05, 0.05),
     crash_s=0.05,
     backoff_s=(0.05, 0.2),
-    call_timeout_s=5,
+    call_timeout_s=20,
     boot_retry_s=0.05,
     download_retry_s=0.05,
     report_s=0.05,
@@ -226,7 +226,7 @@ class Bench:
 
     async def until_report(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
         """Read the report file until it says so."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(40):
             while not self.report.exists() or not condition(orjson.loads(self.report.read_bytes())):  # noqa: ASYNC110 a file has no event
                 await asyncio.sleep(0.02)
         return orjson.loads(self.report.read_bytes())

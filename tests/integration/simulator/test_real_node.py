@@ -64,7 +64,7 @@ class Node:
     async def send(self, charger_id: str, command: Any) -> AnswerStatus:
         route = await self._routes.resolve(charger_id)
         assert route is not None
-        answer = await self.gateway.send(charger_id, route.session_epoch, command, deadline_s=5)
+        answer = await self.gateway.send(charger_id, route.session_epoch, command, deadline_s=20)
         return answer.status
 
     async def until(self, charger_id: str, condition: Any) -> ChargerView:
@@ -141,8 +141,10 @@ async def update(node: Node, spec: ChargerSpec, command: UpdateFirmware) -> None
 
 @pytest.mark.requirement("F72")
 async def test_every_personality_is_understood_and_nothing_is_lost(node, database, bench) -> None:
+    bare = bench.fleet(default_fleet().chargers[0].character)
     fleet = replace(
-        bench.fleet(default_fleet().chargers[0].character),
+        bare,
+        pace=replace(bare.pace, session_s=(0.3, 0.6)),
         chargers=default_fleet(chargers=10, sites=2).chargers,
         sessions=SessionPattern(busy_share=0.6),
         connect_per_s=200.0,

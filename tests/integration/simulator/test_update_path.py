@@ -7,7 +7,7 @@ import pytest
 
 from csms.simulator.faults import FaultKind, NetworkFault
 from csms.simulator.firmware import Script, build_image
-from csms.simulator.manufacturer import found_manufacturer
+from csms.simulator.manufacturer import Manufacturer, found_manufacturer
 from csms.simulator.pace import SessionPattern
 from csms.simulator.personality import PERSONALITIES, Dialect
 from csms.simulator.stages import Stage
@@ -51,10 +51,16 @@ async def test_bad_signature_ends_with_invalid_signature(personality, bench, csm
     assert (await task).totals()["badly_signed_commands"] == 1
 
 
+@pytest.fixture(scope="module")
+def stranger() -> Manufacturer:
+    return found_manufacturer(datetime.now(UTC), "Somebody Else")
+
+
 @BY_NAME
-async def test_certificate_of_another_manufacturer_is_refused_at_once(personality, bench, csms) -> None:
+async def test_certificate_of_another_manufacturer_is_refused_at_once(
+    personality, stranger, bench, csms
+) -> None:
     image = build_image("1.1", size=20_000, seed=1)
-    stranger = found_manufacturer(datetime.now(UTC), "Somebody Else")
     async with bench.running(bench.fleet(personality)) as task:
         answer = await bench.send(*bench.update(personality, image, by=stranger))
         assert answer == [3, {"status": "InvalidCertificate"}]
@@ -76,6 +82,18 @@ async def test_boot_looping_image_falls_back(personality, bench, csms) -> None:
     account = (await task).chargers[CHARGER]
     assert account.version == "1.0"
     assert account.counts["fell_back"] == 1
+
+
+async def test_boot_loop_that_never_reaches_the_network_is_only_seen_by_its_end(bench, csms) -> None:
+    personality = PERSONALITIES["jetty"]
+    script = Script(boot_loop_share=1, boot_loops=2, loop_announces_boot=False)
+    image = build_image("1.2", size=20_000, seed=1, script=script)
+    async with bench.running(bench.fleet(personality)) as task:
+        await bench.send(*bench.update(personality, image))
+        await csms.until(lambda: len(csms.booted_versions(CHARGER)) == 2)
+    assert csms.booted_versions(CHARGER) == ["1.0", "1.0"]
+    versions = [entry["version"] for entry in (await task).chargers[CHARGER].versions]
+    assert versions == ["1.0", "1.2", "1.2", "1.0"]
 
 
 @pytest.mark.requirement("S27")
