@@ -154,7 +154,7 @@ class Authenticator:
         view = await self._view(attempt.charger_id)
         credential = await self._chargers.credential(attempt.charger_id)
         verdict = self._judge(attempt, view, credential)
-        if isinstance(verdict, Refused) and verdict.status in (401, 404):
+        if isinstance(verdict, Refused) and verdict.status in (401, 403, 404):
             self._by_pair.failed(pair)
             self._by_address.failed(attempt.address)
         return verdict

@@ -38,6 +38,9 @@ from storage.twin import (
 )
 
 KEPT_BOOTS = 10
+MAX_CONNECTORS = 200
+MAX_VARIABLES = 20_000
+"""A charger that invents more of them must not make its twin grow without end; the journal has the rest."""
 SETTLED = timedelta(seconds=60)
 """Longer online than this, a charger has sent what it had queued: a change it reports happened now."""
 SEEN_STEP = timedelta(seconds=60)
@@ -126,7 +129,7 @@ def _connector(twin: TwinState, record: EventRecord) -> TwinState:
     known, at = operation.connectors.get(key), moment(record)
     if known and known.status is not event.status:
         twin = _clock(twin, record)
-    if known and at < known.since:
+    if (known and at < known.since) or (not known and len(operation.connectors) >= MAX_CONNECTORS):
         return twin
     state = ConnectorState(
         event.evse_id,
@@ -224,9 +227,13 @@ def _variables(twin: TwinState, record: EventRecord) -> TwinState:
     event: VariablesReported = record.event  # type: ignore[assignment]  # by the table below
     known, at = twin.configuration or ConfigurationSection(), moment(record)
     if known.read_at and at < known.read_at:
-        late = {**event.values, **known.values}
-        return twin if late == known.values else replace(twin, configuration=replace(known, values=late))
-    return replace(twin, configuration=ConfigurationSection({**known.values, **event.values}, at))
+        values, at = {**event.values, **known.values}, known.read_at
+    else:
+        values = {**known.values, **event.values}
+    if len(values) > MAX_VARIABLES:
+        return twin
+    section = ConfigurationSection(values, at)
+    return twin if section == known else replace(twin, configuration=section)
 
 
 _CHANGES: dict[type[Any], Callable[[TwinState, EventRecord], TwinState]] = {

@@ -11,6 +11,8 @@ from storage.events import ConnectorStatus
 from storage.twin import OpenTransaction, OperationSection
 
 KEPT_ENDED = 50
+MAX_OPEN = 200
+"""More open sessions than any charger has EVSEs for; one is enough to be busy."""
 
 
 def session_seen(
@@ -25,9 +27,9 @@ def session_seen(
     ``place`` is (EVSE, connector), 0 where it is not known. An update whose start was never heard
     opens the session as well: unknown counts as busy.
     """
-    if transaction_id in operation.ended:
-        return operation
     known = operation.transactions.get(transaction_id)
+    if transaction_id in operation.ended or (known is None and len(operation.transactions) >= MAX_OPEN):
+        return operation
     if known is None:
         seen = OpenTransaction(transaction_id, *place, at, at, charging_state)
     else:

@@ -70,7 +70,8 @@ class Adaptation:
             seen = replace(seen, at=None)
         event = seen.event
         if isinstance(event, TransactionStarted):
-            self._open.append(event.transaction_id)
+            if self._placeholders and event.transaction_id not in self._open:
+                self._open.append(event.transaction_id)
         elif isinstance(event, MeterValuesSampled) and event.transaction_id in self._placeholders:
             return replace(seen, event=replace(event, transaction_id=None))
         elif isinstance(event, TransactionEnded):

@@ -297,6 +297,14 @@ def test_variables_in_any_order_end_at_the_latest(train: list[tuple[str, str, in
     assert twin.configuration.read_at == at(3)
 
 
+def test_a_charger_that_invents_things_does_not_grow_its_twin_without_end() -> None:
+    twin = run(*(told(status(OCCUPIED, evse), 0) for evse in range(1, 300)))
+    twin = run(*(told(TransactionStarted(f"t{number}", 1, 1), 1) for number in range(300)), twin=twin)
+    twin = run(told(VariablesReported({str(number): "" for number in range(30_000)}), 2), twin=twin)
+    assert len(operation(twin).connectors) == len(operation(twin).transactions) == 200
+    assert twin.configuration is None
+
+
 @pytest.mark.parametrize("event", [HeartbeatReceived(), ConnectionClosed(1000, ""), MeterValuesSampled(1)])
 def test_what_changes_nothing_returns_the_very_same_twin(event: Event) -> None:
     twin = run(told(boot(), 0))
