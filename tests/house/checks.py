@@ -17,7 +17,10 @@ FORBIDDEN = re.compile(
     "|".join([*(re.escape(host) for host in HOSTS), *(rf"(?<![\w.\-]){p}" for p in PLACES)])
 )
 
-ASSERTING = re.compile(r"^_*(assert|fail$|raises$|warns$|call_and_validate$|validate_response$)")
+ASSERTING = re.compile(
+    r"(^|\.)_*(assert\w*|fail|raises|warns|validate|validate_response|call_and_validate)$|^asyncio\.timeout$"
+)
+"""Calls that fail a test: ``asyncio.timeout`` does when what is waited for does not happen."""
 
 
 def long_files(tree: Tree) -> Iterator[Problem]:
@@ -56,16 +59,12 @@ def _asserts(function: ast.AST, helpers: frozenset[str]) -> bool:
     """By itself, by ``pytest.raises`` and its kin, or through a function of its file that asserts."""
     return any(
         isinstance(node, ast.Assert)
-        or (isinstance(node, ast.Call) and bool(ASSERTING.match(name := _called(node)) or name in helpers))
+        or (
+            isinstance(node, ast.Call)
+            and bool(ASSERTING.search(name := ast.unparse(node.func)) or name in helpers)
+        )
         for node in ast.walk(function)
     )
-
-
-def _called(call: ast.Call) -> str:
-    match call.func:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-    return ""
 
 
 def missing_readmes(tree: Tree) -> Iterator[Problem]:

@@ -81,6 +81,7 @@ def test_binary_files_are_not_read_as_text(tmp_path: Path) -> None:
         "    work().check()",
         "    with suppress(Exception):\n        work()",
         "    asserted = work()",
+        "    with work(timeout=5):\n        pass",
     ],
 )
 def test_a_test_that_cannot_fail_is_found(tmp_path: Path, body: str) -> None:
@@ -98,6 +99,8 @@ def test_a_test_that_cannot_fail_is_found(tmp_path: Path, body: str) -> None:
         "    _assert_sorted(work())",
         "    case.call_and_validate()",
         "    same(work(), 1)",
+        "    validator.validate(work())",
+        "    with asyncio.timeout(5):\n        work()",
         "    for n in range(3):\n        assert n == n",
     ],
 )
