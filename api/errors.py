@@ -4,12 +4,12 @@ DoorError
 ├── Unauthenticated      no bearer token, or not one of ours
 ├── TokenRefused         a genuine token that expired or was revoked
 ├── Forbidden            this role may not do that
+├── FormRefused          a dashboard form without its proof of origin
 ├── TooLarge             the body is over its limit
 ├── KeyReused            an Idempotency-Key came back with another body
 ├── RangeRefused         a byte range that the object does not have
 ├── TicketGone           a download ticket that expired or was revoked
-├── TooManyStreams       no more event streams in this process
-└── NotReady             an engine does not answer
+└── TooManyStreams       no more event streams in this process
 """
 
 from collections.abc import Sequence
@@ -147,6 +147,13 @@ FORBIDDEN = Problem(
     "The token is valid, but its role does not hold the permission that this route needs.",
     "The detail names the roles that do. Ask one of those people, or an administrator for another token.",
 )
+FORM_REFUSED = Problem(
+    "form-refused",
+    403,
+    "This form was not sent by our page",
+    "A form of the dashboard came without the proof that our own page of this session made it.",
+    "Open the page again and repeat what you did there.",
+)
 INVALID_INPUT = Problem(
     "invalid-input",
     422,
@@ -250,7 +257,7 @@ TABLE: dict[type[Exception], Problem] = {
     Unauthenticated: UNAUTHENTICATED,
     TokenRefused: UNAUTHENTICATED,
     Forbidden: FORBIDDEN,
-    FormRefused: FORBIDDEN,
+    FormRefused: FORM_REFUSED,
     TooLarge: TOO_LARGE,
     KeyReused: KEY_REUSED,
     RangeRefused: RANGE,

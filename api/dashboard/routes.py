@@ -103,7 +103,7 @@ async def campaign(
         campaign=found,
         artifact=artifact,
         waves=waves,
-        legend=views.LEGEND,
+        legend=views.legend(waves),
         exclusions=exclusions,
         targets=targets,
         shown=shown,

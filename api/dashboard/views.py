@@ -43,7 +43,6 @@ _SEGMENTS: tuple[tuple[str, str], ...] = (
     (Outcome.CANCELLED, "cancelled"),
     (TargetPhase.PENDING, "not begun"),
 )
-LEGEND: tuple[tuple[str, str], ...] = tuple((str(key), label) for key, label in _SEGMENTS)
 _ACTIVE = (TargetPhase.RESERVED, TargetPhase.DISPATCHED, TargetPhase.CONFIRMING)
 
 
@@ -126,6 +125,12 @@ def checks(result: Mapping[str, Any]) -> tuple[Check, ...]:
         for each in listed
         if isinstance(each, Mapping)
     )
+
+
+def legend(waves: Sequence[WaveView]) -> tuple[tuple[str, str], ...]:
+    """The keys that occur in these bars, in their order."""
+    seen = {segment.key for view in waves for segment in view.segments}
+    return tuple((str(key), label) for key, label in _SEGMENTS if key in seen)
 
 
 def current_wave(waves: Sequence[WaveView]) -> int | None:

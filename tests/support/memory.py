@@ -1,6 +1,7 @@
 """Small in-memory implementations of the ports that the api asks for: doubles for unit tests only."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -28,7 +29,7 @@ from storage.charger import (
     Site,
     SiteLease,
 )
-from storage.errors import Conflict, NotFound
+from storage.errors import Conflict, InvalidInput, NotFound
 from storage.events import StoredEvent
 from storage.ports import ChargerView, Page
 from storage.twin import TwinState
@@ -36,6 +37,8 @@ from workflows.phases import CAMPAIGN_MOVES, CampaignMove, advance
 
 
 def page_of(items: Sequence[Any], limit: int, cursor: str | None) -> Page[Any]:
+    if cursor is not None and not re.fullmatch(r"[0-9]{1,9}", cursor):
+        raise InvalidInput("The cursor is not one of ours.")
     start = int(cursor or 0)
     part = tuple(items[start : start + limit])
     more = start + limit < len(items)

@@ -35,16 +35,22 @@
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+  const clocks = (_, times) => {
+    const end = times.length > 1 && times[1] - times[0] < 60 ? 19 : 16;
+    return times.map((seconds) => new Date(seconds * 1000).toISOString().slice(11, end));
+  };
+
   const options = (width) => {
     const steps = window.uPlot.paths.stepped({ align: 1 });
     const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
     return {
       width,
       height: 180,
-      legend: { live: true },
+      legend: { live: false },
+      tzDate: (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       cursor: { points: { size: 6 } },
       scales: { y: { range: (_, low, high) => [0, Math.max(1, high)] } },
-      axes: [axis, { ...axis, size: 44 }],
+      axes: [{ ...axis, values: clocks, space: 90 }, { ...axis, size: 44 }],
       series: [
         { label: "Time" },
         { label: "Attested", stroke: colour("--good"), fill: colour("--good-soft"), width: 2, paths: steps, points: { show: false } },

@@ -118,6 +118,8 @@ async def test_a_csv_import_takes_empty_cells_for_values_not_given() -> None:
         (b"{}", "application/json"),
         (b"\xff\xfe", "text/csv"),
         (b'a,b\n"1', "text/csv"),
+        (b"charger_id,site_id\nA,harbour\n", "text/csv"),
+        (b"", "text/csv"),
         (b"x", "text/plain"),
     ],
 )
