@@ -42,7 +42,7 @@ class PostgresEventStore:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._notifications = Notifications(engine)
+        self._notifications = Notifications(engine, EVENTS_CHANNEL)
 
     async def timeline(
         self, charger_id: str, *, limit: int = 100, before: int | None = None
@@ -106,7 +106,7 @@ class PostgresEventStore:
 
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
         """Beats at once, then whenever events were committed, and every few seconds regardless."""
-        return self._notifications.subscribe(EVENTS_CHANNEL)
+        return self._notifications.subscribe()
 
 
 async def _settled(connection: AsyncConnection) -> int:

@@ -6,7 +6,6 @@ of at most ``fallback_s``, never an event.
 
 import asyncio
 import contextlib
-from collections import defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -46,30 +45,27 @@ class Pulse:
 
 
 class Notifications:
-    """One listening connection per process, open only while somebody waits; reopened when it breaks."""
+    """All readers of one channel in this process share one connection, open only while somebody reads."""
 
-    def __init__(self, engine: AsyncEngine, *, fallback_s: float = 2.0) -> None:
+    def __init__(self, engine: AsyncEngine, channel: str, *, fallback_s: float = 2.0) -> None:
         self._dsn = driver_dsn(engine.url.render_as_string(hide_password=False))
+        self._channel = channel
         self._fallback_s = fallback_s
-        self._pulses: defaultdict[str, set[Pulse]] = defaultdict(set)
-        self._listening: set[str] = set()
-        self._connection: Any = None
+        self._pulses: set[Pulse] = set()
         self._task: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def subscribe(self, channel: str) -> AsyncIterator[Pulse]:
-        """Beats of one channel."""
+    async def subscribe(self) -> AsyncIterator[Pulse]:
+        """A pulse of one's own."""
         pulse = Pulse(self._fallback_s)
-        self._pulses[channel].add(pulse)
+        self._pulses.add(pulse)
         if self._task is None:
-            self._task = asyncio.create_task(self._keep_listening(), name="notifications")
-        elif self._connection is not None:
-            await self._listen(self._connection, channel)
+            self._task = asyncio.create_task(self._keep_listening(), name=f"listen {self._channel}")
         try:
             yield pulse
         finally:
-            self._pulses[channel].discard(pulse)
-            if not any(self._pulses.values()):
+            self._pulses.discard(pulse)
+            if not self._pulses:
                 await self._stop()
 
     async def _stop(self) -> None:
@@ -95,28 +91,13 @@ class Notifications:
         broken = asyncio.Event()
         connection.add_termination_listener(lambda _: broken.set())
         try:
-            self._listening.clear()
-            self._connection = connection
-            for channel in list(self._pulses):
-                await self._listen(connection, channel)
+            await connection.add_listener(self._channel, lambda *_: self._beat())
             # Whatever was announced while nobody listened: everybody looks again.
-            self._beat_all()
+            self._beat()
             await broken.wait()
         finally:
-            self._connection = None
             connection.terminate()
 
-    async def _listen(self, connection: Any, channel: str) -> None:
-        if channel in self._listening:
-            return
-        self._listening.add(channel)
-        await connection.add_listener(channel, self._heard)
-
-    def _heard(self, _connection: object, _pid: int, channel: str, _payload: str) -> None:
-        for pulse in self._pulses[channel]:
+    def _beat(self) -> None:
+        for pulse in self._pulses:
             pulse.beat()
-
-    def _beat_all(self) -> None:
-        for pulses in self._pulses.values():
-            for pulse in pulses:
-                pulse.beat()

@@ -26,7 +26,7 @@ class PostgresOutboxStore:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._notifications = Notifications(engine)
+        self._notifications = Notifications(engine, OUTBOX_CHANNEL)
 
     @asynccontextmanager
     async def claim(self, limit: int) -> AsyncIterator[Sequence[OutboxSignal]]:
@@ -53,7 +53,7 @@ class PostgresOutboxStore:
 
     def wake_ups(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
         """Beats at once, then whenever a signal was committed, and every few seconds regardless."""
-        return self._notifications.subscribe(OUTBOX_CHANNEL)
+        return self._notifications.subscribe()
 
 
 async def _lock_oldest(connection: AsyncConnection, limit: int) -> list[OutboxSignal]:

@@ -1,0 +1,146 @@
+"""The site budget: never more chargers away than the site allows, whoever asks and however often."""
+
+import asyncio
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from storage.charger import Charger, Site, SiteLease
+from storage.errors import Conflict, NotFound
+from storage.postgres.leases import PostgresLeaseStore
+
+pytestmark = [pytest.mark.integration, pytest.mark.requirement("X2")]
+
+
+def lease(charger_id: str, *, minutes: float = 60, site_id: str = "s1", kind: str = "update") -> SiteLease:
+    expires = datetime.now(UTC) + timedelta(minutes=minutes)
+    return SiteLease(charger_id, site_id, f"charger/{charger_id}", kind, expires)
+
+
+@pytest.fixture
+def leases(engine, chargers) -> PostgresLeaseStore:
+    return PostgresLeaseStore(engine)
+
+
+async def test_a_full_site_refuses_and_says_how_full_it_is(leases) -> None:
+    assert (await leases.take(lease("A"))).granted
+    answer = await leases.take(lease("B"))
+    assert (answer.granted, answer.down, answer.max_down, answer.holder) == (False, 1, 1, None)
+    assert (await leases.take(lease("C", site_id="s2"))).granted, "another site, another budget"
+    assert await leases.down(["s1", "s2", "s3"]) == {"s1": 1, "s2": 1, "s3": 0}
+
+
+async def test_the_same_workflow_takes_it_again_and_extends_it(leases) -> None:
+    first = lease("A", minutes=5)
+    await leases.take(replace(first, request_id=7))
+    again = await leases.take(replace(lease("A", minutes=50), wake_on=("booted",)))
+    assert (again.granted, again.down) == (True, 1)
+    held = await leases.get("A")
+    assert held.expires_at > first.expires_at + timedelta(minutes=40)
+    assert (held.request_id, held.wake_on) == (7, ("booted",))
+    await leases.take(lease("A", minutes=1))
+    assert (await leases.get("A")).expires_at == held.expires_at, "never shortened"
+
+
+async def test_another_workflow_is_told_who_holds_the_charger(leases) -> None:
+    await leases.take(lease("C", site_id="s2"))
+    other = replace(lease("C", site_id="s2"), workflow_id="cert/C")
+    answer = await leases.take(other)
+    assert (answer.granted, answer.holder) == (False, "charger/C")
+    assert not await leases.release("C", "cert/C")
+    assert (await leases.get("C")).workflow_id == "charger/C"
+
+
+async def test_a_release_makes_room(leases) -> None:
+    await leases.take(lease("A"))
+    assert await leases.release("A", "charger/A")
+    assert not await leases.release("A", "charger/A")
+    assert await leases.get("A") is None
+    assert (await leases.take(lease("B"))).granted
+
+
+async def test_an_expired_lease_counts_no_more_and_is_swept(leases) -> None:
+    expired = replace(lease("A", minutes=-1), request_id=4)
+    await leases.take(expired)
+    assert await leases.get("A") is None
+    assert await leases.down(["s1"]) == {"s1": 0}
+    assert (await leases.take(lease("B"))).granted
+    assert await leases.sweep() == [expired]
+    assert await leases.sweep() == []
+    assert (await leases.get("B")).charger_id == "B"
+
+
+async def test_an_expired_lease_of_another_workflow_leaves_nothing_behind(leases) -> None:
+    old = replace(lease("A", minutes=-1), workflow_id="cert/A", request_id=4)
+    await leases.take(old)
+    assert (await leases.take(lease("A"))).granted
+    held = await leases.get("A")
+    assert (held.workflow_id, held.request_id) == ("charger/A", None)
+
+
+async def test_a_request_is_noted_only_while_the_lease_holds(leases) -> None:
+    await leases.take(lease("A"))
+    await leases.set_request("A", "charger/A", 41)
+    assert (await leases.get("A")).request_id == 41
+    with pytest.raises(Conflict):
+        await leases.set_request("A", "cert/A", 42)
+    await leases.release("A", "charger/A")
+    with pytest.raises(Conflict):
+        await leases.set_request("A", "charger/A", 43)
+    await leases.take(lease("B", minutes=-1))
+    with pytest.raises(Conflict):
+        await leases.set_request("B", "charger/B", 44)
+
+
+async def test_an_unknown_charger_has_no_lease(leases) -> None:
+    with pytest.raises(NotFound, match="Z"):
+        await leases.take(lease("Z"))
+
+
+async def test_the_budget_is_that_of_the_site_where_the_charger_is(leases) -> None:
+    """A target was frozen before the charger moved: its old site has room, its real one has none."""
+    await leases.take(lease("A"))
+    assert not (await leases.take(lease("B", site_id="s2"))).granted
+
+
+async def test_a_closed_site_grants_nothing(leases, chargers) -> None:
+    await chargers.put_site(Site("s1", "Depot", "Europe/Berlin", 0))
+    assert not (await leases.take(lease("A"))).granted
+
+
+async def test_twenty_at_once_never_exceed_the_budget(leases, chargers, sql) -> None:
+    await chargers.put_site(Site("big", "Big", "UTC", 3))
+    names = [f"b{number}" for number in range(20)]
+    for name in names:
+        await chargers.register(Charger(name, "big", "V", "M"), None)
+    answers = await asyncio.gather(*(leases.take(lease(name, site_id="big")) for name in names))
+    assert sum(answer.granted for answer in answers) == 3
+    assert await sql.value("SELECT count(*) FROM site_lease WHERE site_id = 'big'") == 3
+
+
+async def test_takers_and_releasers_in_any_order_never_exceed_the_budget(leases, chargers, sql) -> None:
+    await chargers.put_site(Site("big", "Big", "UTC", 2))
+    names = [f"b{number}" for number in range(8)]
+    for name in names:
+        await chargers.register(Charger(name, "big", "V", "M"), None)
+    highest = 0
+
+    async def work(name: str, chance: random.Random) -> int:
+        nonlocal highest
+        granted = 0
+        for _ in range(12):
+            answer = await leases.take(lease(name, site_id="big"))
+            highest = max(highest, (await leases.down(["big"]))["big"])
+            if answer.granted:
+                granted += 1
+                assert answer.down <= 2
+                await asyncio.sleep(chance.random() * 0.003)
+                assert await leases.release(name, f"charger/{name}")
+        return granted
+
+    workers = [work(name, random.Random(place)) for place, name in enumerate(names)]
+    assert sum(await asyncio.gather(*workers)) > 0
+    assert highest == 2
+    assert await leases.down(["big"]) == {"big": 0}

@@ -1,0 +1,79 @@
+"""Which node holds which socket: epochs only rise, leases run out, the old node is told."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from storage.errors import NotFound
+from storage.postgres.routes import PostgresRouteStore
+
+pytestmark = pytest.mark.integration
+LEASE = timedelta(seconds=30)
+
+
+@pytest.fixture
+def routes(engine, chargers) -> PostgresRouteStore:
+    return PostgresRouteStore(engine)
+
+
+async def test_a_claim_is_resolved_until_it_is_released(routes) -> None:
+    route = await routes.claim("A", "n1", "b1", "ocpp2.1", LEASE)
+    assert (route.node_id, route.boot_id, route.session_epoch, route.dialect) == ("n1", "b1", 1, "ocpp2.1")
+    assert await routes.resolve("A") == route
+    assert await routes.release("A", 1)
+    assert await routes.resolve("A") is None
+    assert not await routes.release("A", 1), "there was nothing left to release"
+
+
+async def test_the_epoch_survives_the_release(routes) -> None:
+    await routes.claim("A", "n1", "b1", "ocpp1.6", LEASE)
+    await routes.release("A", 1)
+    assert (await routes.claim("A", "n1", "b1", "ocpp1.6", LEASE)).session_epoch == 2
+
+
+async def test_the_newest_claim_wins_and_the_old_socket_cannot_release_it(routes) -> None:
+    await routes.claim("A", "n1", "b1", "ocpp1.6", LEASE)
+    newest = await routes.claim("A", "n2", "b2", "ocpp2.0.1", LEASE)
+    assert not await routes.release("A", 1)
+    assert await routes.resolve("A") == newest
+
+
+async def test_renewing_names_the_sockets_that_must_close(routes) -> None:
+    for charger_id in "AB":
+        await routes.claim(charger_id, "n1", "b1", "ocpp1.6", LEASE)
+    await routes.claim("B", "n2", "b2", "ocpp1.6", LEASE)
+    before = await routes.resolve("A")
+    moved = await routes.renew("n1", "b1", [("A", 1), ("B", 1), ("C", 1)], 2 * LEASE)
+    assert sorted(moved) == ["B", "C"]
+    after = await routes.resolve("A")
+    assert after.lease_until > before.lease_until
+    assert (await routes.resolve("B")).node_id == "n2"
+
+
+async def test_a_restarted_node_does_not_renew_its_predecessors_sockets(routes) -> None:
+    await routes.claim("A", "n1", "b1", "ocpp1.6", LEASE)
+    assert await routes.renew("n1", "b2", [("A", 1)], LEASE) == ["A"]
+
+
+async def test_renewing_nothing_is_fine(routes) -> None:
+    assert await routes.renew("n1", "b1", [], LEASE) == []
+
+
+async def test_a_lease_that_ran_out_is_no_route(routes) -> None:
+    await routes.claim("A", "n1", "b1", "ocpp1.6", timedelta(0))
+    assert await routes.resolve("A") is None
+    assert await routes.renew("n1", "b1", [("A", 1)], LEASE) == []
+    assert (await routes.resolve("A")).session_epoch == 1
+
+
+async def test_an_unregistered_charger_has_no_route(routes) -> None:
+    with pytest.raises(NotFound, match="Z"):
+        await routes.claim("Z", "n1", "b1", "ocpp1.6", LEASE)
+    assert await routes.resolve("Z") is None
+
+
+async def test_claims_at_the_same_time_get_different_epochs(routes) -> None:
+    claims = [routes.claim("A", f"n{number}", "b", "ocpp1.6", LEASE) for number in range(12)]
+    epochs = [route.session_epoch for route in await asyncio.gather(*claims)]
+    assert sorted(epochs) == list(range(1, 13))
