@@ -1,4 +1,4 @@
-"""Everything that enters Temporal's histories is encrypted with AES-GCM; the UI decodes through the api.
+"""Everything that enters Temporal's histories is compressed and encrypted; the UI decodes it through the api.
 
 What stays readable there: workflow, activity and update ids, search attributes and error types. Never put
 a secret in one of those.
@@ -6,6 +6,7 @@ a secret in one of those.
 
 import base64
 import os
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,7 +43,8 @@ class AesGcmCodec(PayloadCodec):
 
     def _encrypt(self, payload: Payload) -> Payload:
         nonce = self._random(_NONCE_BYTES)
-        sealed = self._aead.encrypt(nonce, payload.SerializeToString(), self._key_id)
+        # Lengths still tell something; no payload mixes a secret with what an attacker chose (CRIME).
+        sealed = self._aead.encrypt(nonce, zlib.compress(payload.SerializeToString()), self._key_id)
         return Payload(metadata={"encoding": ENCODING, "key-id": self._key_id}, data=nonce + sealed)
 
     def _decrypt(self, payload: Payload) -> Payload:
@@ -54,7 +56,7 @@ class AesGcmCodec(PayloadCodec):
                 hint="Set AMPWAVE_PAYLOAD_KEY_FILE to the key that this deployment's histories use.",
             )
         nonce, sealed = payload.data[:_NONCE_BYTES], payload.data[_NONCE_BYTES:]
-        return Payload.FromString(self._aead.decrypt(nonce, sealed, self._key_id))
+        return Payload.FromString(zlib.decompress(self._aead.decrypt(nonce, sealed, self._key_id)))
 
 
 def data_converter(key: bytes | None) -> DataConverter:

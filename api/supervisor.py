@@ -1,4 +1,4 @@
-"""Runs the roles as child processes: restarts one that dies, stops all of them cleanly, leaves none behind.
+"""Runs the roles as child processes: restarts what dies, stops all of them cleanly, leaves none behind.
 
 The children live exactly as long as this process: they end with it even when it is killed with -9
 (see ``api/embedded/guard.py``). What each one says goes to ``data_dir/logs/{role}.log``.
@@ -9,13 +9,14 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from api.embedded.errors import EmbeddedError, last_words
+from api.embedded.engine import Engine
+from api.embedded.errors import EmbeddedError, EngineFailed, last_words
 from api.embedded.process import Command, GuardedProcess
 from api.embedded.waiting import until
 
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 Ready = Callable[[], Awaitable[bool]]
 """Whether a role serves. An OSError means: not yet."""
+OnRestart = Callable[[str, int, float], None]
+"""Told of every death that was not asked for: name, exit code, seconds until the next start."""
 
 
 class RoleFailed(EmbeddedError):
@@ -99,10 +102,9 @@ class Supervisor:
         data_dir: Path,
         *,
         policy: RestartPolicy | None = None,
-        on_restart: Callable[[str, int, float], None] | None = None,
+        on_restart: OnRestart | None = None,
         deaths_before_ready: int = 3,
     ) -> None:
-        """``on_restart(role, exit_code, delay_s)`` is told of every death that was not asked for."""
         self._logs = data_dir.absolute() / "logs"
         self._policy = policy or RestartPolicy()
         self._on_restart = on_restart
@@ -231,3 +233,35 @@ class Supervisor:
             return await kept.role.ready()
         except OSError:
             return False
+
+
+@contextlib.asynccontextmanager
+async def engines_kept(
+    engines: Iterable[Engine], *, policy: RestartPolicy | None = None, on_restart: OnRestart | None = None
+) -> AsyncIterator[None]:
+    """Starts embedded engines again that die while the block runs; enter it inside their own blocks."""
+    rules = policy or RestartPolicy()
+    keepers = [asyncio.create_task(_keep_engine(engine, rules, on_restart)) for engine in engines]
+    try:
+        yield
+    finally:
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
+
+
+async def _keep_engine(engine: Engine, policy: RestartPolicy, on_restart: OnRestart | None) -> None:
+    deaths = 0
+    while True:
+        started = time.monotonic()
+        code = await engine.wait()
+        deaths = deaths_in_a_row(policy, deaths, time.monotonic() - started)
+        delay = delay_after(policy, deaths)
+        log.warning("%s ended with code %d; it starts again in %.1f s", engine.name, code, delay)
+        if on_restart:
+            on_restart(engine.name, code, delay)
+        await asyncio.sleep(delay)
+        try:
+            await engine.ensure_running()
+        except EngineFailed:
+            log.exception("%s could not be started again", engine.name)

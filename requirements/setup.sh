@@ -3,7 +3,8 @@
 #     sh requirements/setup.sh VENV
 set -eu
 venv=$1
-export PIP_DISABLE_PIP_VERSION_CHECK=1 UV_PYTHON_DOWNLOADS=never
+# Five processes start from these packages, so they are compiled once, here.
+export PIP_DISABLE_PIP_VERSION_CHECK=1 UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1
 
 say() { printf '%s\n' "$*" >&2; }
 

@@ -119,7 +119,7 @@ def _per_charger(own: Bill, chargers: int, parents: Bill, cohort: int) -> Cost:
     """Averages, with 0 chargers costing nothing."""
 
     def share(name: str) -> float:
-        each = getattr(own, name) / max(chargers, 1) + getattr(parents, name) / max(cohort, 1)
+        each: float = getattr(own, name) / max(chargers, 1) + getattr(parents, name) / max(cohort, 1)
         return round(each, 2)
 
     return Cost(*(share(name) for name in ("actions", "events", "bytes")))

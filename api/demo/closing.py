@@ -53,14 +53,14 @@ def _print_campaign(console: Console, campaign: CampaignLine) -> None:
     tail = f", {campaign.rolled_back} taken back, {campaign.harmed} reached by it" if campaign.harmed else ""
     console.print(f"[bold]Release {campaign.artifact}: {words}[/]{tail}", highlight=False)
     table = Table(box=None, padding=(0, 2), show_edge=False)
-    for heading in ("wave", "gate", "updated", "failed", "waited for a car", "because"):
-        table.add_column(
-            heading, justify="right" if heading in ("updated", "failed") else "left", style="default"
-        )
+    for heading in ("wave", "gate", "updated", "failed", "waited for a car"):
+        table.add_column(heading, justify="left" if heading in ("wave", "gate") else "right")
     for wave in campaign.waves:
-        numbers = (str(wave.updated), str(wave.failed), str(wave.deferred))
-        table.add_row(wave.name, wave.verdict, *numbers, wave.reason)
+        table.add_row(wave.name, wave.verdict, str(wave.updated), str(wave.failed), str(wave.deferred))
     console.print(table)
+    for wave in campaign.waves:
+        if wave.verdict not in ("proceed", "none"):
+            console.print(f"  {wave.name}: {wave.reason}", highlight=False, soft_wrap=True)
     console.print()
 
 

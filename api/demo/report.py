@@ -101,7 +101,7 @@ class Report:
         spent, allowed = asdict(self.cost), asdict(LIMITS)
         return [
             f"{name.replace('_', ' ')}: {spent[name]:.1f}, over {allowed[name]:g}"
-            for name in spent
+            for name in ("actions_per_charger", "events_per_charger")
             if spent[name] > allowed[name]
         ]
 

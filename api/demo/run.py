@@ -19,6 +19,7 @@ from api.demo.people import gather
 from api.demo.report import Report
 from api.demo.screen import Screen
 from api.demo.story import Ended, Story
+from api.demo.workshop import Workshop
 from api.embedded.engine import free_ports
 from api.readiness import role_processes
 from api.settings import Settings
@@ -107,12 +108,8 @@ class _Demo:
             people=people,
             screen=screen,
             fleet=fleet,
-            manufacturer=ensure_manufacturer(settings.keys, _role(settings), system_clock()),
-            vendor_role=_role(settings),
-            keys=settings.keys,
-            workshop=self._home,
+            workshop=self._workshop(settings),
             start_fleet=lambda: asyncio.run_coroutine_threadsafe(supervisor.start(simulator), loop).result(),
-            now=system_clock,
             seed=self._options.seed,
         )
         try:
@@ -125,6 +122,11 @@ class _Demo:
             client = await bootstrap.connect_temporal(settings)
             books = Books(self._options.chargers, ended, self._ledger, stores.frames, client)
             return await close_books(books, time.monotonic() - self._began)
+
+    def _workshop(self, settings: Settings) -> Workshop:
+        role = _role(settings)
+        maker = ensure_manufacturer(settings.keys, role, system_clock())
+        return Workshop(maker, role, settings.keys, self._home, system_clock)
 
     def _fleet(self, settings: Settings) -> FleetSpec:
         now = system_clock()

@@ -41,6 +41,7 @@ class Engine(ABC):
         self.port = port
         self._process: GuardedProcess | None = None
         self._claim = Claim(self.name, self.home)
+        self._restarting = asyncio.Lock()
 
     @abstractmethod
     async def _prepare(self) -> None:
@@ -114,6 +115,21 @@ class Engine(ABC):
 
     async def restart(self) -> None:
         """Stop it if it still runs; start it on the same ports and data."""
+        async with self._restarting:
+            await self._again()
+
+    async def ensure_running(self) -> None:
+        """Start it again on the same ports and data if it has died."""
+        async with self._restarting:
+            if not self.running:
+                await self._again()
+
+    async def wait(self) -> int:
+        """Until its process ends, for whatever reason; the exit code. Only after ``start``."""
+        assert self._process is not None  # noqa: S101  # the caller's promise
+        return await self._process.wait()
+
+    async def _again(self) -> None:
         if self._process:
             await self._process.stop()
             self._tidy()

@@ -58,9 +58,9 @@ def _ps(columns: str, pid: int) -> str:
 
 def works_in(pid: int, folder: Path) -> bool:
     """Whether a process has this working directory; without ``/proc``: whether its command names it."""
+    if not Path("/proc/self").exists():
+        return str(folder) in _ps("command=", pid)
     try:
         return Path(f"/proc/{pid}/cwd").readlink() == folder.resolve()
-    except PermissionError:
-        return False
     except OSError:
-        return str(folder) in _ps("command=", pid)
+        return False
