@@ -18,6 +18,7 @@ from api.embedded.engine import LOOPBACK, Engine, free_ports
 from api.embedded.errors import EngineAlreadyRunning, PortTaken
 from api.embedded.identity import ProcessIdentity
 from api.embedded.waiting import until
+from api.supervisor import engines_kept
 
 pytestmark = pytest.mark.integration
 
@@ -177,3 +178,19 @@ async def test_the_second_on_a_folder_is_told_who_the_first_is(running: Engine) 
 async def test_all_that_is_kept_is_private(running: Engine) -> None:
     kept = [running.home, running.log, *running.home.iterdir()]
     assert [path.name for path in kept if path.stat().st_mode & 0o077] == []
+
+
+async def test_an_engine_that_dies_is_started_again_on_its_port(tmp_path: Path) -> None:
+    deaths: list[tuple[str, int]] = []
+    async with (
+        EmbeddedPostgres(tmp_path, durable=False) as engine,
+        engines_kept([engine], on_restart=lambda name, code, _: deaths.append((name, code))),
+    ):
+        await write_row(engine)
+        dead = engine.pid
+        engine.kill()
+        assert await until(lambda: engine.pid not in {None, dead}, 20)
+        await engine.ensure_running()  # waits until it serves; starts no second one
+        assert await read_row(engine) == "kept"
+    assert deaths == [("PostgreSQL", 128 + signal.SIGKILL)]
+    assert not engine.running
