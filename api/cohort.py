@@ -88,7 +88,7 @@ class CampaignDesk:
             self.services,
             self.actor,
             "campaign.created",
-            campaign_id,
+            f"campaign/{campaign_id}",
             plan_digest=campaign.plan_digest,
             artifact_id=plan.artifact_id,
             cohort_size=campaign.cohort_size,

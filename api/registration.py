@@ -30,7 +30,13 @@ class Registrar:
             raise InvalidInput(f"{body.charger_id} was not registered.", problems)
         await self._put(body)
         view = await self.services.chargers.get(body.charger_id)
-        await audit(self.services, self.actor, "charger.registered", body.charger_id, site_id=body.site_id)
+        await audit(
+            self.services,
+            self.actor,
+            "charger.registered",
+            f"charger/{body.charger_id}",
+            site_id=body.site_id,
+        )
         return view
 
     async def import_rows(self, rows: Sequence[Any], *, dry_run: bool) -> ImportReply:

@@ -70,7 +70,7 @@ class Intake:
                 self.services,
                 self.actor,
                 "artifact.uploaded",
-                artifact.artifact_id,
+                f"artifact/{artifact.artifact_id}",
                 role_version=f"{artifact.vendor_role}/{artifact.version}",
                 length=artifact.length,
             )

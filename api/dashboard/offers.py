@@ -4,10 +4,16 @@ from dataclasses import dataclass
 
 from api.auth import Permission, may
 from storage.access import Principal
-from storage.campaign import Campaign
+from storage.campaign import TERMINAL_CAMPAIGN_PHASES, Campaign
 from workflows.phases import CAMPAIGN_MOVES, CampaignMove, can
 
-_MOVES = (CampaignMove.APPROVE, CampaignMove.RESUME, CampaignMove.PAUSE, CampaignMove.ABORT)
+_MOVES = (
+    CampaignMove.APPROVE,
+    CampaignMove.RESUME,
+    CampaignMove.PAUSE,
+    CampaignMove.PROCEED,
+    CampaignMove.ABORT,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +27,17 @@ class Offers:
 def offers(campaign: Campaign, principal: Principal) -> Offers:
     """What this person may do to this campaign now."""
     possible = {move.value for move in _MOVES if can(CAMPAIGN_MOVES, campaign.phase, move)}
-    if possible & {"pause", "resume"}:
-        possible |= {"proceed", "skip"}
-    allowed = {verb for verb in possible if may(principal, Permission(f"campaign.{verb}"))}
+    if campaign.phase not in TERMINAL_CAMPAIGN_PHASES:
+        possible.add("skip")
+    allowed = frozenset(verb for verb in possible if may(principal, Permission(f"campaign.{verb}")))
+    why_not = _four_eyes(campaign, principal) if "approve" in allowed else ""
+    return Offers(allowed - {"approve"} if why_not else allowed, why_not)
+
+
+def _four_eyes(campaign: Campaign, principal: Principal) -> str:
+    """Why this person's yes would not count, if so; the workflow's validator has the last word."""
+    if campaign.created_by == principal.name:
+        return "You wrote this plan; somebody else has to approve it."
     gave = any(approval.actor == principal.name for approval in campaign.approvals)
     missing = campaign.plan.required_approvals - len(campaign.approvals)
-    if "approve" in allowed and gave and missing > 0:
-        return Offers(
-            frozenset(allowed - {"approve"}), "You approved this plan already; somebody else must, too."
-        )
-    return Offers(frozenset(allowed))
+    return "You approved this plan already; somebody else must, too." if gave and missing > 0 else ""

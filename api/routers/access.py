@@ -54,7 +54,9 @@ async def create_token(
         random_bytes=services.random_bytes,
     )
     await services.tokens.add(token)
-    await audit(services, caller, "token.created", token_id, holder=body.name, holder_role=body.role.value)
+    await audit(
+        services, caller, "token.created", f"token/{token_id}", holder=body.name, holder_role=body.role.value
+    )
     response.headers["Location"] = f"/api/v1/tokens/{token_id}"
     response.headers["Cache-Control"] = "no-store"
     return MintedReply.minted(token, text)
@@ -66,7 +68,7 @@ async def revoke_token(services: Services, caller: Caller, token_id: Label) -> N
     """Revoke a token at once, its dashboard sessions too."""
     if not await services.tokens.revoke(token_id, services.clock()):
         raise NotFound("live token", token_id, hint="See them: ampwave token list.")
-    await audit(services, caller, "token.revoked", token_id)
+    await audit(services, caller, "token.revoked", f"token/{token_id}")
 
 
 @router.get("/audit")

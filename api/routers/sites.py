@@ -38,7 +38,7 @@ async def put_site(response: Response, services: Services, caller: Caller, body:
             "The site was not stored.", [f"time_zone: {body.time_zone!r} is not an IANA time zone"]
         )
     await services.chargers.put_site(body.to_noun())
-    await audit(services, caller, "site.stored", body.site_id, max_down=body.max_down)
+    await audit(services, caller, "site.stored", f"site/{body.site_id}", max_down=body.max_down)
     response.headers["Location"] = "/api/v1/sites"
     return body
 
@@ -52,7 +52,7 @@ async def put_model(services: Services, caller: Caller, body: ModelBody) -> Mode
         services,
         caller,
         "model.stored",
-        f"{body.vendor} {body.model}",
+        f"model/{body.vendor}/{body.model}",
         signature_scheme=body.signature_scheme.value,
         unsafe_unsigned_waiver=body.unsafe_unsigned_waiver,
     )

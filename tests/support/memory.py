@@ -392,6 +392,8 @@ class MemoryOrchestrator:
         await self._move(campaign_id, CampaignMove.SUBMIT, "Waiting for approvals.")
 
     async def approve(self, campaign_id: str, approval: Approval, update_id: str) -> None:
+        if (await self._campaigns.get(campaign_id)).created_by == approval.actor:
+            raise Conflict(f"{approval.actor} wrote this plan.")
         if await self._once(update_id, "approve", campaign_id, approval.actor):
             await self._campaigns.add_approval(campaign_id, approval)
             await self._move(campaign_id, CampaignMove.APPROVE, f"Approved by {approval.actor}.")
@@ -411,7 +413,8 @@ class MemoryOrchestrator:
             await self._move(campaign_id, CampaignMove.ABORT, reason)
 
     async def proceed(self, campaign_id: str, actor: str, reason: str, update_id: str) -> None:
-        await self._once(update_id, "proceed", campaign_id, actor, reason)
+        if await self._once(update_id, "proceed", campaign_id, actor, reason):
+            await self._move(campaign_id, CampaignMove.PROCEED, reason)
 
     async def skip_charger(
         self, campaign_id: str, charger_id: str, actor: str, reason: str, update_id: str
@@ -431,6 +434,8 @@ class MemoryOrchestrator:
         self.asked.append(asked)
 
     async def _move(self, campaign_id: str, move: CampaignMove, reason: str) -> None:
+        if campaign_id not in self._campaigns.all:
+            raise Conflict("Its workflow is over or was never started.")
         campaign = await self._campaigns.get(campaign_id)
         phase = advance(CAMPAIGN_MOVES, campaign.phase, move)
         await self._campaigns.set_phase(campaign_id, phase, reason, campaign.created_at)
