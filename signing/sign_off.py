@@ -5,7 +5,6 @@ evidence is verified from the person's own ``root.json``, the change is computed
 will be signed, and anything but one added image is flagged and refused.
 """
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -124,13 +123,6 @@ def sign(reviewed: Review, address: str, keyid: str | None = None) -> tuple[str,
     except Exception as error:  # adapters raise what their libraries raise
         raise KeyUnavailable(f"The key at {address} could not sign.") from error
     return signature.keyid, signature.signature
-
-
-def review_now(
-    role: str, payload: bytes, evidence: Mapping[str, bytes], trusted_root: bytes, now: datetime
-) -> Review:
-    """``review`` for a command line without an event loop."""
-    return asyncio.run(review(role, payload, evidence, trusted_root, now))
 
 
 def _fetch_from(evidence: Mapping[str, bytes]) -> Fetch:

@@ -1,12 +1,12 @@
 import stat
 
 import pytest
-from tuf.api.metadata import Root
+from tuf.api.metadata import Root, Targets
 
 from signing.ceremony import DevelopmentCeremony
-from signing.errors import KeyUnavailable
+from signing.errors import KeyUnavailable, VerificationFailed
 from signing.keys import ensure_key_file, key_material, public_of_file
-from signing.metadata import decode
+from signing.metadata import decode, sign
 from signing.policy import read_policy
 from signing.trust_source import fetch_from, load_role, load_trust
 from storage.errors import Conflict, EngineUnavailable, InvalidName
@@ -131,6 +131,15 @@ async def test_every_write_of_the_ceremony_was_killed_above(empty_bench) -> None
     await empty_bench.ceremony("acme")
     assert len(empty_bench.blobs.writes) == 8
     assert empty_bench.blobs.writes[-1].endswith("timestamp.json")
+
+
+async def test_a_file_planted_for_a_role_to_come_is_not_adopted(bench) -> None:
+    stamp = bench.stored("timestamp.json")
+    empty = Targets(1, expires=bench.targets("acme").expires)
+    bench.blobs.objects["tuf/metadata/1.bolt.json"] = sign(empty, *bench.signers("snapshot"))
+    with pytest.raises(VerificationFailed, match="bolt"):
+        await bench.ceremony("bolt")
+    assert bench.stored("timestamp.json") == stamp
 
 
 async def test_another_buckets_repository_is_left_alone(bench, fresh_bench) -> None:

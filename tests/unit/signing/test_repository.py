@@ -128,6 +128,25 @@ async def test_versions_are_counted_from_the_bucket_and_a_rolled_back_head_heals
 
 
 @pytest.mark.requirement("S12")
+async def test_a_signer_never_gives_a_timestamp_version_twice(bench) -> None:
+    service = bench.service()
+    old = bench.stored("timestamp.json")
+    await bench.release(await bench.upload(), service)
+    newest = bench.timestamp().version
+    bench.blobs.objects[PREFIX + "timestamp.json"] = old
+    await service.refresh()
+    assert bench.timestamp().version == newest + 1
+
+
+@pytest.mark.requirement("S12")
+async def test_an_older_file_under_a_newer_name_is_noticed(bench) -> None:
+    await bench.release(await bench.upload())
+    bench.blobs.objects[PREFIX + "2.acme.json"] = bench.stored("1.acme.json")
+    with pytest.raises(VerificationFailed, match="acme 2"):
+        await bench.service().stage(await bench.upload("1.2", 12))
+
+
+@pytest.mark.requirement("S12")
 async def test_a_signer_that_saw_more_refuses_a_bucket_that_went_back(bench) -> None:
     service = bench.service()
     backup = bench.blobs.copy().objects

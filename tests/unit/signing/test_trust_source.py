@@ -154,6 +154,19 @@ async def test_older_metadata_is_refused_by_who_saw_newer_also_after_a_restart(b
     assert await bench.source().current(bench.now), "without a memory this freeze lasts until it expires"
 
 
+@pytest.mark.requirement("S12", "S28")
+async def test_stolen_online_keys_cannot_take_a_role_back_for_who_saw_newer(bench, tmp_path) -> None:
+    memory = tmp_path / "trust.json"
+    await bench.release(await bench.upload())
+    await bench.source(memory_file=memory).current(bench.now)
+    older = bench.targets("acme")
+    older.version, older.targets = 0, {}
+    bench.force("acme", older, "acme-release", "acme-qa")
+    assert bench.snapshot().meta["acme.json"].version == 1
+    with pytest.raises(VerificationFailed, match="snapshot"):
+        await bench.source(memory_file=memory).current(bench.now)
+
+
 @pytest.mark.requirement("S4", "S28")
 async def test_a_root_once_seen_cannot_be_withheld(bench, tmp_path) -> None:
     memory = tmp_path / "trust.json"
