@@ -8,14 +8,7 @@ import asyncpg
 import orjson
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import (
-    DataError,
-    DBAPIError,
-    DisconnectionError,
-    IntegrityError,
-    ProgrammingError,
-    SQLAlchemyError,
-)
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from storage.canonical import canonical_json
@@ -131,19 +124,19 @@ _RETRY = (
 
 
 def _ours(error: Exception) -> AmpwaveError:
-    state = str(getattr(error, "sqlstate", None) or getattr(_cause(error), "sqlstate", None) or "")
+    cause = _cause(error)
+    state = str(getattr(cause, "sqlstate", None) or "")
     if state.startswith(_RETRY):
-        return _unavailable(error)
-    if isinstance(error, IntegrityError | asyncpg.IntegrityConstraintViolationError):
+        return _unavailable(cause)
+    if isinstance(cause, asyncpg.IntegrityConstraintViolationError):
         return Conflict("The change contradicts what is stored.", hint="Read again, then decide again.")
-    if isinstance(error, DataError | asyncpg.DataError | ValueError) or isinstance(_cause(error), ValueError):
-        # asyncpg's own refusals to encode a value are ValueErrors.
-        return InvalidInput("PostgreSQL cannot store a value as given.", [type(_cause(error)).__name__])
-    if isinstance(error, ProgrammingError | asyncpg.SyntaxOrAccessError):
+    if isinstance(cause, asyncpg.DataError | ValueError):
+        return InvalidInput("PostgreSQL cannot store a value as given.", [type(cause).__name__])
+    if isinstance(cause, asyncpg.SyntaxOrAccessError):
         return EngineUnavailable(
             "The database does not have the expected schema.", hint="Run `ampwave db upgrade`."
         )
-    return _unavailable(error)
+    return _unavailable(cause)
 
 
 def _cause(error: Exception) -> BaseException:
@@ -153,8 +146,7 @@ def _cause(error: Exception) -> BaseException:
     return error
 
 
-def _unavailable(error: Exception) -> EngineUnavailable:
-    cause = _cause(error)
+def _unavailable(cause: BaseException) -> EngineUnavailable:
     return EngineUnavailable(
         f"PostgreSQL did not do it: {type(cause).__name__}: {cause}",
         hint="It is safe to try again; check that the server is up and AMPWAVE_DATABASE_URL is right.",
