@@ -159,7 +159,7 @@ def release(
         found = _look(session, path)
     session.show(found, lambda screen: _draw(screen, found, session))
     if found["phase"] != "released":
-        raise CliError(f"{_name(found)} is not released: {_state(found)}", hint=_next(found))
+        raise CliError(f"{_name(found)} is not released: {_state(found)}")
 
 
 def _look(session: Session, path: str) -> Record:

@@ -36,7 +36,7 @@ def draw_registered(screen: Screen, charger: Record, password: str | None) -> No
     screen.line(f"{charger['charger_id']} is registered at {charger['site_id']}.")
     if password:
         screen.line(f"Password (not shown again): {password}")
-    screen.line(f"It connects to ws://HOST:9000/ocpp/{charger['charger_id']}.")
+    screen.line(f"It connects to the csms at /ocpp/{charger['charger_id']}.")
 
 
 def draw_list(

@@ -77,7 +77,6 @@ def _from_flags(flags: UploadFlags) -> Record:
         "--version": flags.version,
         "--counter": flags.counter,
         "--model": flags.models or None,
-        "--signature": flags.signatures or None,
     }
     missing = [f"{name} is missing." for name, value in given.items() if value is None]
     if missing:
