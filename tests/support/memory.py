@@ -434,8 +434,9 @@ class MemoryOrchestrator:
         self.asked.append(asked)
 
     async def _move(self, campaign_id: str, move: CampaignMove, reason: str) -> None:
-        if campaign_id not in self._campaigns.all:
-            raise Conflict("Its workflow is over or was never started.")
-        campaign = await self._campaigns.get(campaign_id)
+        try:
+            campaign = await self._campaigns.get(campaign_id)
+        except NotFound:
+            raise Conflict("Its workflow is over or was never started.") from None
         phase = advance(CAMPAIGN_MOVES, campaign.phase, move)
         await self._campaigns.set_phase(campaign_id, phase, reason, campaign.created_at)

@@ -2,6 +2,8 @@
 
 import base64
 import json
+import tracemalloc
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -102,6 +104,37 @@ async def test_an_image_over_the_limit_is_refused_before_it_is_stored() -> None:
 
     assert answer.status_code == 413
     assert not house.blobs.objects
+
+
+@pytest.mark.requirement("S39")
+async def test_a_large_image_takes_little_memory() -> None:
+    size, house = 24 * 1024 * 1024, House()
+    kept = 0
+
+    async def put_new(key: str, chunks: AsyncIterator[bytes], *, length: int | None = None) -> bool:
+        nonlocal kept
+        async for chunk in chunks:
+            kept += len(chunk)
+        return True
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b'--b\r\nContent-Disposition: form-data; name="manifest"\r\n\r\n'
+        yield json.dumps(manifest()).encode()
+        yield b'\r\n--b\r\nContent-Disposition: form-data; name="file"; filename="fw"\r\n\r\n'
+        for _ in range(size // 65536):
+            yield b"\xa5" * 65536
+        yield b"\r\n--b--\r\n"
+
+    house.blobs.put_new = put_new  # type: ignore[method-assign]
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        tracemalloc.start()
+        headers = {"content-type": "multipart/form-data; boundary=b"}
+        answer = await client.post("/api/v1/artifacts", content=body(), headers=headers)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+
+    assert (answer.status_code, kept) == (201, size)
+    assert peak < size / 3
 
 
 async def test_the_same_upload_again_is_a_conflict_without_a_key_and_a_repeat_with_one() -> None:
