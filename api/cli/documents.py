@@ -1,5 +1,6 @@
 """YAML and JSON files that people write, kept with their line numbers so that errors can name them."""
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -117,7 +118,10 @@ def is_null(entry: Entry) -> bool:
 def number(text: str) -> float:
     """A number, or a percentage as a share: ``5%`` is 0.05. Raises ValueError."""
     text = text.strip()
-    return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    if not math.isfinite(value):
+        raise ValueError(text)
+    return value
 
 
 def seconds(text: str) -> float:

@@ -1,5 +1,7 @@
 """Files that people write: every problem named with its line and field, values in human units."""
 
+import math
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -140,13 +142,24 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @settings(deadline=None)
-@given(st.text())
-def test_any_text_is_read_or_refused_in_words(text: str) -> None:
-    for parse in (documents.number, documents.seconds, documents.instant):
+@given(st.one_of(st.text(), st.sampled_from(["nan", "inf%", "-inf", "1_0%", " 5 %"])))
+def test_any_text_is_a_finite_number_or_refused(text: str) -> None:
+    for parse in (documents.number, documents.seconds):
         try:
-            parse(text)
+            value = parse(text)
         except ValueError:
             continue
+        assert math.isfinite(value)
+
+
+@settings(deadline=None)
+@given(st.one_of(st.text(), st.datetimes(timezones=st.none() | st.timezones()).map(str)))
+def test_any_text_is_a_time_with_a_zone_or_refused(text: str) -> None:
+    try:
+        value = documents.instant(text)
+    except ValueError:
+        return
+    assert datetime.fromisoformat(value).tzinfo is not None
 
 
 @settings(deadline=None)
