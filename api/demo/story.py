@@ -71,7 +71,7 @@ class Story:
         with self._stage("register sites, models and chargers") as note:
             register(self.people, self.fleet)
             note(
-                f"{len(self.fleet.chargers)} chargers, {len(PERSONALITIES)} makes, {len(self.fleet.sites())} sites"
+                f"{len(self.fleet.chargers)} of {len(PERSONALITIES)} makes on {len(self.fleet.sites())} sites"
             )
         with self._stage("let the chargers connect and report") as note:
             self.start_fleet()
