@@ -85,7 +85,6 @@ async def review(
     fetch = _fetch_from(evidence)
     trust = await load_trust(fetch, trusted_root, now)
     await load_role(fetch, trust, role)
-    trust.check_unexpired(now)
     following = decode_payload(payload)
     current = trust.role(role)
     if following.version != current.version + 1:

@@ -149,6 +149,23 @@ def test_the_certificate_must_chain_to_this_manufacturers_root(leaves, manufactu
 
 
 @pytest.mark.requirement("S35")
+def test_a_signing_certificate_cannot_issue_another(leaves) -> None:
+    """Somebody with one firmware key must not be able to mint more, even if it is listed as a root."""
+    leaf = leaves[SignatureScheme.ECDSA_P256]
+    issuer = x509.load_pem_x509_certificate(leaf.certificate.encode()).subject
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = x509.CertificateBuilder(issuer, x509.Name([]), key.public_key(), 7)
+    builder = builder.not_valid_before(NOON).not_valid_after(NOON + timedelta(days=1))
+    minted = builder.add_extension(*GOOD_USAGE).sign(leaf.key, hashes.SHA256())
+    signature = base64.b64encode(key.sign(IMAGE, ec.ECDSA(hashes.SHA256()))).decode()
+    pem = minted.public_bytes(Encoding.PEM).decode()
+    proof = VendorSignature(SignatureScheme.ECDSA_P256, signature, pem)
+    assert vendor_signature_problems(proof, DIGEST, NOON) == []
+    (problem,) = vendor_signature_problems(proof, DIGEST, NOON, [leaf.certificate])
+    assert "does not chain" in problem
+
+
+@pytest.mark.requirement("S35")
 def test_certificates_hold_only_within_their_time(manufacturer) -> None:
     leaf = manufacturer.leaf(SignatureScheme.ECDSA_P256, NOON, life=timedelta(days=2))
     proof = leaf.sign(IMAGE)
