@@ -16,6 +16,7 @@ from api.embedded.postgres import EmbeddedPostgres
 from api.embedded.s3 import EmbeddedS3
 from api.embedded.temporal import EmbeddedTemporal
 from api.settings import Settings
+from api.supervisor import engines_kept
 from storage.clock import system_clock
 
 ROLES = ("api", "csms", "worker", "signer", "relay")
@@ -72,7 +73,7 @@ class Engines:
 
 @asynccontextmanager
 async def prepared_engines(settings: Settings, *, durable: bool = True) -> AsyncIterator[Engines]:
-    """Engines up, schema current, bucket there, development keys and the administrator's token made."""
+    """Engines up and kept up, schema current, bucket there, development keys and a token made."""
     async with AsyncExitStack() as stack:
         engines = Engines(settings, durable=durable)
         ready = await engines.start(stack)
@@ -81,7 +82,8 @@ async def prepared_engines(settings: Settings, *, durable: bool = True) -> Async
         async with bootstrap.open_stores(ready) as stores:
             await bootstrap.ensure_repository(ready, stores)
             await ensure_admin_token(ready, stores.tokens, system_clock())
-        yield engines
+        async with engines_kept(engines.running()):
+            yield engines
 
 
 def role_environment(settings: Settings, base: Mapping[str, str]) -> dict[str, str]:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -68,21 +68,23 @@ class Stack:
 
     async def until_targets(self, campaign_id: str, done: Callable[[list[dict[str, Any]]], bool]) -> None:
         """Wait until the targets satisfy a condition."""
-        async with asyncio.timeout(90):
-            while not done(await self._patiently(lambda: self.targets(campaign_id))):
-                await asyncio.sleep(0.1)
+
+        async def satisfied() -> bool:
+            return done(await self._patiently(lambda: self.targets(campaign_id)))
+
+        await _until(satisfied, within_s=90)
 
     async def until_ended(self, campaign_id: str) -> dict[str, Any]:
         """Wait until the campaign is over; the last look at it. The api may be away for a while."""
-        ended = {"completed", "aborted", "rolled_back", "failed"}
-        async with asyncio.timeout(170):
-            while True:
-                found = await self._patiently(
-                    lambda: asyncio.to_thread(self.people.author.get, f"/campaigns/{campaign_id}")
-                )
-                if found["phase"] in ended:
-                    return dict(found)
-                await asyncio.sleep(0.3)
+        found: dict[str, Any] = {}
+
+        async def over() -> bool:
+            look = lambda: asyncio.to_thread(self.people.author.get, f"/campaigns/{campaign_id}")  # noqa: E731
+            found.update(await self._patiently(look))
+            return found["phase"] in {"completed", "aborted", "rolled_back", "failed"}
+
+        await _until(over, within_s=170)
+        return found
 
     async def _patiently(self, ask: Callable[[], Any]) -> Any:
         from api.cli.errors import Unreachable
@@ -96,9 +98,11 @@ class Stack:
     async def truth(self) -> dict[str, Any]:
         """What the chargers lived, as of now: their own ledger, once it was written after this call."""
         before = self._ledger()["written_at"]
-        async with asyncio.timeout(20):
-            while self._ledger()["written_at"] == before:
-                await asyncio.sleep(0.1)
+
+        async def newer() -> bool:
+            return bool(self._ledger()["written_at"] != before)
+
+        await _until(newer, within_s=20)
         return self._ledger()
 
     def _ledger(self) -> dict[str, Any]:
@@ -117,6 +121,12 @@ class Stack:
                 stored = await stores.frames.message_ids(charger_id)
                 lost += sum(1 for message_id in acknowledged_ids(account) if message_id not in stored)
         return lost
+
+
+async def _until(condition: Callable[[], Awaitable[bool]], *, within_s: float) -> None:
+    async with asyncio.timeout(within_s):
+        while not await condition():  # noqa: ASYNC110 - the condition lies in other processes
+            await asyncio.sleep(0.1)
 
 
 @pytest.fixture(scope="session")
