@@ -59,6 +59,8 @@ class ApiLimits:
     stream_seconds: float = 600.0
     """A stream of events ends after this and the reader resumes: a revoked token is out by then."""
     keep_alive_seconds: float = 15.0
+    page_seconds: float = 5.0
+    """An open dashboard page looks again at least this often, for what is no charger's event."""
     streams: int = 200
     """Event streams open at once in this process; further ones are told to come back."""
     session_seconds: int = 12 * 3600

@@ -32,7 +32,7 @@ ROWS = 100
 CHART_CHARGERS = 5000
 """Above this the chart is left out: a page stays cheap."""
 _BEAT_SECONDS = 1.0
-_TICK_SECONDS = 5.0
+"""Hints come no faster than this."""
 
 
 def _page(template: str, context: PageContext, **more: object) -> HTMLResponse:
@@ -187,7 +187,7 @@ async def charger(services: Services, context: PageContext, charger_id: ChargerI
 @permit(Permission.READ)
 async def live(request: Request, services: Services) -> Response:
     """Tells open pages that something changed; they fetch what they show."""
-    bounds = StreamBounds(services.limits.stream_seconds, _TICK_SECONDS)
+    bounds = StreamBounds(services.limits.stream_seconds, services.limits.page_seconds)
     seats: StreamSeats = request.app.state.seats
     return EventStreamResponse(seats.seated(_hints(services.events, bounds)))
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from api.ports import ApiLimits
 from storage.artifact import ArtifactPhase, Compatible, SignOff, StagedRelease, VendorSignature
 from storage.campaign import (
     Approval,
@@ -40,9 +41,9 @@ OUTCOMES = (
 )
 
 
-def showcase() -> House:
+def showcase(limits: ApiLimits | None = None) -> House:
     """60 chargers on 12 sites; one campaign in its second wave, one rolled back, one waiting."""
-    house = House()
+    house = House(limits=limits or ApiLimits())
     _fleet(house)
     good = house.add_artifact("1.1.0", counter=2, compatible=tuple(Compatible(*m) for m in MODELS))
     base = house.add_artifact("1.0.0", counter=1, uploaded_at=house.now - timedelta(days=90))
