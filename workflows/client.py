@@ -161,7 +161,10 @@ class Orchestrator:
     async def proceed(self, campaign_id: str, actor: str, reason: str, update_id: str) -> None:
         """Pass a gate that holds."""
         await self._ask(
-            campaign_id, FirmwareCampaignWorkflow.proceed, PersonRequest(actor, reason), update_id
+            campaign_workflow_id(campaign_id),
+            FirmwareCampaignWorkflow.proceed,
+            PersonRequest(actor, reason),
+            update_id,
         )
 
     async def skip_charger(

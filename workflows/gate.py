@@ -45,7 +45,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All checks together; ``reason`` is the sentence of the check that decided."""
+    """All checks together; ``reason`` is the sentence of the check that speaks for them."""
 
     word: VerdictWord
     reason: str
@@ -72,14 +72,16 @@ class AllOf:
 
 
 def combine(results: Iterable[CheckResult]) -> Verdict:
-    """The worst word, with the sentence of the first check that said it. Raises EmptyGate."""
+    """The worst word, with the sentence of a check that said it. Raises EmptyGate."""
     checks = tuple(results)
     if not checks:
         raise EmptyGate("A gate without checks never passes.", hint="Give it at least one check.")
     word = VerdictWord.PROCEED
     for check in checks:
         word = worst(word, check.word)
-    reason = next(check.sentence for check in checks if check.word is word)
+    telling = [check.sentence for check in checks if check.word is word]
+    # Those that pass speak in the order of the gate, and the last one has the numbers.
+    reason = telling[-1] if word is VerdictWord.PROCEED else telling[0]
     return Verdict(word, reason, checks)
 
 
@@ -185,7 +187,7 @@ def everybody_back(_policy: GatePolicy, facts: WaveFacts) -> CheckResult:
     return CheckResult("back", VerdictWord.ABORT, sentence)
 
 
-WAVE_GATE = AllOf((security, finished, early_stop, failures, sample, telemetry, fault_excess, offline_excess))
+WAVE_GATE = AllOf((security, finished, sample, telemetry, fault_excess, offline_excess, early_stop, failures))
 ROLLBACK_GATE = AllOf((security, finished, everybody_back))
 
 

@@ -1,0 +1,299 @@
+"""The ports in memory, for tests of rules and activities: only what those ask of them."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from storage.artifact import Artifact, ArtifactPhase, SignOff, StagedRelease
+from storage.audit import AuditEntry
+from storage.campaign import (
+    Approval,
+    Campaign,
+    CampaignPhase,
+    Decision,
+    Outcome,
+    SignedDirective,
+    Target,
+    TargetPhase,
+    WaveTally,
+)
+from storage.charger import DownloadTicket, LeaseAnswer, ModelProfile, Route, Site, SiteLease
+from storage.errors import NotFound
+from storage.events import StoredEvent
+from storage.ports import ChargerView
+
+_UNUSED = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+class MemoryChargers:
+    def __init__(self, leases: "MemoryLeases") -> None:
+        self.rows: dict[str, ChargerView] = {}
+        self.profiles: dict[tuple[str, str], ModelProfile] = {}
+        self.site_rows: dict[str, Site] = {}
+        self._leases = leases
+
+    async def sites(self) -> Sequence[Site]:
+        return list(self.site_rows.values())
+
+    async def model(self, vendor: str, model: str) -> ModelProfile | None:
+        return self.profiles.get((vendor, model))
+
+    async def get(self, charger_id: str) -> ChargerView:
+        if charger_id not in self.rows:
+            raise NotFound("charger", charger_id)
+        return replace(self.rows[charger_id], maintenance=self._leases.rows.get(charger_id))
+
+    async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
+        return [await self.get(name) for name in charger_ids if name in self.rows]
+
+
+class MemoryRoutes:
+    def __init__(self) -> None:
+        self.rows: dict[str, Route] = {}
+
+    async def resolve(self, charger_id: str) -> Route | None:
+        return self.rows.get(charger_id)
+
+
+class MemoryLeases:
+    def __init__(self) -> None:
+        self.rows: dict[str, SiteLease] = {}
+        self.max_down: dict[str, int] = {}
+        self.most_down: dict[str, int] = defaultdict(int)
+        """The trace invariant: the highest number of leases a site ever had."""
+
+    async def take(self, lease: SiteLease) -> LeaseAnswer:
+        most = self.max_down.get(lease.site_id, 1)
+        former = self.rows.get(lease.charger_id)
+        down = sum(row.site_id == lease.site_id for row in self.rows.values())
+        if former is not None:
+            return LeaseAnswer(former.workflow_id == lease.workflow_id, down, most, former.workflow_id)
+        if down >= most:
+            return LeaseAnswer(False, down, most)
+        self.rows[lease.charger_id] = lease
+        self.most_down[lease.site_id] = max(self.most_down[lease.site_id], down + 1)
+        return LeaseAnswer(True, down + 1, most)
+
+    async def set_request(self, charger_id: str, workflow_id: str, request_id: int) -> None:
+        if self.rows[charger_id].workflow_id == workflow_id:
+            self.rows[charger_id] = replace(self.rows[charger_id], request_id=request_id)
+
+    async def release(self, charger_id: str, workflow_id: str) -> bool:
+        lease = self.rows.get(charger_id)
+        if lease is None or lease.workflow_id != workflow_id:
+            return False
+        del self.rows[charger_id]
+        return True
+
+    async def get(self, charger_id: str) -> SiteLease | None:
+        return self.rows.get(charger_id)
+
+    async def down(self, site_ids: Sequence[str]) -> dict[str, int]:
+        return {site: sum(row.site_id == site for row in self.rows.values()) for site in site_ids}
+
+    async def sweep(self) -> Sequence[SiteLease]:
+        swept, self.rows = list(self.rows.values()), {}
+        return swept
+
+
+class MemoryEvents:
+    def __init__(self) -> None:
+        self.rows: list[StoredEvent] = []
+
+    async def since(self, charger_id: str, instant: datetime, kinds: Sequence[str]) -> Sequence[StoredEvent]:
+        return [
+            row
+            for row in self.rows
+            if row.charger_id == charger_id and row.received_at >= instant and row.kind.value in kinds
+        ]
+
+
+class MemoryTickets:
+    def __init__(self) -> None:
+        self.rows: list[DownloadTicket] = []
+
+    async def add(self, ticket: DownloadTicket) -> None:
+        self.rows.append(ticket)
+
+    async def revoke_for(self, charger_id: str) -> int:
+        live = [row for row in self.rows if row.charger_id == charger_id and not row.revoked]
+        self.rows = [replace(row, revoked=True) if row in live else row for row in self.rows]
+        return len(live)
+
+
+class MemoryAudit:
+    def __init__(self) -> None:
+        self.rows: list[AuditEntry] = []
+
+    async def append(self, entry: AuditEntry) -> Any:
+        self.rows.append(entry)
+
+    def actions(self) -> list[str]:
+        return [row.action for row in self.rows]
+
+
+class MemoryArtifacts:
+    def __init__(self) -> None:
+        self.rows: dict[str, Artifact] = {}
+        self.staged_rows: dict[str, StagedRelease] = {}
+        self.sign_off_rows: list[SignOff] = []
+
+    async def get(self, artifact_id: str) -> Artifact:
+        if artifact_id not in self.rows:
+            raise NotFound("artifact", artifact_id)
+        return self.rows[artifact_id]
+
+    async def by_version(self, vendor_role: str, version: str) -> Artifact | None:
+        for row in self.rows.values():
+            if (row.vendor_role, row.version) == (vendor_role, version):
+                return row
+        return None
+
+    async def set_phase(self, artifact_id: str, phase: ArtifactPhase, reason: str) -> None:
+        self.rows[artifact_id] = replace(self.rows[artifact_id], phase=phase, reason=reason)
+
+    async def stage(self, staged: StagedRelease) -> None:
+        self.staged_rows[staged.artifact_id] = staged
+
+    async def staged(self, artifact_id: str) -> StagedRelease | None:
+        return self.staged_rows.get(artifact_id)
+
+    async def add_sign_off(self, sign_off: SignOff) -> None:
+        self.sign_off_rows.append(sign_off)
+
+    async def sign_offs(self, artifact_id: str) -> Sequence[SignOff]:
+        staged = self.staged_rows.get(artifact_id)
+        return [row for row in self.sign_off_rows if staged and row.staged_sha256 == staged.sha256]
+
+
+class MemoryCampaigns:
+    def __init__(self) -> None:
+        self.rows: dict[str, Campaign] = {}
+        self.target_rows: dict[tuple[str, int, str], Target] = {}
+        self.decision_rows: list[Decision] = []
+        self.directive_rows: list[SignedDirective] = []
+        self.uses: dict[tuple[str, str], int] = {}
+        self.phases: list[CampaignPhase] = []
+        self._last_request = 0
+
+    async def create(self, campaign: Campaign, targets: Sequence[Target]) -> None:
+        self.rows[campaign.campaign_id] = campaign
+        await self.add_targets(targets)
+
+    async def get(self, campaign_id: str) -> Campaign:
+        if campaign_id not in self.rows:
+            raise NotFound("campaign", campaign_id)
+        return self.rows[campaign_id]
+
+    async def set_phase(self, campaign_id: str, phase: CampaignPhase, reason: str, at: datetime) -> None:
+        self.rows[campaign_id] = replace(self.rows[campaign_id], phase=phase, reason=reason)
+        self.phases.append(phase)
+
+    async def add_approval(self, campaign_id: str, approval: Approval) -> None:
+        row = self.rows[campaign_id]
+        self.rows[campaign_id] = replace(row, approvals=(*row.approvals, approval))
+
+    async def targets(
+        self, campaign_id: str, wave: int | None = None, first: int = 0, count: int = 100_000
+    ) -> Sequence[Target]:
+        found = [
+            row
+            for row in self.target_rows.values()
+            if row.campaign_id == campaign_id and wave in (None, row.wave)
+        ]
+        ordered = sorted(found, key=lambda row: (row.wave, row.ordinal))
+        return [row for row in ordered if first <= row.ordinal < first + count]
+
+    async def target(self, campaign_id: str, wave: int, charger_id: str) -> Target:
+        if (campaign_id, wave, charger_id) not in self.target_rows:
+            raise NotFound("target", charger_id)
+        return self.target_rows[campaign_id, wave, charger_id]
+
+    async def target_history(self, charger_id: str, *, limit: int = 20) -> Sequence[Target]:
+        done = [row for row in self.target_rows.values() if row.charger_id == charger_id and row.finished_at]
+        return sorted(
+            done, key=lambda row: row.finished_at or datetime.max.replace(tzinfo=UTC), reverse=True
+        )[:limit]
+
+    async def add_targets(self, targets: Sequence[Target]) -> None:
+        for target in targets:
+            self.target_rows.setdefault((target.campaign_id, target.wave, target.charger_id), target)
+
+    async def move_target(
+        self,
+        campaign_id: str,
+        wave: int,
+        charger_id: str,
+        phase: TargetPhase,
+        reason: str,
+        *,
+        at: datetime,
+        attempt: int | None = None,
+        request_id: int | None = None,
+        deferred_for_session: bool = False,
+    ) -> None:
+        row = self.target_rows[campaign_id, wave, charger_id]
+        if row.phase is TargetPhase.DONE:
+            return
+        self.target_rows[campaign_id, wave, charger_id] = replace(
+            row,
+            phase=phase,
+            reason=reason,
+            attempt=row.attempt if attempt is None else attempt,
+            request_id=row.request_id if request_id is None else request_id,
+            dispatched_at=at if phase is TargetPhase.DISPATCHED else row.dispatched_at,
+            deferred_for_session=row.deferred_for_session or deferred_for_session,
+        )
+
+    async def move_targets(
+        self, campaign_id: str, wave: int, moves: Sequence[tuple[str, TargetPhase, str, bool]]
+    ) -> None:
+        for name, phase, reason, session in moves:
+            await self.move_target(
+                campaign_id, wave, name, phase, reason, at=_UNUSED, deferred_for_session=session
+            )
+
+    async def finish_target(
+        self, campaign_id: str, wave: int, charger_id: str, outcome: Outcome, reason: str, at: datetime
+    ) -> None:
+        row = self.target_rows[campaign_id, wave, charger_id]
+        if row.outcome is None:
+            self.target_rows[campaign_id, wave, charger_id] = replace(
+                row, phase=TargetPhase.DONE, outcome=outcome, reason=reason, finished_at=at
+            )
+
+    async def tallies(self, campaign_id: str) -> Sequence[WaveTally]:
+        waves: defaultdict[int, int] = defaultdict(int)
+        for row in self.target_rows.values():
+            if row.campaign_id == campaign_id:
+                waves[row.wave] += 1
+        return [WaveTally(wave, str(wave), total) for wave, total in sorted(waves.items())]
+
+    async def next_request_id(self) -> int:
+        self._last_request += 1
+        return self._last_request
+
+    async def add_directive(self, directive: SignedDirective) -> None:
+        self.directive_rows.append(directive)
+
+    async def directive(self, campaign_id: str, wave: int, shard: int) -> SignedDirective | None:
+        for row in reversed(self.directive_rows):
+            if (row.campaign_id, row.wave, row.shard) == (campaign_id, wave, shard):
+                return row
+        return None
+
+    async def use_directive(self, directive_id: str, charger_id: str, request_id: int) -> bool:
+        return self.uses.setdefault((directive_id, charger_id), request_id) == request_id
+
+    async def add_decision(self, decision: Decision) -> None:
+        self.decision_rows.append(decision)
+
+    def outcomes(self, campaign_id: str, wave: int | None = None) -> dict[str, Outcome | None]:
+        """For assertions: the last word on every forward target, or on those of one wave."""
+        return {
+            row.charger_id: row.outcome
+            for row in self.target_rows.values()
+            if row.campaign_id == campaign_id and (row.wave == wave if wave is not None else row.wave < 1000)
+        }

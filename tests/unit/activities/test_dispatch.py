@@ -1,0 +1,342 @@
+"""The step that sends: what it checks, in which order, and what it leaves behind."""
+
+from dataclasses import replace
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.availability import STILL_OUT
+from activities.conclusion import ConcludeInput
+from activities.dispatch import DispatchActivities
+from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, ResetInput
+from activities.signer import DirectiveOrder, SignerActivities
+from csms.commands import AnswerStatus, ChangeAvailability, CommandAnswer, Reset, UpdateFirmware
+from csms.errors import CommandTimeout
+from storage.campaign import CampaignPhase, Outcome, TargetPhase
+from storage.canonical import sha256_hex
+from storage.charger import ModelProfile, SiteLease
+from storage.events import ConnectorStatus
+from storage.twin import ConnectorState, OperationSection
+from tests.unit.activities.world import MODEL, START, VENDOR, World, lost_answer
+
+CP = "CP000"
+
+
+def order(**changes: object) -> DispatchInput:
+    given = DispatchInput("c1", 0, 0, CP, 1, 1, lease_seconds=900, ticket_seconds=600)
+    return replace(given, **changes)  # type: ignore[arg-type]
+
+
+async def authorise(world: World, issue: int = 1, wave: int = 0) -> None:
+    signer = SignerActivities(world.stores, world, lambda: "n" * 32)  # type: ignore[arg-type]
+    await signer.sign_directive(DirectiveOrder("c1", wave, 0, issue, 0, 500, 3600.0))
+
+
+@pytest.fixture
+async def world() -> World:
+    world = World()
+    world.add_chargers(2)
+    await world.add_campaign([[CP], ["CP001"]], world.plan(2))
+    await world.campaigns.set_phase("c1", CampaignPhase.RUNNING, "", START)
+    await authorise(world)
+    return world
+
+
+async def dispatch(world: World, **changes: object) -> DispatchAnswer:
+    activities = DispatchActivities(world.node)
+    return await ActivityEnvironment().run(activities.dispatch_update, order(**changes))
+
+
+async def conclude(world: World, **changes: object) -> None:
+    given = ConcludeInput("c1", 0, CP, 1, Outcome.UPDATED, "it booted", restore=True, session_epoch=1)
+    activities = DispatchActivities(world.node)
+    await ActivityEnvironment().run(
+        activities.conclude_update,
+        replace(given, **changes),  # type: ignore[arg-type]
+    )
+
+
+async def target(world: World) -> tuple[TargetPhase, Outcome | None]:
+    row = await world.campaigns.target("c1", 0, CP)
+    return row.phase, row.outcome
+
+
+async def test_sends_once_everything_holds(world: World) -> None:
+    answer = await dispatch(world)
+
+    assert answer.kind is DispatchKind.ACCEPTED
+    assert answer.drained
+    [(_, command)] = world.updates(CP)
+    assert command.request_id == answer.request_id
+    assert command.signature == "c2ln"
+    assert await target(world) == (TargetPhase.CONFIRMING, None)
+    assert world.leases.rows[CP].request_id == answer.request_id
+    assert "update.dispatched" in world.audit.actions()
+
+
+@pytest.mark.requirement("S43")
+async def test_the_ticket_is_bound_hashed_and_never_returned(world: World) -> None:
+    answer = await dispatch(world)
+
+    [(_, command)] = world.updates(CP)
+    secret = command.location.removeprefix("http://api/d/")
+    [ticket] = world.tickets.rows
+    assert ticket.ticket_sha256 == sha256_hex(secret.encode())
+    assert (ticket.charger_id, ticket.artifact_sha256) == (CP, sha256_hex(b"1.1"))
+    assert len(secret) == 43
+    assert secret not in repr(answer)
+    assert all(secret not in repr(entry) for entry in world.audit.rows)
+
+
+@pytest.mark.requirement("X1", "R22", "F86")
+async def test_a_charging_car_is_never_disturbed(world: World) -> None:
+    world.plug_in(CP)
+
+    answer = await dispatch(world)
+
+    assert (answer.kind, answer.for_session) == (DispatchKind.NOT_NOW, True)
+    assert world.sent == []
+
+
+@pytest.mark.requirement("X1", "F86")
+async def test_a_session_that_begins_while_draining_wins_and_availability_comes_back(world: World) -> None:
+    settles = []
+
+    def second_time_a_car_is_there(charger_id: str) -> None:
+        settles.append(charger_id)
+        if len(settles) == 2:
+            world.plug_in(charger_id)
+
+    world.on_settle = second_time_a_car_is_there
+    answer = await dispatch(world)
+
+    assert (answer.kind, answer.for_session, answer.drained) == (DispatchKind.NOT_NOW, True, False)
+    assert [command for _, command in world.sent] == [
+        ChangeAvailability(operative=False),
+        ChangeAvailability(operative=True),
+    ]
+
+
+@pytest.mark.requirement("X1")
+async def test_a_charger_that_schedules_the_drain_is_busy_and_is_put_back(world: World) -> None:
+    async def send(charger_id: str, epoch: int, command: object, *, deadline_s: float) -> CommandAnswer:
+        world.sent.append((charger_id, command))  # type: ignore[arg-type]
+        wants_out = isinstance(command, ChangeAvailability) and not command.operative
+        return CommandAnswer(AnswerStatus.SCHEDULED if wants_out else AnswerStatus.ACCEPTED)
+
+    world.send = send  # type: ignore[method-assign,assignment]
+    answer = await dispatch(world)
+
+    assert (answer.kind, answer.for_session, answer.drained) == (DispatchKind.NOT_NOW, True, False)
+    assert world.sent[-1][1] == ChangeAvailability(operative=True)
+    assert not world.updates()
+
+
+@pytest.mark.requirement("S23", "S32", "S65")
+async def test_a_proof_that_does_not_hold_halts_and_is_on_record(world: World) -> None:
+    world.refused_proofs.add(CP)
+
+    answer = await dispatch(world)
+
+    assert answer.kind is DispatchKind.HALT
+    assert not world.updates()
+    assert not world.inoperative
+    assert "security.dispatch_refused" in world.audit.actions()
+
+
+@pytest.mark.requirement("S24")
+async def test_a_directive_is_good_for_one_request_only(world: World) -> None:
+    world.campaigns.uses["c1.0.0.1", CP] = 4711
+
+    assert (await dispatch(world)).kind is DispatchKind.HALT
+    assert not world.updates()
+
+
+@pytest.mark.requirement("S24")
+async def test_the_same_request_may_be_sent_again_under_the_same_directive(world: World) -> None:
+    world.default = lost_answer
+    first = await dispatch(world)
+    second = await dispatch(world, out_of_service=())
+
+    assert (first.kind, second.kind) == (DispatchKind.UNKNOWN, DispatchKind.ACCEPTED)
+    assert first.drained
+    assert [command.request_id for _, command in world.updates(CP)] == [first.request_id] * 2
+
+
+@pytest.mark.requirement("X2", "R55")
+async def test_the_site_budget_holds_across_campaigns(world: World) -> None:
+    site = world.chargers.rows[CP].charger.site_id
+    world.leases.rows["other"] = SiteLease("other", site, "charger/other", "certificate", START)
+
+    answer = await dispatch(world)
+
+    assert answer.kind is DispatchKind.NOT_NOW
+    assert "1 of 1" in answer.reason
+    assert world.sent == []
+
+
+@pytest.mark.parametrize(
+    "phase", [CampaignPhase.PAUSED, CampaignPhase.ABORTING, CampaignPhase.AWAITING_APPROVAL]
+)
+@pytest.mark.requirement("R30")
+async def test_nothing_leaves_unless_the_campaign_runs(world: World, phase: CampaignPhase) -> None:
+    await world.campaigns.set_phase("c1", phase, "", START)
+
+    assert (await dispatch(world)).kind is DispatchKind.NOT_NOW
+    assert world.sent == []
+
+
+@pytest.mark.requirement("R30")
+async def test_an_abort_during_the_checks_still_holds_the_command_back(world: World) -> None:
+    real = world.verify
+
+    async def verify(request: object) -> object:
+        await world.campaigns.set_phase("c1", CampaignPhase.ABORTING, "", START)
+        return await real(request)  # type: ignore[arg-type]
+
+    world.verify = verify  # type: ignore[method-assign,assignment]
+    answer = await dispatch(world)
+
+    assert answer.kind is DispatchKind.NOT_NOW
+    assert not world.updates()
+    assert not world.inoperative
+
+
+@pytest.mark.requirement("S37")
+async def test_no_plain_update_without_a_waiver(world: World) -> None:
+    world.unsigned_only.add(CP)
+    assert (await dispatch(world)).kind is DispatchKind.UNSUPPORTED
+
+    world.chargers.profiles[VENDOR, MODEL] = ModelProfile(VENDOR, MODEL, unsafe_unsigned_waiver="bench, ada")
+    assert (await dispatch(world)).kind is DispatchKind.ACCEPTED
+    [(_, command)] = world.updates(CP)
+    assert command.signature is None
+
+
+async def test_a_session_that_is_elsewhere_is_an_answer_not_an_error(world: World) -> None:
+    answer = await dispatch(world, session_epoch=7)
+
+    assert answer.kind is DispatchKind.GONE
+    assert world.sent == []
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (AnswerStatus.ACCEPTED_CANCELED, DispatchKind.ACCEPTED),
+        (AnswerStatus.REJECTED, DispatchKind.REFUSED),
+        (AnswerStatus.INVALID_CERTIFICATE, DispatchKind.HALT),
+        (AnswerStatus.REVOKED_CERTIFICATE, DispatchKind.HALT),
+        (AnswerStatus.NOT_IMPLEMENTED, DispatchKind.UNSUPPORTED),
+    ],
+)
+@pytest.mark.requirement("S38")
+async def test_what_a_charger_answers(world: World, status: AnswerStatus, kind: DispatchKind) -> None:
+    async def behave(world: World, charger_id: str, command: UpdateFirmware) -> CommandAnswer:
+        return CommandAnswer(status)
+
+    world.default = behave
+    answer = await dispatch(world)
+
+    assert answer.kind is kind
+    assert answer.drained is (kind is DispatchKind.ACCEPTED)
+    assert ("security.dispatch_refused" in world.audit.actions()) is (kind is DispatchKind.HALT)
+
+
+def _unavailable(*keys: str) -> OperationSection:
+    return OperationSection(
+        {
+            f"1.{number}": ConnectorState(
+                1,
+                number,
+                ConnectorStatus.UNAVAILABLE if f"1.{number}" in keys else ConnectorStatus.AVAILABLE,
+                START,
+            )
+            for number in (1, 2)
+        }
+    )
+
+
+@pytest.mark.requirement("X3")
+async def test_availability_comes_back_exactly_as_it_was(world: World) -> None:
+    world._twin(CP, operation=_unavailable("1.2"))
+    answer = await dispatch(world)
+    world.sent.clear()
+
+    await conclude(world, out_of_service=answer.out_of_service)
+
+    assert [command for _, command in world.sent] == [
+        ChangeAvailability(operative=True),
+        ChangeAvailability(operative=False, evse_id=1, connector_id=2),
+    ]
+    assert await target(world) == (TargetPhase.DONE, Outcome.UPDATED)
+    assert CP not in world.leases.rows
+    assert world.tickets.rows[0].revoked
+
+
+@pytest.mark.requirement("X3")
+async def test_what_we_left_out_of_service_is_not_taken_for_the_operators_will(world: World) -> None:
+    await world.campaigns.finish_target("c1", 0, CP, Outcome.SILENT, f"gone, {STILL_OUT}", START)
+    await world.add_campaign([[CP]], world.plan(), campaign_id="c2")
+    await world.campaigns.set_phase("c2", CampaignPhase.RUNNING, "", START)
+    signer = SignerActivities(world.stores, world, lambda: "n" * 32)  # type: ignore[arg-type]
+    await signer.sign_directive(DirectiveOrder("c2", 0, 0, 1, 0, 500, 3600.0))
+    world._twin(CP, operation=_unavailable("1.1", "1.2"))
+
+    answer = await dispatch(world, campaign_id="c2")
+
+    assert answer.out_of_service == ()
+
+
+@pytest.mark.requirement("X3")
+async def test_a_charger_out_of_service_as_a_whole_stays_so(world: World) -> None:
+    whole = ConnectorState(0, 0, ConnectorStatus.UNAVAILABLE, START)
+    one = ConnectorState(1, 1, ConnectorStatus.AVAILABLE, START)
+    world._twin(CP, operation=OperationSection({"0.0": whole, "1.1": one}))
+
+    answer = await dispatch(world)
+    await conclude(world, out_of_service=answer.out_of_service)
+
+    assert [type(command) for _, command in world.sent] == [UpdateFirmware]
+
+
+async def test_conclusion_that_cannot_reach_the_charger_leaves_the_books_open(world: World) -> None:
+    await dispatch(world)
+
+    with pytest.raises(Exception, match="not connected here") as error:
+        await conclude(world, session_epoch=9)
+
+    assert error.value.type == "NotConnectedHere"  # type: ignore[attr-defined]
+    assert CP in world.leases.rows
+    assert (await target(world))[0] is TargetPhase.CONFIRMING
+
+
+async def test_conclusion_is_written_into_the_audit_log_once(world: World) -> None:
+    await dispatch(world)
+    await conclude(world)
+    await conclude(world)
+
+    assert world.audit.actions().count("update.concluded") == 1
+
+
+@pytest.mark.requirement("X1")
+async def test_reset_waits_for_the_car(world: World) -> None:
+    await dispatch(world)
+    world.plug_in(CP)
+    activities = DispatchActivities(world.node)
+    busy = await ActivityEnvironment().run(activities.reset_charger, ResetInput(CP, 1))
+    world.unplug_car(CP)
+    free = await ActivityEnvironment().run(activities.reset_charger, ResetInput(CP, 1))
+
+    assert (busy.accepted, free.accepted) == (False, True)
+    assert sum(isinstance(command, Reset) for _, command in world.sent) == 1
+
+
+async def test_a_lost_answer_to_the_drain_may_have_drained_it(world: World) -> None:
+    async def send(charger_id: str, epoch: int, command: object, *, deadline_s: float) -> CommandAnswer:
+        raise CommandTimeout(charger_id, "ChangeAvailability", 1)
+
+    world.send = send  # type: ignore[method-assign,assignment]
+    answer = await dispatch(world)
+
+    assert (answer.kind, answer.drained) == (DispatchKind.NOT_NOW, True)

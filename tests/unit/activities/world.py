@@ -1,0 +1,430 @@
+"""A small fleet in memory behind the real ports: chargers that boot, fail, vanish or lie on command."""
+
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import orjson
+
+from activities.orders import Node
+from activities.stores import Stores
+from activities.tickets import TicketOffice
+from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, Reset, UpdateFirmware
+from csms.errors import CommandTimeout, NotConnectedHere
+from signing.errors import StaleStage, VerificationFailed
+from signing.ports import DispatchRequest, Inspection, ReleaseStamp, VerifiedDispatch
+from storage.artifact import Artifact, ArtifactPhase, Compatible, SignOff, StagedRelease, VendorSignature
+from storage.campaign import Campaign, CampaignPhase, CampaignPlan, Directive, SignedDirective, WavePlan
+from storage.canonical import canonical_json, sha256_hex
+from storage.charger import Charger, ChargerFilter, ModelProfile, Route, SignatureScheme, Site
+from storage.events import (
+    ChargerBooted,
+    ConnectorStatus,
+    EventRecord,
+    FirmwareStatus,
+    FirmwareStatusReported,
+    StoredEvent,
+    wake_token,
+)
+from storage.ports import ChargerView
+from storage.twin import (
+    ConnectivitySection,
+    ConnectorState,
+    FirmwareSection,
+    Lifecycle,
+    OpenTransaction,
+    OperationSection,
+    TwinState,
+)
+from tests.unit.activities.memory import (
+    MemoryArtifacts,
+    MemoryAudit,
+    MemoryCampaigns,
+    MemoryChargers,
+    MemoryEvents,
+    MemoryLeases,
+    MemoryRoutes,
+    MemoryTickets,
+)
+
+START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+VENDOR, MODEL = "Voltworks", "VW-22"
+NODE_ID, BOOT_ID = "node-1", "boot-1"
+
+Signaller = Callable[[str, StoredEvent, Route], Awaitable[None]]
+Behaviour = Callable[["World", str, UpdateFirmware], Awaitable[CommandAnswer]]
+
+ACCEPTED = CommandAnswer(AnswerStatus.ACCEPTED)
+
+
+async def good(world: "World", charger_id: str, command: UpdateFirmware) -> CommandAnswer:
+    """Installs, restarts and reports the version it was sent."""
+    await world.boot(charger_id, world.sent_version(charger_id))
+    return ACCEPTED
+
+
+async def mute(world: "World", charger_id: str, command: UpdateFirmware) -> CommandAnswer:
+    """Accepts and is never heard again."""
+    world.unplug(charger_id)
+    return ACCEPTED
+
+
+async def idle(world: "World", charger_id: str, command: UpdateFirmware) -> CommandAnswer:
+    """Accepts and does nothing."""
+    return ACCEPTED
+
+
+async def broken(world: "World", charger_id: str, command: UpdateFirmware) -> CommandAnswer:
+    """Cannot install it."""
+    await world.report(charger_id, FirmwareStatus.INSTALLATION_FAILED, command.request_id)
+    return ACCEPTED
+
+
+async def falls_back(world: "World", charger_id: str, command: UpdateFirmware) -> CommandAnswer:
+    """Says installed and comes back with the old version."""
+    await world.report(charger_id, FirmwareStatus.INSTALLED, command.request_id)
+    await world.boot(charger_id, world.version(charger_id))
+    return ACCEPTED
+
+
+async def distrusts(world: "World", charger_id: str, command: UpdateFirmware) -> CommandAnswer:
+    """The vendor signature does not hold there."""
+    await world.report(charger_id, FirmwareStatus.INVALID_SIGNATURE, command.request_id)
+    return ACCEPTED
+
+
+async def unheard(world: "World", charger_id: str, command: UpdateFirmware) -> CommandAnswer:
+    """Does everything right, but no signal reaches the workflow."""
+    await world.boot(charger_id, world.sent_version(charger_id), signal=False)
+    return ACCEPTED
+
+
+@dataclass
+class World:
+    """Stores, node, signer and chargers. ``now`` is moved by the test."""
+
+    now: datetime = START
+    campaigns: MemoryCampaigns = field(default_factory=MemoryCampaigns)
+    artifacts: MemoryArtifacts = field(default_factory=MemoryArtifacts)
+    leases: MemoryLeases = field(default_factory=MemoryLeases)
+    routes: MemoryRoutes = field(default_factory=MemoryRoutes)
+    events: MemoryEvents = field(default_factory=MemoryEvents)
+    tickets: MemoryTickets = field(default_factory=MemoryTickets)
+    audit: MemoryAudit = field(default_factory=MemoryAudit)
+    behaviours: dict[str, Behaviour] = field(default_factory=dict)
+    default: Behaviour = good
+    signaller: Signaller | None = None
+    sent: list[tuple[str, Command]] = field(default_factory=list)
+    """Every command that reached a charger."""
+    refused_proofs: set[str] = field(default_factory=set)
+    inoperative: set[str] = field(default_factory=set)
+    unsigned_only: set[str] = field(default_factory=set)
+    on_settle: Callable[[str], None] | None = None
+    repeat_signals: int = 1
+    stale_publications: int = 0
+    _stagings: int = 0
+    agenda: list[tuple[datetime, Callable[[], None]]] = field(default_factory=list)
+    """What happens by itself, and when; done as the clock passes it."""
+    _sequence: Any = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self.chargers = MemoryChargers(self.leases)
+
+    def tick(self, now: datetime) -> None:
+        """Move the clock; everybody who is online was heard just now."""
+        self.now = now
+        due = [act for when, act in self.agenda if when <= now]
+        self.agenda = [item for item in self.agenda if item[0] > now]
+        for act in due:
+            act()
+        self.heard()
+
+    # --- the fleet -------------------------------------------------------------------------------
+
+    def add_artifact(
+        self, version: str, counter: int, phase: ArtifactPhase = ArtifactPhase.RELEASED
+    ) -> Artifact:
+        artifact = Artifact(
+            artifact_id=sha256_hex(version.encode()),
+            vendor_role="voltworks",
+            version=version,
+            release_counter=counter,
+            length=1000,
+            compatible=(Compatible(VENDOR, MODEL),),
+            vendor_signatures=(VendorSignature(SignatureScheme.ECDSA_P256, "c2ln", "PEM"),),
+            phase=phase,
+            uploaded_by="ada",
+            uploaded_at=START,
+        )
+        self.artifacts.rows[artifact.artifact_id] = artifact
+        return artifact
+
+    def add_chargers(
+        self, count: int, *, sites: int = 0, max_down: int = 1, version: str = "1.0"
+    ) -> list[str]:
+        """Idle, online chargers; by default each on a site of its own."""
+        names = [
+            f"CP{number:03d}" for number in range(len(self.chargers.rows), len(self.chargers.rows) + count)
+        ]
+        self.chargers.profiles[VENDOR, MODEL] = ModelProfile(VENDOR, MODEL)
+        for number, name in enumerate(names):
+            site = f"site-{number % (sites or count)}"
+            self.chargers.site_rows[site] = Site(site, site, "Europe/Berlin", max_down)
+            self.leases.max_down[site] = max_down
+            self.routes.rows[name] = Route(name, NODE_ID, BOOT_ID, 1, START, "ocpp2.0.1")
+            self.chargers.rows[name] = ChargerView(
+                Charger(name, site, VENDOR, MODEL, Lifecycle.ACTIVE),
+                TwinState(
+                    name,
+                    firmware=FirmwareSection(version=version),
+                    connectivity=ConnectivitySection(online=True, dialect="ocpp2.0.1"),
+                    operation=self._idle_operation(),
+                ),
+                last_message_at=self.now,
+            )
+        return names
+
+    def _idle_operation(self) -> OperationSection:
+        return OperationSection({"1.1": ConnectorState(1, 1, ConnectorStatus.AVAILABLE, self.now)})
+
+    def version(self, charger_id: str) -> str:
+        firmware = self.chargers.rows[charger_id].twin.firmware
+        assert firmware is not None
+        assert firmware.version is not None
+        return firmware.version
+
+    def _twin(self, charger_id: str, **sections: Any) -> None:
+        view = self.chargers.rows[charger_id]
+        self.chargers.rows[charger_id] = replace(
+            view, twin=replace(view.twin, **sections), last_message_at=self.now
+        )
+
+    def heard(self) -> None:
+        """Everybody who is online was heard just now."""
+        for name, view in self.chargers.rows.items():
+            if view.twin.connectivity and view.twin.connectivity.online:
+                self.chargers.rows[name] = replace(view, last_message_at=self.now)
+
+    def plug_in(self, charger_id: str) -> None:
+        """A car comes and charges."""
+        operation = self._idle_operation()
+        session = OpenTransaction("t1", 1, 1, self.now, self.now)
+        self._twin(charger_id, operation=replace(operation, transactions={"t1": session}))
+
+    def unplug_car(self, charger_id: str) -> None:
+        self._twin(charger_id, operation=self._idle_operation())
+
+    def fault(self, charger_id: str) -> None:
+        state = ConnectorState(1, 1, ConnectorStatus.FAULTED, self.now)
+        self._twin(charger_id, operation=OperationSection({"1.1": state}))
+
+    def unplug(self, charger_id: str) -> None:
+        """It goes away: no route, offline, and not heard since."""
+        self.routes.rows.pop(charger_id, None)
+        view = self.chargers.rows[charger_id]
+        self.chargers.rows[charger_id] = replace(
+            view, twin=replace(view.twin, connectivity=ConnectivitySection(online=False))
+        )
+
+    def plug(self, charger_id: str, boot_id: str = BOOT_ID) -> None:
+        """It is back over a new session."""
+        self.routes.rows[charger_id] = Route(charger_id, NODE_ID, boot_id, 9, START, "ocpp2.0.1")
+        self._twin(charger_id, connectivity=ConnectivitySection(online=True, dialect="ocpp2.0.1"))
+
+    # --- what chargers tell ----------------------------------------------------------------------
+
+    async def boot(self, charger_id: str, version: str, *, signal: bool = True) -> None:
+        self._twin(
+            charger_id,
+            firmware=FirmwareSection(version=version, booted_at=self.now),
+            connectivity=ConnectivitySection(online=True, dialect="ocpp2.0.1"),
+        )
+        self.routes.rows.setdefault(charger_id, Route(charger_id, NODE_ID, BOOT_ID, 2, START, "ocpp2.0.1"))
+        await self._tell(charger_id, ChargerBooted(VENDOR, MODEL, version), signal=signal)
+
+    async def report(self, charger_id: str, status: FirmwareStatus, request_id: int | None) -> None:
+        await self._tell(charger_id, FirmwareStatusReported(status, request_id), signal=True)
+
+    async def _tell(self, charger_id: str, event: Any, *, signal: bool) -> None:
+        record = EventRecord(charger_id, event, self.now, self.now, 1)
+        body = cast("dict[str, Any]", orjson.loads(canonical_json(event)))
+        stored = StoredEvent(next(self._sequence), charger_id, record.kind, body, self.now, self.now)
+        self.events.rows.append(stored)
+        lease = self.leases.rows.get(charger_id)
+        if signal and self.signaller and lease and wake_token(record) in lease.wake_on:
+            for _ in range(self.repeat_signals):
+                await self.signaller(charger_id, stored, self.routes.rows[charger_id])
+
+    # --- csms.ports.CommandSender ----------------------------------------------------------------
+
+    async def send(
+        self, charger_id: str, session_epoch: int, command: Command, *, deadline_s: float
+    ) -> CommandAnswer:
+        self._check_session(charger_id, session_epoch)
+        self.sent.append((charger_id, command))
+        if isinstance(command, ChangeAvailability):
+            return self._set_availability(charger_id, command)
+        if isinstance(command, UpdateFirmware):
+            return await self.behaviours.get(charger_id, self.default)(self, charger_id, command)
+        if isinstance(command, Reset):
+            await self.boot(charger_id, self.sent_version(charger_id))
+        return ACCEPTED
+
+    def _set_availability(self, charger_id: str, command: ChangeAvailability) -> CommandAnswer:
+        operation = self.chargers.rows[charger_id].twin.operation
+        if operation and operation.transactions and not command.operative:
+            return CommandAnswer(AnswerStatus.SCHEDULED)
+        if command.evse_id is None:
+            (self.inoperative.discard if command.operative else self.inoperative.add)(charger_id)
+        return ACCEPTED
+
+    async def settle(self, charger_id: str, session_epoch: int) -> None:
+        self._check_session(charger_id, session_epoch)
+        if self.on_settle:
+            self.on_settle(charger_id)
+
+    def supports_signed_update(self, charger_id: str, session_epoch: int) -> bool:
+        return charger_id not in self.unsigned_only
+
+    def _check_session(self, charger_id: str, session_epoch: int) -> None:
+        route = self.routes.rows.get(charger_id)
+        if route is None or route.session_epoch != session_epoch:
+            raise NotConnectedHere(charger_id, session_epoch)
+
+    def updates(self, charger_id: str | None = None) -> list[tuple[str, UpdateFirmware]]:
+        """The firmware updates that reached chargers, in order."""
+        return [
+            (name, command)
+            for name, command in self.sent
+            if isinstance(command, UpdateFirmware) and charger_id in (None, name)
+        ]
+
+    def sent_version(self, charger_id: str) -> str:
+        """What the latest dispatched target of this charger is about."""
+        rows = [row for row in self.campaigns.target_rows.values() if row.charger_id == charger_id]
+        return max(rows, key=lambda row: row.wave if row.request_id else -1).to_version
+
+    # --- signing ports ---------------------------------------------------------------------------
+
+    async def verify(self, request: DispatchRequest) -> VerifiedDispatch:
+        directive = _parsed(request.directive)
+        if request.charger_id in self.refused_proofs or request.charger_id not in directive.charger_ids:
+            raise VerificationFailed("The proof does not hold.")
+        artifact = self.artifacts.rows[directive.sha256]
+        signature = artifact.vendor_signatures[0] if request.signed_update else None
+        return VerifiedDispatch(directive, signature, {"directive_id": directive.directive_id})
+
+    async def sign_directive(self, directive: Directive, shard: int) -> SignedDirective:
+        return SignedDirective(
+            directive.directive_id, directive.campaign_id, directive.wave, shard, canonical_json(directive)
+        )
+
+    async def inspect(self, artifact: Artifact) -> Inspection:
+        problems = ("its vendor signature does not hold",) if artifact.length == 0 else ()
+        return Inspection(artifact.artifact_id, artifact.length, problems)
+
+    async def stage(self, artifact: Artifact) -> StagedRelease:
+        self._stagings += 1
+        version = self._stagings
+        payload = f"{artifact.artifact_id}:{version}".encode()
+        return StagedRelease(
+            artifact.artifact_id,
+            artifact.vendor_role,
+            version,
+            payload,
+            sha256_hex(payload),
+            2,
+            ("k1", "k2", "k3"),
+        )
+
+    async def check_sign_off(self, staged: StagedRelease, sign_off: SignOff) -> None:
+        if sign_off.signature != "00":
+            raise VerificationFailed("The signature does not hold.")
+
+    async def publish(self, staged: StagedRelease, sign_offs: tuple[SignOff, ...]) -> ReleaseStamp:
+        if self.stale_publications:
+            self.stale_publications -= 1
+            raise StaleStage("The role moved on.")
+        return ReleaseStamp("voltworks/1.1/firmware.bin", staged.version, 2, 3)
+
+    async def refresh(self) -> None:
+        return None
+
+    # --- wiring ----------------------------------------------------------------------------------
+
+    @property
+    def stores(self) -> Stores:
+        return Stores(  # type: ignore[arg-type]  # only what the activities ask of the ports is there
+            chargers=self.chargers,
+            campaigns=self.campaigns,
+            artifacts=self.artifacts,
+            routes=self.routes,
+            leases=self.leases,
+            events=self.events,
+            tickets=self.tickets,
+            audit=self.audit,
+            clock=lambda: self.now,
+        )
+
+    @property
+    def node(self) -> Node:
+        office = TicketOffice(
+            self.stores.tickets, lambda count: b"\x07" * count, "http://api", lambda: self.now
+        )
+        return Node(self.stores, self, self, office, command_seconds=1.0)
+
+    async def add_campaign(
+        self, waves: Sequence[Sequence[str]], plan: CampaignPlan | None = None, *, campaign_id: str = "c1"
+    ) -> Campaign:
+        """A draft with these chargers by wave."""
+        from storage.campaign import Target
+
+        plan = plan or self.plan(len(waves))
+        artifact = self.artifacts.rows[plan.artifact_id]
+        targets = [
+            Target(
+                campaign_id=campaign_id,
+                wave=wave,
+                ordinal=ordinal,
+                charger_id=name,
+                site_id=self.chargers.rows[name].charger.site_id,
+                artifact_id=plan.artifact_id,
+                from_version=self.version(name),
+                to_version=artifact.version,
+            )
+            for wave, names in enumerate(waves)
+            for ordinal, name in enumerate(names)
+        ]
+        campaign = Campaign(
+            campaign_id, plan, "d" * 64, CampaignPhase.DRAFT, "ada", START, cohort_size=len(targets)
+        )
+        await self.campaigns.create(campaign, targets)
+        return campaign
+
+    def plan(self, waves: int = 1, version: str = "1.1", **changes: Any) -> CampaignPlan:
+        """A plan over artifacts that are made when missing; rolls back to 1.0."""
+        for name, counter in (("1.0", 1), (version, 2)):
+            if sha256_hex(name.encode()) not in self.artifacts.rows:
+                self.add_artifact(name, counter)
+        plan = CampaignPlan(
+            name="rollout",
+            artifact_id=sha256_hex(version.encode()),
+            targets=ChargerFilter(),
+            waves=tuple(WavePlan(f"w{wave}", 1 / waves) for wave in range(waves)),
+            rollback_artifact_id=sha256_hex(b"1.0"),
+        )
+        return replace(plan, **changes)
+
+
+def _parsed(signed: SignedDirective) -> Directive:
+    raw = orjson.loads(signed.envelope)
+    return Directive(**{**raw, "charger_ids": tuple(raw["charger_ids"])})
+
+
+async def lost_answer(world: World, charger_id: str, command: UpdateFirmware) -> CommandAnswer:
+    """The first answer never arrives; asked again, it says yes and does it."""
+    if len(world.updates(charger_id)) == 1:
+        raise CommandTimeout(charger_id, "UpdateFirmware", 1.0)
+    return await good(world, charger_id, command)
