@@ -31,17 +31,15 @@ from storage.twin import (
     TwinState,
 )
 from tests.support.memory import (
-    MemoryArtifacts,
     MemoryAudit,
     MemoryBlobs,
-    MemoryCampaigns,
-    MemoryChargers,
     MemoryEvents,
     MemoryLeases,
-    MemoryOrchestrator,
     MemoryTickets,
     MemoryTokens,
 )
+from tests.support.memory_campaigns import MemoryArtifacts, MemoryCampaigns, MemoryOrchestrator
+from tests.support.memory_chargers import MemoryChargers
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 BASE = "http://ampwave.test"

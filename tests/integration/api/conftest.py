@@ -28,7 +28,7 @@ from storage.postgres.tokens import PostgresTokenStore
 from storage.s3 import S3BlobStore
 from tests.conftest import S3Settings
 from tests.support.house import BASE, no_decoding
-from tests.support.memory import MemoryOrchestrator
+from tests.support.memory_campaigns import MemoryOrchestrator
 
 
 @dataclass

@@ -1,0 +1,204 @@
+"""Doubles of the campaign and artifact stores and of the orchestrator, for unit tests only."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from storage.artifact import Artifact, ArtifactPhase, SignOff, StagedRelease
+from storage.campaign import (
+    Approval,
+    Campaign,
+    CampaignPhase,
+    Decision,
+    Target,
+    WaveTally,
+)
+from storage.errors import Conflict, NotFound
+from storage.ports import Page
+from tests.support.memory import page_of
+from workflows.phases import CAMPAIGN_MOVES, CampaignMove, advance
+
+
+class MemoryCampaigns:
+    def __init__(self) -> None:
+        self.all: dict[str, Campaign] = {}
+        self.rows: dict[str, list[Target]] = {}
+        self.left_out: dict[str, list[tuple[str, str]]] = {}
+        self.verdicts: dict[str, list[Decision]] = {}
+
+    async def create(
+        self, campaign: Campaign, targets: Sequence[Target], exclusions: Sequence[tuple[str, str]]
+    ) -> None:
+        if campaign.campaign_id in self.all:
+            raise Conflict(f"Campaign {campaign.campaign_id} is there already.")
+        self.all[campaign.campaign_id] = campaign
+        self.rows[campaign.campaign_id] = list(targets)
+        self.left_out[campaign.campaign_id] = list(exclusions)
+
+    async def get(self, campaign_id: str) -> Campaign:
+        try:
+            return self.all[campaign_id]
+        except KeyError:
+            raise NotFound("campaign", campaign_id) from None
+
+    async def find(self, *, limit: int = 100, cursor: str | None = None) -> Page[Campaign]:
+        newest = sorted(self.all.values(), key=lambda each: each.created_at, reverse=True)
+        return page_of(newest, limit, cursor)
+
+    async def set_phase(self, campaign_id: str, phase: CampaignPhase, reason: str, at: datetime) -> None:
+        self.all[campaign_id] = replace(self.all[campaign_id], phase=phase, reason=reason)
+
+    async def add_approval(self, campaign_id: str, approval: Approval) -> None:
+        campaign = self.all[campaign_id]
+        self.all[campaign_id] = replace(campaign, approvals=(*campaign.approvals, approval))
+
+    async def exclusions(self, campaign_id: str) -> Sequence[tuple[str, str]]:
+        return self.left_out.get(campaign_id, [])
+
+    async def targets(
+        self, campaign_id: str, wave: int | None = None, first: int = 0, count: int = 100_000
+    ) -> Sequence[Target]:
+        rows = [row for row in self.rows[campaign_id] if wave is None or row.wave == wave]
+        return [row for row in rows if wave is None or row.ordinal >= first][:count]
+
+    async def tallies(self, campaign_id: str) -> Sequence[WaveTally]:
+        campaign = await self.get(campaign_id)
+        found: dict[int, WaveTally] = {}
+        for row in self.rows[campaign_id]:
+            rollback = row.wave >= 1000
+            name = f"rollback {row.wave - 999}" if rollback else campaign.plan.waves[row.wave].name
+            tally = found.get(row.wave, WaveTally(row.wave, name, 0))
+            phases = {**tally.by_phase, row.phase: tally.by_phase.get(row.phase, 0) + 1}
+            outcomes = dict(tally.by_outcome)
+            if row.outcome:
+                outcomes[row.outcome] = outcomes.get(row.outcome, 0) + 1
+            found[row.wave] = WaveTally(
+                row.wave,
+                name,
+                tally.total + 1,
+                phases,
+                outcomes,
+                tally.deferred_for_session + row.deferred_for_session,
+            )
+        return [found[wave] for wave in sorted(found)]
+
+    async def decisions(self, campaign_id: str) -> Sequence[Decision]:
+        return self.verdicts.get(campaign_id, [])
+
+
+class MemoryArtifacts:
+    def __init__(self) -> None:
+        self.all: dict[str, Artifact] = {}
+        self.stages: dict[str, StagedRelease] = {}
+        self.signed: list[SignOff] = []
+
+    async def add(self, artifact: Artifact) -> None:
+        if artifact.artifact_id in self.all or await self.by_version(artifact.vendor_role, artifact.version):
+            raise Conflict("It is there already.")
+        self.all[artifact.artifact_id] = artifact
+
+    async def get(self, artifact_id: str) -> Artifact:
+        try:
+            return self.all[artifact_id]
+        except KeyError:
+            raise NotFound("artifact", artifact_id) from None
+
+    async def find(self, *, limit: int = 100, cursor: str | None = None) -> Page[Artifact]:
+        newest = sorted(self.all.values(), key=lambda each: each.uploaded_at, reverse=True)
+        return page_of(newest, limit, cursor)
+
+    async def by_version(self, vendor_role: str, version: str) -> Artifact | None:
+        same = (a for a in self.all.values() if (a.vendor_role, a.version) == (vendor_role, version))
+        return next(same, None)
+
+    async def set_phase(self, artifact_id: str, phase: ArtifactPhase, reason: str) -> None:
+        self.all[artifact_id] = replace(self.all[artifact_id], phase=phase, reason=reason)
+
+    async def stage(self, staged: StagedRelease) -> None:
+        self.stages[staged.artifact_id] = staged
+
+    async def staged(self, artifact_id: str) -> StagedRelease | None:
+        return self.stages.get(artifact_id)
+
+    async def add_sign_off(self, sign_off: SignOff) -> None:
+        if not any(
+            (s.keyid, s.staged_sha256) == (sign_off.keyid, sign_off.staged_sha256) for s in self.signed
+        ):
+            self.signed.append(sign_off)
+
+    async def sign_offs(self, artifact_id: str) -> Sequence[SignOff]:
+        staged = self.stages.get(artifact_id)
+        return [s for s in self.signed if staged and s.staged_sha256 == staged.sha256]
+
+
+class MemoryOrchestrator:
+    """Moves campaigns by the real table of moves, once per update id, and remembers what it was asked."""
+
+    def __init__(self, campaigns: MemoryCampaigns, artifacts: MemoryArtifacts) -> None:
+        self._campaigns = campaigns
+        self._artifacts = artifacts
+        self._seen: set[str] = set()
+        self.asked: list[tuple[Any, ...]] = []
+        self.failure: Exception | None = None
+
+    async def start_publication(self, artifact_id: str) -> None:
+        await self._note("start_publication", artifact_id)
+
+    async def sign_off(self, sign_off: SignOff) -> None:
+        await self._note("sign_off", sign_off)
+        await self._artifacts.add_sign_off(sign_off)
+
+    async def start_campaign(self, campaign_id: str) -> None:
+        await self._note("start_campaign", campaign_id)
+        await self._move(campaign_id, CampaignMove.SUBMIT, "Waiting for approvals.")
+
+    async def approve(self, campaign_id: str, approval: Approval, update_id: str) -> None:
+        if (await self._campaigns.get(campaign_id)).created_by == approval.actor:
+            raise Conflict(f"{approval.actor} wrote this plan.")
+        if await self._once(update_id, "approve", campaign_id, approval.actor):
+            await self._campaigns.add_approval(campaign_id, approval)
+            await self._move(campaign_id, CampaignMove.APPROVE, f"Approved by {approval.actor}.")
+
+    async def pause(self, campaign_id: str, actor: str, update_id: str) -> None:
+        if await self._once(update_id, "pause", campaign_id, actor):
+            await self._move(campaign_id, CampaignMove.PAUSE, f"Paused by {actor}.")
+
+    async def resume(self, campaign_id: str, actor: str, update_id: str) -> None:
+        if await self._once(update_id, "resume", campaign_id, actor):
+            await self._move(campaign_id, CampaignMove.RESUME, f"Resumed by {actor}.")
+
+    async def abort(
+        self, campaign_id: str, actor: str, reason: str, *, rollback: bool, update_id: str
+    ) -> None:
+        if await self._once(update_id, "abort", campaign_id, actor, reason, rollback):
+            await self._move(campaign_id, CampaignMove.ABORT, reason)
+
+    async def proceed(self, campaign_id: str, actor: str, reason: str, update_id: str) -> None:
+        if await self._once(update_id, "proceed", campaign_id, actor, reason):
+            await self._move(campaign_id, CampaignMove.PROCEED, reason)
+
+    async def skip_charger(
+        self, campaign_id: str, charger_id: str, actor: str, reason: str, update_id: str
+    ) -> None:
+        await self._once(update_id, "skip", campaign_id, charger_id, actor, reason)
+
+    async def _once(self, update_id: str, *asked: Any) -> bool:
+        if update_id in self._seen:
+            return False
+        await self._note(*asked)
+        self._seen.add(update_id)
+        return True
+
+    async def _note(self, *asked: Any) -> None:
+        if self.failure:
+            raise self.failure
+        self.asked.append(asked)
+
+    async def _move(self, campaign_id: str, move: CampaignMove, reason: str) -> None:
+        try:
+            campaign = await self._campaigns.get(campaign_id)
+        except NotFound:
+            raise Conflict("Its workflow is over or was never started.") from None
+        phase = advance(CAMPAIGN_MOVES, campaign.phase, move)
+        await self._campaigns.set_phase(campaign_id, phase, reason, campaign.created_at)
