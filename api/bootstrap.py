@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import secrets
+import ssl
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
 from api.app import create_app
 from api.codec import AesGcmCodec, data_converter, read_key
+from api.development import private_dir
 from api.ports import ApiServices
 from api.settings import Settings
 from csms.auth import hash_secret
@@ -185,14 +187,16 @@ async def ensure_repository(settings: Settings, stores: Stores) -> None:
     await ceremony.ensure(roles, manufacturer_roots={role: (maker.root,) for role, maker in makers.items()})
 
 
-def _trust(settings: Settings, stores: Stores) -> TrustSource:
+def _trust(settings: Settings, stores: Stores, role: str) -> TrustSource:
     path = settings.trusted_root_path
     if not path.is_file():
         raise InvalidInput(
             f"The trusted TUF root {path} does not exist.",
             hint="Point AMPWAVE_TRUSTED_ROOT_FILE at the root.json of your ceremony.",
         )
-    return TrustSource(fetch_from(stores.blobs), path.read_bytes())
+    # What was believed before a restart is remembered, so that nobody can feed us older metadata then.
+    memory = private_dir(settings.data_dir / "trust") / f"{role}-{settings.node_id}.json"
+    return TrustSource(fetch_from(stores.blobs), path.read_bytes(), memory_file=memory)
 
 
 def _activity_stores(stores: Stores) -> ActivityStores:
@@ -246,6 +250,22 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
     )
 
 
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    """Security profile 2's server side (OCPP A00.FR.3xx), when a certificate is configured."""
+    if settings.csms_tls_cert_file is None or settings.csms_tls_key_file is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.csms_tls_cert_file, settings.csms_tls_key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise InvalidInput(
+            f"The csms's TLS certificate or key cannot be used: {error}",
+            hint="Check AMPWAVE_CSMS_TLS_CERT_FILE and AMPWAVE_CSMS_TLS_KEY_FILE (PEM).",
+        ) from error
+    return context
+
+
 def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gateway, Worker]:
     """A node: its sockets, and the worker that takes commands from its own queue."""
     boot_id = uuid.uuid4().hex[:12]
@@ -256,6 +276,7 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
             pepper=read_key(settings.charger_pepper_path),
             host=settings.bind_host,
             port=settings.csms_port,
+            tls_port=settings.csms_tls_port,
             heartbeat_interval_s=settings.csms_heartbeat_interval_s,
             message_timeout_s=settings.csms_message_timeout_s,
             max_frame_bytes=settings.csms_max_frame_bytes,
@@ -265,9 +286,10 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
         ),
         GatewayStores(stores.chargers, stores.ingest, stores.routes, stores.transaction_ids),
         Sources(system_clock),
+        tls=_tls(settings),
     )
     office = TicketOffice(stores.tickets, secrets.token_bytes, settings.base_url, system_clock)
-    node = Node(_activity_stores(stores), gateway, Verifier(_trust(settings, stores)), office)
+    node = Node(_activity_stores(stores), gateway, Verifier(_trust(settings, stores, "csms")), office)
     worker = Worker(
         client,
         task_queue=node_queue(settings.node_id, boot_id),
@@ -281,7 +303,9 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
 def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
     """Workflows, and the activities that need no socket and no key."""
     shared = _activity_stores(stores)
-    inspector = Inspector(stores.blobs, _trust(settings, stores), stores.chargers.model, system_clock)
+    inspector = Inspector(
+        stores.blobs, _trust(settings, stores, "worker"), stores.chargers.model, system_clock
+    )
     return Worker(
         client,
         task_queue=TASK_QUEUE,

@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     """``up`` only: comma-separated TUF vendor roles for which the first start makes development keys."""
 
     # Chargers' sockets.
+    csms_tls_cert_file: Path | None = None
+    """PEM chain of the csms's server certificate; with the key it opens the TLS port (security profile 2)."""
+    csms_tls_key_file: Path | None = None
+    """PEM private key of that certificate."""
     csms_message_timeout_s: float = 30.0
     """Seconds that a charger has to answer a call."""
     csms_heartbeat_interval_s: int = 60

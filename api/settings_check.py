@@ -35,6 +35,8 @@ def _key_problems(settings: Settings) -> list[str]:
                 read_key(path)
             except AmpwaveError as error:
                 found.append(error.diagnostics())
+    if (settings.csms_tls_cert_file is None) != (settings.csms_tls_key_file is None):
+        found.append("AMPWAVE_CSMS_TLS_CERT_FILE and AMPWAVE_CSMS_TLS_KEY_FILE go together.")
     root = settings.trusted_root_file
     if root is not None and not root.is_file():
         found.append(f"AMPWAVE_TRUSTED_ROOT_FILE: {root} does not exist.")

@@ -134,7 +134,9 @@ class _Demo:
         fleet = default_fleet(
             self._options.chargers, sites=max(2, self._options.chargers // 5), seed=self._options.seed
         )
-        return replace(fleet, manufacturer_roots=(manufacturer.root,))
+        # Short sessions and many of them: in two minutes, most chargers are met with a car at least once.
+        pace = replace(fleet.pace, session_s=(4.0, 12.0))
+        return replace(fleet, manufacturer_roots=(manufacturer.root,), pace=pace)
 
     def _simulator(self, settings: Settings, fleet: FleetSpec) -> RoleProcess:
         path = self._home / "fleet.json"

@@ -34,7 +34,7 @@ GATE = {
     "max_looks": 5,
 }
 PACE = {
-    "tick_seconds": 3,
+    "tick_seconds": 4,
     "wave_deadline_seconds": 240,
     "attempt_deadline_seconds": 120,
     "max_attempts": 2,

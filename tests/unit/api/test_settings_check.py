@@ -25,6 +25,7 @@ def test_the_defaults_hold():
         ({"public_url": "https://" + "a" * 420}, "at most 512"),
         ({"csms_port": 8080}, "ports must differ"),
         ({"payload_key_file": "nowhere.key"}, "nowhere.key does not exist"),
+        ({"csms_tls_cert_file": "csms.pem"}, "go together"),
         ({"trusted_root_file": "root.json"}, "AMPWAVE_TRUSTED_ROOT_FILE"),
     ],
 )
