@@ -8,9 +8,10 @@ from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 import orjson
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from storage.canonical import canonical_json
+from storage.errors import InvalidInput
 from storage.events import EVENT_TYPES, Event, EventKind
 from storage.twin import SECTION_TYPES, TwinState
 
@@ -29,15 +30,33 @@ def _adapter(kind: Any) -> TypeAdapter[Any]:
 
 
 def decode(kind: type[T], value: Any) -> T:
-    """A noun from JSON-ready Python values; unknown fields are ignored, missing ones take their default."""
-    decoded: T = _adapter(kind).validate_python(value)
+    """A noun from JSON-ready Python values; unknown fields are ignored, missing ones take their default.
+
+    Raises InvalidInput, naming every field that does not fit.
+    """
+    try:
+        decoded: T = _adapter(kind).validate_python(value)
+    except ValidationError as error:
+        raise _misfit(kind, error) from error
     return decoded
 
 
 def decode_json(kind: type[T], text: str | bytes) -> T:
-    """A noun from JSON text."""
-    decoded: T = _adapter(kind).validate_json(text)
+    """A noun from JSON text. Raises InvalidInput like ``decode``."""
+    try:
+        decoded: T = _adapter(kind).validate_json(text)
+    except ValidationError as error:
+        raise _misfit(kind, error) from error
     return decoded
+
+
+def _misfit(kind: object, error: ValidationError) -> InvalidInput:
+    name = getattr(kind, "__name__", str(kind))
+    problems = [
+        f"{'.'.join(map(str, each['loc'])) or name}: {each['msg']}"
+        for each in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    return InvalidInput(f"This is no {name}.", problems)
 
 
 def decode_event(kind: EventKind, body: Json) -> Event:

@@ -76,6 +76,8 @@ class S3BlobStore:
         """See ``storage.ports.BlobStore``; one part in memory at a time.
 
         Raises InvalidInput, and stores nothing, if the chunks do not add up to ``length`` bytes.
+        Of two creators of one object of several parts at the same moment, AWS lets one win;
+        SeaweedFS 4.48 may let both. So large objects are keyed by their own hash.
         """
         upload = _Upload(self, key)
         try:

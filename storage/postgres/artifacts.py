@@ -19,7 +19,7 @@ from storage.codec import decode, to_json
 from storage.errors import Conflict, NotFound
 from storage.ports import Page
 from storage.postgres import cursor as cursors
-from storage.postgres.engine import transaction
+from storage.postgres.engine import reading, transaction
 from storage.postgres.tables import artifact, sign_off, staged_release
 
 
@@ -56,7 +56,7 @@ class PostgresArtifactStore:
     async def get(self, artifact_id: str) -> Artifact:
         """Raise NotFound for an unknown one."""
         query = select(artifact).where(artifact.c.artifact_id == artifact_id)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             raise NotFound("artifact", artifact_id)
@@ -69,7 +69,7 @@ class PostgresArtifactStore:
         if cursor is not None:
             at, artifact_id = cursors.decode(cursor, 2)
             query = query.where(position < (cursors.instant(at), artifact_id))
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             rows = (await connection.execute(query.limit(limit + 1))).all()
         return cursors.page(rows, limit, _artifact, lambda row: [row.uploaded_at, row.artifact_id])
 
@@ -77,7 +77,7 @@ class PostgresArtifactStore:
         """The one image of this role with this version."""
         columns = artifact.c
         query = select(artifact).where(columns.vendor_role == vendor_role, columns.version == version)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
         return _artifact(row) if row else None
 
@@ -113,7 +113,7 @@ class PostgresArtifactStore:
     async def staged(self, artifact_id: str) -> StagedRelease | None:
         """What people are to sign now."""
         query = select(staged_release).where(staged_release.c.artifact_id == artifact_id)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             return None
@@ -151,7 +151,7 @@ class PostgresArtifactStore:
             .where(sign_off.c.artifact_id == artifact_id, sign_off.c.staged_sha256 == staged_release.c.sha256)
             .order_by(sign_off.c.signed_at, sign_off.c.keyid)
         )
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             rows = (await connection.execute(query)).mappings()
             return [SignOff(**row) for row in rows]
 

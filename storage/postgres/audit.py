@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.audit import AuditEntry, AuditRow, chain_hash
 from storage.codec import to_json
-from storage.postgres.engine import transaction
+from storage.postgres.engine import reading, transaction
 from storage.postgres.tables import audit, audit_head
 
 
@@ -43,7 +43,7 @@ class PostgresAuditLog:
     async def rows(self, *, after: int = 0, limit: int = 1000) -> Sequence[AuditRow]:
         """By number."""
         query = select(audit).where(audit.c.number > after).order_by(audit.c.number).limit(limit)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             return [
                 AuditRow(
                     number=row.number,

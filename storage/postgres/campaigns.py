@@ -23,7 +23,7 @@ from storage.codec import decode, to_json
 from storage.errors import Conflict, NotFound
 from storage.ports import Page
 from storage.postgres import cursor as cursors
-from storage.postgres.engine import transaction
+from storage.postgres.engine import reading, transaction
 from storage.postgres.tables import (
     campaign,
     campaign_approval,
@@ -76,7 +76,7 @@ class PostgresCampaignStore(TargetRows):
 
     async def get(self, campaign_id: str) -> Campaign:
         """Raise NotFound for an unknown one."""
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             query = select(campaign).where(campaign.c.campaign_id == campaign_id)
             row = (await connection.execute(query)).one_or_none()
             if row is None:
@@ -91,7 +91,7 @@ class PostgresCampaignStore(TargetRows):
             at, campaign_id = cursors.decode(cursor, 2)
             position = tuple_(columns.created_at, columns.campaign_id)
             query = query.where(position < (cursors.instant(at), campaign_id))
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             rows = (await connection.execute(query.limit(limit + 1))).all()
             approvals = await _approvals(connection, [row.campaign_id for row in rows])
         return cursors.page(
@@ -122,13 +122,13 @@ class PostgresCampaignStore(TargetRows):
         """(charger, reason), by charger."""
         columns = campaign_exclusion.c
         query = select(columns.charger_id, columns.reason).where(columns.campaign_id == campaign_id)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             rows = await connection.execute(query.order_by(columns.charger_id))
             return [(charger_id, reason) for charger_id, reason in rows]
 
     async def next_request_id(self) -> int:
         """Unique for ever, fits OCPP's 32-bit integer."""
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             number: int = (await connection.execute(select(request_id_sequence.next_value()))).scalar_one()
         return number
 
@@ -153,7 +153,7 @@ class PostgresCampaignStore(TargetRows):
             .order_by(columns.added.desc())
             .limit(1)
         )
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             row = (await connection.execute(query)).mappings().one_or_none()
         return SignedDirective(**row) if row else None
 
@@ -196,7 +196,7 @@ class PostgresCampaignStore(TargetRows):
         """In the order they were taken; inputs and results byte for byte as they were hashed."""
         columns = decision.c
         query = select(decision).where(columns.campaign_id == campaign_id)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             rows = await connection.execute(
                 query.order_by(columns.decided_at, columns.wave, columns.look, columns.kind)
             )

@@ -21,7 +21,7 @@ from storage.errors import Conflict, NotFound
 from storage.ports import ChargerView, Page
 from storage.postgres import cursor as cursors
 from storage.postgres.counting import count_fleet
-from storage.postgres.engine import transaction
+from storage.postgres.engine import reading, transaction
 from storage.postgres.leases import ALIVE, LEASE_COLUMNS, lease_of
 from storage.postgres.tables import (
     charger,
@@ -72,7 +72,7 @@ class PostgresChargerStore:
 
     async def sites(self) -> Sequence[Site]:
         """All of them, by id."""
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             rows = await connection.execute(select(site).order_by(site.c.site_id))
             return [Site(row.site_id, row.name, row.time_zone, row.max_down) for row in rows]
 
@@ -94,7 +94,7 @@ class PostgresChargerStore:
         """What holds for a model; None if nobody said."""
         columns = model_profile.c
         query = select(model_profile).where(columns.vendor == vendor, columns.model == model)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             return None
@@ -124,7 +124,7 @@ class PostgresChargerStore:
 
     async def get(self, charger_id: str) -> ChargerView:
         """Raise NotFound for an unknown one."""
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             query = _VIEW.where(charger.c.charger_id == charger_id)
             row = (await connection.execute(query)).one_or_none()
         if row is None:
@@ -134,7 +134,7 @@ class PostgresChargerStore:
     async def credential(self, charger_id: str) -> ChargerCredential | None:
         """None for a charger that has no password, or that does not exist."""
         query = select(charger_credential).where(charger_credential.c.charger_id == charger_id)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
         return ChargerCredential(row.charger_id, row.secret_hmac, row.created_at) if row else None
 
@@ -155,20 +155,20 @@ class PostgresChargerStore:
         if cursor is not None:
             (last,) = cursors.decode(cursor, 1)
             query = query.where(charger.c.charger_id > last)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             rows = (await connection.execute(query)).all()
         return cursors.page(rows, limit, _view, lambda row: [row[0]])
 
     async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
         """In the order asked; unknown ids are left out."""
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             rows = await connection.execute(_VIEW.where(_one_of(charger_ids)))
             found = {row[0]: _view(row) for row in rows}
         return [found[charger_id] for charger_id in charger_ids if charger_id in found]
 
     async def counts(self) -> FleetCounts:
         """Without retired chargers; all numbers from one statement."""
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             return await count_fleet(connection)
 
 

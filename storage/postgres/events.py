@@ -9,7 +9,7 @@ from sqlalchemy import Row, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.events import EventKind, StoredEvent
-from storage.postgres.engine import transaction
+from storage.postgres.engine import reading
 from storage.postgres.notifications import Notifications
 from storage.postgres.statements import EVENTS_CHANNEL
 from storage.postgres.tables import event, twin_history
@@ -54,12 +54,12 @@ class PostgresEventStore:
             last_seen = select(event.c.received_at, event.c.sequence).where(event.c.sequence == before)
             query = query.where(position < last_seen.scalar_subquery())
         query = query.order_by(event.c.received_at.desc(), event.c.sequence.desc()).limit(limit)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             return [stored_event(row) for row in await connection.execute(query)]
 
     async def after(self, sequence: int, *, limit: int = 500) -> Sequence[StoredEvent]:
         """In order, up to the first number that is given out and not yet committed or given up."""
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             settled = await _settled(connection)
             query = (
                 select(*_STORED)
@@ -71,7 +71,7 @@ class PostgresEventStore:
 
     async def latest_sequence(self) -> int:
         """Every event up to this number can be read now, and no other will ever get one of them."""
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             return await _settled(connection)
 
     async def since(self, charger_id: str, instant: datetime, kinds: Sequence[str]) -> Sequence[StoredEvent]:
@@ -80,7 +80,7 @@ class PostgresEventStore:
         if kinds:
             query = query.where(event.c.kind.in_(kinds))
         query = query.order_by(event.c.received_at, event.c.sequence)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             return [stored_event(row) for row in await connection.execute(query)]
 
     async def history(self, charger_id: str, *, limit: int = 100) -> Sequence[dict[str, Any]]:
@@ -101,7 +101,7 @@ class PostgresEventStore:
             .order_by(columns.revision.desc(), columns.section)
             .limit(limit)
         )
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             return [dict(row) for row in (await connection.execute(query)).mappings()]
 
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:

@@ -3,7 +3,7 @@
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from storage.postgres.engine import transaction
+from storage.postgres.engine import reading
 from storage.postgres.tables import frame
 
 # OCPP-J 4.1: [MessageTypeId, "UniqueId", ...]; 2 is a CALL, 6 a SEND. The journal also holds what is no JSON.
@@ -22,5 +22,5 @@ class PostgresFrameStore:
         query = select(found).where(
             frame.c.charger_id == charger_id, frame.c.direction == "in", found.is_not(None)
         )
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             return frozenset((await connection.execute(query)).scalars())

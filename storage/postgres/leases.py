@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.charger import LeaseAnswer, SiteLease
 from storage.errors import Conflict, NotFound
-from storage.postgres.engine import transaction
+from storage.postgres.engine import reading, transaction
 from storage.postgres.tables import charger, site, site_lease
 
 LEASE_COLUMNS = (
@@ -79,7 +79,7 @@ class PostgresLeaseStore:
     async def get(self, charger_id: str) -> SiteLease | None:
         """The lease that holds now; an expired one is none."""
         query = select(*LEASE_COLUMNS).where(site_lease.c.charger_id == charger_id, ALIVE)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
         return lease_of(row) if row else None
 
@@ -90,7 +90,7 @@ class PostgresLeaseStore:
             .where(site_lease.c.site_id.in_(site_ids), ALIVE)
             .group_by(site_lease.c.site_id)
         )
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             counted = dict[str, int]((row[0], row[1]) for row in await connection.execute(query))
         return {site_id: counted.get(site_id, 0) for site_id in site_ids}
 

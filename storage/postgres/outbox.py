@@ -7,7 +7,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.ports import OutboxSignal
-from storage.postgres.engine import transaction, translated
+from storage.postgres.engine import reading, translated
 from storage.postgres.events import stored_event
 from storage.postgres.notifications import Notifications
 from storage.postgres.statements import OUTBOX_CHANNEL
@@ -48,7 +48,7 @@ class PostgresOutboxStore:
 
     async def backlog(self) -> int:
         """How many signals wait."""
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             return (await connection.execute(select(func.count()).select_from(outbox))).scalar_one()
 
     def wake_ups(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:

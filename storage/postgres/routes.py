@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.charger import Route
 from storage.errors import Conflict, NotFound
-from storage.postgres.engine import transaction
+from storage.postgres.engine import reading, transaction
 from storage.postgres.tables import charger_route
 
 _RENEW = text("""
@@ -86,7 +86,7 @@ class PostgresRouteStore:
         query = select(charger_route).where(
             columns.charger_id == charger_id, columns.lease_until > func.now()
         )
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             return None

@@ -5,49 +5,31 @@ queried is ``jsonb``; JSON whose bytes were hashed is ``json``, which keeps the 
 Nothing that changes often is indexed, so that hot updates stay on their page (heap-only tuples).
 """
 
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    CheckConstraint,
-    Column,
-    ForeignKey,
-    Identity,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    PrimaryKeyConstraint,
-    SmallInteger,
-    Table,
-    Text,
-    UniqueConstraint,
-    text,
-)
-from sqlalchemy import Sequence as DatabaseSequence
+import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
 from storage.postgres.columns import NAMING, ROOMY, flag, name, time, words
 
-metadata = MetaData(naming_convention=NAMING)
+metadata = sa.MetaData(naming_convention=NAMING)
 
-event_sequence = DatabaseSequence("event_sequence", metadata=metadata)
-frame_number = DatabaseSequence("frame_number", metadata=metadata)
-request_id_sequence = DatabaseSequence("request_id", maxvalue=2_147_483_647, metadata=metadata)
+event_sequence = sa.Sequence("event_sequence", metadata=metadata)
+frame_number = sa.Sequence("frame_number", metadata=metadata)
+request_id_sequence = sa.Sequence("request_id", maxvalue=2_147_483_647, metadata=metadata)
 """OCPP's requestId is a 32-bit integer; numbers are never used twice."""
 
 # --- the fleet ---------------------------------------------------------------------------------
 
-site = Table(
+site = sa.Table(
     "site",
     metadata,
     name("site_id", primary_key=True),
     words("name"),
     words("time_zone"),
-    Column("max_down", Integer, nullable=False),
-    CheckConstraint("max_down >= 0", name="max_down"),
+    sa.Column("max_down", sa.Integer, nullable=False),
+    sa.CheckConstraint("max_down >= 0", name="max_down"),
 )
 
-model_profile = Table(
+model_profile = sa.Table(
     "model_profile",
     metadata,
     name("vendor"),
@@ -55,37 +37,37 @@ model_profile = Table(
     words("signature_scheme"),
     words("unsafe_unsigned_waiver", nullable=True),
     flag("needs_reset_after_install"),
-    Column("reboot_seconds", Integer, nullable=False),
-    PrimaryKeyConstraint("vendor", "model"),
+    sa.Column("reboot_seconds", sa.Integer, nullable=False),
+    sa.PrimaryKeyConstraint("vendor", "model"),
 )
 
-charger = Table(
+charger = sa.Table(
     "charger",
     metadata,
     name("charger_id", primary_key=True),
-    name("site_id", ForeignKey("site.site_id"), index=True),
+    name("site_id", sa.ForeignKey("site.site_id"), index=True),
     name("vendor"),
     name("model"),
     words("lifecycle"),
     words("serial_number", nullable=True),
     words("hardware_revision", nullable=True),
     time("registered_at", nullable=True),
-    Index(None, "vendor", "model"),
+    sa.Index(None, "vendor", "model"),
 )
 
-charger_credential = Table(
+charger_credential = sa.Table(
     "charger_credential",
     metadata,
-    name("charger_id", ForeignKey("charger.charger_id"), primary_key=True),
-    Column("secret_hmac", LargeBinary, nullable=False),
+    name("charger_id", sa.ForeignKey("charger.charger_id"), primary_key=True),
+    sa.Column("secret_hmac", sa.LargeBinary, nullable=False),
     time("created_at"),
 )
 
-charger_route = Table(
+charger_route = sa.Table(
     "charger_route",
     metadata,
-    name("charger_id", ForeignKey("charger.charger_id"), primary_key=True),
-    Column("session_epoch", BigInteger, nullable=False),
+    name("charger_id", sa.ForeignKey("charger.charger_id"), primary_key=True),
+    sa.Column("session_epoch", sa.BigInteger, nullable=False),
     time("lease_until", nullable=True),
     name("node_id"),
     name("boot_id"),
@@ -94,25 +76,25 @@ charger_route = Table(
 )
 """A released route keeps its row with ``lease_until`` null, so that the epoch never goes back."""
 
-site_lease = Table(
+site_lease = sa.Table(
     "site_lease",
     metadata,
-    name("charger_id", ForeignKey("charger.charger_id"), primary_key=True),
-    name("site_id", ForeignKey("site.site_id"), index=True),
+    name("charger_id", sa.ForeignKey("charger.charger_id"), primary_key=True),
+    name("site_id", sa.ForeignKey("site.site_id"), index=True),
     name("workflow_id"),
     words("kind"),
     time("expires_at"),
-    Column("request_id", BigInteger),
-    Column("wake_on", ARRAY(Text), nullable=False),
+    sa.Column("request_id", sa.BigInteger),
+    sa.Column("wake_on", ARRAY(sa.Text), nullable=False),
 )
 
 # --- the twin ----------------------------------------------------------------------------------
 
-twin = Table(
+twin = sa.Table(
     "twin",
     metadata,
-    name("charger_id", ForeignKey("charger.charger_id"), primary_key=True),
-    Column("revision", BigInteger, nullable=False, server_default=text("0")),
+    name("charger_id", sa.ForeignKey("charger.charger_id"), primary_key=True),
+    sa.Column("revision", sa.BigInteger, nullable=False, server_default=sa.text("0")),
     time("last_message_at", nullable=True),
     flag("online"),
     flag("charging"),
@@ -123,68 +105,68 @@ twin = Table(
 """The flags and the version repeat what the sections say, written in the same statement, for
 filters and counts over the whole fleet."""
 
-twin_section = Table(
+twin_section = sa.Table(
     "twin_section",
     metadata,
-    name("charger_id", ForeignKey("twin.charger_id")),
+    name("charger_id", sa.ForeignKey("twin.charger_id")),
     name("name"),
-    Column("reported", JSONB),
-    Column("reported_version", BigInteger, nullable=False, server_default=text("0")),
-    Column("desired", JSONB),
-    Column("desired_version", BigInteger),
-    Column("acked_version", BigInteger),
+    sa.Column("reported", JSONB),
+    sa.Column("reported_version", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("desired", JSONB),
+    sa.Column("desired_version", sa.BigInteger),
+    sa.Column("acked_version", sa.BigInteger),
     words("ack_status", nullable=True),
-    PrimaryKeyConstraint("charger_id", "name"),
+    sa.PrimaryKeyConstraint("charger_id", "name"),
     postgresql_with=ROOMY,
 )
 
-twin_history = Table(
+twin_history = sa.Table(
     "twin_history",
     metadata,
     name("charger_id"),
-    Column("revision", BigInteger),
+    sa.Column("revision", sa.BigInteger),
     time("observed_at"),
     time("received_at"),
     name("section"),
-    name("side", server_default=text("'reported'")),
+    name("side", server_default=sa.text("'reported'")),
     words("actor"),
     words("cause"),
-    Column("patch", JSONB, nullable=False),
-    PrimaryKeyConstraint("charger_id", "revision", "section", "side"),
+    sa.Column("patch", JSONB, nullable=False),
+    sa.PrimaryKeyConstraint("charger_id", "revision", "section", "side"),
 )
 """One row for each section that an event (or, later, a person) changed; ``patch`` is an RFC 7396
 merge patch from the revision before."""
 
 # --- what happened -----------------------------------------------------------------------------
 
-frame = Table(
+frame = sa.Table(
     "frame",
     metadata,
     time("at"),
-    Column("frame_id", BigInteger, server_default=frame_number.next_value()),
-    Column("session_epoch", BigInteger, nullable=False),
+    sa.Column("frame_id", sa.BigInteger, server_default=frame_number.next_value()),
+    sa.Column("session_epoch", sa.BigInteger, nullable=False),
     name("charger_id"),
     name("direction"),
     words("text"),
-    PrimaryKeyConstraint("charger_id", "at", "frame_id"),
+    sa.PrimaryKeyConstraint("charger_id", "at", "frame_id"),
     postgresql_partition_by="RANGE (at)",
 )
 """The journal. Rows fall into ``frame_default`` until an operator cuts partitions by time."""
 
-event = Table(
+event = sa.Table(
     "event",
     metadata,
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    Column("session_epoch", BigInteger, nullable=False),
+    sa.Column("sequence", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("session_epoch", sa.BigInteger, nullable=False),
     time("observed_at"),
     time("received_at"),
     name("charger_id"),
     name("kind"),
     name("dedupe_key", nullable=True),
-    Column("body", JSONB, nullable=False),
-    Index("ix_event_timeline", "charger_id", "received_at", "sequence"),
+    sa.Column("body", JSONB, nullable=False),
+    sa.Index("ix_event_timeline", "charger_id", "received_at", "sequence"),
 )
-Index(
+sa.Index(
     "uq_event_dedupe",
     event.c.charger_id,
     event.c.dedupe_key,
@@ -193,107 +175,107 @@ Index(
 )
 """No foreign key: a stranger's refused connection is an event too."""
 
-transaction_id = Table(
+transaction_id = sa.Table(
     "transaction_id",
     metadata,
-    Column("transaction_id", Integer, Identity(always=True), primary_key=True),
+    sa.Column("transaction_id", sa.Integer, sa.Identity(always=True), primary_key=True),
     name("charger_id"),
     name("start_key"),
-    UniqueConstraint("charger_id", "start_key"),
+    sa.UniqueConstraint("charger_id", "start_key"),
 )
 """The session ids that OCPP 1.6 has us allot."""
 
-outbox = Table(
+outbox = sa.Table(
     "outbox",
     metadata,
-    Column("outbox_id", BigInteger, Identity(always=True), primary_key=True),
-    Column("sequence", BigInteger, ForeignKey("event.sequence", ondelete="CASCADE"), nullable=False),
-    Column("session_epoch", BigInteger, nullable=False),
+    sa.Column("outbox_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    sa.Column("sequence", sa.BigInteger, sa.ForeignKey("event.sequence", ondelete="CASCADE"), nullable=False),
+    sa.Column("session_epoch", sa.BigInteger, nullable=False),
     name("charger_id"),
     name("workflow_id"),
     name("node_id"),
     name("boot_id"),
-    Index(None, "charger_id", "outbox_id"),
+    sa.Index(None, "charger_id", "outbox_id"),
 )
 
 # --- artifacts ---------------------------------------------------------------------------------
 
-artifact = Table(
+artifact = sa.Table(
     "artifact",
     metadata,
     name("artifact_id", primary_key=True),
     name("vendor_role"),
     name("version"),
-    Column("release_counter", BigInteger, nullable=False),
-    Column("length", BigInteger, nullable=False),
-    Column("compatible", JSONB, nullable=False),
-    Column("vendor_signatures", JSON, nullable=False),
+    sa.Column("release_counter", sa.BigInteger, nullable=False),
+    sa.Column("length", sa.BigInteger, nullable=False),
+    sa.Column("compatible", JSONB, nullable=False),
+    sa.Column("vendor_signatures", JSON, nullable=False),
     words("phase"),
     words("reason"),
     words("filename"),
     words("uploaded_by"),
     time("uploaded_at"),
-    UniqueConstraint("vendor_role", "version"),
-    Index(None, "uploaded_at", "artifact_id"),
+    sa.UniqueConstraint("vendor_role", "version"),
+    sa.Index(None, "uploaded_at", "artifact_id"),
 )
 
-staged_release = Table(
+staged_release = sa.Table(
     "staged_release",
     metadata,
-    name("artifact_id", ForeignKey("artifact.artifact_id"), primary_key=True),
+    name("artifact_id", sa.ForeignKey("artifact.artifact_id"), primary_key=True),
     name("role"),
-    Column("version", BigInteger, nullable=False),
-    Column("payload", LargeBinary, nullable=False),
+    sa.Column("version", sa.BigInteger, nullable=False),
+    sa.Column("payload", sa.LargeBinary, nullable=False),
     name("sha256"),
-    Column("threshold", SmallInteger, nullable=False),
-    Column("keyids", ARRAY(Text), nullable=False),
+    sa.Column("threshold", sa.SmallInteger, nullable=False),
+    sa.Column("keyids", ARRAY(sa.Text), nullable=False),
 )
 
-sign_off = Table(
+sign_off = sa.Table(
     "sign_off",
     metadata,
-    name("artifact_id", ForeignKey("artifact.artifact_id")),
+    name("artifact_id", sa.ForeignKey("artifact.artifact_id")),
     name("staged_sha256"),
     name("keyid"),
     words("signature"),
     words("signer"),
     time("signed_at"),
-    PrimaryKeyConstraint("artifact_id", "staged_sha256", "keyid"),
+    sa.PrimaryKeyConstraint("artifact_id", "staged_sha256", "keyid"),
 )
 
 # --- campaigns ---------------------------------------------------------------------------------
 
-campaign = Table(
+campaign = sa.Table(
     "campaign",
     metadata,
     name("campaign_id", primary_key=True),
-    Column("plan", JSON, nullable=False),
+    sa.Column("plan", JSON, nullable=False),
     name("plan_digest"),
     words("phase"),
     words("reason"),
     words("created_by"),
     time("created_at"),
     time("finished_at", nullable=True),
-    Column("cohort_size", Integer, nullable=False),
-    Index(None, "created_at", "campaign_id"),
+    sa.Column("cohort_size", sa.Integer, nullable=False),
+    sa.Index(None, "created_at", "campaign_id"),
 )
 
-campaign_approval = Table(
+campaign_approval = sa.Table(
     "campaign_approval",
     metadata,
-    name("campaign_id", ForeignKey("campaign.campaign_id")),
+    name("campaign_id", sa.ForeignKey("campaign.campaign_id")),
     name("actor"),
     name("plan_digest"),
     time("at"),
-    PrimaryKeyConstraint("campaign_id", "actor", "plan_digest"),
+    sa.PrimaryKeyConstraint("campaign_id", "actor", "plan_digest"),
 )
 
-campaign_target = Table(
+campaign_target = sa.Table(
     "campaign_target",
     metadata,
-    name("campaign_id", ForeignKey("campaign.campaign_id")),
-    Column("wave", Integer),
-    Column("ordinal", Integer, nullable=False),
+    name("campaign_id", sa.ForeignKey("campaign.campaign_id")),
+    sa.Column("wave", sa.Integer),
+    sa.Column("ordinal", sa.Integer, nullable=False),
     name("charger_id"),
     name("site_id"),
     name("artifact_id"),
@@ -302,71 +284,71 @@ campaign_target = Table(
     words("phase"),
     words("outcome", nullable=True),
     words("reason"),
-    Column("attempt", Integer, nullable=False),
-    Column("request_id", BigInteger),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    sa.Column("request_id", sa.BigInteger),
     time("dispatched_at", nullable=True),
     time("finished_at", nullable=True),
     flag("deferred_for_session"),
-    PrimaryKeyConstraint("campaign_id", "wave", "charger_id"),
-    UniqueConstraint("campaign_id", "wave", "ordinal"),
+    sa.PrimaryKeyConstraint("campaign_id", "wave", "charger_id"),
+    sa.UniqueConstraint("campaign_id", "wave", "ordinal"),
     postgresql_with=ROOMY,
 )
 
-Index(
+sa.Index(
     "ix_campaign_target_finished",
     campaign_target.c.charger_id,
     campaign_target.c.finished_at,
     postgresql_where=campaign_target.c.finished_at.is_not(None),
 )
 
-campaign_exclusion = Table(
+campaign_exclusion = sa.Table(
     "campaign_exclusion",
     metadata,
-    name("campaign_id", ForeignKey("campaign.campaign_id")),
+    name("campaign_id", sa.ForeignKey("campaign.campaign_id")),
     name("charger_id"),
     words("reason"),
-    PrimaryKeyConstraint("campaign_id", "charger_id"),
+    sa.PrimaryKeyConstraint("campaign_id", "charger_id"),
 )
 
-decision = Table(
+decision = sa.Table(
     "decision",
     metadata,
-    name("campaign_id", ForeignKey("campaign.campaign_id")),
-    Column("wave", Integer),
-    Column("look", Integer),
+    name("campaign_id", sa.ForeignKey("campaign.campaign_id")),
+    sa.Column("wave", sa.Integer),
+    sa.Column("look", sa.Integer),
     name("kind"),
     time("decided_at"),
     words("verdict"),
     words("reason"),
-    Column("inputs", JSON, nullable=False),
+    sa.Column("inputs", JSON, nullable=False),
     name("inputs_sha256"),
-    Column("result", JSON, nullable=False),
+    sa.Column("result", JSON, nullable=False),
     name("result_sha256"),
-    PrimaryKeyConstraint("campaign_id", "wave", "look", "kind"),
+    sa.PrimaryKeyConstraint("campaign_id", "wave", "look", "kind"),
 )
 
-directive = Table(
+directive = sa.Table(
     "directive",
     metadata,
     name("directive_id", primary_key=True),
-    Column("added", BigInteger, Identity(always=True), nullable=False),
-    name("campaign_id", ForeignKey("campaign.campaign_id")),
-    Column("wave", Integer, nullable=False),
-    Column("shard", Integer, nullable=False),
-    Column("envelope", LargeBinary, nullable=False),
-    Index(None, "campaign_id", "wave", "shard", "added"),
+    sa.Column("added", sa.BigInteger, sa.Identity(always=True), nullable=False),
+    name("campaign_id", sa.ForeignKey("campaign.campaign_id")),
+    sa.Column("wave", sa.Integer, nullable=False),
+    sa.Column("shard", sa.Integer, nullable=False),
+    sa.Column("envelope", sa.LargeBinary, nullable=False),
+    sa.Index(None, "campaign_id", "wave", "shard", "added"),
 )
 
-directive_use = Table(
+directive_use = sa.Table(
     "directive_use",
     metadata,
-    name("directive_id", ForeignKey("directive.directive_id")),
+    name("directive_id", sa.ForeignKey("directive.directive_id")),
     name("charger_id"),
-    Column("request_id", BigInteger, nullable=False),
-    PrimaryKeyConstraint("directive_id", "charger_id"),
+    sa.Column("request_id", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("directive_id", "charger_id"),
 )
 
-download_ticket = Table(
+download_ticket = sa.Table(
     "download_ticket",
     metadata,
     name("ticket_sha256", primary_key=True),
@@ -379,31 +361,31 @@ download_ticket = Table(
 
 # --- people ------------------------------------------------------------------------------------
 
-audit = Table(
+audit = sa.Table(
     "audit",
     metadata,
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
     time("at"),
     words("actor"),
     words("action"),
     words("subject"),
-    Column("detail", JSON, nullable=False),
+    sa.Column("detail", JSON, nullable=False),
     name("previous_hash", unique=True),
     name("row_hash"),
 )
 """Append-only: a trigger refuses UPDATE, DELETE and TRUNCATE."""
 
-audit_head = Table(
+audit_head = sa.Table(
     "audit_head",
     metadata,
-    Column("singleton", Boolean, primary_key=True, server_default=text("true")),
-    Column("number", BigInteger, nullable=False),
+    sa.Column("singleton", sa.Boolean, primary_key=True, server_default=sa.text("true")),
+    sa.Column("number", sa.BigInteger, nullable=False),
     name("row_hash"),
-    CheckConstraint("singleton", name="one_row"),
+    sa.CheckConstraint("singleton", name="one_row"),
 )
 """The one row that appenders lock, so that the chain never forks."""
 
-token = Table(
+token = sa.Table(
     "token",
     metadata,
     name("token_id", primary_key=True),

@@ -19,7 +19,7 @@ from storage.campaign import (
 )
 from storage.codec import decode
 from storage.errors import NotFound
-from storage.postgres.engine import transaction
+from storage.postgres.engine import reading, transaction
 from storage.postgres.tables import campaign, campaign_target
 
 _MOVE_MANY = text("""
@@ -52,13 +52,13 @@ class TargetRows:
             query = query.where(
                 _COLUMNS.wave == wave, _COLUMNS.ordinal >= first, _COLUMNS.ordinal < first + count
             ).order_by(_COLUMNS.ordinal)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             return [_target(row) for row in (await connection.execute(query)).mappings()]
 
     async def target(self, campaign_id: str, wave: int, charger_id: str) -> Target:
         """Raise NotFound if the wave does not have it."""
         query = select(campaign_target).where(*_is(campaign_id, wave, charger_id))
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             row = (await connection.execute(query)).mappings().one_or_none()
         if row is None:
             raise _unknown(campaign_id, wave, charger_id)
@@ -72,7 +72,7 @@ class TargetRows:
             .order_by(_COLUMNS.finished_at.desc())
             .limit(limit)
         )
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             return [_target(row) for row in (await connection.execute(query)).mappings()]
 
     async def add_targets(self, targets: Sequence[Target]) -> None:
@@ -165,7 +165,7 @@ class TargetRows:
             .order_by(_COLUMNS.wave)
         )
         named = select(campaign.c.plan).where(campaign.c.campaign_id == campaign_id)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             rows = (await connection.execute(query)).all()
             plan = (await connection.execute(named)).scalar_one_or_none()
         names = [wave.name for wave in decode(CampaignPlan, plan).waves] if plan else []

@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.charger import DownloadTicket
-from storage.postgres.engine import transaction
+from storage.postgres.engine import reading, transaction
 from storage.postgres.tables import download_ticket
 
 
@@ -31,7 +31,7 @@ class PostgresTicketStore:
     async def find(self, ticket_sha256: str) -> DownloadTicket | None:
         """Also expired and revoked ones."""
         query = select(download_ticket).where(download_ticket.c.ticket_sha256 == ticket_sha256)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
         if row is None:
             return None

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.access import Principal, Role, Token
 from storage.errors import Conflict
-from storage.postgres.engine import transaction
+from storage.postgres.engine import reading, transaction
 from storage.postgres.tables import token as token_table
 
 
@@ -39,7 +39,7 @@ class PostgresTokenStore:
     async def find(self, secret_sha256: str) -> Token | None:
         """Also expired and revoked ones."""
         query = select(token_table).where(token_table.c.secret_sha256 == secret_sha256)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
         return _token(row) if row else None
 
@@ -57,7 +57,7 @@ class PostgresTokenStore:
     async def all(self) -> Sequence[Token]:
         """Newest first."""
         query = select(token_table).order_by(token_table.c.created_at.desc(), token_table.c.token_id)
-        async with transaction(self._engine) as connection:
+        async with reading(self._engine) as connection:
             return [_token(row) for row in await connection.execute(query)]
 
 

@@ -23,6 +23,7 @@ from storage.codec import (
     section_patch,
     to_json,
 )
+from storage.errors import InvalidInput
 from storage.events import EVENT_TYPES, Event, EventKind
 from storage.twin import SECTION_TYPES, OperationSection, TwinState
 
@@ -119,3 +120,13 @@ def test_absent_sections_stay_absent_and_unknown_ones_are_left_out() -> None:
 def test_a_field_of_a_newer_release_does_not_disturb_an_older_one() -> None:
     body = {"vendor": "V", "model": "M", "firmware_version": None, "colour": "red"}
     assert decode_event(EventKind.CHARGER_BOOTED, body).vendor == "V"
+
+
+def test_what_does_not_fit_is_refused_with_every_field_and_no_value() -> None:
+    body = {"vendor": ["secret"], "model": None, "firmware_version": "1"}
+    with pytest.raises(InvalidInput, match="ChargerBooted") as caught:
+        decode_event(EventKind.CHARGER_BOOTED, body)
+    assert [problem.split(":")[0] for problem in caught.value.problems] == ["vendor", "model"]
+    assert "secret" not in caught.value.diagnostics()
+    with pytest.raises(InvalidInput):
+        decode_json(CampaignPlan, b"{")
