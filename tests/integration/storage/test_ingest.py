@@ -8,6 +8,7 @@ import pytest
 
 from storage.charger import SiteLease
 from storage.codec import apply_patch, decode_twin
+from storage.errors import EngineUnavailable
 from storage.events import (
     NO_SESSION_EPOCH,
     ChargerBooted,
@@ -290,6 +291,22 @@ async def test_a_commit_that_is_cancelled_leaves_nothing_behind(chargers, ingest
     await asyncio.wait({task})
     await locker.close()
     assert task.cancelled()
+    assert await sql.value("SELECT count(*) FROM event") == 0
+    await ingest.commit([], [record("A", BOOT)], project)
+    assert (await chargers.get("A")).twin.revision == 1
+
+
+async def test_a_connection_that_is_cut_leaves_nothing_behind_and_the_next_commit_works(
+    chargers, ingest, sql
+) -> None:
+    locker = await _lock_twin(sql.url)
+    task = asyncio.create_task(ingest.commit([], [record("A", BOOT)], project))
+    blocked = "FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    await sql.until(f"SELECT count(*) > 0 {blocked}")
+    await sql(f"SELECT pg_terminate_backend(pid) {blocked}")
+    with pytest.raises(EngineUnavailable):
+        await task
+    await locker.close()
     assert await sql.value("SELECT count(*) FROM event") == 0
     await ingest.commit([], [record("A", BOOT)], project)
     assert (await chargers.get("A")).twin.revision == 1
