@@ -5,7 +5,7 @@ from datetime import datetime
 
 from temporalio import activity
 
-from activities.conclusion import Books, Concluded, ConcludeInput
+from activities.conclusion import Books, ConcludeInput
 from activities.errors import mapped
 from activities.facts import AttemptFacts, RouteFacts, Sighting
 from activities.stores import Stores
@@ -57,9 +57,9 @@ class ChargerActivities:
 
     @activity.defn
     @mapped
-    async def close_update(self, given: ConcludeInput) -> Concluded:
+    async def close_update(self, given: ConcludeInput) -> None:
         """Close the books of a charger that cannot be reached, or was never touched."""
-        return await self._books.close(given)
+        await self._books.close(given)
 
     @activity.defn
     @mapped

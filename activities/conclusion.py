@@ -22,20 +22,16 @@ class ConcludeInput:
     outcome: Outcome | None
     reason: str
     for_session: bool = False
-    restore: bool = False
-    """Availability may have been taken away and has to be given back."""
-    out_of_service: tuple[str, ...] = ()
-    """What was out of service before."""
-    session_epoch: int = 0
-    follow_up: str = ""
-    """What is left for a person, where that is known already."""
 
 
 @dataclass(frozen=True, slots=True)
-class Concluded:
-    """The books are closed. ``follow_up``: what is left for a person, "" for nothing."""
+class RestoreInput:
+    """The same, for a charger whose availability may have been taken away and has to be given back."""
 
-    follow_up: str = ""
+    end: ConcludeInput
+    session_epoch: int
+    out_of_service: tuple[str, ...] = ()
+    """What was out of service before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +40,11 @@ class Books:
 
     stores: Stores
 
-    async def close(self, given: ConcludeInput, follow_up: str = "") -> Concluded:
-        """Finish or postpone the target, revoke its tickets, write the audit entry, release the lease."""
-        follow_up = follow_up or given.follow_up
+    async def close(self, given: ConcludeInput, follow_up: str = "") -> None:
+        """Finish or postpone the target, revoke its tickets, write the audit entry, release the lease.
+
+        ``follow_up``: what is left for a person.
+        """
         reason = "; ".join(part for part in (given.reason, follow_up) if part)
         workflow_id = charger_workflow_id(given.charger_id)
         await self._settle_target(given, reason)
@@ -55,7 +53,6 @@ class Books:
         if lease is not None and lease.workflow_id == workflow_id:
             await self._audit(given, reason)
             await self.stores.leases.release(given.charger_id, workflow_id)
-        return Concluded(follow_up)
 
     async def _settle_target(self, given: ConcludeInput, reason: str) -> None:
         campaigns, now = self.stores.campaigns, self.stores.clock()

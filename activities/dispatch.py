@@ -3,7 +3,7 @@
 from temporalio import activity
 
 from activities.availability import restore
-from activities.conclusion import Books, Concluded, ConcludeInput
+from activities.conclusion import Books, RestoreInput
 from activities.errors import beating, mapped
 from activities.orders import DispatchAnswer, DispatchInput, Node, ResetAnswer, ResetInput
 from activities.sending import Sending
@@ -54,21 +54,19 @@ class DispatchActivities:
 
     @activity.defn
     @mapped
-    async def conclude_update(self, given: ConcludeInput) -> Concluded:
+    async def conclude_update(self, given: RestoreInput) -> None:
         """Give availability back and close the books.
 
         Raises NotConnectedHere or CommandTimeout with the books still open: another route may help.
         """
         async with beating(HEARTBEAT_S):
-            return await self._books.close(given, await self._restore(given))
+            await self._books.close(given.end, await self._restore(given))
 
-    async def _restore(self, given: ConcludeInput) -> str:
-        if not given.restore:
-            return ""
+    async def _restore(self, given: RestoreInput) -> str:
         try:
             return await restore(
                 self._node.sender,
-                (given.charger_id, given.session_epoch),
+                (given.end.charger_id, given.session_epoch),
                 given.out_of_service,
                 self._node.command_seconds,
             )

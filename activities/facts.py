@@ -67,9 +67,8 @@ class SiteFacts:
     max_down: int
 
 
-@dataclass(frozen=True, slots=True)
-class RouteFacts:
-    """Which node's queue reaches a charger, and over which session."""
+class RouteFacts(NamedTuple):
+    """Which node's queue reaches a charger, and over which session. A tuple: every byte counts here."""
 
     node_id: str
     boot_id: str

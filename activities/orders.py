@@ -31,7 +31,7 @@ class DispatchKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DispatchInput:
-    """One attempt on one charger. Durations in seconds."""
+    """One attempt on one charger; everything else about it is in the store."""
 
     campaign_id: str
     wave: int
@@ -39,8 +39,6 @@ class DispatchInput:
     charger_id: str
     attempt: int
     session_epoch: int
-    lease_seconds: float
-    ticket_seconds: float
     out_of_service: tuple[str, ...] | None = None
     """What was out of service before we came. None: nobody touched it yet, so look."""
 
@@ -86,3 +84,5 @@ class Node:
     office: TicketOffice
     command_seconds: float = 15.0
     """How long a charger may take to answer one command."""
+    lease_slack_seconds: float = 300.0
+    """A site lease outlives an attempt's deadline by this much: time to conclude."""

@@ -15,7 +15,7 @@ from csms.errors import CallFailed, CommandTimeout, CsmsError, NotConnectedHere,
 from signing.errors import DirectiveRefused, SigningError, VerificationFailed
 from signing.ports import DispatchRequest, VerifiedDispatch
 from storage.artifact import Artifact
-from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, SignedDirective, Target, TargetPhase
+from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, Pace, SignedDirective, Target, TargetPhase
 from storage.charger import ModelProfile, SiteLease
 from storage.ids import charger_workflow_id
 from storage.ports import ChargerView
@@ -56,6 +56,7 @@ class Sending:
         self._before = given.out_of_service
         self._drained = False
         self._needs_reset = False
+        self._pace = Pace()
 
     async def run(self) -> DispatchAnswer:
         """The whole flow; an obstacle on the way gives back what was taken from the charger."""
@@ -101,6 +102,7 @@ class Sending:
         rollback = given.wave >= ROLLBACK_WAVE_BASE
         if campaign.phase is not (CampaignPhase.ROLLING_BACK if rollback else CampaignPhase.RUNNING):
             raise Obstacle(DispatchKind.NOT_NOW, f"the campaign is {campaign.phase.value}")
+        self._pace = campaign.plan.pace
         target = await campaigns.target(given.campaign_id, given.wave, given.charger_id)
         if target.phase is TargetPhase.DONE:
             raise Obstacle(DispatchKind.NOT_NOW, "its target is done already")
@@ -135,6 +137,7 @@ class Sending:
 
     async def _lease(self, target: Target, profile: ModelProfile) -> None:
         given, leases = self._given, self._stores.leases
+        seconds = self._pace.attempt_deadline_seconds + self._node.lease_slack_seconds
         wake_on = ("booted", "firmware_failed")
         workflow_id = charger_workflow_id(given.charger_id)
         answer = await leases.take(
@@ -143,7 +146,7 @@ class Sending:
                 site_id=target.site_id,
                 workflow_id=workflow_id,
                 kind="rollback" if given.wave >= ROLLBACK_WAVE_BASE else "update",
-                expires_at=self._stores.clock() + timedelta(seconds=given.lease_seconds),
+                expires_at=self._stores.clock() + timedelta(seconds=seconds),
                 request_id=self._request_id,
                 wake_on=(*wake_on, "installed") if profile.needs_reset_after_install else wake_on,
             )
@@ -275,7 +278,7 @@ class Sending:
     async def _update(self, order: Order, proof: VerifiedDispatch) -> UpdateFirmware:
         given, vendor = self._given, proof.vendor_signature
         location = await self._node.office.mint(
-            given.charger_id, proof.directive.sha256, given.ticket_seconds
+            given.charger_id, proof.directive.sha256, self._pace.ticket_seconds
         )
         return UpdateFirmware(
             request_id=order.request_id,

@@ -5,6 +5,7 @@ look at PostgreSQL; judge; give back what was taken. It lives minutes and ends b
 """
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio import workflow
@@ -14,7 +15,7 @@ from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 with workflow.unsafe.imports_passed_through():
     from activities.availability import STILL_OUT
     from activities.chargers import ChargerActivities, ReconcileInput
-    from activities.conclusion import ConcludeInput
+    from activities.conclusion import ConcludeInput, RestoreInput
     from activities.dispatch import DispatchActivities
     from activities.facts import AttemptFacts, RouteFacts, Sighting
     from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, ResetInput
@@ -31,7 +32,7 @@ with workflow.unsafe.imports_passed_through():
         sighting_of,
     )
     from workflows.lasting import to_the_end
-    from workflows.messages import ChargerUpdateInput, UpdateEnd
+    from workflows.messages import ChargerUpdateInput, Mark, UpdateEnd
     from workflows.options import locally, on_node, remotely
     from workflows.signals import CHARGER_EVENT, ChargerSignal
 
@@ -39,9 +40,6 @@ LOOKS = 4
 """How often PostgreSQL is read at most when no signal comes, the deadline included."""
 FRUITLESS_SENDS = 3
 """So many sessions in a row that vanish before anything was sent: the charger goes back to waiting."""
-LEASE_SLACK_S = 300.0
-"""A site lease outlives the deadline by this much: time to conclude."""
-
 _OUTCOMES = {
     DispatchKind.REFUSED: Outcome.FAILED,
     DispatchKind.UNSUPPORTED: Outcome.SKIPPED,
@@ -104,7 +102,8 @@ class ChargerUpdateWorkflow:
         end = await self._send() or await self._watch()
         self._say(f"concluding: {end.reason}")
         await self._conclude(end)
-        return end
+        # PostgreSQL has the sentence; the shard needs it only where something is left to decide.
+        return replace(end, reason="") if end.outcome is Outcome.UPDATED else end
 
     # --- send ------------------------------------------------------------------------------------
 
@@ -131,13 +130,9 @@ class ChargerUpdateWorkflow:
             return None  # An earlier try may have arrived; only the deadline or a proof ends that.
         outcome = _OUTCOMES.get(answer.kind)
         if answer.kind is DispatchKind.REFUSED and not self._given.last_attempt:
-            return UpdateEnd(None, answer.reason, retry=True)
-        return UpdateEnd(
-            outcome,
-            answer.reason,
-            halt=answer.kind is DispatchKind.HALT,
-            for_session=answer.for_session,
-        )
+            return UpdateEnd(None, answer.reason, (Mark.RETRY,))
+        said = {Mark.HALT: answer.kind is DispatchKind.HALT, Mark.SESSION: answer.for_session}
+        return UpdateEnd(outcome, answer.reason, _marks(said))
 
     async def _dispatch(self) -> DispatchAnswer:
         given, route = self._given, self._route
@@ -151,12 +146,10 @@ class ChargerUpdateWorkflow:
             charger_id=given.charger_id,
             attempt=given.attempt,
             session_epoch=route.session_epoch,
-            lease_seconds=given.deadline_seconds + LEASE_SLACK_S,
-            ticket_seconds=given.ticket_seconds,
             out_of_service=self._before if self._touched else None,
         )
         try:
-            answer = await on_node(DispatchActivities.dispatch_update, order, route, "verify and send")
+            answer = await on_node(DispatchActivities.dispatch_update, order, route)
         except ActivityError as error:
             if _never_started(error):
                 return DispatchAnswer(DispatchKind.GONE, "its node did not take the command")
@@ -213,9 +206,7 @@ class ChargerUpdateWorkflow:
             return False
         if self._look is None or self._look.done():
             quarter = timedelta(seconds=self._given.deadline_seconds / LOOKS)
-            self._look = asyncio.create_task(
-                workflow.sleep(min(quarter, left), summary="until the next look")
-            )
+            self._look = asyncio.create_task(workflow.sleep(min(quarter, left)))
         look = self._look
         await workflow.wait_condition(lambda: self._news or look.done())
         return self._news
@@ -229,7 +220,7 @@ class ChargerUpdateWorkflow:
             return
         order = ResetInput(self._given.charger_id, route.session_epoch)
         try:
-            answer = await on_node(DispatchActivities.reset_charger, order, route, "reset to activate")
+            answer = await on_node(DispatchActivities.reset_charger, order, route)
         except ActivityError:
             return  # Tried again at the next look.
         self._reset_accepted = answer.accepted
@@ -252,15 +243,10 @@ class ChargerUpdateWorkflow:
         if judged.finding is Finding.UPDATED:
             return UpdateEnd(Outcome.UPDATED, judged.reason)
         if judged.finding is Finding.SILENT:
-            return UpdateEnd(Outcome.SILENT, judged.reason, suspicious=True)
+            return UpdateEnd(Outcome.SILENT, judged.reason, (Mark.SUSPICIOUS,))
         retry = judged.retryable and not self._given.last_attempt
-        return UpdateEnd(
-            None if retry else Outcome.FAILED,
-            judged.reason,
-            retry=retry,
-            suspicious=judged.suspicious,
-            halt=judged.halt,
-        )
+        said = {Mark.RETRY: retry, Mark.SUSPICIOUS: judged.suspicious, Mark.HALT: judged.halt}
+        return UpdateEnd(None if retry else Outcome.FAILED, judged.reason, _marks(said))
 
     # --- conclude --------------------------------------------------------------------------------
 
@@ -268,8 +254,12 @@ class ChargerUpdateWorkflow:
         """Give availability back and close the books; never hangs on a charger that is away."""
         if self._touched and await self._concluded_on_node(end):
             return
-        follow_up = f"it could not be reached, {STILL_OUT}" if self._touched else ""
-        await remotely(ChargerActivities.close_update, self._books(end, follow_up), "close the books")
+        end = (
+            replace(end, reason=f"{end.reason}; it could not be reached, {STILL_OUT}")
+            if self._touched
+            else end
+        )
+        await remotely(ChargerActivities.close_update, self._books(end), "close the books")
 
     async def _concluded_on_node(self, end: UpdateEnd) -> bool:
         """Over whatever route reaches it, until the deadline (a silent charger gets one try)."""
@@ -288,33 +278,29 @@ class ChargerUpdateWorkflow:
             pause *= 2
 
     async def _concluded_over(self, route: RouteFacts, end: UpdateEnd) -> bool:
+        order = RestoreInput(self._books(end), route.session_epoch, self._before)
         try:
-            await on_node(
-                DispatchActivities.conclude_update,
-                self._books(end, "", route.session_epoch),
-                route,
-                "give back and conclude",
-            )
+            await on_node(DispatchActivities.conclude_update, order, route)
         except ActivityError:
             return False
         return True
 
-    def _books(self, end: UpdateEnd, follow_up: str, session_epoch: int = 0) -> ConcludeInput:
+    def _books(self, end: UpdateEnd) -> ConcludeInput:
         given = self._given
-        reason = f"attempt {given.attempt} failed: {end.reason}" if end.retry else end.reason
+        failed = f"attempt {given.attempt} failed: {end.reason}"
         return ConcludeInput(
             campaign_id=given.campaign_id,
             wave=given.wave,
             charger_id=given.charger_id,
             attempt=given.attempt,
             outcome=end.outcome,
-            reason=reason,
-            for_session=end.for_session,
-            restore=self._touched,
-            out_of_service=self._before,
-            session_epoch=session_epoch,
-            follow_up=follow_up,
+            reason=failed if Mark.RETRY in end.marks else end.reason,
+            for_session=Mark.SESSION in end.marks,
         )
+
+
+def _marks(said: dict[Mark, bool]) -> tuple[Mark, ...]:
+    return tuple(mark for mark, holds in said.items() if holds)
 
 
 def _never_started(error: ActivityError) -> bool:

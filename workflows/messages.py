@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from activities.facts import RouteFacts
 from storage.campaign import CampaignPhase, Outcome, Pace
@@ -116,8 +117,20 @@ class ChargerUpdateInput:
     attempt: int = 1
     last_attempt: bool = True
     deadline_seconds: float = 3600.0
-    ticket_seconds: float = 21600.0
     out_of_service: tuple[str, ...] = ()
+
+
+class Mark(StrEnum):
+    """What else there is to say of an attempt's end."""
+
+    RETRY = "retry"
+    """It failed, and another attempt may follow."""
+    SUSPICIOUS = "suspicious"
+    """The firmware may be to blame: counts towards an early stop at once."""
+    HALT = "halt"
+    """A proof did not hold: nothing more may be sent."""
+    SESSION = "session"
+    """It had to wait because a car is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +139,4 @@ class UpdateEnd:
 
     outcome: Outcome | None
     reason: str
-    retry: bool = False
-    """The attempt failed and another may follow."""
-    suspicious: bool = False
-    """The firmware may be to blame: counts towards an early stop at once."""
-    halt: bool = False
-    for_session: bool = False
+    marks: tuple[Mark, ...] = ()

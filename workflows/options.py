@@ -76,8 +76,11 @@ async def by_signer(method: Method[S, A, R], arg: A, summary: str) -> R:
     )
 
 
-async def on_node(method: Method[S, A, R], arg: A, route: RouteFacts, summary: str) -> R:
-    """Run an activity once, on the node that holds the socket. Raises ActivityError when it is gone."""
+async def on_node(method: Method[S, A, R], arg: A, route: RouteFacts) -> R:
+    """Run an activity once, on the node that holds the socket. Raises ActivityError when it is gone.
+
+    Without a summary, unlike the others: it would be the dearest part of a charger's history.
+    """
     return await workflow.execute_activity_method(
         method,
         arg,
@@ -86,7 +89,6 @@ async def on_node(method: Method[S, A, R], arg: A, route: RouteFacts, summary: s
         start_to_close_timeout=timedelta(seconds=_NODE_START_TO_CLOSE_S),
         heartbeat_timeout=timedelta(seconds=_NODE_HEARTBEAT_S),
         retry_policy=_ONCE,
-        summary=summary,
     )
 
 

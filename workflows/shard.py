@@ -16,13 +16,14 @@ with workflow.unsafe.imports_passed_through():
     from activities.campaigns import CampaignActivities, CloseInput
     from activities.fleet import FleetActivities, ShardQuery, TargetMoves
     from activities.signer import DirectiveOrder, SignerActivities
-    from storage.campaign import ROLLBACK_WAVE_BASE, Outcome
+    from storage.campaign import Outcome
     from storage.errors import AmpwaveError
     from storage.ids import charger_workflow_id, wave_workflow_id
     from workflows.charger_update import ChargerUpdateWorkflow
     from workflows.lasting import to_the_end
     from workflows.messages import (
         ChargerUpdateInput,
+        Mark,
         Retry,
         ShardInput,
         ShardMemory,
@@ -32,10 +33,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.options import (
         OTA_CAMPAIGN,
-        OTA_CHARGER,
-        OTA_FIRMWARE,
         OTA_SITE,
-        OTA_STATE,
         OTA_VENDOR_MODEL,
         by_signer,
         keywords,
@@ -286,7 +284,6 @@ class ShardWorkflow:
     ) -> workflow.ChildWorkflowHandle[ChargerUpdateWorkflow, UpdateEnd]:
         given, retry = self._given, self._retries.get(candidate.charger_id)
         attempt = retry.attempt if retry else 1
-        rollback = given.wave >= ROLLBACK_WAVE_BASE
         return await workflow.start_child_workflow(
             ChargerUpdateWorkflow.run,
             ChargerUpdateInput(
@@ -299,19 +296,14 @@ class ShardWorkflow:
                 attempt=attempt,
                 last_attempt=attempt >= given.pace.max_attempts,
                 deadline_seconds=given.pace.attempt_deadline_seconds,
-                ticket_seconds=given.pace.ticket_seconds,
                 out_of_service=candidate.out_of_service,
             ),
             id=charger_workflow_id(candidate.charger_id),
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
-            static_summary=f"{'back to' if rollback else 'to'} {given.version}",
             search_attributes=keywords(
                 (OTA_CAMPAIGN, given.campaign_id),
-                (OTA_STATE, "rolling_back" if rollback else "updating"),
                 (OTA_VENDOR_MODEL, candidate.vendor_model),
                 (OTA_SITE, candidate.site_id),
-                (OTA_CHARGER, candidate.charger_id),
-                (OTA_FIRMWARE, given.version),
             ),
         )
 
@@ -326,11 +318,11 @@ class ShardWorkflow:
             self._said[name] = end.reason
         else:
             self._settle(name, end.outcome)
-        if end.retry:
+        if Mark.RETRY in end.marks:
             self._keep_for_retry(name)
-        if end.halt:
+        if Mark.HALT in end.marks:
             self._halted = self._halted or f"{name}: {end.reason}"
-        if end.outcome in _FAILURES or end.suspicious:
+        if end.outcome in _FAILURES or Mark.SUSPICIOUS in end.marks:
             await self._count_failure(name)
         if self._over():
             self._stop(self._over())

@@ -6,7 +6,7 @@ import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.availability import STILL_OUT
-from activities.conclusion import ConcludeInput
+from activities.conclusion import ConcludeInput, RestoreInput
 from activities.dispatch import DispatchActivities
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, ResetInput
 from activities.signer import DirectiveOrder, SignerActivities
@@ -23,7 +23,7 @@ CP = "CP000"
 
 
 def order(**changes: object) -> DispatchInput:
-    given = DispatchInput("c1", 0, 0, CP, 1, 1, lease_seconds=900, ticket_seconds=600)
+    given = DispatchInput("c1", 0, 0, CP, 1, 1)
     return replace(given, **changes)  # type: ignore[arg-type]
 
 
@@ -48,7 +48,7 @@ async def dispatch(world: World, **changes: object) -> DispatchAnswer:
 
 
 async def conclude(world: World, **changes: object) -> None:
-    given = ConcludeInput("c1", 0, CP, 1, Outcome.UPDATED, "it booted", restore=True, session_epoch=1)
+    given = RestoreInput(ConcludeInput("c1", 0, CP, 1, Outcome.UPDATED, "it booted"), session_epoch=1)
     activities = DispatchActivities(world.node)
     await ActivityEnvironment().run(
         activities.conclude_update,

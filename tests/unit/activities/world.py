@@ -1,5 +1,6 @@
 """A small fleet in memory behind the real ports: chargers that boot, fail, vanish or lie on command."""
 
+import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -128,6 +129,8 @@ class World:
     agenda: list[tuple[datetime, Callable[[], None]]] = field(default_factory=list)
     """What happens by itself, and when; done as the clock passes it."""
     _sequence: Any = field(default_factory=lambda: itertools.count(1))
+
+    tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.chargers = MemoryChargers(self.leases)
