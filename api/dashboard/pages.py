@@ -1,12 +1,30 @@
 """Templates to text. Autoescaped; an undefined name is an error, never an empty place on a page."""
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from storage.events import StoredEvent
+
+
+class Named(Protocol):
+    """Anything with a vendor and a model."""
+
+    @property
+    def vendor(self) -> str:
+        """Who makes it."""
+
+    @property
+    def model(self) -> str:
+        """What they call it."""
+
+
 _FOLDER = Path(__file__).parent
+_IDENTIFIER = re.compile(r"[0-9a-f\-]{24,}")
 _UNITS = ((86400, "d"), (3600, "h"), (60, "min"))
 
 
@@ -40,6 +58,28 @@ def words(text: str) -> str:
     return text.replace("_", " ")
 
 
+def model_name(named: Named) -> str:
+    """Vendor and model, the vendor once where the model's name begins with it."""
+    vendor, model = named.vendor, named.model
+    return model if model.lower().startswith(vendor.lower()) else f"{vendor} {model}"
+
+
+def event_words(event: StoredEvent) -> str:
+    """What an event carries, in a line: no empty values, no lists, long identifiers cut."""
+    body = {name: value for name, value in event.body.items() if isinstance(value, str | int | float)}
+    if body.get("vendor_status") == body.get("status"):
+        body.pop("vendor_status", None)
+    shown = [f"{words(name)} {_cut(value)}" for name, value in body.items() if value not in ("", False)]
+    return " · ".join(shown)
+
+
+def _cut(value: str | float) -> str:
+    if isinstance(value, float):
+        return f"{value:g}" if abs(value) < 1000 else f"{value:.0f}"
+    text = str(value)
+    return f"{text[:8]}…" if _IDENTIFIER.fullmatch(text) else text
+
+
 def segment(text: str) -> str:
     """One path segment of a URL."""
     return quote(text, safe="")
@@ -50,10 +90,19 @@ def _environment() -> Environment:
         loader=FileSystemLoader(_FOLDER / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.filters.update(ago=ago, stamp=stamp, size=size, words=words, segment=segment)
+    env.filters.update(
+        ago=ago,
+        stamp=stamp,
+        size=size,
+        words=words,
+        segment=segment,
+        model_name=model_name,
+        event_words=event_words,
+    )
     return env
 
 

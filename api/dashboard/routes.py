@@ -20,6 +20,7 @@ from api.sse import RETRY, EventStreamResponse, StreamBounds, StreamSeats, pulse
 from api.states import ChargerState, charger_state
 from api.targets import target_page
 from storage.artifact import Artifact, ArtifactPhase
+from storage.campaign import Campaign
 from storage.charger import ChargerFilter
 from storage.errors import NotFound
 from storage.ids import campaign_workflow_id
@@ -88,11 +89,12 @@ async def campaign(
     """One campaign: its waves, verdicts, targets, and what the reader may do."""
     store = services.campaigns
     found = await store.get(campaign_id)
-    tallies, decisions, exclusions, artifact = await asyncio.gather(
+    tallies, decisions, exclusions, artifact, back = await asyncio.gather(
         store.tallies(campaign_id),
         store.decisions(campaign_id),
         store.exclusions(campaign_id),
         services.artifacts.get(found.plan.artifact_id),
+        _rollback(services.artifacts, found),
     )
     waves = views.wave_views(tallies, decisions)
     shown = wave if wave is not None else views.current_wave(waves)
@@ -102,6 +104,7 @@ async def campaign(
         context,
         campaign=found,
         artifact=artifact,
+        back=back,
         waves=waves,
         legend=views.legend(waves),
         exclusions=exclusions,
@@ -114,6 +117,11 @@ async def campaign(
         has_chart=found.cohort_size <= CHART_CHARGERS,
         now=services.clock(),
     )
+
+
+async def _rollback(store: ArtifactStore, found: Campaign) -> Artifact | None:
+    artifact_id = found.plan.rollback_artifact_id
+    return await store.get(artifact_id) if artifact_id else None
 
 
 def temporal_link(ui_url: str | None, namespace: str, campaign_id: str) -> str | None:

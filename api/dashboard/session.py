@@ -78,7 +78,9 @@ def check_form(request: Request, proof: str) -> None:
 def check_origin(request: Request) -> None:
     """Raise FormRefused when a browser says that another site sent the request."""
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
+    # Behind a proxy the Host header may be an inner one: our public address counts, too.
+    ours = {request.headers.get("host", ""), urlsplit(services_of(request).base_url).netloc}
+    if origin is not None and urlsplit(origin).netloc not in ours:
         raise FormRefused("This form came from another site.", hint="Use the dashboard's own page.")
 
 

@@ -1,10 +1,12 @@
 """What the pages show, worked out from nouns. Pure."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from api.dashboard.pages import model_name
 from api.states import ChargerState, charger_state
 from storage.campaign import (
     ROLLBACK_WAVE_BASE,
@@ -57,9 +59,14 @@ def share_bar(counts: Mapping[str, int], total: int) -> tuple[Segment, ...]:
     """Counts by name, largest first, each as a bar of its own from zero."""
     rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return tuple(
-        Segment("part", name or "unknown", count, 0.0, 100 * count / total if total else 0.0)
+        Segment("part", _once(name) or "unknown", count, 0.0, 100 * count / total if total else 0.0)
         for name, count in rows
     )
+
+
+def _once(name: str) -> str:
+    """``Helix Helix DC`` as ``Helix DC``: vendor and model often begin alike."""
+    return re.sub(r"^(.+) \1\b", r"\1", name)
 
 
 def _bar(parts: Iterable[tuple[str, str, int]], total: int) -> tuple[Segment, ...]:
@@ -200,12 +207,8 @@ def site_rows(sites: Sequence[Site], views: Sequence[ChargerView], now: datetime
 def _cell(view: ChargerView, now: datetime) -> Cell:
     version = view.twin.firmware.version if view.twin.firmware else None
     charger = view.charger
-    return Cell(
-        charger.charger_id,
-        charger_state(view, now),
-        version or "unknown",
-        f"{charger.vendor} {charger.model}",
-    )
+    state = charger_state(view, now)
+    return Cell(charger.charger_id, state, version or "unknown", model_name(charger))
 
 
 @dataclass(frozen=True, slots=True)

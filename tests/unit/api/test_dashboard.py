@@ -95,6 +95,16 @@ async def test_a_login_from_another_site_is_refused() -> None:
     assert answer.status_code == 401
 
 
+async def test_behind_a_proxy_the_public_address_is_ours_too() -> None:
+    house = House()
+    async with browser(house) as client:
+        form = {"token": house.texts[Role.VIEWER]}
+        headers = {"Origin": "http://ampwave.test", "Host": "inner:8080"}
+        answer = await client.post("/login", data=form, headers=headers)
+
+    assert answer.status_code == 303
+
+
 async def test_a_session_ends_with_its_token_with_time_and_with_logout() -> None:
     house = House(limits=ApiLimits(session_seconds=60))
     async with browser(house, Role.VIEWER) as client:

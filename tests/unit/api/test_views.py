@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.dashboard import pages, views
+from storage.artifact import Compatible
 from storage.campaign import Outcome, TargetPhase, WaveTally
+from storage.events import EventKind, StoredEvent
 from tests.support.house import NOW
 from tests.support.showcase import showcase
 
@@ -90,6 +92,31 @@ async def test_a_charger_at_a_site_nobody_described_is_still_shown() -> None:
 def test_how_long_ago(seconds: int, text: str) -> None:
     assert pages.ago(NOW - timedelta(seconds=seconds), NOW) == text
     assert pages.ago(None, NOW) == "never"
+
+
+def test_a_model_that_begins_with_its_vendor_is_named_once() -> None:
+    assert pages.model_name(Compatible("Helix", "Helix DC-50")) == "Helix DC-50"
+    assert pages.model_name(Compatible("Volta", "V22")) == "Volta V22"
+    assert [part.label for part in views.share_bar({"Helix Helix DC-50": 2, "Volta V22": 1}, 3)] == [
+        "Helix DC-50",
+        "Volta V22",
+    ]
+
+
+def test_an_event_in_a_line_leaves_out_what_says_nothing() -> None:
+    body = {
+        "status": "Available",
+        "vendor_status": "Available",
+        "tech_info": "",
+        "late": False,
+        "meter_wh": 771596.0,
+        "id_token_hash": "ab" * 32,
+        "samples": [1],
+        "detail": None,
+    }
+    event = StoredEvent(1, "A", EventKind.COMMAND_ANSWERED, body, NOW, NOW)
+
+    assert pages.event_words(event) == "status Available · meter wh 771596 · id token hash abababab…"
 
 
 @pytest.mark.parametrize(("length", "text"), [(12, "12 B"), (2048, "2 KiB"), (2_621_440, "2.5 MiB")])
