@@ -116,6 +116,15 @@ async def open_blobs(settings: Settings) -> AsyncIterator[ports.BlobStore]:
         blobs.close()
 
 
+async def ensure_bucket(settings: Settings) -> None:
+    """Create the bucket if it is not there, and switch versioning on (S40)."""
+    blobs = _blobs(settings)
+    try:
+        await blobs.ensure_bucket()
+    finally:
+        blobs.close()
+
+
 def _stores(engine: AsyncEngine, blobs: ports.BlobStore) -> Stores:
     return Stores(
         artifacts=PostgresArtifactStore(engine),

@@ -80,6 +80,7 @@ async def prepared_engines(settings: Settings, *, durable: bool = True) -> Async
         ensure_secrets(ready)
         await bootstrap.upgrade_database(ready)
         async with bootstrap.open_stores(ready) as stores:
+            await bootstrap.ensure_bucket(ready)
             await bootstrap.ensure_repository(ready, stores)
             await ensure_admin_token(ready, stores.tokens, system_clock())
         async with engines_kept(engines.running()):

@@ -30,7 +30,7 @@ class Compatible:
 
 @dataclass(frozen=True, slots=True)
 class VendorSignature:
-    """The OCPP firmware signature: over the whole file, base64 (<= 800), with its certificate (PEM <= 5500)."""
+    """OCPP's firmware signature: over the whole file, base64 (<= 800), and its certificate (PEM, <= 5500)."""
 
     scheme: SignatureScheme
     signature: str

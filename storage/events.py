@@ -102,7 +102,7 @@ class ConnectionRefused:
 
 @dataclass(frozen=True, slots=True)
 class ChargerBooted:
-    """BootNotification. ``firmware_version`` is a claim: with a boot after the command it is the proof (R28)."""
+    """BootNotification. ``firmware_version`` is a claim; from a boot after the command it is proof (R28)."""
 
     vendor: str
     model: str

@@ -107,8 +107,8 @@ class IngestStore(Protocol):
     ) -> Sequence[StoredEvent]:
         """Journal frames, store events once per dedupe key, project twins with history, fill the outbox.
 
-        An event whose ``session_epoch`` is older than the charger's current one is stored and not
-        projected. Returns the events that were new, in order.
+        Of a socket that was replaced (its ``session_epoch`` is older than the charger's current one) all
+        is stored, and projected except boots and what concerns the connection. Returns the new events.
         """
 
 

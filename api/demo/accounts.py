@@ -102,17 +102,27 @@ async def _lost(frames: FrameStore, ledger: Record) -> int:
 
 
 async def _cost(client: Client, ended: Ended) -> Cost:
-    """The good campaign's bill: chargers updated at the first attempt, and their parents' share."""
+    """The good campaign's bill: chargers that met no obstacle, and everybody's share of the parents.
+
+    An obstacle is a car that was charging, a retry, or a model that needs a Reset command besides.
+    """
     runs: dict[str, list[WorkflowHistory]] = defaultdict(list)
     async for found in client.list_workflows(f"OtaCampaign = '{ended.good['campaign_id']}'"):
         handle = client.get_workflow_handle(found.id, run_id=found.run_id)
         runs[found.id].append(await handle.fetch_history())
     updated = {charger_workflow_id(one["charger_id"]) for one in _updated(ended.good_targets)}
-    happy = [runs[name][0] for name in updated if len(runs[name]) == 1]
+    happy = [runs[name][0] for name in updated if len(runs[name]) == 1 and not _was_reset(runs[name][0])]
     parents = [
         history for name, found in runs.items() if not name.startswith("charger/") for history in found
     ]
     return _per_charger(total(happy), len(happy), total(parents), len(updated))
+
+
+def _was_reset(history: WorkflowHistory) -> bool:
+    return any(
+        event.activity_task_scheduled_event_attributes.activity_type.name == "reset_charger"
+        for event in history.events
+    )
 
 
 def _per_charger(own: Bill, chargers: int, parents: Bill, cohort: int) -> Cost:

@@ -34,7 +34,7 @@ def print_report(console: Console, report: Report, ended: Ended) -> None:
     _print_promises(console, report)
     cost = report.cost
     console.print(
-        f"Temporal, per charger on the happy path: {cost.actions_per_charger:.1f} Actions "
+        f"Temporal, per charger that met no obstacle: {cost.actions_per_charger:.1f} Actions "
         f"(budget {LIMITS.actions_per_charger:g}), {cost.events_per_charger:.1f} history events "
         f"({LIMITS.events_per_charger:g}), {cost.bytes_per_charger / 1000:.1f} kB.",
         highlight=False,

@@ -11,7 +11,9 @@ from storage.canonical import canonical_json, sha256_hex
 from storage.codec import section_patch
 from storage.events import (
     NO_SESSION_EPOCH,
-    ConnectionRefused,
+    ChargerBooted,
+    ConnectionClosed,
+    ConnectionOpened,
     ConnectorStatus,
     EventKind,
     EventRecord,
@@ -128,10 +130,15 @@ class Known:
     wake_on: tuple[str, ...] = ()
 
     def projects(self, record: EventRecord) -> bool:
-        """A socket that was replaced no longer speaks for the charger; a refused peer never did."""
-        if not _authenticated(record.session_epoch) or isinstance(record.event, ConnectionRefused):
-            return True
-        return record.session_epoch >= self.session_epoch
+        """Whether the event may change the twin.
+
+        A socket that was replaced says nothing of the connection, nor of what runs, any more. What else
+        it brought in, such as a session that began just before, is true all the same and comes only once:
+        its dedupe key keeps the charger's repeat out. The projection guards newer facts by their time.
+        """
+        if isinstance(record.event, ConnectionOpened | ConnectionClosed | ChargerBooted):
+            return record.session_epoch >= self.session_epoch
+        return True
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from storage.events import (
     EventRecord,
     FrameRecord,
     HeartbeatReceived,
+    TransactionStarted,
 )
 from storage.postgres.batch import (
     LONGEST_KEY,
@@ -108,6 +109,8 @@ def test_heard_is_what_the_charger_said_over_its_own_socket() -> None:
         (6, BOOT, True),
         (NO_SESSION_EPOCH, ConnectionRefused("no", "x"), True),
         (4, ConnectionRefused("no", "x"), True),
+        (4, ConnectionClosed(1006, ""), False),
+        (4, TransactionStarted("t1", 1, 1), True),
     ],
 )
 def test_who_speaks_for_the_charger(epoch, event, counts) -> None:
