@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from math import inf
 from random import Random
 from typing import Generic, TypeVar
 
@@ -25,8 +26,9 @@ def wave_sizes(total: int, shares: Sequence[float]) -> list[int]:
     """Whole chargers per wave, largest remainder first, and at least one each where there are enough."""
     if not shares or total <= 0:
         return [0] * len(shares)
-    whole = sum(shares) or 1.0
-    exact = [total * max(share, 0.0) / whole for share in shares]
+    usable = [share if 0 < share < inf else 0.0 for share in shares]
+    whole = sum(usable) or 1.0
+    exact = [total * share / whole for share in usable]
     sizes = [int(value) for value in exact]
     by_remainder = sorted(range(len(shares)), key=lambda i: (sizes[i] - exact[i], i))
     for i in by_remainder[: total - sum(sizes)]:

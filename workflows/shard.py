@@ -128,9 +128,9 @@ class ShardWorkflow:
             await self._fly_until_next_look()
             if not self._open and not self._flying:
                 break
-            if workflow.info().is_continue_as_new_suggested():
+            if self._long():
                 await self._land()
-                if not self._over() and not self._late():
+                if self._open and not self._over() and not self._late():
                     await self._continue()
         await self._land()
         await self._close()
@@ -159,7 +159,7 @@ class ShardWorkflow:
 
     async def _fly_until_next_look(self) -> None:
         """Start who may, as long as the last look is good for it."""
-        while not self._over() and not self._late() and (self._open or self._flying):
+        while not (self._over() or self._late() or self._long()) and (self._open or self._flying):
             self._news = False
             await self._start_ready()
             self._set_timer()
@@ -167,6 +167,9 @@ class ShardWorkflow:
             if self._timer and self._timer.done():
                 self._timer = None
                 return
+
+    def _long(self) -> bool:
+        return workflow.info().is_continue_as_new_suggested()
 
     def _woken(self) -> bool:
         return self._news or (self._timer is not None and self._timer.done())

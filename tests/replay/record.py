@@ -1,0 +1,213 @@
+"""Writes a history of every workflow to ``tests/replay/*.json``. Run: ``python -m tests.replay.record``.
+
+Record anew when a workflow changes on purpose and no run of the old code can be alive; otherwise guard
+the change with ``workflow.patched`` and add a history instead.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from csms.commands import CommandAnswer, UpdateFirmware
+from storage.artifact import ArtifactPhase, SignOff
+from storage.campaign import CampaignPhase, Pace, WavePlan
+from storage.charger import ModelProfile
+from storage.events import FirmwareStatus
+from storage.ids import TASK_QUEUE
+from tests.integration.workflows.harness import Harness, real_server, running, time_skipping, until
+from tests.unit.activities.world import (
+    ACCEPTED,
+    MODEL,
+    START,
+    VENDOR,
+    World,
+    broken,
+    falls_back,
+    good,
+    lost_answer,
+    mute,
+    unheard,
+)
+from workflows.housekeeping import HousekeepingWorkflow
+
+FOLDER = Path(__file__).parent
+SUGGEST_AFTER = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=40")
+
+
+class Recorder:
+    """Keeps histories under a scenario's name."""
+
+    def __init__(self, harness: Harness, scenario: str) -> None:
+        self._harness = harness
+        self._scenario = scenario
+
+    async def keep(self, name: str, workflow_id: str, run_id: str | None = None) -> None:
+        """Write one history."""
+        handle = self._harness.client.get_workflow_handle(workflow_id, run_id=run_id)
+        history = json.loads((await handle.fetch_history()).to_json())
+        for event in history["events"]:
+            for attributes in event.values():
+                if isinstance(attributes, dict):
+                    attributes.pop("identity", None)
+        text = json.dumps(
+            {"workflow_id": workflow_id, "history": history}, separators=(",", ":"), sort_keys=True
+        )
+        (FOLDER / f"{name}-{self._scenario}.json").write_text(text + "\n")
+
+    async def keep_campaign(self, *chargers: str) -> None:
+        """The campaign with its first wave and shard, and these chargers."""
+        await self.keep("campaign", "campaign/c1")
+        await self.keep("wave", "campaign/c1/w0")
+        await self.keep("shard", "campaign/c1/w0/s0")
+        for name in chargers:
+            await self.keep("charger_update", f"charger/{name}")
+
+
+async def good_campaign(harness: Harness, world: World, record: Recorder) -> None:
+    """Two waves, the second one approved and soaked; a car defers one charger; two shards."""
+    names = world.add_chargers(8, sites=4)
+    world.plug_in(names[1])
+    world.agenda.append((world.now + timedelta(minutes=5), lambda: world.unplug_car(names[1])))
+    waves = (WavePlan("canary", 0.5, soak_seconds=3600), WavePlan("rest", 0.5, needs_approval=True))
+    plan = replace(world.plan(pace=Pace(shard_size=2)), waves=waves, start_at=world.now + timedelta(hours=1))
+    campaign = await world.add_campaign([names[:4], names[4:]], plan)
+    await harness.start(campaign)
+    await harness.until_phase(campaign, CampaignPhase.AWAITING_APPROVAL, minutes=0.1)
+    await harness.until_phase(campaign, CampaignPhase.RUNNING)
+    await harness.until_phase(campaign, CampaignPhase.AWAITING_APPROVAL)
+    await harness.approve(campaign, "linus")
+    await harness.result(campaign)
+    await record.keep_campaign(names[0])
+
+
+async def bad_campaign(harness: Harness, world: World, record: Recorder) -> None:
+    """Two chargers fall back, one is silent: stopped and rolled back."""
+    names = world.add_chargers(8)
+    world.behaviours |= {names[2]: falls_back, names[3]: mute}
+    campaign = await world.add_campaign([names[:5], names[5:]])
+    await harness.start(campaign)
+    assert await harness.result(campaign) is CampaignPhase.ROLLED_BACK
+    await record.keep_campaign(names[3])
+    await record.keep("charger_update", f"charger/{names[0]}")
+
+
+async def troubled_campaign(harness: Harness, world: World, record: Recorder) -> None:
+    """Retries, lost answers, lost signals and a reset, a pause, a hold and a person who lets it pass."""
+
+    async def installs(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+        await world.report(name, FirmwareStatus.INSTALLED, command.request_id)
+        return ACCEPTED
+
+    async def second_time_lucky(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+        await harness.orchestrator.pause("c1", "grace", f"pause-{len(world.sent)}")
+        return await (broken if len(world.updates(name)) == 1 else good)(world, name, command)
+
+    names = world.add_chargers(5)
+    world.chargers.profiles[VENDOR, MODEL] = ModelProfile(VENDOR, MODEL, needs_reset_after_install=True)
+    world.behaviours |= {
+        names[0]: lost_answer,
+        names[1]: unheard,
+        names[2]: installs,
+        names[3]: second_time_lucky,
+    }
+    plan = world.plan(pace=Pace(window=2))
+    gate = replace(plan.gate, min_attempts=9, max_looks=2)
+    campaign = await world.add_campaign([names], replace(plan, gate=gate))
+    await harness.start(campaign)
+    for _ in range(2):
+        await harness.until_phase(campaign, CampaignPhase.PAUSED)
+        await harness.orchestrator.resume("c1", "grace", f"resume-{len(world.campaigns.phases)}")
+    await harness.until_phase(campaign, CampaignPhase.PAUSED)
+    await harness.orchestrator.proceed("c1", "grace", "these are all there are", "proceed-1")
+    await harness.result(campaign)
+    await record.keep_campaign()
+    for number in range(4):
+        await record.keep(f"charger_update_{number}", f"charger/{names[number]}")
+
+
+async def aborted_campaign(harness: Harness, world: World, record: Recorder) -> None:
+    """Aborted by a person in the middle of a wave, with a way back."""
+
+    async def aborts(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+        if len(world.updates()) == 2:
+            await harness.orchestrator.abort("c1", "grace", "smoke", True, "abort-1")
+        return await good(world, name, command)
+
+    names = world.add_chargers(5)
+    world.default = aborts
+    campaign = await world.add_campaign([names], world.plan(pace=Pace(window=1)))
+    await harness.start(campaign)
+    await harness.result(campaign)
+    await record.keep_campaign(names[1])
+
+
+async def publication(harness: Harness, world: World, record: Recorder) -> None:
+    """Staged twice because another release came first, signed by two people each time."""
+    artifact = world.add_artifact("2.0", 5, ArtifactPhase.UPLOADED)
+    world.stale_publications = 1
+    await harness.orchestrator.start_publication(artifact.artifact_id)
+    rows = world.artifacts.rows
+    for stagings in (1, 2):
+        await until(
+            lambda stagings=stagings: (
+                world._stagings == stagings  # type: ignore[misc]
+                and rows[artifact.artifact_id].phase is ArtifactPhase.AWAITING_SIGNATURES
+            )
+        )
+        staged = world.artifacts.staged_rows[artifact.artifact_id]
+        for key in ("k1", "k2"):
+            sign_off = SignOff(artifact.artifact_id, staged.sha256, key, "00", f"owner of {key}", START)
+            await harness.orchestrator.sign_off(sign_off)
+    await until(lambda: rows[artifact.artifact_id].phase is ArtifactPhase.RELEASED)
+    await record.keep("publish_artifact", f"artifact/{artifact.artifact_id}")
+
+
+async def housekeeping(harness: Harness, _world: World, record: Recorder) -> None:
+    """One round."""
+    await harness.client.execute_workflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
+    await record.keep("housekeeping", "housekeeping")
+
+
+async def long_shard(harness: Harness, world: World, record: Recorder) -> None:
+    """A shard that continues as new."""
+    names = world.add_chargers(12)
+    plan = world.plan(pace=Pace(window=2, tick_seconds=0.2, settle_seconds=0.1))
+    campaign = await world.add_campaign([names], plan)
+    await harness.start(campaign)
+    await harness.result(campaign)
+    runs = [run async for run in harness.client.list_workflows('WorkflowType = "ShardWorkflow"')]
+    assert len(runs) > 1
+    for number, run in enumerate(sorted(runs, key=lambda one: one.start_time)):
+        await record.keep(f"shard_run_{number}", run.id, run.run_id)
+
+
+Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
+SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
+REAL: tuple[Scenario, ...] = (publication, housekeeping, long_shard)
+
+
+async def record(scenario: Scenario, environment: Any) -> None:
+    """Play one scenario and write what it left."""
+    world = World()
+    async with environment as env, running(env, world) as harness:
+        await scenario(harness, world, Recorder(harness, scenario.__name__))
+
+
+async def main() -> None:
+    """Record everything anew."""
+    for old in FOLDER.glob("*.json"):
+        old.unlink()
+    for scenario in SKIPPING:
+        await record(scenario, time_skipping())
+    for scenario in REAL:
+        await record(scenario, real_server(*SUGGEST_AFTER))
+    sys.stdout.write(f"{len(list(FOLDER.glob('*.json')))} histories\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,220 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from storage.artifact import Artifact, ArtifactPhase, Compatible, VendorSignature
+from storage.campaign import CampaignPlan, GatePolicy, Pace, WavePlan
+from storage.charger import Charger, ChargerFilter, ModelProfile, SignatureScheme
+from storage.errors import InvalidInput
+from storage.ports import ChargerView
+from storage.twin import ConnectivitySection, FirmwareSection, Lifecycle, TwinState
+from tests.unit.workflows.facts import NOW
+from workflows.draw import Lot, draw, wave_sizes
+from workflows.plan_rules import detectable_failure_rate
+from workflows.planning import Preview, preview
+
+MODELS = ("VW-11", "VW-22", "VW-50")
+
+
+def artifact(version: str, counter: int, **changes) -> Artifact:
+    made = Artifact(
+        artifact_id=version * 8,
+        vendor_role="voltworks",
+        version=version,
+        release_counter=counter,
+        length=10,
+        compatible=tuple(Compatible("Voltworks", model) for model in MODELS),
+        vendor_signatures=(VendorSignature(SignatureScheme.ECDSA_P256, "", ""),),
+        phase=ArtifactPhase.RELEASED,
+        uploaded_by="ada",
+        uploaded_at=NOW,
+    )
+    return replace(made, **changes)
+
+
+NEW, OLD = artifact("1.1", 2), artifact("1.0", 1)
+PLAN = CampaignPlan(
+    name="November",
+    artifact_id=NEW.artifact_id,
+    targets=ChargerFilter(),
+    waves=(WavePlan("canary", 0.1), WavePlan("rest", 0.9)),
+    rollback_artifact_id=OLD.artifact_id,
+)
+
+
+def view(
+    name: str, *, model: str = "VW-22", site: str = "s1", version: str | None = "1.0", **changes
+) -> ChargerView:
+    charger = Charger(name, site, "Voltworks", model, Lifecycle.ACTIVE)
+    twin = TwinState(
+        name, firmware=FirmwareSection(version=version), connectivity=ConnectivitySection(online=True)
+    )
+    return ChargerView(replace(charger, **changes), twin)
+
+
+def fleet(count: int) -> list[ChargerView]:
+    return [view(f"CP{n:03d}", model=MODELS[n % 3], site=f"s{n % 7}") for n in range(count)]
+
+
+def look(plan: CampaignPlan = PLAN, views=None, new=NEW, old=OLD, **options) -> Preview:
+    return preview(plan, fleet(60) if views is None else views, new, old, NOW, **options)
+
+
+@pytest.mark.requirement("R1", "R15")
+def test_the_exact_targets_are_known_before_anything_starts() -> None:
+    found = look()
+    assert found.problems == ()
+    assert [len(wave) for wave in found.waves] == [6, 54]
+    assert found.cohort_size == 60
+    first = found.waves[0][0]
+    assert (first.wave, first.ordinal, first.from_version, first.to_version) == (0, 0, "1.0", "1.1")
+    assert {target.charger_id for wave in found.waves for target in wave} == {f"CP{n:03d}" for n in range(60)}
+
+
+@pytest.mark.requirement("R6")
+def test_the_draw_follows_from_the_seed_and_nothing_else() -> None:
+    assert look() == look(views=list(reversed(fleet(60))))
+    assert look().waves != look(replace(PLAN, seed=1)).waves
+    assert look().plan_digest != look(replace(PLAN, seed=1)).plan_digest
+
+
+@pytest.mark.requirement("R15")
+def test_who_is_left_out_and_why() -> None:
+    odd = [
+        view("CPa", version="1.1"),
+        view("CPb", version=None),
+        view("CPc", model="other"),
+        view("CPd", lifecycle=Lifecycle.QUARANTINED),
+        view("CPe", version="9.9"),
+    ]
+    found = look(views=[*fleet(20), *odd], released={"9.9": 9, "1.0": 1})
+    reasons = {exclusion.charger_id: exclusion.reason for exclusion in found.exclusions}
+    assert set(reasons) == {"CPa", "CPb", "CPc", "CPd", "CPe"}
+    assert "already" in reasons["CPa"]
+    assert "later release" in reasons["CPe"]
+    assert found.cohort_size == 20
+
+
+def test_signature_schemes_count_where_the_models_are_known() -> None:
+    profile = ModelProfile("Voltworks", "VW-22", SignatureScheme.RSA_PSS)
+    found = look(models={("Voltworks", "VW-22"): profile})
+    assert {exclusion.reason for exclusion in found.exclusions} == {
+        "the artifact carries no rsa-pss-sha256 signature, which its model needs"
+    }
+
+
+def test_every_problem_is_said_at_once() -> None:
+    bad = replace(
+        PLAN,
+        name=" ",
+        waves=(WavePlan("a", 0.5), WavePlan("a", -0.1, soak_seconds=-1)),
+        targets=ChargerFilter(charger_ids=("CP000", "nobody")),
+        gate=GatePolicy(min_attempts=0, max_failure_share=2),
+        pace=Pace(window=0, shard_size=501),
+        required_approvals=0,
+    )
+    found = look(bad, new=replace(NEW, phase=ArtifactPhase.AWAITING_SIGNATURES), old=None)
+    text = "\n".join(found.problems)
+    for part in (
+        "name must not be empty",
+        "add up to 1, not 0.4",
+        "share must be above 0",
+        "soak_seconds",
+        "name of its own",
+        "nobody",
+        "min_attempts",
+        "max_failure_share",
+        "pace.window",
+        "pace.shard_size",
+        "required_approvals",
+        "not released",
+        "no rollback artifact",
+    ):
+        assert part in text
+    assert found.waves == ()
+    with pytest.raises(InvalidInput) as error:
+        found.check()
+    assert error.value.problems == found.problems
+
+
+@pytest.mark.parametrize(
+    ("plan", "views", "part"),
+    [
+        (PLAN, [], "matches no charger"),
+        (PLAN, [view("CP1", model="other")], "none of the 1 matching"),
+        (PLAN, [view("CP1")], "would be empty"),
+        (replace(PLAN, waves=()), fleet(3), "at least one"),
+        (replace(PLAN, waves=(WavePlan("a", float("nan")),)), fleet(3), "add up to 1"),
+        (replace(PLAN, start_at=NOW.replace(tzinfo=None)), fleet(20), "time zone"),
+    ],
+)
+def test_plans_that_cannot_run(plan, views, part) -> None:
+    assert any(part in problem for problem in look(plan, views).problems)
+
+
+@pytest.mark.requirement("X11")
+def test_a_rollback_must_be_possible_for_every_model() -> None:
+    gone = replace(OLD, compatible=OLD.compatible[:2])
+    assert any("VW-50" in problem for problem in look(old=gone).problems)
+    assert any("another version" in problem for problem in look(old=replace(OLD, version="1.1")).problems)
+    assert any("of other" in problem for problem in look(old=replace(OLD, vendor_role="other")).problems)
+    warnings = look(replace(PLAN, rollback_artifact_id=None), old=None).warnings
+    assert any("stay as they are" in warning for warning in warnings)
+
+
+@pytest.mark.requirement("X6")
+def test_the_plan_says_what_its_canary_cannot_see() -> None:
+    assert any("39.3 %" in warning for warning in look().warnings)
+    rates = [round(detectable_failure_rate(n) * 100, 1) for n in (10, 20, 50, 100, 300)]
+    assert rates == [25.9, 13.9, 5.8, 3.0, 1.0]
+
+
+def test_warnings_about_small_waves_offline_chargers_and_a_start_in_the_past() -> None:
+    away = replace(view("CPx"), twin=TwinState("CPx", firmware=FirmwareSection(version="1.0")))
+    plan = replace(PLAN, start_at=NOW - timedelta(days=1))
+    warnings = "\n".join(look(plan, [*fleet(11), away]).warnings)
+    assert "wait for a person" in warnings
+    assert "1 chargers are offline" in warnings
+    assert "in the past" in warnings
+
+
+shares = st.lists(st.integers(1, 100), min_size=1, max_size=6)
+
+
+@given(st.integers(0, 2000), shares)
+def test_wave_sizes_add_up_and_none_is_empty_where_there_are_enough(total, parts) -> None:
+    sizes = wave_sizes(total, [part / sum(parts) for part in parts])
+    assert sum(sizes) == total
+    assert all(size >= 0 for size in sizes)
+    if total >= len(parts):
+        assert min(sizes) >= 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=1, max_size=120),
+    shares,
+    st.integers(0, 5),
+)
+@settings(max_examples=50)
+@pytest.mark.requirement("R6", "R7")
+def test_everybody_is_drawn_once_and_models_are_spread(kinds, parts, seed) -> None:
+    lots = [Lot(f"CP{n:04d}", ("v", f"m{model}"), f"s{site}", n) for n, (model, site) in enumerate(kinds)]
+    sizes = wave_sizes(len(lots), [part / sum(parts) for part in parts])
+    waves = draw(lots, sizes, seed)
+    assert [len(wave) for wave in waves] == sizes
+    assert sorted(item for wave in waves for item in wave) == list(range(len(lots)))
+    models = {model for model, _ in kinds}
+    for model in models:
+        everywhere = sum(kind[0] == model for kind in kinds)
+        for wave in waves:
+            fair = everywhere * len(wave) / len(lots)
+            assert abs(sum(kinds[item][0] == model for item in wave) - fair) <= len(models) + 1
+
+
+def test_a_canary_visits_as_many_sites_as_it_can() -> None:
+    lots = [Lot(f"CP{n:02d}", ("v", "m"), f"s{n // 10}", n) for n in range(60)]
+    [canary, _] = draw(lots, [6, 54], 3)
+    assert len({item // 10 for item in canary}) == 6

@@ -1,0 +1,85 @@
+from dataclasses import replace
+from datetime import timedelta
+
+from activities.facts import Entry, ShardFacts, SiteFacts
+from storage.campaign import Outcome
+from tests.unit.workflows.facts import ARTIFACT, IDLE, NOW
+from workflows.messages import Retry
+from workflows.triage import Context, triage
+
+SITUATIONS = {
+    "idle": IDLE,
+    "charging": replace(IDLE, busy="session 7 is open on EVSE 1", session=True),
+    "offline": replace(IDLE, online=False),
+    "current": replace(IDLE, version="1.1"),
+    "foreign": replace(IDLE, model="other"),
+    "starting": replace(IDLE, busy="a remote start is pending", free_at=NOW + timedelta(minutes=2)),
+}
+NAMES = list(SITUATIONS)
+
+
+def facts(*kinds: str, down: int = 0) -> ShardFacts:
+    entries = tuple(
+        Entry(f"{kind}-{n}", 0, NAMES.index(kind), -1 if kind == "offline" else 0, 5)
+        for n, kind in enumerate(kinds)
+    )
+    return ShardFacts(
+        ARTIFACT, (SiteFacts("s", down, 2),), tuple(SITUATIONS.values()), (("node-1", "boot-1"),), entries
+    )
+
+
+CONTEXT = Context("c1", 0, NOW, (), {}, {})
+
+
+def test_everybody_gets_one_of_three_answers() -> None:
+    found = triage(facts("idle", "charging", "offline", "current", "foreign"), CONTEXT)
+
+    assert [one.charger_id for one in found.queue] == ["idle-0"]
+    assert found.queue[0].route == ("node-1", "boot-1", 5)
+    assert [(name, session) for name, _, session in found.waiting] == [
+        ("charging-1", True),
+        ("offline-2", False),
+    ]
+    assert [(name, outcome) for name, outcome, _ in found.done] == [
+        ("current-3", Outcome.ALREADY_CURRENT),
+        ("foreign-4", Outcome.SKIPPED),
+    ]
+    assert found.open == 3
+
+
+def test_only_news_are_written() -> None:
+    found = triage(facts("charging", "offline"), CONTEXT)
+    said = {name: reason for name, reason, _ in found.waiting}
+    assert len(found.moves(CONTEXT).waiting) == 2
+    assert found.moves(replace(CONTEXT, said=said)).waiting == ()
+
+
+def test_who_is_in_flight_is_left_alone() -> None:
+    assert triage(facts("idle", "idle"), replace(CONTEXT, flying={"idle-0"})).open == 1
+
+
+def test_a_full_site_keeps_its_chargers_in_the_queue_for_the_next_landing() -> None:
+    found = triage(facts("idle", down=2), CONTEXT)
+    assert [one.charger_id for one in found.queue] == ["idle-0"]
+
+
+def test_looking_again_earlier_than_known_is_pointless() -> None:
+    assert triage(facts("starting"), CONTEXT).earliest == NOW + timedelta(minutes=2)
+    assert triage(facts("starting", "offline"), CONTEXT).earliest is None
+
+
+def retried(name: str, minutes: float) -> Context:
+    retry = Retry(name, 2, NOW + timedelta(minutes=minutes), 1)
+    return replace(CONTEXT, retries={name: retry}, said={name: "attempt 1 failed"})
+
+
+def test_a_retry_waits_for_its_time_and_keeps_its_reason() -> None:
+    early = triage(facts("idle"), retried("idle-0", 5))
+    assert early.waiting == [("idle-0", "attempt 1 failed", False)]
+    assert early.earliest == NOW + timedelta(minutes=5)
+    assert triage(facts("idle"), retried("idle-0", -1)).queue
+
+
+def test_after_an_attempt_nobody_is_called_skipped() -> None:
+    assert triage(facts("current"), retried("current-0", 5)).done[0][1] is Outcome.UPDATED
+    assert triage(facts("foreign"), retried("foreign-0", 5)).done[0][1] is Outcome.FAILED
