@@ -82,7 +82,7 @@ class FleetActivities:
         stores = self._stores
         targets = await stores.campaigns.targets(given.campaign_id, given.wave, given.first, given.count)
         if not targets:
-            raise NotFound("targets of wave", f"{given.campaign_id}/{given.wave}")
+            raise NotFound("wave with targets", f"{given.campaign_id}/{given.wave}")
         artifact = await stores.artifacts.get(targets[0].artifact_id)
         book = _ModelBook(stores, artifact.vendor_role)
         sites, situations, nodes = _Places[str](), _Places[Situation](), _Places[tuple[str, str]]()

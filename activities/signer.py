@@ -131,7 +131,7 @@ class SignerActivities:
         campaign = await stores.campaigns.get(given.campaign_id)
         targets = await stores.campaigns.targets(given.campaign_id, given.wave, given.first, given.count)
         if not targets:
-            raise NotFound("targets of wave", f"{given.campaign_id}/{given.wave}")
+            raise NotFound("wave with targets", f"{given.campaign_id}/{given.wave}")
         artifact = await stores.artifacts.get(targets[0].artifact_id)
         rollback = given.wave >= ROLLBACK_WAVE_BASE
         return Directive(

@@ -99,7 +99,11 @@ class Harness:
 
     def worker(self, queue: str, **options: Any) -> Worker:
         return Worker(
-            self.client, task_queue=queue, interceptors=[_Clockwork(self.world, self.env)], **options
+            self.client,
+            task_queue=queue,
+            interceptors=[_Clockwork(self.world, self.env)],
+            sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+            **options,
         )
 
     async def signal(self, charger_id: str, event: StoredEvent, route: Route) -> None:
@@ -171,13 +175,13 @@ async def time_skipping() -> AsyncIterator[WorkflowEnvironment]:
 
 
 @asynccontextmanager
-async def real_server() -> AsyncIterator[WorkflowEnvironment]:
-    """Temporal's development server, in memory."""
+async def real_server(*more: str) -> AsyncIterator[WorkflowEnvironment]:
+    """Temporal's development server, in memory; ``more`` arguments go to it."""
     arguments = [text for name in KEYWORDS for text in ("--search-attribute", f"{name}=Keyword")]
     async with await WorkflowEnvironment.start_local(
         data_converter=DATA_CONVERTER,
         dev_server_existing_path=program("temporal"),
-        dev_server_extra_args=arguments,
+        dev_server_extra_args=[*arguments, *more],
         dev_server_log_level="error",
     ) as env:
         yield env

@@ -176,6 +176,8 @@ class MemoryCampaigns:
         self.directive_rows: list[SignedDirective] = []
         self.uses: dict[tuple[str, str], int] = {}
         self.phases: list[CampaignPhase] = []
+        self.target_moves: set[tuple[TargetPhase, TargetPhase]] = set()
+        self.campaign_moves: set[tuple[CampaignPhase, CampaignPhase]] = set()
         self._last_request = 0
 
     async def create(self, campaign: Campaign, targets: Sequence[Target]) -> None:
@@ -188,6 +190,7 @@ class MemoryCampaigns:
         return self.rows[campaign_id]
 
     async def set_phase(self, campaign_id: str, phase: CampaignPhase, reason: str, at: datetime) -> None:
+        self.campaign_moves.add((self.rows[campaign_id].phase, phase))
         self.rows[campaign_id] = replace(self.rows[campaign_id], phase=phase, reason=reason)
         self.phases.append(phase)
 
@@ -237,6 +240,7 @@ class MemoryCampaigns:
         row = self.target_rows[campaign_id, wave, charger_id]
         if row.phase is TargetPhase.DONE:
             return
+        self.target_moves.add((row.phase, phase))
         self.target_rows[campaign_id, wave, charger_id] = replace(
             row,
             phase=phase,

@@ -1,0 +1,135 @@
+from datetime import timedelta
+
+import pytest
+from temporalio.exceptions import ApplicationError
+
+from activities.artifacts import ArtifactActivities, ArtifactPhaseChange
+from activities.chargers import ChargerActivities, ReconcileInput
+from activities.conclusion import ConcludeInput
+from activities.signer import DirectiveOrder, SignerActivities
+from storage.artifact import ArtifactPhase, SignOff
+from storage.campaign import Approval, Outcome, TargetPhase
+from storage.charger import SiteLease
+from storage.events import FirmwareStatus
+from tests.unit.activities.world import START, World
+
+CP = "CP000"
+
+
+@pytest.fixture
+async def world() -> World:
+    world = World()
+    names = world.add_chargers(2)
+    await world.add_campaign([names])
+    return world
+
+
+async def test_reconciliation_reads_everything_since_the_command(world: World) -> None:
+    await world.campaigns.move_target("c1", 0, CP, TargetPhase.DISPATCHED, "", at=START, request_id=7)
+    await world.boot(CP, "1.0", signal=False)
+    world.now = START + timedelta(minutes=5)
+    await world.report(CP, FirmwareStatus.INSTALLED, 7)
+    await world.boot(CP, "1.1", signal=False)
+
+    since = START + timedelta(minutes=1)
+    facts = await ChargerActivities(world.stores).reconcile_update(ReconcileInput("c1", 0, CP, since))
+
+    assert [(one.booted, one.version, one.status) for one in facts.sightings] == [
+        (False, None, FirmwareStatus.INSTALLED),
+        (True, "1.1", None),
+    ]
+    assert (facts.request_id, facts.online, facts.route) == (7, True, ("node-1", "boot-1", 1))
+
+
+async def test_books_of_a_postponed_charger(world: World) -> None:
+    world.leases.rows[CP] = SiteLease(CP, "site-0", f"charger/{CP}", "update", START)
+    end = ConcludeInput("c1", 0, CP, 1, None, "a car is there", for_session=True)
+    await ChargerActivities(world.stores).close_update(end)
+
+    target = await world.campaigns.target("c1", 0, CP)
+    assert (target.phase, target.reason, target.deferred_for_session) == (
+        TargetPhase.WAITING,
+        "a car is there",
+        True,
+    )
+    assert not world.leases.rows
+    assert world.audit.actions() == ["update.postponed"]
+
+
+@pytest.mark.requirement("X2")
+async def test_a_lease_of_other_work_is_never_released(world: World) -> None:
+    world.leases.rows[CP] = SiteLease(CP, "site-0", "another", "certificate", START)
+    await ChargerActivities(world.stores).close_update(ConcludeInput("c1", 0, CP, 1, Outcome.UPDATED, "ok"))
+    assert CP in world.leases.rows
+
+
+async def test_the_first_outcome_stands(world: World) -> None:
+    activities = ChargerActivities(world.stores)
+    await activities.close_update(ConcludeInput("c1", 0, CP, 1, Outcome.UPDATED, "first"))
+    await activities.close_update(ConcludeInput("c1", 0, CP, 1, Outcome.FAILED, "second"))
+    await activities.close_update(ConcludeInput("c1", 0, CP, 1, None, "third"))
+    target = await world.campaigns.target("c1", 0, CP)
+    assert (target.phase, target.outcome, target.reason) == (TargetPhase.DONE, Outcome.UPDATED, "first")
+
+
+@pytest.mark.requirement("S24", "S25")
+async def test_directives_name_their_shard_and_carry_the_approvals(world: World) -> None:
+    await world.campaigns.add_approval("c1", Approval("grace", START, "d" * 64))
+    signed = []
+    real = world.sign_directive
+
+    async def sign(directive, shard):
+        signed.append(directive)
+        return await real(directive, shard)
+
+    world.sign_directive = sign  # type: ignore[method-assign]
+    signer = SignerActivities(world.stores, world, lambda: "n" * 32)
+    order = DirectiveOrder("c1", 0, 0, 1, 1, 1, 3600.0)
+    first = await signer.sign_directive(order)
+    again = await signer.sign_directive(order)
+
+    assert first == again == "c1.0.0.1"
+    [directive] = signed
+    assert directive.charger_ids == ("CP001",)
+    assert directive.not_before < START < directive.not_after
+    assert [approval.actor for approval in directive.approvals] == ["grace"]
+    assert not directive.downgrade
+
+
+@pytest.mark.requirement("S16")
+async def test_a_sign_off_over_other_bytes_is_refused(world: World) -> None:
+    artifact = world.add_artifact("2.0", 3, ArtifactPhase.UPLOADED)
+    signer = SignerActivities(world.stores, world, lambda: "n" * 32)
+    staged = await signer.stage_release(artifact.artifact_id)
+    with pytest.raises(ApplicationError, match="not what is staged"):
+        await signer.check_sign_off(SignOff(artifact.artifact_id, "0" * 64, "k1", "00", "ada", START))
+
+    assert (
+        await signer.check_sign_off(SignOff(artifact.artifact_id, staged.sha256, "k1", "00", "ada", START))
+        == 1
+    )
+    assert "artifact.signed" in world.audit.actions()
+
+
+@pytest.mark.requirement("S41")
+async def test_bytes_that_hash_to_something_else_are_a_problem(world: World) -> None:
+    artifact = world.add_artifact("2.0", 3, ArtifactPhase.UPLOADED)
+    world.artifacts.rows["0" * 64] = artifact
+    facts = await ArtifactActivities(world.stores, world).inspect_artifact("0" * 64)
+    assert "hash to" in facts.problems[0]
+
+
+async def test_artifact_phases_are_on_record(world: World) -> None:
+    artifact = world.add_artifact("2.0", 3, ArtifactPhase.UPLOADED)
+    change = ArtifactPhaseChange(
+        artifact.artifact_id, ArtifactPhase.RELEASED, "released", {"role_version": 4}
+    )
+    await ArtifactActivities(world.stores, world).set_artifact_phase(change)
+    assert world.audit.rows[-1].detail == {"reason": "released", "role_version": 4}
+    assert world.artifacts.rows[artifact.artifact_id].phase is ArtifactPhase.RELEASED
+
+
+async def test_swept_leases_are_on_record(world: World) -> None:
+    world.leases.rows[CP] = SiteLease(CP, "site-0", f"charger/{CP}", "update", START)
+    assert await ChargerActivities(world.stores).sweep_leases() == 1
+    assert world.audit.rows[-1].subject == f"charger/{CP}"

@@ -1,0 +1,179 @@
+"""What is measured of a fleet, and how targets are moved and closed."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from pydantic_core import to_json
+from temporalio.exceptions import ApplicationError
+
+from activities.availability import STILL_OUT
+from activities.campaigns import CampaignActivities, CloseInput, PhaseChange, RollbackInput, SkipInput
+from activities.facts import Situation, group_of, situation_of
+from activities.fleet import FleetActivities, ShardQuery, TargetMoves, WaveQuery
+from storage.campaign import CampaignPhase, Outcome, TargetPhase
+from storage.charger import ModelProfile, SiteLease
+from storage.twin import TwinState
+from tests.unit.activities.world import MODEL, START, VENDOR, World
+
+
+@pytest.fixture
+async def world() -> World:
+    world = World()
+    names = world.add_chargers(6, sites=2)
+    await world.add_campaign([names[:3], names[3:]], world.plan(2))
+    return world
+
+
+async def measure(world: World, wave: int = 0) -> dict[str, Situation]:
+    facts = await FleetActivities(world.stores).measure_eligibility(ShardQuery("c1", wave, 0, 500))
+    return {entry.charger_id: facts.situations[entry.situation] for entry in facts.entries}
+
+
+async def test_alike_chargers_share_one_situation(world: World) -> None:
+    world.plug_in("CP001")
+    facts = await FleetActivities(world.stores).measure_eligibility(ShardQuery("c1", 0, 0, 500))
+
+    assert [entry.charger_id for entry in facts.entries] == ["CP000", "CP001", "CP002"]
+    assert len(facts.situations) == 2
+    assert {site.site_id: (site.down, site.max_down) for site in facts.sites} == {
+        "site-0": (0, 1),
+        "site-1": (0, 1),
+    }
+    assert facts.route(facts.entries[0]) == ("node-1", "boot-1", 1)
+    assert facts.route(facts.entries[1]) is None, "a busy charger's route is not looked up"
+
+
+async def test_five_hundred_chargers_fit_a_small_payload() -> None:
+    world = World()
+    names = world.add_chargers(500, sites=100)
+    await world.add_campaign([names])
+    facts = await FleetActivities(world.stores).measure_eligibility(ShardQuery("c1", 0, 0, 500))
+
+    assert len(to_json(facts)) < 40_000
+    assert len(json.loads(to_json(facts))["situations"]) == 1
+
+
+async def test_done_targets_are_measured_no_more(world: World) -> None:
+    await world.campaigns.finish_target("c1", 0, "CP000", Outcome.UPDATED, "", START)
+    assert set(await measure(world)) == {"CP001", "CP002"}
+    with pytest.raises(ApplicationError, match="no wave with targets"):
+        await FleetActivities(world.stores).measure_eligibility(ShardQuery("c1", 7, 0, 500))
+
+
+async def test_a_lease_of_other_work_is_a_fact(world: World) -> None:
+    world.leases.rows["CP000"] = SiteLease("CP000", "site-0", "charger/CP000", "certificate", START)
+    assert (await measure(world))["CP000"].maintenance == "certificate"
+
+
+async def test_release_counters_and_profiles_are_looked_up(world: World) -> None:
+    world.chargers.profiles[VENDOR, MODEL] = ModelProfile(
+        VENDOR, MODEL, unsafe_unsigned_waiver="bench", needs_reset_after_install=True
+    )
+    situation = (await measure(world))["CP000"]
+    assert (situation.installed_counter, situation.unsigned_waiver, situation.needs_reset) == (1, True, True)
+
+
+async def test_a_charger_that_told_nothing_is_unknown_never_idle(world: World) -> None:
+    view = replace(world.chargers.rows["CP000"], twin=TwinState("CP000"), last_message_at=None)
+    situation = situation_of(view, None, None, START)
+    assert (situation.online, situation.heard_recently, situation.version) == (False, False, None)
+    assert situation.busy == "it has not reported its connectors yet"
+    assert group_of([view]).known == 0
+
+
+@pytest.mark.requirement("R29", "R38", "R39")
+async def test_a_gate_sees_outcomes_health_and_who_reverted(world: World) -> None:
+    for name, outcome in (("CP000", Outcome.UPDATED), ("CP001", Outcome.UPDATED), ("CP002", Outcome.SILENT)):
+        await world.campaigns.finish_target("c1", 0, name, outcome, "", START)
+    await world.boot("CP000", "1.1", signal=False)
+    world.fault("CP000")
+    world.unplug("CP004")
+
+    facts = await FleetActivities(world.stores).measure_wave(WaveQuery("c1", 0))
+
+    assert (facts.total, facts.updated, facts.silent, facts.unfinished) == (3, 2, 1, 0)
+    assert facts.reverted == 1, "CP001 counts as updated and reports 1.0"
+    assert (facts.treated.size, facts.treated.faulted) == (2, 1)
+    assert (facts.control.size, facts.control.offline, facts.control.faulted) == (3, 1, 0)
+
+
+async def test_the_baseline_is_the_whole_cohort(world: World) -> None:
+    assert (await FleetActivities(world.stores).measure_cohort("c1")).size == 6
+
+
+async def test_reasons_and_last_words_are_written_together(world: World) -> None:
+    moves = TargetMoves(
+        "c1", 0, (("CP000", "a car is there", True),), (("CP001", Outcome.ALREADY_CURRENT, "it runs 1.1"),)
+    )
+    await FleetActivities(world.stores).move_targets(moves)
+
+    waiting = await world.campaigns.target("c1", 0, "CP000")
+    assert (waiting.phase, waiting.deferred_for_session) == (TargetPhase.WAITING, True)
+    assert world.campaigns.outcomes("c1")["CP001"] is Outcome.ALREADY_CURRENT
+
+
+@pytest.mark.requirement("R24", "F120")
+async def test_closing_leaves_nobody_without_a_last_word(world: World) -> None:
+    await world.campaigns.move_target("c1", 0, "CP000", TargetPhase.DISPATCHED, "sent", at=START)
+    await world.campaigns.finish_target("c1", 0, "CP001", Outcome.UPDATED, "", START)
+    closed = await CampaignActivities(world.stores).close_targets(CloseInput("c1", Outcome.CANCELLED, "stop"))
+
+    outcomes = world.campaigns.outcomes("c1")
+    assert closed == 5
+    assert outcomes["CP000"] is Outcome.FAILED, "something was sent to it"
+    assert outcomes["CP001"] is Outcome.UPDATED
+    assert {outcomes[name] for name in ("CP002", "CP003", "CP004", "CP005")} == {Outcome.CANCELLED}
+
+
+@pytest.mark.requirement("R48")
+async def test_who_runs_the_stopped_version_goes_back_and_nobody_else(world: World) -> None:
+    activities = CampaignActivities(world.stores)
+    for name, outcome in (("CP000", Outcome.UPDATED), ("CP001", Outcome.FAILED), ("CP002", Outcome.SILENT)):
+        await world.campaigns.finish_target("c1", 0, name, outcome, "", START)
+    await world.boot("CP000", "1.1", signal=False)
+    await world.boot("CP001", "1.1", signal=False)
+
+    assert await activities.add_rollback_targets(RollbackInput("c1", 1000)) == 2
+    assert await activities.add_rollback_targets(RollbackInput("c1", 1000)) == 2, "a repeat adds nobody"
+    assert await activities.add_rollback_targets(RollbackInput("c1", 1001)) == 0
+    await world.boot("CP002", "1.1", signal=False)
+    assert await activities.add_rollback_targets(RollbackInput("c1", 1001)) == 1
+    target = await world.campaigns.target("c1", 1001, "CP002")
+    assert (target.from_version, target.to_version, target.ordinal) == ("1.1", "1.0", 0)
+
+
+@pytest.mark.requirement("R31")
+async def test_only_the_untouched_can_be_skipped(world: World) -> None:
+    activities = CampaignActivities(world.stores)
+    await activities.skip_target(SkipInput("c1", "CP004", "grace", "being moved"))
+    assert world.campaigns.outcomes("c1")["CP004"] is Outcome.SKIPPED
+
+    await world.campaigns.move_target("c1", 0, "CP000", TargetPhase.DISPATCHED, "", at=START)
+    with pytest.raises(ApplicationError, match="dispatched"):
+        await activities.skip_target(SkipInput("c1", "CP000", "grace", "too late"))
+    with pytest.raises(ApplicationError, match="no charger in this campaign"):
+        await activities.skip_target(SkipInput("c1", "nobody", "grace", "?"))
+
+
+async def test_a_brief_has_no_list_of_chargers(world: World) -> None:
+    brief = await CampaignActivities(world.stores).load_campaign("c1")
+    assert brief.sizes == (3, 3)
+    assert (brief.version, brief.rollback_version) == ("1.1", "1.0")
+    assert b"CP00" not in to_json(brief)
+
+
+@pytest.mark.requirement("S65", "F122")
+async def test_phases_are_on_record_with_who_and_why(world: World) -> None:
+    change = PhaseChange("c1", CampaignPhase.PAUSED, "grace paused it", "grace")
+    await CampaignActivities(world.stores).set_campaign_phase(change)
+    entry = world.audit.rows[-1]
+    assert (entry.actor, entry.action, entry.detail["reason"]) == (
+        "grace",
+        "campaign.paused",
+        "grace paused it",
+    )
+
+
+def test_the_follow_up_phrase_is_one_that_people_understand() -> None:
+    assert "restore its availability" in STILL_OUT
