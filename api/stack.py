@@ -46,6 +46,7 @@ class Engines:
                 found.temporal_port,
                 ui_port=found.temporal_ui_port,
                 namespace=found.temporal_namespace,
+                codec_endpoint=f"{found.base_url}/codec",
             )
         for engine in self.running():
             await stack.enter_async_context(engine)

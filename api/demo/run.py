@@ -1,12 +1,14 @@
 """``ampwave demo``: everything on free ports in a folder of its own, the story, the report."""
 
 import asyncio
+import json
 import os
 import shutil
 import sys
 import tempfile
 import time
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -88,14 +90,14 @@ class _Demo:
                 screen.end(time.monotonic() - began)
                 self._link(screen, ready)
                 ended = await self._tell(ready, supervisor, screen)
-                await supervisor.stop("simulate")
+                await self._until_written_after(system_clock())
                 report = await self._close(ready, ended)
                 screen.__exit__()
                 print_report(self._console, report, ended)
                 if self._options.report:
                     write_report(self._options.report, report)
                 if self._options.keep:
-                    await self._keep(ready, supervisor)
+                    await self._keep(ready)
         return report
 
     async def _tell(self, settings: Settings, supervisor: Supervisor, screen: Screen) -> Ended:
@@ -155,12 +157,17 @@ class _Demo:
         if settings.temporal_ui_url:
             screen.link("Temporal", settings.temporal_ui_url)
 
-    async def _keep(self, settings: Settings, supervisor: Supervisor) -> None:
-        await supervisor.start(self._simulator(settings, self._fleet(settings)))
+    async def _until_written_after(self, instant: datetime) -> None:
+        """Wait for the chargers' own account of everything up to now; they rewrite it every second."""
+        while datetime.fromisoformat(json.loads(self._ledger.read_text())["written_at"]) <= instant:
+            await asyncio.sleep(0.1)
+
+    async def _keep(self, settings: Settings) -> None:
         self._console.print(
             f"\nEverything keeps running until Ctrl-C. Log in at {settings.base_url}/ with the token in "
             f"{settings.token_path}; on the command line:\n"
-            f"  export AMPWAVE_PUBLIC_URL={settings.base_url} AMPWAVE_API_TOKEN_FILE={settings.token_path}",
+            f"  export AMPWAVE_PUBLIC_URL={settings.base_url} AMPWAVE_API_TOKEN_FILE={settings.token_path}\n"
+            f"The vendor's signing keys are in {settings.keys}.",
             highlight=False,
             soft_wrap=True,
         )

@@ -33,12 +33,19 @@ class EmbeddedTemporal(Engine):
     port_setting = "AMPWAVE_TEMPORAL_PORT"
 
     def __init__(
-        self, data_dir: Path, port: int = 0, *, ui_port: int | None = None, namespace: str = "default"
+        self,
+        data_dir: Path,
+        port: int = 0,
+        *,
+        ui_port: int | None = None,
+        namespace: str = "default",
+        codec_endpoint: str | None = None,
     ) -> None:
-        """``ui_port``: 0 for a free one, None for no web page."""
+        """``ui_port``: 0 for a free one, None for no web page. ``codec_endpoint``: decrypts for that page."""
         super().__init__(data_dir, port)
         self.namespace = namespace
         self._wanted_ui_port = ui_port
+        self._codec = [f"--ui-codec-endpoint={codec_endpoint}"] if codec_endpoint else []
         self.ui_port = ui_port
         self._inner_ports: list[int] = []
         self._program = Path()
@@ -67,7 +74,7 @@ class EmbeddedTemporal(Engine):
         page = (
             ["--headless"]
             if self.ui_port is None
-            else [f"--ui-port={self.ui_port}", "--ui-disable-news-fetch"]
+            else [f"--ui-port={self.ui_port}", "--ui-disable-news-fetch", *self._codec]
         )
         return Command(
             argv=(
