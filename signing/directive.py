@@ -14,7 +14,7 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import Key, Signer
 
-from signing.errors import DirectiveRefused, KeyUnavailable, UnknownDirectiveKey
+from signing.errors import DirectiveNotInTime, DirectiveRefused, KeyUnavailable, UnknownDirectiveKey
 from signing.ports import DispatchRequest
 from signing.release import Release
 from signing.roles import MAX_DIRECTIVE_CHARGERS, MAX_DIRECTIVE_WINDOW
@@ -110,14 +110,15 @@ def shape_problems(directive: Directive) -> list[str]:
 
 
 def check_directive(directive: Directive, request: DispatchRequest) -> None:
-    """Raise DirectiveRefused unless it covers this charger, now, and its counter does not go back."""
+    """Whether it covers this charger, now, and its counter does not go back.
+
+    Raises:
+        DirectiveNotInTime: nothing but the time is wrong.
+        DirectiveRefused: anything else is.
+    """
     problems = shape_problems(directive)
     if request.charger_id not in directive.charger_ids:
         problems.append(f"it does not name {request.charger_id}")
-    if request.now < directive.not_before:
-        problems.append(f"it is not valid before {directive.not_before:%Y-%m-%d %H:%M:%S}Z")
-    if request.now > directive.not_after:
-        problems.append(f"it expired at {directive.not_after:%Y-%m-%d %H:%M:%S}Z")
     if (request.vendor, request.model) not in directive.compatible:
         problems.append(f"it is not for {request.vendor} {request.model}")
     installed = request.installed_counter
@@ -126,7 +127,16 @@ def check_directive(directive: Directive, request: DispatchRequest) -> None:
             f"release counter {directive.release_counter} is below the installed {installed} "
             "and no downgrade is authorised (S25)"
         )
-    _refuse(directive, problems)
+    late = _not_in_time(directive, request.now)
+    _refuse(directive, problems + late, DirectiveRefused if problems else DirectiveNotInTime)
+
+
+def _not_in_time(directive: Directive, now: datetime) -> list[str]:
+    if now < directive.not_before:
+        return [f"it is not valid before {directive.not_before:%Y-%m-%d %H:%M:%S}Z"]
+    if now > directive.not_after:
+        return [f"it expired at {directive.not_after:%Y-%m-%d %H:%M:%S}Z"]
+    return []
 
 
 def check_release(directive: Directive, release: Release) -> None:
@@ -146,9 +156,11 @@ def check_release(directive: Directive, release: Release) -> None:
     _refuse(directive, problems)
 
 
-def _refuse(directive: Directive, problems: list[str]) -> None:
+def _refuse(
+    directive: Directive, problems: list[str], kind: type[DirectiveRefused] = DirectiveRefused
+) -> None:
     if problems:
-        raise DirectiveRefused(
+        raise kind(
             f"Directive {directive.directive_id} is refused: {'; '.join(problems)}.",
             hint="Have the campaign issue a new directive.",
         )

@@ -5,11 +5,12 @@ SigningError
 │   ├── MetadataExpired      timestamp, snapshot or another role is past its expiry
 │   ├── NotInRelease         the target is not in the signed metadata
 │   ├── DirectiveRefused     the directive does not cover this charger, image or time
-│   │   └── UnknownDirectiveKey  it is signed by no key that the signed metadata lists
+│   │   ├── UnknownDirectiveKey  it is signed by no key that the signed metadata lists
+│   │   └── DirectiveNotInTime   all else holds, but it is not valid yet or not any more: have one signed anew
 │   └── VendorSignatureBad   the vendor's signature or certificate does not hold
 ├── RepositoryUnreachable    metadata could not be fetched; retryable, and until then nothing is sent
 ├── StaleStage               another release was published first: stage and sign again
-└── KeyUnavailable           a key address cannot be opened
+└── KeyUnavailable           a key address cannot be opened; retryable, for a key store may come back
 """
 
 from typing import ClassVar
@@ -41,6 +42,13 @@ class UnknownDirectiveKey(DirectiveRefused):
     """The directive is signed by no key that the signed metadata lists."""
 
 
+class DirectiveNotInTime(DirectiveRefused):
+    """All else about the directive holds, but its window has not begun or is over.
+
+    No attack and no mistake of the release: another directive can be signed, so nobody has to stop.
+    """
+
+
 class VendorSignatureBad(VerificationFailed):
     """The vendor's signature or certificate does not hold."""
 
@@ -56,4 +64,6 @@ class StaleStage(SigningError):
 
 
 class KeyUnavailable(SigningError):
-    """A key address cannot be opened."""
+    """A key address cannot be opened. Retryable: the token, the mount or the key service may come back."""
+
+    retryable: ClassVar[bool] = True

@@ -4,7 +4,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.errors import beating, mapped, to_application_error
 from csms.errors import CallFailed, CommandTimeout, NotConnectedHere
-from signing.errors import DirectiveRefused, RepositoryUnreachable, StaleStage
+from signing.errors import DirectiveRefused, KeyUnavailable, RepositoryUnreachable, StaleStage
 from storage.errors import Conflict, EngineUnavailable, InvalidInput, NotFound
 
 
@@ -15,7 +15,8 @@ from storage.errors import Conflict, EngineUnavailable, InvalidInput, NotFound
         (Conflict("taken"), True),
         (EngineUnavailable("PostgreSQL is away"), False),
         (RepositoryUnreachable("no metadata"), False),
-        (DirectiveRefused("expired"), True),
+        (KeyUnavailable("the token is out"), False),
+        (DirectiveRefused("another charger"), True),
         (StaleStage("stale"), True),
         (NotConnectedHere("CP1", 3), True),
         (CallFailed("CP1", "Reset", "InternalError", ""), True),

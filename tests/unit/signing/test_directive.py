@@ -17,7 +17,7 @@ from signing.directive import (
     shape_problems,
     sign_envelope,
 )
-from signing.errors import DirectiveRefused, UnknownDirectiveKey
+from signing.errors import DirectiveNotInTime, DirectiveRefused, UnknownDirectiveKey
 from signing.release import release_of
 from storage.campaign import Approval, Directive, SignedDirective
 from storage.canonical import canonical_json
@@ -149,6 +149,18 @@ async def test_a_directive_covers_this_charger_now_or_it_is_refused(
     with pytest.raises(DirectiveRefused) as refused:
         check_directive(given_directive, request)
     assert words in refused.value.message
+
+
+@pytest.mark.parametrize("hours", [-1, 9])
+async def test_a_directive_that_only_came_at_the_wrong_time_is_told_apart(bench, hours) -> None:
+    directive = bench.directive(await bench.upload())
+    now = NOON + timedelta(hours=hours)
+    with pytest.raises(DirectiveNotInTime):
+        check_directive(directive, bench.request(stored(directive, b""), now=now))
+    with pytest.raises(DirectiveRefused) as refused:
+        check_directive(directive, bench.request(stored(directive, b""), now=now, charger_id="CP-9"))
+    assert type(refused.value) is DirectiveRefused
+    assert refused.value.message.count(";") == 1
 
 
 @pytest.mark.requirement("S25")
