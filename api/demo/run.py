@@ -159,8 +159,11 @@ class _Demo:
 
     async def _until_written_after(self, instant: datetime) -> None:
         """Wait for the chargers' own account of everything up to now; they rewrite it every second."""
-        while datetime.fromisoformat(json.loads(self._ledger.read_text())["written_at"]) <= instant:
+        while datetime.fromisoformat(self._written_at()) <= instant:  # noqa: ASYNC110 - another process writes
             await asyncio.sleep(0.1)
+
+    def _written_at(self) -> str:
+        return str(json.loads(self._ledger.read_text())["written_at"])
 
     async def _keep(self, settings: Settings) -> None:
         self._console.print(
