@@ -136,11 +136,11 @@ class GroupFacts:
 
     size: int = 0
     known: int = 0
-    """Chargers whose connectivity was ever reported."""
+    """Chargers that are offline for certain, or online and heard of lately."""
     offline: int = 0
     """Of the known."""
     reporting: int = 0
-    """Known, online, and their connectors were reported."""
+    """Known, online, and every connector was reported; of the updated: since their last restart."""
     faulted: int = 0
     """Of the reporting: at least one connector is faulted."""
 
@@ -197,7 +197,7 @@ def situation_of(
         version=twin.firmware.version if twin.firmware else None,
         installed_counter=installed_counter,
         online=connectivity is not None and connectivity.online,
-        heard_recently=view.last_message_at is not None and now - view.last_message_at <= STALE_AFTER,
+        heard_recently=heard_recently(view, now),
         busy=busy_reason(operation, now),
         session=has_car(operation),
         free_at=operation.remote_start_pending_until if operation else None,
@@ -236,18 +236,45 @@ def out_of_service(operation: OperationSection | None) -> tuple[str, ...]:
     )
 
 
-def group_of(views: list[ChargerView]) -> GroupFacts:
-    """The health of these chargers."""
+def group_of(
+    views: list[ChargerView], live: frozenset[str], now: datetime, *, restarted: bool = False
+) -> GroupFacts:
+    """The health of these chargers at ``now``.
+
+    ``live``: those that have a route; a charger without one is offline, whatever its twin remembers of
+    a node that died. ``restarted``: what was reported before a charger's last restart is no news of it.
+    """
     known = [view for view in views if view.twin.connectivity is not None]
-    online = [view for view in known if view.twin.connectivity and view.twin.connectivity.online]
-    reporting = [view for view in online if view.twin.operation and view.twin.operation.connectors]
+    online = [view for view in known if _online(view, live)]
+    heard = [view for view in online if heard_recently(view, now)]
+    reporting = [view for view in heard if _reports(view, restarted=restarted)]
     return GroupFacts(
         size=len(views),
-        known=len(known),
+        known=len(known) - len(online) + len(heard),
         offline=len(known) - len(online),
         reporting=len(reporting),
         faulted=sum(_faulted(view.twin.operation) for view in reporting),
     )
+
+
+def heard_recently(view: ChargerView, now: datetime) -> bool:
+    """Whether it said anything lately; a charger with a heartbeat does, however idle it is."""
+    return view.last_message_at is not None and now - view.last_message_at <= STALE_AFTER
+
+
+def _online(view: ChargerView, live: frozenset[str]) -> bool:
+    link = view.twin.connectivity
+    return link is not None and link.online and view.charger.charger_id in live
+
+
+def _reports(view: ChargerView, *, restarted: bool) -> bool:
+    operation, firmware = view.twin.operation, view.twin.firmware
+    connectors = operation.connectors.values() if operation else ()
+    told = [connector.reported_at for connector in connectors if connector.evse_id > 0]
+    if not restarted or firmware is None:
+        return bool(told)
+    since = firmware.boots[-1] if firmware.boots else firmware.booted_at
+    return bool(told) and all(since is None or (at is not None and at >= since) for at in told)
 
 
 def _faulted(operation: OperationSection | None) -> bool:

@@ -161,8 +161,8 @@ class FleetActivities:
             skipped=tally[Outcome.SKIPPED],
             cancelled=tally[Outcome.CANCELLED],
             reverted=await self._reverted(wave),
-            treated=group_of(await self._views(treated)),
-            control=group_of(await self._views(control)),
+            treated=await self._health(treated, restarted=True),
+            control=await self._health(control),
         )
 
     async def _groups(self, given: WaveQuery, wave: Sequence[Target]) -> tuple[list[Target], list[Target]]:
@@ -203,7 +203,11 @@ class FleetActivities:
             cohort += await self._stores.campaigns.targets(campaign_id, wave, 0, SAMPLE - len(cohort))
             if len(cohort) >= SAMPLE:
                 break
-        return group_of(await self._views(cohort))
+        return await self._health(cohort)
+
+    async def _health(self, targets: Sequence[Target], *, restarted: bool = False) -> GroupFacts:
+        live = await self._stores.routes.live([target.charger_id for target in targets])
+        return group_of(await self._views(targets), live, self._stores.clock(), restarted=restarted)
 
     async def _views(self, targets: Iterable[Target]) -> list[ChargerView]:
         names = [target.charger_id for target in targets]

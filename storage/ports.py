@@ -172,6 +172,9 @@ class RouteStore(Protocol):
     async def resolve(self, charger_id: str) -> Route | None:
         """The live route, or None if there is none or its lease ran out."""
 
+    async def live(self, charger_ids: Sequence[str]) -> frozenset[str]:
+        """Those of them that have a live route."""
+
 
 class LeaseStore(Protocol):
     """The site availability budget, across all work (X2)."""

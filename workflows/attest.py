@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from activities.facts import AttemptFacts, Sighting
+from storage.charger import STALE_AFTER
 from storage.events import FIRMWARE_FAILURES, EventKind, FirmwareStatus
 from workflows.signals import ChargerSignal
 
@@ -97,10 +98,14 @@ def progress_seen(attempt: Attempt, sightings: Iterable[Sighting]) -> bool:
     return any(not one.booted for one in _relevant(attempt, sightings))
 
 
-def judge_deadline(attempt: Attempt, facts: AttemptFacts) -> Judgement:
-    """The judgement at the deadline; the sightings in ``facts`` allowed none."""
-    heard = facts.last_message_at is not None and facts.last_message_at >= attempt.since
-    if facts.online and heard:
+def judge_deadline(attempt: Attempt, facts: AttemptFacts, now: datetime) -> Judgement:
+    """The judgement at the deadline; the sightings in ``facts`` allowed none.
+
+    Alive is who is connected to a node that lives, and was heard since the command and lately.
+    """
+    oldest = max(attempt.since, now - STALE_AFTER)
+    heard = facts.last_message_at is not None and facts.last_message_at >= oldest
+    if facts.route is not None and facts.online and heard:
         reason = f"it is alive but did not boot with {attempt.to_version} before the deadline"
         return Judgement(Finding.OVERDUE, reason, retryable=True)
     return Judgement(Finding.SILENT, "it did not come back before the deadline")

@@ -197,7 +197,7 @@ class ChargerUpdateWorkflow:
             facts = await self._reconcile()
             if workflow.now() >= self._deadline:
                 judged = judge(self._attempt(), self._sightings.values())
-                return self._judged(judged or judge_deadline(self._attempt(), facts))
+                return self._judged(judged or judge_deadline(self._attempt(), facts, workflow.now()))
 
     async def _next_news(self) -> bool:
         """True when a signal came, False when it is time to look for ourselves."""

@@ -17,11 +17,12 @@ from storage.campaign import Decision, GatePolicy, VerdictWord
 from storage.canonical import canonical_json, sha256_hex
 from storage.errors import AmpwaveError
 
-RULES = "gate-1"
+RULES = "gate-2"
 """Name of this version of the rules; stored with each decision, raised when a rule changes."""
 
 MIN_KNOWN_SHARE = 0.9
-"""Fewer known chargers than this among the updated: no verdict on their health."""
+"""Fewer known chargers than this among the updated, or fewer reporting among those of them that are online:
+no verdict on their health."""
 MAX_CONTROL_OFFLINE_SHARE = 0.5
 """More of the control group offline than this: our own connection is in doubt, not the firmware (R44)."""
 CHANCE_ONE_IN = 20
@@ -149,6 +150,10 @@ def telemetry(_policy: GatePolicy, facts: WaveFacts) -> CheckResult:
     treated, control = facts.treated, _comparison(facts)
     if treated.size and treated.known < MIN_KNOWN_SHARE * treated.size:
         sentence = f"The state of {treated.size - treated.known} of {treated.size} updated is unknown."
+        return CheckResult("telemetry", VerdictWord.HOLD, sentence)
+    online = treated.known - treated.offline
+    if treated.reporting < MIN_KNOWN_SHARE * online:
+        sentence = f"{online - treated.reporting} of {online} updated told nothing of their connectors since."
         return CheckResult("telemetry", VerdictWord.HOLD, sentence)
     if control.known and control.offline > MAX_CONTROL_OFFLINE_SHARE * control.known:
         sentence = f"{control.offline} of {control.known} chargers not updated are offline: an outage here?"

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import func, literal, select, text, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Text, any_, func, literal, select, text, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.charger import Route
@@ -91,3 +91,13 @@ class PostgresRouteStore:
         if row is None:
             return None
         return Route(charger_id, row.node_id, row.boot_id, row.session_epoch, row.lease_until, row.dialect)
+
+    async def live(self, charger_ids: Sequence[str]) -> frozenset[str]:
+        """Those of them whose lease is good, in one look."""
+        columns = charger_route.c
+        query = select(columns.charger_id).where(
+            columns.charger_id == any_(literal(list(charger_ids), ARRAY(Text))),
+            columns.lease_until > func.now(),
+        )
+        async with reading(self._engine) as connection:
+            return frozenset((await connection.execute(query)).scalars())

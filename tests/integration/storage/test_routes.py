@@ -67,6 +67,13 @@ async def test_a_lease_that_ran_out_is_no_route(routes) -> None:
     assert (await routes.resolve("A")).session_epoch == 1
 
 
+async def test_who_is_live_is_one_look(routes) -> None:
+    await routes.claim("A", "n1", "b1", "ocpp1.6", LEASE)
+    await routes.claim("B", "n1", "b1", "ocpp1.6", timedelta(0))
+    assert await routes.live(["A", "B", "Z"]) == {"A"}
+    assert await routes.live([]) == frozenset()
+
+
 async def test_an_unregistered_charger_has_no_route(routes) -> None:
     with pytest.raises(NotFound, match="Z"):
         await routes.claim("Z", "n1", "b1", "ocpp1.6", LEASE)

@@ -56,6 +56,9 @@ class MemoryRoutes:
     async def resolve(self, charger_id: str) -> Route | None:
         return self.rows.get(charger_id)
 
+    async def live(self, charger_ids: Sequence[str]) -> frozenset[str]:
+        return frozenset(charger_ids) & frozenset(self.rows)
+
 
 class MemoryLeases:
     def __init__(self) -> None:

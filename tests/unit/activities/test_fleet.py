@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from pydantic_core import to_json
@@ -13,7 +14,7 @@ from activities.facts import Situation, group_of, situation_of
 from activities.fleet import FleetActivities, ShardQuery, TargetMoves, WaveQuery
 from storage.campaign import CampaignPhase, Outcome, TargetPhase
 from storage.charger import ModelProfile, SiteLease
-from storage.twin import TwinState
+from storage.twin import FirmwareSection, TwinState
 from tests.unit.activities.world import MODEL, START, VENDOR, World
 
 
@@ -79,7 +80,7 @@ async def test_a_charger_that_told_nothing_is_unknown_never_idle(world: World) -
     situation = situation_of(view, None, None, START)
     assert (situation.online, situation.heard_recently, situation.version) == (False, False, None)
     assert situation.busy == "it has not reported its connectors yet"
-    assert group_of([view]).known == 0
+    assert group_of([view], frozenset({"CP000"}), START).known == 0
 
 
 @pytest.mark.requirement("R29", "R38", "R39")
@@ -96,6 +97,35 @@ async def test_a_gate_sees_outcomes_health_and_who_reverted(world: World) -> Non
     assert facts.reverted == 1, "CP001 counts as updated and reports 1.0"
     assert (facts.treated.size, facts.treated.faulted) == (2, 1)
     assert (facts.control.size, facts.control.offline, facts.control.faulted) == (3, 1, 0)
+
+
+@pytest.mark.requirement("R44", "F104")
+async def test_chargers_of_a_node_that_died_are_offline_and_the_silent_are_unknown(world: World) -> None:
+    for name in ("CP000", "CP001"):
+        await world.campaigns.finish_target("c1", 0, name, Outcome.UPDATED, "", START)
+        await world.boot(name, "1.1", signal=False)
+    del world.routes.rows["CP000"]
+    view = world.chargers.rows["CP001"]
+    world.chargers.rows["CP001"] = replace(view, last_message_at=START - timedelta(days=2))
+
+    treated = (await FleetActivities(world.stores).measure_wave(WaveQuery("c1", 0))).treated
+
+    assert (treated.size, treated.offline, treated.known, treated.reporting) == (2, 1, 1, 0)
+
+
+@pytest.mark.requirement("R43")
+async def test_what_was_reported_before_the_restart_is_no_news_of_the_updated(world: World) -> None:
+    await world.campaigns.finish_target("c1", 0, "CP000", Outcome.UPDATED, "", START)
+    world.now = START + timedelta(minutes=5)
+    view = world.chargers.rows["CP000"]
+    booted = replace(view.twin, firmware=FirmwareSection("1.1", booted_at=world.now, boots=(world.now,)))
+    world.chargers.rows["CP000"] = replace(view, twin=booted)
+    measure_wave = FleetActivities(world.stores).measure_wave
+
+    facts = await measure_wave(WaveQuery("c1", 0))
+    assert (facts.treated.known, facts.treated.reporting, facts.control.reporting) == (1, 0, 3)
+    await world.boot("CP000", "1.1", signal=False)
+    assert (await measure_wave(WaveQuery("c1", 0))).treated.reporting == 1
 
 
 async def test_the_baseline_is_the_whole_cohort(world: World) -> None:

@@ -29,6 +29,7 @@ from storage.events import (
     StoredEvent,
     wake_token,
 )
+from storage.plan_digest import plan_digest
 from storage.ports import ChargerView
 from storage.twin import (
     ConnectivitySection,
@@ -190,7 +191,8 @@ class World:
         return names
 
     def _idle_operation(self) -> OperationSection:
-        return OperationSection({"1.1": ConnectorState(1, 1, ConnectorStatus.AVAILABLE, self.now)})
+        state = ConnectorState(1, 1, ConnectorStatus.AVAILABLE, self.now, reported_at=self.now)
+        return OperationSection({"1.1": state})
 
     def version(self, charger_id: str) -> str:
         firmware = self.chargers.rows[charger_id].twin.firmware
@@ -220,7 +222,7 @@ class World:
         self._twin(charger_id, operation=self._idle_operation())
 
     def fault(self, charger_id: str) -> None:
-        state = ConnectorState(1, 1, ConnectorStatus.FAULTED, self.now)
+        state = ConnectorState(1, 1, ConnectorStatus.FAULTED, self.now, reported_at=self.now)
         self._twin(charger_id, operation=OperationSection({"1.1": state}))
 
     def unplug(self, charger_id: str) -> None:
@@ -244,8 +246,16 @@ class World:
             firmware=FirmwareSection(version=version, booted_at=self.now),
             connectivity=ConnectivitySection(online=True, dialect="ocpp2.0.1"),
         )
+        self._report_connectors(charger_id)
         self.routes.rows.setdefault(charger_id, Route(charger_id, NODE_ID, BOOT_ID, 2, START, "ocpp2.0.1"))
         await self._tell(charger_id, ChargerBooted(VENDOR, MODEL, version), signal=signal)
+
+    def _report_connectors(self, charger_id: str) -> None:
+        """As every charger does after a boot."""
+        operation = self.chargers.rows[charger_id].twin.operation
+        if operation is not None:
+            told = {key: replace(state, reported_at=self.now) for key, state in operation.connectors.items()}
+            self._twin(charger_id, operation=replace(operation, connectors=told))
 
     async def report(self, charger_id: str, status: FirmwareStatus, request_id: int | None) -> None:
         await self._tell(charger_id, FirmwareStatusReported(status, request_id), signal=True)
@@ -400,8 +410,9 @@ class World:
             for wave, names in enumerate(waves)
             for ordinal, name in enumerate(names)
         ]
+        frozen = plan_digest(plan, waves)
         campaign = Campaign(
-            campaign_id, plan, "d" * 64, CampaignPhase.DRAFT, "ada", START, cohort_size=len(targets)
+            campaign_id, plan, frozen, CampaignPhase.DRAFT, "ada", START, cohort_size=len(targets)
         )
         await self.campaigns.create(campaign, targets)
         return campaign

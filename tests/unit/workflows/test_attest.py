@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.facts import AttemptFacts, Sighting
+from activities.facts import AttemptFacts, RouteFacts, Sighting
 from storage.events import FirmwareStatus
 from tests.unit.workflows.facts import NOW
 from workflows.attest import (
@@ -87,15 +87,18 @@ def test_a_failure_of_another_request_is_not_ours_but_one_without_number_is() ->
 
 @pytest.mark.requirement("R24")
 def test_the_deadline_tells_the_living_from_the_silent() -> None:
-    alive = AttemptFacts(None, True, LATER, 7, ())
-    verdict = judge_deadline(ATTEMPT, alive)
+    route = RouteFacts("node-1", "boot-1", 1)
+    alive = AttemptFacts(route, True, LATER, 7, ())
+    verdict = judge_deadline(ATTEMPT, alive, LATER)
     assert (verdict.finding, verdict.retryable) == (Finding.OVERDUE, True)
 
     for facts in (
-        AttemptFacts(None, False, LATER, 7, ()),
-        AttemptFacts(None, True, NOW - timedelta(hours=1), 7, ()),
+        AttemptFacts(route, False, LATER, 7, ()),
+        AttemptFacts(None, True, LATER, 7, ()),
+        AttemptFacts(route, True, NOW - timedelta(hours=1), 7, ()),
+        AttemptFacts(route, True, LATER - timedelta(minutes=5), 7, ()),
     ):
-        verdict = judge_deadline(ATTEMPT, facts)
+        verdict = judge_deadline(ATTEMPT, facts, LATER + timedelta(minutes=12))
         assert (verdict.finding, verdict.retryable) == (Finding.SILENT, False)
 
 

@@ -90,6 +90,14 @@ def test_no_data_is_never_a_pass() -> None:
     assert word(unfinished=1) is HOLD
 
 
+@pytest.mark.requirement("R43", "R44")
+def test_updated_chargers_that_told_nothing_of_their_connectors_hold() -> None:
+    verdict = assess(POLICY, replace(GOOD, treated=GroupFacts(20, 20, 0, 2, 0)))
+    assert verdict.word is HOLD
+    assert "18 of 20 updated told nothing" in verdict.reason
+    assert word(treated=GroupFacts(20, 20, 0, 18, 0)) is PROCEED
+
+
 @pytest.mark.requirement("R42")
 def test_what_may_be_chance_holds() -> None:
     one_of_six = GroupFacts(6, 6, 0, 6, 1)
