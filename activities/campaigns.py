@@ -9,7 +9,6 @@ from temporalio import activity
 from activities.errors import mapped
 from activities.stores import Stores
 from storage.campaign import (
-    ATTEMPTED,
     ROLLBACK_WAVE_BASE,
     Approval,
     CampaignPhase,
@@ -224,6 +223,11 @@ class CampaignActivities:
         target = await self._find(given.campaign_id, given.charger_id)
         if target.phase not in (TargetPhase.PENDING, TargetPhase.WAITING):
             raise Conflict(f"{given.charger_id} is {target.phase.value} in this campaign.")
+        if target.dispatched_at is not None:
+            raise Conflict(
+                f"{given.charger_id} was sent the update already and waits for another attempt.",
+                hint="Pause or abort the campaign; what was sent is judged, and taken back in a rollback.",
+            )
         reason = f"{given.actor} took it out: {given.reason}"
         await stores.campaigns.finish_target(
             target.campaign_id, target.wave, target.charger_id, Outcome.SKIPPED, reason, stores.clock()
@@ -277,13 +281,16 @@ class CampaignActivities:
         return len(affected)
 
     async def _affected(self, given: RollbackInput) -> list[Target]:
-        """Attempted forward targets whose charger runs their version and is in no rollback wave yet."""
+        """Those that were sent their version, run it, and are in no rollback wave yet.
+
+        Whatever their outcome: one that was skipped or found current after an attempt runs it through us.
+        """
         tallies = await self._stores.campaigns.tallies(given.campaign_id)
         tried, taken = [], set()
         for wave in (tally.wave for tally in tallies if tally.wave != given.wave):
             targets = await self._stores.campaigns.targets(given.campaign_id, wave, 0, _ALL)
             if wave < ROLLBACK_WAVE_BASE:
-                tried += [target for target in targets if target.outcome in ATTEMPTED]
+                tried += [target for target in targets if target.dispatched_at is not None]
             else:
                 taken |= {target.charger_id for target in targets}
         left = [target for target in tried if target.charger_id not in taken]

@@ -31,6 +31,8 @@ SAMPLE = 2000
 """At most so many chargers per group are looked at by a gate; waves are random, so any are as good."""
 
 _SITES_FRESH = timedelta(seconds=60)
+_OF_THE_ATTEMPTED = {Outcome.ALREADY_CURRENT: Outcome.UPDATED, Outcome.SKIPPED: Outcome.FAILED}
+"""What an outcome without an attempt is called after one."""
 _PAGE = 1000
 _ALL = 1_000_000
 
@@ -137,7 +139,15 @@ class FleetActivities:
             moves = [(name, TargetPhase.WAITING, reason, session) for name, reason, session in given.waiting]
             await campaigns.move_targets(given.campaign_id, given.wave, moves)
         for name, outcome, reason in given.done:
-            await campaigns.finish_target(given.campaign_id, given.wave, name, outcome, reason, now)
+            said = await self._last_word(given, name, outcome)
+            await campaigns.finish_target(given.campaign_id, given.wave, name, said, reason, now)
+
+    async def _last_word(self, given: TargetMoves, name: str, outcome: Outcome) -> Outcome:
+        """One to which something was sent was attempted, whoever remembers it (R37)."""
+        if outcome not in _OF_THE_ATTEMPTED:
+            return outcome
+        target = await self._stores.campaigns.target(given.campaign_id, given.wave, name)
+        return outcome if target.dispatched_at is None else _OF_THE_ATTEMPTED[outcome]
 
     @activity.defn
     @mapped

@@ -129,6 +129,8 @@ class ChargerUpdateWorkflow:
         if self._maybe_sent and answer.kind is not DispatchKind.HALT:
             return None  # An earlier try may have arrived; only the deadline or a proof ends that.
         outcome = _OUTCOMES.get(answer.kind)
+        if answer.kind is DispatchKind.ALREADY and self._given.attempt > 1:
+            outcome = Outcome.UPDATED  # By an earlier attempt, and so it counts and goes back as one.
         if answer.kind is DispatchKind.REFUSED and not self._given.last_attempt:
             return UpdateEnd(None, answer.reason, (Mark.RETRY,))
         said = {Mark.HALT: answer.kind is DispatchKind.HALT, Mark.SESSION: answer.for_session}

@@ -160,6 +160,7 @@ async def test_closing_leaves_nobody_without_a_last_word(world: World) -> None:
 async def test_who_runs_the_stopped_version_goes_back_and_nobody_else(world: World) -> None:
     activities = CampaignActivities(world.stores)
     for name, outcome in (("CP000", Outcome.UPDATED), ("CP001", Outcome.FAILED), ("CP002", Outcome.SILENT)):
+        await world.campaigns.move_target("c1", 0, name, TargetPhase.DISPATCHED, "sent", at=START)
         await world.campaigns.finish_target("c1", 0, name, outcome, "", START)
     await world.boot("CP000", "1.1", signal=False)
     await world.boot("CP001", "1.1", signal=False)
@@ -173,6 +174,32 @@ async def test_who_runs_the_stopped_version_goes_back_and_nobody_else(world: Wor
     assert (target.from_version, target.to_version, target.ordinal) == ("1.1", "1.0", 0)
 
 
+@pytest.mark.requirement("R48")
+async def test_whoever_was_sent_it_goes_back_and_who_had_it_before_stays(world: World) -> None:
+    activities = CampaignActivities(world.stores)
+    await world.campaigns.move_target("c1", 0, "CP000", TargetPhase.DISPATCHED, "sent", at=START)
+    for name in ("CP000", "CP001"):
+        await world.campaigns.finish_target("c1", 0, name, Outcome.ALREADY_CURRENT, "it runs 1.1", START)
+        await world.boot(name, "1.1", signal=False)
+
+    assert await activities.add_rollback_targets(RollbackInput("c1", 1000)) == 1
+    assert (await world.campaigns.target("c1", 1000, "CP000")).to_version == "1.0"
+
+
+@pytest.mark.requirement("R37")
+async def test_after_something_was_sent_a_target_was_attempted(world: World) -> None:
+    for name in ("CP000", "CP001"):
+        await world.campaigns.move_target("c1", 0, name, TargetPhase.DISPATCHED, "sent", at=START)
+    done = (
+        ("CP000", Outcome.ALREADY_CURRENT, "it runs 1.1 already"),
+        ("CP001", Outcome.SKIPPED, "it is quarantined"),
+        ("CP002", Outcome.SKIPPED, "it is quarantined"),
+    )
+    await FleetActivities(world.stores).move_targets(TargetMoves("c1", 0, (), done))
+    outcomes = world.campaigns.outcomes("c1")
+    assert [outcomes[name] for name, _, _ in done] == [Outcome.UPDATED, Outcome.FAILED, Outcome.SKIPPED]
+
+
 @pytest.mark.requirement("R31")
 async def test_only_the_untouched_can_be_skipped(world: World) -> None:
     activities = CampaignActivities(world.stores)
@@ -181,6 +208,9 @@ async def test_only_the_untouched_can_be_skipped(world: World) -> None:
 
     await world.campaigns.move_target("c1", 0, "CP000", TargetPhase.DISPATCHED, "", at=START)
     with pytest.raises(ApplicationError, match="dispatched"):
+        await activities.skip_target(SkipInput("c1", "CP000", "grace", "too late"))
+    await world.campaigns.move_target("c1", 0, "CP000", TargetPhase.WAITING, "attempt 1 failed", at=START)
+    with pytest.raises(ApplicationError, match="was sent the update already"):
         await activities.skip_target(SkipInput("c1", "CP000", "grace", "too late"))
     with pytest.raises(ApplicationError, match="no charger in this campaign"):
         await activities.skip_target(SkipInput("c1", "nobody", "grace", "?"))
