@@ -97,6 +97,8 @@ class ShardFacts:
     nodes: tuple[tuple[str, str], ...]
     """(node, boot) pairs."""
     entries: tuple[Entry, ...]
+    replaces: str | None = None
+    """In a rollback wave the version that is taken back; a charger that runs another is left alone."""
 
     def route(self, entry: Entry) -> RouteFacts | None:
         """The route of one entry."""

@@ -108,6 +108,7 @@ class FleetActivities:
             situations=situations.items(),
             nodes=nodes.items(),
             entries=tuple(entries),
+            replaces=targets[0].from_version if given.wave >= ROLLBACK_WAVE_BASE else None,
         )
 
     async def _route(self, charger_id: str, situation: Situation) -> Route | None:

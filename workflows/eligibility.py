@@ -20,6 +20,8 @@ class ChargerFacts:
     artifact: ArtifactFacts
     site: SiteFacts
     downgrade: bool = False
+    replaces: str | None = None
+    """The only version that a rollback takes back; None: whatever runs there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ def assess(facts: ChargerFacts, now: datetime) -> Readiness:
     """Ready, wait or skip; the first reason that holds, the final ones first."""
     return (
         mismatch(facts.situation, facts.artifact, downgrade=facts.downgrade)
+        or _replaced(facts)
         or _wait(facts.situation, facts.site, now)
         or Ready()
     )
@@ -76,6 +79,13 @@ def mismatch(situation: Situation, artifact: ArtifactFacts, *, downgrade: bool =
     if not downgrade and (situation.installed_counter or 0) > artifact.release_counter:
         return Skip(f"{situation.version} is a later release than {artifact.version}")
     return _unsendable(situation, artifact)
+
+
+def _replaced(facts: ChargerFacts) -> Skip | None:
+    version, stopped = facts.situation.version, facts.replaces
+    if stopped is None or version == stopped:
+        return None
+    return Skip(f"it runs {version} by now and not {stopped}, which is taken back")
 
 
 def _unsendable(situation: Situation, artifact: ArtifactFacts) -> Skip | None:

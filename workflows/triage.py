@@ -76,7 +76,7 @@ def _sort(
     name, retry = entry.charger_id, context.retries.get(entry.charger_id)
     situation, site = facts.situations[entry.situation], facts.sites[entry.site]
     downgrade = context.wave >= ROLLBACK_WAVE_BASE
-    answer = assess(ChargerFacts(situation, facts.artifact, site, downgrade), context.now)
+    answer = assess(ChargerFacts(situation, facts.artifact, site, downgrade, facts.replaces), context.now)
     route = facts.route(entry)
     if isinstance(answer, Skip):
         result.done.append((name, *_last_word(answer, retry)))

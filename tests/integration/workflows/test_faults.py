@@ -144,6 +144,27 @@ async def test_a_retry_is_a_new_request_under_a_new_directive(skipping: Harness,
 
 
 @pytest.mark.requirement("R25")
+@pytest.mark.requirement("R37", "R48")
+async def test_a_version_that_came_up_after_its_attempt_counts_as_updated(
+    skipping: Harness, world: World
+) -> None:
+    names = world.add_chargers(3)
+    world.behaviours[names[0]] = broken
+
+    def late(name: str) -> None:
+        if world.updates(name):
+            world.run_version(name, "1.1")
+
+    world.on_settle = late
+    campaign = await world.add_campaign([names], world.plan(gate=LENIENT))
+    await skipping.start(campaign)
+
+    assert await skipping.result(campaign) is P.COMPLETED
+    assert len(world.updates(names[0])) == 1
+    ended = await target(world, names[0])
+    assert (ended.outcome, ended.reason) == (Outcome.UPDATED, "it runs 1.1 already")
+
+
 async def test_retries_are_bounded(skipping: Harness, world: World) -> None:
     names = world.add_chargers(3)
     world.behaviours[names[0]] = broken

@@ -174,6 +174,16 @@ async def test_who_runs_the_stopped_version_goes_back_and_nobody_else(world: Wor
     assert (target.from_version, target.to_version, target.ordinal) == ("1.1", "1.0", 0)
 
 
+async def test_a_rollback_wave_knows_what_it_takes_back(world: World) -> None:
+    await world.campaigns.move_target("c1", 0, "CP000", TargetPhase.DISPATCHED, "sent", at=START)
+    await world.boot("CP000", "1.1", signal=False)
+    await CampaignActivities(world.stores).add_rollback_targets(RollbackInput("c1", 1000))
+    measure_eligibility = FleetActivities(world.stores).measure_eligibility
+
+    assert (await measure_eligibility(ShardQuery("c1", 1000, 0, 500))).replaces == "1.1"
+    assert (await measure_eligibility(ShardQuery("c1", 0, 0, 500))).replaces is None
+
+
 @pytest.mark.requirement("R48")
 async def test_whoever_was_sent_it_goes_back_and_who_had_it_before_stays(world: World) -> None:
     activities = CampaignActivities(world.stores)

@@ -17,7 +17,15 @@ from csms.errors import CommandTimeout, NotConnectedHere
 from signing.errors import StaleStage, VerificationFailed
 from signing.ports import DispatchRequest, Inspection, ReleaseStamp, VerifiedDispatch
 from storage.artifact import Artifact, ArtifactPhase, Compatible, SignOff, StagedRelease, VendorSignature
-from storage.campaign import Campaign, CampaignPhase, CampaignPlan, Directive, SignedDirective, WavePlan
+from storage.campaign import (
+    Approval,
+    Campaign,
+    CampaignPhase,
+    CampaignPlan,
+    Directive,
+    SignedDirective,
+    WavePlan,
+)
 from storage.canonical import canonical_json, sha256_hex
 from storage.charger import Charger, ChargerFilter, ModelProfile, Route, SignatureScheme, Site
 from storage.events import (
@@ -240,6 +248,11 @@ class World:
 
     # --- what chargers tell ----------------------------------------------------------------------
 
+    def run_version(self, charger_id: str, version: str) -> None:
+        """Its twin tells of a boot that nobody waits for."""
+        self._twin(charger_id, firmware=FirmwareSection(version=version, booted_at=self.now))
+        self._report_connectors(charger_id)
+
     async def boot(self, charger_id: str, version: str, *, signal: bool = True) -> None:
         self._twin(
             charger_id,
@@ -416,6 +429,13 @@ class World:
         )
         await self.campaigns.create(campaign, targets)
         return campaign
+
+    async def approve(self, campaign_id: str = "c1", *actors: str) -> None:
+        """These people say yes to the campaign as it stands, and it runs."""
+        digest = (await self.campaigns.get(campaign_id)).plan_digest
+        for actor in actors or ("grace",):
+            await self.campaigns.add_approval(campaign_id, Approval(actor, START, digest))
+        await self.campaigns.set_phase(campaign_id, CampaignPhase.RUNNING, "", START)
 
     def plan(self, waves: int = 1, version: str = "1.1", **changes: Any) -> CampaignPlan:
         """A plan over artifacts that are made when missing; rolls back to 1.0."""

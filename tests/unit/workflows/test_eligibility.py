@@ -87,6 +87,18 @@ def test_only_a_rollback_may_go_back() -> None:
     assert assess(replace(facts, downgrade=True), NOW) == Ready()
 
 
+@pytest.mark.requirement("R48", "S25")
+def test_a_rollback_takes_back_what_it_is_about_and_never_a_newer_release() -> None:
+    facts = replace(charger(version="1.3", installed_counter=9), downgrade=True, replaces="1.2")
+    answer = assess(facts, NOW)
+    assert isinstance(answer, Skip)
+    assert "it runs 1.3 by now and not 1.2" in answer.reason
+    assert assess(replace(facts, replaces="1.3"), NOW) == Ready()
+    back = assess(replace(facts, situation=replace(facts.situation, version="1.1")), NOW)
+    assert isinstance(back, Skip)
+    assert back.already_current
+
+
 def test_an_empty_list_of_revisions_means_all() -> None:
     assert mismatch(replace(IDLE, model="VW-11", hardware_revision=None), ARTIFACT) is None
 

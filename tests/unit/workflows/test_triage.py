@@ -83,3 +83,11 @@ def test_a_retry_waits_for_its_time_and_keeps_its_reason() -> None:
 def test_after_an_attempt_nobody_is_called_skipped() -> None:
     assert triage(facts("current"), retried("current-0", 5)).done[0][1] is Outcome.UPDATED
     assert triage(facts("foreign"), retried("foreign-0", 5)).done[0][1] is Outcome.FAILED
+
+
+def test_a_rollback_leaves_alone_who_runs_something_newer_by_now() -> None:
+    newer = replace(IDLE, version="1.3")
+    taken_back = replace(facts("idle", "offline"), replaces="1.2", situations=(newer, newer, newer))
+    found = triage(taken_back, replace(CONTEXT, wave=1000))
+    assert [outcome for _, outcome, _ in found.done] == [Outcome.SKIPPED, Outcome.SKIPPED]
+    assert not found.queue
