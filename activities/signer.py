@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from temporalio import activity
 
+from activities.authority import Cohorts, approvals_of, check_authority
 from activities.errors import mapped
 from activities.stores import Stores
 from signing.ports import ReleaseSigner, ReleaseStamp
@@ -54,6 +55,7 @@ class SignerActivities:
         self._stores = stores
         self._signer = signer
         self._new_nonce = new_nonce
+        self._cohorts = Cohorts(stores.campaigns)
 
     @activity.defn
     @mapped
@@ -108,7 +110,11 @@ class SignerActivities:
     @activity.defn
     @mapped
     async def sign_directive(self, given: DirectiveOrder) -> str:
-        """Sign and store who gets what and when; returns the directive's id. Idempotent."""
+        """Sign and store who gets what and when; returns the directive's id. Idempotent.
+
+        Raises:
+            DirectiveRefused: the rows are not what people approved, or the campaign is in no phase for it.
+        """
         stores = self._stores
         directive_id = f"{given.campaign_id}.{given.wave}.{given.shard}.{given.issue}"
         latest = await stores.campaigns.directive(given.campaign_id, given.wave, given.shard)
@@ -132,6 +138,8 @@ class SignerActivities:
         targets = await stores.campaigns.targets(given.campaign_id, given.wave, given.first, given.count)
         if not targets:
             raise NotFound("wave with targets", f"{given.campaign_id}/{given.wave}")
+        cohort = await self._cohorts.of(campaign)
+        check_authority(campaign, cohort, given.wave, given.first, targets)
         artifact = await stores.artifacts.get(targets[0].artifact_id)
         rollback = given.wave >= ROLLBACK_WAVE_BASE
         return Directive(
@@ -143,7 +151,8 @@ class SignerActivities:
             not_before=now - _CLOCK_SLACK,
             not_after=now + timedelta(seconds=given.seconds),
             nonce=self._new_nonce(),
-            approvals=campaign.approvals,
+            approvals=approvals_of(campaign),
+            required_approvals=max(1, campaign.plan.required_approvals),
             downgrade=rollback,
             reason=_reason(campaign, artifact, rollback=rollback),
             target_path=artifact.target_path,

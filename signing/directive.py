@@ -104,6 +104,9 @@ def shape_problems(directive: Directive) -> list[str]:
         problems.append("its nonce has fewer than 16 characters")
     if any(approval.plan_digest != directive.plan_digest for approval in directive.approvals):
         problems.append("an approval speaks of another plan")
+    given, needed = len({approval.actor for approval in directive.approvals}), directive.required_approvals
+    if given < max(1, needed):
+        problems.append(f"it carries the approvals of {given} people, not of {max(1, needed)}")
     if directive.downgrade and not (directive.approvals and directive.reason.strip()):
         problems.append("a downgrade needs an approval and a reason (S25)")
     return problems

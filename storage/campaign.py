@@ -254,6 +254,8 @@ class Directive:
     downgrade: bool = False
     """True only for a rollback authorised with the campaign's approvals (S25)."""
     reason: str = ""
+    required_approvals: int = 1
+    """How many people, its author not among them, had to say yes; ``approvals`` holds at least as many."""
 
 
 @dataclass(frozen=True, slots=True)

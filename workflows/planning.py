@@ -10,9 +10,9 @@ from datetime import datetime
 from activities.facts import ArtifactFacts, Situation, artifact_facts, situation_of
 from storage.artifact import Artifact
 from storage.campaign import CampaignPlan, Exclusion, Target
-from storage.canonical import digest
 from storage.charger import ModelProfile
 from storage.errors import InvalidInput
+from storage.plan_digest import plan_digest
 from storage.ports import ChargerView
 from workflows.draw import Lot, draw, wave_sizes
 from workflows.eligibility import mismatch
@@ -86,8 +86,7 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
 
 def digest_of(plan: CampaignPlan, waves: Iterable[Iterable[Target]]) -> str:
     """SHA-256 over plan and cohort together; any change of either voids an approval."""
-    cohort = [[target.charger_id for target in wave] for wave in waves]
-    return digest({"plan": plan, "cohort": cohort})
+    return plan_digest(plan, ([target.charger_id for target in wave] for wave in waves))
 
 
 def _situation(

@@ -8,7 +8,7 @@ from activities.chargers import ChargerActivities, ReconcileInput
 from activities.conclusion import ConcludeInput
 from activities.signer import DirectiveOrder, SignerActivities
 from storage.artifact import ArtifactPhase, SignOff
-from storage.campaign import Approval, Outcome, TargetPhase
+from storage.campaign import Outcome, TargetPhase
 from storage.charger import SiteLease
 from storage.events import FirmwareStatus
 from tests.unit.activities.world import START, World
@@ -74,7 +74,7 @@ async def test_the_first_outcome_stands(world: World) -> None:
 
 @pytest.mark.requirement("S24", "S25")
 async def test_directives_name_their_shard_and_carry_the_approvals(world: World) -> None:
-    await world.campaigns.add_approval("c1", Approval("grace", START, "d" * 64))
+    await world.approve("c1")
     signed = []
     real = world.sign_directive
 

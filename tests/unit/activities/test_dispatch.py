@@ -37,7 +37,7 @@ async def world() -> World:
     world = World()
     world.add_chargers(2)
     await world.add_campaign([[CP], ["CP001"]], world.plan(2))
-    await world.campaigns.set_phase("c1", CampaignPhase.RUNNING, "", START)
+    await world.approve("c1")
     await authorise(world)
     return world
 
@@ -278,7 +278,7 @@ async def test_availability_comes_back_exactly_as_it_was(world: World) -> None:
 async def test_what_we_left_out_of_service_is_not_taken_for_the_operators_will(world: World) -> None:
     await world.campaigns.finish_target("c1", 0, CP, Outcome.SILENT, f"gone, {STILL_OUT}", START)
     await world.add_campaign([[CP]], world.plan(), campaign_id="c2")
-    await world.campaigns.set_phase("c2", CampaignPhase.RUNNING, "", START)
+    await world.approve("c2")
     signer = SignerActivities(world.stores, world, lambda: "n" * 32)  # type: ignore[arg-type]
     await signer.sign_directive(DirectiveOrder("c2", 0, 0, 1, 0, 500, 3600.0))
     world._twin(CP, operation=_unavailable("1.1", "1.2"))

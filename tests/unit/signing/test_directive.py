@@ -139,6 +139,8 @@ async def test_anything_but_a_directive_in_canonical_form_is_refused(bench, chan
         ({"charger_ids": ("CP-1", "CP-1")}, {}, "names a charger twice"),
         ({"nonce": "short"}, {}, "nonce"),
         ({"approvals": (Approval("sam", NOON, "0" * 64),)}, {}, "another plan"),
+        ({"approvals": ()}, {}, "approvals of 0 people, not of 1"),
+        ({"approvals": (Approval("sam", NOON, "f" * 64),) * 2, "required_approvals": 2}, {}, "not of 2"),
     ],
 )
 async def test_a_directive_covers_this_charger_now_or_it_is_refused(
