@@ -2,14 +2,16 @@
 
 from activities.facts import out_of_service
 from csms.commands import AnswerStatus, ChangeAvailability
+from csms.errors import RestoreRefused
 from csms.ports import CommandSender
 from storage.events import ConnectorStatus
 from storage.ports import CampaignStore, ChargerView
+from storage.twin import OperationSection
 
 WHOLE = "0.0"
 """The key under which a charger as a whole reports (OCPP 1.6 connector 0)."""
 
-STILL_OUT = "it is still out of service: restore its availability by hand"
+STILL_OUT = "it is still out of service: housekeeping will restore its availability once it is back"
 """Ends the reason of a target whose charger could not be put back into service."""
 
 _DONE = frozenset({AnswerStatus.ACCEPTED, AnswerStatus.SCHEDULED})
@@ -33,24 +35,38 @@ async def before_us(campaigns: CampaignStore, view: ChargerView) -> tuple[str, .
     return out
 
 
-async def restore(sender: CommandSender, where: tuple[str, int], out: tuple[str, ...], seconds: float) -> str:
-    """Put everything back into service but what was out before; "" or what did not work, in words.
+def closed_to_cars(operation: OperationSection | None) -> bool:
+    """Whether every connector at which a car could charge is reported out of service."""
+    states = [state for state in operation.connectors.values() if state.evse_id > 0] if operation else []
+    return bool(states) and all(state.status is ConnectorStatus.UNAVAILABLE for state in states)
 
-    ``where``: charger and session epoch. Raises what ``CommandSender.send`` raises.
+
+def restoring(operation: OperationSection | None, out: tuple[str, ...]) -> list[ChangeAvailability]:
+    """The commands that put everything back into service but what was out before.
 
     In 1.6 the command for the whole charger reaches every connector, so those of ``out`` are taken out
-    again; in 2.x that repeats what the charger kept by itself.
+    again; in 2.x that repeats what the charger kept by itself. Where the whole was out and some
+    connectors were not, those connectors alone are put back.
     """
-    if WHOLE in out:
-        return ""
-    commands = [ChangeAvailability(operative=True)]
-    for key in out:
-        evse_id, connector_id = key.split(".")
-        commands.append(
-            ChangeAvailability(operative=False, evse_id=int(evse_id), connector_id=int(connector_id))
-        )
+    if WHOLE not in out:
+        return [ChangeAvailability(operative=True), *(_of(key, operative=False) for key in out)]
+    keys = sorted(operation.connectors) if operation else []
+    return [_of(key, operative=True) for key in keys if key not in out and not key.startswith("0.")]
+
+
+def _of(key: str, *, operative: bool) -> ChangeAvailability:
+    evse_id, connector_id = key.split(".")
+    return ChangeAvailability(operative=operative, evse_id=int(evse_id), connector_id=int(connector_id))
+
+
+async def send_all(
+    sender: CommandSender, where: tuple[str, int], commands: list[ChangeAvailability], seconds: float
+) -> None:
+    """Send them in order. ``where``: charger and session epoch.
+
+    Raises RestoreRefused when the charger says no, and what ``CommandSender.send`` raises.
+    """
     for command in commands:
         answer = await sender.send(*where, command, deadline_s=seconds)
         if answer.status not in _DONE:
-            return f"it answered {answer.status.value} to ChangeAvailability, {STILL_OUT}"
-    return ""
+            raise RestoreRefused(where[0], answer.status.value)

@@ -40,25 +40,21 @@ class Books:
 
     stores: Stores
 
-    async def close(self, given: ConcludeInput, follow_up: str = "") -> None:
-        """Finish or postpone the target, revoke its tickets, write the audit entry, release the lease.
-
-        ``follow_up``: what is left for a person.
-        """
-        reason = "; ".join(part for part in (given.reason, follow_up) if part)
+    async def close(self, given: ConcludeInput) -> None:
+        """Finish or postpone the target, revoke its tickets, write the audit entry, release the lease."""
         workflow_id = charger_workflow_id(given.charger_id)
-        await self._settle_target(given, reason)
+        await self._settle_target(given)
         await self.stores.tickets.revoke_for(given.charger_id)
         lease = await self.stores.leases.get(given.charger_id)
         if lease is not None and lease.workflow_id == workflow_id:
-            await self._audit(given, reason)
+            await self._audit(given)
             await self.stores.leases.release(given.charger_id, workflow_id)
 
-    async def _settle_target(self, given: ConcludeInput, reason: str) -> None:
+    async def _settle_target(self, given: ConcludeInput) -> None:
         campaigns, now = self.stores.campaigns, self.stores.clock()
         if given.outcome is not None:
             await campaigns.finish_target(
-                given.campaign_id, given.wave, given.charger_id, given.outcome, reason, now
+                given.campaign_id, given.wave, given.charger_id, given.outcome, given.reason, now
             )
             return
         await campaigns.move_target(
@@ -66,12 +62,12 @@ class Books:
             given.wave,
             given.charger_id,
             TargetPhase.WAITING,
-            reason,
+            given.reason,
             at=now,
             deferred_for_session=given.for_session,
         )
 
-    async def _audit(self, given: ConcludeInput, reason: str) -> None:
+    async def _audit(self, given: ConcludeInput) -> None:
         await self.stores.record(
             f"campaign/{given.campaign_id}",
             "update.concluded" if given.outcome else "update.postponed",
@@ -79,5 +75,5 @@ class Books:
             wave=given.wave,
             attempt=given.attempt,
             outcome=given.outcome.value if given.outcome else None,
-            reason=reason,
+            reason=given.reason,
         )

@@ -2,13 +2,12 @@
 
 from temporalio import activity
 
-from activities.availability import restore
+from activities.availability import restoring, send_all
 from activities.conclusion import Books, RestoreInput
 from activities.errors import beating, mapped
 from activities.orders import DispatchAnswer, DispatchInput, Node, ResetAnswer, ResetInput
 from activities.sending import Sending
 from csms.commands import AnswerStatus, Reset, ResetKind
-from csms.errors import CallFailed, Unsupported
 from storage.ids import charger_workflow_id
 from storage.twin import busy_reason
 
@@ -57,18 +56,15 @@ class DispatchActivities:
     async def conclude_update(self, given: RestoreInput) -> None:
         """Give availability back and close the books.
 
-        Raises NotConnectedHere or CommandTimeout with the books still open: another route may help.
+        Raises NotConnectedHere, CommandTimeout, CallFailed or RestoreRefused with the books still open:
+        another route may help, and a charger that has only just started says yes a moment later.
         """
         async with beating(HEARTBEAT_S):
-            await self._books.close(given.end, await self._restore(given))
+            await self._restore(given)
+            await self._books.close(given.end)
 
-    async def _restore(self, given: RestoreInput) -> str:
-        try:
-            return await restore(
-                self._node.sender,
-                (given.end.charger_id, given.session_epoch),
-                given.out_of_service,
-                self._node.command_seconds,
-            )
-        except (CallFailed, Unsupported) as error:
-            return error.message
+    async def _restore(self, given: RestoreInput) -> None:
+        node, charger_id = self._node, given.end.charger_id
+        view = await node.stores.chargers.get(charger_id)
+        commands = restoring(view.twin.operation, given.out_of_service)
+        await send_all(node.sender, (charger_id, given.session_epoch), commands, node.command_seconds)

@@ -7,7 +7,7 @@ session can begin any more: nothing unproven is sent, and no session is cut (X1,
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from activities.availability import WHOLE, before_us, restore
+from activities.availability import before_us, closed_to_cars, restoring, send_all
 from activities.facts import has_car
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, UpdateFirmware
@@ -87,12 +87,14 @@ class Sending:
         return replace(answer, for_session=obstacle.for_session)
 
     async def _undrained(self) -> bool:
+        where = (self._given.charger_id, self._given.session_epoch)
         try:
-            where = (self._given.charger_id, self._given.session_epoch)
-            trouble = await restore(self._node.sender, where, self._before or (), self._node.command_seconds)
+            view = await self._stores.chargers.get(self._given.charger_id)
+            commands = restoring(view.twin.operation, self._before or ())
+            await send_all(self._node.sender, where, commands, self._node.command_seconds)
         except CsmsError:
             return False
-        return not trouble
+        return True
 
     # --- 1. reserve: still wanted, a directive, a number, the site's leave ----------------------
 
@@ -165,9 +167,8 @@ class Sending:
         self._require_fit(view, order)
         if self._before is None:
             self._before = await before_us(self._stores.campaigns, view)
-        if WHOLE in self._before:
-            return  # The operator took the whole charger out of service; nothing to take or give back.
-        await self._make_inoperative()
+        if not closed_to_cars(view.twin.operation):
+            await self._make_inoperative()
         await self._look()
 
     async def _look(self) -> ChargerView:
@@ -263,6 +264,8 @@ class Sending:
     async def _send(self, order: Order, proof: VerifiedDispatch) -> DispatchKind:
         await self._wanted()  # Once more: a pause, an abort or a skip since then holds it back.
         command = await self._update(order, proof)
+        if not self._drained:
+            await self._look()  # Somebody else closed it to cars, and may have opened it again.
         await self._move(TargetPhase.DISPATCHED, "the command is on its way")
         await self._record_dispatch(order, proof)
         try:

@@ -5,6 +5,7 @@ CsmsError
 ├── CommandTimeout       no answer in time; whether the charger acted is unknown
 │   └── ConnectionLost   the socket closed before the answer came
 ├── CallFailed           the charger answered with a CALLERROR
+├── RestoreRefused       the charger does not go back into service; ask again
 └── Unsupported          this dialect has no words for that command
 """
 
@@ -47,6 +48,13 @@ class CallFailed(CsmsError):
         super().__init__(f"{charger_id} answered {action} with CALLERROR {code}: {description}")
         self.code = code
         self.description = description
+
+
+class RestoreRefused(CsmsError):
+    """The charger answered no when it was to be put back into service; ask again, it may only be starting."""
+
+    def __init__(self, charger_id: str, status: str) -> None:
+        super().__init__(f"{charger_id} answered {status} when it was to be put back into service.")
 
 
 class Unsupported(CsmsError):

@@ -11,7 +11,7 @@ from activities.dispatch import DispatchActivities
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, ResetInput
 from activities.signer import DirectiveOrder, SignerActivities
 from csms.commands import AnswerStatus, ChangeAvailability, CommandAnswer, Reset, UpdateFirmware
-from csms.errors import CommandTimeout
+from csms.errors import CallFailed, CommandTimeout
 from storage.campaign import CampaignPhase, Outcome, TargetPhase
 from storage.canonical import sha256_hex
 from storage.charger import ModelProfile, SiteLease
@@ -288,16 +288,92 @@ async def test_what_we_left_out_of_service_is_not_taken_for_the_operators_will(w
     assert answer.out_of_service == ()
 
 
+def _whole_out(*open_keys: str) -> OperationSection:
+    """Connector 0 is out; connector 1 only if it is not named."""
+    one = ConnectorStatus.AVAILABLE if "1.1" in open_keys else ConnectorStatus.UNAVAILABLE
+    return OperationSection(
+        {
+            "0.0": ConnectorState(0, 0, ConnectorStatus.UNAVAILABLE, START),
+            "1.1": ConnectorState(1, 1, one, START),
+        }
+    )
+
+
 @pytest.mark.requirement("X3")
-async def test_a_charger_out_of_service_as_a_whole_stays_so(world: World) -> None:
-    whole = ConnectorState(0, 0, ConnectorStatus.UNAVAILABLE, START)
-    one = ConnectorState(1, 1, ConnectorStatus.AVAILABLE, START)
-    world._twin(CP, operation=OperationSection({"0.0": whole, "1.1": one}))
+async def test_a_charger_that_is_closed_to_cars_stays_so(world: World) -> None:
+    world._twin(CP, operation=_whole_out())
 
     answer = await dispatch(world)
     await conclude(world, out_of_service=answer.out_of_service)
 
     assert [type(command) for _, command in world.sent] == [UpdateFirmware]
+
+
+@pytest.mark.requirement("X1", "X3")
+async def test_a_whole_that_is_out_closes_no_connector_that_is_open(world: World) -> None:
+    world._twin(CP, operation=_whole_out("1.1"))
+
+    answer = await dispatch(world)
+    await conclude(world, out_of_service=answer.out_of_service)
+
+    drain, update, back = [command for _, command in world.sent]
+    assert drain == ChangeAvailability(operative=False)
+    assert isinstance(update, UpdateFirmware)
+    assert back == ChangeAvailability(operative=True, evse_id=1, connector_id=1)
+
+
+@pytest.mark.requirement("X1")
+async def test_an_old_look_never_stands_in_for_the_drain(world: World) -> None:
+    """It is sent again after somebody put the charger back into service."""
+    answer = await dispatch(world, out_of_service=("0.0",))
+
+    assert answer.drained
+    assert world.sent[0][1] == ChangeAvailability(operative=False)
+
+
+@pytest.mark.requirement("X1")
+@pytest.mark.parametrize("look", [2, 3])
+async def test_a_closed_charger_that_is_opened_meanwhile_is_seen(world: World, look: int) -> None:
+    world._twin(CP, operation=_whole_out())
+    settles = []
+
+    def then_a_car_comes(charger_id: str) -> None:
+        settles.append(charger_id)
+        if len(settles) == look:
+            world.plug_in(charger_id)
+
+    world.on_settle = then_a_car_comes
+    answer = await dispatch(world)
+
+    assert (answer.kind, answer.for_session) == (DispatchKind.NOT_NOW, True)
+    assert not world.updates()
+
+
+@pytest.mark.requirement("X3")
+@pytest.mark.parametrize(
+    "trouble",
+    [CommandAnswer(AnswerStatus.REJECTED), CallFailed(CP, "ChangeAvailability", "InternalError", "")],
+)
+async def test_a_charger_that_does_not_go_back_yet_is_asked_again(world: World, trouble: object) -> None:
+    answer = await dispatch(world)
+    real = world.send
+
+    async def send(charger_id: str, epoch: int, command: object, *, deadline_s: float) -> CommandAnswer:
+        if isinstance(trouble, CallFailed):
+            raise trouble
+        assert isinstance(trouble, CommandAnswer)
+        return trouble
+
+    world.send = send  # type: ignore[method-assign,assignment]
+    with pytest.raises(Exception, match="answered"):
+        await conclude(world, out_of_service=answer.out_of_service)
+    assert CP in world.leases.rows
+    assert (await target(world))[0] is TargetPhase.CONFIRMING
+
+    world.send = real  # type: ignore[method-assign]
+    await conclude(world, out_of_service=answer.out_of_service)
+    assert CP not in world.inoperative
+    assert await target(world) == (TargetPhase.DONE, Outcome.UPDATED)
 
 
 async def test_conclusion_that_cannot_reach_the_charger_leaves_the_books_open(world: World) -> None:
