@@ -1,7 +1,9 @@
 """The twin after an event: one pure function, so that a twin can be rebuilt from its events (F21).
 
 What an event may change is decided by the charger's own time: a fact that is older than what is
-known never replaces it (F19). Sections that an event does not touch stay the same objects.
+known never replaces it (F19). Connectors alone are judged more carefully, because clocks jump and an
+idle connector may be taken out of service: see ``_supersedes``. Sections that an event does not touch
+stay the same objects.
 """
 
 from collections.abc import Callable
@@ -15,6 +17,7 @@ from storage.events import (
     ConnectionClosed,
     ConnectionOpened,
     ConnectionRefused,
+    ConnectorStatus,
     ConnectorStatusChanged,
     EventRecord,
     FirmwareStatusReported,
@@ -47,6 +50,15 @@ SEEN_STEP = timedelta(seconds=60)
 """How often meter samples move the time at which a session was last heard of."""
 SKEW_STEP_S = 2.0
 """A smaller change of the clock's error is noise of the network, not worth a revision."""
+
+_CAUTION = {
+    ConnectorStatus.AVAILABLE: 0,
+    ConnectorStatus.UNAVAILABLE: 0,
+    ConnectorStatus.FAULTED: 1,
+    ConnectorStatus.RESERVED: 2,
+    ConnectorStatus.OCCUPIED: 2,
+}
+"""How strongly a status asks to be left alone."""
 
 TAMPER_EVENTS = frozenset({"TamperDetectionActivated"})
 TRIGGERED = "Triggered"
@@ -129,7 +141,8 @@ def _connector(twin: TwinState, record: EventRecord) -> TwinState:
     known, at = operation.connectors.get(key), moment(record)
     if known and known.status is not event.status:
         twin = _clock(twin, record)
-    if (known and at < known.since) or (not known and len(operation.connectors) >= MAX_CONNECTORS):
+    refused = not _supersedes(twin, known, record) if known else len(operation.connectors) >= MAX_CONNECTORS
+    if refused:
         return twin
     state = ConnectorState(
         event.evse_id,
@@ -142,6 +155,25 @@ def _connector(twin: TwinState, record: EventRecord) -> TwinState:
     )
     connectors = {**operation.connectors, key: state}
     return _operation(twin, replace(operation, connectors=connectors))
+
+
+def _supersedes(twin: TwinState, known: ConnectorState, record: EventRecord) -> bool:
+    """Whether a connector's report replaces what is known of it.
+
+    Live messages count in the order in which they come, whatever a clock that jumped says. Among those
+    that may have been queued the charger's time decides, except that a report which gives more reason to
+    leave the connector alone is never turned down: busy by mistake only costs time.
+    """
+    event: ConnectorStatusChanged = record.event  # type: ignore[assignment]  # the caller's
+    if moment(record) >= known.since or _CAUTION[event.status] > _CAUTION[known.status]:
+        return True
+    return _is_live(twin, record) and (known.reported_at is None or record.received_at >= known.reported_at)
+
+
+def _is_live(twin: TwinState, record: EventRecord) -> bool:
+    link = twin.connectivity
+    settled = link is not None and link.since is not None and record.received_at - link.since >= SETTLED
+    return settled and link is not None and link.online
 
 
 def _clock(twin: TwinState, record: EventRecord) -> TwinState:

@@ -80,7 +80,7 @@ class ConnectorState:
     connector_id: int
     status: ConnectorStatus
     since: datetime
-    """The charger's own time of the latest report; an older report never replaces a newer one (F19)."""
+    """The charger's own time of the latest report; ``csms.projection`` says what may replace it (F19)."""
     error_code: str | None = None
     vendor_status: str | None = None
     reported_at: datetime | None = None

@@ -111,6 +111,42 @@ def test_statuses_in_any_order_end_at_the_latest(train: list[tuple[int, Connecto
     assert (state.status, state.since) == (OCCUPIED, at(5))
 
 
+LINKED = told(ConnectionOpened("ocpp1.6", 1, "::1", "n"), -10)
+
+
+@pytest.mark.requirement("X1", "F6", "F102")
+@pytest.mark.parametrize("word", list(ConnectorStatus))
+def test_a_live_status_counts_although_the_clock_jumped_back(word: ConnectorStatus) -> None:
+    before = AVAILABLE if word is not AVAILABLE else OCCUPIED
+    twin = run(LINKED, told(status(before), 0), told(status(word), -60, received=1))
+    assert operation(twin).connectors["1.1"].status is word
+
+
+@pytest.mark.requirement("X1", "F19")
+@pytest.mark.parametrize("link", [(), (told(ConnectionOpened("ocpp1.6", 1, "::1", "n"), 0.5),)])
+def test_what_may_have_been_queued_makes_no_connector_idle_but_may_make_it_busy(
+    link: tuple[EventRecord, ...],
+) -> None:
+    idle, busy = (run(told(status(word), 0), *link) for word in (AVAILABLE, OCCUPIED))
+    late = {word: told(status(word), -60, received=1) for word in ConnectorStatus}
+    assert busy_reason(operation(run(late[OCCUPIED], twin=idle)), at(2)) is not None
+    assert operation(run(late[FAULTED], twin=idle)).connectors["1.1"].status is FAULTED
+    for word in (AVAILABLE, FAULTED, ConnectorStatus.UNAVAILABLE):
+        assert run(late[word], twin=busy).operation is busy.operation
+    queue_goes_on = run(late[OCCUPIED], told(status(AVAILABLE), -50, received=1.1), twin=idle)
+    assert busy_reason(operation(queue_goes_on), at(2)) is None
+
+
+@quick
+@given(st.lists(st.tuples(st.sampled_from(list(ConnectorStatus)), st.integers(-600, 20)), min_size=1))
+@pytest.mark.requirement("X1")
+def test_the_last_word_of_a_live_charger_counts_whatever_its_clock_does(
+    train: list[tuple[ConnectorStatus, int]],
+) -> None:
+    records = [told(status(word), clock, received=number) for number, (word, clock) in enumerate(train)]
+    assert operation(run(LINKED, *records)).connectors["1.1"].status is train[-1][0]
+
+
 def test_a_time_in_our_future_counts_as_now() -> None:
     ahead = told(status(AVAILABLE), 600, received=1)
     twin = run(ahead, told(status(OCCUPIED), 2))
