@@ -7,11 +7,10 @@ from temporalio import activity
 
 from activities.conclusion import Books, ConcludeInput
 from activities.errors import mapped
-from activities.facts import AttemptFacts, RouteFacts, Sighting
+from activities.facts import SIGHTED, AttemptFacts, RouteFacts, sighting_in
 from activities.stores import Stores
-from storage.events import EventKind, FirmwareStatus, StoredEvent
 
-_KINDS = (EventKind.CHARGER_BOOTED.value, EventKind.FIRMWARE_STATUS_REPORTED.value)
+_KINDS = tuple(kind.value for kind in SIGHTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +45,14 @@ class ChargerActivities:
         target = await stores.campaigns.target(given.campaign_id, given.wave, given.charger_id)
         view = await stores.chargers.get(given.charger_id)
         events = await stores.events.since(given.charger_id, given.since, _KINDS)
+        found = [sighting_in(one.sequence, one.received_at, one.kind.value, one.body) for one in events]
         connectivity = view.twin.connectivity
         return AttemptFacts(
             route=await self.resolve_route(given.charger_id),
             online=connectivity is not None and connectivity.online,
             last_message_at=view.last_message_at,
             request_id=target.request_id,
-            sightings=tuple(_sighting(event) for event in events),
+            sightings=tuple(sighting for sighting in found if sighting is not None),
         )
 
     @activity.defn
@@ -76,16 +76,3 @@ class ChargerActivities:
                 follow_up="look at its availability: its maintenance did not conclude",
             )
         return len(swept)
-
-
-def _sighting(event: StoredEvent) -> Sighting:
-    if event.kind is EventKind.CHARGER_BOOTED:
-        version = event.body.get("firmware_version")
-        return Sighting(event.sequence, event.received_at, booted=True, version=version)
-    return Sighting(
-        event.sequence,
-        event.received_at,
-        booted=False,
-        status=FirmwareStatus(event.body["status"]),
-        request_id=event.body.get("request_id"),
-    )

@@ -6,11 +6,11 @@ because 500 chargers are described anew at every tick.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from storage.artifact import Artifact, ArtifactPhase, Compatible
 from storage.charger import STALE_AFTER, ModelProfile, SignatureScheme
-from storage.events import ConnectorStatus, FirmwareStatus
+from storage.events import FIRMWARE_DISTRUST, ConnectorStatus, EventKind, FirmwareStatus
 from storage.ports import ChargerView
 from storage.twin import Lifecycle, OperationSection, busy_reason
 
@@ -119,6 +119,26 @@ class Sighting:
     version: str | None = None
     status: FirmwareStatus | None = None
     request_id: int | None = None
+    triggered: bool = False
+    """The charger was asked for this boot notification; it did not restart."""
+
+
+SIGHTED = (EventKind.CHARGER_BOOTED, EventKind.FIRMWARE_STATUS_REPORTED, EventKind.SECURITY_EVENT_REPORTED)
+"""The kinds of events in which there may be a sighting."""
+_TRIGGERED = "Triggered"
+
+
+def sighting_in(sequence: int, at: datetime, kind: str, body: dict[str, Any]) -> Sighting | None:
+    """The sighting in an event, or None: it tells nothing of an update."""
+    if kind == EventKind.CHARGER_BOOTED.value:
+        version, triggered = body.get("firmware_version"), body.get("reason") == _TRIGGERED
+        return Sighting(sequence, at, booted=True, version=version, triggered=triggered)
+    if kind == EventKind.FIRMWARE_STATUS_REPORTED.value:
+        status = FirmwareStatus(body["status"])
+        return Sighting(sequence, at, booted=False, status=status, request_id=body.get("request_id"))
+    if kind == EventKind.SECURITY_EVENT_REPORTED.value and body.get("type") in FIRMWARE_DISTRUST:
+        return Sighting(sequence, at, booted=False, status=FirmwareStatus.INVALID_SIGNATURE)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,9 @@ FIRMWARE_FAILURES = frozenset(
     }
 )
 
+FIRMWARE_DISTRUST = frozenset({"InvalidFirmwareSignature", "InvalidFirmwareSigningCertificate"})
+"""Security events that say the same as the status InvalidSignature; some chargers send no other (S38)."""
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOpened:
@@ -368,4 +371,6 @@ def wake_token(record: EventRecord) -> str | None:
             return "firmware_failed"
         if event.status is FirmwareStatus.INSTALLED:
             return "installed"
+    if isinstance(event, SecurityEventReported) and event.type in FIRMWARE_DISTRUST:
+        return "firmware_failed"
     return None

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from activities.facts import AttemptFacts, Sighting
+from activities.facts import AttemptFacts, Sighting, sighting_in
 from storage.charger import STALE_AFTER
-from storage.events import FIRMWARE_FAILURES, EventKind, FirmwareStatus
+from storage.events import FIRMWARE_FAILURES, FirmwareStatus
 from workflows.signals import ChargerSignal
 
 # Said when the image is about to run: a boot with another version after one of these fell back.
@@ -54,24 +54,17 @@ class Attempt:
     to_version: str
     since: datetime
     request_id: int | None
+    needs_reset: bool = False
+    """Its model installs, but runs the image only after a Reset."""
+    reset_at: datetime | None = None
+    """When that was asked for, if the charger accepted it."""
 
 
 def sighting_of(signal: ChargerSignal) -> Sighting | None:
     """The sighting in a signal, or None if it carries none."""
     if signal.received_at is None:
         return None
-    if signal.kind == EventKind.CHARGER_BOOTED.value:
-        version = signal.body.get("firmware_version")
-        return Sighting(signal.sequence, signal.received_at, booted=True, version=version)
-    if signal.kind == EventKind.FIRMWARE_STATUS_REPORTED.value:
-        return Sighting(
-            signal.sequence,
-            signal.received_at,
-            booted=False,
-            status=FirmwareStatus(signal.body["status"]),
-            request_id=signal.body.get("request_id"),
-        )
-    return None
+    return sighting_in(signal.sequence, signal.received_at, signal.kind, signal.body)
 
 
 def judge(attempt: Attempt, sightings: Iterable[Sighting]) -> Judgement | None:
@@ -125,10 +118,17 @@ def _ours(attempt: Attempt, sighting: Sighting) -> bool:
 def _judge_boot(attempt: Attempt, boot: Sighting, *, installed: bool) -> Judgement | None:
     if boot.version == attempt.to_version:
         return Judgement(Finding.UPDATED, f"it booted with {boot.version} after the command")
-    if installed:
+    if installed and _fell_back(attempt, boot):
         reason = f"it installed {attempt.to_version} and came back with {boot.version or 'no version'}"
         return Judgement(Finding.FAILED, reason)
     return None  # A reboot on the way; the update may go on.
+
+
+def _fell_back(attempt: Attempt, boot: Sighting) -> bool:
+    """Whether a boot with another version, after it was installed, shows that the image did not run."""
+    if boot.triggered:
+        return False
+    return not attempt.needs_reset or (attempt.reset_at is not None and boot.at >= attempt.reset_at)
 
 
 def _judge_status(sighting: Sighting) -> Judgement | None:

@@ -6,7 +6,7 @@ look at PostgreSQL; judge; give back what was taken. It lives minutes and ends b
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError, TimeoutType
@@ -63,7 +63,7 @@ class ChargerUpdateWorkflow:
         self._touched = False
         self._maybe_sent = False
         self._needs_reset = False
-        self._reset_accepted = False
+        self._reset_at: datetime | None = None
         self._stopped = False
         self._news = False
         self._sightings: dict[int, Sighting] = {}
@@ -215,17 +215,17 @@ class ChargerUpdateWorkflow:
 
     async def _reset_if_due(self) -> None:
         route = self._route
-        if not self._needs_reset or self._reset_accepted or route is None:
+        if not self._needs_reset or self._reset_at is not None or route is None:
             return
         # Even when the campaign stopped: an installed image would activate at any later restart.
         if not installed_seen(self._attempt(), self._sightings.values()):
             return
-        order = ResetInput(self._given.charger_id, route.session_epoch)
+        order, asked = ResetInput(self._given.charger_id, route.session_epoch), workflow.now()
         try:
             answer = await on_node(DispatchActivities.reset_charger, order, route)
         except ActivityError:
             return  # Tried again at the next look.
-        self._reset_accepted = answer.accepted
+        self._reset_at = asked if answer.accepted else None
 
     async def _reconcile(self) -> AttemptFacts:
         given = self._given
@@ -239,7 +239,7 @@ class ChargerUpdateWorkflow:
         return facts
 
     def _attempt(self) -> Attempt:
-        return Attempt(self._given.version, self._since, self._request_id)
+        return Attempt(self._given.version, self._since, self._request_id, self._needs_reset, self._reset_at)
 
     def _judged(self, judged: Judgement) -> UpdateEnd:
         if judged.finding is Finding.UPDATED:

@@ -9,7 +9,7 @@ from csms.commands import CommandAnswer, UpdateFirmware
 from storage.campaign import CampaignPhase, GatePolicy, Outcome, Pace, TargetPhase, VerdictWord, WavePlan
 from storage.errors import Conflict
 from tests.integration.workflows.harness import Harness
-from tests.unit.activities.world import World, broken, distrusts, falls_back, good, idle, mute
+from tests.unit.activities.world import ACCEPTED, World, broken, distrusts, falls_back, good, idle, mute
 from workflows.gate import recompute
 
 pytestmark = pytest.mark.integration
@@ -233,6 +233,21 @@ async def test_a_signature_that_does_not_hold_on_a_charger_halts_everything(
     assert [name for name, _ in world.updates()] == names[:2]
     assert world.campaigns.outcomes("c1")[names[1]] is Outcome.FAILED
     assert world.version(names[0]) == "1.1", "nothing more is sent, not even the way back"
+
+
+@pytest.mark.requirement("S38")
+async def test_a_security_event_about_the_signature_halts_as_well(skipping: Harness, world: World) -> None:
+    async def reports(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+        await world.security_event(name, "InvalidFirmwareSignature")
+        return ACCEPTED
+
+    names = world.add_chargers(4)
+    world.behaviours[names[1]] = reports
+    campaign = await world.add_campaign([names], world.plan(pace=Pace(window=1)))
+    await skipping.start(campaign)
+
+    assert await skipping.result(campaign) is P.ABORTED
+    assert [name for name, _ in world.updates()] == names[:2]
 
 
 @pytest.mark.requirement("S23", "S38")

@@ -143,7 +143,6 @@ async def test_a_retry_is_a_new_request_under_a_new_directive(skipping: Harness,
     assert world.campaigns.outcomes("c1")[names[0]] is Outcome.UPDATED
 
 
-@pytest.mark.requirement("R25")
 @pytest.mark.requirement("R37", "R48")
 async def test_a_version_that_came_up_after_its_attempt_counts_as_updated(
     skipping: Harness, world: World
@@ -165,6 +164,7 @@ async def test_a_version_that_came_up_after_its_attempt_counts_as_updated(
     assert (ended.outcome, ended.reason) == (Outcome.UPDATED, "it runs 1.1 already")
 
 
+@pytest.mark.requirement("R25")
 async def test_retries_are_bounded(skipping: Harness, world: World) -> None:
     names = world.add_chargers(3)
     world.behaviours[names[0]] = broken

@@ -41,6 +41,16 @@ async def test_reconciliation_reads_everything_since_the_command(world: World) -
     assert (facts.request_id, facts.online, facts.route) == (7, True, ("node-1", "boot-1", 1))
 
 
+@pytest.mark.requirement("S38")
+async def test_security_events_about_the_signature_are_found_and_others_are_not(world: World) -> None:
+    for name in ("ResetOrReboot", "InvalidFirmwareSigningCertificate"):
+        await world.security_event(CP, name)
+
+    facts = await ChargerActivities(world.stores).reconcile_update(ReconcileInput("c1", 0, CP, START))
+
+    assert [one.status for one in facts.sightings] == [FirmwareStatus.INVALID_SIGNATURE]
+
+
 async def test_books_of_a_postponed_charger(world: World) -> None:
     world.leases.rows[CP] = SiteLease(CP, "site-0", f"charger/{CP}", "update", START)
     end = ConcludeInput("c1", 0, CP, 1, None, "a car is there", for_session=True)

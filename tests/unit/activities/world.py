@@ -34,6 +34,7 @@ from storage.events import (
     EventRecord,
     FirmwareStatus,
     FirmwareStatusReported,
+    SecurityEventReported,
     StoredEvent,
     wake_token,
 )
@@ -55,6 +56,7 @@ from tests.unit.activities.memory import (
     MemoryChargers,
     MemoryEvents,
     MemoryLeases,
+    MemoryOutOfService,
     MemoryRoutes,
     MemoryTickets,
 )
@@ -143,6 +145,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.chargers = MemoryChargers(self.leases)
+        self.out_of_service = MemoryOutOfService(self.leases, self.routes)
 
     def tick(self, now: datetime) -> None:
         """Move the clock; everybody who is online was heard just now."""
@@ -273,6 +276,9 @@ class World:
     async def report(self, charger_id: str, status: FirmwareStatus, request_id: int | None) -> None:
         await self._tell(charger_id, FirmwareStatusReported(status, request_id), signal=True)
 
+    async def security_event(self, charger_id: str, name: str) -> None:
+        await self._tell(charger_id, SecurityEventReported(name), signal=True)
+
     async def _tell(self, charger_id: str, event: Any, *, signal: bool) -> None:
         record = EventRecord(charger_id, event, self.now, self.now, 1)
         body = cast("dict[str, Any]", orjson.loads(canonical_json(event)))
@@ -388,6 +394,7 @@ class World:
             artifacts=self.artifacts,
             routes=self.routes,
             leases=self.leases,
+            out_of_service=self.out_of_service,
             events=self.events,
             tickets=self.tickets,
             audit=self.audit,

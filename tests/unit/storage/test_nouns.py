@@ -20,6 +20,7 @@ from storage.events import (
     FirmwareStatus,
     FirmwareStatusReported,
     HeartbeatReceived,
+    SecurityEventReported,
     wake_token,
 )
 from storage.ids import (
@@ -95,6 +96,14 @@ class TestEvents:
     def test_a_boot_wakes_and_a_heartbeat_does_not(self) -> None:
         assert wake_token(EventRecord("A", ChargerBooted("V", "M", None), AT, AT, 1)) == "booted"
         assert wake_token(EventRecord("A", HeartbeatReceived(), AT, AT, 1)) is None
+
+    @pytest.mark.requirement("S38")
+    def test_distrust_of_the_firmware_wakes_as_its_status_does(self) -> None:
+        told = [
+            wake_token(EventRecord("A", SecurityEventReported(name), AT, AT, 1))
+            for name in ("InvalidFirmwareSignature", "InvalidFirmwareSigningCertificate", "ResetOrReboot")
+        ]
+        assert told == ["firmware_failed", "firmware_failed", None]
 
 
 class TestNames:

@@ -1,5 +1,6 @@
 """What becomes of an attempt: only a boot with the version is success, whatever a charger claims."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -61,6 +62,36 @@ def test_coming_back_with_the_old_version_after_installing_is_a_failure(reason) 
     assert verdict is not None
     assert (verdict.finding, verdict.suspicious, verdict.retryable) == (Finding.FAILED, True, False)
     assert "came back with 1.0" in verdict.reason
+
+
+INSTALLED = status(FirmwareStatus.INSTALLED, 2)
+
+
+def test_a_boot_notification_that_was_asked_for_is_no_restart() -> None:
+    asked = replace(boot("1.0", 3), triggered=True)
+    assert judge(ATTEMPT, [INSTALLED, asked]) is None
+    assert judge(ATTEMPT, [INSTALLED, asked, boot("1.0", 4)]) is not None
+
+
+def test_a_model_that_needs_a_reset_falls_back_only_after_one() -> None:
+    waiting = replace(ATTEMPT, needs_reset=True)
+    assert judge(waiting, [INSTALLED, boot("1.0", 3)]) is None, "it reconnected; nothing was activated yet"
+    reset = replace(waiting, reset_at=LATER + timedelta(seconds=5))
+    assert judge(reset, [INSTALLED, boot("1.0", 3)]) is None
+    fell = judge(reset, [INSTALLED, boot("1.0", 3), boot("1.0", 4, at=LATER + timedelta(seconds=9))])
+    assert fell is not None
+    assert fell.finding is Finding.FAILED
+
+
+@pytest.mark.requirement("S38")
+@pytest.mark.parametrize("event", ["InvalidFirmwareSignature", "InvalidFirmwareSigningCertificate"])
+def test_a_security_event_about_the_signature_halts_as_the_status_does(event) -> None:
+    told = sighting_of(ChargerSignal(4, "security_event_reported", {"type": event}, LATER))
+    assert told is not None
+    verdict = judge(ATTEMPT, [told])
+    assert verdict is not None
+    assert verdict.halt
+    assert sighting_of(ChargerSignal(5, "security_event_reported", {"type": "ResetOrReboot"}, LATER)) is None
 
 
 @pytest.mark.parametrize(
