@@ -8,6 +8,8 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
+from api.auth import Permission, require
+from api.errors import Forbidden
 from api.ports import ApiServices
 from api.replies import update_id
 from storage.access import Principal
@@ -57,7 +59,12 @@ class CampaignActs:
         )
 
     async def abort(self, reason: str, *, rollback: bool) -> None:
-        """Stop for good, and take updated chargers back if asked."""
+        """Stop for good, and take updated chargers back if asked.
+
+        Raises Forbidden where taking them back is asked by somebody who may only stop.
+        """
+        if rollback:
+            await self._must(Permission.CAMPAIGN_ROLLBACK, "abort")
         await self._do(
             "abort",
             self.services.orchestrator.abort(
@@ -93,6 +100,14 @@ class CampaignActs:
         except Conflict as error:
             # A workflow that is not there and a state that forbids it look alike: tell them apart.
             await self.services.campaigns.get(self.campaign_id)
+            subject, why = f"campaign/{self.campaign_id}", error.diagnostics()
+            await audit(self.services, self.actor, f"campaign.{verb}_refused", subject, why=why)
+            raise
+
+    async def _must(self, permission: Permission, verb: str) -> None:
+        try:
+            require(self.actor, permission)
+        except Forbidden as error:
             subject, why = f"campaign/{self.campaign_id}", error.diagnostics()
             await audit(self.services, self.actor, f"campaign.{verb}_refused", subject, why=why)
             raise

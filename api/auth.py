@@ -16,7 +16,7 @@ _TOKEN = re.compile(r"amp_(?P<token_id>[A-Za-z0-9\-]{1,64})_(?P<secret>[A-Za-z0-
 
 
 class Permission(StrEnum):
-    """What can be allowed; every route names exactly one."""
+    """What can be allowed; every route names exactly one, and an act may ask for a second."""
 
     READ = "read"
     AUDIT_READ = "audit.read"
@@ -28,13 +28,15 @@ class Permission(StrEnum):
     CAMPAIGN_PAUSE = "campaign.pause"
     CAMPAIGN_RESUME = "campaign.resume"
     CAMPAIGN_ABORT = "campaign.abort"
+    CAMPAIGN_ROLLBACK = "campaign.rollback"
     CAMPAIGN_PROCEED = "campaign.proceed"
     CAMPAIGN_SKIP = "campaign.skip"
     FLEET_WRITE = "fleet.write"
     TOKEN_ADMIN = "token.admin"  # noqa: S105 - the name of a permission, not a password
 
 
-# Stopping is the safe direction, so everyone who may act may stop.
+# Stopping is the safe direction, so everyone who may act may stop. Rolling back is not stopping: it sends
+# older firmware to chargers, so it is for those who may send firmware at all.
 _STOP = {Permission.CAMPAIGN_PAUSE, Permission.CAMPAIGN_ABORT}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
@@ -49,6 +51,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.CAMPAIGN_APPROVE,
             Permission.CAMPAIGN_RESUME,
             Permission.CAMPAIGN_PROCEED,
+            Permission.CAMPAIGN_ROLLBACK,
             Permission.CAMPAIGN_SKIP,
             *_STOP,
         }

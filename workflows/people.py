@@ -139,9 +139,7 @@ class CampaignDesk:
         brief = self._plan()
         self._require(CampaignMove.APPROVE)
         if approval.actor == brief.created_by:
-            raise Conflict(
-                f"{approval.actor} wrote this plan.", hint="Somebody else has to approve it (four eyes)."
-            )
+            raise Conflict(f"{approval.actor} wrote this plan; somebody else has to approve it (four eyes).")
         if approval.plan_digest != brief.plan_digest:
             raise Conflict(
                 "This approval is for another plan or cohort.", hint="Read the plan again and approve that."

@@ -29,6 +29,8 @@ def offers(campaign: Campaign, principal: Principal) -> Offers:
     possible = {move.value for move in _MOVES if can(CAMPAIGN_MOVES, campaign.phase, move)}
     if campaign.phase not in TERMINAL_CAMPAIGN_PHASES:
         possible.add("skip")
+    if "abort" in possible and campaign.plan.rollback_artifact_id:
+        possible.add("rollback")
     allowed = frozenset(verb for verb in possible if may(principal, Permission(f"campaign.{verb}")))
     why_not = _four_eyes(campaign, principal) if "approve" in allowed else ""
     return Offers(allowed - {"approve"} if why_not else allowed, why_not)

@@ -160,7 +160,7 @@ async def abort_campaign(
     body: AbortBody,
     key: IdempotencyKey = None,
 ) -> CampaignReply:
-    """Stop for good, and take updated chargers back if asked."""
+    """Stop for good, and take updated chargers back if asked: that needs campaign.rollback as well."""
     await _acts(services, caller, campaign_id, key).abort(body.reason, rollback=body.rollback)
     _accepted(response, campaign_id)
     return await _whole(services, campaign_id)

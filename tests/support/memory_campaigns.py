@@ -155,7 +155,7 @@ class MemoryOrchestrator:
 
     async def approve(self, campaign_id: str, approval: Approval, update_id: str) -> None:
         if (await self._campaigns.get(campaign_id)).created_by == approval.actor:
-            raise Conflict(f"{approval.actor} wrote this plan.")
+            raise Conflict(f"{approval.actor} wrote this plan; somebody else has to approve it.")
         if await self._once(update_id, "approve", campaign_id, approval.actor):
             await self._campaigns.add_approval(campaign_id, approval)
             await self._move(campaign_id, CampaignMove.APPROVE, f"Approved by {approval.actor}.")

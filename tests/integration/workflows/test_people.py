@@ -1,19 +1,21 @@
 """What people ask of a campaign, on the real server: validators, four eyes, update ids."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
 
 from csms.commands import CommandAnswer, UpdateFirmware
 from storage.artifact import ArtifactPhase, SignOff
-from storage.campaign import Approval, CampaignPhase, GatePolicy
+from storage.campaign import Approval, CampaignPhase, Directive, GatePolicy, Outcome, SignedDirective
 from storage.errors import Conflict
 from tests.integration.workflows.harness import QUICK, Harness, until
 from tests.unit.activities.world import START, World, good
 
 pytestmark = pytest.mark.integration
 P = CampaignPhase
+Signing = Callable[[Directive, int], Awaitable[SignedDirective]]
 
 
 async def reached(world: World, phase: CampaignPhase) -> None:
@@ -27,7 +29,7 @@ async def test_four_eyes_over_exactly_this_plan(real: Harness, world: World) -> 
     campaign = await world.add_campaign([names], plan)
     await real.orchestrator.start_campaign("c1")
 
-    with pytest.raises(Conflict, match="ada wrote this plan"):
+    with pytest.raises(Conflict, match="ada wrote this plan; somebody else has to approve it"):
         await real.approve(campaign, "ada")
     with pytest.raises(Conflict, match="another plan or cohort"):
         await real.approve(campaign, "grace", digest="e" * 64)
@@ -185,3 +187,46 @@ async def test_housekeeping_sweeps_and_refreshes_on_a_schedule(real: Harness, wo
     await real.client.get_schedule_handle(HOUSEKEEPING_SCHEDULE).trigger()
     await until(lambda: "lease.expired" in world.audit.actions())
     assert not world.leases.rows
+
+
+@pytest.mark.requirement("R30")
+async def test_an_abort_does_not_wait_for_a_signer_that_is_away(real: Harness, world: World) -> None:
+    asked, back = asyncio.Event(), asyncio.Event()
+    world.sign_directive = away(world, asked, back)  # type: ignore[method-assign]
+    names = world.add_chargers(3)
+    campaign = await world.add_campaign([names], world.plan(pace=QUICK))
+    await real.start(campaign)
+    async with asyncio.timeout(30):
+        await asked.wait()
+
+    await real.orchestrator.abort("c1", "grace", "the signer is away", False, "u1")
+    assert await real.result(campaign, seconds=20) is P.ABORTED
+    assert not world.updates()
+    back.set()
+
+
+async def test_a_wave_ends_in_time_although_the_signer_is_away(real: Harness, world: World) -> None:
+    asked, back = asyncio.Event(), asyncio.Event()
+    world.sign_directive = away(world, asked, back)  # type: ignore[method-assign]
+    names = world.add_chargers(3)
+    pace = replace(QUICK, wave_deadline_seconds=2.0)
+    gate = GatePolicy(hold_seconds=0.05, max_looks=2)
+    campaign = await world.add_campaign([names], world.plan(pace=pace, gate=gate))
+    await real.start(campaign)
+
+    await reached(world, P.PAUSED)
+    assert set(world.campaigns.outcomes("c1").values()) == {Outcome.DEFERRED}
+    back.set()
+    await real.handle(campaign).terminate()
+
+
+def away(world: World, asked: asyncio.Event, back: asyncio.Event) -> Signing:
+    """A signer that takes an order and does not answer before it is back."""
+    real_signer = world.sign_directive
+
+    async def sign(directive: Directive, shard: int) -> SignedDirective:
+        asked.set()
+        await back.wait()
+        return await real_signer(directive, shard)
+
+    return sign

@@ -168,6 +168,23 @@ async def test_people_move_a_campaign_through_its_phases() -> None:
     )
 
 
+@pytest.mark.requirement("S25")
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.SECURITY])
+async def test_who_may_only_stop_cannot_send_older_firmware_to_a_fleet(role: Role) -> None:
+    house, artifact = ready()
+    campaign_id = await created(house, artifact)
+    path, body = f"{ALL}/{campaign_id}/abort", {"reason": "Sessions fail.", "rollback": True}
+    async with house.client(role) as client:
+        refused = await client.post(path, json=body)
+        assert house.campaigns.all[campaign_id].phase is CampaignPhase.AWAITING_APPROVAL
+        stopped = await client.post(path, json=body | {"rollback": False})
+
+    assert refused.status_code == 403
+    assert "release-manager" in refused.text
+    assert house.audit.actions == ["campaign.created", "campaign.abort_refused"]
+    assert stopped.status_code == 202
+
+
 async def test_an_act_with_the_same_key_happens_once() -> None:
     house, artifact = ready()
     campaign_id = await created(house, artifact)
@@ -192,7 +209,7 @@ async def test_what_the_phase_or_four_eyes_forbid_is_a_conflict_on_record() -> N
 
     assert early.status_code == own.status_code == 409
     assert "awaiting_approval" in early.json()["detail"]
-    assert "wrote this plan" in own.json()["detail"]
+    assert "wrote this plan; somebody else has to approve it" in own.json()["detail"]
     assert missing.status_code == 404
     assert house.audit.actions == ["campaign.created", "campaign.resume_refused", "campaign.approve_refused"]
 

@@ -231,6 +231,18 @@ async def test_an_act_without_a_reason_is_explained_and_not_done() -> None:
     assert not house.orchestrator.asked
 
 
+@pytest.mark.parametrize(("role", "offered"), [(Role.OPERATOR, False), (Role.RELEASE_MANAGER, True)])
+async def test_only_who_may_roll_back_is_offered_to(role: Role, offered: bool) -> None:
+    house = showcase()
+    async with browser(house, role) as client:
+        shown = (await client.get(RUNNING)).text
+        answer = await press(client, RUNNING, "abort", reason="Sessions fail.", rollback="yes")
+
+    assert f'action="{RUNNING}/abort"' in shown
+    assert ('name="rollback"' in shown) is offered
+    assert answer.status_code == (303 if offered else 403)
+
+
 async def test_who_wrote_a_plan_is_told_that_another_approves_it() -> None:
     house = showcase()
     async with house.client() as client:
