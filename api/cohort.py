@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ from api.errors import KeyReused
 from api.ports import ApiServices
 from storage.access import Principal
 from storage.artifact import Artifact
-from storage.campaign import Campaign, CampaignPhase, CampaignPlan
+from storage.campaign import Campaign, CampaignPhase, CampaignPlan, Exclusion
 from storage.canonical import digest
 from storage.charger import ChargerFilter, ModelProfile
 from storage.errors import InvalidInput, NotFound
@@ -18,6 +19,8 @@ from storage.ports import ChargerView
 from workflows import planning
 
 _PAGE = 500
+_REASONS = 10
+"""So many lines say why a plan reaches nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class CampaignDesk:
             models=await self._models(views),
             released=await self._released(artifact.vendor_role, views),
         )
+        if found.problems and views and len(found.exclusions) == len(views):
+            found = replace(found, problems=(*found.problems, *_reasons(found.exclusions)))
         found.check()
         return found
 
@@ -126,3 +131,16 @@ class CampaignDesk:
         versions = {view.twin.firmware.version for view in views if view.twin.firmware}
         known = [await self.services.artifacts.by_version(vendor_role, each) for each in versions if each]
         return {artifact.version: artifact.release_counter for artifact in known if artifact}
+
+
+def _reasons(exclusions: Sequence[Exclusion]) -> list[str]:
+    """Why chargers are left out, most frequent first, a line per reason."""
+    groups = Counter(exclusion.reason for exclusion in exclusions).most_common()
+    shown = groups if len(groups) <= _REASONS else groups[: _REASONS - 1]
+    lines = [f"{_chargers(count)}: {reason}" for reason, count in shown]
+    rest = sum(count for _, count in groups[len(shown) :])
+    return [*lines, f"{_chargers(rest)}: other reasons"] if rest else lines
+
+
+def _chargers(count: int) -> str:
+    return "1 charger" if count == 1 else f"{count} chargers"

@@ -86,6 +86,29 @@ async def test_a_plan_that_cannot_run_is_refused_with_reasons_and_recorded(
     assert house.audit.actions == ["campaign.refused"]
 
 
+async def test_a_plan_that_reaches_nobody_says_why_a_line_per_reason() -> None:
+    house, artifact = ready(0)
+    for number in range(3):
+        house.add_charger(f"NOW-{number}", version="1.1.0")
+    house.add_charger("OTHER", vendor="Amperix")
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        few = (await client.post(PLAN, json=plan_json(artifact))).json()["problems"]
+        for number in range(20):
+            house.add_charger(f"M-{number}", model=f"M{number}")
+        many = (await client.post(PLAN, json=plan_json(artifact))).json()["problems"]
+        house.add_charger("FITS")
+        some = await client.post(PLAN, json=plan_json(artifact, waves=[{"name": "a", "share": 0.5}]))
+
+    assert few[-2:] == [
+        "3 chargers: it runs 1.1.0 already",
+        "1 charger: Amperix V22 is not a model that volta 1.1.0 is for",
+    ]
+    reasons = [line for line in many if "charger" in line.split(":")[0] and ":" in line]
+    assert (len(reasons), reasons[-1]) == (10, "13 chargers: other reasons")
+    assert sum(int(line.split()[0]) for line in reasons) == 24
+    assert not any("already" in line for line in some.json()["problems"])
+
+
 async def test_an_unknown_artifact_is_not_found() -> None:
     house, artifact = ready()
     async with house.client(Role.RELEASE_MANAGER) as client:
