@@ -1,8 +1,11 @@
-"""Cancellation as a request: a workflow that was cancelled starts nothing new and still ends in order."""
+"""Waiting that ends in order: cancelled workflows finish their work; work that nobody needs is called off."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
+
+from temporalio import workflow
 
 R = TypeVar("R")
 
@@ -17,3 +20,14 @@ async def to_the_end(work: Coroutine[Any, Any, R], on_cancel: Callable[[], None]
             raise
         on_cancel()
         return await task
+
+
+async def unless(over: Callable[[], bool], work: Coroutine[Any, Any, R]) -> R | None:
+    """The result of ``work``, or None: it was called off, because ``over`` came true first."""
+    task = asyncio.create_task(work)
+    await workflow.wait_condition(lambda: task.done() or over())
+    if not task.done():
+        task.cancel()
+    with suppress(asyncio.CancelledError):
+        return await task
+    return None

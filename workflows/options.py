@@ -64,12 +64,13 @@ async def remotely(method: Method[S, A, R], arg: A, summary: str) -> R:
     )
 
 
-async def by_signer(method: Method[S, A, R], arg: A, summary: str) -> R:
-    """Run an activity in the process that can reach keys."""
+async def by_signer(method: Method[S, A, R], arg: A, summary: str, *, within: float | None = None) -> R:
+    """Run an activity in the process that can reach keys; for ``within`` seconds, or as long as it takes."""
     return await workflow.execute_activity_method(
         method,
         arg,
         task_queue=SIGNER_QUEUE,
+        schedule_to_close_timeout=timedelta(seconds=within) if within is not None else None,
         start_to_close_timeout=timedelta(seconds=_SIGNER_S),
         retry_policy=_PATIENT,
         summary=summary,

@@ -10,7 +10,13 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, CancelledError, FailureError, WorkflowAlreadyStartedError
+from temporalio.exceptions import (
+    ActivityError,
+    ApplicationError,
+    CancelledError,
+    FailureError,
+    WorkflowAlreadyStartedError,
+)
 
 with workflow.unsafe.imports_passed_through():
     from activities.campaigns import CampaignActivities, CloseInput
@@ -20,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from storage.errors import AmpwaveError
     from storage.ids import charger_workflow_id, wave_workflow_id
     from workflows.charger_update import ChargerUpdateWorkflow
-    from workflows.lasting import to_the_end
+    from workflows.lasting import to_the_end, unless
     from workflows.messages import (
         ChargerUpdateInput,
         Mark,
@@ -192,10 +198,9 @@ class ShardWorkflow:
 
     async def _start_ready(self) -> None:
         ready = self._startable()
-        if not ready or not await self._authorised(ready):
-            return
-        for candidate in self._startable():
-            self._launch(candidate)
+        if ready and await self._authorised(ready):
+            for candidate in self._startable():
+                self._launch(candidate)
 
     def _startable(self) -> list[Candidate]:
         """Who may start now: within the window and the sites' room, and no directive is missing."""
@@ -227,14 +232,21 @@ class ShardWorkflow:
             count=given.count,
             seconds=seconds,
         )
+        if signed := await self._signed(order):
+            self._issue += 1
+            self._authorised_until = now + timedelta(seconds=seconds)
+        return signed
+
+    async def _signed(self, order: DirectiveOrder) -> bool:
+        """Have it signed, however long the signer is away, unless the shard is over or late before."""
+        within = max(1.0, self._seconds_left())
+        work = by_signer(SignerActivities.sign_directive, order, "sign who gets what", within=within)
         try:
-            await by_signer(SignerActivities.sign_directive, order, "sign who gets what")
+            return await unless(lambda: bool(self._over()), work) is not None
         except ActivityError as error:
-            self._halted = f"the signer refused: {error.cause or error}"
+            if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
+                self._halted = f"the signer refused: {error.cause}"
             return False
-        self._issue += 1
-        self._authorised_until = now + timedelta(seconds=seconds)
-        return True
 
     def _issue_used(self, ready: list[Candidate]) -> int:
         """The newest directive under which one of these was tried before."""
@@ -278,8 +290,8 @@ class ShardWorkflow:
             return UpdateEnd(None, "it was called back before anything was sent")
         end = UpdateEnd(Outcome.FAILED, f"its maintenance broke off: {error.cause or error}")
         done = (name, Outcome.FAILED, end.reason)
-        given = self._given
-        await locally(FleetActivities.move_targets, TargetMoves(given.campaign_id, given.wave, (), (done,)))
+        moves = TargetMoves(self._given.campaign_id, self._given.wave, (), (done,))
+        await locally(FleetActivities.move_targets, moves)
         return end
 
     async def _start_child(
