@@ -1,8 +1,9 @@
 """The app: every door, one guard, one table of errors. ``api.bootstrap`` hands in the services."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
@@ -11,6 +12,7 @@ from api import contract, problems
 from api.dashboard import actions, login, routes
 from api.downloads import RedactTickets
 from api.downloads import router as downloads_router
+from api.drafts import keep_starting_drafts
 from api.guard import RefusalMemory
 from api.metrics import ApiMetrics
 from api.middleware import Doorman
@@ -59,6 +61,10 @@ def create_app(services: ApiServices) -> FastAPI:
 
 
 @asynccontextmanager
-async def _lifespan(_: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     logging.getLogger("uvicorn.access").addFilter(RedactTickets())
+    starting = asyncio.create_task(keep_starting_drafts(app.state.services))
     yield
+    starting.cancel()
+    with suppress(asyncio.CancelledError):
+        await starting
