@@ -1,11 +1,11 @@
 """Taking a charger out of service for an update, and putting back exactly what was (X3)."""
 
 from activities.facts import out_of_service
+from activities.orders import Node
 from csms.commands import AnswerStatus, ChangeAvailability
 from csms.errors import RestoreRefused
-from csms.ports import CommandSender
 from storage.events import ConnectorStatus
-from storage.ports import CampaignStore, ChargerView
+from storage.ports import ChargerView, OutOfServiceStore
 from storage.twin import OperationSection
 
 WHOLE = "0.0"
@@ -17,22 +17,34 @@ STILL_OUT = "it is still out of service: housekeeping will restore its availabil
 _DONE = frozenset({AnswerStatus.ACCEPTED, AnswerStatus.SCHEDULED})
 
 
-async def before_us(campaigns: CampaignStore, view: ChargerView) -> tuple[str, ...]:
+async def before_us(store: OutOfServiceStore, view: ChargerView) -> tuple[str, ...]:
     """The connectors to leave out of service afterwards: those that were so, but not through us.
 
     A charger that vanished in an earlier attempt could not be put back; what it reports now is our
-    doing, and its last finished target says so.
+    doing, and the row that we wrote before says how it was.
     """
     out = out_of_service(view.twin.operation)
-    operation = view.twin.operation
-    if not out or operation is None:
-        return ()
-    states = operation.connectors.values()
-    if all(state.status is ConnectorStatus.UNAVAILABLE for state in states):
-        last = await campaigns.target_history(view.charger.charger_id, limit=1)
-        if last and STILL_OUT in last[0].reason:
-            return ()
-    return out
+    row = await store.get(view.charger.charger_id) if out else None
+    return row.before if row else out
+
+
+async def put_back(node: Node, charger_id: str, session_epoch: int) -> bool:
+    """Give back what we took, and forget that we took it; False: nothing of it was ours.
+
+    Raises RestoreRefused when the charger says no, and what ``CommandSender.send`` raises; the row
+    stays then, for whoever tries next.
+    """
+    store = node.stores.out_of_service
+    row = await store.get(charger_id)
+    if row is None:
+        return False
+    view = await node.stores.chargers.get(charger_id)
+    for command in _restoring(view.twin.operation, row.before):
+        answer = await node.sender.send(charger_id, session_epoch, command, deadline_s=node.command_seconds)
+        if answer.status not in _DONE:
+            raise RestoreRefused(charger_id, answer.status.value)
+    await store.remove(charger_id)
+    return True
 
 
 def closed_to_cars(operation: OperationSection | None) -> bool:
@@ -41,7 +53,7 @@ def closed_to_cars(operation: OperationSection | None) -> bool:
     return bool(states) and all(state.status is ConnectorStatus.UNAVAILABLE for state in states)
 
 
-def restoring(operation: OperationSection | None, out: tuple[str, ...]) -> list[ChangeAvailability]:
+def _restoring(operation: OperationSection | None, out: tuple[str, ...]) -> list[ChangeAvailability]:
     """The commands that put everything back into service but what was out before.
 
     In 1.6 the command for the whole charger reaches every connector, so those of ``out`` are taken out
@@ -57,16 +69,3 @@ def restoring(operation: OperationSection | None, out: tuple[str, ...]) -> list[
 def _of(key: str, *, operative: bool) -> ChangeAvailability:
     evse_id, connector_id = key.split(".")
     return ChangeAvailability(operative=operative, evse_id=int(evse_id), connector_id=int(connector_id))
-
-
-async def send_all(
-    sender: CommandSender, where: tuple[str, int], commands: list[ChangeAvailability], seconds: float
-) -> None:
-    """Send them in order. ``where``: charger and session epoch.
-
-    Raises RestoreRefused when the charger says no, and what ``CommandSender.send`` raises.
-    """
-    for command in commands:
-        answer = await sender.send(*where, command, deadline_s=seconds)
-        if answer.status not in _DONE:
-            raise RestoreRefused(where[0], answer.status.value)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from temporalio import activity
 
@@ -9,8 +10,11 @@ from activities.conclusion import Books, ConcludeInput
 from activities.errors import mapped
 from activities.facts import SIGHTED, AttemptFacts, RouteFacts, sighting_in
 from activities.stores import Stores
+from storage.events import FIRMWARE_FAILURES, FirmwareStatus
+from storage.twin import FirmwareSection
 
 _KINDS = tuple(kind.value for kind in SIGHTED)
+_PENDING = frozenset(FirmwareStatus) - FIRMWARE_FAILURES - {FirmwareStatus.IDLE, FirmwareStatus.INSTALLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,13 @@ class ReconcileInput:
     wave: int
     charger_id: str
     since: datetime
+
+
+class Stranded(NamedTuple):
+    """A charger that is out of service through us, on which nobody works, and how it is reached."""
+
+    charger_id: str
+    route: RouteFacts
 
 
 class ChargerActivities:
@@ -73,6 +84,25 @@ class ChargerActivities:
                 f"charger/{lease.charger_id}",
                 kind=lease.kind,
                 request_id=lease.request_id,
-                follow_up="look at its availability: its maintenance did not conclude",
+                follow_up="its maintenance did not conclude; housekeeping puts it back when it is connected",
             )
         return len(swept)
+
+    @activity.defn
+    @mapped
+    async def find_stranded(self) -> tuple[Stranded, ...]:
+        """Connected chargers that we left out of service. One in the middle of an install stays so."""
+        found = []
+        for row in await self._stores.out_of_service.stranded():
+            view = await self._stores.chargers.get(row.charger_id)
+            route = await self.resolve_route(row.charger_id)
+            if route is not None and not _installing(view.twin.firmware, row.since):
+                found.append(Stranded(row.charger_id, route))
+        return tuple(found)
+
+
+def _installing(firmware: FirmwareSection | None, since: datetime) -> bool:
+    if firmware is None or firmware.status not in _PENDING or firmware.status_at is None:
+        return False
+    over = firmware.booted_at is not None and firmware.booted_at > firmware.status_at
+    return firmware.status_at >= since and not over

@@ -6,8 +6,9 @@ lease is still ours, which is released last.
 
 from dataclasses import dataclass
 
-from activities.stores import Stores
+from activities.stores import Stores, this_run
 from storage.campaign import Outcome, TargetPhase
+from storage.charger import SiteLease
 from storage.ids import charger_workflow_id
 
 
@@ -31,7 +32,14 @@ class RestoreInput:
     end: ConcludeInput
     session_epoch: int
     out_of_service: tuple[str, ...] = ()
-    """What was out of service before."""
+    """What was out of service before, as the workflow knows it; the store's row is what counts."""
+
+
+def taken_over(lease: SiteLease | None) -> bool:
+    """Whether another run of this charger's workflow holds it: this run is over and does not know it."""
+    if lease is None or lease.workflow_id != charger_workflow_id(lease.charger_id):
+        return False
+    return lease.run != this_run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +49,25 @@ class Books:
     stores: Stores
 
     async def close(self, given: ConcludeInput) -> None:
-        """Finish or postpone the target, revoke its tickets, write the audit entry, release the lease."""
-        workflow_id = charger_workflow_id(given.charger_id)
-        await self._settle_target(given)
-        await self.stores.tickets.revoke_for(given.charger_id)
+        """Finish or postpone the target, revoke its tickets, write the audit entry, release the lease.
+
+        Nothing of it when another run of the same workflow has the charger by now: its books are not ours.
+        """
         lease = await self.stores.leases.get(given.charger_id)
-        if lease is not None and lease.workflow_id == workflow_id:
+        if taken_over(lease):
+            return
+        await self._settle_target(given)
+        if lease is None or lease.workflow_id == charger_workflow_id(given.charger_id):
+            await self.stores.tickets.revoke_for(given.charger_id)
+        if lease is not None and lease.workflow_id == charger_workflow_id(given.charger_id):
             await self._audit(given)
-            await self.stores.leases.release(given.charger_id, workflow_id)
+            await self.stores.leases.release(given.charger_id, lease.workflow_id, run=lease.run)
 
     async def _settle_target(self, given: ConcludeInput) -> None:
         campaigns, now = self.stores.campaigns, self.stores.clock()
+        target = await campaigns.target(given.campaign_id, given.wave, given.charger_id)
+        if target.attempt > given.attempt:
+            return  # A later attempt has begun; how this one ended decides nothing any more.
         if given.outcome is not None:
             await campaigns.finish_target(
                 given.campaign_id, given.wave, given.charger_id, given.outcome, given.reason, now

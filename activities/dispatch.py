@@ -1,12 +1,16 @@
 """Activities of a node's own queue: send an update, restart a charger, close its maintenance."""
 
+from asyncio import Lock
+from weakref import WeakValueDictionary
+
 from temporalio import activity
 
-from activities.availability import restoring, send_all
-from activities.conclusion import Books, RestoreInput
+from activities.availability import put_back
+from activities.conclusion import Books, RestoreInput, taken_over
 from activities.errors import beating, mapped
-from activities.orders import DispatchAnswer, DispatchInput, Node, ResetAnswer, ResetInput
+from activities.orders import DispatchAnswer, DispatchInput, Node, PutBackInput, ResetAnswer, ResetInput
 from activities.sending import Sending
+from activities.stores import this_run
 from csms.commands import AnswerStatus, Reset, ResetKind
 from storage.ids import charger_workflow_id
 from storage.twin import busy_reason
@@ -20,12 +24,17 @@ class DispatchActivities:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._books = Books(node.stores)
+        self._locks: WeakValueDictionary[str, Lock] = WeakValueDictionary()
+
+    def _alone(self, charger_id: str) -> Lock:
+        """One deed at a time on one charger, also when Temporal believes an earlier one to be over."""
+        return self._locks.setdefault(charger_id, Lock())
 
     @activity.defn
     @mapped
     async def dispatch_update(self, given: DispatchInput) -> DispatchAnswer:
         """Reserve, drain, verify and send one update. What a charger does is an answer, not an error."""
-        async with beating(HEARTBEAT_S):
+        async with beating(HEARTBEAT_S), self._alone(given.charger_id):
             return await Sending(self._node, given).run()
 
     @activity.defn
@@ -37,7 +46,8 @@ class DispatchActivities:
         """
         node = self._node
         lease = await node.stores.leases.get(given.charger_id)
-        if lease is None or lease.workflow_id != charger_workflow_id(given.charger_id):
+        holder = (lease.workflow_id, lease.run) if lease else None
+        if holder != (charger_workflow_id(given.charger_id), this_run()):
             return ResetAnswer(accepted=False, reason="its site lease is not ours any more")
         await node.sender.settle(given.charger_id, given.session_epoch)
         view = await node.stores.chargers.get(given.charger_id)
@@ -59,12 +69,27 @@ class DispatchActivities:
         Raises NotConnectedHere, CommandTimeout, CallFailed or RestoreRefused with the books still open:
         another route may help, and a charger that has only just started says yes a moment later.
         """
-        async with beating(HEARTBEAT_S):
-            await self._restore(given)
+        charger_id = given.end.charger_id
+        async with beating(HEARTBEAT_S), self._alone(charger_id):
+            lease = await self._node.stores.leases.get(charger_id)
+            if taken_over(lease):
+                return
+            if lease is None or lease.workflow_id == charger_workflow_id(charger_id):
+                await put_back(self._node, charger_id, given.session_epoch)
             await self._books.close(given.end)
 
-    async def _restore(self, given: RestoreInput) -> None:
-        node, charger_id = self._node, given.end.charger_id
-        view = await node.stores.chargers.get(charger_id)
-        commands = restoring(view.twin.operation, given.out_of_service)
-        await send_all(node.sender, (charger_id, given.session_epoch), commands, node.command_seconds)
+    @activity.defn
+    @mapped
+    async def put_back_charger(self, given: PutBackInput) -> bool:
+        """Put a charger back that its workflow had to leave out of service; False: nothing to do.
+
+        Raises NotConnectedHere, CommandTimeout, CallFailed or RestoreRefused; the next round tries again.
+        """
+        stores, charger_id = self._node.stores, given.charger_id
+        async with beating(HEARTBEAT_S), self._alone(charger_id):
+            if await stores.leases.get(charger_id) is not None:
+                return False
+            done = await put_back(self._node, charger_id, given.session_epoch)
+        if done:
+            await stores.record("housekeeping", "charger.put_back", f"charger/{charger_id}")
+        return done

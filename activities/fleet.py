@@ -99,7 +99,7 @@ class FleetActivities:
                     situation=situations.of(situation),
                     node=nodes.of((route.node_id, route.boot_id)) if route else -1,
                     session_epoch=route.session_epoch if route else 0,
-                    out_of_service=await before_us(stores.campaigns, view),
+                    out_of_service=await before_us(stores.out_of_service, view),
                 )
             )
         return ShardFacts(

@@ -67,6 +67,14 @@ class ResetInput:
 
 
 @dataclass(frozen=True, slots=True)
+class PutBackInput:
+    """Put a charger back into service on which nobody works any more."""
+
+    charger_id: str
+    session_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class ResetAnswer:
     """Whether the charger will restart, and what it said."""
 

@@ -7,16 +7,17 @@ session can begin any more: nothing unproven is sent, and no session is cut (X1,
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from activities.availability import before_us, closed_to_cars, restoring, send_all
-from activities.facts import has_car
+from activities.availability import closed_to_cars, put_back
+from activities.facts import has_car, out_of_service
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node
+from activities.stores import this_run
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, UpdateFirmware
 from csms.errors import CallFailed, CommandTimeout, CsmsError, NotConnectedHere, Unsupported
 from signing.errors import DirectiveRefused, SigningError, VerificationFailed
 from signing.ports import DispatchRequest, VerifiedDispatch
 from storage.artifact import Artifact
 from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, Pace, SignedDirective, Target, TargetPhase
-from storage.charger import ModelProfile, SiteLease
+from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.ids import charger_workflow_id
 from storage.ports import ChargerView
 from storage.twin import busy_reason
@@ -55,6 +56,7 @@ class Sending:
         self._request_id: int | None = None
         self._before = given.out_of_service
         self._drained = False
+        self._sent_before = False
         self._needs_reset = False
         self._pace = Pace()
 
@@ -81,17 +83,14 @@ class Sending:
         )
 
     async def _give_up(self, obstacle: Obstacle) -> DispatchAnswer:
-        if self._drained:
+        if self._drained and not self._sent_before:
             self._drained = not await self._undrained()
         answer = self._answer(obstacle.kind, obstacle.reason)
         return replace(answer, for_session=obstacle.for_session)
 
     async def _undrained(self) -> bool:
-        where = (self._given.charger_id, self._given.session_epoch)
         try:
-            view = await self._stores.chargers.get(self._given.charger_id)
-            commands = restoring(view.twin.operation, self._before or ())
-            await send_all(self._node.sender, where, commands, self._node.command_seconds)
+            await put_back(self._node, self._given.charger_id, self._given.session_epoch)
         except CsmsError:
             return False
         return True
@@ -108,6 +107,8 @@ class Sending:
         target = await campaigns.target(given.campaign_id, given.wave, given.charger_id)
         if target.phase is TargetPhase.DONE:
             raise Obstacle(DispatchKind.NOT_NOW, "its target is done already")
+        if target.attempt > given.attempt:
+            raise Obstacle(DispatchKind.NOT_NOW, "a later attempt has begun")
         return target
 
     async def _reserve(self, target: Target) -> Order:
@@ -120,7 +121,8 @@ class Sending:
         profile = await self._profile(view)
         self._request_id = await self._number(target)
         await self._lease(target, profile)
-        if target.phase not in _SENT or target.attempt != given.attempt:
+        self._sent_before = target.phase in _SENT and target.attempt == given.attempt
+        if not self._sent_before:
             await self._move(TargetPhase.RESERVED, "it is reserved at its site")
         return Order(target, artifact, profile, self._request_id, directive)
 
@@ -151,6 +153,7 @@ class Sending:
                 expires_at=self._stores.clock() + timedelta(seconds=seconds),
                 request_id=self._request_id,
                 wake_on=(*wake_on, "installed") if profile.needs_reset_after_install else wake_on,
+                run=this_run(),
             )
         )
         if not answer.granted:
@@ -158,17 +161,18 @@ class Sending:
             reason = f"{answer.down} of {answer.max_down} chargers that may be down at its site are{holder}"
             raise Obstacle(DispatchKind.NOT_NOW, reason)
         if self._request_id is not None:
-            await leases.set_request(given.charger_id, workflow_id, self._request_id)
+            await leases.set_request(given.charger_id, workflow_id, self._request_id, run=this_run())
 
     # --- 2. drain: no session now, and none can begin -------------------------------------------
 
     async def _drain(self, order: Order) -> None:
         view = await self._look()
         self._require_fit(view, order)
-        if self._before is None:
-            self._before = await before_us(self._stores.campaigns, view)
-        if not closed_to_cars(view.twin.operation):
-            await self._make_inoperative()
+        ours = await self._stores.out_of_service.get(self._given.charger_id)
+        self._before = ours.before if ours else out_of_service(view.twin.operation)
+        if ours or not closed_to_cars(view.twin.operation):
+            await self._remember(view, self._before)
+            await self._make_inoperative(anew=ours is None)
         await self._look()
 
     async def _look(self) -> ChargerView:
@@ -191,7 +195,20 @@ class Sending:
             reason = "it cannot take a signed update, and its model has no waiver"
             raise Obstacle(DispatchKind.UNSUPPORTED, reason)
 
-    async def _make_inoperative(self) -> None:
+    async def _remember(self, view: ChargerView, before: tuple[str, ...]) -> None:
+        """Before the charger is told, so that nothing that happens from here on leaves it out for ever."""
+        given, charger = self._given, view.charger
+        cause = f"update in campaign {given.campaign_id}, wave {given.wave}"
+        row = OutOfService(charger.charger_id, charger.site_id, before, self._stores.clock(), cause)
+        await self._stores.out_of_service.add(row)
+
+    async def _untouched(self, *, anew: bool) -> None:
+        """The charger cannot be taken out of service, so it was not."""
+        if anew:
+            self._drained = False
+            await self._stores.out_of_service.remove(self._given.charger_id)
+
+    async def _make_inoperative(self, *, anew: bool) -> None:
         # From here on the charger may be inoperative, whatever becomes of the answer.
         self._drained = True
         try:
@@ -199,9 +216,10 @@ class Sending:
         except (CommandTimeout, CallFailed) as error:
             raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
         except Unsupported as error:
-            self._drained = False
+            await self._untouched(anew=anew)
             raise Obstacle(DispatchKind.UNSUPPORTED, error.message) from None
         if answer.status is AnswerStatus.NOT_IMPLEMENTED:
+            await self._untouched(anew=anew)
             raise Obstacle(DispatchKind.UNSUPPORTED, "it cannot be taken out of service for an update")
         if answer.status is not AnswerStatus.ACCEPTED:
             # Scheduled: a transaction runs that it has not told us of yet.

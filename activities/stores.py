@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from temporalio import activity
+
 from storage.audit import AuditEntry
 from storage.clock import Clock
 from storage.ports import (
@@ -12,6 +14,7 @@ from storage.ports import (
     ChargerStore,
     EventStore,
     LeaseStore,
+    OutOfServiceStore,
     RouteStore,
     TicketStore,
 )
@@ -26,6 +29,7 @@ class Stores:
     artifacts: ArtifactStore
     routes: RouteStore
     leases: LeaseStore
+    out_of_service: OutOfServiceStore
     events: EventStore
     tickets: TicketStore
     audit: AuditLog
@@ -34,3 +38,8 @@ class Stores:
     async def record(self, actor: str, action: str, subject: str, **detail: Any) -> None:
         """Write one act into the audit log."""
         await self.audit.append(AuditEntry(self.clock(), actor, action, subject, detail))
+
+
+def this_run() -> str:
+    """The run of the workflow that this activity works for; "" where no workflow called it."""
+    return (activity.info().workflow_run_id or "") if activity.in_activity() else ""

@@ -47,6 +47,7 @@ from storage.postgres.frames import PostgresFrameStore
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.migrate import upgrade
+from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.tickets import PostgresTicketStore
@@ -73,6 +74,7 @@ class Stores:
     frames: ports.FrameStore
     ingest: ports.IngestStore
     leases: ports.LeaseStore
+    out_of_service: ports.OutOfServiceStore
     outbox: ports.OutboxStore
     routes: ports.RouteStore
     tickets: ports.TicketStore
@@ -136,6 +138,7 @@ def _stores(engine: AsyncEngine, blobs: ports.BlobStore) -> Stores:
         frames=PostgresFrameStore(engine),
         ingest=PostgresIngestStore(engine),
         leases=PostgresLeaseStore(engine),
+        out_of_service=PostgresOutOfServiceStore(engine),
         outbox=PostgresOutboxStore(engine),
         routes=PostgresRouteStore(engine),
         tickets=PostgresTicketStore(engine),
@@ -215,6 +218,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         artifacts=stores.artifacts,
         routes=stores.routes,
         leases=stores.leases,
+        out_of_service=stores.out_of_service,
         events=stores.events,
         tickets=stores.tickets,
         audit=stores.audit,

@@ -92,6 +92,21 @@ class SiteLease:
     request_id: int | None = None
     wake_on: tuple[str, ...] = ("booted", "firmware_failed")
     """Which ``events.wake_token`` values are worth a signal to the workflow."""
+    run: str = ""
+    """Which run of that workflow: a run that is over, on a node that does not know it, owns nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfService:
+    """We took this charger out of service and have not put it back, so it counts as down (X2, X3)."""
+
+    charger_id: str
+    site_id: str
+    before: tuple[str, ...]
+    """Connectors (``"evse.connector"``) that were out before us and stay so."""
+    since: datetime
+    cause: str
+    """What it was for, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +115,7 @@ class LeaseAnswer:
 
     granted: bool
     down: int
-    """Leases the site has now, this one included if granted."""
+    """Chargers away at the site now: leased or out of service through us; this one too if granted."""
     max_down: int
     holder: str | None = None
     """The workflow that has this very charger already."""

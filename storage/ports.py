@@ -32,6 +32,7 @@ from storage.charger import (
     FleetCounts,
     LeaseAnswer,
     ModelProfile,
+    OutOfService,
     Route,
     Site,
     SiteLease,
@@ -182,12 +183,30 @@ class LeaseStore(Protocol):
     async def take(self, lease: SiteLease) -> LeaseAnswer:
         """Idempotent for the same charger and workflow."""
 
-    async def set_request(self, charger_id: str, workflow_id: str, request_id: int) -> None: ...
-    async def release(self, charger_id: str, workflow_id: str) -> bool: ...
+    async def set_request(
+        self, charger_id: str, workflow_id: str, request_id: int, *, run: str = ""
+    ) -> None: ...
+    async def release(self, charger_id: str, workflow_id: str, *, run: str = "") -> bool: ...
     async def get(self, charger_id: str) -> SiteLease | None: ...
-    async def down(self, site_ids: Sequence[str]) -> dict[str, int]: ...
+    async def down(self, site_ids: Sequence[str]) -> dict[str, int]:
+        """Chargers of each site that are leased, or out of service through us, or both."""
+
     async def sweep(self) -> Sequence[SiteLease]:
         """Remove and return the expired ones."""
+
+
+class OutOfServiceStore(Protocol):
+    """Which chargers we took out of service and have not put back; rows outlive workflows and leases."""
+
+    async def add(self, row: OutOfService) -> OutOfService:
+        """Write it before the charger is told; a row that is there already stands and is returned."""
+
+    async def get(self, charger_id: str) -> OutOfService | None: ...
+    async def remove(self, charger_id: str) -> bool:
+        """After the charger is back, or on a person's word; whether there was one."""
+
+    async def stranded(self, *, limit: int = 100) -> Sequence[OutOfService]:
+        """Those that are connected and on which nobody works (no live lease), oldest first."""
 
 
 class OutboxStore(Protocol):

@@ -1,8 +1,11 @@
-"""What has to happen by itself now and then: metadata that nears its expiry, leases that nobody holds.
+"""What has to happen by itself now and then.
+
+Metadata nears its expiry, leases are held by nobody, chargers were left out of service.
 
 One schedule starts it; see ``Orchestrator.ensure_schedules``.
 """
 
+import asyncio
 from datetime import timedelta
 
 from temporalio import workflow
@@ -11,8 +14,11 @@ from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.chargers import ChargerActivities
+    from activities.dispatch import DispatchActivities
+    from activities.orders import PutBackInput
     from activities.signer import SignerActivities
     from storage.ids import SIGNER_QUEUE, TASK_QUEUE
+    from workflows.options import on_node
 
 # The next round comes anyway, so this one does not insist.
 _ROUND = timedelta(minutes=2)
@@ -25,7 +31,7 @@ class HousekeepingWorkflow:
 
     @workflow.run
     async def run(self) -> int:
-        """Sweep expired site leases and refresh signed metadata; returns how many leases were swept."""
+        """Sweep expired leases, put stranded chargers back, refresh metadata; returns how many were swept."""
         swept = await workflow.execute_activity_method(
             ChargerActivities.sweep_leases,
             task_queue=TASK_QUEUE,
@@ -33,6 +39,7 @@ class HousekeepingWorkflow:
             retry_policy=_RETRIES,
             summary="sweep expired site leases",
         )
+        await self._put_back()
         try:
             await workflow.execute_activity_method(
                 SignerActivities.refresh_metadata,
@@ -44,3 +51,26 @@ class HousekeepingWorkflow:
         except ActivityError as error:
             workflow.logger.warning("Signed metadata was not refreshed: %s", error.cause)
         return swept
+
+    async def _put_back(self) -> None:
+        """Whoever says no now, or went away again, is asked in the next round."""
+        stranded = await workflow.execute_activity_method(
+            ChargerActivities.find_stranded,
+            task_queue=TASK_QUEUE,
+            schedule_to_close_timeout=_ROUND,
+            retry_policy=_RETRIES,
+            summary="find chargers that were left out of service",
+        )
+        deeds = (
+            on_node(
+                DispatchActivities.put_back_charger,
+                PutBackInput(one.charger_id, one.route.session_epoch),
+                one.route,
+            )
+            for one in stranded
+        )
+        for one, result in zip(stranded, await asyncio.gather(*deeds, return_exceptions=True), strict=True):
+            if isinstance(result, ActivityError):
+                workflow.logger.warning("%s stays out of service: %s", one.charger_id, result.cause)
+            elif isinstance(result, BaseException):
+                raise result

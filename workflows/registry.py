@@ -52,6 +52,7 @@ def worker_activities(stores: Stores, inspector: ArtifactInspector) -> Activitie
         chargers.reconcile_update,
         chargers.close_update,
         chargers.sweep_leases,
+        chargers.find_stranded,
         artifacts.inspect_artifact,
         artifacts.set_artifact_phase,
     )
@@ -60,7 +61,12 @@ def worker_activities(stores: Stores, inspector: ArtifactInspector) -> Activitie
 def node_activities(node: Node) -> Activities:
     """For a CSMS node, on ``storage.ids.node_queue(node_id, boot_id)``."""
     dispatch = DispatchActivities(node)
-    return (dispatch.dispatch_update, dispatch.reset_charger, dispatch.conclude_update)
+    return (
+        dispatch.dispatch_update,
+        dispatch.reset_charger,
+        dispatch.conclude_update,
+        dispatch.put_back_charger,
+    )
 
 
 def signer_activities(stores: Stores, signer: ReleaseSigner, new_nonce: Callable[[], str]) -> Activities:

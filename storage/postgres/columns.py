@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Boolean, Column, Text, text
+from sqlalchemy import Boolean, Column, MetaData, Text, text
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 NAMING = {
@@ -13,6 +13,9 @@ NAMING = {
     "ck": "ck_%(table_name)s_%(constraint_name)s",
 }
 """How constraints and indexes are called, so that migrations can name them."""
+
+metadata = MetaData(naming_convention=NAMING)
+"""Every table of the database is in it once ``storage.postgres.tables`` is imported."""
 
 Name = Text(collation="C")
 """An identity: compared and sorted bytewise, the same on every server."""

@@ -1,5 +1,7 @@
 """The site availability budget (X2): how many chargers of a site may be away at once, over all work.
 
+Away is who is leased, and who is still out of service through us though the work on it is over.
+
 Whoever takes a lease locks the site's row first, so takers of one site come one after the other.
 Expiry is judged by the database's clock.
 """
@@ -7,14 +9,14 @@ Expiry is judged by the database's clock.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import case, delete, func, select, update
+from sqlalchemy import ColumnElement, case, delete, distinct, func, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.charger import LeaseAnswer, SiteLease
 from storage.errors import Conflict, NotFound
 from storage.postgres.engine import reading, transaction
-from storage.postgres.tables import charger, site, site_lease
+from storage.postgres.tables import charger, out_of_service, site, site_lease
 
 LEASE_COLUMNS = (
     site_lease.c.charger_id,
@@ -24,14 +26,20 @@ LEASE_COLUMNS = (
     site_lease.c.expires_at,
     site_lease.c.request_id,
     site_lease.c.wake_on,
+    site_lease.c.run,
 )
 ALIVE = site_lease.c.expires_at > func.now()
+_AWAY = union_all(
+    select(site_lease.c.site_id, site_lease.c.charger_id).where(ALIVE),
+    select(out_of_service.c.site_id, out_of_service.c.charger_id),
+)
+"""(site, charger) of all that are away; one that is leased and out of service is there twice."""
 
 
 def lease_of(row: Sequence[Any]) -> SiteLease:
     """A lease from its columns, in the order of the noun."""
-    charger_id, site_id, workflow_id, kind, expires_at, request_id, wake_on = row[:7]
-    return SiteLease(charger_id, site_id, workflow_id, kind, expires_at, request_id, tuple(wake_on))
+    charger_id, site_id, workflow_id, kind, expires_at, request_id, wake_on, run = row[:8]
+    return SiteLease(charger_id, site_id, workflow_id, kind, expires_at, request_id, tuple(wake_on), run)
 
 
 class PostgresLeaseStore:
@@ -43,36 +51,32 @@ class PostgresLeaseStore:
     async def take(self, lease: SiteLease) -> LeaseAnswer:
         """Reserve the charger at the site where it is registered now, whatever the lease says.
 
-        Taking it again for the same workflow extends it. Raises NotFound for an unknown charger.
+        Taking it again for the same run of the same workflow extends it. Raises NotFound for an unknown
+        charger.
         """
         async with transaction(self._engine) as connection:
             site_id, max_down = await _lock_site(connection, lease.charger_id)
             others, holder = await _state(connection, site_id, lease.charger_id)
-            if holder is not None and holder != lease.workflow_id:
-                return LeaseAnswer(granted=False, down=others + 1, max_down=max_down, holder=holder)
+            if holder is not None and holder != (lease.workflow_id, lease.run):
+                return LeaseAnswer(granted=False, down=others + 1, max_down=max_down, holder=holder[0])
             if holder is None and others >= max_down:
                 return LeaseAnswer(granted=False, down=others, max_down=max_down)
             await _write(connection, lease, site_id)
             return LeaseAnswer(granted=True, down=others + 1, max_down=max_down)
 
-    async def set_request(self, charger_id: str, workflow_id: str, request_id: int) -> None:
-        """Raise Conflict if the lease is no longer this workflow's: nothing may be sent then."""
-        statement = (
-            update(site_lease)
-            .where(site_lease.c.charger_id == charger_id, site_lease.c.workflow_id == workflow_id, ALIVE)
-            .values(request_id=request_id)
-        )
+    async def set_request(self, charger_id: str, workflow_id: str, request_id: int, *, run: str = "") -> None:
+        """Raise Conflict if the lease is no longer this run's: nothing may be sent then."""
+        mine = _held_by(charger_id, workflow_id, run)
+        statement = update(site_lease).where(*mine, ALIVE).values(request_id=request_id)
         async with transaction(self._engine) as connection:
             if (await connection.execute(statement)).rowcount == 0:
                 raise Conflict(
                     f"{workflow_id} holds no lease for charger {charger_id!r}.", hint="Take it again first."
                 )
 
-    async def release(self, charger_id: str, workflow_id: str) -> bool:
+    async def release(self, charger_id: str, workflow_id: str, *, run: str = "") -> bool:
         """Whether there was something to release."""
-        statement = delete(site_lease).where(
-            site_lease.c.charger_id == charger_id, site_lease.c.workflow_id == workflow_id
-        )
+        statement = delete(site_lease).where(*_held_by(charger_id, workflow_id, run))
         async with transaction(self._engine) as connection:
             return (await connection.execute(statement)).rowcount == 1
 
@@ -85,10 +89,11 @@ class PostgresLeaseStore:
 
     async def down(self, site_ids: Sequence[str]) -> dict[str, int]:
         """How many chargers are away, for each site asked for."""
+        away = _AWAY.subquery()
         query = (
-            select(site_lease.c.site_id, func.count())
-            .where(site_lease.c.site_id.in_(site_ids), ALIVE)
-            .group_by(site_lease.c.site_id)
+            select(away.c.site_id, func.count(distinct(away.c.charger_id)))
+            .where(away.c.site_id.in_(site_ids))
+            .group_by(away.c.site_id)
         )
         async with reading(self._engine) as connection:
             counted = dict[str, int]((row[0], row[1]) for row in await connection.execute(query))
@@ -114,15 +119,25 @@ async def _lock_site(connection: AsyncConnection, charger_id: str) -> tuple[str,
     return row.site_id, row.max_down
 
 
-async def _state(connection: AsyncConnection, site_id: str, charger_id: str) -> tuple[int, str | None]:
-    """(leases of other chargers of the site, who holds this very charger). Read after the lock."""
-    mine = site_lease.c.charger_id == charger_id
-    query = select(
-        func.count().filter(site_lease.c.site_id == site_id, ~mine),
-        func.max(site_lease.c.workflow_id).filter(mine),
-    ).where((site_lease.c.site_id == site_id) | mine, ALIVE)
-    others, holder = (await connection.execute(query)).one()
-    return others, holder
+async def _state(
+    connection: AsyncConnection, site_id: str, charger_id: str
+) -> tuple[int, tuple[str, str] | None]:
+    """(other chargers of the site that are away, (workflow, run) on this very one). Read after the lock."""
+    away = _AWAY.subquery()
+    counted = select(func.count(distinct(away.c.charger_id))).where(
+        away.c.site_id == site_id, away.c.charger_id != charger_id
+    )
+    held = select(site_lease.c.workflow_id, site_lease.c.run).where(
+        site_lease.c.charger_id == charger_id, ALIVE
+    )
+    others = (await connection.execute(counted)).scalar_one()
+    holder = (await connection.execute(held)).one_or_none()
+    return others, (holder.workflow_id, holder.run) if holder else None
+
+
+def _held_by(charger_id: str, workflow_id: str, run: str) -> tuple[ColumnElement[bool], ...]:
+    columns = site_lease.c
+    return columns.charger_id == charger_id, columns.workflow_id == workflow_id, columns.run == run
 
 
 async def _write(connection: AsyncConnection, lease: SiteLease, site_id: str) -> None:
@@ -134,6 +149,7 @@ async def _write(connection: AsyncConnection, lease: SiteLease, site_id: str) ->
         expires_at=lease.expires_at,
         request_id=lease.request_id,
         wake_on=list(lease.wake_on),
+        run=lease.run,
     )
     new = statement.excluded
     same = site_lease.c.workflow_id == new.workflow_id
@@ -149,6 +165,7 @@ async def _write(connection: AsyncConnection, lease: SiteLease, site_id: str) ->
                     (same, func.coalesce(new.request_id, site_lease.c.request_id)), else_=new.request_id
                 ),
                 "wake_on": new.wake_on,
+                "run": new.run,
             },
         )
     )

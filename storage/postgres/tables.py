@@ -8,9 +8,10 @@ Nothing that changes often is indexed, so that hot updates stay on their page (h
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
-from storage.postgres.columns import NAMING, ROOMY, flag, name, time, words
+from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
+from storage.postgres.people_tables import audit, audit_head, token
 
-metadata = sa.MetaData(naming_convention=NAMING)
+__all__ = ["audit", "audit_head", "metadata", "token"]
 
 event_sequence = sa.Sequence("event_sequence", metadata=metadata)
 frame_number = sa.Sequence("frame_number", metadata=metadata)
@@ -86,7 +87,19 @@ site_lease = sa.Table(
     time("expires_at"),
     sa.Column("request_id", sa.BigInteger),
     sa.Column("wake_on", ARRAY(sa.Text), nullable=False),
+    name("run", server_default=sa.text("''")),
 )
+
+out_of_service = sa.Table(
+    "out_of_service",
+    metadata,
+    name("charger_id", sa.ForeignKey("charger.charger_id"), primary_key=True),
+    name("site_id", sa.ForeignKey("site.site_id"), index=True),
+    sa.Column("before", ARRAY(sa.Text), nullable=False),
+    time("since"),
+    words("cause"),
+)
+"""Chargers that we took out of service and have not put back yet."""
 
 # --- the twin ----------------------------------------------------------------------------------
 
@@ -357,42 +370,4 @@ download_ticket = sa.Table(
     time("not_before"),
     time("expires_at"),
     flag("revoked"),
-)
-
-# --- people ------------------------------------------------------------------------------------
-
-audit = sa.Table(
-    "audit",
-    metadata,
-    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
-    time("at"),
-    words("actor"),
-    words("action"),
-    words("subject"),
-    sa.Column("detail", JSON, nullable=False),
-    name("previous_hash", unique=True),
-    name("row_hash"),
-)
-"""Append-only: a trigger refuses UPDATE, DELETE and TRUNCATE."""
-
-audit_head = sa.Table(
-    "audit_head",
-    metadata,
-    sa.Column("singleton", sa.Boolean, primary_key=True, server_default=sa.text("true")),
-    sa.Column("number", sa.BigInteger, nullable=False),
-    name("row_hash"),
-    sa.CheckConstraint("singleton", name="one_row"),
-)
-"""The one row that appenders lock, so that the chain never forks."""
-
-token = sa.Table(
-    "token",
-    metadata,
-    name("token_id", primary_key=True),
-    name("secret_sha256", unique=True),
-    words("name"),
-    words("role"),
-    time("created_at"),
-    time("expires_at", nullable=True),
-    time("revoked_at", nullable=True),
 )

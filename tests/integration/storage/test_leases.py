@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage.charger import Charger, Site, SiteLease
+from storage.charger import Charger, OutOfService, Site, SiteLease
 from storage.errors import Conflict, NotFound
 from storage.postgres.leases import PostgresLeaseStore
+from storage.postgres.out_of_service import PostgresOutOfServiceStore
+from storage.postgres.routes import PostgresRouteStore
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("X2")]
 
@@ -144,3 +146,42 @@ async def test_takers_and_releasers_in_any_order_never_exceed_the_budget(leases,
     assert sum(await asyncio.gather(*workers)) > 0
     assert highest == 2
     assert await leases.down(["big"]) == {"big": 0}
+
+
+async def test_a_charger_that_is_still_out_of_service_counts_without_a_lease(leases, engine) -> None:
+    store = PostgresOutOfServiceStore(engine)
+    row = OutOfService("A", "s1", ("1.2",), datetime.now(UTC), "an update")
+    assert await store.add(row) == row
+    assert await store.add(replace(row, before=())) == row, "the first look stands"
+    assert await store.get("A") == row
+    refused = await leases.take(lease("B"))
+    assert (refused.granted, refused.down, refused.max_down, refused.holder) == (False, 1, 1, None)
+    assert (await leases.take(lease("A"))).granted, "it is down already"
+    assert await leases.down(["s1"]) == {"s1": 1}, "leased and out of service: one charger"
+    await leases.release("A", "charger/A")
+    assert await store.remove("A")
+    assert not await store.remove("A")
+    assert (await leases.take(lease("B"))).granted
+
+
+async def test_stranded_is_who_is_connected_and_left_alone(leases, engine, sql) -> None:
+    store = PostgresOutOfServiceStore(engine)
+    row = OutOfService("A", "s1", (), datetime.now(UTC), "an update")
+    await store.add(row)
+    assert await store.stranded() == [], "it is not connected"
+    await PostgresRouteStore(engine).claim("A", "n", "b", "ocpp1.6", timedelta(minutes=1))
+    assert await store.stranded() == [row]
+    await leases.take(lease("A"))
+    assert await store.stranded() == []
+
+
+async def test_a_lease_belongs_to_one_run_of_its_workflow(leases) -> None:
+    await leases.take(replace(lease("A"), run="two"))
+    refused = await leases.take(replace(lease("A"), run="one"))
+    assert (refused.granted, refused.holder) == (False, "charger/A")
+    assert not await leases.release("A", "charger/A", run="one")
+    with pytest.raises(Conflict):
+        await leases.set_request("A", "charger/A", 7, run="one")
+    await leases.set_request("A", "charger/A", 8, run="two")
+    assert (await leases.get("A")).request_id == 8
+    assert await leases.release("A", "charger/A", run="two")

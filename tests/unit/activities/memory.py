@@ -19,8 +19,8 @@ from storage.campaign import (
     TargetPhase,
     WaveTally,
 )
-from storage.charger import DownloadTicket, LeaseAnswer, ModelProfile, Route, Site, SiteLease
-from storage.errors import NotFound
+from storage.charger import DownloadTicket, LeaseAnswer, ModelProfile, OutOfService, Route, Site, SiteLease
+from storage.errors import Conflict, NotFound
 from storage.events import StoredEvent
 from storage.ports import ChargerView
 
@@ -60,32 +60,62 @@ class MemoryRoutes:
         return frozenset(charger_ids) & frozenset(self.rows)
 
 
+class MemoryOutOfService:
+    def __init__(self, leases: "MemoryLeases", routes: MemoryRoutes) -> None:
+        self.rows: dict[str, OutOfService] = leases.out_of_service
+        self._leases = leases
+        self._routes = routes
+
+    async def add(self, row: OutOfService) -> OutOfService:
+        return self.rows.setdefault(row.charger_id, row)
+
+    async def get(self, charger_id: str) -> OutOfService | None:
+        return self.rows.get(charger_id)
+
+    async def remove(self, charger_id: str) -> bool:
+        return self.rows.pop(charger_id, None) is not None
+
+    async def stranded(self, *, limit: int = 100) -> Sequence[OutOfService]:
+        free = [row for row in self.rows.values() if row.charger_id not in self._leases.rows]
+        return [row for row in free if row.charger_id in self._routes.rows][:limit]
+
+
 class MemoryLeases:
     def __init__(self) -> None:
         self.rows: dict[str, SiteLease] = {}
+        self.out_of_service: dict[str, OutOfService] = {}
         self.max_down: dict[str, int] = {}
         self.most_down: dict[str, int] = defaultdict(int)
-        """The trace invariant: the highest number of leases a site ever had."""
+        """The trace invariant: the highest number of chargers of a site that were ever away."""
+
+    def _away(self, site_id: str) -> set[str]:
+        rows: list[SiteLease | OutOfService] = [*self.rows.values(), *self.out_of_service.values()]
+        return {row.charger_id for row in rows if row.site_id == site_id}
 
     async def take(self, lease: SiteLease) -> LeaseAnswer:
         most = self.max_down.get(lease.site_id, 1)
         former = self.rows.get(lease.charger_id)
-        down = sum(row.site_id == lease.site_id for row in self.rows.values())
+        others = len(self._away(lease.site_id) - {lease.charger_id})
         if former is not None:
-            return LeaseAnswer(former.workflow_id == lease.workflow_id, down, most, former.workflow_id)
-        if down >= most:
-            return LeaseAnswer(False, down, most)
+            mine = (former.workflow_id, former.run) == (lease.workflow_id, lease.run)
+            return LeaseAnswer(mine, others + 1, most, former.workflow_id)
+        if others >= most:
+            return LeaseAnswer(False, others, most)
         self.rows[lease.charger_id] = lease
-        self.most_down[lease.site_id] = max(self.most_down[lease.site_id], down + 1)
-        return LeaseAnswer(True, down + 1, most)
+        self.most_down[lease.site_id] = max(self.most_down[lease.site_id], others + 1)
+        return LeaseAnswer(True, others + 1, most)
 
-    async def set_request(self, charger_id: str, workflow_id: str, request_id: int) -> None:
-        if self.rows[charger_id].workflow_id == workflow_id:
-            self.rows[charger_id] = replace(self.rows[charger_id], request_id=request_id)
-
-    async def release(self, charger_id: str, workflow_id: str) -> bool:
+    def _is(self, charger_id: str, workflow_id: str, run: str) -> bool:
         lease = self.rows.get(charger_id)
-        if lease is None or lease.workflow_id != workflow_id:
+        return lease is not None and (lease.workflow_id, lease.run) == (workflow_id, run)
+
+    async def set_request(self, charger_id: str, workflow_id: str, request_id: int, *, run: str = "") -> None:
+        if not self._is(charger_id, workflow_id, run):
+            raise Conflict(f"{workflow_id} holds no lease for charger {charger_id!r}.")
+        self.rows[charger_id] = replace(self.rows[charger_id], request_id=request_id)
+
+    async def release(self, charger_id: str, workflow_id: str, *, run: str = "") -> bool:
+        if not self._is(charger_id, workflow_id, run):
             return False
         del self.rows[charger_id]
         return True
@@ -94,7 +124,7 @@ class MemoryLeases:
         return self.rows.get(charger_id)
 
     async def down(self, site_ids: Sequence[str]) -> dict[str, int]:
-        return {site: sum(row.site_id == site for row in self.rows.values()) for site in site_ids}
+        return {site: len(self._away(site)) for site in site_ids}
 
     async def sweep(self) -> Sequence[SiteLease]:
         swept, self.rows = list(self.rows.values()), {}

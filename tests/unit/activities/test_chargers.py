@@ -9,8 +9,9 @@ from activities.conclusion import ConcludeInput
 from activities.signer import DirectiveOrder, SignerActivities
 from storage.artifact import ArtifactPhase, SignOff
 from storage.campaign import Outcome, TargetPhase
-from storage.charger import SiteLease
+from storage.charger import OutOfService, SiteLease
 from storage.events import FirmwareStatus
+from storage.twin import FirmwareSection
 from tests.unit.activities.world import START, World
 
 CP = "CP000"
@@ -143,3 +144,25 @@ async def test_swept_leases_are_on_record(world: World) -> None:
     world.leases.rows[CP] = SiteLease(CP, "site-0", f"charger/{CP}", "update", START)
     assert await ChargerActivities(world.stores).sweep_leases() == 1
     assert world.audit.rows[-1].subject == f"charger/{CP}"
+
+
+@pytest.mark.requirement("X3")
+async def test_stranded_chargers_are_found_but_none_in_the_middle_of_an_install(world: World) -> None:
+    for name in (CP, "CP001"):
+        site = world.chargers.rows[name].charger.site_id
+        world.out_of_service.rows[name] = OutOfService(name, site, (), START, "an update")
+    world._twin("CP001", firmware=FirmwareSection("1.0", status=FirmwareStatus.INSTALLING, status_at=START))
+    activities = ChargerActivities(world.stores)
+    assert [one.charger_id for one in await activities.find_stranded()] == [CP]
+
+    rebooted = START + timedelta(seconds=1)
+    world._twin(
+        "CP001",
+        firmware=FirmwareSection(
+            "1.0", booted_at=rebooted, status=FirmwareStatus.INSTALLING, status_at=START
+        ),
+    )
+    world.unplug(CP)
+    assert [one.charger_id for one in await activities.find_stranded()] == ["CP001"]
+    world.leases.rows["CP001"] = SiteLease("CP001", "site-1", "charger/CP001", "update", START)
+    assert await activities.find_stranded() == ()

@@ -8,16 +8,16 @@ from temporalio.testing import ActivityEnvironment
 from activities.availability import STILL_OUT
 from activities.conclusion import ConcludeInput, RestoreInput
 from activities.dispatch import DispatchActivities
-from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, ResetInput
+from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, PutBackInput, ResetInput
 from activities.signer import DirectiveOrder, SignerActivities
 from csms.commands import AnswerStatus, ChangeAvailability, CommandAnswer, Reset, UpdateFirmware
 from csms.errors import CallFailed, CommandTimeout
 from storage.campaign import CampaignPhase, Outcome, TargetPhase
 from storage.canonical import sha256_hex
-from storage.charger import ModelProfile, SiteLease
+from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.events import ConnectorStatus
 from storage.twin import ConnectorState, OperationSection
-from tests.unit.activities.world import MODEL, START, VENDOR, World, lost_answer
+from tests.unit.activities.world import MODEL, START, VENDOR, World, idle, lost_answer
 
 CP = "CP000"
 
@@ -275,17 +275,108 @@ async def test_availability_comes_back_exactly_as_it_was(world: World) -> None:
 
 
 @pytest.mark.requirement("X3")
-async def test_what_we_left_out_of_service_is_not_taken_for_the_operators_will(world: World) -> None:
+@pytest.mark.parametrize("left", [_unavailable("1.1", "1.2"), _unavailable("1.2")])
+async def test_what_we_left_out_of_service_is_not_taken_for_the_operators_will(
+    world: World, left: OperationSection
+) -> None:
+    """It vanished after we drained it; now it reports our own doing, in whole or in part."""
+    world.default = idle
+    await dispatch(world)
     await world.campaigns.finish_target("c1", 0, CP, Outcome.SILENT, f"gone, {STILL_OUT}", START)
+    world.leases.rows.clear()
     await world.add_campaign([[CP]], world.plan(), campaign_id="c2")
     await world.approve("c2")
     signer = SignerActivities(world.stores, world, lambda: "n" * 32)  # type: ignore[arg-type]
     await signer.sign_directive(DirectiveOrder("c2", 0, 0, 1, 0, 500, 3600.0))
-    world._twin(CP, operation=_unavailable("1.1", "1.2"))
+    world._twin(CP, operation=left)
 
     answer = await dispatch(world, campaign_id="c2")
 
-    assert answer.out_of_service == ()
+    assert (answer.kind, answer.out_of_service, answer.drained) == (DispatchKind.ACCEPTED, (), True)
+
+
+@pytest.mark.requirement("X3")
+async def test_what_was_taken_is_remembered_before_the_charger_is_told(world: World) -> None:
+    world._twin(CP, operation=_unavailable("1.2"))
+    real, known = world.send, []
+
+    async def send(charger_id: str, epoch: int, command: object, *, deadline_s: float) -> CommandAnswer:
+        row = await world.out_of_service.get(charger_id)
+        known.append(row.before if row else None)
+        return await real(charger_id, epoch, command, deadline_s=deadline_s)  # type: ignore[arg-type]
+
+    world.send = send  # type: ignore[method-assign,assignment]
+    await dispatch(world)
+    assert known == [("1.2",)] * 2
+
+    await conclude(world)
+    assert not world.out_of_service.rows
+
+
+@pytest.mark.requirement("X3")
+async def test_a_charger_that_cannot_be_drained_is_not_remembered_as_drained(world: World) -> None:
+    async def send(charger_id: str, epoch: int, command: object, *, deadline_s: float) -> CommandAnswer:
+        return CommandAnswer(AnswerStatus.NOT_IMPLEMENTED)
+
+    world.send = send  # type: ignore[method-assign,assignment]
+    answer = await dispatch(world)
+
+    assert (answer.kind, answer.drained) == (DispatchKind.UNSUPPORTED, False)
+    assert not world.out_of_service.rows
+
+
+@pytest.mark.requirement("X2")
+async def test_a_charger_that_is_down_through_us_counts_at_its_site_without_a_lease(world: World) -> None:
+    site = world.chargers.rows[CP].charger.site_id
+    world.out_of_service.rows["other"] = OutOfService("other", site, (), START, "an update")
+
+    answer = await dispatch(world)
+
+    assert answer.kind is DispatchKind.NOT_NOW
+    assert "1 of 1" in answer.reason
+    assert world.sent == []
+
+
+@pytest.mark.requirement("X3")
+async def test_housekeeping_puts_back_what_nobody_works_on(world: World) -> None:
+    await dispatch(world)
+    activities = DispatchActivities(world.node)
+    run = ActivityEnvironment().run
+
+    assert not await run(activities.put_back_charger, PutBackInput(CP, 1)), "its update is going on"
+    assert CP in world.inoperative
+    world.leases.rows.clear()
+    assert await run(activities.put_back_charger, PutBackInput(CP, 1))
+
+    assert CP not in world.inoperative
+    assert not world.out_of_service.rows
+    assert "charger.put_back" in world.audit.actions()
+
+
+def _of_run(run: str) -> ActivityEnvironment:
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, workflow_run_id=run)
+    return environment
+
+
+@pytest.mark.requirement("X1", "X2", "S43")
+async def test_a_run_that_is_over_touches_nothing_of_the_next(world: World) -> None:
+    activities = DispatchActivities(world.node)
+    first = RestoreInput(ConcludeInput("c1", 0, CP, 1, Outcome.FAILED, "late"), session_epoch=1)
+    await _of_run("two").run(activities.dispatch_update, order(attempt=2))
+    world.sent.clear()
+
+    late = await _of_run("one").run(activities.dispatch_update, order())
+    again = await _of_run("one").run(activities.dispatch_update, order(attempt=2))
+    await _of_run("one").run(activities.conclude_update, first)
+    reset = await _of_run("one").run(activities.reset_charger, ResetInput(CP, 1))
+
+    assert (late.kind, again.kind, reset.accepted) == (DispatchKind.NOT_NOW, DispatchKind.NOT_NOW, False)
+    assert world.sent == []
+    assert world.leases.rows[CP].run == "two"
+    assert CP in world.inoperative
+    assert not world.tickets.rows[0].revoked
+    assert await target(world) == (TargetPhase.CONFIRMING, None)
 
 
 def _whole_out(*open_keys: str) -> OperationSection:

@@ -1,0 +1,63 @@
+"""Which chargers we took out of service: written before they are told, removed once they are back (X3)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, delete, exists, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from storage.charger import OutOfService
+from storage.postgres.engine import reading, transaction
+from storage.postgres.leases import ALIVE
+from storage.postgres.tables import charger_route, out_of_service, site_lease
+
+_COLUMNS = out_of_service.c
+
+
+class PostgresOutOfServiceStore:
+    """One row per charger that is out of service through us."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def add(self, row: OutOfService) -> OutOfService:
+        """The first row of a charger stands; returns the one that does."""
+        statement = insert(out_of_service).values(
+            charger_id=row.charger_id,
+            site_id=row.site_id,
+            before=list(row.before),
+            since=row.since,
+            cause=row.cause,
+        )
+        query = select(out_of_service).where(_COLUMNS.charger_id == row.charger_id)
+        async with transaction(self._engine) as connection:
+            await connection.execute(statement.on_conflict_do_nothing())
+            return _row((await connection.execute(query)).one())
+
+    async def get(self, charger_id: str) -> OutOfService | None:
+        """None: whatever it reports, it is not our doing."""
+        query = select(out_of_service).where(_COLUMNS.charger_id == charger_id)
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return _row(row) if row else None
+
+    async def remove(self, charger_id: str) -> bool:
+        """Whether there was one."""
+        statement = delete(out_of_service).where(_COLUMNS.charger_id == charger_id)
+        async with transaction(self._engine) as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def stranded(self, *, limit: int = 100) -> Sequence[OutOfService]:
+        """Connected, and nobody works on it; oldest first."""
+        leased = exists().where(site_lease.c.charger_id == _COLUMNS.charger_id, ALIVE)
+        connected = exists().where(
+            charger_route.c.charger_id == _COLUMNS.charger_id, charger_route.c.lease_until > func.now()
+        )
+        query = select(out_of_service).where(~leased, connected).order_by(_COLUMNS.since).limit(limit)
+        async with reading(self._engine) as connection:
+            return [_row(row) for row in await connection.execute(query)]
+
+
+def _row(row: Row[*tuple[Any, ...]]) -> OutOfService:
+    return OutOfService(row.charger_id, row.site_id, tuple(row.before), row.since, row.cause)
