@@ -17,10 +17,10 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from csms.schemas import check_answer, check_request
 from csms.simulator.fleet import run_fleet
 from csms.simulator.ledger import Ledger
-from csms.simulator.manufacturer import Manufacturer, found_manufacturer
 from csms.simulator.pace import SessionPattern, SimPace
 from csms.simulator.personality import Dialect, Personality
 from csms.simulator.spec import ChargerSpec, FleetSpec
+from tests.support.maker import Maker, found_maker
 
 BOOT = "BootNotification"
 
@@ -195,7 +195,7 @@ class Bench:
 
     csms: TinyCsms
     images: ImageServer
-    manufacturer: Manufacturer
+    manufacturer: Maker
     report: Path
     charger = "SIM-0001"
 
@@ -241,7 +241,7 @@ class Bench:
         *,
         request_id: int = 5,
         served: bytes | None = None,
-        by: Manufacturer | None = None,
+        by: Maker | None = None,
         at: str | None = None,
     ) -> tuple[str, dict[str, Any]]:
         """The signed command for an image, which is put on the image server (or ``served`` in its place)."""
@@ -291,10 +291,10 @@ async def images() -> AsyncIterator[ImageServer]:
 
 
 @pytest.fixture(scope="module")
-def manufacturer() -> Manufacturer:
-    return found_manufacturer(clock())
+def manufacturer() -> Maker:
+    return found_maker(clock())
 
 
 @pytest.fixture
-def bench(csms: TinyCsms, images: ImageServer, manufacturer: Manufacturer, tmp_path: Path) -> Bench:
+def bench(csms: TinyCsms, images: ImageServer, manufacturer: Maker, tmp_path: Path) -> Bench:
     return Bench(csms, images, manufacturer, tmp_path / "report.json")

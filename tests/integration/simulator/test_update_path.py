@@ -7,10 +7,10 @@ import pytest
 
 from csms.simulator.faults import FaultKind, NetworkFault
 from csms.simulator.firmware import Script, build_image
-from csms.simulator.manufacturer import Manufacturer, found_manufacturer
 from csms.simulator.pace import SessionPattern
 from csms.simulator.personality import PERSONALITIES, Dialect
 from csms.simulator.stages import Stage
+from tests.support.maker import Maker, found_maker
 
 CHARGER = "SIM-0001"
 OFTEN = SessionPattern(busy_share=0.95)
@@ -52,8 +52,8 @@ async def test_bad_signature_ends_with_invalid_signature(personality, bench, csm
 
 
 @pytest.fixture(scope="module")
-def stranger() -> Manufacturer:
-    return found_manufacturer(datetime.now(UTC), "Somebody Else")
+def stranger() -> Maker:
+    return found_maker(datetime.now(UTC), "Somebody Else")
 
 
 @BY_NAME
