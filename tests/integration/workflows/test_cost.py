@@ -51,7 +51,8 @@ async def test_the_budget_per_charger_holds_with_its_share_of_the_parents(
 
     assert everything.actions / CHARGERS <= 8
     assert everything.events / CHARGERS <= 35
-    assert max(one.events for one in chargers) <= 24
+    # 21, and a workflow task more for each thing that happens while another one is being handled.
+    assert max(one.events for one in chargers) <= 30
     assert max(one.actions for one in chargers) <= 4, "and two for its start, in its parent's history"
     assert max(one.bytes for one in chargers) <= 4096
 
