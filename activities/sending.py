@@ -13,7 +13,7 @@ from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node
 from activities.stores import this_run
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, UpdateFirmware
 from csms.errors import CallFailed, CommandTimeout, CsmsError, NotConnectedHere, Unsupported
-from signing.errors import DirectiveRefused, SigningError, VerificationFailed
+from signing.errors import DirectiveNotInTime, MetadataExpired, SigningError, VerificationFailed
 from signing.ports import DispatchRequest, VerifiedDispatch
 from storage.artifact import Artifact
 from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, Pace, SignedDirective, Target, TargetPhase
@@ -59,6 +59,8 @@ class Sending:
         self._sent_before = False
         self._needs_reset = False
         self._pace = Pace()
+        self._rollback = given.wave >= ROLLBACK_WAVE_BASE
+        self._phase = CampaignPhase.ROLLING_BACK if self._rollback else CampaignPhase.RUNNING
 
     async def run(self) -> DispatchAnswer:
         """The whole flow; an obstacle on the way gives back what was taken from the charger."""
@@ -100,8 +102,7 @@ class Sending:
     async def _wanted(self) -> Target:
         given, campaigns = self._given, self._stores.campaigns
         campaign = await campaigns.get(given.campaign_id)
-        rollback = given.wave >= ROLLBACK_WAVE_BASE
-        if campaign.phase is not (CampaignPhase.ROLLING_BACK if rollback else CampaignPhase.RUNNING):
+        if campaign.phase is not self._phase:
             raise Obstacle(DispatchKind.NOT_NOW, f"the campaign is {campaign.phase.value}")
         self._pace = campaign.plan.pace
         target = await campaigns.target(given.campaign_id, given.wave, given.charger_id)
@@ -149,7 +150,7 @@ class Sending:
                 charger_id=given.charger_id,
                 site_id=target.site_id,
                 workflow_id=workflow_id,
-                kind="rollback" if given.wave >= ROLLBACK_WAVE_BASE else "update",
+                kind="rollback" if self._rollback else "update",
                 expires_at=self._stores.clock() + timedelta(seconds=seconds),
                 request_id=self._request_id,
                 wake_on=(*wake_on, "installed") if profile.needs_reset_after_install else wake_on,
@@ -190,9 +191,19 @@ class Sending:
         given, firmware = self._given, view.twin.firmware
         if firmware and firmware.version == order.target.to_version:
             raise Obstacle(DispatchKind.ALREADY, f"it runs {firmware.version} already")
+        if self._rollback and not self._sent_before:
+            self._require_bad_version(firmware.version if firmware else None, order.target)
         signed = self._node.sender.supports_signed_update(given.charger_id, given.session_epoch)
         if not signed and order.profile.unsafe_unsigned_waiver is None:
             reason = "it cannot take a signed update, and its model has no waiver"
+            raise Obstacle(DispatchKind.UNSUPPORTED, reason)
+
+    def _require_bad_version(self, version: str | None, target: Target) -> None:
+        """A rollback takes back one version; a charger that runs another by now is left alone."""
+        if version is None:
+            raise Obstacle(DispatchKind.NOT_NOW, "it has not told which version it runs")
+        if version != target.from_version:
+            reason = f"it runs {version}, not {target.from_version}, which is rolled back"
             raise Obstacle(DispatchKind.UNSUPPORTED, reason)
 
     async def _remember(self, view: ChargerView, before: tuple[str, ...]) -> None:
@@ -234,15 +245,18 @@ class Sending:
     async def _prove(self, order: Order) -> VerifiedDispatch:
         try:
             proof = await self._node.verifier.verify(await self._request(order))
-            if not await self._stores.campaigns.use_directive(
-                order.directive.directive_id, self._given.charger_id, order.request_id
-            ):
-                raise DirectiveRefused("The directive was used for another request of this charger.")
+        except (DirectiveNotInTime, MetadataExpired) as error:
+            raise Obstacle(DispatchKind.NOT_NOW, error.message) from None  # Both are signed anew in time.
         except VerificationFailed as error:
             await self._security_event(type(error).__name__, error.message)
             raise Obstacle(DispatchKind.HALT, error.message) from None
         except SigningError as error:
             raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
+        if not await self._stores.campaigns.use_directive(
+            order.directive.directive_id, self._given.charger_id, order.request_id
+        ):
+            reason = "its directive was used for another request of it; the next one is good again"
+            raise Obstacle(DispatchKind.NOT_NOW, reason)
         return proof
 
     async def _request(self, order: Order) -> DispatchRequest:
@@ -284,10 +298,13 @@ class Sending:
         command = await self._update(order, proof)
         if not self._drained:
             await self._look()  # Somebody else closed it to cars, and may have opened it again.
-        await self._move(TargetPhase.DISPATCHED, "the command is on its way")
+        await self._mark(order)
         await self._record_dispatch(order, proof)
         try:
             answer = await self._command(command)
+        except NotConnectedHere:
+            await self._unmark(order)
+            raise
         except CommandTimeout:
             return DispatchKind.UNKNOWN
         except CallFailed as error:
@@ -295,6 +312,24 @@ class Sending:
         except Unsupported as error:
             raise Obstacle(DispatchKind.UNSUPPORTED, error.message) from None
         return await self._judge(answer)
+
+    async def _mark(self, order: Order) -> None:
+        """Write down that it is sent, if it may be: one statement, so that no abort or skip slips in."""
+        marked = replace(
+            order.target,
+            attempt=self._given.attempt,
+            request_id=order.request_id,
+            reason="the command is on its way",
+            dispatched_at=self._stores.clock(),
+        )
+        if not await self._stores.campaigns.mark_dispatched(marked, self._phase):
+            raise Obstacle(DispatchKind.NOT_NOW, "its target or its campaign was stopped meanwhile")
+
+    async def _unmark(self, order: Order) -> None:
+        """Nothing left us, so nothing was dispatched, unless an earlier try of this attempt was."""
+        if not self._sent_before:
+            unsent = replace(order.target, attempt=self._given.attempt, reason="it was not sent")
+            await self._stores.campaigns.unmark_dispatched(unsent)
 
     async def _update(self, order: Order, proof: VerifiedDispatch) -> UpdateFirmware:
         given, vendor = self._given, proof.vendor_signature

@@ -10,8 +10,12 @@ from typing import Protocol
 
 from csms.commands import AnswerStatus, Command, CommandAnswer
 from csms.frames import Payload
+from csms.redaction import redact
 from storage.events import Event
 from storage.twin import ConfigurationSection
+
+_DETAIL_CHARS = 300
+"""As much of a charger's explanation as a sentence can hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +107,13 @@ class Dialect(Protocol):
 
 
 def answer_status(payload: Payload) -> CommandAnswer:
-    """An answer with a ``status`` and perhaps a ``statusInfo`` (2.x).
+    """An answer with a ``status`` and perhaps a ``statusInfo`` (2.x), in words that may be kept.
+
+    A charger likes to repeat the address it was given, which is a secret (S43).
 
     Raises:
         ValueError: the status is none that we know.
     """
     info = payload.get("statusInfo") or {}
     detail = ": ".join(str(info[key]) for key in ("reasonCode", "additionalInfo") if info.get(key))
-    return CommandAnswer(AnswerStatus(payload["status"]), detail)
+    return CommandAnswer(AnswerStatus(payload["status"]), redact(detail)[:_DETAIL_CHARS])

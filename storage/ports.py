@@ -263,6 +263,19 @@ class CampaignStore(Protocol):
     async def add_targets(self, targets: Sequence[Target]) -> None:
         """Idempotent on (campaign, wave, charger): rollback waves are added when they are decided."""
 
+    async def mark_dispatched(self, target: Target, while_in: CampaignPhase) -> bool:
+        """Move it to DISPATCHED with its attempt, request, reason and ``dispatched_at``, if it may be sent.
+
+        False, and nothing is written, if by now the campaign is in another phase, the target is DONE, or
+        a later attempt has begun.
+        """
+
+    async def unmark_dispatched(self, target: Target) -> None:
+        """Nothing was sent after all: back to WAITING, with the reason and ``dispatched_at`` it has here.
+
+        Only if it is DISPATCHED in this very attempt.
+        """
+
     async def move_target(
         self,
         campaign_id: str,

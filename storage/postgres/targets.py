@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.campaign import (
     ROLLBACK_WAVE_BASE,
+    CampaignPhase,
     CampaignPlan,
     Outcome,
     Target,
@@ -104,6 +105,46 @@ class TargetRows:
         if phase is TargetPhase.DISPATCHED:
             values["dispatched_at"] = at
         await self._change(campaign_id, wave, charger_id, values)
+
+    async def mark_dispatched(self, target: Target, while_in: CampaignPhase) -> bool:
+        """See ``storage.ports.CampaignStore``."""
+        statement = (
+            update(campaign_target)
+            .where(
+                *_is(target.campaign_id, target.wave, target.charger_id),
+                _COLUMNS.phase != TargetPhase.DONE.value,
+                _COLUMNS.attempt <= target.attempt,
+                campaign.c.campaign_id == _COLUMNS.campaign_id,
+                campaign.c.phase == while_in.value,
+            )
+            .values(
+                phase=TargetPhase.DISPATCHED.value,
+                reason=target.reason,
+                attempt=target.attempt,
+                request_id=target.request_id,
+                dispatched_at=target.dispatched_at,
+            )
+        )
+        async with transaction(self._engine) as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def unmark_dispatched(self, target: Target) -> None:
+        """See ``storage.ports.CampaignStore``."""
+        statement = (
+            update(campaign_target)
+            .where(
+                *_is(target.campaign_id, target.wave, target.charger_id),
+                _COLUMNS.phase == TargetPhase.DISPATCHED.value,
+                _COLUMNS.attempt == target.attempt,
+            )
+            .values(
+                phase=TargetPhase.WAITING.value,
+                reason=target.reason,
+                dispatched_at=target.dispatched_at,
+            )
+        )
+        async with transaction(self._engine) as connection:
+            await connection.execute(statement)
 
     async def move_targets(
         self, campaign_id: str, wave: int, moves: Sequence[tuple[str, TargetPhase, str, bool]]

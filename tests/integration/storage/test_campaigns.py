@@ -137,6 +137,28 @@ class TestTargets:
         with pytest.raises(NotFound):
             await campaigns.move_target("c1", 0, "Z", TargetPhase.WAITING, "", at=AT)
 
+    @pytest.mark.requirement("R30", "R31")
+    async def test_a_dispatch_is_marked_only_while_it_may_be_sent(self, campaigns) -> None:
+        target = await campaigns.target("c1", 0, "A")
+        sent = replace(target, attempt=1, request_id=9, dispatched_at=LATER, reason="sent")
+        await campaigns.set_phase("c1", CampaignPhase.PAUSED, "", AT)
+        assert not await campaigns.mark_dispatched(sent, CampaignPhase.RUNNING)
+        assert await campaigns.target("c1", 0, "A") == target
+        await campaigns.set_phase("c1", CampaignPhase.RUNNING, "", AT)
+        assert await campaigns.mark_dispatched(sent, CampaignPhase.RUNNING)
+        assert await campaigns.target("c1", 0, "A") == replace(sent, phase=TargetPhase.DISPATCHED)
+
+        await campaigns.unmark_dispatched(replace(target, attempt=2))
+        assert (await campaigns.target("c1", 0, "A")).dispatched_at == LATER, "of another attempt"
+        await campaigns.unmark_dispatched(replace(target, attempt=1, reason="it was not sent"))
+        unsent = await campaigns.target("c1", 0, "A")
+        assert (unsent.phase, unsent.dispatched_at) == (TargetPhase.WAITING, None)
+
+        assert await campaigns.mark_dispatched(replace(sent, attempt=2), CampaignPhase.RUNNING)
+        assert not await campaigns.mark_dispatched(sent, CampaignPhase.RUNNING), "a later attempt has begun"
+        await campaigns.finish_target("c1", 0, "A", Outcome.SKIPPED, "taken out", AT)
+        assert not await campaigns.mark_dispatched(replace(sent, attempt=2), CampaignPhase.RUNNING)
+
     async def test_many_move_at_once(self, campaigns) -> None:
         await campaigns.finish_target("c1", 1, "C", Outcome.SKIPPED, "taken out", AT)
         await campaigns.move_targets(

@@ -257,6 +257,28 @@ class MemoryCampaigns:
         for target in targets:
             self.target_rows.setdefault((target.campaign_id, target.wave, target.charger_id), target)
 
+    async def mark_dispatched(self, target: Target, while_in: CampaignPhase) -> bool:
+        key = target.campaign_id, target.wave, target.charger_id
+        row = self.target_rows[key]
+        if self.rows[target.campaign_id].phase is not while_in or row.attempt > target.attempt:
+            return False
+        if row.phase is TargetPhase.DONE:
+            return False
+        self.target_moves.add((row.phase, TargetPhase.DISPATCHED))
+        self.target_rows[key] = replace(
+            target, phase=TargetPhase.DISPATCHED, deferred_for_session=row.deferred_for_session
+        )
+        return True
+
+    async def unmark_dispatched(self, target: Target) -> None:
+        key = target.campaign_id, target.wave, target.charger_id
+        row = self.target_rows[key]
+        if (row.phase, row.attempt) == (TargetPhase.DISPATCHED, target.attempt):
+            self.target_moves.add((row.phase, TargetPhase.WAITING))
+            self.target_rows[key] = replace(
+                row, phase=TargetPhase.WAITING, reason=target.reason, dispatched_at=target.dispatched_at
+            )
+
     async def move_target(
         self,
         campaign_id: str,

@@ -11,7 +11,8 @@ from activities.dispatch import DispatchActivities
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, PutBackInput, ResetInput
 from activities.signer import DirectiveOrder, SignerActivities
 from csms.commands import AnswerStatus, ChangeAvailability, CommandAnswer, Reset, UpdateFirmware
-from csms.errors import CallFailed, CommandTimeout
+from csms.errors import CallFailed, CommandTimeout, NotConnectedHere
+from signing.errors import DirectiveNotInTime, MetadataExpired
 from storage.campaign import CampaignPhase, Outcome, TargetPhase
 from storage.canonical import sha256_hex
 from storage.charger import ModelProfile, OutOfService, SiteLease
@@ -148,8 +149,107 @@ async def test_a_proof_that_does_not_hold_halts_and_is_on_record(world: World) -
 async def test_a_directive_is_good_for_one_request_only(world: World) -> None:
     world.campaigns.uses["c1.0.0.1", CP] = 4711
 
-    assert (await dispatch(world)).kind is DispatchKind.HALT
+    assert (await dispatch(world)).kind is DispatchKind.NOT_NOW, "the next directive is good again"
     assert not world.updates()
+    assert "security.dispatch_refused" not in world.audit.actions()
+
+
+@pytest.mark.requirement("S24")
+@pytest.mark.parametrize("error", [DirectiveNotInTime("It is over."), MetadataExpired("It is over.")])
+async def test_what_can_be_signed_anew_halts_nobody(world: World, error: Exception) -> None:
+    async def verify(request: object) -> object:
+        raise error
+
+    world.verify = verify  # type: ignore[method-assign,assignment]
+    assert (await dispatch(world)).kind is DispatchKind.NOT_NOW
+    assert not world.updates()
+    assert not world.inoperative
+
+
+async def _during_the_last_checks(world: World, happens: object) -> DispatchAnswer:
+    """Something is committed after everything was looked at and before the command leaves."""
+    real = world.tickets.add
+
+    async def add(ticket: object) -> None:
+        await happens()  # type: ignore[operator]
+        await real(ticket)  # type: ignore[arg-type]
+
+    world.tickets.add = add  # type: ignore[method-assign]
+    return await dispatch(world)
+
+
+@pytest.mark.requirement("R30", "R31")
+@pytest.mark.parametrize("stop", ["skip", "abort"])
+async def test_nothing_overtakes_a_stop_that_is_committed_in_the_gap(world: World, stop: str) -> None:
+    async def happens() -> None:
+        if stop == "abort":
+            await world.campaigns.set_phase("c1", CampaignPhase.ABORTING, "", START)
+        else:
+            await world.campaigns.finish_target("c1", 0, CP, Outcome.SKIPPED, "ada took it out", START)
+
+    answer = await _during_the_last_checks(world, happens)
+
+    assert answer.kind is DispatchKind.NOT_NOW
+    assert not world.updates()
+    assert not world.inoperative
+    assert (await world.campaigns.target("c1", 0, CP)).dispatched_at is None
+
+
+@pytest.mark.requirement("R24")
+async def test_what_never_left_us_was_not_dispatched(world: World) -> None:
+    real = world.send
+
+    async def send(charger_id: str, epoch: int, command: object, *, deadline_s: float) -> CommandAnswer:
+        if isinstance(command, UpdateFirmware):
+            raise NotConnectedHere(charger_id, epoch)
+        return await real(charger_id, epoch, command, deadline_s=deadline_s)  # type: ignore[arg-type]
+
+    world.send = send  # type: ignore[method-assign,assignment]
+    assert (await dispatch(world)).kind is DispatchKind.GONE
+    row = await world.campaigns.target("c1", 0, CP)
+    assert (row.phase, row.dispatched_at) == (TargetPhase.WAITING, None)
+
+
+@pytest.mark.requirement("R24")
+async def test_what_may_have_left_us_earlier_stays_dispatched(world: World) -> None:
+    world.default = lost_answer
+    await dispatch(world)
+    sent = (await world.campaigns.target("c1", 0, CP)).dispatched_at
+    assert (await dispatch(world, session_epoch=7)).kind is DispatchKind.GONE
+
+    assert sent is not None
+    assert (await world.campaigns.target("c1", 0, CP)).dispatched_at == sent
+
+
+@pytest.mark.requirement("X3")
+async def test_a_charger_that_may_be_installing_is_not_opened_when_it_cannot_be_sent_again(
+    world: World,
+) -> None:
+    world.default = lost_answer
+    await dispatch(world)
+    world.refused_proofs.add(CP)
+
+    assert (await dispatch(world)).drained
+    assert CP in world.inoperative
+
+
+@pytest.mark.requirement("R28")
+@pytest.mark.parametrize(("runs", "goes_back"), [("1.1", True), ("1.2", False)])
+async def test_a_rollback_takes_back_one_version_only(world: World, runs: str, goes_back: bool) -> None:
+    [row] = await world.campaigns.targets("c1", 0)
+    back = sha256_hex(b"1.0")
+    rollback = replace(row, wave=1000, artifact_id=back, from_version="1.1", to_version="1.0")
+    await world.campaigns.add_targets([rollback])
+    await world.campaigns.set_phase("c1", CampaignPhase.ROLLING_BACK, "", START)
+    await authorise(world, wave=1000)
+    await world.boot(CP, runs, signal=False)
+
+    answer = await dispatch(world, wave=1000)
+
+    assert bool(world.updates()) is goes_back
+    if not goes_back:
+        assert answer.kind is DispatchKind.UNSUPPORTED
+        assert "it runs 1.2, not 1.1" in answer.reason
 
 
 @pytest.mark.requirement("S24")

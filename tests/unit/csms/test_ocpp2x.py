@@ -14,7 +14,7 @@ from csms.commands import (
     TriggerMessage,
     UpdateFirmware,
 )
-from csms.dialect import Answering, Calling, Observed, Reading
+from csms.dialect import Answering, Calling, Observed, Reading, answer_status
 from csms.errors import Unsupported
 from csms.frames import OCPP21, OCPP201, Payload
 from csms.ocpp2x import Ocpp2x, ocpp21, ocpp201
@@ -240,3 +240,12 @@ def test_only_2_1_takes_event_streams() -> None:
     assert "NotifyPeriodicEventStream" in ocpp21().handled
     assert "NotifyPeriodicEventStream" not in ocpp201().handled
     assert (ocpp201().name, ocpp21().name) == (OCPP201, OCPP21)
+
+
+@pytest.mark.requirement("S43")
+def test_a_charger_that_repeats_its_ticket_is_not_quoted() -> None:
+    told = f"cannot fetch http://api/d/{'s3cret' * 8} {'x' * 1000}"
+    answer = answer_status({"status": "Rejected", "statusInfo": {"reasonCode": "No", "additionalInfo": told}})
+    assert answer.detail.startswith("No: cannot fetch http://api/d/*** x")
+    assert "s3cret" not in answer.detail
+    assert len(answer.detail) <= 300
