@@ -115,7 +115,11 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class CampaignPlan:
-    """What a release manager asks for and others approve; hashed as a whole."""
+    """What a release manager asks for and others approve; hashed as a whole.
+
+    A field added here, to a wave, gate or pace changes the digest of every stored plan, and the signer
+    refuses what does not match its digest: let campaigns end before such an upgrade.
+    """
 
     name: str
     artifact_id: str
