@@ -325,6 +325,8 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
         workflows=WORKFLOWS,
         activities=worker_activities(shared, inspector),
         max_cached_workflows=4000,
+        # How long a dead worker's workflows wait before another takes them: 10 s by default.
+        sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=GRACE,
     )
 
