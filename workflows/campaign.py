@@ -170,7 +170,7 @@ class FirmwareCampaignWorkflow(CampaignDesk):
 
     async def _gate(self, brief: CampaignBrief, end: WaveEnd, pause: float, what: str) -> None:
         """Look until the gate opens, the campaign ends, or a person decides."""
-        self._judging, looks = True, 0
+        self._judging, self._held, looks = True, False, 0
         while not self._ending:
             await self._calm(pause, what)
             await self._running()
@@ -185,6 +185,7 @@ class FirmwareCampaignWorkflow(CampaignDesk):
                     CampaignMove.ABORT, decided.reason, Ending(decided.reason, rollback=rollback)
                 )
                 break
+            self._held = True
             looks, pause, what = looks + 1, brief.gate.hold_seconds, "until the gate looks again"
             if looks >= brief.gate.max_looks:
                 await self._move_on(CampaignMove.PAUSE, f"a person has to decide: {decided.reason}")

@@ -56,6 +56,7 @@ class CampaignDesk:
         self._wave_name = ""
         self._look = 0
         self._judging = False
+        self._held = False
         self._overruled = ""
         self._vote = ""
         self._needed = 0
@@ -120,15 +121,17 @@ class CampaignDesk:
         """Counts once it is written down."""
         await workflow.wait_condition(lambda: self._brief is not None)
         self._check_vote(approval)
-        self._asked.add(approval.actor)
+        # Of this vote: the next one may be open by the time this yes is written down.
+        asked, yes = self._asked, self._yes
+        asked.add(approval.actor)
         try:
             await locally(
                 CampaignActivities.record_approval, RecordedApproval(self._id, approval, self._vote)
             )
         except FailureError:
-            self._asked.discard(approval.actor)
+            asked.discard(approval.actor)
             raise
-        self._yes.append(approval.actor)
+        yes.append(approval.actor)
 
     @approve.validator
     def _may_approve(self, approval: Approval) -> None:
@@ -190,8 +193,12 @@ class CampaignDesk:
     @proceed.validator
     def _may_proceed(self, request: PersonRequest) -> None:
         self._require(CampaignMove.PROCEED)
-        if not self._judging:
+        if not (self._judging and self._held):
             raise Conflict("No gate is holding this campaign.", hint="Resume it, or wait for its gate.")
+        if request.actor == self._plan().created_by:
+            raise Conflict(
+                f"{request.actor} wrote this plan; somebody else has to let it pass its gate (four eyes)."
+            )
         if not request.reason.strip():
             raise Conflict("A gate is passed by with a reason only.", hint="Say why.")
 

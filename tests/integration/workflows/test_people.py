@@ -8,7 +8,14 @@ import pytest
 
 from csms.commands import CommandAnswer, UpdateFirmware
 from storage.artifact import ArtifactPhase, SignOff
-from storage.campaign import Approval, CampaignPhase, Directive, GatePolicy, Outcome, SignedDirective
+from storage.campaign import (
+    Approval,
+    CampaignPhase,
+    Directive,
+    GatePolicy,
+    Outcome,
+    SignedDirective,
+)
 from storage.errors import Conflict
 from tests.integration.workflows.harness import QUICK, Harness, until
 from tests.unit.activities.world import START, World, good
@@ -88,6 +95,26 @@ async def test_a_gate_is_passed_by_with_a_reason_only(real: Harness, world: Worl
     with pytest.raises(Conflict, match="reason"):
         await real.orchestrator.proceed("c1", "grace", " ", "u1")
     await real.orchestrator.proceed("c1", "grace", "two are all there are", "u2")
+    assert await real.result(campaign) is P.COMPLETED
+
+
+@pytest.mark.requirement("R13", "R43")
+async def test_only_a_gate_that_looked_and_held_is_passed_by_and_not_by_the_author(
+    real: Harness, world: World
+) -> None:
+    names = world.add_chargers(2)
+    gate = GatePolicy(max_looks=1)
+    pace = replace(QUICK, settle_seconds=3.0)
+    campaign = await world.add_campaign([names], world.plan(pace=pace, gate=gate))
+    await real.start(campaign)
+    await until(lambda: set(world.campaigns.outcomes("c1").values()) == {Outcome.UPDATED})
+
+    with pytest.raises(Conflict, match="No gate is holding"):
+        await real.orchestrator.proceed("c1", "grace", "it will be fine", "u1")
+    await reached(world, P.PAUSED)
+    with pytest.raises(Conflict, match="ada wrote this plan"):
+        await real.orchestrator.proceed("c1", "ada", "it is mine", "u2")
+    await real.orchestrator.proceed("c1", "grace", "two are all there are", "u3")
     assert await real.result(campaign) is P.COMPLETED
 
 
