@@ -1,6 +1,6 @@
 """Activities that look at many chargers at once, and move many targets at once."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -88,8 +88,11 @@ class FleetActivities:
         artifact = await stores.artifacts.get(targets[0].artifact_id)
         book = _ModelBook(stores, artifact.vendor_role)
         sites, situations, nodes = _Places[str](), _Places[Situation](), _Places[tuple[str, str]]()
+        views = await self._views(target for target in targets if target.phase is not TargetPhase.DONE)
+        ours = await self._down_through_us(views)
         entries = []
-        for view in await self._views(target for target in targets if target.phase is not TargetPhase.DONE):
+        # Who is down already comes first: it needs no more room at its site, and then gives it back.
+        for view in sorted(views, key=lambda view: view.charger.charger_id not in ours):
             situation = await book.situation(view)
             route = await self._route(view.charger.charger_id, situation)
             entries.append(
@@ -104,7 +107,7 @@ class FleetActivities:
             )
         return ShardFacts(
             artifact=artifact_facts(artifact),
-            sites=await self._site_facts(sites.items()),
+            sites=await self._site_facts(sites.items(), Counter(ours.values())),
             situations=situations.items(),
             nodes=nodes.items(),
             entries=tuple(entries),
@@ -117,14 +120,22 @@ class FleetActivities:
             return None
         return await self._stores.routes.resolve(charger_id)
 
-    async def _site_facts(self, site_ids: Sequence[str]) -> tuple[SiteFacts, ...]:
+    async def _down_through_us(self, views: Sequence[ChargerView]) -> dict[str, str]:
+        """Connected chargers of these that we left out of service, each with its site."""
+        names = {view.charger.charger_id for view in views}
+        stranded = await self._stores.out_of_service.stranded(limit=_ALL)
+        return {row.charger_id: row.site_id for row in stranded if row.charger_id in names}
+
+    async def _site_facts(self, site_ids: Sequence[str], ours: Counter[str]) -> tuple[SiteFacts, ...]:
+        """``ours``: how many of a site's chargers are down and waiting in this very shard."""
         now = self._stores.clock()
         if self._sites_at is None or now - self._sites_at > _SITES_FRESH:
             self._sites = {site.site_id: site for site in await self._stores.chargers.sites()}
             self._sites_at = now
         down = await self._stores.leases.down(site_ids)
         return tuple(
-            SiteFacts(site_id, down.get(site_id, 0), self._max_down(site_id)) for site_id in site_ids
+            SiteFacts(site_id, max(0, down.get(site_id, 0) - ours[site_id]), self._max_down(site_id))
+            for site_id in site_ids
         )
 
     def _max_down(self, site_id: str) -> int:

@@ -13,7 +13,7 @@ from activities.campaigns import CampaignActivities, CloseInput, PhaseChange, Ro
 from activities.facts import Situation, group_of, situation_of
 from activities.fleet import FleetActivities, ShardQuery, TargetMoves, WaveQuery
 from storage.campaign import CampaignPhase, Outcome, TargetPhase
-from storage.charger import ModelProfile, SiteLease
+from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.twin import FirmwareSection, TwinState
 from tests.unit.activities.world import MODEL, START, VENDOR, World
 
@@ -247,3 +247,19 @@ async def test_phases_are_on_record_with_who_and_why(world: World) -> None:
 
 def test_the_follow_up_phrase_is_one_that_people_understand() -> None:
     assert "restore its availability" in STILL_OUT
+
+
+@pytest.mark.requirement("X2", "X3")
+async def test_who_is_down_through_us_needs_no_more_room_and_comes_first(world: World) -> None:
+    """CP002 vanished in an earlier attempt and is back; its site may have one charger down."""
+    site = world.chargers.rows["CP002"].charger.site_id
+    world.out_of_service.rows["CP002"] = OutOfService("CP002", site, (), START, "an update")
+    query = ShardQuery("c1", 0, 0, 500)
+    facts = await FleetActivities(world.stores).measure_eligibility(query)
+    assert [entry.charger_id for entry in facts.entries] == ["CP002", "CP000", "CP001"]
+    assert {one.site_id: one.down for one in facts.sites} == {"site-0": 0, "site-1": 0}
+
+    world.unplug("CP002")
+    facts = await FleetActivities(world.stores).measure_eligibility(query)
+    assert facts.entries[0].charger_id == "CP000"
+    assert {one.site_id: one.down for one in facts.sites} == {"site-0": 1, "site-1": 0}
