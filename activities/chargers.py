@@ -10,9 +10,11 @@ from activities.conclusion import Books, ConcludeInput
 from activities.errors import mapped
 from activities.facts import SIGHTED, AttemptFacts, RouteFacts, sighting_in
 from activities.stores import Stores
+from storage.campaign import TargetPhase
 from storage.events import FIRMWARE_FAILURES, FirmwareStatus
 from storage.twin import FirmwareSection
 
+_MARKED = frozenset({TargetPhase.DISPATCHED, TargetPhase.CONFIRMING})
 _KINDS = tuple(kind.value for kind in SIGHTED)
 _PENDING = frozenset(FirmwareStatus) - FIRMWARE_FAILURES - {FirmwareStatus.IDLE, FirmwareStatus.INSTALLED}
 
@@ -64,6 +66,7 @@ class ChargerActivities:
             last_message_at=view.last_message_at,
             request_id=target.request_id,
             sightings=tuple(sighting for sighting in found if sighting is not None),
+            marked=target.attempt if target.phase in _MARKED else None,
         )
 
     @activity.defn

@@ -150,6 +150,8 @@ class AttemptFacts:
     last_message_at: datetime | None
     request_id: int | None
     sightings: tuple[Sighting, ...]
+    marked: int | None = None
+    """The attempt whose command is marked as on its way; that is written before anything is sent."""
 
 
 @dataclass(frozen=True, slots=True)

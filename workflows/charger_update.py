@@ -114,6 +114,9 @@ class ChargerUpdateWorkflow:
         while not (self._stopped and not self._maybe_sent):
             answer = await self._dispatch()
             if answer.kind not in (DispatchKind.GONE, DispatchKind.UNKNOWN):
+                if answer.kind is DispatchKind.NOT_NOW and self._maybe_sent:
+                    # Its node was lost; where not even the mark was written, nothing had left it.
+                    self._maybe_sent = (await self._reconcile()).marked == self._given.attempt
                 return self._answered(answer)
             fruitless += 1
             if not self._maybe_sent and (fruitless == FRUITLESS_SENDS or not await self._moved()):

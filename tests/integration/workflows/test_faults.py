@@ -6,6 +6,7 @@ import pytest
 from temporalio.testing import WorkflowEnvironment
 
 from csms.commands import CommandAnswer, Reset, UpdateFirmware
+from signing.ports import DispatchRequest, VerifiedDispatch
 from storage.campaign import CampaignPhase, GatePolicy, Outcome, Pace, Target
 from storage.charger import ModelProfile, Route
 from storage.events import FirmwareStatus
@@ -91,6 +92,32 @@ async def test_a_node_that_died_while_sending_sends_the_same_request_again(
     first, second = (command.request_id for _, command in world.updates(names[0]))
     assert first == second
     assert not world.inoperative
+
+
+async def test_a_node_that_died_before_it_marked_the_command_sent_nothing(
+    skipping: Harness, world: World
+) -> None:
+    real_verify = world.verify
+
+    names = world.add_chargers(3)
+    campaign = await world.add_campaign([names])
+    died: list[DispatchRequest] = []
+
+    async def verify(request: DispatchRequest) -> VerifiedDispatch:
+        if request.charger_id == names[0] and not died:
+            died.append(request)
+            world.plug_in(names[0])
+            world.agenda.append((world.now + timedelta(hours=2), lambda: world.unplug_car(names[0])))
+            raise RuntimeError("killed")
+        return await real_verify(request)
+
+    world.verify = verify  # type: ignore[method-assign]
+    await skipping.start(campaign)
+
+    assert await skipping.result(campaign) is P.COMPLETED
+    ended = await target(world, names[0])
+    assert (ended.outcome, ended.attempt, ended.deferred_for_session) == (Outcome.UPDATED, 1, True)
+    assert len(world.updates(names[0])) == 1
 
 
 async def test_an_unknown_outcome_that_shows_progress_is_not_sent_again(
