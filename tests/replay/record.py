@@ -39,6 +39,15 @@ FOLDER = Path(__file__).parent
 SUGGEST_AFTER = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=40")
 
 
+def _strip(value: Any) -> None:
+    """Take out what names the machine that recorded: process identities and stack traces."""
+    if isinstance(value, dict):
+        for name in ("identity", "stackTrace"):
+            value.pop(name, None)
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _strip(inner)
+
+
 class Recorder:
     """Keeps histories under a scenario's name."""
 
@@ -50,10 +59,7 @@ class Recorder:
         """Write one history."""
         handle = self._harness.client.get_workflow_handle(workflow_id, run_id=run_id)
         history = json.loads((await handle.fetch_history()).to_json())
-        for event in history["events"]:
-            for attributes in event.values():
-                if isinstance(attributes, dict):
-                    attributes.pop("identity", None)
+        _strip(history)
         text = json.dumps(
             {"workflow_id": workflow_id, "history": history}, separators=(",", ":"), sort_keys=True
         )

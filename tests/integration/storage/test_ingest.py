@@ -1,3 +1,4 @@
+# long-file: one transaction, all its promises in one place, on one fixture
 """The transaction behind every answer to a charger."""
 
 import asyncio

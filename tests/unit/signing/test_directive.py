@@ -168,7 +168,10 @@ async def test_a_directive_that_only_came_at_the_wrong_time_is_told_apart(bench,
 @pytest.mark.requirement("S25")
 async def test_a_downgrade_goes_only_with_approval_and_reason(bench) -> None:
     directive = bench.directive(await bench.upload(), downgrade=True, reason="1.2 faults connectors")
+    assert shape_problems(directive) == []
     check_directive(directive, bench.request(stored(directive, b""), installed_counter=99))
+    for bare in (replace(directive, approvals=()), replace(directive, reason="")):
+        assert shape_problems(bare)
 
 
 async def test_the_same_counter_or_an_unknown_one_is_no_downgrade(bench) -> None:
