@@ -228,7 +228,7 @@ class FirmwareCampaignWorkflow(CampaignDesk):
             if not count or stopped:
                 break
             await self._move(
-                CampaignMove.ROLL_BACK, f"{ending.reason}; {count} chargers go back to {version}"
+                CampaignMove.ROLL_BACK, f"{_open_end(ending.reason)}; {count} chargers go back to {version}"
             )
             decided = await self._roll_back_wave(brief, wave, count)
             if decided is None:
@@ -237,7 +237,9 @@ class FirmwareCampaignWorkflow(CampaignDesk):
                 await self._move(CampaignMove.FAIL, f"{ending.reason}; rollback: {decided.reason}")
                 return
             back += count
-        await self._move(CampaignMove.ROLLED_BACK, f"{ending.reason}; {back} chargers are back on {version}")
+        await self._move(
+            CampaignMove.ROLLED_BACK, f"{_open_end(ending.reason)}; {back} chargers are back on {version}"
+        )
 
     async def _roll_back_wave(self, brief: CampaignBrief, wave: int, count: int) -> Decision | None:
         """One rollback wave and its verdict; None if a person stopped it."""
@@ -252,3 +254,8 @@ class FirmwareCampaignWorkflow(CampaignDesk):
         except TimeoutError:
             return await self._judge(brief, end.halted, gate.ROLLBACK)
         return None
+
+
+def _open_end(sentence: str) -> str:
+    """A sentence that goes on: without its full stop."""
+    return sentence.removesuffix(".")

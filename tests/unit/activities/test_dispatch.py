@@ -1,3 +1,4 @@
+# long-file: one step that sends, all its refusals in one place
 """The step that sends: what it checks, in which order, and what it leaves behind."""
 
 from dataclasses import replace

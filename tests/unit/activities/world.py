@@ -1,3 +1,4 @@
+# long-file: one small world that all workflow and activity tests share
 """A small fleet in memory behind the real ports: chargers that boot, fail, vanish or lie on command."""
 
 import asyncio

@@ -1,5 +1,7 @@
 """Images: the same bytes for the same arguments, a script that strikes the same chargers."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,12 +64,10 @@ def test_anything_else_is_no_image(head: bytes) -> None:
 @given(st.binary(max_size=200))
 def test_reading_never_fails_in_another_way(head: bytes) -> None:
     for text in (head, MAGIC + head, MAGIC + head + b"\n"):
-        try:
+        image = None
+        with suppress(ImageInvalid):
             image = read_image(text)
-        except ImageInvalid as refused:
-            assert refused.message
-        else:
-            assert isinstance(image.version, str)
+        assert image is None or isinstance(image.version, str)
 
 
 def test_shares_strike_about_so_many_and_always_the_same() -> None:
