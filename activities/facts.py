@@ -185,6 +185,8 @@ class WaveFacts:
     cancelled: int = 0
     reverted: int = 0
     """Counted as updated, but their twin reports another version now (R29)."""
+    recovered: int = 0
+    """Without that outcome, but their twin reports the wave's version now."""
     treated: GroupFacts = GroupFacts()
     control: GroupFacts = GroupFacts()
     """Not yet updated chargers of the same campaign, looked at in the same instant (R39)."""

@@ -33,6 +33,7 @@ SAMPLE = 2000
 _SITES_FRESH = timedelta(seconds=60)
 _OF_THE_ATTEMPTED = {Outcome.ALREADY_CURRENT: Outcome.UPDATED, Outcome.SKIPPED: Outcome.FAILED}
 """What an outcome without an attempt is called after one."""
+_WITHOUT_PROOF = frozenset(Outcome) - {Outcome.UPDATED, Outcome.ALREADY_CURRENT}
 _PAGE = 1000
 _ALL = 1_000_000
 
@@ -182,7 +183,8 @@ class FleetActivities:
             deferred=tally[Outcome.DEFERRED],
             skipped=tally[Outcome.SKIPPED],
             cancelled=tally[Outcome.CANCELLED],
-            reverted=await self._reverted(wave),
+            reverted=await self._running(wave, updated=True, version=False),
+            recovered=await self._running(wave, updated=False, version=True),
             treated=await self._health(treated, restarted=True),
             control=await self._health(control),
         )
@@ -206,13 +208,14 @@ class FleetActivities:
         tallies = await self._stores.campaigns.tallies(campaign_id)
         return sorted(tally.wave for tally in tallies if tally.wave < ROLLBACK_WAVE_BASE)
 
-    async def _reverted(self, wave: Sequence[Target]) -> int:
-        """Updated chargers of the wave that report another version now."""
-        updated = {target.charger_id: target for target in wave if target.outcome is Outcome.UPDATED}
-        views = await self._views(updated.values())
+    async def _running(self, wave: Sequence[Target], *, updated: bool, version: bool) -> int:
+        """How many of the wave, with or without the outcome of an update, report its version (or not) now."""
+        done = frozenset({Outcome.UPDATED}) if updated else _WITHOUT_PROOF
+        chosen = {target.charger_id: target for target in wave if target.outcome in done}
+        views = await self._views(chosen.values())
         return sum(
             view.twin.firmware is not None
-            and view.twin.firmware.version != updated[view.charger.charger_id].to_version
+            and (view.twin.firmware.version == chosen[view.charger.charger_id].to_version) is version
             for view in views
         )
 

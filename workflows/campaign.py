@@ -242,18 +242,28 @@ class FirmwareCampaignWorkflow(CampaignDesk):
         )
 
     async def _roll_back_wave(self, brief: CampaignBrief, wave: int, count: int) -> Decision | None:
-        """One rollback wave and its verdict; None if a person stopped it."""
+        """One rollback wave and its last verdict; None if a person stopped it."""
         self._wave, self._wave_name, self._look = wave, f"rollback {wave - ROLLBACK_WAVE_BASE + 1}", 0
         end = await self._run_wave(wave, self._wave_name, count, brief.rollback_version or "")
+        pause, what = brief.pace.settle_seconds, "the rollback settles"
+        while await self._still_rolling_back(pause, what):
+            decided = await self._judge(brief, end.halted, gate.ROLLBACK)
+            if decided.verdict is not VerdictWord.HOLD or self._look >= brief.gate.max_looks:
+                return decided
+            pause, what = brief.gate.hold_seconds, "until it is looked again who is back"
+        return None
+
+    async def _still_rolling_back(self, seconds: float, what: str) -> bool:
+        """Wait, unless a person stops the rollback before."""
         try:
             await workflow.wait_condition(
                 lambda: self._phase is not CampaignPhase.ROLLING_BACK,
-                timeout=timedelta(seconds=brief.pace.settle_seconds),
-                timeout_summary="the rollback settles",
+                timeout=timedelta(seconds=seconds),
+                timeout_summary=what,
             )
         except TimeoutError:
-            return await self._judge(brief, end.halted, gate.ROLLBACK)
-        return None
+            return True
+        return False
 
 
 def _open_end(sentence: str) -> str:

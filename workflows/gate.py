@@ -17,7 +17,7 @@ from storage.campaign import Decision, GatePolicy, VerdictWord
 from storage.canonical import canonical_json, sha256_hex
 from storage.errors import AmpwaveError
 
-RULES = "gate-2"
+RULES = "gate-3"
 """Name of this version of the rules; stored with each decision, raised when a rule changes."""
 
 MIN_KNOWN_SHARE = 0.9
@@ -184,12 +184,16 @@ def fault_excess(policy: GatePolicy, facts: WaveFacts) -> CheckResult:
 
 
 def everybody_back(_policy: GatePolicy, facts: WaveFacts) -> CheckResult:
-    """A rollback is done when nobody is left on the version that was stopped."""
-    back = facts.updated + facts.already_current - facts.reverted
+    """A rollback is done when nobody is left on the version that was stopped.
+
+    What a charger runs counts, not what its attempt came to: one that refused the command because it was
+    in a boot loop falls back by itself a moment later. So who is missing may still come: hold.
+    """
+    back = facts.updated + facts.already_current - facts.reverted + facts.recovered
     if back == facts.total:
         return CheckResult("back", VerdictWord.PROCEED, f"All {back} updated chargers are back.")
     sentence = f"{back} of {facts.total} updated chargers are back; the others need a person."
-    return CheckResult("back", VerdictWord.ABORT, sentence)
+    return CheckResult("back", VerdictWord.HOLD, sentence)
 
 
 WAVE_GATE = AllOf((security, finished, sample, telemetry, fault_excess, offline_excess, early_stop, failures))

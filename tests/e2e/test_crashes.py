@@ -59,10 +59,10 @@ async def test_a_bad_release_is_stopped_by_the_gate_and_taken_back(stack):
     assert (await stack.until_ended(first))["phase"] == "completed"
     before = await stack.truth()
     bad_version, bad = await stack.release(faulted_share=0.9, boot_loop_share=0.1)
-    gate = {"min_attempts": 3, "hold_seconds": 2}
+    gate = {"min_attempts": 3, "hold_seconds": 2, "max_looks": 15}
     second = await stack.start_campaign(bad, waves, rollback_artifact_id=good, gate=gate)
     campaign = await stack.until_ended(second)
-    assert campaign["phase"] == "rolled_back", campaign["reason"]
+    assert campaign["phase"] == "rolled_back", (campaign["reason"], await stack.targets(second))
     reached = {
         one["charger_id"] for one in await stack.targets(second) if one["outcome"] in ("updated", "failed")
     }

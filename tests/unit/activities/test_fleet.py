@@ -99,6 +99,18 @@ async def test_a_gate_sees_outcomes_health_and_who_reverted(world: World) -> Non
     assert (facts.control.size, facts.control.offline, facts.control.faulted) == (3, 1, 0)
 
 
+@pytest.mark.requirement("R48")
+async def test_who_fell_back_by_itself_after_a_failed_attempt_is_seen_as_recovered(world: World) -> None:
+    for name, outcome in (("CP000", Outcome.FAILED), ("CP001", Outcome.FAILED), ("CP002", Outcome.UPDATED)):
+        await world.campaigns.finish_target("c1", 0, name, outcome, "", START)
+    for name in ("CP000", "CP002"):
+        await world.boot(name, "1.1", signal=False)
+
+    facts = await FleetActivities(world.stores).measure_wave(WaveQuery("c1", 0))
+
+    assert (facts.recovered, facts.reverted) == (1, 0), "CP001 still reports 1.0"
+
+
 @pytest.mark.requirement("R44", "F104")
 async def test_chargers_of_a_node_that_died_are_offline_and_the_silent_are_unknown(world: World) -> None:
     for name in ("CP000", "CP001"):

@@ -125,9 +125,17 @@ def test_a_failed_verification_aborts_whatever_else_holds() -> None:
 def test_a_rollback_is_done_when_everybody_is_back() -> None:
     back = WaveFacts(wave=1000, total=5, updated=4, already_current=1)
     assert assess_rollback(POLICY, back).word is PROCEED
-    assert assess_rollback(POLICY, replace(back, updated=3, failed=1)).word is ABORT
-    assert assess_rollback(POLICY, replace(back, updated=3, unfinished=1)).word is ABORT
+    assert assess_rollback(POLICY, replace(back, updated=3, unfinished=1)).word is HOLD
     assert assess_rollback(POLICY, None).word is HOLD
+    assert assess_rollback(POLICY, replace(back, security_halt="forged")).word is ABORT
+
+
+@pytest.mark.requirement("R48", "R49")
+def test_a_rollback_waits_for_who_may_still_fall_back_by_itself() -> None:
+    missing = WaveFacts(wave=1000, total=5, updated=4, failed=1)
+    assert assess_rollback(POLICY, missing).word is HOLD
+    assert assess_rollback(POLICY, replace(missing, recovered=1)).word is PROCEED
+    assert assess_rollback(POLICY, replace(missing, recovered=1, reverted=1)).word is HOLD
 
 
 def test_an_empty_gate_raises() -> None:
@@ -174,6 +182,7 @@ wave_facts = st.builds(
     failed=counts,
     silent=counts,
     reverted=counts,
+    recovered=counts,
     treated=groups(),
     control=groups(),
     baseline=st.none() | groups(),
