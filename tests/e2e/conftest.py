@@ -83,7 +83,11 @@ class Stack:
             found.update(await self._patiently(look))
             return found["phase"] in {"completed", "aborted", "rolled_back", "failed"}
 
-        await _until(over, within_s=170)
+        try:
+            await _until(over, within_s=170)
+        except TimeoutError:
+            open_targets = [one for one in await self.targets(campaign_id) if one["phase"] != "done"]
+            pytest.fail(f"the campaign is still {found['phase']} ({found['reason']}): {open_targets}")
         return found
 
     async def _patiently(self, ask: Callable[[], Any]) -> Any:
