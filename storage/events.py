@@ -9,6 +9,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from storage.reports import REPORT_TYPES, Report
+
 
 class EventKind(StrEnum):
     """The stored name of each event; ``EVENT_TYPES`` maps it to its class."""
@@ -31,6 +33,13 @@ class EventKind(StrEnum):
     COMMAND_SENT = "command_sent"
     COMMAND_ANSWERED = "command_answered"
     FRAME_REJECTED = "frame_rejected"
+    LOG_STATUS_REPORTED = "log_status_reported"
+    PUBLISH_STATUS_REPORTED = "publish_status_reported"
+    CERTIFICATE_SIGNING_REQUESTED = "certificate_signing_requested"
+    CERTIFICATE_STATUS_REQUESTED = "certificate_status_requested"
+    MONITORS_REPORTED = "monitors_reported"
+    CUSTOMER_INFORMATION_REPORTED = "customer_information_reported"
+    VENDOR_MESSAGE_RECEIVED = "vendor_message_received"
 
 
 class ConnectorStatus(StrEnum):
@@ -139,6 +148,8 @@ class FirmwareStatusReported:
 
     status: FirmwareStatus
     request_id: int | None = None
+    detail: str | None = None
+    """2.1: the charger's own explanation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +294,7 @@ Event = (
     | CommandSent
     | CommandAnswered
     | FrameRejected
+    | Report
 )
 
 EVENT_TYPES: dict[EventKind, type[Any]] = {
@@ -304,6 +316,7 @@ EVENT_TYPES: dict[EventKind, type[Any]] = {
     EventKind.COMMAND_SENT: CommandSent,
     EventKind.COMMAND_ANSWERED: CommandAnswered,
     EventKind.FRAME_REJECTED: FrameRejected,
+    **{EventKind(kind): cls for kind, cls in REPORT_TYPES.items()},
 }
 KIND_OF: dict[type[Any], EventKind] = {cls: kind for kind, cls in EVENT_TYPES.items()}
 
