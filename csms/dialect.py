@@ -1,16 +1,17 @@
 """What a version of OCPP has to offer the session: messages to events, commands to calls.
 
-Two modules implement it, ``ocpp16`` and ``ocpp2x``; neither knows the other.
+Two packages implement it, ``ocpp16`` and ``ocpp2x``; neither knows the other. What they handle is in
+their tables ``MESSAGES`` and ``CALLS``, of which ``csms/README.md`` shows every line.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
-from csms.commands import AnswerStatus, Command, CommandAnswer
+from csms.commands import Command, CommandAnswer
 from csms.frames import Payload
-from csms.redaction import redact
+from csms.registration import Registration
 from storage.events import Event
 from storage.twin import ConfigurationSection
 
@@ -46,6 +47,10 @@ class Answering:
     now: datetime
     heartbeat_interval_s: int
     transaction_id: int | None = None
+    registration: Registration = Registration.ACCEPTED
+    """To a BootNotification."""
+    certificate_status: tuple[str, str | None] = ("Failed", None)
+    """To a GetCertificateStatus: the status and the OCSP response, DER in base64."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,34 @@ class Calling:
     """For requests whose answer comes as reports; 0 is a legal request id."""
 
 
+def nothing(_payload: Payload, _: Reading) -> tuple[Observed, ...]:
+    """For messages that are answered and journaled, and tell no canonical fact."""
+    return ()
+
+
+def empty(_payload: Payload, _: Answering) -> Payload:
+    """The answer that most messages get."""
+    return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """How a dialect deals with one action of a charger."""
+
+    read: Callable[[Payload, Reading], Iterable[Observed]] = nothing
+    answer: Callable[[Payload, Answering], Payload] = empty
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """How a dialect sends one command, and what it makes of the answer."""
+
+    actions: tuple[str, ...]
+    """The actions that ``make`` chooses from."""
+    make: Callable[[Any, Calling], tuple[str, Payload]]
+    understand: Callable[[Any, str, Payload], CommandAnswer]
+
+
 class Dialect(Protocol):
     """One version of OCPP, seen from the central side. Pure: no socket, no clock, no store."""
 
@@ -66,8 +99,12 @@ class Dialect(Protocol):
         """The WebSocket subprotocol."""
 
     @property
-    def handled(self) -> frozenset[str]:
+    def messages(self) -> Mapping[str, Message]:
         """The actions a charger may call; any other of this version is NotSupported."""
+
+    @property
+    def calls(self) -> Mapping[type[Any], Call]:
+        """The commands that can be sent; any other is Unsupported."""
 
     @property
     def always_signed(self) -> bool:
@@ -99,21 +136,11 @@ class Dialect(Protocol):
     def answer(self, action: str, payload: Payload, answering: Answering) -> Payload:
         """The answer to a valid, handled request."""
 
+    def parts(self, command: Command) -> tuple[Command, ...]:
+        """The command as commands that each fit into one call, to be sent in this order."""
+
     def to_call(self, command: Command, calling: Calling) -> tuple[str, Payload]:
         """The action and payload of a command. Raises Unsupported."""
 
     def from_answer(self, command: Command, action: str, payload: Payload) -> CommandAnswer:
         """What the charger's answer to that call means. Raises ValueError if it means nothing."""
-
-
-def answer_status(payload: Payload) -> CommandAnswer:
-    """An answer with a ``status`` and perhaps a ``statusInfo`` (2.x), in words that may be kept.
-
-    A charger likes to repeat the address it was given, which is a secret (S43).
-
-    Raises:
-        ValueError: the status is none that we know.
-    """
-    info = payload.get("statusInfo") or {}
-    detail = ": ".join(str(info[key]) for key in ("reasonCode", "additionalInfo") if info.get(key))
-    return CommandAnswer(AnswerStatus(payload["status"]), redact(detail)[:_DETAIL_CHARS])

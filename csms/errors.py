@@ -5,6 +5,7 @@ CsmsError
 ├── CommandTimeout       no answer in time; whether the charger acted is unknown
 │   └── ConnectionLost   the socket closed before the answer came
 ├── CallFailed           the charger answered with a CALLERROR
+├── NotAccepted          its registration is rejected: it may hear nothing yet
 ├── RestoreRefused       the charger does not go back into service; ask again
 └── Unsupported          this dialect has no words for that command
 """
@@ -48,6 +49,15 @@ class CallFailed(CsmsError):
         super().__init__(f"{charger_id} answered {action} with CALLERROR {code}: {description}")
         self.code = code
         self.description = description
+
+
+class NotAccepted(CsmsError):
+    """The charger's registration is rejected: it may hear nothing yet (B03.FR.03)."""
+
+    def __init__(self, charger_id: str, command: str) -> None:
+        super().__init__(
+            f"{charger_id} is not accepted; {command} was not sent. Change its registration first."
+        )
 
 
 class RestoreRefused(CsmsError):

@@ -78,6 +78,7 @@ class Gateway:
             lambda token: hash_secret(options.pepper, token).hex(),
             options.heartbeat_interval_s,
             self.metrics,
+            registrar=sources.registrar,
         )
         authenticator = Authenticator(
             stores.chargers, options.pepper, sources.monotonic, unsafe_profile_0=options.unsafe_profile_0
@@ -185,6 +186,7 @@ class Gateway:
         quirks = matching(CATALOGUE, dialect.name, view.charger.vendor, view.charger.model, version)
         journal = SessionJournal(route.charger_id, route.session_epoch, self._ingest, self._clock)
         session = Session(journal, dialect, transport, self._tools, Adaptation(quirks))
+        session.judged_by(lambda: self._tools.registrar(view.charger))
         configuration = view.twin.configuration
         session.security_extension = dialect.remembers_security(configuration) if configuration else None
         return session

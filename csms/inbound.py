@@ -15,17 +15,29 @@ from csms.journal import SessionJournal, bounded_key
 from csms.metrics import CsmsMetrics
 from csms.quirks.quirk import Adaptation
 from csms.redaction import printable
+from csms.registration import Registrar, Registration, Standing, by_lifecycle
 from csms.timestamps import parse_instant
 from storage.clock import Clock
 from storage.errors import EngineUnavailable
 from storage.events import EventRecord, FrameRejected
 from storage.ports import TransactionIds
+from storage.reports import CertificateStatusRequested
 
 log = structlog.get_logger(__name__)
 
 STALE_ANSWER = timedelta(seconds=1)
 """An answer that waited longer for its commit tells the time anew: chargers set their clocks by it."""
 _ALLOT_RETRY_S = 0.5
+_STATUS_DEADLINE_S = 20.0
+"""A charger waits 30 s for an answer; one without the certificate's status is better than none."""
+
+CertificateStatus = tuple[str, str | None]
+"""``Accepted`` with the OCSP response (DER in base64), or ``Failed`` and None (M06)."""
+
+
+async def no_certificate_status(_: CertificateStatusRequested) -> CertificateStatus:
+    """The answer of a node without an OCSP client."""
+    return "Failed", None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,15 @@ class SessionTools:
     hash_token: Callable[[str], str]
     heartbeat_interval_s: int
     metrics: CsmsMetrics
+    certificate_status: Callable[[CertificateStatusRequested], Awaitable[CertificateStatus]] = (
+        no_certificate_status
+    )
+    registrar: Registrar = by_lifecycle
+
+
+async def accepted() -> Registration:
+    """A session that nobody judges."""
+    return Registration.ACCEPTED
 
 
 class Inbound:
@@ -54,6 +75,7 @@ class Inbound:
         tools: SessionTools,
         reply: Callable[[str], Awaitable[None]],
     ) -> None:
+        self.standing = Standing(accepted)
         self._journal = journal
         self._dialect = dialect
         self._quirks = quirks
@@ -68,14 +90,15 @@ class Inbound:
         Raises:
             EngineUnavailable: the node stops before it could be stored; the charger gets no answer.
         """
-        violation = self._violation(call)
+        violation = await self._violation(call)
         if violation is not None:
             await self.reject(violation.fault, violation.detail, raw, at, call)
             return False
         try:
             transaction_id = await self._transaction_id(call)
             events = self._events(call, at, transaction_id)
-            text = self._answer(call, transaction_id)
+            answering = await self._answering(call, events, transaction_id)
+            text = self._answer(call, answering)
             received = self._journal.frame("in", at, raw)
             await (await self._journal.put([received, self._journal.frame("out", at, text)], events))
         except EngineUnavailable:
@@ -87,13 +110,13 @@ class Inbound:
             await self.reject(Fault.INTERNAL, "the central system could not process it", raw, at, call)
             return False
         if self._tools.clock() - at > STALE_ANSWER:
-            text = self._answer(call, transaction_id)
+            text = self._answer(call, replace(answering, now=self._tools.clock()))
         await self._reply(text)
         return True
 
     async def take(self, send: Send, raw: str, at: datetime) -> None:
         """OCPP 2.1: store a message that wants no answer."""
-        violation = self._violation(send)
+        violation = await self._violation(send)
         if violation is not None:
             await self.reject(violation.fault, violation.detail, raw, at, send)
             return
@@ -131,9 +154,12 @@ class Inbound:
             records.append(self._journal.frame("out", at, answer))
         await (await self._journal.put(records, [self._journal.event(event, at)]))
 
-    def _violation(self, request: Call | Send) -> schemas.Violation | None:
+    async def _violation(self, request: Call | Send) -> schemas.Violation | None:
+        refusal = await self.standing.refusal(request.action)
+        if refusal is not None:
+            return schemas.Violation(Fault.SECURITY, refusal)
         violation = schemas.check_request(self._dialect.name, request.action, request.payload)
-        if violation is None and request.action not in self._dialect.handled:
+        if violation is None and request.action not in self._dialect.messages:
             return schemas.Violation(Fault.NOT_SUPPORTED, "known, but not supported here")
         return violation
 
@@ -155,8 +181,25 @@ class Inbound:
         observed: tuple[Observed, ...] = self._dialect.to_events(request.action, request.payload, reading)
         return [self._journal.seen(each, at) for each in self._quirks.apply(observed)]
 
-    def _answer(self, call: Call, transaction_id: int | None) -> str:
-        now = self._tools.clock()
-        answering = Answering(now, self._tools.heartbeat_interval_s, transaction_id)
+    async def _answering(
+        self, call: Call, events: list[EventRecord], transaction_id: int | None
+    ) -> Answering:
+        """What the answer needs; a boot is judged and an OCSP responder asked only here, once."""
+        answering = Answering(self._tools.clock(), self._tools.heartbeat_interval_s, transaction_id)
+        if call.action == "BootNotification":
+            return replace(answering, registration=await self.standing.at_boot())
+        for record in events:
+            if isinstance(record.event, CertificateStatusRequested):
+                return replace(answering, certificate_status=await self._certificate_status(record.event))
+        return answering
+
+    async def _certificate_status(self, asked: CertificateStatusRequested) -> CertificateStatus:
+        try:
+            async with asyncio.timeout(_STATUS_DEADLINE_S):
+                return await self._tools.certificate_status(asked)
+        except TimeoutError:
+            return "Failed", None
+
+    def _answer(self, call: Call, answering: Answering) -> str:
         payload: Payload = self._dialect.answer(call.action, call.payload, answering)
         return frames.call_result(call.message_id, payload)

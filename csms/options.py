@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from csms.ingest import IngestOptions
+from csms.registration import Registrar, by_lifecycle
 from storage.clock import Clock
 from storage.ports import ChargerStore, IngestStore, RouteStore, TransactionIds
 
@@ -60,3 +61,5 @@ class Sources:
     monotonic: Callable[[], float] = time.monotonic
     new_message_id: Callable[[], str] = lambda: str(uuid.uuid4())
     new_request_id: Callable[[], int] = lambda: secrets.randbelow(2**31)
+    registrar: Registrar = by_lifecycle
+    """Whether a charger that boots is accepted; provisioning parks it as Pending."""

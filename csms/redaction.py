@@ -8,24 +8,42 @@ import re
 
 HIDDEN = "***"
 
-SECRET_VARIABLES = frozenset({"AuthorizationKey", "SecurityCtrlr.BasicAuthPassword"})
-"""Names that never enter a twin, should a charger report them against the specification."""
+_NAMES = r"AuthorizationKey|Password|Passphrase|VpnKey|SimPin"
+"""Parts of names: of variables (2.x), of configuration keys (1.6), and of what vendors call theirs."""
+_IS_SECRET = re.compile(_NAMES, re.IGNORECASE)
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
 
 _TOKENS = re.compile(
-    rf'("(?:idTag|parentIdTag|idToken|basicAuthPassword|password|apnPassword)"\s*:\s*){_STRING}'
+    r'("(?:idTag|parentIdTag|idToken|additionalIdToken|customerIdentifier|basicAuthPassword|password|apnPassword)"'
+    rf"\s*:\s*){_STRING}"
 )
+_SIM_PIN = re.compile(r'("simPin"\s*:\s*)\d+')
+# In a network profile, where it is a secret; elsewhere a "key" is a name.
+_VPN = re.compile(rf'("vpn"\s*:\s*\{{[^{{}}]*?"key"\s*:\s*){_STRING}')
+# What a charger keeps of a customer, in a NotifyCustomerInformation (F23).
+_CUSTOMER = re.compile(rf'("data"\s*:\s*){_STRING}')
+_USERINFO = re.compile(r'(://)[^/@\s"]+@')
 # A meter's "location" ("Outlet") is no secret; an address with a ticket in it is.
 _ADDRESSES = re.compile(r'("(?:location|remoteLocation)"\s*:\s*)"[^"]*:[^"]*"')
-_SECRET_NAMES = re.compile(r'"(?:AuthorizationKey|BasicAuthPassword)"')
+# Keys of 1.6 are case-insensitive (CiString).
+_SECRET_NAMES = re.compile(rf'"(?:key|name)"\s*:\s*"[^"]*(?:{_NAMES})[^"]*"', re.IGNORECASE)
 _VALUES = re.compile(rf'("(?:value|attributeValue)"\s*:\s*){_STRING}')
 
 # A download ticket is blotted out wherever it stands: some chargers echo a call in their CALLERROR.
 _TICKETS = re.compile(r"(/d/)[A-Za-z0-9_\-.~%]+")
 
-_MARKS = ("/d/", "dTag", "idToken", "ocation", "assword", "AuthorizationKey")
+_MARKS = (
+    *("/d/", "dTag", "dToken", "ocation", "customerIdentifier", "NotifyCustomerInformation", "@"),
+    *("assword", "ASSWORD", "assphrase", "uthorizationKey", "uthorizationkey", "UTHORIZATIONKEY"),
+    *('"vpn"', "VpnKey", "vpnKey", "simPin", "SimPin", "SimPIN"),
+)
 """Nearly every frame has none of these; looking for plain text is ten times faster than a pattern."""
+
+
+def is_secret(name: str) -> bool:
+    """Whether a variable or key of this name never enters a twin, should a charger report it."""
+    return _IS_SECRET.search(name) is not None
 
 
 def redact(text: str) -> str:
@@ -33,8 +51,11 @@ def redact(text: str) -> str:
     if not any(mark in text for mark in _MARKS):
         return text
     hidden = rf'\1"{HIDDEN}"'
-    text = _ADDRESSES.sub(hidden, _TOKENS.sub(hidden, text))
-    text = _TICKETS.sub(rf"\1{HIDDEN}", text)
+    for pattern in (_TOKENS, _ADDRESSES, _SIM_PIN, _VPN):
+        text = pattern.sub(hidden, text)
+    text = _USERINFO.sub(rf"\1{HIDDEN}@", _TICKETS.sub(rf"\1{HIDDEN}", text))
+    if '"NotifyCustomerInformation"' in text:
+        text = _CUSTOMER.sub(hidden, text)
     return _VALUES.sub(hidden, text) if _SECRET_NAMES.search(text) else text
 
 

@@ -6,16 +6,25 @@ OCPP 2.0.1 and 2.1 Part 4 section 4.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
 from csms import frames, schemas
-from csms.commands import AnswerStatus, Command, CommandAnswer, UpdateFirmware
+from csms.answers import joined
+from csms.commands import (
+    AnswerStatus,
+    Command,
+    CommandAnswer,
+    GetVariables,
+    TriggerKind,
+    TriggerMessage,
+    VariableAttribute,
+)
 from csms.dialect import Calling, Dialect
-from csms.errors import CallFailed, NotConnectedHere
+from csms.errors import CallFailed, NotAccepted, NotConnectedHere
 from csms.frames import (
     OCPP21,
     Call,
@@ -33,6 +42,7 @@ from csms.inbound import Inbound, SessionTools
 from csms.journal import SessionJournal
 from csms.outbound import Outbound
 from csms.quirks.quirk import Adaptation
+from csms.registration import Registration, Standing
 from csms.transport import Transport, TransportClosed
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.events import CommandAnswered, FrameRejected, VariablesReported
@@ -72,7 +82,7 @@ class Session:
         self.security_extension: bool | None = None
         """Whether a 1.6 charger has the security extension; None: it has not shown yet."""
         self.on_boot: Callable[[], None] = lambda: None
-        """Called after a BootNotification was stored and answered."""
+        """Called after a BootNotification was stored and accepted."""
         self._transport = transport
         self._tools = tools
         self._inbound = Inbound(journal, dialect, quirks, tools, self._reply)
@@ -90,6 +100,10 @@ class Session:
     def session_epoch(self) -> int:
         """The fencing number of this socket."""
         return self.journal.session_epoch
+
+    def judged_by(self, ask: Callable[[], Awaitable[Registration]]) -> None:
+        """Who says, at every boot, whether this charger is accepted."""
+        self._inbound.standing = Standing(ask)
 
     @property
     def takes_signed_update(self) -> bool:
@@ -133,15 +147,30 @@ class Session:
         Raises:
             CommandTimeout, CallFailed, Unsupported: see ``csms.ports.CommandSender``.
             NotConnectedHere: a newer socket has taken over, nothing was sent.
+            NotAccepted: the charger's registration is rejected, nothing was sent.
             InvalidInput: the command does not fit into this version's message, nothing was sent.
         """
         if self._retired:
             raise NotConnectedHere(self.charger_id, self.session_epoch)
+        self._admit(command)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + deadline_s
+        parts = self.dialect.parts(command)
+        return joined([await self._send_part(part, max(end - loop.time(), 0)) for part in parts])
+
+    def _admit(self, command: Command) -> None:
+        # B03.FR.03, B03.FR.08: a rejected charger hears nothing but the wish that it boots.
+        boots = isinstance(command, TriggerMessage) and command.kind is TriggerKind.BOOT
+        if self._inbound.standing.rejected and not boots:
+            raise NotAccepted(self.charger_id, type(command).__name__)
+        self._inbound.standing.expect(command)
+
+    async def _send_part(self, command: Command, deadline_s: float) -> CommandAnswer:
         calling = Calling(self.security_extension, self._tools.new_request_id)
         action, payload = self.dialect.to_call(command, calling)
         self._check(action, payload)
-        request_id = command.request_id if isinstance(command, UpdateFirmware) else None
         try:
+            request_id = getattr(command, "request_id", None)
             answered = await self._outbound.call(action, payload, deadline_s, request_id)
             answer = self._understood(command, action, answered)
         except CallFailed as error:
@@ -171,7 +200,8 @@ class Session:
         shown = self.dialect.security_answer(command, action, answer)
         if shown is not None:
             self.security_extension = shown
-        if answer.values:
+        actual = isinstance(command, GetVariables) and command.attribute is VariableAttribute.ACTUAL
+        if answer.values and actual:
             event = VariablesReported(dict(answer.values), "answer")
             await self.journal.put([], [self.journal.event(event, self._tools.clock())])
 
@@ -238,7 +268,8 @@ class Session:
     async def _serve(self, call: Call, raw: str, at: datetime) -> None:
         if self.dialect.shows_security(call.action):
             self.security_extension = True
-        if await self._inbound.serve(call, raw, at) and call.action == "BootNotification":
+        served = await self._inbound.serve(call, raw, at)
+        if served and call.action == "BootNotification" and self._inbound.standing.accepted:
             self.on_boot()
 
     async def _record_answer(self, answer: CallResult | CallError, received: _Received) -> None:

@@ -124,7 +124,7 @@ async def test_frames_are_served_in_the_order_they_came(make_world: Any) -> None
         (OCPP16, b"\x00", ["-1", "FormationViolation"]),
         (OCPP201, '[2,"7","Heartbeat"]', ["7", "RpcFrameworkError"]),
         (OCPP16, '[2,"7","Nonsense",{}]', ["7", "NotImplemented"]),
-        (OCPP16, '[2,"7","SignCertificate",{"csr":"x"}]', ["7", "NotSupported"]),
+        (OCPP16, '[2,"7","Reset",{"type":"Hard"}]', ["7", "NotSupported"]),
         (OCPP201, '[2,"7","Get15118EVCertificate",{}]', ["7", "OccurrenceConstraintViolation"]),
         (OCPP16, '[2,"7","StatusNotification",{"connectorId":1}]', ["7", "OccurenceConstraintViolation"]),
         (OCPP16, '[2,"7","Authorize",{"idTag":5}]', ["7", "TypeConstraintViolation"]),

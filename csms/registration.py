@@ -1,0 +1,100 @@
+"""Whether a charger is accepted, and what it may say and hear until it is (2.x B01-B03; 1.6 section 4.2)."""
+
+from collections.abc import Awaitable, Callable
+from enum import StrEnum
+
+from csms.commands import Command, GetVariables, TriggerKind, TriggerMessage
+from csms.monitoring import GetBaseReport, GetReport
+from storage.charger import Charger
+from storage.twin import Lifecycle
+
+
+class Registration(StrEnum):
+    """OCPP RegistrationStatusEnumType."""
+
+    ACCEPTED = "Accepted"
+    PENDING = "Pending"
+    """It is known and not yet in service: it may be set up, nothing else."""
+    REJECTED = "Rejected"
+
+
+Registrar = Callable[[Charger], Awaitable[Registration]]
+"""Decides anew at every boot; provisioning hands in one that parks chargers as Pending."""
+
+_BY_LIFECYCLE = {
+    Lifecycle.REGISTERED: Registration.ACCEPTED,
+    Lifecycle.ACTIVE: Registration.ACCEPTED,
+    # These two do not get past the handshake; should one be changed while it is connected, it is told here.
+    Lifecycle.QUARANTINED: Registration.REJECTED,
+    Lifecycle.RETIRED: Registration.REJECTED,
+}
+
+
+async def by_lifecycle(charger: Charger) -> Registration:
+    """Every charger that may connect is in service."""
+    return _BY_LIFECYCLE[charger.lifecycle]
+
+
+_SIGN = frozenset({"SignCertificate"})
+_CAUSED = {
+    TriggerKind.FIRMWARE_STATUS: frozenset(
+        {"FirmwareStatusNotification", "SignedFirmwareStatusNotification"}
+    ),
+    TriggerKind.LOG_STATUS: frozenset({"LogStatusNotification", "DiagnosticsStatusNotification"}),
+    TriggerKind.SIGN_COMBINED: _SIGN,
+    TriggerKind.SIGN_CHARGING_STATION: _SIGN,
+    TriggerKind.SIGN_V2G: _SIGN,
+    TriggerKind.SIGN_V2G20: _SIGN,
+}
+"""What a trigger makes a charger send, where that is not the trigger's own name."""
+
+
+def caused_by(command: Command) -> frozenset[str]:
+    """The actions that a charger may call because it was asked to (B02.FR.09)."""
+    match command:
+        case TriggerMessage():
+            return _CAUSED.get(command.kind, frozenset({command.kind.value}))
+        case GetBaseReport() | GetReport() | GetVariables(names=()):
+            return frozenset({"NotifyReport"})
+    return frozenset()
+
+
+class Standing:
+    """One session's registration: as its last boot was answered, and until then as it would be."""
+
+    def __init__(self, ask: Callable[[], Awaitable[Registration]]) -> None:
+        self._ask = ask
+        self._now: Registration | None = None
+        self._expected: frozenset[str] = frozenset()
+
+    @property
+    def rejected(self) -> bool:
+        """Whether nothing but a trigger of a boot may be sent (B03.FR.03)."""
+        return self._now is Registration.REJECTED
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the last boot was answered so."""
+        return self._now is Registration.ACCEPTED
+
+    def expect(self, command: Command) -> None:
+        """What this command makes the charger send is allowed from now on."""
+        self._expected |= caused_by(command)
+
+    async def at_boot(self) -> Registration:
+        """What to answer to a BootNotification."""
+        self._now = await self._ask()
+        return self._now
+
+    async def refusal(self, action: str) -> str | None:
+        """Why a charger may not call this now, or None (B01.FR.10, B02.FR.09, B03.FR.07)."""
+        if action == "BootNotification":
+            return None
+        if self._now is None:
+            # A charger that only reconnects does not boot again (2.x Part 4 section 5.4).
+            self._now = await self._ask()
+        if self._now is Registration.ACCEPTED:
+            return None
+        if self._now is Registration.PENDING and action in self._expected:
+            return None
+        return f"registration is {self._now.value}; send a BootNotification"
