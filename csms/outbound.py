@@ -125,8 +125,16 @@ def _record_of(call: OpenCall, frame: CallResult | CallError, *, late: bool) -> 
     if isinstance(frame, CallError):
         status, detail = f"CallError:{frame.code[:50]}", redact(frame.description)[:300] or None
     else:
-        answer = frame.payload.get("status", "Accepted")
+        status = _status_in(frame.payload)
         info = frame.payload.get("statusInfo")
-        status = answer if isinstance(answer, str) else "Accepted"
         detail = str(info.get("reasonCode", ""))[:300] if isinstance(info, dict) else None
     return CommandAnswered(call.action, call.message_id, status, call.request_id, late, detail)
+
+
+def _status_in(payload: Payload) -> str:
+    """The status that stands in an answer: its own, or the first of its parts' that is not Accepted."""
+    if isinstance(payload.get("status"), str):
+        return str(payload["status"])
+    parts = [part for value in payload.values() if isinstance(value, list) for part in value]
+    words = [part.get("attributeStatus", part.get("status")) for part in parts if isinstance(part, dict)]
+    return next((word for word in words if isinstance(word, str) and word != "Accepted"), "Accepted")

@@ -37,12 +37,12 @@ class Violation:
 
 def knows(dialect: str, action: str) -> bool:
     """Whether this version of OCPP has such a request at all."""
-    return action in _actions(dialect)
+    return action in actions(dialect)
 
 
 def check_request(dialect: str, action: str, payload: Payload) -> Violation | None:
     """The first rule that a request breaks, or None. NotImplemented for an action the version lacks."""
-    if action not in _actions(dialect):
+    if action not in actions(dialect):
         return Violation(Fault.NOT_IMPLEMENTED, f"{dialect} has no action of this name")
     return _check(_validator(dialect, _request_file(dialect, action)), payload)
 
@@ -80,7 +80,8 @@ def _folder(dialect: str) -> Path:
 
 
 @cache
-def _actions(dialect: str) -> frozenset[str]:
+def actions(dialect: str) -> frozenset[str]:
+    """Every request of this version, in both directions."""
     names = {path.stem for path in _folder(dialect).glob("*.json")}
     if dialect == OCPP16:
         return frozenset(name for name in names if not name.endswith("Response"))

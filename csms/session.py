@@ -18,6 +18,7 @@ from csms.commands import (
     AnswerStatus,
     Command,
     CommandAnswer,
+    GetInstalledCertificateIds,
     GetVariables,
     TriggerKind,
     TriggerMessage,
@@ -46,6 +47,7 @@ from csms.registration import Registration, Standing
 from csms.transport import Transport, TransportClosed
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.events import CommandAnswered, FrameRejected, VariablesReported
+from storage.reports import CertificatesListed
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +55,8 @@ _BACKLOG = 64
 """Frames of one charger that may wait for their turn; more wait in its socket."""
 
 _ANSWERS = (CallResult, CallError)
+
+_LISTED = (AnswerStatus.ACCEPTED, AnswerStatus.NOT_FOUND)
 
 # CALLERROR codes that say: I cannot do this at all. They are answers, not failures.
 _INCAPABLE = frozenset({"NotImplemented", "NotSupported"})
@@ -200,10 +204,9 @@ class Session:
         shown = self.dialect.security_answer(command, action, answer)
         if shown is not None:
             self.security_extension = shown
-        actual = isinstance(command, GetVariables) and command.attribute is VariableAttribute.ACTUAL
-        if answer.values and actual:
-            event = VariablesReported(dict(answer.values), "answer")
-            await self.journal.put([], [self.journal.event(event, self._tools.clock())])
+        told = _told(command, answer)
+        if told is not None:
+            await self.journal.put([], [self.journal.event(told, self._tools.clock())])
 
     # What comes in.
 
@@ -309,3 +312,13 @@ class Session:
     async def _worked_off(self) -> None:
         if self._worker is not None:
             await asyncio.wait({self._worker})
+
+
+def _told(command: Command, answer: CommandAnswer) -> VariablesReported | CertificatesListed | None:
+    """The fact that an answer is, if it is one."""
+    match command:
+        case GetVariables(attribute=VariableAttribute.ACTUAL) if answer.values:
+            return VariablesReported(dict(answer.values), "answer")
+        case GetInstalledCertificateIds() if answer.status in _LISTED:
+            return CertificatesListed(command.uses, answer.certificates)
+    return None

@@ -37,6 +37,7 @@ class EventKind(StrEnum):
     PUBLISH_STATUS_REPORTED = "publish_status_reported"
     CERTIFICATE_SIGNING_REQUESTED = "certificate_signing_requested"
     CERTIFICATE_STATUS_REQUESTED = "certificate_status_requested"
+    CERTIFICATES_LISTED = "certificates_listed"
     MONITORS_REPORTED = "monitors_reported"
     CUSTOMER_INFORMATION_REPORTED = "customer_information_reported"
     VENDOR_MESSAGE_RECEIVED = "vendor_message_received"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from storage.certificate_use import CertificateHash, CertificateUse
+from storage.certificate_use import CertificateHash, CertificateUse, InstalledCertificate
 
 
 class LogStatus(StrEnum):
@@ -97,6 +97,14 @@ class CertificateStatusRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificatesListed:
+    """What a charger has installed, of the ``uses`` that it was asked for; none: of all."""
+
+    uses: tuple[CertificateUse, ...]
+    certificates: tuple[InstalledCertificate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Monitor:
     """A monitor that a charger has (2.x)."""
 
@@ -141,6 +149,7 @@ Report = (
     | PublishStatusReported
     | CertificateSigningRequested
     | CertificateStatusRequested
+    | CertificatesListed
     | MonitorsReported
     | CustomerInformationReported
     | VendorMessageReceived
@@ -151,6 +160,7 @@ REPORT_TYPES: dict[str, type[Any]] = {
     "publish_status_reported": PublishStatusReported,
     "certificate_signing_requested": CertificateSigningRequested,
     "certificate_status_requested": CertificateStatusRequested,
+    "certificates_listed": CertificatesListed,
     "monitors_reported": MonitorsReported,
     "customer_information_reported": CustomerInformationReported,
     "vendor_message_received": VendorMessageReceived,
