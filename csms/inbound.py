@@ -158,10 +158,10 @@ class Inbound:
         refusal = await self.standing.refusal(request.action)
         if refusal is not None:
             return schemas.Violation(Fault.SECURITY, refusal)
-        violation = schemas.check_request(self._dialect.name, request.action, request.payload)
-        if violation is None and request.action not in self._dialect.messages:
+        known = schemas.knows(self._dialect.name, request.action)
+        if known and request.action not in self._dialect.messages:
             return schemas.Violation(Fault.NOT_SUPPORTED, "known, but not supported here")
-        return violation
+        return schemas.check_request(self._dialect.name, request.action, request.payload)
 
     async def _transaction_id(self, call: Call) -> int | None:
         key = bounded_key(self._dialect.start_key(call.action, call.payload, self._reading))

@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
-from tests.house import requirements_page, settings_page
+from tests.house import messages_page, requirements_page, settings_page
 from tests.house.checks import long_files, machine_traces, missing_readmes, tests_without_assertion
 from tests.house.deploy import deploy_problems
+from tests.house.messages_page import stale_messages
 from tests.house.requirements_page import compact, unkept_requirements, unproven
 from tests.house.settings_page import undocumented_settings
 from tests.house.tree import Problem, Tree
@@ -16,6 +17,7 @@ RULES = (
     tests_without_assertion,
     missing_readmes,
     undocumented_settings,
+    stale_messages,
     unkept_requirements,
     deploy_problems,
 )
@@ -26,6 +28,8 @@ def write(tree: Tree) -> None:
     (tree.root / requirements_page.PAGE).write_text(requirements_page.written_page(tree))
     source = tree.text(settings_page.SOURCE) or ""
     (tree.root / settings_page.PAGE).write_text(settings_page.page(source))
+    messages = tree.root / messages_page.PAGE
+    messages.write_text(messages_page.written_page(messages.read_text()))
 
 
 def main(arguments: list[str]) -> int:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.house import __main__ as house
+from tests.house.messages_page import BEGIN, DIALECTS, END, heard, said, section, stale_messages, written_page
 from tests.house.requirements_page import (
     Group,
     compact,
@@ -98,14 +99,20 @@ def test_a_stale_page_and_an_unknown_requirement_are_found(tmp_path: Path) -> No
     ]
 
 
-def test_writing_makes_both_pages_true(tmp_path: Path) -> None:
+def test_writing_makes_all_pages_true(tmp_path: Path) -> None:
     marked = '@pytest.mark.requirement("R22")\ndef test_x():\n    assert True\n'
-    files = {"tests/requirements.toml": TOML, "tests/test_x.py": marked, "api/settings.py": SETTINGS}
+    files = {
+        "tests/requirements.toml": TOML,
+        "tests/test_x.py": marked,
+        "api/settings.py": SETTINGS,
+        "csms/README.md": f"# csms\n{BEGIN}old\n{END}after\n",
+    }
     (tmp_path / "deploy").mkdir()
     house.write(project(tmp_path, **files))
     written = Tree(tmp_path, (*files, "tests/REQUIREMENTS.md", "deploy/SETTINGS.md"))
     assert list(unkept_requirements(written)) == []
     assert list(undocumented_settings(written)) == []
+    assert list(stale_messages(written)) == []
     assert unproven(written) == ["F1", "F3"]
 
 
@@ -157,3 +164,20 @@ def test_all_numbered_requirements_have_a_line() -> None:
         list(group.lines) == [f"{group.letter}{n}" for n in range(1, len(group.lines) + 1)]
         for group in groups
     )
+
+
+def test_the_message_tables_show_what_is_handled_per_version() -> None:
+    assert "| StartTransaction | event |  |  |" in heard(DIALECTS)
+    assert "| NotifyEVChargingNeeds |  | answered | answered |" in heard(DIALECTS)
+    assert "| GetLog | GetDiagnostics, GetLog | GetLog | GetLog |" in said(DIALECTS)
+    unspoken = section(DIALECTS).splitlines()
+    assert any(line.startswith("- ocpp1.6: ") and "UnlockConnector" in line for line in unspoken)
+
+
+def test_a_message_table_that_is_stale_or_gone_is_found(tmp_path: Path) -> None:
+    fresh = written_page(f"# csms\n{BEGIN}{END}after\n")
+    assert fresh.startswith("# csms\n")
+    assert fresh.endswith(f"{END}after\n")
+    for text in (fresh.replace("| Heartbeat | event", "| Heartbeat | answered"), "# csms\n"):
+        problems = list(stale_messages(project(tmp_path, **{"csms/README.md": text})))
+        assert [problem.what[:13] for problem in problems] == ["does not say "]
