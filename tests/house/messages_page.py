@@ -15,12 +15,12 @@ SECTION = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
 DIALECTS: tuple[Dialect, ...] = (Ocpp16(), ocpp201(), ocpp21())
 
 
-_HEARD = """`event`: becomes canonical facts. `answered`: answered as the standard asks, and journaled. Empty: the
-version has no such message.
+_HEARD = """`event`: becomes canonical facts. `answered`: answered as the standard asks, and journaled.
+Empty: the version has no such message.
 """
 _SAID = "Each command, and the actions it is sent as:\n"
-_UNSPOKEN = """Not spoken, in neither direction. To a charger that calls one of these, or one of our calls, the answer
-is NotSupported; to one that calls what its version lacks, NotImplemented.
+_UNSPOKEN = """Not spoken, in neither direction. To a charger that calls one of these, or one of our calls,
+the answer is NotSupported; to one that calls what its version lacks, NotImplemented.
 """
 
 

@@ -1,24 +1,39 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from csms.access import CustomerInformation, NetworkProfile, SetNetworkProfile
 from csms.commands import (
     AnswerStatus,
+    CertificateSigned,
     ChangeAvailability,
     Command,
     CommandAnswer,
+    DeleteCertificate,
+    GetInstalledCertificateIds,
+    GetLog,
     GetVariables,
+    InstallCertificate,
+    LogKind,
+    PublishFirmware,
     Reset,
     ResetKind,
+    SetVariables,
     TriggerKind,
     TriggerMessage,
     UpdateFirmware,
+    VariableAttribute,
+    VariableValue,
 )
 from csms.dialect import Calling, Reading
+from csms.errors import Unsupported
 from csms.frames import OCPP16, Payload
+from csms.monitoring import GetBaseReport
 from csms.ocpp16 import Ocpp16
 from csms.schemas import check_request
 from csms.timestamps import parse_instant
+from storage.certificate_use import CertificateHash, CertificateUse, HashAlgorithm
 from storage.events import (
     ChargerBooted,
     ConnectorStatus,
@@ -209,3 +224,53 @@ def test_the_security_extension_shows_in_what_a_charger_says() -> None:
 def test_an_answer_that_means_nothing_is_an_error() -> None:
     with pytest.raises(ValueError, match="Perhaps"):
         DIALECT.from_answer(Reset(ResetKind.ON_IDLE), "Reset", {"status": "Perhaps"})
+
+
+KEY = VariableValue("A", "1")
+NAME = CertificateHash(HashAlgorithm.SHA256, "a", "b", "1")
+
+
+@pytest.mark.parametrize(
+    ("command", "extension"),
+    [
+        (SetVariables((KEY, KEY)), None),
+        (SetVariables((replace(KEY, attribute=VariableAttribute.TARGET),)), None),
+        (GetVariables(("A",), VariableAttribute.MAX_SET), None),
+        (Reset(ResetKind.ON_IDLE, evse_id=1), None),
+        (Reset(ResetKind.IMMEDIATE_AND_RESUME), None),
+        (GetLog(1, "https://h/u", LogKind.SECURITY), False),
+        (GetLog(1, "https://h/u", LogKind.DATA_COLLECTOR), True),
+        (TriggerMessage(TriggerKind.SIGN_CHARGING_STATION), False),
+        (TriggerMessage(TriggerKind.SIGN_V2G), True),
+        (TriggerMessage(TriggerKind.TRANSACTION), None),
+        (CertificateSigned("PEM", CertificateUse.V2G), True),
+        (InstallCertificate(CertificateUse.MO_ROOT, "PEM"), True),
+        (GetInstalledCertificateIds((CertificateUse.V2G_ROOT,)), True),
+        (PublishFirmware(1, "https://h/d", "0" * 32), None),
+        (GetBaseReport(1), None),
+        (SetNetworkProfile(1, NetworkProfile("wss://h", 2)), None),
+        (CustomerInformation(1, report=True, clear=True, identifier="x"), None),
+    ],
+)
+def test_what_1_6_has_no_words_for_is_refused_before_it_is_sent(
+    command: Command, extension: bool | None
+) -> None:
+    with pytest.raises(Unsupported, match=r"ocpp1\.6 has no message for"):
+        DIALECT.to_call(command, Calling(extension))
+
+
+def test_the_message_of_a_trigger_is_chosen_before_the_capability() -> None:
+    diagnostics = TriggerMessage(TriggerKind.DIAGNOSTICS_STATUS)
+    assert DIALECT.to_call(diagnostics, Calling(security_extension=True))[0] == "TriggerMessage"
+    log = TriggerMessage(TriggerKind.LOG_STATUS)
+    assert DIALECT.to_call(log, Calling())[1] == {"requestedMessage": "DiagnosticsStatusNotification"}
+
+
+def test_a_command_with_several_parts_is_several_calls() -> None:
+    other = VariableValue("B", "2")
+    assert DIALECT.parts(SetVariables((KEY, other))) == (SetVariables((KEY,)), SetVariables((other,)))
+    assert DIALECT.parts(GetInstalledCertificateIds()) == (
+        GetInstalledCertificateIds((CertificateUse.CSMS_ROOT,)),
+        GetInstalledCertificateIds((CertificateUse.MANUFACTURER_ROOT,)),
+    )
+    assert DIALECT.parts(DeleteCertificate(NAME)) == (DeleteCertificate(NAME),)

@@ -1,26 +1,40 @@
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from csms.access import CustomerInformation, IdToken, NetworkProfile, SetNetworkProfile
 from csms.answers import by_status
 from csms.commands import (
     AnswerStatus,
+    CertificateSigned,
     ChangeAvailability,
     Command,
     CommandAnswer,
+    GetInstalledCertificateIds,
+    GetLog,
     GetVariables,
+    InstallCertificate,
+    LogKind,
+    PublishFirmware,
     Reset,
     ResetKind,
+    SetVariables,
     TriggerKind,
     TriggerMessage,
+    UnpublishFirmware,
     UpdateFirmware,
+    VariableValue,
 )
 from csms.dialect import Calling, Observed, Reading
 from csms.errors import Unsupported
 from csms.frames import OCPP21, OCPP201, Payload
-from csms.ocpp2x import Ocpp2x, ocpp21, ocpp201
+from csms.monitoring import MonitorKind, MonitorSetting, SetVariableMonitoring
+from csms.ocpp2x import Ocpp2x, naming, ocpp21, ocpp201
 from csms.schemas import check_request
 from csms.timestamps import parse_instant
+from storage.certificate_use import CertificateUse
 from storage.events import (
     ChargerBooted,
     ConnectorStatus,
@@ -244,3 +258,63 @@ def test_a_charger_that_repeats_its_ticket_is_not_quoted() -> None:
     assert answer.detail.startswith("No: cannot fetch http://api/d/*** x")
     assert "s3cret" not in answer.detail
     assert len(answer.detail) <= 300
+
+
+ONLY_21: list[Command] = [
+    Reset(ResetKind.IMMEDIATE_AND_RESUME),
+    GetLog(1, "https://h/u", LogKind.DATA_COLLECTOR),
+    CertificateSigned("PEM", CertificateUse.V2G20),
+    InstallCertificate(CertificateUse.OEM_ROOT, "PEM"),
+    GetInstalledCertificateIds((CertificateUse.CSMS_ROOT, CertificateUse.OEM_ROOT)),
+    TriggerMessage(TriggerKind.CUSTOM, custom="x"),
+    SetVariableMonitoring((MonitorSetting("A.B", MonitorKind.TARGET_DELTA, 1, 3),)),
+    SetNetworkProfile(1, NetworkProfile("wss://h", 2, password="x" * 20)),
+]
+
+
+@pytest.mark.parametrize("command", ONLY_21, ids=lambda command: type(command).__name__)
+def test_what_2_1_added_is_refused_in_2_0_1_before_it_is_sent(command: Command) -> None:
+    action, payload = ocpp21().to_call(command, Calling())
+    assert check_request(OCPP21, action, payload) is None
+    with pytest.raises(Unsupported, match=r"ocpp2\.0\.1 has no message for"):
+        ocpp201().to_call(command, Calling())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        TriggerMessage(TriggerKind.DIAGNOSTICS_STATUS),
+        PublishFirmware(1, "https://h/d", "not an md5"),
+        UnpublishFirmware("0" * 31),
+        CustomerInformation(1, report=True, clear=True),
+        CustomerInformation(1, report=True, clear=True, identifier="x", token=IdToken("y")),
+        SetVariables((VariableValue("NoVariable", "1"),)),
+    ],
+    ids=lambda command: type(command).__name__,
+)
+def test_what_no_version_of_2_x_can_say_is_refused_too(command: Command) -> None:
+    for dialect in (ocpp201(), ocpp21()):
+        with pytest.raises(Unsupported):
+            dialect.to_call(command, Calling())
+
+
+word = st.text("AbcZ019 -_", min_size=1, max_size=12)
+number = st.integers(0, 99)
+
+
+@given(word, st.none() | word, st.none() | st.tuples(number, st.none() | number), word, st.none() | word)
+def test_every_name_of_a_variable_leads_back_to_it(
+    component: str,
+    instance: str | None,
+    evse: tuple[int, int | None] | None,
+    variable: str,
+    variable_instance: str | None,
+) -> None:
+    wire: Payload = {"component": {"name": component}, "variable": {"name": variable}}
+    if instance:
+        wire["component"]["instance"] = instance
+    if variable_instance:
+        wire["variable"]["instance"] = variable_instance
+    if evse:
+        wire["component"]["evse"] = naming.place(*evse)
+    assert naming.to_wire(naming.variable(wire)) == wire

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from csms.redaction import printable, redact
+from csms.redaction import is_secret, printable, redact
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,38 @@ from csms.redaction import printable, redact
         [2, "1", "TransactionEvent", {"idToken": {"idToken": "SECRET", "type": "ISO14443"}}],
         [2, "1", "UpdateFirmware", {"location": "http://host/d/SECRET", "retrieveDate": "x"}],
         [2, "1", "ChangeConfiguration", {"key": "AuthorizationKey", "value": "SECRET"}],
+        [2, "1", "ChangeConfiguration", {"key": "authorizationkey", "value": "SECRET"}],
+        [2, "1", "ChangeConfiguration", {"key": "VendorAdminPassword", "value": "SECRET"}],
+        [
+            2,
+            "1",
+            "SetVariables",
+            {
+                "setVariableData": [
+                    {
+                        "component": {"name": "SecurityCtrlr"},
+                        "variable": {"name": "BasicAuthPassword"},
+                        "attributeValue": "SECRET",
+                    }
+                ]
+            },
+        ],
+        [
+            2,
+            "1",
+            "SetNetworkProfile",
+            {
+                "connectionData": {
+                    "ocppCsmsUrl": "wss://user:SECRET@csms.example/ocpp",
+                    "basicAuthPassword": "SECRET",
+                    "apn": {"apnPassword": "SECRET", "simPin": 53737},
+                    "vpn": {"user": "u", "password": "SECRET", "type": "IPSec", "key": "SECRET"},
+                }
+            },
+        ],
+        [2, "1", "CustomerInformation", {"customerIdentifier": "SECRET", "idToken": {"idToken": "SECRET"}}],
+        [2, "1", "NotifyCustomerInformation", {"requestId": 0, "data": "SECRET charged"}],
+        [2, "1", "SendLocalList", {"localAuthorizationList": [{"idTag": "SECRET"}]}],
         [3, "1", {"configurationKey": [{"value": "SECRET", "key": "AuthorizationKey", "readonly": False}]}],
         [
             4,
@@ -27,6 +59,7 @@ from csms.redaction import printable, redact
 def test_secrets_do_not_reach_the_journal(frame: list[object], compact: bool) -> None:
     kept = redact(json.dumps(frame, separators=(",", ":") if compact else None))
     assert "SECRET" not in kept.replace('SEC\\"RET', "SECRET")
+    assert "53737" not in kept
     assert json.loads(kept)[:2] == frame[:2]
 
 
@@ -41,3 +74,20 @@ def test_what_is_no_json_is_redacted_and_cut() -> None:
     assert "SECRET" not in kept
     assert len(kept) < 300
     assert printable(b"\xff\xfe") == "\ufffd\ufffd"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "AuthorizationKey",
+        "SecurityCtrlr.BasicAuthPassword",
+        "NetworkConfiguration[1].VpnKey",
+        "wifiPassphrase",
+    ],
+)
+def test_secret_variables_are_known_by_their_names(name: str) -> None:
+    assert is_secret(name)
+
+
+def test_other_variables_are_not_secret() -> None:
+    assert not any(map(is_secret, ("HeartbeatInterval", "LocalAuthListEnabled", "AuthorizeRemoteTxRequests")))
