@@ -58,7 +58,7 @@ async def test_since_gives_the_wanted_kinds_oldest_first(ingest, events) -> None
     assert [each.kind for each in await events.since("A", since, kinds[:1])] == kinds[:1]
     assert len(await events.since("A", AT, [])) == 3
     (found,) = await events.since("A", since, kinds[:1])
-    assert found.body == {"status": "Installed", "request_id": 7}
+    assert found.body == {"status": "Installed", "request_id": 7, "detail": None}
     assert found.observed_at == AT + timedelta(seconds=2) - timedelta(hours=1)
 
 
