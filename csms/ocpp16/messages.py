@@ -81,7 +81,13 @@ def _status(payload: Payload, reading: Reading) -> tuple[Observed, ...]:
 
 
 def _firmware_status(payload: Payload, _: Reading) -> tuple[Observed, ...]:
-    return (Observed(FirmwareStatusReported(FirmwareStatus(payload["status"]), payload.get("requestId"))),)
+    return (Observed(FirmwareStatusReported(FirmwareStatus(payload["status"]), _request_id(payload))),)
+
+
+def _request_id(payload: Payload) -> int | None:
+    # The whitepaper's schemas take 1.0 for a whole number, those of 1.6 do not. 0 is a request id.
+    number = payload.get("requestId")
+    return None if number is None else int(number)
 
 
 def _security_event(payload: Payload, reading: Reading) -> tuple[Observed, ...]:
@@ -136,7 +142,7 @@ def _meter_values(payload: Payload, reading: Reading) -> tuple[Observed, ...]:
 def _log_status(payload: Payload, _: Reading) -> tuple[Observed, ...]:
     word = payload["status"]
     status = _LOG_STATUS.get(word) or LogStatus(word)
-    return (Observed(LogStatusReported(status, payload.get("requestId"))),)
+    return (Observed(LogStatusReported(status, _request_id(payload))),)
 
 
 def _signing_request(payload: Payload, _: Reading) -> tuple[Observed, ...]:

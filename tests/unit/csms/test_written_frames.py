@@ -44,7 +44,7 @@ def test_what_a_charger_says_is_read_and_answered(said: Exchange) -> None:
         assert check_answer(dialect.name, said.action, answer) is None
 
 
-@pytest.mark.requirement("F69", "F70")
+@pytest.mark.requirement("F41", "F69", "F70")
 @pytest.mark.parametrize("sent", SENT, ids=lambda each: each.id)
 def test_our_command_is_exactly_that_request_and_its_answer_is_understood(sent: Exchange) -> None:
     dialect, command = sent.dialect, sent.command
