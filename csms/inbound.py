@@ -161,6 +161,8 @@ class Inbound:
         known = schemas.knows(self._dialect.name, request.action)
         if known and request.action not in self._dialect.messages:
             return schemas.Violation(Fault.NOT_SUPPORTED, "known, but not supported here")
+        if known and isinstance(request, Send) != schemas.is_send(request.action):
+            return schemas.Violation(Fault.MESSAGE_TYPE, "a SEND that is a CALL, or the other way round")
         return schemas.check_request(self._dialect.name, request.action, request.payload)
 
     async def _transaction_id(self, call: Call) -> int | None:

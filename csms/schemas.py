@@ -40,6 +40,11 @@ def knows(dialect: str, action: str) -> bool:
     return action in actions(dialect)
 
 
+def is_send(action: str) -> bool:
+    """Whether it comes as a SEND, which wants no answer, and never as a CALL (2.1 Part 4 section 4.2)."""
+    return action in _SENDS
+
+
 def check_request(dialect: str, action: str, payload: Payload) -> Violation | None:
     """The first rule that a request breaks, or None. NotImplemented for an action the version lacks."""
     if action not in actions(dialect):

@@ -128,15 +128,23 @@ def _stop(payload: Payload, reading: Reading) -> tuple[Observed, ...]:
     )
     # With the time: a charge point that started offline stops as transaction -1, every time.
     key = f"stop:{payload['transactionId']}:{payload['timestamp']}"
-    return (Observed(event, _time(payload, reading), key),)
+    data = enumerate(payload.get("transactionData", ()))
+    sampled = [_sampled(value, 0, event.transaction_id, reading, f"{key}:{n}") for n, value in data]
+    return (Observed(event, _time(payload, reading), key), *sampled)
 
 
 def _meter_values(payload: Payload, reading: Reading) -> tuple[Observed, ...]:
     evse_id, _ = connector_of(payload["connectorId"])
     transaction = payload.get("transactionId")
     transaction_id = None if transaction is None else str(transaction)
-    found = ((samples(value["sampledValue"]), _time(value, reading)) for value in payload["meterValue"])
-    return tuple(Observed(MeterValuesSampled(evse_id, transaction_id, read), at) for read, at in found)
+    return tuple(_sampled(value, evse_id, transaction_id, reading) for value in payload["meterValue"])
+
+
+def _sampled(
+    value: Payload, evse_id: int, transaction_id: str | None, reading: Reading, key: str | None = None
+) -> Observed:
+    sampled = MeterValuesSampled(evse_id, transaction_id, samples(value["sampledValue"]))
+    return Observed(sampled, _time(value, reading), key)
 
 
 def _log_status(payload: Payload, _: Reading) -> tuple[Observed, ...]:

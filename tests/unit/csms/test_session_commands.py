@@ -169,3 +169,14 @@ async def test_what_is_not_handled_is_refused_in_the_standards_words(make_world:
         answer = await world.socket.ask(2, action, action, {})
         assert answer[:3] == [4, action, expected]
     assert all(fact.action for fact in world.store.facts(FrameRejected))
+
+
+async def test_a_message_of_the_wrong_kind_is_refused(make_world: Any) -> None:
+    world = await make_world(OCPP21)
+    world.socket.say(6, "1", "Heartbeat", {})
+    answer = await world.socket.ask(2, "2", "NotifyPeriodicEventStream", {})
+    assert answer[:3] == [4, "2", "MessageTypeNotSupported"]
+    assert [fact.action for fact in world.store.facts(FrameRejected)] == [
+        "Heartbeat",
+        "NotifyPeriodicEventStream",
+    ]
