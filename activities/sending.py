@@ -12,7 +12,7 @@ from activities.facts import has_car, out_of_service
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node
 from activities.stores import this_run
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, UpdateFirmware
-from csms.errors import CallFailed, CommandTimeout, CsmsError, NotConnectedHere, Unsupported
+from csms.errors import CallFailed, CommandTimeout, CsmsError, NotAccepted, NotConnectedHere, Unsupported
 from signing.errors import DirectiveNotInTime, MetadataExpired, SigningError, VerificationFailed
 from signing.ports import DispatchRequest, VerifiedDispatch
 from storage.artifact import Artifact
@@ -226,6 +226,9 @@ class Sending:
             answer = await self._command(ChangeAvailability(operative=False))
         except (CommandTimeout, CallFailed) as error:
             raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
+        except NotAccepted as error:
+            await self._untouched(anew=anew)
+            raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
         except Unsupported as error:
             await self._untouched(anew=anew)
             raise Obstacle(DispatchKind.UNSUPPORTED, error.message) from None
@@ -305,6 +308,9 @@ class Sending:
         except NotConnectedHere:
             await self._unmark(order)
             raise
+        except NotAccepted as error:
+            await self._unmark(order)
+            raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
         except CommandTimeout:
             return DispatchKind.UNKNOWN
         except CallFailed as error:

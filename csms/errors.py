@@ -5,7 +5,7 @@ CsmsError
 ├── CommandTimeout       no answer in time; whether the charger acted is unknown
 │   └── ConnectionLost   the socket closed before the answer came
 ├── CallFailed           the charger answered with a CALLERROR
-├── NotAccepted          its registration is rejected: it may hear nothing yet
+├── NotAccepted          its registration is Pending or Rejected: it may not hear that yet
 ├── RestoreRefused       the charger does not go back into service; ask again
 └── Unsupported          this dialect has no words for that command
 """
@@ -52,12 +52,10 @@ class CallFailed(CsmsError):
 
 
 class NotAccepted(CsmsError):
-    """The charger's registration is rejected: it may hear nothing yet (B03.FR.03)."""
+    """The charger's registration is Pending or Rejected: it may not hear that yet (B02, B03)."""
 
     def __init__(self, charger_id: str, command: str) -> None:
-        super().__init__(
-            f"{charger_id} is not accepted; {command} was not sent. Change its registration first."
-        )
+        super().__init__(f"{charger_id} is not accepted yet; {command} was not sent. Accept it first.")
 
 
 class RestoreRefused(CsmsError):

@@ -18,6 +18,7 @@ class CommandSender(Protocol):
             CommandTimeout: no answer within ``deadline_s`` seconds.
             CallFailed: a CALLERROR other than NotImplemented/NotSupported, which are answers.
             Unsupported: the session's dialect has no such message.
+            NotAccepted: the charger's registration does not allow it yet; nothing was sent.
         """
 
     async def settle(self, charger_id: str, session_epoch: int) -> None:

@@ -3,7 +3,19 @@
 from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
-from csms.commands import Command, GetVariables, TriggerKind, TriggerMessage
+from csms.access import SetNetworkProfile
+from csms.commands import (
+    CertificateSigned,
+    Command,
+    DeleteCertificate,
+    GetInstalledCertificateIds,
+    GetVariables,
+    InstallCertificate,
+    Reset,
+    SetVariables,
+    TriggerKind,
+    TriggerMessage,
+)
 from csms.monitoring import GetBaseReport, GetReport
 from storage.charger import Charger
 from storage.twin import Lifecycle
@@ -19,7 +31,10 @@ class Registration(StrEnum):
 
 
 Registrar = Callable[[Charger], Awaitable[Registration]]
-"""Decides anew at every boot; provisioning hands in one that parks chargers as Pending."""
+"""Decides anew at every boot; provisioning hands in one that parks chargers as Pending.
+
+Where it raises EngineUnavailable the socket is closed, and the charger comes back to be judged.
+"""
 
 _BY_LIFECYCLE = {
     Lifecycle.REGISTERED: Registration.ACCEPTED,
@@ -34,6 +49,13 @@ async def by_lifecycle(charger: Charger) -> Registration:
     """Every charger that may connect is in service."""
     return _BY_LIFECYCLE[charger.lifecycle]
 
+
+# B02.FR.01 and 1.6 section 4.2: to learn what it is and to set it up. With what setting up needs besides:
+# certificates (A00.FR.429), a network profile, and a restart for what wants one.
+_SET_UP = (
+    *(GetVariables, SetVariables, GetBaseReport, GetReport, TriggerMessage, Reset, SetNetworkProfile),
+    *(CertificateSigned, InstallCertificate, DeleteCertificate, GetInstalledCertificateIds),
+)
 
 _SIGN = frozenset({"SignCertificate"})
 _CAUSED = {
@@ -67,10 +89,11 @@ class Standing:
         self._now: Registration | None = None
         self._expected: frozenset[str] = frozenset()
 
-    @property
-    def rejected(self) -> bool:
-        """Whether nothing but a trigger of a boot may be sent (B03.FR.03)."""
-        return self._now is Registration.REJECTED
+    def may_hear(self, command: Command) -> bool:
+        """Whether this may be sent now; while Rejected only the wish that it boots (B03.FR.03)."""
+        if self._now is Registration.REJECTED:
+            return isinstance(command, TriggerMessage) and command.kind is TriggerKind.BOOT
+        return self._now is not Registration.PENDING or isinstance(command, _SET_UP)
 
     @property
     def accepted(self) -> bool:

@@ -20,8 +20,6 @@ from csms.commands import (
     CommandAnswer,
     GetInstalledCertificateIds,
     GetVariables,
-    TriggerKind,
-    TriggerMessage,
     VariableAttribute,
 )
 from csms.dialect import Calling, Dialect
@@ -151,7 +149,7 @@ class Session:
         Raises:
             CommandTimeout, CallFailed, Unsupported: see ``csms.ports.CommandSender``.
             NotConnectedHere: a newer socket has taken over, nothing was sent.
-            NotAccepted: the charger's registration is rejected, nothing was sent.
+            NotAccepted: the charger's registration does not allow it yet, nothing was sent.
             InvalidInput: the command does not fit into this version's message, nothing was sent.
         """
         if self._retired:
@@ -163,9 +161,7 @@ class Session:
         return joined([await self._send_part(part, max(end - loop.time(), 0)) for part in parts])
 
     def _admit(self, command: Command) -> None:
-        # B03.FR.03, B03.FR.08: a rejected charger hears nothing but the wish that it boots.
-        boots = isinstance(command, TriggerMessage) and command.kind is TriggerKind.BOOT
-        if self._inbound.standing.rejected and not boots:
+        if not self._inbound.standing.may_hear(command):
             raise NotAccepted(self.charger_id, type(command).__name__)
         self._inbound.standing.expect(command)
 

@@ -12,7 +12,7 @@ from activities.dispatch import DispatchActivities
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, PutBackInput, ResetInput
 from activities.signer import DirectiveOrder, SignerActivities
 from csms.commands import AnswerStatus, ChangeAvailability, CommandAnswer, Reset, UpdateFirmware
-from csms.errors import CallFailed, CommandTimeout, NotConnectedHere
+from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHere
 from signing.errors import DirectiveNotInTime, MetadataExpired
 from storage.campaign import CampaignPhase, Outcome, TargetPhase
 from storage.canonical import sha256_hex
@@ -209,6 +209,24 @@ async def test_what_never_left_us_was_not_dispatched(world: World) -> None:
     assert (await dispatch(world)).kind is DispatchKind.GONE
     row = await world.campaigns.target("c1", 0, CP)
     assert (row.phase, row.dispatched_at) == (TargetPhase.WAITING, None)
+
+
+@pytest.mark.requirement("R24")
+@pytest.mark.parametrize("refused", [ChangeAvailability, UpdateFirmware])
+async def test_a_charger_that_is_not_accepted_waits_as_it_was(world: World, refused: type[object]) -> None:
+    real = world.send
+
+    async def send(charger_id: str, epoch: int, command: object, *, deadline_s: float) -> CommandAnswer:
+        if isinstance(command, refused):
+            raise NotAccepted(charger_id, refused.__name__)
+        return await real(charger_id, epoch, command, deadline_s=deadline_s)  # type: ignore[arg-type]
+
+    world.send = send  # type: ignore[method-assign,assignment]
+    answer = await dispatch(world)
+    assert (answer.kind, answer.drained) == (DispatchKind.NOT_NOW, False)
+    assert (await world.campaigns.target("c1", 0, CP)).dispatched_at is None
+    assert not world.inoperative
+    assert not world.out_of_service.rows
 
 
 @pytest.mark.requirement("R24")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from csms.commands import GetVariables, Reset, ResetKind, TriggerKind, TriggerMessage
+from csms.commands import GetVariables, Reset, ResetKind, TriggerKind, TriggerMessage, UpdateFirmware
 from csms.errors import NotAccepted
 from csms.frames import OCPP16, OCPP21, OCPP201
 from csms.monitoring import GetBaseReport
@@ -68,6 +68,8 @@ async def test_a_parked_charger_may_send_what_it_was_asked_for(make_world: Any, 
     world.session.judged_by(Desk(Registration.PENDING))
     await world.socket.ask(2, "1", "BootNotification", BOOT[dialect])
     assert (await world.socket.ask(2, "2", "NotifyReport", REPORT))[2] == "SecurityError"
+    with pytest.raises(NotAccepted, match="UpdateFirmware"):
+        await world.session.send(UpdateFirmware(1, "https://h/d/t", world.clock()), 5)
     await command_answered(world, GetBaseReport(0), {"status": "Accepted"})
     assert (await world.socket.ask(2, "3", "NotifyReport", REPORT))[0] == 3
     assert (await world.socket.ask(2, "4", "SecurityEventNotification", EVENT))[2] == "SecurityError"

@@ -3,6 +3,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from csms import signing_request
 from csms.signing_request import refusal
 
 NAME = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "SN-0001")])
@@ -24,6 +25,13 @@ def test_rsa_of_2048_is_taken_and_less_is_not() -> None:
     assert refusal(request(rsa.generate_private_key(65537, 2048)).decode()) is None
     weak = refusal(request(rsa.generate_private_key(65537, 1024)).decode())
     assert weak == "a key of RSA 1024 is too short; 2048 at least"
+
+
+def test_a_key_whose_check_would_take_long_is_not_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signing_request, "MAX_RSA_BITS", 2048)
+    assert refusal(request(rsa.generate_private_key(65537, 2056)).decode()) == (
+        "a key of RSA 2056 is too long; 2048 at most"
+    )
 
 
 def test_a_weak_curve_and_another_kind_of_key_are_refused() -> None:
