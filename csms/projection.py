@@ -90,9 +90,14 @@ def _opened(twin: TwinState, record: EventRecord) -> TwinState:
         remote_address=event.remote_address,
         reconnects=known.reconnects + 1 if known else 0,
     )
+    proved = twin.security or SecuritySection()
     proof = replace(
-        twin.security or SecuritySection(),
+        proved,
         profile=event.security_profile,
+        floor=max(proved.floor, event.security_floor, event.security_profile),
+        certificate_serial=event.certificate_serial,
+        certificate_until=event.certificate_until,
+        caution=event.caution,
         last_auth_ok_at=record.received_at,
     )
     return replace(twin, connectivity=link, security=proof)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from storage.credentials import PendingSecret
 from storage.twin import Lifecycle
 
 
@@ -56,6 +57,8 @@ class Charger:
     serial_number: str | None = None
     hardware_revision: str | None = None
     registered_at: datetime | None = None
+    security_floor: int = 0
+    """The lowest OCPP security profile it may connect with; it rises and never goes down (A05.FR.07)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,7 @@ class ChargerCredential:
     charger_id: str
     secret_hmac: bytes
     created_at: datetime
+    pending: PendingSecret | None = None
 
 
 @dataclass(frozen=True, slots=True)

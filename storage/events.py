@@ -95,6 +95,13 @@ class ConnectionOpened:
     security_profile: int
     remote_address: str
     node_id: str
+    security_floor: int = 0
+    """The lowest profile with which it may come from now on."""
+    certificate_serial: str | None = None
+    """Hexadecimal; of the client certificate it came with (profile 3)."""
+    certificate_until: datetime | None = None
+    caution: str | None = None
+    """Why this was let in although not everything could be checked; an operator's setting allows it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from storage.charger import (
     Site,
     SiteLease,
 )
+from storage.credentials import CredentialStore
 from storage.events import EventRecord, FrameRecord, StoredEvent
 from storage.twin import Lifecycle, TwinState
 
@@ -78,7 +79,7 @@ class OutboxSignal:
     session_epoch: int
 
 
-class ChargerStore(Protocol):
+class ChargerStore(CredentialStore, Protocol):
     """Sites, chargers, credentials, models and their twins."""
 
     async def put_site(self, site: Site) -> None: ...
@@ -86,7 +87,7 @@ class ChargerStore(Protocol):
     async def put_model(self, profile: ModelProfile) -> None: ...
     async def model(self, vendor: str, model: str) -> ModelProfile | None: ...
     async def register(self, charger: Charger, credential: ChargerCredential | None) -> None:
-        """Raise Conflict if the identity is taken by a charger that differs."""
+        """Raise Conflict if the identity is taken by a charger that differs, or the password is another's."""
 
     async def get(self, charger_id: str) -> ChargerView: ...
     async def credential(self, charger_id: str) -> ChargerCredential | None: ...

@@ -50,6 +50,13 @@ class SecuritySection:
     """Profile and the latest security facts."""
 
     profile: int = 0
+    floor: int = 0
+    """The lowest profile it may connect with; never goes down (A05.FR.07)."""
+    certificate_serial: str | None = None
+    """Hexadecimal; of the certificate it last connected with."""
+    certificate_until: datetime | None = None
+    caution: str | None = None
+    """What could not be checked at its last connection."""
     last_auth_ok_at: datetime | None = None
     last_auth_failed_at: datetime | None = None
     auth_failures: int = 0

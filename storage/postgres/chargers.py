@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, Text, any_, cast, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.charger import (
     Charger,
@@ -21,11 +21,11 @@ from storage.errors import Conflict, NotFound
 from storage.ports import ChargerView, Page
 from storage.postgres import cursor as cursors
 from storage.postgres.counting import count_fleet
+from storage.postgres.credentials import PostgresCredentialStore, put_credential, raised_floor
 from storage.postgres.engine import reading, transaction
 from storage.postgres.leases import ALIVE, LEASE_COLUMNS, lease_of
 from storage.postgres.tables import (
     charger,
-    charger_credential,
     model_profile,
     site,
     site_lease,
@@ -43,6 +43,7 @@ _IDENTITY = (
     charger.c.serial_number,
     charger.c.hardware_revision,
     charger.c.registered_at,
+    charger.c.security_floor,
 )
 _SECTIONS = (
     select(func.jsonb_object_agg(twin_section.c.name, twin_section.c.reported, type_=JSONB))
@@ -57,11 +58,8 @@ _VIEW = (
 )
 
 
-class PostgresChargerStore:
+class PostgresChargerStore(PostgresCredentialStore):
     """The fleet as registered, beside what it reported."""
-
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
 
     async def put_site(self, given: Site) -> None:
         """Create or change a site."""
@@ -110,17 +108,21 @@ class PostgresChargerStore:
     async def register(self, given: Charger, credential: ChargerCredential | None) -> None:
         """Idempotent for the same charger; a credential that is given replaces the stored one.
 
+        A security floor that is higher than the stored one raises it.
+
         Raises:
             NotFound: there is no such site.
-            Conflict: the identity belongs to a charger that differs, or that is retired.
+            Conflict: the identity belongs to a charger that differs, or that is retired; or the
+                password is another charger's.
         """
         async with transaction(self._engine) as connection:
             if await _insert_charger(connection, given):
                 await connection.execute(insert(twin).values(charger_id=given.charger_id))
             else:
                 await _require_same(connection, given)
+                await connection.execute(raised_floor(given.charger_id, given.security_floor))
             if credential is not None:
-                await _put_credential(connection, credential)
+                await put_credential(connection, credential)
 
     async def get(self, charger_id: str) -> ChargerView:
         """Raise NotFound for an unknown one."""
@@ -130,13 +132,6 @@ class PostgresChargerStore:
         if row is None:
             raise NotFound("charger", charger_id)
         return _view(row)
-
-    async def credential(self, charger_id: str) -> ChargerCredential | None:
-        """None for a charger that has no password, or that does not exist."""
-        query = select(charger_credential).where(charger_credential.c.charger_id == charger_id)
-        async with reading(self._engine) as connection:
-            row = (await connection.execute(query)).one_or_none()
-        return ChargerCredential(row.charger_id, row.secret_hmac, row.created_at) if row else None
 
     async def set_lifecycle(self, charger_id: str, lifecycle: Lifecycle) -> None:
         """Raise NotFound for an unknown one."""
@@ -193,8 +188,8 @@ def _filtered(query: Select[*tuple[Any, ...]], where: ChargerFilter) -> Select[*
 
 def _view(row: Row[*tuple[Any, ...]]) -> ChargerView:
     charger_id, site_id, vendor, model, lifecycle, serial_number, hardware_revision, registered_at = row[:8]
-    revision, last_message_at, sections = row[8:11]
-    lease = row[11:]
+    floor, revision, last_message_at, sections = row[8:12]
+    lease = row[12:]
     return ChargerView(
         charger=Charger(
             charger_id,
@@ -205,6 +200,7 @@ def _view(row: Row[*tuple[Any, ...]]) -> ChargerView:
             serial_number,
             hardware_revision,
             registered_at,
+            floor,
         ),
         twin=decode_twin(charger_id, revision, sections or {}),
         last_message_at=last_message_at,
@@ -222,6 +218,7 @@ async def _insert_charger(connection: AsyncConnection, given: Charger) -> bool:
         serial_number=given.serial_number,
         hardware_revision=given.hardware_revision,
         registered_at=given.registered_at or func.now(),
+        security_floor=given.security_floor,
     )
     known = select(site.c.site_id).where(site.c.site_id == given.site_id)
     if (await connection.execute(known)).one_or_none() is None:
@@ -244,9 +241,3 @@ async def _require_same(connection: AsyncConnection, given: Charger) -> None:
             f"Charger {given.charger_id!r} is registered with another {', '.join(different)}.",
             hint="Look at the registered one before you decide which is right.",
         )
-
-
-async def _put_credential(connection: AsyncConnection, credential: ChargerCredential) -> None:
-    values = {"secret_hmac": credential.secret_hmac, "created_at": credential.created_at}
-    statement = insert(charger_credential).values(charger_id=credential.charger_id, **values)
-    await connection.execute(statement.on_conflict_do_update(index_elements=["charger_id"], set_=values))

@@ -53,16 +53,22 @@ charger = sa.Table(
     words("serial_number", nullable=True),
     words("hardware_revision", nullable=True),
     time("registered_at", nullable=True),
+    sa.Column("security_floor", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
     sa.Index(None, "vendor", "model"),
+    sa.Index(None, "serial_number"),
 )
 
 charger_credential = sa.Table(
     "charger_credential",
     metadata,
     name("charger_id", sa.ForeignKey("charger.charger_id"), primary_key=True),
-    sa.Column("secret_hmac", sa.LargeBinary, nullable=False),
+    sa.Column("secret_hmac", sa.LargeBinary, nullable=False, index=True),
     time("created_at"),
+    sa.Column("pending_hmac", sa.LargeBinary),
+    time("pending_since", nullable=True),
+    flag("pending_awaits_reboot"),
 )
+"""Not unique by a constraint: a password that two chargers shared before must not stop an upgrade."""
 
 charger_route = sa.Table(
     "charger_route",

@@ -1,0 +1,125 @@
+"""Passwords of chargers and their change, and the profile floor."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Update, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from storage.charger import ChargerCredential
+from storage.credentials import PendingFate, PendingSecret
+from storage.errors import Conflict, NotFound
+from storage.postgres.engine import reading, transaction
+from storage.postgres.tables import charger, charger_credential
+
+_COLUMNS = charger_credential.c
+_NO_PENDING: dict[str, Any] = {"pending_hmac": None, "pending_since": None, "pending_awaits_reboot": False}
+
+
+class PostgresCredentialStore:
+    """What may change of a charger's credentials after its registration."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def credential(self, charger_id: str) -> ChargerCredential | None:
+        """None for a charger that has no password, or that does not exist."""
+        async with reading(self._engine) as connection:
+            query = select(charger_credential).where(_COLUMNS.charger_id == charger_id)
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            return None
+        pending = None
+        if row.pending_hmac is not None:
+            pending = PendingSecret(row.pending_hmac, row.pending_since, row.pending_awaits_reboot)
+        return ChargerCredential(row.charger_id, row.secret_hmac, row.created_at, pending)
+
+    async def raise_security_floor(self, charger_id: str, profile: int) -> None:
+        """At least this from now on."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(raised_floor(charger_id, profile))
+
+    async def named(self, name: str) -> Sequence[str]:
+        """The chargers whose identity or serial number this is, by id."""
+        query = (
+            select(charger.c.charger_id)
+            .where(or_(charger.c.charger_id == name, charger.c.serial_number == name))
+            .order_by(charger.c.charger_id)
+        )
+        async with reading(self._engine) as connection:
+            return list((await connection.execute(query)).scalars())
+
+    async def offer_secret(self, charger_id: str, pending: PendingSecret) -> None:
+        """Remember a new password before it is sent. Raises NotFound or Conflict."""
+        statement = (
+            update(charger_credential)
+            .where(_COLUMNS.charger_id == charger_id, _COLUMNS.pending_hmac.is_(None))
+            .values(
+                pending_hmac=pending.secret_hmac,
+                pending_since=pending.since,
+                pending_awaits_reboot=pending.awaits_reboot,
+            )
+        )
+        known = select(_COLUMNS.charger_id).where(_COLUMNS.charger_id == charger_id)
+        async with transaction(self._engine) as connection:
+            if (await connection.execute(statement)).rowcount == 1:
+                return
+            if (await connection.execute(known)).one_or_none() is None:
+                raise NotFound("password of charger", charger_id)
+        raise Conflict(
+            f"A new password of charger {charger_id!r} is pending already.",
+            hint="Its next connection shows which one it uses; change it after that.",
+        )
+
+    async def settle_secret(self, charger_id: str, pending: PendingSecret, fate: PendingFate) -> None:
+        """Say what becomes of this pending password."""
+        values = _AFTER[fate]
+        if values is None:
+            return
+        statement = (
+            update(charger_credential)
+            .where(_COLUMNS.charger_id == charger_id, _COLUMNS.pending_hmac == pending.secret_hmac)
+            .values(**values)
+        )
+        async with transaction(self._engine) as connection:
+            await connection.execute(statement)
+
+
+_AFTER: dict[PendingFate, dict[str, Any] | None] = {
+    PendingFate.PROMOTE: {"secret_hmac": _COLUMNS.pending_hmac, "created_at": func.now(), **_NO_PENDING},
+    PendingFate.DROP: _NO_PENDING,
+    PendingFate.HOLD: None,
+    PendingFate.AWAIT_REBOOT: {"pending_awaits_reboot": True},
+}
+
+
+def raised_floor(charger_id: str, profile: int) -> Update:
+    """The statement that makes this the lowest profile, unless the lowest is higher already."""
+    return (
+        update(charger)
+        .where(charger.c.charger_id == charger_id, charger.c.security_floor < profile)
+        .values(security_floor=profile)
+    )
+
+
+async def put_credential(connection: AsyncConnection, credential: ChargerCredential) -> None:
+    """Set a charger's password; a pending one is forgotten. Raises Conflict if it is another's (F36).
+
+    Equal passwords have equal HMACs under one pepper. Two who register the same one at the same
+    time wait for each other.
+    """
+    lock = int.from_bytes(credential.secret_hmac[:8], "big", signed=True)
+    await connection.execute(select(func.pg_advisory_xact_lock(lock)))
+    same = or_(
+        _COLUMNS.secret_hmac == credential.secret_hmac, _COLUMNS.pending_hmac == credential.secret_hmac
+    )
+    others = select(_COLUMNS.charger_id).where(same, _COLUMNS.charger_id != credential.charger_id).limit(1)
+    if (await connection.execute(others)).first() is not None:
+        raise Conflict(
+            f"The password for charger {credential.charger_id!r} belongs to another charger already.",
+            hint="Give every charger a random password of its own.",
+        )
+    values = {"secret_hmac": credential.secret_hmac, "created_at": credential.created_at, **_NO_PENDING}
+    statement = insert(charger_credential).values(charger_id=credential.charger_id, **values)
+    await connection.execute(statement.on_conflict_do_update(index_elements=["charger_id"], set_=values))
