@@ -3,13 +3,13 @@
 import asyncio
 import hashlib
 import secrets
-import ssl
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+import httpx2
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
@@ -21,12 +21,16 @@ from activities.tickets import TicketOffice
 from api.app import create_app
 from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
-from api.ports import ApiServices
+from api.node_security import client_tls_options, server_tls_files
+from api.ports import ApiServices, ReadinessCheck
 from api.settings import Settings
-from csms.auth import hash_secret
+from csms.client_certificates import ClientCertificates
 from csms.gateway import Gateway
 from csms.ingest import IngestOptions
 from csms.options import GatewayOptions, GatewayStores, Sources
+from csms.pki.ocsp_client import OcspClient
+from csms.secrets import hash_secret
+from csms.tls import ServerTls
 from signing.ceremony import DevelopmentCeremony
 from signing.development import ensure_manufacturer
 from signing.inspection import Inspector
@@ -226,10 +230,8 @@ def _activity_stores(stores: Stores) -> ActivityStores:
     )
 
 
-def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
-    """The HTTP app over these stores."""
-    pepper = read_key(settings.charger_pepper_path)
-    payload_key = read_key(settings.payload_key_path)
+def _readiness(stores: Stores, client: Client) -> dict[str, ReadinessCheck]:
+    """What every serving role asks of its engines."""
 
     async def database() -> None:
         await stores.events.latest_sequence()
@@ -237,6 +239,13 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
     async def temporal() -> None:
         await client.service_client.check_health()
 
+    return {"database": database, "temporal": temporal}
+
+
+def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
+    """The HTTP app over these stores."""
+    pepper = read_key(settings.charger_pepper_path)
+    payload_key = read_key(settings.payload_key_path)
     return create_app(
         ApiServices(
             chargers=stores.chargers,
@@ -258,30 +267,27 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             base_url=settings.base_url,
             temporal_ui_url=settings.temporal_ui_url,
             temporal_namespace=settings.temporal_namespace,
-            readiness={"database": database, "temporal": temporal, "s3": stores.blobs.ready},
+            readiness={**_readiness(stores, client), "s3": stores.blobs.ready},
         )
     )
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
-    """Security profile 2's server side (OCPP A00.FR.3xx), when a certificate is configured."""
-    if settings.csms_tls_cert_file is None or settings.csms_tls_key_file is None:
+def _client_certificates(settings: Settings, stores: Stores) -> ClientCertificates | None:
+    """Security profile 3, when authorities of chargers are configured."""
+    options = client_tls_options(settings)
+    if options is None:
         return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(settings.csms_tls_cert_file, settings.csms_tls_key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise InvalidInput(
-            f"The csms's TLS certificate or key cannot be used: {error}",
-            hint="Check AMPWAVE_CSMS_TLS_CERT_FILE and AMPWAVE_CSMS_TLS_KEY_FILE (PEM).",
-        ) from error
-    return context
+    ocsp = None
+    if options.ocsp.on:
+        http = httpx2.AsyncClient(timeout=options.ocsp.deadline_s, follow_redirects=False, trust_env=False)
+        ocsp = OcspClient(http, options.ocsp, system_clock, secrets.token_bytes)
+    return ClientCertificates(options, stores.chargers, system_clock, ocsp)
 
 
 def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gateway, Worker]:
     """A node: its sockets, and the worker that takes commands from its own queue."""
     boot_id = uuid.uuid4().hex[:12]
+    tls = server_tls_files(settings)
     gateway = Gateway(
         GatewayOptions(
             node_id=settings.node_id,
@@ -294,12 +300,22 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
             message_timeout_s=settings.csms_message_timeout_s,
             max_frame_bytes=settings.csms_max_frame_bytes,
             lease_s=settings.csms_lease_s,
+            reload_s=settings.csms_reload_s,
+            internal_host=settings.csms_internal_host,
+            internal_port=settings.csms_internal_port,
             unsafe_profile_0=settings.unsafe_security_profile_0,
             ingest=IngestOptions(interval_s=settings.ingest_interval_ms / 1000),
         ),
-        GatewayStores(stores.chargers, stores.ingest, stores.routes, stores.transaction_ids),
+        GatewayStores(
+            stores.chargers,
+            stores.ingest,
+            stores.routes,
+            stores.transaction_ids,
+            _readiness(stores, client),
+        ),
         Sources(system_clock),
-        tls=_tls(settings),
+        tls=None if tls is None else ServerTls(tls),
+        certificates=_client_certificates(settings, stores),
     )
     office = TicketOffice(stores.tickets, secrets.token_bytes, settings.base_url, system_clock)
     node = Node(_activity_stores(stores), gateway, Verifier(_trust(settings, stores, "csms")), office)

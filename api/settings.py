@@ -8,12 +8,20 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from api.secret_files import SecretFiles
 
 Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+def _split(value: object) -> object:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
+"""Comma-separated in the environment."""
 
 
 class Settings(BaseSettings):
@@ -91,6 +99,32 @@ class Settings(BaseSettings):
     """PEM chain of the csms's server certificate; with the key it opens the TLS port (security profile 2)."""
     csms_tls_key_file: Path | None = None
     """PEM private key of that certificate."""
+    csms_tls_more_cert_files: Paths = ()
+    """Comma-separated chains of further server certificates: an RSA one beside an ECDSA one."""
+    csms_tls_more_key_files: Paths = ()
+    """Their private keys, in the same order."""
+    csms_charger_ca_files: Paths = ()
+    """Comma-separated PEM bundles of who issues chargers' certificates; opens security profile 3."""
+    csms_crl_files: Paths = ()
+    """Comma-separated revocation lists (PEM or DER) of those authorities."""
+    csms_ocsp_url: str | None = None
+    """The OCSP responder that is asked about chargers' certificates; unset: none."""
+    csms_ocsp_from_certificates: bool = False
+    """Without csms_ocsp_url: ask the responder that a charger's own certificate names."""
+    csms_ocsp_deadline_s: float = Field(default=5.0, gt=0, le=30)
+    """Seconds that a responder has to answer."""
+    csms_revocation_check_s: float = Field(default=20.0, gt=0, le=60)
+    """Seconds after which OCSP is asked about open sockets again; lists are looked at as they change."""
+    csms_reload_s: float = Field(default=3.0, gt=0, le=30)
+    """Seconds between two looks at certificates, authorities and lists for changes; no socket is dropped."""
+    csms_unsafe_static_rsa: bool = False
+    """Offer static RSA key exchange (A00.FR.318) too. No forward secrecy: for old chargers only."""
+    csms_unsafe_unproven_certificates: bool = False
+    """Let chargers in, with a caution, when every list is stale and no responder answers. Default: refuse."""
+    csms_internal_host: str = "127.0.0.1"
+    """Where a csms node serves /metrics, /readyz and /livez; not for the public."""
+    csms_internal_port: Port = 9001
+    """The port of that; 0: a free one."""
     csms_message_timeout_s: float = 30.0
     """Seconds that a charger has to answer a call."""
     csms_heartbeat_interval_s: int = 60

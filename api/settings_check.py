@@ -1,7 +1,12 @@
 """What is wrong with a set of settings, before a role finds out the hard way."""
 
+from datetime import UTC, datetime
+
 from api.codec import read_key
+from api.node_security import client_tls_options, server_tls_files
 from api.settings import Settings
+from csms.pki.trust import load_trust
+from csms.tls import build_context, expiry_problems
 from storage.errors import AmpwaveError
 
 _S3 = ("s3_endpoint", "s3_access_key", "s3_secret_key")
@@ -9,7 +14,12 @@ _S3 = ("s3_endpoint", "s3_access_key", "s3_secret_key")
 
 def problems(settings: Settings) -> list[str]:
     """Everything that would keep a role from starting, one sentence each; no network is touched."""
-    return [*_engine_problems(settings), *_key_problems(settings), *_address_problems(settings)]
+    return [
+        *_engine_problems(settings),
+        *_key_problems(settings),
+        *_tls_problems(settings),
+        *_address_problems(settings),
+    ]
 
 
 def _engine_problems(settings: Settings) -> list[str]:
@@ -35,11 +45,30 @@ def _key_problems(settings: Settings) -> list[str]:
                 read_key(path)
             except AmpwaveError as error:
                 found.append(error.diagnostics())
-    if (settings.csms_tls_cert_file is None) != (settings.csms_tls_key_file is None):
-        found.append("AMPWAVE_CSMS_TLS_CERT_FILE and AMPWAVE_CSMS_TLS_KEY_FILE go together.")
     root = settings.trusted_root_file
     if root is not None and not root.is_file():
         found.append(f"AMPWAVE_TRUSTED_ROOT_FILE: {root} does not exist.")
+    return found
+
+
+def _tls_problems(settings: Settings) -> list[str]:
+    """Every file of the TLS port is read as a node would read it."""
+    found = []
+    try:
+        files = server_tls_files(settings)
+        if files is not None:
+            build_context(files)
+            found += expiry_problems(files, datetime.now(UTC))
+        options = client_tls_options(settings)
+        if options is not None:
+            load_trust(options.files)
+    except AmpwaveError as error:
+        found.append(error.diagnostics())
+    url = settings.csms_ocsp_url
+    if url is not None and not url.startswith(("http://", "https://")):
+        found.append("AMPWAVE_CSMS_OCSP_URL must begin with http:// or https://.")
+    if settings.csms_crl_files and not settings.csms_charger_ca_files:
+        found.append("AMPWAVE_CSMS_CRL_FILES says nothing without AMPWAVE_CSMS_CHARGER_CA_FILES.")
     return found
 
 
@@ -50,7 +79,16 @@ def _address_problems(settings: Settings) -> list[str]:
     # A download address is /d/ and 43 characters; OCPP allows 512 in all (S34).
     if len(settings.base_url) > 400:
         found.append("AMPWAVE_PUBLIC_URL is too long: chargers take at most 512 characters of location.")
-    ports = [settings.api_port, settings.csms_port, settings.csms_tls_port]
+    ports = [
+        port
+        for port in (
+            settings.api_port,
+            settings.csms_port,
+            settings.csms_tls_port,
+            settings.csms_internal_port,
+        )
+        if port
+    ]
     if len(set(ports)) != len(ports):
         found.append("The api's and the csms's ports must differ.")
     return found

@@ -99,4 +99,6 @@ def role_environment(settings: Settings, base: Mapping[str, str]) -> dict[str, s
 
 
 def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

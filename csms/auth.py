@@ -1,28 +1,25 @@
-"""Who may open a socket: HTTP basic authentication of security profiles 1 and 2 (OCPP A00).
+"""Who may open a socket: a password in profiles 1 and 2, a certificate in profile 3 (OCPP A00).
 
-The username equals the identity in the path. Passwords are random, so a keyed hash is the right
-store: fast enough for a whole fleet that reconnects at once, useless without the pepper.
+The username equals the identity in the path; the certificate is bound to it by the registration.
 """
 
 import base64
 import binascii
-import hashlib
-import hmac
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from storage.charger import ChargerCredential
+from csms.client_certificates import ClientCertificates, Unproven
+from csms.limits import FailureLimit
+from csms.passwords import Which, fate_of_login, which_password
+from csms.pki.certificates import Presented
+from csms.pki.path import CertificatePath
+from storage.charger import Charger, ChargerCredential
+from storage.credentials import PendingFate
 from storage.errors import NotFound
 from storage.ports import ChargerStore, ChargerView
 from storage.twin import Lifecycle
 
 REALM = "ampwave"
-
-
-def hash_secret(pepper: bytes, secret: str | bytes) -> bytes:
-    """HMAC-SHA256 of a charger's password or an id token under the deployment's pepper."""
-    return hmac.digest(pepper, secret.encode() if isinstance(secret, str) else secret, hashlib.sha256)
 
 
 def basic_password(header: str | None, identity: str) -> bytes | None:
@@ -42,56 +39,6 @@ def basic_password(header: str | None, identity: str) -> bytes | None:
     return pair.removeprefix(username) if pair.startswith(username) else None
 
 
-def secret_matches(pepper: bytes, stored: bytes, offered: bytes, *, hex_forms: bool) -> bool:
-    """Whether the offered password is the stored one; every form is tried, in constant time.
-
-    ``hex_forms``: a 1.6 AuthorizationKey is configured as hex digits, and some chargers send those
-    digits while others send the bytes they stand for (seen: both, with one key).
-    """
-    forms = [offered]
-    if hex_forms:
-        forms += [offered.hex().encode(), offered.hex().upper().encode(), _unhex(offered)]
-    matches = [hmac.compare_digest(hash_secret(pepper, form), stored) for form in forms]
-    return any(matches)
-
-
-def _unhex(offered: bytes) -> bytes:
-    try:
-        return binascii.unhexlify(offered)
-    except binascii.Error:
-        return offered
-
-
-class FailureLimit:
-    """Counts failures per key in fixed windows; bounded, the oldest keys are forgotten first."""
-
-    def __init__(
-        self, limit: int, window_s: float, monotonic: Callable[[], float], max_keys: int = 10_000
-    ) -> None:
-        self._limit = limit
-        self._window_s = window_s
-        self._monotonic = monotonic
-        self._max_keys = max_keys
-        self._failures: OrderedDict[str, tuple[float, int]] = OrderedDict()
-
-    def exceeded(self, key: str) -> bool:
-        """Whether this key has used up its failures in the current window."""
-        return self._current(key)[1] >= self._limit
-
-    def failed(self, key: str) -> None:
-        """Count one more."""
-        began, count = self._current(key)
-        self._failures[key] = (began, count + 1)
-        self._failures.move_to_end(key)
-        while len(self._failures) > self._max_keys:
-            self._failures.popitem(last=False)
-
-    def _current(self, key: str) -> tuple[float, int]:
-        now = self._monotonic()
-        began, count = self._failures.get(key, (now, 0))
-        return (began, count) if now - began < self._window_s else (now, 0)
-
-
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """A peer that wants a socket."""
@@ -102,6 +49,8 @@ class Attempt:
     """The header, as it came."""
     is_1_6: bool
     tls: bool
+    certificate: Presented | None = None
+    """What it showed in the TLS handshake."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +59,10 @@ class Admitted:
 
     view: ChargerView
     security_profile: int
+    path: CertificatePath | None = None
+    """Of the certificate that proved it (profile 3)."""
+    caution: str | None = None
+    """What could not be checked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +84,13 @@ class Authenticator:
         chargers: ChargerStore,
         pepper: bytes,
         monotonic: Callable[[], float],
+        certificates: ClientCertificates | None = None,
         *,
         unsafe_profile_0: bool = False,
     ) -> None:
         self._chargers = chargers
         self._pepper = pepper
+        self._certificates = certificates
         self._unsafe_profile_0 = unsafe_profile_0
         # By pair, so that a stranger cannot lock a charger out by failing in its name; an address
         # may be a whole site behind one router or balancer, so it gets many more.
@@ -151,13 +106,23 @@ class Authenticator:
         pair = f"{attempt.charger_id} {attempt.address}"
         if self._by_pair.exceeded(pair) or self._by_address.exceeded(attempt.address):
             return Refused(429, "too many failed attempts; wait a minute", registered=False)
-        view = await self._view(attempt.charger_id)
-        credential = await self._chargers.credential(attempt.charger_id)
-        verdict = self._judge(attempt, view, credential)
+        verdict = await self._judge(attempt)
         if isinstance(verdict, Refused) and verdict.status in (401, 403, 404):
             self._by_pair.failed(pair)
             self._by_address.failed(attempt.address)
         return verdict
+
+    async def _judge(self, attempt: Attempt) -> Admitted | Refused:
+        view = await self._view(attempt.charger_id)
+        credential = await self._chargers.credential(attempt.charger_id)
+        if attempt.certificate is not None:
+            # Who shows a certificate is judged by it alone; a password makes up for no wrong one.
+            proved = await self._by_certificate(attempt.certificate, view)
+        else:
+            proved = await self._by_password(attempt, view, credential)
+        if isinstance(proved, Refused):
+            return proved
+        return _not_welcome(proved.view.charger, proved.security_profile) or proved
 
     async def _view(self, charger_id: str) -> ChargerView | None:
         try:
@@ -165,26 +130,57 @@ class Authenticator:
         except NotFound:
             return None
 
-    def _judge(
+    async def _by_certificate(self, presented: Presented, view: ChargerView | None) -> Admitted | Refused:
+        if view is None:
+            return _UNKNOWN
+        if self._certificates is None:
+            return Refused(401, "client certificates are not accepted here", registered=True)
+        proof = await self._certificates.prove(presented, view.charger)
+        if isinstance(proof, Unproven):
+            return Refused(401, proof.reason, registered=True)
+        return Admitted(view, 3, proof.path, proof.caution)
+
+    async def _by_password(
         self, attempt: Attempt, view: ChargerView | None, credential: ChargerCredential | None
     ) -> Admitted | Refused:
         password = basic_password(attempt.authorization, attempt.charger_id)
-        stored = credential.secret_hmac if credential else bytes(hashlib.sha256().digest_size)
-        proved = secret_matches(self._pepper, stored, password or b"", hex_forms=attempt.is_1_6)
+        which = which_password(self._pepper, credential, password or b"", hex_forms=attempt.is_1_6)
         if view is None:
-            return Refused(404, "no charger is registered under this identity", registered=False)
+            return _UNKNOWN
         if credential is None:
             unproved = self._without_credential()
         elif password is None:
             unproved = "no basic credentials with this identity as the username"
         else:
-            unproved = "" if proved else "wrong password"
+            unproved = "wrong password" if which is Which.NEITHER else ""
         if unproved:
             return Refused(401, unproved, registered=True)
-        if view.charger.lifecycle in (Lifecycle.QUARANTINED, Lifecycle.RETIRED):
-            return Refused(403, f"the charger is {view.charger.lifecycle.value}", registered=True)
-        profile = 0 if credential is None else 2 if attempt.tls else 1
-        return Admitted(view, profile)
+        if credential is not None:
+            await self._settle(which, credential, view)
+        return Admitted(view, 0 if credential is None else 2 if attempt.tls else 1)
+
+    async def _settle(self, which: Which, credential: ChargerCredential, view: ChargerView) -> None:
+        """The charger shows which of two passwords is live; the other one dies here (A01.FR.03, FR.04)."""
+        if credential.pending is None:
+            return
+        boots = view.twin.firmware.boots if view.twin.firmware else ()
+        fate = fate_of_login(which, credential.pending, boots)
+        if fate is not PendingFate.HOLD:
+            await self._chargers.settle_secret(credential.charger_id, credential.pending, fate)
 
     def _without_credential(self) -> str:
         return "" if self._unsafe_profile_0 else "no password is registered for this charger"
+
+
+_UNKNOWN = Refused(404, "no charger is registered under this identity", registered=False)
+
+
+def _not_welcome(charger: Charger, profile: int) -> Refused | None:
+    """Told only to who proved to be that charger."""
+    if charger.lifecycle in (Lifecycle.QUARANTINED, Lifecycle.RETIRED):
+        return Refused(403, f"the charger is {charger.lifecycle.value}", registered=True)
+    if profile < charger.security_floor:
+        # OCPP 2.0.1 A05.FR.07, S61: what was once more secure never goes back.
+        reason = f"security profile {profile} is below this charger's floor, {charger.security_floor}"
+        return Refused(403, reason, registered=True)
+    return None

@@ -11,7 +11,8 @@ from typing import Any
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from csms.auth import Admitted, Authenticator, hash_secret
+from csms.auth import Admitted, Authenticator
+from csms.client_certificates import ClientCertificates
 from csms.commands import Command, CommandAnswer
 from csms.dialect import Dialect
 from csms.errors import CsmsError
@@ -19,18 +20,24 @@ from csms.frames import OCPP16, OCPP21, OCPP201
 from csms.handshake import SUBPROTOCOLS, Handshake, address_of
 from csms.inbound import SessionTools
 from csms.ingest import Ingest
+from csms.internal_http import InternalHttp
 from csms.journal import SessionJournal
 from csms.metrics import CsmsMetrics
 from csms.ocpp2x import ocpp21, ocpp201
 from csms.ocpp16 import Ocpp16
 from csms.options import GatewayOptions, GatewayStores, Sources
+from csms.passwords import PasswordChanger
+from csms.ports import PasswordChange
 from csms.probing import ask_after_boot
 from csms.projection import project
 from csms.quirks.catalogue import CATALOGUE
 from csms.quirks.quirk import Adaptation, matching
 from csms.registry import SessionRegistry
 from csms.routes import RouteKeeper
+from csms.secrets import hash_secret
+from csms.security_watch import SecurityWatch
 from csms.session import Session
+from csms.tls import ServerTls
 from csms.transport import TransportClosed
 from csms.websocket import MESSAGE_TOO_BIG, ChargerConnection, WebSocketTransport
 from storage.charger import Route
@@ -50,6 +57,8 @@ DIALECTS: dict[str, Dialect] = {OCPP16: Ocpp16(), OCPP201: ocpp201(), OCPP21: oc
 
 SUPERSEDED = 4001
 """Our close code (RFC 6455 leaves 4000-4999 to applications): a newer socket of this charger is there."""
+REVOKED = 4002
+"""The certificate that this socket was opened with was revoked."""
 
 
 class Gateway:
@@ -61,7 +70,8 @@ class Gateway:
         stores: GatewayStores,
         sources: Sources,
         *,
-        tls: ssl.SSLContext | None = None,
+        tls: ServerTls | None = None,
+        certificates: ClientCertificates | None = None,
     ) -> None:
         self._options = options
         self._chargers = stores.chargers
@@ -81,14 +91,22 @@ class Gateway:
             registrar=sources.registrar,
         )
         authenticator = Authenticator(
-            stores.chargers, options.pepper, sources.monotonic, unsafe_profile_0=options.unsafe_profile_0
+            stores.chargers,
+            options.pepper,
+            sources.monotonic,
+            certificates,
+            unsafe_profile_0=options.unsafe_profile_0,
         )
+        self._passwords = PasswordChanger(stores.chargers, options.pepper, sources.clock)
+        self._watch = SecurityWatch(tls, certificates, self.metrics, self._revoke, options.reload_s)
+        self._internal = InternalHttp(self.metrics, stores.readiness)
         self._handshake = Handshake(authenticator, self.metrics, self._record_refusal)
         self._registry = SessionRegistry()
         self._routes = RouteKeeper(
             stores.routes, self._registry, options.node_id, options.boot_id, options.lease_s
         )
         self._servers: list[Server] = []
+        self._internal_server: Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     # The life of the node.
@@ -99,7 +117,12 @@ class Gateway:
         if self._options.port is not None:
             self._servers.append(await self._listen(self._options.port, None))
         if self._tls is not None and self._options.tls_port is not None:
-            self._servers.append(await self._listen(self._options.tls_port, self._tls))
+            self._servers.append(await self._listen(self._options.tls_port, self._tls.context))
+        if self._options.internal_port is not None:
+            host, port = self._options.internal_host, self._options.internal_port
+            self._internal_server = await self._internal.listen(host, port)
+        self._spawn(self._watch.look_for_ever())
+        self._spawn(self._watch.ask_for_ever())
         self._spawn(self._routes.renew_for_ever(self._supersede))
 
     async def _listen(self, port: int, tls: ssl.SSLContext | None) -> Server:
@@ -126,6 +149,12 @@ class Gateway:
         """The ports that are open: the plain one, then the TLS one."""
         return tuple(server.sockets[0].getsockname()[1] for server in self._servers)
 
+    @property
+    def internal_port(self) -> int | None:
+        """The port of metrics and readiness, if it is open."""
+        server = self._internal_server
+        return None if server is None else int(server.sockets[0].getsockname()[1])
+
     async def stop(self) -> None:
         """Take nobody in, close the sockets one after the other, store what came, give the leases back."""
         for server in self._servers:
@@ -137,6 +166,9 @@ class Gateway:
         if closing:
             await asyncio.wait(closing, timeout=self._options.drain_s)
         await self._ingest.stop(self._options.drain_s)
+        if self._internal_server is not None:
+            self._internal_server.close()
+            await self._internal_server.wait_closed()
         leftover = closing | self._tasks
         for task in leftover:
             task.cancel()
@@ -172,13 +204,16 @@ class Gateway:
             await older.settled()
         try:
             route = await self._routes.claim(charger_id, connection.subprotocol)
+            # Before anything counts of this socket: a floor that is forgotten lets the next one in below it.
+            if admitted.security_profile > admitted.view.charger.security_floor:
+                await self._chargers.raise_security_floor(charger_id, admitted.security_profile)
         except AmpwaveError as error:
             log.warning("could not claim a route", charger_id=charger_id, error=str(error))
             await transport.close(1013, "try again later")
             return
         session = self._session(admitted, route, transport)
-        opened = ConnectionOpened(route.dialect, admitted.security_profile, address, self._options.node_id)
-        await self._hold(session, opened)
+        self._watch.enter(session, admitted.path)
+        await self._hold(session, _opened(admitted, route, address))
 
     def _session(self, admitted: Admitted, route: Route, transport: WebSocketTransport) -> Session:
         view, dialect = admitted.view, DIALECTS[route.dialect]
@@ -207,6 +242,7 @@ class Gateway:
             log.warning("the end of a session was not stored", charger_id=session.charger_id)
         finally:
             connections.dec()
+            self._watch.leave(session)
             self._registry.leave(session)
             for task in follow_ups:
                 task.cancel()
@@ -223,6 +259,11 @@ class Gateway:
             log.info("a newer socket took over", charger_id=session.charger_id, epoch=session.session_epoch)
             reason = "a newer connection of this charger was authenticated"
             self._spawn(session.close(SUPERSEDED, reason))
+
+    def _revoke(self, session: Session, reason: str) -> None:
+        """Believe this socket nothing more, and close it."""
+        session.retire()
+        self._spawn(session.close(REVOKED, reason))
 
     async def _record_end(self, session: Session, closed: TransportClosed) -> None:
         if closed.code == MESSAGE_TOO_BIG:
@@ -269,3 +310,24 @@ class Gateway:
     def supports_signed_update(self, charger_id: str, session_epoch: int) -> bool:
         """Whether this session can take a signed update. Raises NotConnectedHere."""
         return self._registry.held(charger_id, session_epoch).takes_signed_update
+
+    async def change_password(
+        self, charger_id: str, session_epoch: int, *, deadline_s: float
+    ) -> PasswordChange:
+        """Give a charger a new password; see ``csms.ports.PasswordSender``."""
+        session = self._registry.held(charger_id, session_epoch)
+        return await self._passwords.change(session, deadline_s)
+
+
+def _opened(admitted: Admitted, route: Route, address: str) -> ConnectionOpened:
+    path, charger = admitted.path, admitted.view.charger
+    return ConnectionOpened(
+        route.dialect,
+        admitted.security_profile,
+        address,
+        route.node_id,
+        max(charger.security_floor, admitted.security_profile),
+        path.serial if path else None,
+        path.valid_until if path else None,
+        admitted.caution,
+    )

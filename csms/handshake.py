@@ -12,6 +12,7 @@ from websockets.typing import Subprotocol
 from csms.auth import REALM, Attempt, Authenticator, Refused
 from csms.frames import OCPP16, OCPP21, OCPP201
 from csms.metrics import CsmsMetrics
+from csms.pki.certificates import presented_by
 from csms.websocket import ChargerConnection
 from storage.errors import EngineUnavailable, InvalidName
 from storage.ids import check_charger_id
@@ -59,12 +60,14 @@ class Handshake:
         if charger_id is None:
             text = f"Connect to {PREFIX}{{identity}}; an identity is 1 to 48 characters of its own alphabet."
             return self._no(connection, 404, text)
+        tls = connection.transport.get_extra_info("ssl_object")
         attempt = Attempt(
             charger_id,
             address_of(connection),
             request.headers.get("Authorization"),
             choose_subprotocol(_offered(request)) == OCPP16,
-            tls=connection.transport.get_extra_info("ssl_object") is not None,
+            tls=tls is not None,
+            certificate=presented_by(tls),
         )
         return await self._judge(connection, attempt)
 
@@ -84,6 +87,11 @@ class Handshake:
             if verdict.registered:
                 self._on_refused(attempt.charger_id, verdict.reason, attempt.address)
             return self._no(connection, verdict.status, verdict.reason)
+        if verdict.caution is not None:
+            log.warning(
+                "let a charger in with caution", charger_id=attempt.charger_id, caution=verdict.caution
+            )
+            self._metrics.cautions.inc()
         if isinstance(connection, ChargerConnection):
             connection.admitted = verdict
         return None

@@ -1,12 +1,13 @@
 """Records of one session on their way to the store: frames redacted, events in their envelope."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
 from csms.dialect import Observed
 from csms.ingest import Ingest
-from csms.redaction import redact
+from csms.redaction import HIDDEN, redact
 from storage.canonical import sha256_hex
 from storage.clock import Clock
 from storage.events import Event, EventRecord, FrameRecord
@@ -28,6 +29,7 @@ class SessionJournal:
         self._ingest = ingest
         self._clock = clock
         self._latest: asyncio.Future[None] | None = None
+        self._hidden: re.Pattern[str] | None = None
 
     def now(self) -> datetime:
         """The node's clock."""
@@ -35,7 +37,16 @@ class SessionJournal:
 
     def frame(self, direction: str, at: datetime, text: str) -> FrameRecord:
         """A frame as it passed, without its secrets. ``direction`` is ``in`` or ``out``."""
-        return FrameRecord(self.charger_id, self.session_epoch, direction, at, redact(text))
+        return FrameRecord(self.charger_id, self.session_epoch, direction, at, self.clean(redact(text)))
+
+    def hide(self, secret: str) -> None:
+        """From now on this secret is blotted out wherever it stands: chargers echo what they were sent."""
+        known = f"{self._hidden.pattern}|" if self._hidden else ""
+        self._hidden = re.compile(known + re.escape(secret), re.IGNORECASE)
+
+    def clean(self, text: str) -> str:
+        """The text without what was to be hidden."""
+        return self._hidden.sub(HIDDEN, text) if self._hidden else text
 
     def event(self, event: Event, at: datetime) -> EventRecord:
         """A fact of our own making, observed when it was received."""

@@ -29,6 +29,17 @@ class CsmsMetrics:
         self.superseded = Counter(
             "ampwave_csms_superseded_total", "Sockets closed for a newer one", registry=registry
         )
+        self.revoked = Counter(
+            "ampwave_csms_revoked_total", "Sockets closed for a revoked certificate", registry=registry
+        )
+        self.cautions = Counter(
+            "ampwave_csms_cautions_total",
+            "Certificates let in although nothing fresh says whether they are revoked",
+            registry=registry,
+        )
+        self.tls_problem = Gauge(
+            "ampwave_csms_tls_problem", "1: changed TLS files cannot be used", registry=registry
+        )
         self.commit_seconds = Histogram(
             "ampwave_ingest_commit_seconds",
             "One group commit, retries included",

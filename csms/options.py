@@ -3,11 +3,12 @@
 import secrets
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from csms.ingest import IngestOptions
 from csms.registration import Registrar, by_lifecycle
+from csms.internal_http import ReadinessCheck
 from storage.clock import Clock
 from storage.ports import ChargerStore, IngestStore, RouteStore, TransactionIds
 
@@ -38,6 +39,11 @@ class GatewayOptions:
     drain_per_s: float = 200.0
     """Sockets closed per second at a stop: a whole fleet must not come back at once."""
     drain_s: float = 10.0
+    reload_s: float = 3.0
+    """How often certificates, authorities and revocation lists are looked at for changes."""
+    internal_host: str = "127.0.0.1"
+    internal_port: int | None = None
+    """For metrics and readiness; never for chargers. 0: a free one; None: not served."""
     unsafe_profile_0: bool = False
     """Let registered chargers without a password in. For a bench, never for a fleet."""
     ingest: IngestOptions = field(default_factory=IngestOptions)
@@ -51,6 +57,8 @@ class GatewayStores:
     ingest: IngestStore
     routes: RouteStore
     transactions: TransactionIds
+    readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
+    """What must answer for this node to be ready, by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,7 @@ class Outbound:
         except TransportClosed:
             raise ConnectionLost(self._journal.charger_id, action) from None
         if isinstance(answer, CallError):
-            description = redact(answer.description)
+            description = self._journal.clean(redact(answer.description))
             raise CallFailed(self._journal.charger_id, action, answer.code, description)
         return answer.payload
 
@@ -110,9 +110,9 @@ class Outbound:
         if call is not None:
             if not call.answer.done():
                 call.answer.set_result(frame)
-            return _record_of(call, frame, late=False)
+            return self._record_of(call, frame, late=False)
         call = self._unanswered.pop(frame.message_id, None)
-        return None if call is None else _record_of(call, frame, late=True)
+        return None if call is None else self._record_of(call, frame, late=True)
 
     def lost(self) -> None:
         """The socket is gone: whoever waits learns it now, not at the deadline."""
@@ -120,15 +120,15 @@ class Outbound:
         if self._open is not None and not self._open.answer.done():
             self._open.answer.set_exception(ConnectionLost(self._journal.charger_id, self._open.action))
 
-
-def _record_of(call: OpenCall, frame: CallResult | CallError, *, late: bool) -> CommandAnswered:
-    if isinstance(frame, CallError):
-        status, detail = f"CallError:{frame.code[:50]}", redact(frame.description)[:300] or None
-    else:
-        status = _status_in(frame.payload)
-        info = frame.payload.get("statusInfo")
-        detail = str(info.get("reasonCode", ""))[:300] if isinstance(info, dict) else None
-    return CommandAnswered(call.action, call.message_id, status, call.request_id, late, detail)
+    def _record_of(self, call: OpenCall, frame: CallResult | CallError, *, late: bool) -> CommandAnswered:
+        if isinstance(frame, CallError):
+            status, detail = f"CallError:{frame.code[:50]}", redact(frame.description) or None
+        else:
+            status = _status_in(frame.payload)
+            info = frame.payload.get("statusInfo")
+            detail = str(info.get("reasonCode", "")) if isinstance(info, dict) else None
+        status, detail = self._journal.clean(status), detail and self._journal.clean(detail)[:300]
+        return CommandAnswered(call.action, call.message_id, status, call.request_id, late, detail)
 
 
 def _status_in(payload: Payload) -> str:

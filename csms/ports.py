@@ -1,8 +1,10 @@
 """What activities ask of the node that holds a charger's socket."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
-from csms.commands import Command, CommandAnswer
+from csms.commands import AnswerStatus, Command, CommandAnswer
+from storage.credentials import PendingFate
 
 
 class CommandSender(Protocol):
@@ -30,3 +32,27 @@ class CommandSender(Protocol):
 
     def supports_signed_update(self, charger_id: str, session_epoch: int) -> bool:
         """Whether this session can take a signed update (2.x always; 1.6 with the security extension)."""
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordChange:
+    """How it ended. ``answer`` is the charger's; None: it was lost or cannot be told."""
+
+    fate: PendingFate
+    answer: AnswerStatus | None
+
+
+class PasswordSender(Protocol):
+    """Gives chargers new passwords. Nobody but the charger and this call ever sees one."""
+
+    async def change_password(
+        self, charger_id: str, session_epoch: int, *, deadline_s: float
+    ) -> PasswordChange:
+        """Make, store (hashed), send and settle a new password (OCPP A01).
+
+        Raises:
+            NotConnectedHere: the session is not here with this epoch.
+            NotFound: the charger has no password.
+            Conflict: another change is not settled yet.
+            Unsupported: the session's dialect has no such message.
+        """

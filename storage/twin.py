@@ -50,6 +50,12 @@ class SecuritySection:
     """Profile and the latest security facts."""
 
     profile: int = 0
+    last_auth_ok_at: datetime | None = None
+    last_auth_failed_at: datetime | None = None
+    auth_failures: int = 0
+    last_event: str | None = None
+    last_event_at: datetime | None = None
+    tampered: bool = False
     floor: int = 0
     """The lowest profile it may connect with; never goes down (A05.FR.07)."""
     certificate_serial: str | None = None
@@ -57,12 +63,6 @@ class SecuritySection:
     certificate_until: datetime | None = None
     caution: str | None = None
     """What could not be checked at its last connection."""
-    last_auth_ok_at: datetime | None = None
-    last_auth_failed_at: datetime | None = None
-    auth_failures: int = 0
-    last_event: str | None = None
-    last_event_at: datetime | None = None
-    tampered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

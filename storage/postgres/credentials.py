@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Update, func, or_, select, update
+from sqlalchemy import Update, and_, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -74,24 +74,19 @@ class PostgresCredentialStore:
 
     async def settle_secret(self, charger_id: str, pending: PendingSecret, fate: PendingFate) -> None:
         """Say what becomes of this pending password."""
-        values = _AFTER[fate]
-        if values is None:
+        still = _COLUMNS.pending_hmac == pending.secret_hmac
+        values: dict[str, Any] = dict(_NO_PENDING)
+        if fate is PendingFate.HOLD:
             return
-        statement = (
-            update(charger_credential)
-            .where(_COLUMNS.charger_id == charger_id, _COLUMNS.pending_hmac == pending.secret_hmac)
-            .values(**values)
-        )
+        if fate is PendingFate.AWAIT_REBOOT:
+            values = {"pending_awaits_reboot": True}
+        if fate is PendingFate.PROMOTE:
+            values |= {"secret_hmac": pending.secret_hmac, "created_at": pending.since}
+            # A connection with the old one may have dropped it a moment before the charger's yes came in.
+            still = or_(still, and_(_COLUMNS.pending_hmac.is_(None), _COLUMNS.created_at <= pending.since))
+        statement = update(charger_credential).where(_COLUMNS.charger_id == charger_id, still)
         async with transaction(self._engine) as connection:
-            await connection.execute(statement)
-
-
-_AFTER: dict[PendingFate, dict[str, Any] | None] = {
-    PendingFate.PROMOTE: {"secret_hmac": _COLUMNS.pending_hmac, "created_at": func.now(), **_NO_PENDING},
-    PendingFate.DROP: _NO_PENDING,
-    PendingFate.HOLD: None,
-    PendingFate.AWAIT_REBOOT: {"pending_awaits_reboot": True},
-}
+            await connection.execute(statement.values(**values))
 
 
 def raised_floor(charger_id: str, profile: int) -> Update:

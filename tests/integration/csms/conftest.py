@@ -13,10 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from csms.auth import hash_secret
 from csms.frames import OCPP16
 from csms.gateway import Gateway
 from csms.options import GatewayOptions, GatewayStores, Sources
+from csms.secrets import hash_secret
 from storage.charger import Charger, ChargerCredential, Site
 from storage.clock import system_clock
 from storage.errors import EngineUnavailable

@@ -12,10 +12,10 @@ import asyncpg
 import orjson
 import pytest
 
-from csms.auth import hash_secret
 from csms.commands import AnswerStatus, ChangeAvailability, GetVariables, Reset, ResetKind, UpdateFirmware
 from csms.gateway import Gateway
 from csms.options import GatewayOptions, GatewayStores, Sources
+from csms.secrets import hash_secret
 from csms.simulator.firmware import build_image
 from csms.simulator.fleet import run_fleet
 from csms.simulator.ledger import Ledger, acknowledged_ids

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from csms.auth import hash_secret
 from csms.dialect import Dialect
 from csms.frames import OCPP16
 from csms.gateway import DIALECTS
@@ -21,6 +20,7 @@ from csms.metrics import CsmsMetrics
 from csms.projection import project
 from csms.quirks.catalogue import CATALOGUE
 from csms.quirks.quirk import Adaptation
+from csms.secrets import hash_secret
 from csms.session import Session
 from csms.transport import TransportClosed
 from storage.errors import EngineUnavailable

@@ -7,12 +7,11 @@ from csms.auth import (
     Admitted,
     Attempt,
     Authenticator,
-    FailureLimit,
     Refused,
     basic_password,
-    hash_secret,
-    secret_matches,
 )
+from csms.limits import FailureLimit
+from csms.secrets import hash_secret, secret_matches
 from storage.charger import Charger, ChargerCredential
 from storage.errors import NotFound
 from storage.ports import ChargerView

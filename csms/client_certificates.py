@@ -1,0 +1,130 @@
+"""Security profile 3: does this client certificate prove that the peer is this very charger?
+
+The chain says that an authority of ours issued it; that alone would let any charger speak for any
+other. So its common name must be the identity or the serial number this charger is registered with.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from csms.pki.certificates import Presented, parse, parse_issuer
+from csms.pki.ocsp_client import OcspClient, OcspOptions
+from csms.pki.path import CertificatePath, Untrusted, find_path
+from csms.pki.revocation import Revocation, RevocationChecker, Standing
+from csms.pki.trust import Trust, TrustFiles, load_trust
+from csms.reloading import Reloading
+from storage.charger import Charger
+from storage.clock import Clock
+from storage.ports import ChargerStore
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTlsOptions:
+    """How chargers' certificates are judged."""
+
+    files: TrustFiles
+    ocsp: OcspOptions = field(default_factory=OcspOptions)
+    unsafe_unproven: bool = False
+    """Let a charger in, with a caution on its twin, when nothing fresh says whether it is revoked."""
+    check_every_s: float = 20.0
+    """How often the certificates of open sockets are looked up again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The certificate is this charger's."""
+
+    path: CertificatePath
+    caution: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unproven:
+    """It is not, or nobody can tell."""
+
+    reason: str
+
+
+def bound_fault(path: CertificatePath, charger: Charger, bearers: Sequence[str]) -> str:
+    """Why this certificate is not this charger's; empty: it is. ``bearers``: all whose name that is."""
+    if path.common_name not in (charger.charger_id, charger.serial_number):
+        return "the certificate was issued to another charger"
+    if any(bearer != charger.charger_id for bearer in bearers):
+        # One certificate would speak for two chargers (F36).
+        return "the common name of the certificate fits more than one registered charger"
+    return ""
+
+
+def caution_of(revocation: Revocation, *, unsafe_unproven: bool) -> Unproven | str | None:
+    """A refusal, a caution, or nothing to say."""
+    match revocation.standing:
+        case Standing.REVOKED:
+            return Unproven(f"the certificate was {revocation.reason}")
+        case Standing.UNPROVEN:
+            reason = f"it is not known whether the certificate is revoked: {revocation.reason}"
+            return reason if unsafe_unproven else Unproven(reason)
+    return None
+
+
+class ClientCertificates:
+    """Judges what chargers present, against the newest authorities and lists."""
+
+    def __init__(
+        self, options: ClientTlsOptions, chargers: ChargerStore, clock: Clock, ocsp: OcspClient | None
+    ) -> None:
+        """Raises InvalidInput when a file cannot be used."""
+        files = options.files
+        self.options = options
+        self._trust = Reloading("charger authorities and lists", files.all, lambda: load_trust(files))
+        self._checker = RevocationChecker(lambda: self._trust.current, ocsp, clock)
+        self._chargers = chargers
+        self._clock = clock
+
+    @property
+    def trust(self) -> Trust:
+        """What is believed now."""
+        return self._trust.current
+
+    @property
+    def problem(self) -> str:
+        """Why the newest files are not in force; empty: they are."""
+        return self._trust.problem
+
+    async def refresh(self) -> bool:
+        """Look at the files once; whether new ones are in force now."""
+        return await self._trust.refresh()
+
+    async def prove(self, presented: Presented, charger: Charger) -> Proven | Unproven:
+        """Whether the peer is this charger. Raises EngineUnavailable."""
+        leaf = parse(presented.leaf)
+        if leaf is None:
+            return Unproven("the certificate cannot be read")
+        issuers = [issuer for der in presented.chain if (issuer := parse_issuer(der)) is not None]
+        path = find_path(leaf, issuers, self.trust.anchors, self._clock())
+        if isinstance(path, Untrusted):
+            return Unproven(f"the certificate is not valid: {path.reason}")
+        fault = bound_fault(path, charger, await self._chargers.named(path.common_name))
+        if fault:
+            return Unproven(fault)
+        found = caution_of(await self.standing(path), unsafe_unproven=self.options.unsafe_unproven)
+        return found if isinstance(found, Unproven) else Proven(path, found)
+
+    @property
+    def asks_responders(self) -> bool:
+        """Whether the files are not all there is to look at."""
+        return self._checker.asks
+
+    def listed(self, path: CertificatePath) -> Revocation:
+        """Whether a certificate that was proven before still stands after the files alone."""
+        if path.issuers[-1] not in self.trust.anchors:
+            return Revocation(Standing.REVOKED, "withdrawn with the authority that issued it")
+        return self._checker.listed(path)
+
+    async def standing(self, path: CertificatePath) -> Revocation:
+        """The same, after every source that is configured."""
+        listed = self.listed(path)
+        return listed if listed.standing is Standing.REVOKED else await self._checker.check(path)
+
+    async def close(self) -> None:
+        """Let go of the connections to responders."""
+        await self._checker.close()

@@ -1,0 +1,99 @@
+"""Keeps TLS current while the node runs: new files, and open sockets whose certificate was revoked (S57)."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from csms.client_certificates import ClientCertificates
+from csms.metrics import CsmsMetrics
+from csms.pki.path import CertificatePath
+from csms.pki.revocation import Revocation, Standing
+from csms.session import Session
+from csms.tls import ServerTls
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE = 32
+"""Open sockets whose certificates are looked up at the same time; a responder may be slow."""
+
+Close = Callable[[Session, str], None]
+
+
+class SecurityWatch:
+    """Looks at files and lists every few seconds, and asks responders more often than once a minute."""
+
+    def __init__(
+        self,
+        server: ServerTls | None,
+        clients: ClientCertificates | None,
+        metrics: CsmsMetrics,
+        close: Close,
+        reload_s: float,
+    ) -> None:
+        self._server = server
+        self._clients = clients
+        self._metrics = metrics
+        self._close = close
+        self._reload_s = reload_s
+        self._held: dict[Session, CertificatePath] = {}
+
+    def enter(self, session: Session, path: CertificatePath | None) -> None:
+        """A socket is open on the strength of this certificate."""
+        if path is not None:
+            self._held[session] = path
+
+    def leave(self, session: Session) -> None:
+        """It is closed."""
+        self._held.pop(session, None)
+
+    async def look_for_ever(self) -> None:
+        """At files and lists, until cancelled. Never waits for anybody, so revocation is quick."""
+        while self._server or self._clients:
+            await asyncio.sleep(self._reload_s)
+            try:
+                await self.refresh()
+                self.check_lists()
+            except Exception:
+                log.exception("a look at TLS files failed")
+
+    async def ask_for_ever(self) -> None:
+        """Responders, until cancelled; they may be slow."""
+        while self._clients and self._clients.asks_responders:
+            await asyncio.sleep(self._clients.options.check_every_s)
+            try:
+                await self.ask_responders()
+            except Exception:
+                log.exception("a look at certificates failed")
+
+    async def refresh(self) -> None:
+        """Take new files into force."""
+        if self._server is not None:
+            await self._server.refresh()
+        if self._clients is not None:
+            await self._clients.refresh()
+        problems = (self._server and self._server.problem) or (self._clients and self._clients.problem)
+        self._metrics.tls_problem.set(1 if problems else 0)
+
+    def check_lists(self) -> None:
+        """Close every open socket whose certificate the files revoke."""
+        if self._clients is not None:
+            for session, path in list(self._held.items()):
+                self._apply(session, path, self._clients.listed(path))
+
+    async def ask_responders(self) -> None:
+        """The same, after what the responders say."""
+        held = list(self._held.items())
+        for start in range(0, len(held), _AT_ONCE):
+            await asyncio.gather(*(self._ask(*pair) for pair in held[start : start + _AT_ONCE]))
+
+    async def _ask(self, session: Session, path: CertificatePath) -> None:
+        if self._clients is not None:
+            self._apply(session, path, await self._clients.standing(path))
+
+    def _apply(self, session: Session, path: CertificatePath, revocation: Revocation) -> None:
+        # Unproven alone closes nothing: a list that was not renewed in time must not darken the fleet.
+        if revocation.standing is Standing.REVOKED and self._held.pop(session, None) is not None:
+            log.warning("a certificate was revoked", charger_id=session.charger_id, serial=path.serial)
+            self._metrics.revoked.inc()
+            self._close(session, f"the certificate was {revocation.reason}")
