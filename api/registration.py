@@ -110,7 +110,10 @@ def _judge(
 def _is_same(there: Charger, body: ChargerBody) -> bool:
     if there.registered_at is None:
         return False
-    return replace(body.to_noun(there.registered_at), lifecycle=there.lifecycle) == there
+    if body.security_floor > there.security_floor:
+        return False
+    asked = body.to_noun(there.registered_at)
+    return replace(asked, lifecycle=there.lifecycle, security_floor=there.security_floor) == there
 
 
 def _site_problems(body: ChargerBody, sites: frozenset[str]) -> list[str]:

@@ -15,6 +15,9 @@ from api.secret_files import SecretFiles
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
+Seconds = Annotated[float, Field(gt=0, le=60)]
+"""What must happen within a minute."""
+
 
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -111,11 +114,11 @@ class Settings(BaseSettings):
     """The OCSP responder that is asked about chargers' certificates; unset: none."""
     csms_ocsp_from_certificates: bool = False
     """Without csms_ocsp_url: ask the responder that a charger's own certificate names."""
-    csms_ocsp_deadline_s: float = Field(default=5.0, gt=0, le=30)
+    csms_ocsp_deadline_s: Seconds = 5.0
     """Seconds that a responder has to answer."""
-    csms_revocation_check_s: float = Field(default=20.0, gt=0, le=60)
+    csms_revocation_check_s: Seconds = 20.0
     """Seconds after which OCSP is asked about open sockets again; lists are looked at as they change."""
-    csms_reload_s: float = Field(default=3.0, gt=0, le=30)
+    csms_reload_s: Seconds = 3.0
     """Seconds between two looks at certificates, authorities and lists for changes; no socket is dropped."""
     csms_unsafe_static_rsa: bool = False
     """Offer static RSA key exchange (A00.FR.318) too. No forward secrecy: for old chargers only."""

@@ -1,7 +1,7 @@
 """``ampwave charger``: who is in the fleet, and what happened to them."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -56,12 +56,15 @@ def register(  # noqa: PLR0913 - typer's options are its signature
     make_password: Annotated[
         bool, typer.Option("--make-password", help="Make a password and show it this once.")
     ] = False,
+    profile: Annotated[
+        int, typer.Option(min=0, max=3, metavar="N", help="Lowest OCPP security profile it may use.")
+    ] = 0,
 ) -> None:
     """Register one charger before its first contact."""
     from api.cli.planfile import parse_model
 
     vendor, name = parse_model(model)
-    body = {
+    body: dict[str, Any] = {
         "charger_id": charger,
         "site_id": site,
         "vendor": vendor,
@@ -69,6 +72,7 @@ def register(  # noqa: PLR0913 - typer's options are its signature
         "serial_number": serial,
         "hardware_revision": hardware,
         "password": _password(password_file, make_password),
+        "security_floor": profile,
     }
     stored = session.api.post("/chargers", body)
     made = {"password": body["password"]} if make_password else {}

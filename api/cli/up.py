@@ -8,6 +8,7 @@ from rich.console import Console
 
 from api import bootstrap
 from api.cli.errors import CliError
+from api.development_tls import development_root
 from api.readiness import role_processes
 from api.settings import Settings
 from api.stack import prepared_engines
@@ -48,6 +49,7 @@ def welcome(settings: Settings) -> str:
   dashboard    {settings.base_url}/     (log in with the token in {settings.token_path})
   api          {settings.base_url}/api/v1    docs at {settings.base_url}/docs
   chargers     ws://{settings.bind_host}:{settings.csms_port}/ocpp/CHARGER_ID
+               wss://{settings.bind_host}:{settings.csms_tls_port}/ocpp/CHARGER_ID{_trusting(settings)}
   temporal     {settings.temporal_ui_url or settings.temporal_address}
   logs         {settings.data_dir / "logs"}
 
@@ -55,3 +57,8 @@ The signing keys in {settings.keys} are for DEVELOPMENT: all on one machine, in 
 People of the vendor role {role!r} sign with --key file2:{settings.keys.resolve()}/{role}-release.pem
 and the like. Ctrl-C stops everything; the data stay.
 """
+
+
+def _trusting(settings: Settings) -> str:
+    root = development_root(settings)
+    return f"    trusting {root}, for DEVELOPMENT" if root.exists() else ""

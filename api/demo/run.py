@@ -184,6 +184,8 @@ def _settings(home: Path) -> Settings:
         data_dir=home,
         api_port=api_port,
         csms_port=csms_port,
+        csms_tls_port=0,
+        csms_internal_port=0,
         postgres_port=0,
         s3_port=0,
         temporal_port=0,

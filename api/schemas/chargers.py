@@ -55,6 +55,10 @@ class ChargerBody(Body):
     # OCPP 2.0.1 A00.FR.205: 16 to 40 characters.
     password: SecretStr | None = Field(default=None, min_length=16, max_length=40)
 
+    security_floor: Whole = Field(
+        default=0, ge=0, le=3, description="The lowest OCPP security profile it may ever connect with."
+    )
+
     def to_noun(self, at: datetime) -> Charger:
         """The charger, registered now."""
         return Charger(
@@ -65,6 +69,7 @@ class ChargerBody(Body):
             serial_number=self.serial_number,
             hardware_revision=self.hardware_revision,
             registered_at=at,
+            security_floor=self.security_floor,
         )
 
 
@@ -98,6 +103,7 @@ class ChargerSummary(Reply):
     serial_number: str | None
     hardware_revision: str | None
     registered_at: datetime | None
+    security_floor: int = Field(description="Rises with the profiles it connects with, never goes down.")
     state: ChargerState = Field(description="One word, derived now; silent chargers are `unknown`.")
     online: bool
     firmware_version: str | None
@@ -132,6 +138,7 @@ def _summary(view: ChargerView, now: datetime) -> dict[str, Any]:
         "serial_number": charger.serial_number,
         "hardware_revision": charger.hardware_revision,
         "registered_at": charger.registered_at,
+        "security_floor": charger.security_floor,
         "state": charger_state(view, now),
         "online": bool(twin.connectivity and twin.connectivity.online),
         "firmware_version": twin.firmware.version if twin.firmware else None,

@@ -153,6 +153,8 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         data_dir=home,
         api_port=api_port,
         csms_port=csms_port,
+        csms_tls_port=0,
+        csms_internal_port=0,
         postgres_port=0,
         s3_port=0,
         temporal_port=0,

@@ -52,7 +52,7 @@ def _default(value: ast.expr | None) -> str:
     match value:
         case None:
             return "required"
-        case ast.Constant(value=None):
+        case ast.Constant(value=None) | ast.Tuple(elts=[]):
             return "unset"
         case ast.Constant(value=bool(flag)):
             return str(flag).lower()

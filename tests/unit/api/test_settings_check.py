@@ -25,7 +25,11 @@ def test_the_defaults_hold():
         ({"public_url": "https://" + "a" * 420}, "at most 512"),
         ({"csms_port": 8080}, "ports must differ"),
         ({"payload_key_file": "nowhere.key"}, "nowhere.key does not exist"),
-        ({"csms_tls_cert_file": "csms.pem"}, "go together"),
+        ({"csms_tls_cert_file": "csms.pem"}, "needs its key"),
+        ({"csms_charger_ca_files": ("ca.pem",)}, "needs AMPWAVE_CSMS_TLS_CERT_FILE"),
+        ({"csms_crl_files": ("a.crl",)}, "says nothing without"),
+        ({"csms_ocsp_url": "ldap://x"}, "must begin with http"),
+        ({"csms_tls_cert_file": "no.pem", "csms_tls_key_file": "no.key"}, "no.pem cannot be read"),
         ({"trusted_root_file": "root.json"}, "AMPWAVE_TRUSTED_ROOT_FILE"),
     ],
 )

@@ -68,6 +68,7 @@ class TestCharger:
             "serial_number": "SN-1",
             "hardware_revision": None,
             "password": "correct-horse-battery",
+            "security_floor": 0,
         }
         assert "correct-horse" not in result.output
 
