@@ -6,7 +6,20 @@ from functools import lru_cache
 from typing import Any
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.x509.oid import NameOID
+
+_DER = 2
+"""``_ssl.ENCODING_DER``."""
+
+UNREADABLE = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the parser raises for certificates that somebody else wrote."""
 
 MAX_PRESENTED = 8
 """More certificates than any real chain has."""
@@ -32,16 +45,15 @@ def _chain(ssl_object: Any) -> list[bytes]:
     """As sent, the leaf included. Public since Python 3.13; the same call lies below it before."""
     if hasattr(ssl_object, "get_unverified_chain"):
         return list(ssl_object.get_unverified_chain())
-    der = 1  # _ssl.ENCODING_DER
     sent = ssl_object._sslobj.get_unverified_chain() or ()  # noqa: SLF001  # see above
-    return [certificate.public_bytes(der) for certificate in sent]
+    return [certificate.public_bytes(_DER) for certificate in sent]
 
 
 def parse(der: bytes) -> x509.Certificate | None:
     """The certificate, or None if it cannot be read as one."""
     try:
         return x509.load_der_x509_certificate(der)
-    except ValueError:
+    except UNREADABLE:
         return None
 
 

@@ -5,12 +5,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from csms.pki.certificates import UNREADABLE
 
 MAX_CACHE = timedelta(days=7)
 """OCPP 2.0.1 M06.FR.10: an answer is kept for a week at most."""
@@ -89,7 +91,7 @@ def judge_response(data: bytes, question: OcspQuestion, at: datetime) -> OcspAns
         if single is None:
             return OcspUnusable("the response is about another certificate")
         return _in_time(single, at)
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except UNREADABLE as error:
         return OcspUnusable(f"the response cannot be read: {type(error).__name__}")
 
 

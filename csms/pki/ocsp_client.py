@@ -85,7 +85,8 @@ class OcspClient:
         url = self._options.url or (path.ocsp_url if self._options.from_certificates else None)
         if url is None or urlsplit(url).scheme not in ("http", "https"):
             return OcspUnusable("neither a setting nor the certificate names a responder to ask")
-        if self._clock() < self._silent_until.get(url, self._clock()):
+        silent_until = self._silent_until.get(url)
+        if silent_until is not None and self._clock() < silent_until:
             return OcspUnusable("the responder did not answer a moment ago")
         question = OcspQuestion(path.issuers[0], path.serial_number, self._random(16))
         try:

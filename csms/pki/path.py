@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, ExtensionOID
 
-from csms.pki.certificates import common_name, name_of, serial_of
+from csms.pki.certificates import UNREADABLE, common_name, name_of, serial_of
 
 MIN_RSA_BITS = 2048
 MIN_EC_BITS = 224
@@ -38,8 +38,6 @@ _UNDERSTOOD = frozenset(
     }
 )
 Extension = TypeVar("Extension", bound=x509.ExtensionType)
-
-_UNREADABLE = (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +76,7 @@ def find_path(
         search = _Search(tuple(anchors), tuple(presented), at)
         issuers = search.climb(leaf, ())
         return Untrusted(search.reason) if issuers is None else _accepted(leaf, issuers)
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         return Untrusted(f"the certificate cannot be read: {type(error).__name__}")
 
 

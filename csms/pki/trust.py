@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from csms.pki.certificates import UNREADABLE
 from csms.pki.crl import RevocationList, read_lists
 from storage.errors import InvalidInput
 
@@ -49,14 +50,14 @@ def read_certificates(path: Path) -> Sequence[x509.Certificate]:
         raise InvalidInput(f"{path} is cut off in the middle of a certificate.")
     try:
         return x509.load_pem_x509_certificates(data)
-    except ValueError as error:
+    except UNREADABLE as error:
         raise InvalidInput(f"{path} holds no certificates that can be read (PEM): {error}") from error
 
 
 def _read_lists(path: Path) -> Sequence[RevocationList]:
     try:
         return read_lists(read_file(path))
-    except (ValueError, x509.DuplicateExtension) as error:
+    except UNREADABLE as error:
         raise InvalidInput(f"{path} holds no revocation list that can be used: {error}.") from error
 
 

@@ -96,18 +96,26 @@ class Site1:
         self.routes = PostgresRouteStore(self.engine)
         self.ingest = FlakyIngest(PostgresIngestStore(self.engine))
 
-    async def register(self, charger_id: str, password: str | bytes | None = PASSWORD) -> None:
-        now = system_clock()
+    async def register(
+        self, charger_id: str, password: str | bytes | None = PASSWORD, **charger_fields: Any
+    ) -> None:
+        now, password = system_clock(), own_password(charger_id, password)
         credential = ChargerCredential(charger_id, hash_secret(PEPPER, password), now) if password else None
-        charger = Charger(charger_id, "site-1", "V", "M", Lifecycle.ACTIVE, registered_at=now)
+        charger = Charger(
+            charger_id, "site-1", "V", "M", Lifecycle.ACTIVE, registered_at=now, **charger_fields
+        )
         await self.chargers.register(charger, credential)
 
-    async def start_node(self, node_id: str = "node-1", tls: Any = None, **options: Any) -> Gateway:
+    async def start_node(
+        self, node_id: str = "node-1", tls: Any = None, certificates: Any = None, **options: Any
+    ) -> Gateway:
+        readiness = options.pop("readiness", {})
         chosen = GatewayOptions(node_id, f"{node_id}-boot", PEPPER, port=None if tls else 0)
         quick = {"drain_per_s": 10_000, "probe_delay_s": 600, "tls_port": 0 if tls else None}
         chosen = replace(chosen, **{**quick, **options})
-        stores = GatewayStores(self.chargers, self.ingest, self.routes, PostgresTransactionIds(self.engine))
-        node = Gateway(chosen, stores, Sources(system_clock), tls=tls)
+        ids = PostgresTransactionIds(self.engine)
+        stores = GatewayStores(self.chargers, self.ingest, self.routes, ids, readiness)
+        node = Gateway(chosen, stores, Sources(system_clock), tls=tls, certificates=certificates)
         await node.start()
         self.nodes.append(node)
         return node
@@ -138,15 +146,21 @@ class Site1:
         password: str | bytes | None = PASSWORD,
         **options: Any,
     ) -> AsyncIterator[Peer]:
-        scheme = "wss" if "ssl" in options else "ws"
+        scheme, password = "wss" if "ssl" in options else "ws", own_password(charger_id, password)
+        port = node.ports[-1] if "ssl" in options else node.ports[0]
         async with connect(
-            f"{scheme}://127.0.0.1:{node.ports[0]}/ocpp/{charger_id}",
+            f"{scheme}://127.0.0.1:{port}/ocpp/{charger_id}",
             subprotocols=[Subprotocol(name) for name in subprotocols] or None,
             additional_headers={} if password is None else basic(charger_id, password),
             compression=None,
             **options,
         ) as socket:
             yield Peer(socket)
+
+
+def own_password(charger_id: str, password: str | bytes | None) -> str | bytes | None:
+    """No two chargers may have the same password: the usual one becomes each one's own."""
+    return f"{PASSWORD}-of-{charger_id}"[:40] if password == PASSWORD else password
 
 
 def basic(user: str, password: str | bytes) -> dict[str, str]:

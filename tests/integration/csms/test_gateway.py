@@ -1,7 +1,5 @@
 import asyncio
 import http.client
-import ssl
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,14 +117,6 @@ async def test_liveness_is_plain_http(place: Any) -> None:
 
     assert await asyncio.to_thread(ask, "/livez") == (200, b"alive\n")
     assert (await asyncio.to_thread(ask, "/"))[0] == 404
-
-
-async def test_over_tls_the_profile_is_2(place: Any, tmp_path: Path) -> None:
-    server, client = tls_pair(tmp_path)
-    node = await place.start_node(tls=server)
-    async with place.charger(node, ssl=client) as peer:
-        await peer.boot()
-        assert (await place.twin()).security.profile == 2
 
 
 # What comes in.
@@ -311,38 +301,3 @@ async def test_frames_are_journaled_both_ways_without_secrets(place: Any) -> Non
         rows = (await connection.execute(select(frame.c.direction, frame.c.text))).all()
     assert sorted(row.direction for row in rows) == ["in", "out"]
     assert "SECRET" not in repr(rows)
-
-
-def tls_pair(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
-    """A server's and a client's context over a certificate of this test's own."""
-    import datetime as dt
-    import ipaddress
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(minutes=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    pem = folder / "server.pem"
-    secret = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    pem.write_bytes(secret + certificate.public_bytes(serialization.Encoding.PEM))
-    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    server.load_cert_chain(pem)
-    return server, ssl.create_default_context(cafile=pem)

@@ -10,6 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from csms.pki.certificates import parse
 from csms.pki.path import CertificatePath, Untrusted, find_path
 from tests.support.pki import DAY, NOW, Authority, Issued, key, usage
 
@@ -146,11 +147,8 @@ def test_a_certificate_that_was_tampered_with_is_never_trusted(place: int, flip:
     """Every byte counts; nothing but a verdict comes out."""
     der = bytearray(GENUINE)
     der[place] ^= flip
-    try:
-        certificate = x509.load_der_x509_certificate(bytes(der))
-    except ValueError:
-        return
-    assert isinstance(find_path(certificate, (), [ROOT.certificate], NOW), Untrusted)
+    certificate = parse(bytes(der))
+    assert certificate is None or isinstance(find_path(certificate, (), [ROOT.certificate], NOW), Untrusted)
 
 
 @settings(max_examples=50, deadline=None)
