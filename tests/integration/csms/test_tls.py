@@ -1,6 +1,7 @@
 """Security profiles 1, 2 and 3 on real TLS sockets."""
 
 import ssl
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from websockets.exceptions import InvalidMessage, InvalidStatus
 from csms.gateway import REVOKED
 from storage.events import EventKind
 from tests.support.pki import Authority, ocsp_response
-from tests.support.tls_bench import LONG_AGO, TlsBench, responder, until
+from tests.support.tls_bench import AN_HOUR, LONG_AGO, TlsBench, responder, until
 
 pytestmark = pytest.mark.integration
 
@@ -112,11 +113,7 @@ async def test_a_certificate_that_no_authority_of_ours_stands_for_ends_the_hands
     place: Any, bench: TlsBench, wrong: str
 ) -> None:
     stranger = Authority.root("Stranger", bench.now)
-    leaf = (
-        stranger.leaf("CP-1")
-        if wrong == "a stranger's"
-        else bench.charger_ca.leaf("CP-1", until=-LONG_AGO / 9)
-    )
+    leaf = stranger.leaf("CP-1") if wrong == "a stranger's" else bench.charger_ca.leaf("CP-1", until=-AN_HOUR)
     node = await start(place, bench)
     with pytest.raises(NO_HANDSHAKE):
         async with place.charger(node, ssl=bench.client(leaf)):
