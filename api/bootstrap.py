@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import httpx2
+import structlog
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
@@ -60,6 +61,8 @@ from storage.postgres.transaction_ids import PostgresTransactionIds
 from storage.s3 import S3BlobStore
 from workflows.client import Orchestrator
 from workflows.registry import WORKFLOWS, node_activities, signer_activities, worker_activities
+
+log = structlog.get_logger(__name__)
 
 # What a worker may take to finish its activities after SIGTERM (DESIGN section 5).
 GRACE = timedelta(seconds=30)
@@ -277,6 +280,8 @@ def _client_certificates(settings: Settings, stores: Stores) -> ClientCertificat
     options = client_tls_options(settings)
     if options is None:
         return None
+    if not options.files.crl_files and not options.ocsp.on:
+        log.warning("no revocation list and no responder is configured: certificates cannot be withdrawn")
     ocsp = None
     if options.ocsp.on:
         http = httpx2.AsyncClient(timeout=options.ocsp.deadline_s, follow_redirects=False, trust_env=False)

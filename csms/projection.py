@@ -78,9 +78,11 @@ def moment(record: EventRecord) -> datetime:
 
 def _opened(twin: TwinState, record: EventRecord) -> TwinState:
     event: ConnectionOpened = record.event  # type: ignore[assignment]  # by the table below
-    known = twin.connectivity
+    known, proved = twin.connectivity, twin.security or SecuritySection()
+    # Whatever order the facts come in, a floor that was reached stays (A05.FR.07).
+    proved = _floored(proved, max(event.security_floor, event.security_profile))
     if known and known.online and known.since and record.received_at < known.since:
-        return twin
+        return twin if proved == twin.security else replace(twin, security=proved)
     link = replace(
         known or ConnectivitySection(),
         online=True,
@@ -90,17 +92,19 @@ def _opened(twin: TwinState, record: EventRecord) -> TwinState:
         remote_address=event.remote_address,
         reconnects=known.reconnects + 1 if known else 0,
     )
-    proved = twin.security or SecuritySection()
     proof = replace(
         proved,
         profile=event.security_profile,
-        floor=max(proved.floor, event.security_floor, event.security_profile),
         certificate_serial=event.certificate_serial,
         certificate_until=event.certificate_until,
         caution=event.caution,
         last_auth_ok_at=record.received_at,
     )
     return replace(twin, connectivity=link, security=proof)
+
+
+def _floored(security: SecuritySection, floor: int) -> SecuritySection:
+    return replace(security, floor=max(security.floor, floor))
 
 
 def _closed(twin: TwinState, record: EventRecord) -> TwinState:

@@ -40,8 +40,10 @@ class SecurityWatch:
 
     def enter(self, session: Session, path: CertificatePath | None) -> None:
         """A socket is open on the strength of this certificate."""
-        if path is not None:
+        if path is not None and self._clients is not None:
             self._held[session] = path
+            # The files may have changed since the handshake was judged.
+            self._apply(session, path, self._clients.listed(path))
 
     def leave(self, session: Session) -> None:
         """It is closed."""
@@ -52,8 +54,8 @@ class SecurityWatch:
         while self._server or self._clients:
             await asyncio.sleep(self._reload_s)
             try:
-                await self.refresh()
-                self.check_lists()
+                if await self.refresh():
+                    await self.check_lists()
             except Exception:
                 log.exception("a look at TLS files failed")
 
@@ -66,20 +68,22 @@ class SecurityWatch:
             except Exception:
                 log.exception("a look at certificates failed")
 
-    async def refresh(self) -> None:
-        """Take new files into force."""
+    async def refresh(self) -> bool:
+        """Take new files into force; whether what they say of chargers' certificates may have changed."""
         if self._server is not None:
             await self._server.refresh()
-        if self._clients is not None:
-            await self._clients.refresh()
+        changed = await self._clients.refresh() if self._clients is not None else False
         problems = (self._server and self._server.problem) or (self._clients and self._clients.problem)
         self._metrics.tls_problem.set(1 if problems else 0)
+        return changed
 
-    def check_lists(self) -> None:
+    async def check_lists(self) -> None:
         """Close every open socket whose certificate the files revoke."""
-        if self._clients is not None:
-            for session, path in list(self._held.items()):
+        for number, (session, path) in enumerate(list(self._held.items())):
+            if self._clients is not None:
                 self._apply(session, path, self._clients.listed(path))
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     async def ask_responders(self) -> None:
         """The same, after what the responders say."""

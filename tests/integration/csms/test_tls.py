@@ -65,7 +65,8 @@ async def test_a_certificate_may_name_the_serial_number(place: Any, bench: TlsBe
     await place.register("CP-4", password=None, serial_number="SN-0004")
     node = await start(place, bench)
     async with place.charger(node, "CP-4", password=None, ssl=bench.client(bench.charger_ca.leaf("SN-0004"))):
-        await place.wait_for(EventKind.CONNECTION_OPENED, 1, "CP-4")
+        (opened,) = await place.wait_for(EventKind.CONNECTION_OPENED, 1, "CP-4")
+    assert opened["security_profile"] == 3
 
 
 @pytest.mark.requirement("F37", "F39", "F36")
