@@ -135,6 +135,7 @@ class Gateway:
             process_request=self._handshake.process_request,
             select_subprotocol=self._handshake.select_subprotocol,
             create_connection=ChargerConnection,
+            ssl_handshake_timeout=options.open_timeout_s if tls else None,
             compression=None,
             server_header=None,
             max_size=options.max_frame_bytes,

@@ -54,7 +54,7 @@ def which_password(
 
 _AFTER_ANSWER = {
     AnswerStatus.ACCEPTED: PendingFate.PROMOTE,  # A01.FR.03
-    AnswerStatus.REBOOT_REQUIRED: PendingFate.AWAIT_REBOOT,
+    AnswerStatus.REBOOT_REQUIRED: PendingFate.HOLD,
     AnswerStatus.SCHEDULED: PendingFate.HOLD,
 }
 
@@ -65,16 +65,15 @@ def fate_of_answer(status: AnswerStatus | None) -> PendingFate:
 
 
 def fate_of_login(which: Which, pending: PendingSecret, boots: Sequence[datetime]) -> PendingFate:
-    """After a connection with one of the two: the other one dies.
+    """After a connection with one of the two: the other one dies, once it is certain.
 
-    A charger that has to restart first goes on with the old one until it did; to lock it out in
-    between would be for ever.
+    With the new one it is. With the old one only after a restart: chargers answer RebootRequired (that
+    answer may be the one that was lost), and to forget the new one before that would lock them out.
     """
     if which is Which.PENDING:
         return PendingFate.PROMOTE
     restarted = any(boot > pending.since for boot in boots)
-    waits = pending.awaits_reboot and not restarted
-    return PendingFate.HOLD if waits or which is Which.NEITHER else PendingFate.DROP
+    return PendingFate.DROP if which is Which.CURRENT and restarted else PendingFate.HOLD
 
 
 def new_password(dialect: str) -> str:

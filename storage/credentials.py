@@ -13,8 +13,6 @@ class PendingSecret:
 
     secret_hmac: bytes
     since: datetime
-    awaits_reboot: bool = False
-    """The charger said that it takes effect with its next restart."""
 
 
 class PendingFate(StrEnum):
@@ -26,8 +24,6 @@ class PendingFate(StrEnum):
     """The charger does not have it; the old one stays (A01.FR.04)."""
     HOLD = "hold"
     """Either may be live until the charger shows which."""
-    AWAIT_REBOOT = "await_reboot"
-    """The old one until the charger restarts, then this one."""
 
 
 class CredentialStore(Protocol):

@@ -14,7 +14,7 @@ from storage.postgres.engine import reading, transaction
 from storage.postgres.tables import charger, charger_credential
 
 _COLUMNS = charger_credential.c
-_NO_PENDING: dict[str, Any] = {"pending_hmac": None, "pending_since": None, "pending_awaits_reboot": False}
+_NO_PENDING: dict[str, Any] = {"pending_hmac": None, "pending_since": None}
 
 
 class PostgresCredentialStore:
@@ -32,7 +32,7 @@ class PostgresCredentialStore:
             return None
         pending = None
         if row.pending_hmac is not None:
-            pending = PendingSecret(row.pending_hmac, row.pending_since, row.pending_awaits_reboot)
+            pending = PendingSecret(row.pending_hmac, row.pending_since)
         return ChargerCredential(row.charger_id, row.secret_hmac, row.created_at, pending)
 
     async def raise_security_floor(self, charger_id: str, profile: int) -> None:
@@ -55,11 +55,7 @@ class PostgresCredentialStore:
         statement = (
             update(charger_credential)
             .where(_COLUMNS.charger_id == charger_id, _COLUMNS.pending_hmac.is_(None))
-            .values(
-                pending_hmac=pending.secret_hmac,
-                pending_since=pending.since,
-                pending_awaits_reboot=pending.awaits_reboot,
-            )
+            .values(pending_hmac=pending.secret_hmac, pending_since=pending.since)
         )
         known = select(_COLUMNS.charger_id).where(_COLUMNS.charger_id == charger_id)
         async with transaction(self._engine) as connection:
@@ -69,7 +65,7 @@ class PostgresCredentialStore:
                 raise NotFound("password of charger", charger_id)
         raise Conflict(
             f"A new password of charger {charger_id!r} is pending already.",
-            hint="Its next connection shows which one it uses; change it after that.",
+            hint="Its next restart shows which one it uses; change it after that.",
         )
 
     async def settle_secret(self, charger_id: str, pending: PendingSecret, fate: PendingFate) -> None:
@@ -78,8 +74,6 @@ class PostgresCredentialStore:
         values: dict[str, Any] = dict(_NO_PENDING)
         if fate is PendingFate.HOLD:
             return
-        if fate is PendingFate.AWAIT_REBOOT:
-            values = {"pending_awaits_reboot": True}
         if fate is PendingFate.PROMOTE:
             values |= {"secret_hmac": pending.secret_hmac, "created_at": pending.since}
             # A connection with the old one may have dropped it a moment before the charger's yes came in.

@@ -66,7 +66,6 @@ charger_credential = sa.Table(
     time("created_at"),
     sa.Column("pending_hmac", sa.LargeBinary),
     time("pending_since", nullable=True),
-    flag("pending_awaits_reboot"),
 )
 """Not unique by a constraint: a password that two chargers shared before must not stop an upgrade."""
 

@@ -56,7 +56,6 @@ async def test_who_bears_a_name(chargers: Any) -> None:
         (PendingFate.PROMOTE, b"new", None),
         (PendingFate.DROP, b"old", None),
         (PendingFate.HOLD, b"old", NEW),
-        (PendingFate.AWAIT_REBOOT, b"old", PendingSecret(b"new", NEW.since, awaits_reboot=True)),
     ],
 )
 async def test_what_becomes_of_a_pending_password(

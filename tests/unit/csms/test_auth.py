@@ -1,5 +1,6 @@
 import base64
 from dataclasses import dataclass, field
+from itertools import product
 
 import pytest
 
@@ -11,6 +12,7 @@ from csms.auth import (
     basic_password,
 )
 from csms.limits import FailureLimit
+from csms.pki.certificates import Presented
 from csms.secrets import hash_secret, secret_matches
 from storage.charger import Charger, ChargerCredential
 from storage.errors import NotFound
@@ -31,13 +33,15 @@ class Register:
 
     chargers: dict[str, Lifecycle] = field(default_factory=dict)
     secrets: dict[str, bytes] = field(default_factory=dict)
+    floors: dict[str, int] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
 
     async def get(self, charger_id: str) -> ChargerView:
         self.asked.append(charger_id)
         if charger_id not in self.chargers:
             raise NotFound("charger", charger_id)
-        charger = Charger(charger_id, "site", "V", "M", self.chargers[charger_id])
+        floor = self.floors.get(charger_id, 0)
+        charger = Charger(charger_id, "site", "V", "M", self.chargers[charger_id], security_floor=floor)
         return ChargerView(charger, TwinState(charger_id))
 
     async def credential(self, charger_id: str) -> ChargerCredential | None:
@@ -170,3 +174,27 @@ def test_the_count_of_failures_is_bounded() -> None:
     for key in ("a", "b", "c"):
         limit.failed(key)
     assert [limit.exceeded(key) for key in ("a", "b", "c")] == [False, True, True]
+
+
+@pytest.mark.requirement("F37")
+async def test_who_shows_a_certificate_is_judged_by_it_alone(register: Register) -> None:
+    shown = Presented(b"no certificate")
+    right = header("CP:1", "right-password-16")
+    verdict = await judge(register, attempt(right, tls=True, certificate=shown))
+    assert verdict == Refused(401, "client certificates are not accepted here", registered=True)
+    stranger = await judge(register, attempt(None, "CP-9", tls=True, certificate=shown))
+    assert isinstance(stranger, Refused)
+    assert stranger.status == 404
+
+
+@pytest.mark.requirement("S61")
+@pytest.mark.parametrize(("floor", "tls"), list(product(range(4), (False, True))))
+async def test_below_its_floor_a_charger_is_told_only_when_it_proved_itself(
+    register: Register, floor: int, tls: bool
+) -> None:
+    register.floors["CP:1"] = floor
+    right = await judge(register, attempt(header("CP:1", "right-password-16"), tls=tls))
+    wrong = await judge(register, attempt(header("CP:1", "guess"), tls=tls))
+    assert isinstance(right, Admitted) == (floor <= (2 if tls else 1))
+    assert isinstance(wrong, Refused)
+    assert wrong.status == 401

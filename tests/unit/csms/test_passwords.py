@@ -1,8 +1,11 @@
 import string
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import product
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from csms.commands import AnswerStatus
 from csms.frames import OCPP16, OCPP21, OCPP201
@@ -21,27 +24,23 @@ def test_every_answer_has_a_fate_and_only_a_yes_promotes() -> None:
     assert [status for status, fate in fates.items() if fate is PendingFate.PROMOTE] == [
         AnswerStatus.ACCEPTED
     ]
-    assert fates[AnswerStatus.REBOOT_REQUIRED] is PendingFate.AWAIT_REBOOT
+    assert fates[AnswerStatus.REBOOT_REQUIRED] is PendingFate.HOLD
     assert fates[AnswerStatus.REJECTED] is PendingFate.DROP
     assert fates[AnswerStatus.NOT_IMPLEMENTED] is PendingFate.DROP
     assert fate_of_answer(None) is PendingFate.HOLD
 
 
-@pytest.mark.parametrize(
-    ("which", "awaits_reboot", "boots"), list(product(Which, (True, False), ((), (EARLIER,), (LATER,))))
-)
-def test_every_login_after_every_answer(
-    which: Which, awaits_reboot: bool, boots: tuple[datetime, ...]
-) -> None:
-    fate = fate_of_login(which, PendingSecret(b"x", T0, awaits_reboot), boots)
+@pytest.mark.parametrize("boots", [(), (EARLIER,), (EARLIER, LATER)])
+@pytest.mark.parametrize("which", list(Which))
+def test_every_login(which: Which, boots: tuple[datetime, ...]) -> None:
+    fate = fate_of_login(which, PendingSecret(b"x", T0), boots)
     match which:
         case Which.PENDING:
             assert fate is PendingFate.PROMOTE, "A01.FR.03: the old one dies"
         case Which.NEITHER:
             assert fate is PendingFate.HOLD, "a stranger settles nothing"
         case Which.CURRENT:
-            waiting = awaits_reboot and boots != (LATER,)
-            assert fate is (PendingFate.HOLD if waiting else PendingFate.DROP)
+            assert fate is (PendingFate.DROP if LATER in boots else PendingFate.HOLD)
 
 
 def credential(current: str, pending: str | None = None) -> ChargerCredential:
@@ -74,3 +73,79 @@ def test_a_password_is_in_no_repr() -> None:
     from csms.commands import SetVariables, VariableValue
 
     assert "hush" not in repr(SetVariables((VariableValue("AuthorizationKey", "hush"),)))
+
+
+class Exchange:
+    """A charger and what we hold of it, through changes, losses, reconnects and restarts."""
+
+    def __init__(self) -> None:
+        self.now = T0
+        self.live, self.before, self.next_after_boot = "p0", "", ""
+        self.credential = credential("p0")
+        self.boots: tuple[datetime, ...] = ()
+        self.dead: set[str] = set()
+        self.made = 0
+
+    def settle(self, fate: PendingFate) -> None:
+        pending = self.credential.pending
+        assert pending is not None
+        if fate is PendingFate.PROMOTE:
+            self.dead.add(self.before)
+            self.credential = ChargerCredential("CP-1", pending.secret_hmac, pending.since)
+        elif fate is PendingFate.DROP:
+            self.credential = replace(self.credential, pending=None)
+
+    def change(self, answer: AnswerStatus, *, lost: bool) -> None:
+        if self.credential.pending is not None:
+            return  # refused: another change is not settled
+        self.now += timedelta(minutes=1)
+        self.made += 1
+        new, self.before = f"p{self.made}", self.live
+        self.credential = replace(self.credential, pending=PendingSecret(hash_secret(PEPPER, new), self.now))
+        if answer is AnswerStatus.ACCEPTED:
+            self.live = new
+        if answer is AnswerStatus.REBOOT_REQUIRED:
+            self.next_after_boot = new
+        fate = fate_of_answer(None if lost else answer)
+        self.settle(fate)
+        if fate is PendingFate.DROP:
+            self.dead.add(new)
+
+    def connects(self, *, reboot: bool) -> bool:
+        self.now += timedelta(minutes=1)
+        if reboot and self.next_after_boot:
+            self.live, self.next_after_boot = self.next_after_boot, ""
+        which = which_password(PEPPER, self.credential, self.live.encode(), hex_forms=False)
+        if self.credential.pending is not None:
+            self.settle(fate_of_login(which, self.credential.pending, self.boots))
+        if reboot:
+            self.boots = (*self.boots, self.now)
+        return which is not Which.NEITHER
+
+    def revived(self) -> list[str]:
+        """Passwords that were dead and open the door again."""
+        tries = {
+            each: which_password(PEPPER, self.credential, each.encode(), hex_forms=False)
+            for each in self.dead
+        }
+        return [each for each, which in tries.items() if which is not Which.NEITHER]
+
+
+ANSWERS = st.sampled_from([AnswerStatus.ACCEPTED, AnswerStatus.REJECTED, AnswerStatus.REBOOT_REQUIRED])
+STEPS = st.lists(
+    st.tuples(st.just("change"), ANSWERS, st.booleans()) | st.tuples(st.just("connect"), st.booleans()),
+    max_size=12,
+)
+
+
+@given(STEPS)
+@settings(max_examples=300, deadline=None)
+def test_no_order_of_changes_and_losses_locks_out_or_leaves_a_dead_password_alive(steps: list[Any]) -> None:
+    exchange = Exchange()
+    for step in steps:
+        if step[0] == "change":
+            exchange.change(step[1], lost=step[2])
+        else:
+            assert exchange.connects(reboot=step[1]), "a charger that does all right is never locked out"
+        assert not exchange.revived()
+    assert exchange.connects(reboot=False)

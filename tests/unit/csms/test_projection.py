@@ -1,7 +1,6 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import reduce
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -369,33 +368,3 @@ def test_replaying_the_same_events_gives_the_same_twin(data: st.DataObject) -> N
     assert run(*train) == twin
     if twin.operation:
         assert not set(twin.operation.transactions) & set(twin.operation.ended)
-
-
-@pytest.mark.requirement("S61")
-@given(
-    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 3), st.integers(0, 3)), min_size=1), st.randoms()
-)
-@quick
-def test_the_floor_is_the_highest_profile_in_any_order(
-    opened: list[tuple[int, int, int]], chance: Any
-) -> None:
-    records = [
-        told(ConnectionOpened("ocpp2.0.1", profile, "10.0.0.1", "node-1", floor), minute)
-        for minute, profile, floor in opened
-    ]
-    chance.shuffle(records)
-    security = run(*records).security
-    assert security is not None
-    assert security.floor == max(max(profile, floor) for _, profile, floor in opened)
-
-
-def test_the_twin_shows_the_certificate_of_the_latest_connection() -> None:
-    with_one = ConnectionOpened("ocpp2.0.1", 3, "10.0.0.1", "node-1", 3, "AB12", at(99), "the list is stale")
-    security = run(told(with_one, 1)).security
-    assert security is not None
-    assert (security.certificate_serial, security.certificate_until) == ("AB12", at(99))
-    assert security.caution == "the list is stale"
-    without = ConnectionOpened("ocpp2.0.1", 2, "10.0.0.1", "node-1", 2)
-    later = run(told(with_one, 1), told(without, 2)).security
-    assert later is not None
-    assert (later.certificate_serial, later.caution, later.floor) == (None, None, 3)

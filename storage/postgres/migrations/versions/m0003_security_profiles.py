@@ -11,8 +11,7 @@ STATEMENTS = (
     """
     ALTER TABLE charger_credential
         ADD COLUMN pending_hmac BYTEA,
-        ADD COLUMN pending_since TIMESTAMPTZ,
-        ADD COLUMN pending_awaits_reboot BOOLEAN DEFAULT false NOT NULL
+        ADD COLUMN pending_since TIMESTAMPTZ
     """,
     "CREATE INDEX ix_charger_credential_secret_hmac ON charger_credential (secret_hmac)",
 )
