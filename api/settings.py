@@ -114,8 +114,8 @@ class Settings(BaseSettings):
     """The OCSP responder that is asked about chargers' certificates; unset: none."""
     csms_ocsp_from_certificates: bool = False
     """Without csms_ocsp_url: ask the responder that a charger's own certificate names."""
-    csms_ocsp_deadline_s: Seconds = 5.0
-    """Seconds that a responder has to answer."""
+    csms_ocsp_deadline_s: Annotated[float, Field(gt=0, le=8)] = 5.0
+    """Seconds that a responder has to answer; at most 8, a charger that connects waits for it."""
     csms_revocation_check_s: Seconds = 20.0
     """Seconds after which OCSP is asked about open sockets again; lists are looked at as they change."""
     csms_reload_s: Seconds = 3.0

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from csms.ingest import IngestOptions
-from csms.registration import Registrar, by_lifecycle
 from csms.internal_http import ReadinessCheck
+from csms.registration import Registrar, by_lifecycle
 from storage.clock import Clock
 from storage.ports import ChargerStore, IngestStore, RouteStore, TransactionIds
 

@@ -49,6 +49,11 @@ class SecurityWatch:
         """It is closed."""
         self._held.pop(session, None)
 
+    async def close(self) -> None:
+        """Let go of the connections to responders."""
+        if self._clients is not None:
+            await self._clients.close()
+
     async def look_for_ever(self) -> None:
         """At files and lists, until cancelled. Never waits for anybody, so revocation is quick."""
         while self._server or self._clients:

@@ -34,8 +34,10 @@ def result(status: str) -> dict[str, Any]:
     return {"setVariableResult": [{**named, "attributeStatus": status}]}
 
 
-async def change(place: Any, node: Any, deadline_s: float = 10.0) -> asyncio.Task[PasswordChange]:
+async def change(place: Any, node: Any, peer: Any, deadline_s: float = 10.0) -> asyncio.Task[PasswordChange]:
     """Begin a change; the charger hears of it next."""
+    # Answered: the node holds this very socket.
+    await peer.ask(2, "ready", "Heartbeat", {})
     route = await place.routes.resolve("CP-1")
     return asyncio.create_task(node.change_password("CP-1", route.session_epoch, deadline_s=deadline_s))
 
@@ -83,7 +85,7 @@ async def test_accepted_the_old_one_dies_at_once(
     place: Any, node: Any, version: str, answer: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with place.charger(node, password=OLD, subprotocols=(version,)) as peer:
-        changing = await change(place, node)
+        changing = await change(place, node, peer)
         call = await peer.hear()
         new = password_in(call)
         assert await pending(place), "known before it was sent"
@@ -112,7 +114,7 @@ async def test_accepted_the_old_one_dies_at_once(
 )
 async def test_refused_the_old_one_stays(place: Any, node: Any, version: str, answer: dict[str, Any]) -> None:
     async with place.charger(node, password=OLD, subprotocols=(version,)) as peer:
-        changing = await change(place, node)
+        changing = await change(place, node, peer)
         call = await peer.hear()
         await peer.say(3, call[1], answer)
         assert (await changing).fate is PendingFate.DROP
@@ -124,7 +126,7 @@ async def test_when_the_answer_is_lost_and_the_charger_took_it_the_old_one_dies(
     place: Any, node: Any
 ) -> None:
     async with place.charger(node, password=OLD) as peer:
-        changing = await change(place, node)
+        changing = await change(place, node, peer)
         new = password_in(await peer.hear())
     assert await changing == PasswordChange(PendingFate.HOLD, None)
     assert await gets_in(place, node, new)
@@ -136,7 +138,7 @@ async def test_when_the_answer_is_lost_and_the_charger_did_not_take_it_the_new_o
     place: Any, node: Any
 ) -> None:
     async with place.charger(node, password=OLD) as peer:
-        changing = await change(place, node)
+        changing = await change(place, node, peer)
         new = password_in(await peer.hear())
     assert (await changing).fate is PendingFate.HOLD
     assert await gets_in(place, node, OLD)
@@ -150,10 +152,10 @@ async def test_when_the_answer_is_lost_and_the_charger_did_not_take_it_the_new_o
 
 async def test_an_answer_that_never_comes_leaves_both_open(place: Any, node: Any) -> None:
     async with place.charger(node, password=OLD) as peer:
-        changing = await change(place, node, deadline_s=0.2)
+        changing = await change(place, node, peer, deadline_s=1.0)
         new = password_in(await peer.hear())
         assert (await changing).fate is PendingFate.HOLD
-        again = await change(place, node)
+        again = await change(place, node, peer)
         with pytest.raises(Conflict, match="pending already"):
             await again
     assert await gets_in(place, node, new)
@@ -163,7 +165,7 @@ async def test_an_answer_that_never_comes_leaves_both_open(place: Any, node: Any
 async def test_after_reboot_required_the_old_one_lives_until_the_restart(place: Any, node: Any) -> None:
     async with place.charger(node, password=OLD) as peer:
         await peer.boot()
-        changing = await change(place, node)
+        changing = await change(place, node, peer)
         call = await peer.hear()
         new = password_in(call)
         await peer.say(3, call[1], {"status": "RebootRequired"})
@@ -179,7 +181,7 @@ async def test_a_charger_that_restarted_with_the_old_one_does_not_have_the_new_o
     place: Any, node: Any
 ) -> None:
     async with place.charger(node, password=OLD) as peer:
-        changing = await change(place, node)
+        changing = await change(place, node, peer)
         call = await peer.hear()
         await peer.say(3, call[1], {"status": "RebootRequired"})
         await changing
@@ -194,7 +196,7 @@ async def test_a_charger_that_echoes_the_password_does_not_get_it_into_any_recor
     place: Any, node: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with place.charger(node, password=OLD) as peer:
-        changing = await change(place, node)
+        changing = await change(place, node, peer)
         call = await peer.hear()
         new = password_in(call)
         await peer.say(4, call[1], "InternalError", f"cannot store {new.upper()}", {"echo": call})
