@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from api.embedded import EmbeddedPostgres, EmbeddedS3, EmbeddedTemporal
 
 TEMPLATE = "ampwave_template"
+
+# A deadline would be a timed assertion: on a busy machine it fails without a defect.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
