@@ -1,0 +1,113 @@
+"""A csms node over a real database, seen from both ends: strict stations, and what our side knows."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from activities.facts import SIGHTED, sighting_in
+from csms.commands import Command, CommandAnswer, UpdateFirmware
+from csms.gateway import Gateway
+from storage.clock import system_clock
+from storage.events import EventKind
+from storage.twin import TwinState, busy_reason
+from tests.integration.conformance.station import connected
+from tests.integration.conformance.wire import Framing
+from tests.integration.csms.conftest import PASSWORD, Site1, basic, place
+from workflows.attest import Attempt, Judgement, judge
+
+__all__ = ["place"]
+
+
+@dataclass
+class Csms:
+    """Our side: one node, its command path, and what is known afterwards."""
+
+    place: Site1
+    node: Gateway
+    since: datetime = field(default_factory=system_clock)
+
+    def __post_init__(self) -> None:
+        self._framings: dict[tuple[str, str], Framing] = {}
+
+    def station(
+        self,
+        version: str,
+        charger_id: str = "CP-1",
+        password: str | bytes | None = PASSWORD,
+        offered: Sequence[str] = (),
+        node: Gateway | None = None,
+        **options: Any,
+    ) -> AbstractAsyncContextManager[Any]:
+        """A strict station that connects; ids of our calls count over all its connections."""
+        framing = self._framings.setdefault((charger_id, version), Framing(version))
+        scheme, port = "wss" if "ssl" in options else "ws", (node or self.node).ports[0]
+        headers = {} if password is None else basic(charger_id, password)
+        return connected(
+            f"{scheme}://127.0.0.1:{port}/ocpp/{charger_id}", framing, headers, offered, **options
+        )
+
+    # What we ask.
+
+    async def send(self, command: Command, node: Gateway | None = None) -> CommandAnswer:
+        """Send a command by the route to the charger, as an activity does; then its answer is on record."""
+        route, at = await self.place.routes.resolve("CP-1"), node or self.node
+        assert route is not None
+        answer = await at.send("CP-1", route.session_epoch, command, deadline_s=15)
+        await at.settle("CP-1", route.session_epoch)
+        return answer
+
+    def sending(self, command: Command) -> "asyncio.Task[CommandAnswer]":
+        """The same, not waited for."""
+        return asyncio.create_task(self.send(command))
+
+    # What we know.
+
+    async def twin(self) -> TwinState:
+        """The charger's twin."""
+        return await self.place.twin()
+
+    async def busy(self) -> str | None:
+        """Why the charger must be left alone, as the rollout sees it."""
+        return busy_reason((await self.twin()).operation, system_clock())
+
+    async def connectors(self) -> dict[str, str]:
+        """The state of every connector."""
+        operation = (await self.twin()).operation
+        assert operation is not None
+        return {key: state.status.value for key, state in operation.connectors.items()}
+
+    async def events(self, kind: EventKind) -> list[dict[str, Any]]:
+        """The stored events of one kind, oldest first."""
+        return await self.place.bodies(kind)
+
+    async def trail(self) -> list[tuple[str, int | None]]:
+        """The firmware statuses that were stored, with their request ids."""
+        reported = await self.events(EventKind.FIRMWARE_STATUS_REPORTED)
+        return [(body["status"], body["request_id"]) for body in reported]
+
+    async def answered(self, action: str) -> list[str]:
+        """The stored answers to one action."""
+        return [
+            body["status"]
+            for body in await self.events(EventKind.COMMAND_ANSWERED)
+            if body["action"] == action
+        ]
+
+    async def judged(self, command: UpdateFirmware, to_version: str = "2.0") -> Judgement | None:
+        """What the rollout makes of an update, from the stored events alone."""
+        kinds = tuple(kind.value for kind in SIGHTED)
+        stored = await self.place.events.since("CP-1", self.since, kinds)
+        found = [sighting_in(each.sequence, each.received_at, each.kind.value, each.body) for each in stored]
+        attempt = Attempt(to_version, self.since, command.request_id)
+        return judge(attempt, [sighting for sighting in found if sighting is not None])
+
+
+@pytest.fixture
+async def csms(place: Site1) -> AsyncIterator[Csms]:
+    """One node, and the charger ``CP-1`` registered with it."""
+    yield Csms(place, await place.start_node())

@@ -1,0 +1,110 @@
+"""1.6 firmware updates: plain (TC_044) and of the security extension (TC_080, TC_081)."""
+
+from typing import Any
+
+import pytest
+
+from csms.commands import AnswerStatus
+from storage.events import FirmwareStatus
+from tests.integration.conformance.updates import plain_update, signed_update
+from tests.integration.conformance.wire import OCPP16
+from workflows.attest import Finding
+
+pytestmark = [pytest.mark.integration, pytest.mark.requirement("F71")]
+
+NEW = "2.0"
+
+
+async def plain(csms: Any, station: Any) -> Any:
+    """An update of a charge point without the security extension; the command."""
+    station.signed = False
+    await station.ready()
+    update = plain_update()
+    # 1.6 section 6.20: an empty answer, there is no way to refuse.
+    station.will_answer("UpdateFirmware")
+    assert (await csms.send(update)).status is AnswerStatus.ACCEPTED
+    sent = await station.heard("UpdateFirmware")
+    assert sent["location"] == update.location
+    assert "retrieveDate" in sent
+    return update
+
+
+async def test_tc_044_1_a_plain_update_is_installed(csms: Any) -> None:
+    async with csms.station(OCPP16) as station:
+        update = await plain(csms, station)
+        await station.progress(None, "Downloading", "Downloaded")
+        await station.status("Unavailable", 1)
+        await station.status("Unavailable", 2)
+        await station.firmware("Installing", None)
+    async with csms.station(OCPP16) as station:
+        station.signed = False
+        await station.ready(version=NEW)
+        await station.firmware("Installed", None)
+        assert (await csms.judged(update)).finding is Finding.UPDATED
+        twin = await csms.twin()
+        assert (twin.firmware.version, twin.firmware.status) == (NEW, FirmwareStatus.INSTALLED)
+        assert await csms.connectors() == {"1.1": "Available", "2.1": "Available"}
+
+
+async def test_tc_044_2_a_failed_download(csms: Any) -> None:
+    async with csms.station(OCPP16) as station:
+        update = await plain(csms, station)
+        await station.progress(None, "Downloading", "DownloadFailed")
+        judgement = await csms.judged(update)
+        assert (judgement.finding, judgement.retryable, judgement.suspicious) == (Finding.FAILED, True, False)
+        assert (await csms.twin()).firmware.version == "1.0"
+
+
+async def test_tc_044_3_a_failed_installation(csms: Any) -> None:
+    async with csms.station(OCPP16) as station:
+        update = await plain(csms, station)
+        await station.progress(None, "Downloading", "Downloaded", "Installing")
+    async with csms.station(OCPP16) as station:
+        station.signed = False
+        await station.ready()
+        await station.firmware("InstallationFailed", None)
+        judgement = await csms.judged(update)
+        assert (judgement.finding, judgement.suspicious) == (Finding.FAILED, True)
+        assert (await csms.twin()).firmware.version == "1.0"
+
+
+async def signed(csms: Any, station: Any) -> Any:
+    """A signed update of a charge point that takes it; the command."""
+    await station.ready()
+    update = signed_update()
+    station.will_answer("SignedUpdateFirmware", status="Accepted")
+    assert (await csms.send(update)).status is AnswerStatus.ACCEPTED
+    sent = await station.heard("SignedUpdateFirmware")
+    assert sent["requestId"] == update.request_id
+    assert sent["firmware"]["location"] == update.location
+    assert sent["firmware"]["signature"] == update.signature
+    assert sent["firmware"]["signingCertificate"] == update.signing_certificate
+    return update
+
+
+async def test_tc_080_a_signed_update_is_installed(csms: Any) -> None:
+    async with csms.station(OCPP16) as station:
+        update = await signed(csms, station)
+        train = ("Downloading", "Downloaded", "SignatureVerified", "Installing", "InstallRebooting")
+        await station.progress(update.request_id, *train)
+        assert await csms.judged(update) is None, "no status is a proof"
+    async with csms.station(OCPP16) as station:
+        await station.ready(version=NEW)
+        await station.firmware("Installed", update.request_id)
+        await station.security_event("FirmwareUpdated")
+        assert (await csms.judged(update)).finding is Finding.UPDATED
+        twin = await csms.twin()
+        assert (twin.firmware.version, twin.firmware.status_request_id) == (NEW, update.request_id)
+        assert twin.security.last_event == "FirmwareUpdated"
+        assert await csms.trail() == [(status, update.request_id) for status in (*train, "Installed")]
+
+
+async def test_tc_081_an_invalid_signature_halts(csms: Any) -> None:
+    async with csms.station(OCPP16) as station:
+        update = await signed(csms, station)
+        await station.progress(update.request_id, "Downloading", "Downloaded", "InvalidSignature")
+        await station.security_event("InvalidFirmwareSignature")
+        judgement = await csms.judged(update)
+        assert judgement.finding is Finding.FAILED
+        assert judgement.halt, "nothing more may be sent"
+        assert (await csms.twin()).firmware.version == "1.0"
