@@ -110,4 +110,4 @@ class Csms:
 @pytest.fixture
 async def csms(place: Site1) -> AsyncIterator[Csms]:
     """One node, and the charger ``CP-1`` registered with it."""
-    yield Csms(place, await place.start_node())
+    return Csms(place, await place.start_node())

@@ -208,7 +208,7 @@ class Station16(Station):
 
     signed = True
 
-    async def boot(self, reason: str = "PowerUp", version: str = "1.0") -> Payload:  # noqa: ARG002
+    async def boot(self, reason: str = "PowerUp", version: str = "1.0") -> Payload:
         payload = {"chargePointVendor": "V", "chargePointModel": "M", "firmwareVersion": version}
         return await self.call("BootNotification", payload)
 

@@ -31,7 +31,7 @@ def test_what_is_right_passes(version: str) -> None:
         (json.dumps(json.loads(HEARTBEAT)), "not compact"),
         ('[7,"1",{}]', "message type"),
         ('[2,"1","Reset"]', "3 elements"),
-        ('[3,1,{}]', "message id"),
+        ("[3,1,{}]", "message id"),
         ('[3,"%s",{}]' % ("x" * 37), "message id"),
         ('[4,"1","FormationViolation","",{}]', "no error code"),
         ('[4,"1","GenericError","%s",{}]' % ("x" * 256), "not a CALLERROR"),

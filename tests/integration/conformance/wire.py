@@ -74,7 +74,8 @@ def _values(value: Any) -> Iterator[str]:
 @cache
 def _validator(version: str, name: str) -> Any:
     spec = importlib.util.find_spec("ocpp")
-    assert spec and spec.origin
+    assert spec
+    assert spec.origin
     path = Path(spec.origin).parent / FOLDERS[version] / "schemas" / f"{name}.json"
     if not path.exists():
         return None
