@@ -68,7 +68,8 @@ class Outsider:
 
     async def until(self, event: str) -> dict[str, Any]:
         async with asyncio.timeout(120), self.news:
-            await self.news.wait_for(lambda: self.of(event) or self.of("gone"))
+            await self.news.wait_for(lambda: self.of(event) or self.of("gone") or self.of("fault"))
+        assert not self.of("fault"), self.told
         assert self.of(event), self.told
         return self.of(event)[0]
 
