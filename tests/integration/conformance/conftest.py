@@ -8,12 +8,14 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from activities.facts import SIGHTED, sighting_in
 from csms.commands import Command, CommandAnswer, UpdateFirmware
 from csms.gateway import Gateway
 from storage.clock import system_clock
 from storage.events import EventKind
+from storage.postgres.tables import frame
 from storage.twin import TwinState, busy_reason
 from tests.integration.conformance.station import connected
 from tests.integration.conformance.wire import Framing
@@ -97,6 +99,11 @@ class Csms:
             for body in await self.events(EventKind.COMMAND_ANSWERED)
             if body["action"] == action
         ]
+
+    async def journal(self) -> list[str]:
+        """The text of every frame in the journal."""
+        async with self.place.engine.connect() as connection:
+            return list((await connection.execute(select(frame.c.text))).scalars())
 
     async def judged(self, command: UpdateFirmware, to_version: str = "2.0") -> Judgement | None:
         """What the rollout makes of an update, from the stored events alone."""

@@ -52,6 +52,28 @@ async def test_tc_f_12_meter_values_of_all_evses(csms: Any, version: str) -> Non
         assert [each["evse_id"] for each in sampled] == [1, 2]
 
 
+@pytest.mark.parametrize("evse", [pytest.param(1, id="tc_f_13"), pytest.param(None, id="tc_f_14")])
+async def test_tc_f_13_14_the_state_of_a_session(csms: Any, version: str, evse: int | None) -> None:
+    async with csms.station(version) as station:
+        await station.ready()
+        await station.start()
+        sent = await triggered(csms, station, TriggerMessage(TriggerKind.TRANSACTION, evse_id=evse))
+        assert sent.get("evse") == (None if evse is None else {"id": evse})
+        await station.transaction("Updated", "Trigger", "Charging", meterValue=meter())
+        *_, updated = await csms.events(EventKind.TRANSACTION_UPDATED)
+        assert (updated["transaction_id"], updated["charging_state"]) == ("T-1", "Charging")
+        assert await csms.busy() == "session T-1 is open on EVSE 1"
+
+
+async def test_tc_f_15_the_log_status_while_nothing_is_going_on(csms: Any, version: str) -> None:
+    async with csms.station(version) as station:
+        await station.ready()
+        await triggered(csms, station, TriggerMessage(TriggerKind.LOG_STATUS))
+        await station.told("LogStatusNotification", {"status": "Idle"})
+        (reported,) = await csms.events(EventKind.LOG_STATUS_REPORTED)
+        assert (reported["status"], reported["request_id"]) == ("Idle", None)
+
+
 async def test_tc_f_18_the_firmware_status_while_nothing_is_going_on(csms: Any, version: str) -> None:
     async with csms.station(version) as station:
         await station.ready()
