@@ -63,15 +63,23 @@ class StationKey:
     """A station's key, and its wish to have it certified."""
 
     key: ec.EllipticCurvePrivateKey
+    csr: str
 
     @classmethod
     def create(cls) -> "StationKey":
-        return cls(ec.generate_private_key(ec.SECP256R1()))
+        key = ec.generate_private_key(ec.SECP256R1())
+        request = (
+            x509.CertificateSigningRequestBuilder().subject_name(_name(SERIAL)).sign(key, hashes.SHA256())
+        )
+        return cls(key, request.public_bytes(Encoding.PEM).decode())
 
-    @property
-    def csr(self) -> str:
-        builder = x509.CertificateSigningRequestBuilder().subject_name(_name(SERIAL))
-        return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+    def spoilt_csr(self) -> str:
+        """The same request with another's public key in it: its signature does not hold."""
+        form = Encoding.X962, PublicFormat.UncompressedPoint
+        other = StationKey.create().key.public_key().public_bytes(*form)
+        der = x509.load_pem_x509_csr(self.csr.encode()).public_bytes(Encoding.DER)
+        forged = der.replace(self.key.public_key().public_bytes(*form), other)
+        return x509.load_der_x509_csr(forged).public_bytes(Encoding.PEM).decode()
 
     def accepts(self, chain: str, authority: Authority) -> None:
         """What a station checks before it says Accepted (A02.FR.06)."""

@@ -1,7 +1,6 @@
 """A csms node over a real database, seen from both ends: strict stations, and what our side knows."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,26 +40,24 @@ class Csms:
         version: str,
         charger_id: str = "CP-1",
         password: str | bytes | None = PASSWORD,
-        offered: Sequence[str] = (),
-        node: Gateway | None = None,
+        headers: dict[str, str] | None = None,
         **options: Any,
     ) -> AbstractAsyncContextManager[Any]:
         """A strict station that connects; ids of our calls count over all its connections."""
         framing = self._framings.setdefault((charger_id, version), Framing(version))
-        scheme, port = "wss" if "ssl" in options else "ws", (node or self.node).ports[0]
-        headers = {} if password is None else basic(charger_id, password)
-        return connected(
-            f"{scheme}://127.0.0.1:{port}/ocpp/{charger_id}", framing, headers, offered, **options
-        )
+        scheme, port = "wss" if "ssl" in options else "ws", self.node.ports[0]
+        if headers is None:
+            headers = {} if password is None else basic(charger_id, password)
+        return connected(f"{scheme}://127.0.0.1:{port}/ocpp/{charger_id}", framing, headers, **options)
 
     # What we ask.
 
-    async def send(self, command: Command, node: Gateway | None = None) -> CommandAnswer:
+    async def send(self, command: Command) -> CommandAnswer:
         """Send a command by the route to the charger, as an activity does; then its answer is on record."""
-        route, at = await self.place.routes.resolve("CP-1"), node or self.node
+        route = await self.place.routes.resolve("CP-1")
         assert route is not None
-        answer = await at.send("CP-1", route.session_epoch, command, deadline_s=15)
-        await at.settle("CP-1", route.session_epoch)
+        answer = await self.node.send("CP-1", route.session_epoch, command, deadline_s=15)
+        await self.node.settle("CP-1", route.session_epoch)
         return answer
 
     def sending(self, command: Command) -> "asyncio.Task[CommandAnswer]":
@@ -115,6 +112,6 @@ class Csms:
 
 
 @pytest.fixture
-async def csms(place: Site1) -> AsyncIterator[Csms]:
+async def csms(place: Site1) -> Csms:
     """One node, and the charger ``CP-1`` registered with it."""
     return Csms(place, await place.start_node())

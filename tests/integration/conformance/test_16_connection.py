@@ -36,10 +36,13 @@ async def test_tc_054_messages_come_when_they_are_asked_for(csms: Any) -> None:
         await station.status("Available")
         await trigger(csms, station, TriggerMessage(TriggerKind.FIRMWARE_STATUS), AnswerStatus.ACCEPTED)
         await station.firmware("Idle", None)
+        await trigger(csms, station, TriggerMessage(TriggerKind.DIAGNOSTICS_STATUS), AnswerStatus.ACCEPTED)
+        await station.told("DiagnosticsStatusNotification", {"status": "Idle"})
         (sampled,) = await csms.events(EventKind.METER_VALUES_SAMPLED)
         assert (sampled["evse_id"], sampled["samples"][0]["value"]) == (1, 123.0)
         assert len(await csms.events(EventKind.HEARTBEAT_RECEIVED)) == 1
         assert await csms.trail() == [("Idle", None)]
+        assert [body["status"] for body in await csms.events(EventKind.LOG_STATUS_REPORTED)] == ["Idle"]
 
 
 @pytest.mark.parametrize("answer", [AnswerStatus.REJECTED, AnswerStatus.NOT_IMPLEMENTED])
