@@ -60,7 +60,7 @@ async def test_tc_085_the_right_password_opens_and_no_other(csms: Any) -> None:
             async with csms.station(OCPP16, password=wrong):
                 pass
         assert refused.value.response.status_code == 401
-    await csms.place.wait_for(EventKind.CONNECTION_REFUSED, 3)
+    await csms.arrived(EventKind.CONNECTION_REFUSED, 3)
     async with csms.station(OCPP16) as station:
         await station.ready()
         twin = await csms.twin()

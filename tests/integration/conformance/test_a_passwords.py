@@ -6,8 +6,9 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from storage.events import EventKind
+from tests.integration.conformance.conftest import CHARGER, PASSWORD
 from tests.integration.conformance.wire import OCPP21, OCPP201
-from tests.integration.csms.conftest import PASSWORD, basic
+from tests.integration.csms.conftest import basic
 
 pytestmark = [
     pytest.mark.integration,
@@ -26,8 +27,8 @@ async def test_tc_a_01_the_right_password(csms: Any, version: str) -> None:
 @pytest.mark.parametrize(
     ("user", "password", "reason"),
     [
-        pytest.param("CP-1X", PASSWORD, "no basic credentials with this identity", id="tc_a_02"),
-        pytest.param("CP-1", PASSWORD + "X", "wrong password", id="tc_a_03"),
+        pytest.param(f"{CHARGER}X", PASSWORD, "no basic credentials with this identity", id="tc_a_02"),
+        pytest.param(CHARGER, PASSWORD + "X", "wrong password", id="tc_a_03"),
     ],
 )
 async def test_tc_a_02_03_a_wrong_user_or_password(
@@ -37,7 +38,7 @@ async def test_tc_a_02_03_a_wrong_user_or_password(
         async with csms.station(version, headers=basic(user, password)):
             pass
     assert refused.value.response.status_code == 401
-    (event,) = await csms.place.wait_for(EventKind.CONNECTION_REFUSED)
+    (event,) = await csms.arrived(EventKind.CONNECTION_REFUSED)
     assert event["reason"].startswith(reason)
     assert password not in str(event)
     async with csms.station(version) as station:

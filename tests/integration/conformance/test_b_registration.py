@@ -30,7 +30,7 @@ class Desk:
 async def desk(csms: Any, request: pytest.FixtureRequest) -> Desk:
     """The desk of a second node, ``csms.node`` from here on."""
     desk = Desk(request.param)
-    csms.node = await csms.place.start_node("node-2", registrar=desk)
+    await csms.start("node-2", registrar=desk)
     return desk
 
 
