@@ -1,19 +1,24 @@
 """Keys, signing requests and certificates of the cases, and how OCPP names an installed certificate."""
 
 import hashlib
+import secrets
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import NameOID
 
+from csms.tls import CertificateFiles
 from storage.clock import system_clock
+from tests.integration.conformance.station import SERIAL
 
-SERIAL = "SN-1"
+HOST = "127.0.0.1"
 
 
 def _name(common_name: str) -> x509.Name:
@@ -47,15 +52,38 @@ class Authority:
     def sign(self, csr_pem: str) -> str:
         """The chain for a signing request: its leaf."""
         request = x509.load_pem_x509_csr(csr_pem.encode())
-        builder = _valid(x509.CertificateBuilder()).subject_name(request.subject)
-        builder = builder.issuer_name(self.root.subject).public_key(request.public_key())
-        return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+        return self._leaf(request.subject, request.public_key(), since=-1).decode()
+
+    def server(self, folder: Path, key: Any) -> CertificateFiles:
+        """A server certificate for this host, as files."""
+        pem = self._leaf(_name(HOST), key.public_key(), since=-1)
+        return CertificateFiles(*_written(folder, "server", pem, key))
+
+    def client(self, folder: Path, common_name: str = SERIAL, since: int = -1) -> tuple[Path, Path]:
+        """A station's certificate and key, as files; valid for 30 days since then."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        return _written(folder, "client", self._leaf(_name(common_name), key.public_key(), since), key)
+
+    def _leaf(self, subject: x509.Name, public_key: Any, since: int) -> bytes:
+        builder = _valid(x509.CertificateBuilder(), since).subject_name(subject)
+        builder = builder.issuer_name(self.root.subject).public_key(public_key)
+        host = x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))])
+        builder = builder.add_extension(host, critical=False)
+        return builder.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
 
 
-def _valid(builder: x509.CertificateBuilder) -> x509.CertificateBuilder:
-    now = system_clock()
+def _valid(builder: x509.CertificateBuilder, since: int = -1) -> x509.CertificateBuilder:
+    start = system_clock() + timedelta(days=since)
     builder = builder.serial_number(x509.random_serial_number())
-    return builder.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=30))
+    return builder.not_valid_before(start).not_valid_after(start + timedelta(days=30))
+
+
+def _written(folder: Path, what: str, certificate: bytes, key: Any) -> tuple[Path, Path]:
+    stem = f"{what}-{secrets.token_hex(4)}"
+    paths = folder / f"{stem}.pem", folder / f"{stem}.key"
+    paths[0].write_bytes(certificate)
+    paths[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return paths
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,14 +24,12 @@ from storage.events import EventKind
 from storage.postgres.tables import frame
 from storage.postgres.transaction_ids import PostgresTransactionIds
 from storage.twin import Lifecycle, TwinState, busy_reason
-from tests.integration.conformance.station import connected
+from tests.integration.conformance.station import CHARGER, PASSWORD, SERIAL, connected
 from tests.integration.conformance.wire import Framing
 from tests.integration.csms.conftest import PEPPER, Site1, basic, place
 from workflows.attest import Attempt, Judgement, judge
 
 __all__ = ["place"]
-
-CHARGER, SERIAL, PASSWORD = "STATION-1", "SN-1", "a-password-of-station-1"
 
 
 @dataclass

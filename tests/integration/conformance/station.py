@@ -27,6 +27,7 @@ from tests.integration.conformance.wire import (
     request_fault,
 )
 
+CHARGER, SERIAL, PASSWORD = "STATION-1", "SN-1", "a-password-of-station-1"
 PATIENCE_S = 15
 Payload = dict[str, Any]
 
@@ -249,7 +250,7 @@ class Station2x(Station):
         self._sequence = itertools.count()
 
     async def boot(self, reason: str = "PowerUp", version: str = "1.0") -> Payload:
-        station = {"vendorName": "V", "model": "M", "firmwareVersion": version, "serialNumber": "SN-1"}
+        station = {"vendorName": "V", "model": "M", "firmwareVersion": version, "serialNumber": SERIAL}
         return await self.call("BootNotification", {"chargingStation": station, "reason": reason})
 
     async def status(self, status: str, evse: int = 1) -> None:

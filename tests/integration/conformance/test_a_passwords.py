@@ -6,7 +6,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from storage.events import EventKind
-from tests.integration.conformance.conftest import CHARGER, PASSWORD
+from tests.integration.conformance.station import CHARGER, PASSWORD
 from tests.integration.conformance.wire import OCPP21, OCPP201
 from tests.integration.csms.conftest import basic
 
