@@ -15,14 +15,16 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.outsiders import Make
+
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 CLIENT = Path(__file__).parents[1] / "clients" / "ocpp-rpc"
 CACHE = Path(__file__).parents[2] / ".ampwave" / "clients"
 UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH")
 
-VENDOR, SITE = "Wright Stations", "wright-yard"
-MODELS = {"ocpp1.6": ("W16", "ecdsa-p256-sha256"), "ocpp2.0.1": ("W201", "rsa-pss-sha256")}
+MAKE = Make("Wright Stations", "wright-yard", {"W16": "ecdsa-p256-sha256", "W201": "rsa-pss-sha256"})
+MODELS = {"ocpp1.6": "W16", "ocpp2.0.1": "W201"}
 
 
 @pytest.fixture(scope="session")
@@ -98,84 +100,31 @@ async def outsider(modules: Path, settings: dict[str, Any]) -> AsyncIterator[Out
     assert code == 0
 
 
-def register(stack: Any) -> dict[str, dict[str, Any]]:
-    """A site with a charger of each version; the settings of each."""
-    from api.demo.people import register_fleet
-
-    passwords = {protocol: secrets.token_hex(16) for protocol in MODELS}
-    site = {"site_id": SITE, "name": "Wright Yard", "time_zone": "Europe/Berlin", "max_down": 2}
-    models = [
-        {"vendor": VENDOR, "model": model, "signature_scheme": scheme, "reboot_seconds": 60}
-        for model, scheme in MODELS.values()
-    ]
-    chargers = [
-        {
-            "charger_id": f"WRIGHT-{model}",
-            "site_id": SITE,
-            "vendor": VENDOR,
-            "model": model,
-            "password": passwords[protocol],
-        }
-        for protocol, (model, _) in MODELS.items()
-    ]
-    register_fleet(stack.people, [site], models, chargers)
-    common = {
+def settings_of(stack: Any, protocol: str, password: str) -> dict[str, Any]:
+    """What one of them is started with."""
+    model = MODELS[protocol]
+    return {
         "endpoint": f"ws://127.0.0.1:{stack.settings.csms_port}/ocpp",
-        "vendor": VENDOR,
+        "vendor": MAKE.vendor,
         "version": "1.0",
         "root": stack.workshop.manufacturer.root,
+        "identity": MAKE.charger_id(model),
+        "password": password,
+        "protocol": protocol,
+        "model": model,
+        "scheme": MAKE.schemes[model],
     }
-    return {
-        protocol: {
-            **common,
-            "identity": f"WRIGHT-{model}",
-            "password": passwords[protocol],
-            "protocol": protocol,
-            "model": model,
-            "scheme": scheme,
-        }
-        for protocol, (model, scheme) in MODELS.items()
-    }
-
-
-def release(stack: Any, image: bytes, version: str) -> str:
-    """Have an image for these models signed, reviewed and released; the artifact's id."""
-    from api.demo import people as acts
-    from signing.development import ensure_leaf
-    from signing.keys import file_address
-    from storage.charger import SignatureScheme
-    from storage.clock import system_clock
-
-    shop = stack.workshop
-    path = shop.folder / f"wright-{version}.bin"
-    path.write_bytes(image)
-    leaves = [
-        ensure_leaf(shop.keys, shop.manufacturer, SignatureScheme(scheme), system_clock())
-        for _, scheme in MODELS.values()
-    ]
-    proofs = [leaf.sign(image) for leaf in leaves]
-    manifest = {
-        "vendor_role": shop.vendor_role,
-        "version": version,
-        "release_counter": 100 + stack.releases,
-        "filename": "firmware.bin",
-        "compatible": [{"vendor": VENDOR, "model": model} for model, _ in MODELS.values()],
-        "vendor_signatures": [
-            {"scheme": one.scheme.value, "signature": one.signature, "certificate": one.certificate}
-            for one in proofs
-        ],
-    }
-    keys = [file_address(shop.keys / f"{shop.vendor_role}-{who}.pem") for who in ("release", "security")]
-    return acts.release(stack.people, path, manifest, keys, shop.keys / "root.json")
 
 
 @pytest.mark.requirement("F34", "F71", "F73", "R28")
 async def test_chargers_on_another_library_charge_and_take_a_signed_update(stack: Any, modules: Path) -> None:
-    settings = await asyncio.to_thread(register, stack)
-    stack.releases += 1
-    version = f"3.{stack.releases}"
+    passwords = await MAKE.register(stack)
+    settings = {
+        protocol: settings_of(stack, protocol, passwords[model]) for protocol, model in MODELS.items()
+    }
+    version = "3.0"
     image = json.dumps({"version": version}).encode() + b"\n" + secrets.token_bytes(150_000)
-    artifact_id = await asyncio.to_thread(release, stack, image, version)
+    artifact_id = await MAKE.release(stack, image, version)
     async with AsyncExitStack() as running:
         chargers = {
             protocol: await running.enter_async_context(outsider(modules, each))
@@ -183,13 +132,7 @@ async def test_chargers_on_another_library_charge_and_take_a_signed_update(stack
         }
         for charger in chargers.values():
             await charger.until("ready")
-        campaign_id = await stack.start_campaign(
-            artifact_id,
-            [{"name": "all", "share": 1.0}],
-            name="another make",
-            targets={"vendor": VENDOR},
-            gate={"min_attempts": 1, "hold_seconds": 2, "max_looks": 15},
-        )
+        campaign_id = await MAKE.roll_out(stack, artifact_id)
         campaign = await stack.until_ended(campaign_id)
         targets = await stack.targets(campaign_id)
         assert campaign["phase"] == "completed", (campaign["reason"], targets, charger.told)

@@ -60,6 +60,8 @@ class Station:
         self._replies: dict[str, deque[Payload | str | None]] = defaultdict(deque)
         self._heard: dict[str, asyncio.Queue[Payload]] = defaultdict(asyncio.Queue)
         self._held: dict[str, tuple[str, str]] = {}
+        self.asked: list[str] = []
+        """The actions it was called with so far."""
         if self.socket.subprotocol != self.version:
             self.faults.append(f"agreed on {self.socket.subprotocol!r} instead of {self.version}")
         if self.socket.response and "Sec-WebSocket-Extensions" in self.socket.response.headers:
@@ -152,6 +154,7 @@ class Station:
         # 1.6 OCPP-J section 4.1.1, 2.x Part 4 section 4.1.1: one call at a time.
         if self._held:
             self.faults.append(f"{action} was called while {list(self._held.values())} had no answer yet")
+        self.asked.append(action)
         self._heard[action].put_nowait(payload)
         if not self._replies[action]:
             self.faults.append(f"{action} was called out of the blue: {payload}")

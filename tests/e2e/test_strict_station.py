@@ -1,0 +1,111 @@
+"""Conformance cases whose subject is the rollout, with a strict station against the whole stack."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.e2e.outsiders import Make
+from tests.integration.conformance.station import connected
+from tests.integration.conformance.wire import OCPP16, OCPP21, OCPP201, Framing
+from tests.integration.csms.conftest import basic
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+
+MODELS = {OCPP16: "S16", OCPP201: "S201", OCPP21: "S21"}
+MAKE = Make("Strict Stations", "strict-yard", dict.fromkeys(MODELS.values(), "ecdsa-p256-sha256"))
+IMAGE, NEW = b"strictly speaking, an image", "9.0"
+FETCHED = ("Downloading", "Downloaded", "SignatureVerified")
+
+
+class Yard:
+    """Where these stations stand."""
+
+    def __init__(self, stack: Any, passwords: dict[str, str], artifact_id: str) -> None:
+        self.stack = stack
+        self.artifact_id = artifact_id
+        self._passwords = passwords
+        self._framings = {version: Framing(version) for version in MODELS}
+
+    def station(self, version: str) -> Any:
+        """One of them, connected."""
+        identity = MAKE.charger_id(MODELS[version])
+        url = f"ws://127.0.0.1:{self.stack.settings.csms_port}/ocpp/{identity}"
+        return connected(url, self._framings[version], basic(identity, self._passwords[MODELS[version]]))
+
+    async def roll_out(self, version: str) -> str:
+        """A campaign for the station of this version; its id."""
+        return await MAKE.roll_out(self.stack, self.artifact_id, MODELS[version])
+
+    async def only_target(self, campaign_id: str) -> dict[str, Any]:
+        """The one target that a campaign has."""
+        (target,) = await self.stack.targets(campaign_id)
+        return dict(target)
+
+
+@pytest.fixture(scope="module")
+async def yard(stack: Any) -> Yard:
+    return Yard(stack, await MAKE.register(stack), await MAKE.release(stack, IMAGE, NEW))
+
+
+async def taken_out_of_service(station: Any) -> None:
+    """The rollout takes the whole station out of service before it sends an update."""
+    await station.heard("ChangeAvailability")
+    for evse in (1, 2):
+        await station.status("Unavailable", evse)
+
+
+def update_of(station: Any) -> str:
+    """The message that an update comes in."""
+    return "SignedUpdateFirmware" if station.version == OCPP16 else "UpdateFirmware"
+
+
+@pytest.mark.requirement("X1", "R28")
+@pytest.mark.parametrize("version", [OCPP201, OCPP21])
+async def test_tc_l_13_a_rollout_waits_for_the_session_and_then_updates(yard: Yard, version: str) -> None:
+    async with yard.station(version) as station:
+        await station.ready()
+        await station.start()
+        campaign_id = await yard.roll_out(version)
+        await yard.stack.until_targets(campaign_id, lambda found: found[0]["phase"] == "waiting")
+        assert "session T-1 is open" in (await yard.only_target(campaign_id))["reason"]
+        assert not station.asked, "nothing is sent into a session"
+        station.will_answer("ChangeAvailability", status="Accepted")
+        station.will_answer("UpdateFirmware", status="Accepted")
+        await station.stop()
+        await taken_out_of_service(station)
+        request_id = (await station.heard("UpdateFirmware"))["requestId"]
+        await station.progress(request_id, *FETCHED, "Installing", "InstallRebooting")
+        station.will_answer("ChangeAvailability", status="Accepted")
+        await station.ready("FirmwareUpdate", NEW)
+        await station.firmware("Installed", request_id)
+        campaign = await yard.stack.until_ended(campaign_id)
+        assert campaign["phase"] == "completed", campaign["reason"]
+        target = await yard.only_target(campaign_id)
+        assert (target["outcome"], target["deferred_for_session"]) == ("updated", True)
+
+
+@pytest.mark.requirement("S38")
+@pytest.mark.parametrize("version", [pytest.param(OCPP16, id="tc_081"), pytest.param(OCPP201, id="tc_l_06")])
+async def test_tc_l_06_tc_081_a_signature_that_does_not_hold_stops_the_rollout(
+    yard: Yard, version: str
+) -> None:
+    async with yard.station(version) as station:
+        # It is known to take signed updates, and runs another version than before.
+        await station.security_event("StartupOfTheDevice")
+        await station.ready(version="8.0")
+        station.will_answer("ChangeAvailability", status="Accepted")
+        station.will_answer(update_of(station), status="Accepted")
+        campaign_id = await yard.roll_out(version)
+        await taken_out_of_service(station)
+        request_id = (await station.heard(update_of(station)))["requestId"]
+        station.will_answer("ChangeAvailability", status="Accepted")
+        await station.progress(request_id, "Downloading", "Downloaded", "InvalidSignature")
+        await station.security_event("InvalidFirmwareSignature")
+        campaign = await yard.stack.until_ended(campaign_id)
+        assert campaign["phase"] == "aborted", campaign["reason"]
+        target = await yard.only_target(campaign_id)
+        assert target["outcome"] == "failed"
+        assert "InvalidSignature" in target["reason"]
+        async with asyncio.timeout(30):
+            assert await station.heard("ChangeAvailability"), "it goes back into service"
