@@ -92,7 +92,7 @@ async def test_tc_f_20_a_heartbeat(csms: Any, version: str) -> None:
 
 
 @pytest.mark.parametrize("status", ["Available", "Occupied"], ids=["tc_f_23", "tc_f_24"])
-async def test_tc_f_23_and_24_the_status_of_one_connector(csms: Any, version: str, status: str) -> None:
+async def test_tc_f_23_24_the_status_of_one_connector(csms: Any, version: str, status: str) -> None:
     async with csms.station(version) as station:
         await station.ready()
         await station.status(status)

@@ -91,7 +91,7 @@ CASES = [
 
 @pytest.mark.requirement("F23")
 @pytest.mark.parametrize(("report", "clear", "answer", "data"), CASES)
-async def test_tc_n_27_to_32_customer_information(
+async def test_tc_n_27_28_29_30_31_32_customer_information(
     csms: Any, version: str, report: bool, clear: bool, answer: str, data: str | None
 ) -> None:
     async with csms.station(version) as station:
