@@ -116,8 +116,8 @@ def settings_of(stack: Any, protocol: str, password: str) -> dict[str, Any]:
     }
 
 
-@pytest.mark.requirement("F34", "F71", "F73", "R28")
-async def test_chargers_on_another_library_charge_and_take_a_signed_update(stack: Any, modules: Path) -> None:
+@pytest.mark.requirement("F41", "F58", "F69", "R28")
+async def test_chargers_on_another_library_charge_and_take_a_signed_update(modules: Path, stack: Any) -> None:
     passwords = await MAKE.register(stack)
     settings = {
         protocol: settings_of(stack, protocol, passwords[model]) for protocol, model in MODELS.items()

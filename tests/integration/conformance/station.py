@@ -325,6 +325,10 @@ async def connected(
         reading = asyncio.create_task(station.read())
         try:
             yield station
+        except Exception as error:
+            # A fault of the peer's is often why a test came to grief.
+            error.add_note(f"faults found: {station.faults}")
+            raise
         finally:
             await socket.close()
             await reading

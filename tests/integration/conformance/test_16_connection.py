@@ -53,7 +53,7 @@ async def test_tc_055_a_trigger_may_be_refused(csms: Any, answer: AnswerStatus) 
     assert await csms.answered("TriggerMessage") == [answer.value]
 
 
-@pytest.mark.requirement("F35", "F39")
+@pytest.mark.requirement("F39")
 async def test_tc_085_the_right_password_opens_and_no_other(csms: Any) -> None:
     for wrong in ("guess", "", None):
         with pytest.raises(InvalidStatus) as refused:
@@ -67,6 +67,7 @@ async def test_tc_085_the_right_password_opens_and_no_other(csms: Any) -> None:
         assert (twin.security.profile, twin.security.auth_failures) == (1, 3)
 
 
+@pytest.mark.requirement("F58")
 async def test_tc_088_the_version_is_agreed_on(csms: Any) -> None:
     async with csms.station(OCPP16, offered=("ocpp0.9", OCPP16)) as station:
         await station.ready()

@@ -10,7 +10,7 @@ from tests.integration.conformance.updates import plain_update, signed_update
 from tests.integration.conformance.wire import OCPP16
 from workflows.attest import Finding
 
-pytestmark = [pytest.mark.integration, pytest.mark.requirement("F71")]
+pytestmark = [pytest.mark.integration, pytest.mark.requirement("F41", "F71")]
 
 NEW = "2.0"
 
@@ -99,6 +99,7 @@ async def test_tc_080_a_signed_update_is_installed(csms: Any) -> None:
         assert await csms.trail() == [(status, update.request_id) for status in (*train, "Installed")]
 
 
+@pytest.mark.requirement("S38")
 async def test_tc_081_an_invalid_signature_halts(csms: Any) -> None:
     async with csms.station(OCPP16) as station:
         update = await signed(csms, station)

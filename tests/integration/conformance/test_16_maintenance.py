@@ -20,7 +20,7 @@ from storage.events import EventKind
 from tests.integration.conformance.certificates import Authority, StationKey, hash_data
 from tests.integration.conformance.wire import OCPP16
 
-pytestmark = [pytest.mark.integration, pytest.mark.requirement("F71")]
+pytestmark = [pytest.mark.integration, pytest.mark.requirement("F41", "F71")]
 
 PLACE = "ftp://ampwave.example/u/an-upload-ticket"
 ROOTS = {

@@ -12,7 +12,7 @@ from tests.integration.csms.conftest import basic
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.requirement("F35", "F39"),
+    pytest.mark.requirement("F39", "F41"),
     pytest.mark.parametrize("version", [OCPP201, OCPP21]),
 ]
 

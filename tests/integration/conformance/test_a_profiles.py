@@ -14,7 +14,7 @@ from tests.integration.conformance.secure import secured
 from tests.integration.conformance.station import CHARGER, PASSWORD
 from tests.integration.conformance.wire import OCPP16, OCPP21, OCPP201
 
-pytestmark = [pytest.mark.integration, pytest.mark.requirement("F34", "F37")]
+pytestmark = [pytest.mark.integration, pytest.mark.requirement("F41")]
 
 V2 = pytest.mark.parametrize("version", [OCPP201, OCPP21])
 BASIC = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}}
@@ -104,6 +104,7 @@ async def never_lower(csms: Any, version: str, ssl: Any) -> None:
         await station.ready()
 
 
+@pytest.mark.requirement("S61")
 @V2
 async def test_tc_a_19_a_higher_profile_is_for_good(csms: Any, version: str, tmp_path: Path) -> None:
     tls = await secured(csms, tmp_path)
@@ -124,6 +125,7 @@ async def test_tc_a_19_a_higher_profile_is_for_good(csms: Any, version: str, tmp
     await never_lower(csms, version, tls.context())
 
 
+@pytest.mark.requirement("S61")
 async def test_tc_083_a_higher_profile_is_for_good(csms: Any, tmp_path: Path) -> None:
     tls = await secured(csms, tmp_path)
     async with csms.station(OCPP16) as station:

@@ -12,7 +12,7 @@ from tests.integration.conformance.wire import OCPP21, OCPP201
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.requirement("F73"),
+    pytest.mark.requirement("F41"),
     pytest.mark.parametrize("version", [OCPP201, OCPP21]),
 ]
 

@@ -16,7 +16,7 @@ from tests.integration.conformance.wire import OCPP16, OCPP21, OCPP201
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.requirement("F34", "F36"),
+    pytest.mark.requirement("F37", "F41"),
     pytest.mark.parametrize("version", [OCPP16, OCPP201, OCPP21]),
 ]
 
@@ -69,6 +69,7 @@ async def test_tc_a_04_tc_086_static_rsa_is_there_for_who_wants_it(
             await station.ready()
 
 
+@pytest.mark.requirement("S61")
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
 async def test_tc_a_06_an_old_tls_is_turned_away(csms: Any, version: str, tls: Secured) -> None:
     old = tls.context()

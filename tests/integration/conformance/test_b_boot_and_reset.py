@@ -17,7 +17,7 @@ OFFLINE, REMOTE = "OCPPCommCtrlr.OfflineThreshold", "AuthCtrlr.AuthorizeRemoteSt
 REMOTE_START = {"component": {"name": "AuthCtrlr"}, "variable": {"name": "AuthorizeRemoteStart"}}
 
 
-@pytest.mark.requirement("F69", "F73")
+@pytest.mark.requirement("F58", "F69")
 async def test_tc_b_01_a_known_station_boots(csms: Any, version: str) -> None:
     async with csms.station(version) as station:
         await station.ready()
@@ -95,7 +95,6 @@ async def test_tc_b_10_several_variables_are_set(csms: Any, version: str) -> Non
         assert statuses == [(OFFLINE, AnswerStatus.ACCEPTED), (REMOTE, AnswerStatus.REBOOT_REQUIRED)]
 
 
-@pytest.mark.requirement("F77")
 @pytest.mark.parametrize(
     "base",
     [

@@ -39,6 +39,7 @@ def first(*verdicts: Registration) -> Any:
     return pytest.mark.parametrize("desk", verdicts, indirect=True)
 
 
+@pytest.mark.requirement("F35")
 @first(Registration.PENDING)
 async def test_tc_b_02_a_pending_station_is_set_up_and_then_accepted(
     csms: Any, version: str, desk: Desk
@@ -56,6 +57,7 @@ async def test_tc_b_02_a_pending_station_is_set_up_and_then_accepted(
         assert (await csms.connectors())["1.1"] == "Available"
 
 
+@pytest.mark.requirement("F35")
 @first(Registration.PENDING, Registration.REJECTED)
 async def test_tc_b_30_until_then_it_may_say_nothing(csms: Any, version: str, desk: Desk) -> None:
     async with csms.station(version) as station:

@@ -13,7 +13,7 @@ from workflows.attest import Finding
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.requirement("F73"),
+    pytest.mark.requirement("F41", "F71"),
     pytest.mark.parametrize("version", [OCPP201, OCPP21]),
 ]
 
@@ -46,6 +46,7 @@ async def runs_the_new_image(csms: Any, update: Any) -> None:
     assert await csms.connectors() == {"1.1": "Available", "2.1": "Available"}
 
 
+@pytest.mark.requirement("R28")
 async def test_tc_l_01_a_signed_update_is_installed(csms: Any, version: str) -> None:
     async with csms.station(version) as station:
         await station.ready()
@@ -98,6 +99,7 @@ async def test_tc_l_03_the_download_waits_for_its_time(csms: Any, version: str) 
         await runs_the_new_image(csms, update)
 
 
+@pytest.mark.requirement("S38")
 async def test_tc_l_04_a_revoked_certificate_is_an_answer(csms: Any, version: str) -> None:
     async with csms.station(version) as station:
         await station.ready()
@@ -107,6 +109,7 @@ async def test_tc_l_04_a_revoked_certificate_is_an_answer(csms: Any, version: st
     assert await csms.trail() == []
 
 
+@pytest.mark.requirement("S38")
 async def test_tc_l_05_an_invalid_certificate_is_an_answer_and_an_event(csms: Any, version: str) -> None:
     async with csms.station(version) as station:
         await station.ready()
@@ -120,6 +123,7 @@ async def test_tc_l_05_an_invalid_certificate_is_an_answer_and_an_event(csms: An
         assert judgement.halt, "nothing more may be sent"
 
 
+@pytest.mark.requirement("S38")
 @pytest.mark.parametrize("event_first", [False, True])
 async def test_tc_l_06_an_invalid_signature_halts(csms: Any, version: str, event_first: bool) -> None:
     # Errata 2025-09: the status and the security event come in either order.

@@ -12,7 +12,6 @@ from tests.integration.conformance.wire import OCPP16, OCPP21, OCPP201
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.requirement("F70"),
     pytest.mark.parametrize("version", [OCPP16, OCPP201, OCPP21]),
 ]
 
