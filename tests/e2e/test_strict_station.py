@@ -33,9 +33,9 @@ class Yard:
         url = f"ws://127.0.0.1:{self.stack.settings.csms_port}/ocpp/{identity}"
         return connected(url, self._framings[version], basic(identity, self._passwords[MODELS[version]]))
 
-    async def roll_out(self, version: str) -> str:
+    async def roll_out(self, version: str, artifact_id: str | None = None) -> str:
         """A campaign for the station of this version; its id."""
-        return await MAKE.roll_out(self.stack, self.artifact_id, MODELS[version])
+        return await MAKE.roll_out(self.stack, artifact_id or self.artifact_id, MODELS[version])
 
     async def only_target(self, campaign_id: str) -> dict[str, Any]:
         """The one target that a campaign has."""
@@ -83,6 +83,42 @@ async def test_tc_l_13_a_rollout_waits_for_the_session_and_then_updates(yard: Ya
         assert campaign["phase"] == "completed", campaign["reason"]
         target = await yard.only_target(campaign_id)
         assert (target["outcome"], target["deferred_for_session"]) == ("updated", True)
+
+
+async def test_tc_l_10_a_second_rollout_waits_for_the_first(yard: Yard) -> None:
+    # The station could cancel (L01.FR.24); a rollout never makes it: one maintenance of a charger at a time.
+    newest = "9.1"
+    other = await MAKE.release(yard.stack, IMAGE + b", again", newest)
+    async with yard.station(OCPP21) as station:
+        await station.ready(version="8.0")
+        for _ in range(4):
+            station.will_answer("ChangeAvailability", status="Accepted")
+        for _ in range(2):
+            station.will_answer("UpdateFirmware", status="Accepted")
+        first = await yard.roll_out(OCPP21)
+        await taken_out_of_service(station)
+        request_id = (await station.heard("UpdateFirmware"))["requestId"]
+        await station.firmware("Downloading", request_id)
+        second = await yard.roll_out(OCPP21, other)
+        await yard.stack.until_targets(second, lambda found: found[0]["phase"] == "waiting")
+        assert station.asked.count("UpdateFirmware") == 1
+        await station.progress(request_id, *FETCHED[1:], "Installing", "InstallRebooting")
+        await station.ready("FirmwareUpdate", NEW)
+        await station.firmware("Installed", request_id)
+        assert (await yard.stack.until_ended(first))["phase"] == "completed"
+        later = (await station.heard("UpdateFirmware"))["requestId"]
+        assert later != request_id
+        await station.progress(later, *FETCHED, "Installing", "InstallRebooting")
+        await station.ready("FirmwareUpdate", newest)
+        await station.firmware("Installed", later)
+        campaign = await yard.stack.until_ended(second)
+        assert campaign["phase"] == "completed", campaign["reason"]
+        assert await outcomes(yard, first, second) == ["updated", "updated"]
+
+
+async def outcomes(yard: Yard, *campaign_ids: str) -> list[str]:
+    """What became of the station in each campaign."""
+    return [(await yard.only_target(each))["outcome"] for each in campaign_ids]
 
 
 @pytest.mark.requirement("S38")
