@@ -51,8 +51,7 @@ async def yard(stack: Any) -> Yard:
 async def taken_out_of_service(station: Any) -> None:
     """The rollout takes the whole station out of service before it sends an update."""
     await station.heard("ChangeAvailability")
-    for evse in (1, 2):
-        await station.status("Unavailable", evse)
+    await station.everywhere("Unavailable")
 
 
 def update_of(station: Any) -> str:

@@ -101,6 +101,10 @@ class StationKey:
         )
         return cls(key, request.public_bytes(Encoding.PEM).decode())
 
+    def files(self, folder: Path, chain: str) -> tuple[Path, Path]:
+        """The key with its new certificate."""
+        return _written(folder, "renewed", chain.encode(), self.key)
+
     def spoilt_csr(self) -> str:
         """The same request with another's public key in it: its signature does not hold."""
         form = Encoding.X962, PublicFormat.UncompressedPoint

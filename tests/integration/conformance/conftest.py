@@ -113,7 +113,7 @@ class Csms:
         return busy_reason((await self.twin()).operation, system_clock())
 
     async def connectors(self) -> dict[str, str]:
-        """The state of every connector."""
+        """The state of every connector; 1.6 also speaks of the charge point as a whole, ``0.0``."""
         operation = (await self.twin()).operation
         assert operation is not None
         return {key: state.status.value for key, state in operation.connectors.items()}

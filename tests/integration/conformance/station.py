@@ -194,8 +194,12 @@ class Station:
         assert answer["status"] == "Accepted"
         assert answer["interval"] > 0
         assert abs((datetime.fromisoformat(answer["currentTime"]) - datetime.now(UTC)).total_seconds()) < 60
+        await self.everywhere("Available")
+
+    async def everywhere(self, status: str) -> None:
+        """Tell the state of every connector."""
         for evse in (1, 2):
-            await self.status("Available", evse)
+            await self.status(status, evse)
 
     async def progress(self, request_id: int | None, *statuses: str) -> None:
         """Tell a train of firmware statuses."""
@@ -219,6 +223,10 @@ class Station16(Station):
     async def status(self, status: str, evse: int = 1) -> None:
         payload = {"connectorId": evse, "errorCode": "NoError", "status": status, "timestamp": now()}
         await self.told("StatusNotification", payload)
+
+    async def everywhere(self, status: str) -> None:
+        await self.status(status, 0)
+        await super().everywhere(status)
 
     async def firmware(self, status: str, request_id: int | None) -> None:
         if not self.signed:

@@ -1,14 +1,18 @@
 """1.6: triggers (TC_054, TC_055), who comes in (TC_085) and in which version (TC_088)."""
 
+import asyncio
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
+from websockets.typing import Subprotocol
 
 from csms.commands import AnswerStatus, TriggerKind, TriggerMessage
 from storage.events import EventKind
-from tests.integration.conformance.station import now
+from tests.integration.conformance.station import CHARGER, PASSWORD, now
 from tests.integration.conformance.wire import OCPP16
+from tests.integration.csms.conftest import basic
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("F71")]
 
@@ -69,6 +73,15 @@ async def test_tc_085_the_right_password_opens_and_no_other(csms: Any) -> None:
 
 @pytest.mark.requirement("F58")
 async def test_tc_088_the_version_is_agreed_on(csms: Any) -> None:
-    async with csms.station(OCPP16, offered=("ocpp0.9", OCPP16)) as station:
+    url = f"ws://127.0.0.1:{csms.node.ports[0]}/ocpp/{CHARGER}"
+    only_old = [Subprotocol("ocpp0.1")]
+    async with connect(url, subprotocols=only_old, additional_headers=basic(CHARGER, PASSWORD)) as socket:
+        # OCPP-J 1.6 section 3.2: the handshake is finished without the header, then the socket is closed.
+        assert socket.subprotocol is None
+        await asyncio.wait_for(socket.wait_closed(), 15)
+        assert socket.close_code == 1002
+    (refused,) = await csms.arrived(EventKind.CONNECTION_REFUSED)
+    assert refused["reason"].startswith("no common subprotocol")
+    async with csms.station(OCPP16, offered=("ocpp0.1", OCPP16)) as station:
         await station.ready()
         assert (await csms.twin()).connectivity.dialect == OCPP16

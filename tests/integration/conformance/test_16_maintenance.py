@@ -1,5 +1,6 @@
 """1.6: diagnostics (TC_045), certificates (TC_074 to TC_076), security events and log (TC_077 to TC_079)."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from csms.commands import (
 from storage.certificate_use import CertificateUse
 from storage.events import EventKind
 from tests.integration.conformance.certificates import Authority, StationKey, hash_data
+from tests.integration.conformance.secure import secured
 from tests.integration.conformance.wire import OCPP16
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("F41", "F71")]
@@ -73,14 +75,21 @@ async def wanted(csms: Any, station: Any, key: StationKey, authority: Authority)
     return CertificateSigned(authority.sign(asked["csr"]))
 
 
-async def test_tc_074_a_new_certificate_at_our_request(csms: Any, authority: Authority) -> None:
-    key = StationKey.create()
-    async with csms.station(OCPP16) as station:
-        command = await wanted(csms, station, key, authority)
+async def test_tc_074_a_new_certificate_at_our_request(csms: Any, tmp_path: Path) -> None:
+    tls, key = await secured(csms, tmp_path), StationKey.create()
+    old = tls.stations.client(tls.folder)
+    async with csms.station(OCPP16, ssl=tls.context(old), password=None) as station:
+        command = await wanted(csms, station, key, tls.stations)
         station.will_answer("CertificateSigned", status="Accepted")
         assert (await csms.send(command)).status is AnswerStatus.ACCEPTED
         sent = await station.heard("CertificateSigned")
-        key.accepts(sent["certificateChain"], authority)
+        key.accepts(sent["certificateChain"], tls.stations)
+        before = (await csms.twin()).security.certificate_serial
+    renewed = key.files(tls.folder, sent["certificateChain"])
+    async with csms.station(OCPP16, ssl=tls.context(renewed), password=None) as station:
+        await station.ready()
+        security = (await csms.twin()).security
+        assert (security.profile, security.certificate_serial != before) == (3, True)
 
 
 @pytest.mark.parametrize(

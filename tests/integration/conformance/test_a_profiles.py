@@ -10,7 +10,7 @@ from csms.access import NetworkProfile, SetNetworkProfile
 from csms.commands import AnswerStatus, Reset, ResetKind, SetVariables, VariableValue
 from storage.credentials import PendingFate
 from storage.events import EventKind
-from tests.integration.conformance.secure import secured
+from tests.integration.conformance.secure import Secured, secured
 from tests.integration.conformance.station import CHARGER, PASSWORD
 from tests.integration.conformance.wire import OCPP16, OCPP21, OCPP201
 
@@ -89,52 +89,71 @@ async def test_tc_073_a_new_key_is_accepted(csms: Any, form: str) -> None:
     await is_nowhere(csms, sent["value"])
 
 
-async def never_lower(csms: Any, version: str, ssl: Any) -> None:
-    """Comes back at profile 2, and may not go back to 1 (A05.FR.07)."""
-    async with csms.station(version, ssl=ssl) as station:
+def way_of(tls: Secured, profile: int) -> dict[str, Any]:
+    """How a station connects with a profile."""
+    if profile == 1:
+        return {}
+    if profile == 2:
+        return {"ssl": tls.context()}
+    return {"ssl": tls.context(tls.stations.client(tls.folder)), "password": None}
+
+
+async def never_lower(csms: Any, version: str, tls: Secured, profile: int) -> None:
+    """Comes back with this profile, and may not go back to the one below it (A05.FR.07)."""
+    async with csms.station(version, **way_of(tls, profile)) as station:
         await station.ready("RemoteReset")
-        assert (await csms.twin()).security.profile == 2
+        security = (await csms.twin()).security
+        assert (security.profile, security.floor) == (profile, profile)
     with pytest.raises(InvalidStatus) as refused:
-        async with csms.station(version):
+        async with csms.station(version, **way_of(tls, profile - 1)):
             pass
     assert refused.value.response.status_code == 403
     (event,) = await csms.arrived(EventKind.CONNECTION_REFUSED)
     assert "floor" in event["reason"]
-    async with csms.station(version, ssl=ssl) as station:
+    async with csms.station(version, **way_of(tls, profile)) as station:
         await station.ready()
+
+
+HIGHER = pytest.mark.parametrize("profile", [2, 3])
 
 
 @pytest.mark.requirement("S61")
 @V2
-async def test_tc_a_19_a_higher_profile_is_for_good(csms: Any, version: str, tmp_path: Path) -> None:
+@HIGHER
+async def test_tc_a_19_a_higher_profile_is_for_good(
+    csms: Any, version: str, profile: int, tmp_path: Path
+) -> None:
     tls = await secured(csms, tmp_path)
     url = f"wss://127.0.0.1:{csms.node.ports[-1]}/ocpp"
-    async with csms.station(version) as station:
+    async with csms.station(version, **way_of(tls, profile - 1)) as station:
         await station.ready()
         station.will_answer("SetNetworkProfile", status="Accepted")
         station.will_answer("SetVariables", setVariableResult=[{**PRIORITY, "attributeStatus": "Accepted"}])
         station.will_answer("Reset", status="Accepted")
-        assert (await csms.send(SetNetworkProfile(2, NetworkProfile(url, 2)))).status is AnswerStatus.ACCEPTED
+        wanted = SetNetworkProfile(2, NetworkProfile(url, profile))
+        assert (await csms.send(wanted)).status is AnswerStatus.ACCEPTED
         priority = VariableValue("OCPPCommCtrlr.NetworkConfigurationPriority", "2,1")
         assert (await csms.send(SetVariables((priority,)))).status is AnswerStatus.ACCEPTED
         assert (await csms.send(Reset(ResetKind.ON_IDLE))).status is AnswerStatus.ACCEPTED
         connection = (await station.heard("SetNetworkProfile"))["connectionData"]
-        assert (connection["ocppCsmsUrl"], connection["securityProfile"]) == (url, 2)
+        assert (connection["ocppCsmsUrl"], connection["securityProfile"]) == (url, profile)
         (sent,) = (await station.heard("SetVariables"))["setVariableData"]
         assert sent == {**PRIORITY, "attributeValue": "2,1"}
-    await never_lower(csms, version, tls.context())
+    await never_lower(csms, version, tls, profile)
 
 
 @pytest.mark.requirement("S61")
-async def test_tc_083_a_higher_profile_is_for_good(csms: Any, tmp_path: Path) -> None:
+@HIGHER
+async def test_tc_083_a_higher_profile_is_for_good(csms: Any, profile: int, tmp_path: Path) -> None:
     tls = await secured(csms, tmp_path)
-    async with csms.station(OCPP16) as station:
+    async with csms.station(OCPP16, **way_of(tls, profile - 1)) as station:
         await station.ready()
         station.will_answer("ChangeConfiguration", status="Accepted")
         station.will_answer("Reset", status="Accepted")
-        profile = SetVariables((VariableValue("SecurityProfile", "2"),))
-        assert (await csms.send(profile)).status is AnswerStatus.ACCEPTED
+        wanted = SetVariables((VariableValue("SecurityProfile", str(profile)),))
+        assert (await csms.send(wanted)).status is AnswerStatus.ACCEPTED
         assert (await csms.send(Reset(ResetKind.IMMEDIATE))).status is AnswerStatus.ACCEPTED
-        assert await station.heard("ChangeConfiguration") == {"key": "SecurityProfile", "value": "2"}
+        sent = await station.heard("ChangeConfiguration")
+        assert sent == {"key": "SecurityProfile", "value": str(profile)}
         assert await station.heard("Reset") == {"type": "Hard"}
-    await never_lower(csms, OCPP16, tls.context())
+    await never_lower(csms, OCPP16, tls, profile)

@@ -1,5 +1,6 @@
 """Block A, a new certificate for the station at our request (A02): the messages of TC_A_11 and TC_A_14."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from csms.commands import AnswerStatus, CertificateSigned, TriggerKind, TriggerM
 from storage.certificate_use import CertificateUse
 from storage.events import EventKind
 from tests.integration.conformance.certificates import Authority, StationKey
+from tests.integration.conformance.secure import secured
 from tests.integration.conformance.wire import OCPP21, OCPP201
 
 pytestmark = [
@@ -19,8 +21,8 @@ pytestmark = [
 USE = "ChargingStationCertificate"
 
 
-async def wanted(csms: Any, station: Any, key: StationKey) -> CertificateSigned:
-    """Have the station ask for a certificate; the answer of our authority to it."""
+async def wanted(csms: Any, station: Any, key: StationKey, authority: Authority) -> CertificateSigned:
+    """Have the station ask for a certificate; the answer of the authority to it."""
     station.will_answer("TriggerMessage", status="Accepted")
     await csms.send(TriggerMessage(TriggerKind.SIGN_CHARGING_STATION))
     assert await station.heard("TriggerMessage") == {"requestedMessage": "SignChargingStationCertificate"}
@@ -31,8 +33,7 @@ async def wanted(csms: Any, station: Any, key: StationKey) -> CertificateSigned:
     (asked,) = await csms.events(EventKind.CERTIFICATE_SIGNING_REQUESTED)
     assert (asked["csr"], asked["use"], asked["refusal"]) == (key.csr, USE, None)
     assert asked["request_id"] == number.get("requestId")
-    chain = csms.authority.sign(asked["csr"])
-    return CertificateSigned(chain, CertificateUse(asked["use"]), asked["request_id"])
+    return CertificateSigned(authority.sign(asked["csr"]), CertificateUse(asked["use"]), asked["request_id"])
 
 
 async def signed(csms: Any, station: Any, command: CertificateSigned, answer: str) -> None:
@@ -44,30 +45,30 @@ async def signed(csms: Any, station: Any, command: CertificateSigned, answer: st
     assert sent == {"certificateChain": command.chain, "certificateType": USE}
 
 
-@pytest.fixture
-def authority(csms: Any) -> Authority:
-    csms.authority = Authority.create()
-    return csms.authority  # type: ignore[no-any-return]
-
-
-async def test_tc_a_11_the_station_takes_its_new_certificate(
-    csms: Any, version: str, authority: Authority
-) -> None:
-    key = StationKey.create()
-    async with csms.station(version) as station:
+async def test_tc_a_11_the_station_takes_its_new_certificate(csms: Any, version: str, tmp_path: Path) -> None:
+    tls, key = await secured(csms, tmp_path), StationKey.create()
+    old = tls.stations.client(tls.folder)
+    async with csms.station(version, ssl=tls.context(old), password=None) as station:
         await station.ready()
-        command = await wanted(csms, station, key)
-        key.accepts(command.chain, authority)
+        command = await wanted(csms, station, key, tls.stations)
+        key.accepts(command.chain, tls.stations)
         await signed(csms, station, command, "Accepted")
+        before = (await csms.twin()).security.certificate_serial
     assert await csms.answered("CertificateSigned") == ["Accepted"]
+    renewed = key.files(tls.folder, command.chain)
+    async with csms.station(version, ssl=tls.context(renewed), password=None) as station:
+        await station.ready("PowerUp")
+        security = (await csms.twin()).security
+        assert (security.profile, security.certificate_serial != before) == (3, True)
+    # A02.FR.10: the old one stays good as a fallback.
+    async with csms.station(version, ssl=tls.context(old), password=None) as station:
+        await station.ready()
 
 
-async def test_tc_a_14_the_station_refuses_its_new_certificate(
-    csms: Any, version: str, authority: Authority
-) -> None:
+async def test_tc_a_14_the_station_refuses_its_new_certificate(csms: Any, version: str) -> None:
     async with csms.station(version) as station:
         await station.ready()
-        command = await wanted(csms, station, StationKey.create())
+        command = await wanted(csms, station, StationKey.create(), Authority.create())
         await signed(csms, station, command, "Rejected")
         await station.security_event("InvalidChargingStationCertificate")
         assert (await csms.twin()).security.last_event == "InvalidChargingStationCertificate"
