@@ -34,6 +34,7 @@ class EventKind(StrEnum):
     COMMAND_ANSWERED = "command_answered"
     FRAME_REJECTED = "frame_rejected"
     LOG_STATUS_REPORTED = "log_status_reported"
+    LOG_UPLOADED = "log_uploaded"
     PUBLISH_STATUS_REPORTED = "publish_status_reported"
     CERTIFICATE_SIGNING_REQUESTED = "certificate_signing_requested"
     CERTIFICATE_STATUS_REQUESTED = "certificate_status_requested"

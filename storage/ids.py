@@ -55,6 +55,16 @@ def artifact_workflow_id(sha256: str) -> str:
     return f"artifact/{sha256}"
 
 
+def command_workflow_id(command_id: str) -> str:
+    """One command of a person to one charger."""
+    return f"command/{command_id}"
+
+
+def log_workflow_id(charger_id: str, request_id: int) -> str:
+    """One log that a charger is asked for."""
+    return f"log/{charger_id}/{request_id}"
+
+
 def node_queue(node_id: str, boot_id: str) -> str:
     """A CSMS node's own task queue; new at every start, so a restart never drains its predecessor's."""
     return f"csms:{node_id}:{boot_id}"

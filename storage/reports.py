@@ -66,6 +66,18 @@ class LogStatusReported:
 
 
 @dataclass(frozen=True, slots=True)
+class LogUploaded:
+    """A log that somebody asked this charger for arrived and is stored (F77)."""
+
+    request_id: int
+    log: str
+    """``diagnostics`` or ``security``."""
+    filename: str
+    length: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class PublishStatusReported:
     """How a local controller gets on with publishing firmware (2.x L03)."""
 
@@ -146,6 +158,7 @@ class VendorMessageReceived:
 
 Report = (
     LogStatusReported
+    | LogUploaded
     | PublishStatusReported
     | CertificateSigningRequested
     | CertificateStatusRequested
@@ -157,6 +170,7 @@ Report = (
 
 REPORT_TYPES: dict[str, type[Any]] = {
     "log_status_reported": LogStatusReported,
+    "log_uploaded": LogUploaded,
     "publish_status_reported": PublishStatusReported,
     "certificate_signing_requested": CertificateSigningRequested,
     "certificate_status_requested": CertificateStatusRequested,

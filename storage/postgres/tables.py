@@ -9,9 +9,19 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
+from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
 
-__all__ = ["audit", "audit_head", "metadata", "token"]
+__all__ = [
+    "audit",
+    "audit_head",
+    "log_request",
+    "log_upload",
+    "metadata",
+    "operator_command",
+    "token",
+    "upload_ticket",
+]
 
 event_sequence = sa.Sequence("event_sequence", metadata=metadata)
 frame_number = sa.Sequence("frame_number", metadata=metadata)
