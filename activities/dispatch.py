@@ -1,7 +1,6 @@
 """Activities of a node's own queue: send an update, restart a charger, close its maintenance."""
 
 from asyncio import Lock
-from weakref import WeakValueDictionary
 
 from temporalio import activity
 
@@ -24,11 +23,9 @@ class DispatchActivities:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._books = Books(node.stores)
-        self._locks: WeakValueDictionary[str, Lock] = WeakValueDictionary()
 
     def _alone(self, charger_id: str) -> Lock:
-        """One deed at a time on one charger, also when Temporal believes an earlier one to be over."""
-        return self._locks.setdefault(charger_id, Lock())
+        return self._node.locks.alone(charger_id)
 
     @activity.defn
     @mapped

@@ -1,7 +1,9 @@
 """What goes into the step that sends, and what comes out of it. Small values: they live in histories."""
 
-from dataclasses import dataclass
+from asyncio import Lock
+from dataclasses import dataclass, field
 from enum import StrEnum
+from weakref import WeakValueDictionary
 
 from activities.stores import Stores
 from activities.tickets import TicketOffice
@@ -82,6 +84,17 @@ class ResetAnswer:
     reason: str
 
 
+class ChargerLocks:
+    """One deed at a time on one charger, also when Temporal believes an earlier one to be over."""
+
+    def __init__(self) -> None:
+        self._locks: WeakValueDictionary[str, Lock] = WeakValueDictionary()
+
+    def alone(self, charger_id: str) -> Lock:
+        """The lock of one charger on this node."""
+        return self._locks.setdefault(charger_id, Lock())
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """What a CSMS node hands to the step that sends."""
@@ -94,3 +107,4 @@ class Node:
     """How long a charger may take to answer one command."""
     lease_slack_seconds: float = 300.0
     """A site lease outlives an attempt's deadline by this much: time to conclude."""
+    locks: ChargerLocks = field(default_factory=ChargerLocks)

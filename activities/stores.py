@@ -7,12 +7,14 @@ from temporalio import activity
 
 from storage.audit import AuditEntry
 from storage.clock import Clock
+from storage.operator_ports import CommandStore, LogStore
 from storage.ports import (
     ArtifactStore,
     AuditLog,
     CampaignStore,
     ChargerStore,
     EventStore,
+    IngestStore,
     LeaseStore,
     OutOfServiceStore,
     RouteStore,
@@ -33,6 +35,9 @@ class Stores:
     events: EventStore
     tickets: TicketStore
     audit: AuditLog
+    commands: CommandStore
+    logs: LogStore
+    ingest: IngestStore
     clock: Clock
 
     async def record(self, actor: str, action: str, subject: str, **detail: Any) -> None:

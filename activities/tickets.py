@@ -1,4 +1,4 @@
-"""Download tickets: minted where they are sent, stored as a hash, never returned to a history (S43)."""
+"""Download and upload tickets: minted where they are sent, stored as a hash, in no history (S43)."""
 
 import base64
 from collections.abc import Callable
@@ -8,6 +8,8 @@ from datetime import timedelta
 from storage.canonical import sha256_hex
 from storage.charger import DownloadTicket
 from storage.clock import Clock
+from storage.log import LogRequest, UploadTicket
+from storage.operator_ports import LogStore
 from storage.ports import TicketStore
 
 TICKET_BYTES = 32
@@ -15,7 +17,7 @@ TICKET_BYTES = 32
 
 @dataclass(frozen=True, slots=True)
 class TicketOffice:
-    """Gives one charger leave to fetch one object for a while."""
+    """Gives one charger leave to fetch, or to upload, one object for a while."""
 
     tickets: TicketStore
     random_bytes: Callable[[int], bytes] = field(repr=False)
@@ -24,8 +26,7 @@ class TicketOffice:
 
     async def mint(self, charger_id: str, artifact_id: str, seconds: float) -> str:
         """The download address for this charger, valid from now for ``seconds``."""
-        secret = base64.urlsafe_b64encode(self.random_bytes(TICKET_BYTES)).rstrip(b"=").decode()
-        now = self.clock()
+        secret, now = self._secret(), self.clock()
         await self.tickets.add(
             DownloadTicket(
                 ticket_sha256=sha256_hex(secret.encode()),
@@ -36,3 +37,20 @@ class TicketOffice:
             )
         )
         return f"{self.base_url}/d/{secret}"
+
+    async def mint_upload(self, logs: LogStore, request: LogRequest) -> str:
+        """The address to which this charger may upload this log, valid from now to the request's deadline."""
+        secret = self._secret()
+        await logs.add_ticket(
+            UploadTicket(
+                ticket_sha256=sha256_hex(secret.encode()),
+                charger_id=request.charger_id,
+                request_id=request.request_id,
+                not_before=self.clock(),
+                expires_at=request.deadline_at,
+            )
+        )
+        return f"{self.base_url}/u/{secret}"
+
+    def _secret(self) -> str:
+        return base64.urlsafe_b64encode(self.random_bytes(TICKET_BYTES)).rstrip(b"=").decode()

@@ -32,12 +32,13 @@ class CommandState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CommandEnd:
-    """How a command ended. ``status`` is the charger's own word, ``values`` what it returned."""
+    """How a command ended. ``status`` is the charger's own word."""
 
     state: CommandState
     reason: str
     status: str | None = None
-    values: dict[str, str] = field(default_factory=dict)
+    returned: dict[str, Any] = field(default_factory=dict)
+    """What the charger gave back besides, JSON-ready: values, certificates, a file name."""
 
 
 @dataclass(frozen=True, slots=True)

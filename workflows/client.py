@@ -1,6 +1,8 @@
 """How the api talks to workflows. A refusal by a validator is a Conflict; no Temporal, EngineUnavailable."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from datetime import timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -24,11 +26,19 @@ from temporalio.service import RPCError, RPCStatusCode
 from storage.artifact import SignOff
 from storage.campaign import Approval
 from storage.errors import Conflict, EngineUnavailable
-from storage.ids import TASK_QUEUE, artifact_workflow_id, campaign_workflow_id
+from storage.ids import (
+    TASK_QUEUE,
+    artifact_workflow_id,
+    campaign_workflow_id,
+    command_workflow_id,
+    log_workflow_id,
+)
 from workflows.campaign import FirmwareCampaignWorkflow
+from workflows.charger_command import ChargerCommandWorkflow, CommandInput
 from workflows.housekeeping import HousekeepingWorkflow
+from workflows.log_retrieval import LogInput, LogRetrievalWorkflow
 from workflows.messages import CampaignInput, CampaignStatus
-from workflows.options import OTA_CAMPAIGN, OTA_STATE, keywords
+from workflows.options import OTA_CAMPAIGN, OTA_CHARGER, OTA_STATE, keywords
 from workflows.publish_artifact import PublicationInput, PublishArtifactWorkflow
 from workflows.signals import AbortRequest, PersonRequest, SkipRequest
 
@@ -78,6 +88,14 @@ def _of_rpc(error: RPCError) -> Exception:
     if error.status in _UNREACHABLE:
         return EngineUnavailable("Temporal did not answer.", hint="Try again in a moment.")
     return Conflict(f"Temporal refused: {error.status.name}.")
+
+
+async def _asked(call: Awaitable[R]) -> R:
+    """The same, but a workflow that is over is a Conflict here already."""
+    try:
+        return await call
+    except RPCError as error:
+        raise _of_rpc(error) from error
 
 
 class Orchestrator:
@@ -175,6 +193,55 @@ class Orchestrator:
         await self._ask(
             campaign_workflow_id(campaign_id), FirmwareCampaignWorkflow.skip_charger, request, update_id
         )
+
+    @_in_our_words
+    async def send_command(self, given: CommandInput) -> None:
+        """Start a command and wait for its end, at most as long as the charger may take to answer.
+
+        How it ended is in the store. The same id again: nothing is sent twice.
+        """
+        workflow_id = command_workflow_id(given.command_id)
+        try:
+            await self._client.start_workflow(
+                ChargerCommandWorkflow.run,
+                given,
+                id=workflow_id,
+                task_queue=TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary=f"{given.name} to {given.charger_id}",
+                search_attributes=keywords((OTA_CHARGER, given.charger_id)),
+            )
+        except WorkflowAlreadyStartedError:
+            return
+        handle = self._client.get_workflow_handle(workflow_id)
+        wait = timedelta(seconds=given.deadline_seconds)
+        # Too late, or over before it could be asked: the store knows.
+        with suppress(WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError, Conflict):
+            async with asyncio.timeout(given.deadline_seconds):
+                await _asked(handle.execute_update("answer", rpc_timeout=wait))
+
+    @_in_our_words
+    async def retrieve_log(self, given: LogInput) -> None:
+        """Start the retrieval of a log that is on record; the same request again changes nothing."""
+        with suppress(WorkflowAlreadyStartedError):
+            await self._client.start_workflow(
+                LogRetrievalWorkflow.run,
+                given,
+                id=log_workflow_id(given.charger_id, given.request_id),
+                task_queue=TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary=f"retrieve a log of {given.charger_id}",
+                search_attributes=keywords((OTA_CHARGER, given.charger_id)),
+            )
+
+    @_in_our_words
+    async def log_arrived(self, charger_id: str, request_id: int) -> None:
+        """A hint that an upload was taken in; nobody waiting for it is no error."""
+        handle = self._client.get_workflow_handle(log_workflow_id(charger_id, request_id))
+        with suppress(Conflict):
+            await _asked(handle.signal(LogRetrievalWorkflow.log_arrived, rpc_timeout=self._timeout))
 
     @_in_our_words
     async def campaign_status(self, campaign_id: str) -> CampaignStatus:

@@ -11,8 +11,11 @@ from typing import TypeVar
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
+from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 from activities.facts import RouteFacts
+from csms.errors import NotConnectedHere
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 
 DATA_CONVERTER = pydantic_data_converter
@@ -91,6 +94,14 @@ async def on_node(method: Method[S, A, R], arg: A, route: RouteFacts) -> R:
         heartbeat_timeout=timedelta(seconds=_NODE_HEARTBEAT_S),
         retry_policy=_ONCE,
     )
+
+
+def never_sent(error: ActivityError) -> bool:
+    """Whether nothing can have left the node: it never took the order, or holds another session."""
+    cause = error.cause
+    if isinstance(cause, ActivityTimeoutError):
+        return cause.type is TimeoutType.SCHEDULE_TO_START
+    return isinstance(cause, ApplicationError) and cause.type == NotConnectedHere.__name__
 
 
 def keywords(*pairs: tuple[SearchAttributeKey[str], str]) -> TypedSearchAttributes:

@@ -8,13 +8,17 @@ from activities.campaigns import CampaignActivities
 from activities.chargers import ChargerActivities
 from activities.dispatch import DispatchActivities
 from activities.fleet import FleetActivities
+from activities.logs import LogActivities, LogSender
+from activities.operator import CommandActivities, OperatorActivities
 from activities.orders import Node
 from activities.signer import SignerActivities
 from activities.stores import Stores
 from signing.ports import ArtifactInspector, ReleaseSigner
 from workflows.campaign import FirmwareCampaignWorkflow
+from workflows.charger_command import ChargerCommandWorkflow
 from workflows.charger_update import ChargerUpdateWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
+from workflows.log_retrieval import LogRetrievalWorkflow
 from workflows.publish_artifact import PublishArtifactWorkflow
 from workflows.shard import ShardWorkflow
 from workflows.wave import WaveWorkflow
@@ -27,6 +31,8 @@ WORKFLOWS: tuple[type, ...] = (
     WaveWorkflow,
     ShardWorkflow,
     ChargerUpdateWorkflow,
+    ChargerCommandWorkflow,
+    LogRetrievalWorkflow,
     HousekeepingWorkflow,
 )
 """All of them, for the worker role on ``storage.ids.TASK_QUEUE``."""
@@ -36,6 +42,7 @@ def worker_activities(stores: Stores, inspector: ArtifactInspector) -> Activitie
     """For the worker role, beside the workflows: they run as local activities, too."""
     campaigns, fleet = CampaignActivities(stores), FleetActivities(stores)
     chargers, artifacts = ChargerActivities(stores), ArtifactActivities(stores, inspector)
+    people, logs = OperatorActivities(stores), LogActivities(stores)
     return (
         campaigns.load_campaign,
         campaigns.set_campaign_phase,
@@ -55,6 +62,11 @@ def worker_activities(stores: Stores, inspector: ArtifactInspector) -> Activitie
         chargers.find_stranded,
         artifacts.inspect_artifact,
         artifacts.set_artifact_phase,
+        people.close_command,
+        people.has_booted,
+        people.end_absence,
+        logs.reconcile_log,
+        logs.conclude_log,
     )
 
 
@@ -66,6 +78,8 @@ def node_activities(node: Node) -> Activities:
         dispatch.reset_charger,
         dispatch.conclude_update,
         dispatch.put_back_charger,
+        CommandActivities(node).send_command,
+        LogSender(node).request_log,
     )
 
 

@@ -7,6 +7,9 @@ from typing import Any
 CHARGER_EVENT = "charger_event"
 """To ``charger/{charger_id}``: an event that its lease waits for was committed."""
 
+LOG_ARRIVED = "log_arrived"
+"""To ``log/{charger_id}/{request_id}``: the upload was taken in."""
+
 SET_PAUSED = "set_paused"
 STOP = "stop"
 SHARD_FAILED = "shard_failed"

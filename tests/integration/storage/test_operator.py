@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 COMMAND = CommandRecord(
     "c-1", "A", "reset", {"kind": "on-idle"}, "ab" * 32, "olga", NOW, NOW + timedelta(seconds=30)
 )
-ANSWERED = CommandEnd(CommandState.ANSWERED, "it answered Accepted", "Accepted", {"A.B": "1"})
+ANSWERED = CommandEnd(CommandState.ANSWERED, "it answered Accepted", "Accepted", {"values": [["A.B", "1"]]})
 LOG = LogRequest(7, "A", LogSort.SECURITY, "sam", NOW, NOW + timedelta(minutes=10), since=NOW)
 TICKET = UploadTicket("aa" * 32, "A", 7, NOW, NOW + timedelta(minutes=10))
 UPLOAD = LogUpload(7, "logs/7/x", "security.log", 12, "cd" * 32, NOW)
