@@ -14,22 +14,39 @@ from api.downloads import RedactTickets
 from api.downloads import router as downloads_router
 from api.drafts import keep_starting_drafts
 from api.guard import RefusalMemory
+from api.log_uploads import UploadSeats
+from api.log_uploads import router as log_uploads_router
 from api.metrics import ApiMetrics
 from api.middleware import Doorman
 from api.ports import ApiServices
-from api.routers import access, artifacts, campaigns, chargers, codec, events, health, manual, sites, tuf
+from api.routers import (
+    access,
+    artifacts,
+    campaigns,
+    chargers,
+    codec,
+    commands,
+    events,
+    health,
+    logs,
+    manual,
+    sites,
+    tuf,
+)
 from api.sse import StreamSeats
 
 API_ROUTERS = (
     artifacts.router,
     campaigns.router,
     chargers.router,
+    commands.router,
+    logs.router,
     sites.router,
     events.router,
     access.router,
     health.router,
 )
-OTHER_ROUTERS = (codec.router, manual.router, downloads_router, tuf.router)
+OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router)
 
 
 def create_app(services: ApiServices) -> FastAPI:
@@ -48,6 +65,7 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.services = services
     app.state.metrics = metrics
     app.state.refusals = RefusalMemory()
+    app.state.log_seats = UploadSeats(services.limits.log_uploads)
     app.state.seats = StreamSeats(services.limits.streams, metrics.streams)
     for router in API_ROUTERS:
         app.include_router(router)

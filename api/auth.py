@@ -32,6 +32,12 @@ class Permission(StrEnum):
     CAMPAIGN_PROCEED = "campaign.proceed"
     CAMPAIGN_SKIP = "campaign.skip"
     FLEET_WRITE = "fleet.write"
+    CHARGER_QUERY = "charger.query"
+    CHARGER_OPERATE = "charger.operate"
+    CHARGER_SECURE = "charger.secure"
+    CHARGER_CONFIGURE = "charger.configure"
+    LOG_DIAGNOSTICS = "log.diagnostics"
+    LOG_SECURITY = "log.security"
     TOKEN_ADMIN = "token.admin"  # noqa: S105 - the name of a permission, not a password
 
 
@@ -41,7 +47,16 @@ _STOP = {Permission.CAMPAIGN_PAUSE, Permission.CAMPAIGN_ABORT}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: frozenset({Permission.READ}),
-    Role.OPERATOR: frozenset({Permission.READ, Permission.CAMPAIGN_SKIP, *_STOP}),
+    Role.OPERATOR: frozenset(
+        {
+            Permission.READ,
+            Permission.CAMPAIGN_SKIP,
+            Permission.CHARGER_QUERY,
+            Permission.CHARGER_OPERATE,
+            Permission.LOG_DIAGNOSTICS,
+            *_STOP,
+        }
+    ),
     Role.RELEASE_MANAGER: frozenset(
         {
             Permission.READ,
@@ -56,7 +71,18 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             *_STOP,
         }
     ),
-    Role.SECURITY: frozenset({Permission.READ, Permission.AUDIT_READ, Permission.ARTIFACT_SIGN, *_STOP}),
+    Role.SECURITY: frozenset(
+        {
+            Permission.READ,
+            Permission.AUDIT_READ,
+            Permission.ARTIFACT_SIGN,
+            Permission.CHARGER_QUERY,
+            Permission.CHARGER_SECURE,
+            Permission.LOG_DIAGNOSTICS,
+            Permission.LOG_SECURITY,
+            *_STOP,
+        }
+    ),
     Role.ADMIN: frozenset(Permission),
 }
 

@@ -23,7 +23,7 @@ from api.app import create_app
 from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
 from api.node_security import client_tls_options, server_tls_files
-from api.ports import ApiServices, ReadinessCheck
+from api.ports import ApiLimits, ApiServices, ReadinessCheck
 from api.settings import Settings
 from csms.client_certificates import ClientCertificates
 from csms.gateway import Gateway
@@ -42,15 +42,18 @@ from storage import ports
 from storage.clock import system_clock
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
+from storage.operator_ports import CommandStore, LogStore
 from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.chargers import PostgresChargerStore
+from storage.postgres.commands import PostgresCommandStore
 from storage.postgres.engine import create_engine
 from storage.postgres.events import PostgresEventStore
 from storage.postgres.frames import PostgresFrameStore
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.leases import PostgresLeaseStore
+from storage.postgres.logs import PostgresLogStore
 from storage.postgres.migrate import upgrade
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
@@ -77,10 +80,12 @@ class Stores:
     blobs: ports.BlobStore
     campaigns: ports.CampaignStore
     chargers: ports.ChargerStore
+    commands: CommandStore
     events: ports.EventStore
     frames: ports.FrameStore
     ingest: ports.IngestStore
     leases: ports.LeaseStore
+    logs: LogStore
     out_of_service: ports.OutOfServiceStore
     outbox: ports.OutboxStore
     routes: ports.RouteStore
@@ -141,10 +146,12 @@ def _stores(engine: AsyncEngine, blobs: ports.BlobStore) -> Stores:
         blobs=blobs,
         campaigns=PostgresCampaignStore(engine),
         chargers=PostgresChargerStore(engine),
+        commands=PostgresCommandStore(engine),
         events=PostgresEventStore(engine),
         frames=PostgresFrameStore(engine),
         ingest=PostgresIngestStore(engine),
         leases=PostgresLeaseStore(engine),
+        logs=PostgresLogStore(engine),
         out_of_service=PostgresOutOfServiceStore(engine),
         outbox=PostgresOutboxStore(engine),
         routes=PostgresRouteStore(engine),
@@ -229,6 +236,9 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         events=stores.events,
         tickets=stores.tickets,
         audit=stores.audit,
+        commands=stores.commands,
+        logs=stores.logs,
+        ingest=stores.ingest,
         clock=system_clock,
     )
 
@@ -258,6 +268,8 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             tokens=stores.tokens,
             tickets=stores.tickets,
             leases=stores.leases,
+            commands=stores.commands,
+            logs=stores.logs,
             audit=stores.audit,
             blobs=stores.blobs,
             orchestrator=Orchestrator(client),
@@ -270,6 +282,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             base_url=settings.base_url,
             temporal_ui_url=settings.temporal_ui_url,
             temporal_namespace=settings.temporal_namespace,
+            limits=ApiLimits(log_bytes=settings.log_upload_bytes),
             readiness={**_readiness(stores, client), "s3": stores.blobs.ready},
         )
     )

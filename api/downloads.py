@@ -10,6 +10,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
@@ -22,12 +23,13 @@ from api.ports import ApiServices
 from storage.canonical import sha256_hex
 from storage.charger import DownloadTicket
 from storage.errors import NotFound
+from storage.log import UploadTicket
 
 router = APIRouter(tags=["downloads"])
 
 _RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.IGNORECASE)
-_TICKET = re.compile(r"[A-Za-z0-9_\-]{16,128}")
-_TICKET_PATH = re.compile(r"(/d/)[^\s?\"#]+")
+TICKET = re.compile(r"[A-Za-z0-9_\-]{16,128}")
+_TICKET_PATH = re.compile(r"(/[du]/)[^\s?\"#]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,18 +96,22 @@ async def download(request: Request, services: Services, ticket: str) -> Respons
 
 
 async def _ticket(services: ApiServices, text: str) -> DownloadTicket:
-    shaped = _TICKET.fullmatch(text) is not None
+    shaped = TICKET.fullmatch(text) is not None
     ticket = await services.tickets.find(sha256_hex(text.encode())) if shaped else None
     if ticket is None:
         raise NotFound("ticket", "...", hint="The update command that brought it may belong elsewhere.")
-    now = services.clock()
+    check_window(ticket, services.clock())
+    return ticket
+
+
+def check_window(ticket: DownloadTicket | UploadTicket, now: datetime) -> None:
+    """Raise TicketGone unless the ticket holds now."""
     if ticket.revoked:
         raise TicketGone("was revoked")
     if now < ticket.not_before:
         raise TicketGone("is not valid yet")
     if now >= ticket.expires_at:
         raise TicketGone("has expired")
-    return ticket
 
 
 class _Counted(StreamingResponse):

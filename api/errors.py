@@ -8,13 +8,23 @@ DoorError
 ├── TooLarge             the body is over its limit
 ├── KeyReused            an Idempotency-Key came back with another body
 ├── RangeRefused         a byte range that the object does not have
-├── TicketGone           a download ticket that expired or was revoked
+├── TooManyUploads       no more logs taken in at once in this process
+├── TicketGone           a download or upload ticket that expired or was revoked
 └── TooManyStreams       no more event streams in this process
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from api.charger_errors import (
+    ChargerBusy,
+    ChargerFailed,
+    ChargerHeld,
+    ChargerIncapable,
+    ChargerOffline,
+    ChargerSilent,
+    CommandRefused,
+)
 from signing.errors import (
     KeyUnavailable,
     RepositoryUnreachable,
@@ -100,12 +110,10 @@ class RangeRefused(DoorError):
 
 
 class TicketGone(DoorError):
-    """A download ticket that is not valid now; says neither whose nor for what."""
+    """A download or upload ticket that is not valid now; says neither whose nor for what."""
 
     def __init__(self, why: str) -> None:
-        super().__init__(
-            f"This download ticket {why}.", hint="The next update command brings the charger a new one."
-        )
+        super().__init__(f"This ticket {why}.", hint="The next command brings the charger a new one.")
 
 
 class TooManyStreams(DoorError):
@@ -115,6 +123,15 @@ class TooManyStreams(DoorError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} event streams are open here already.", hint="Try again in a moment.")
+
+
+class TooManyUploads(DoorError):
+    """No more logs are taken in at once in this process."""
+
+    retryable = True
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} logs are being taken in here already.", hint="Try again in a moment.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +230,9 @@ RANGE = Problem(
 GONE = Problem(
     "ticket-gone",
     410,
-    "This download ticket is not valid now",
-    "It expired, was revoked when its update ended, or its window has not opened yet.",
-    "Chargers get a new ticket with their next update command; nobody needs to do anything.",
+    "This ticket is not valid now",
+    "It expired, was used or revoked when its work ended, or its window has not opened yet.",
+    "Chargers get a new ticket with their next command; nobody needs to do anything.",
 )
 UNAVAILABLE = Problem(
     "engine-unavailable",
@@ -230,6 +247,13 @@ BUSY = Problem(
     "Too many event streams",
     "This process serves as many event streams as it is allowed to.",
     "Try again after the seconds in Retry-After.",
+)
+UPLOADS_BUSY = Problem(
+    "too-many-uploads",
+    503,
+    "Too many logs at once",
+    "This process takes in as many logs of chargers as it is allowed to.",
+    "Try again after the seconds in Retry-After; chargers do so by themselves.",
 )
 MALFORMED = Problem(
     "bad-request",
@@ -253,6 +277,56 @@ INTERNAL = Problem(
     "Tell the operator the request id in the X-Request-ID header.",
 )
 
+CHARGER_OFFLINE = Problem(
+    "charger-offline",
+    409,
+    "The charger is not connected",
+    "No node holds a socket of this charger, so nothing was sent to it.",
+    "Send the command again once it is back; its page shows when it was last heard.",
+)
+CHARGER_BUSY = Problem(
+    "charger-busy",
+    409,
+    "A session is open, or one may be",
+    "The command could cut a charging session, so it was not sent.",
+    "Send it again when the charger is idle. One that never told its connectors: trigger StatusNotification.",
+)
+CHARGER_HELD = Problem(
+    "charger-held",
+    409,
+    "Other work has the charger, or its site has no room",
+    "Maintenance holds it, or as many chargers of its site are away as may be. Nothing was sent.",
+    "The detail says who holds it. Send the command again when that is over.",
+)
+COMMAND_REFUSED = Problem(
+    "command-refused",
+    409,
+    "A rule forbids this command",
+    "The command could lose the charger or does not fit its version of OCPP. Nothing was sent.",
+    "The detail says which rule; change the command.",
+)
+CHARGER_FAILED = Problem(
+    "charger-failed",
+    409,
+    "The charger answered with an error",
+    "The command reached the charger, which answered with a CALLERROR.",
+    "The detail has its code and explanation.",
+)
+CHARGER_SILENT = Problem(
+    "charger-silent",
+    409,
+    "The charger did not answer in time",
+    "The command may have reached the charger and may have been carried out.",
+    "Look at the charger's timeline first: a late answer is recorded there. A repeat needs a new key.",
+)
+CHARGER_INCAPABLE = Problem(
+    "charger-incapable",
+    409,
+    "The charger has no such command",
+    "Its version of OCPP has no words for the command, or it said that it does not implement it.",
+    "Nothing to do, but to look whether newer firmware can.",
+)
+
 TABLE: dict[type[Exception], Problem] = {
     Unauthenticated: UNAUTHENTICATED,
     TokenRefused: UNAUTHENTICATED,
@@ -263,6 +337,14 @@ TABLE: dict[type[Exception], Problem] = {
     RangeRefused: RANGE,
     TicketGone: GONE,
     TooManyStreams: BUSY,
+    TooManyUploads: UPLOADS_BUSY,
+    ChargerOffline: CHARGER_OFFLINE,
+    ChargerBusy: CHARGER_BUSY,
+    ChargerHeld: CHARGER_HELD,
+    CommandRefused: COMMAND_REFUSED,
+    ChargerFailed: CHARGER_FAILED,
+    ChargerSilent: CHARGER_SILENT,
+    ChargerIncapable: CHARGER_INCAPABLE,
     InvalidName: INVALID_INPUT,
     InvalidInput: INVALID_INPUT,
     NotFound: NOT_FOUND,

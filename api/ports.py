@@ -9,6 +9,7 @@ from temporalio.api.common.v1 import Payload
 from storage.artifact import SignOff
 from storage.campaign import Approval
 from storage.clock import Clock
+from storage.operator_ports import CommandStore, LogStore
 from storage.ports import (
     ArtifactStore,
     AuditLog,
@@ -20,6 +21,8 @@ from storage.ports import (
     TicketStore,
     TokenStore,
 )
+from workflows.charger_command import CommandInput
+from workflows.log_retrieval import LogInput
 
 
 class Orchestrator(Protocol):
@@ -41,6 +44,11 @@ class Orchestrator(Protocol):
     async def skip_charger(
         self, campaign_id: str, charger_id: str, actor: str, reason: str, update_id: str
     ) -> None: ...
+    async def send_command(self, given: CommandInput) -> None:
+        """Send it and wait for its end, at most as long as the charger may take; the store has the end."""
+
+    async def retrieve_log(self, given: LogInput) -> None: ...
+    async def log_arrived(self, charger_id: str, request_id: int) -> None: ...
 
 
 PayloadDecoder = Callable[[Sequence[Payload]], Awaitable[list[Payload]]]
@@ -56,6 +64,12 @@ class ApiLimits:
     body_bytes: int = 1024**2
     import_bytes: int = 32 * 1024**2
     import_rows: int = 100_000
+    log_bytes: int = 256 * 1024**2
+    """The longest log that a charger may upload."""
+    log_uploads: int = 16
+    """Logs taken in at once in this process, each with a few megabytes in memory; others come again."""
+    log_seconds: float = 900.0
+    """The longest that one upload may take."""
     stream_seconds: float = 600.0
     """A stream of events ends after this and the reader resumes: a revoked token is out by then."""
     keep_alive_seconds: float = 15.0
@@ -78,6 +92,8 @@ class ApiServices:
     tokens: TokenStore
     tickets: TicketStore
     leases: LeaseStore
+    commands: CommandStore
+    logs: LogStore
     audit: AuditLog
     blobs: BlobStore
     orchestrator: Orchestrator

@@ -138,6 +138,8 @@ class Settings(BaseSettings):
     """Seconds for which a node holds the routes of its chargers before it must renew them."""
     ingest_interval_ms: float = 3.0
     """Milliseconds over which messages of all sockets are gathered into one transaction."""
+    log_upload_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024**2
+    """The longest log that a charger may upload to us, bytes."""
     unsafe_security_profile_0: bool = False
     """Let chargers connect without a password. For a bench, never for a fleet."""
 

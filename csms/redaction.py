@@ -30,11 +30,11 @@ _ADDRESSES = re.compile(r'("(?:location|remoteLocation)"\s*:\s*)"[^"]*:[^"]*"')
 _SECRET_NAMES = re.compile(rf'"(?:key|name)"\s*:\s*"[^"]*(?:{_NAMES})[^"]*"', re.IGNORECASE)
 _VALUES = re.compile(rf'("(?:value|attributeValue)"\s*:\s*){_STRING}')
 
-# A download ticket is blotted out wherever it stands: some chargers echo a call in their CALLERROR.
-_TICKETS = re.compile(r"(/d/)[A-Za-z0-9_\-.~%]+")
+# A ticket is blotted out wherever it stands: some chargers echo a call in their CALLERROR.
+_TICKETS = re.compile(r"(/[du]/)[A-Za-z0-9_\-.~%]+")
 
 _MARKS = (
-    *("/d/", "dTag", "dToken", "ocation", "customerIdentifier", "NotifyCustomerInformation", "@"),
+    *("/d/", "/u/", "dTag", "dToken", "ocation", "customerIdentifier", "NotifyCustomerInformation", "@"),
     *("assword", "ASSWORD", "assphrase", "uthorizationKey", "uthorizationkey", "UTHORIZATIONKEY"),
     *('"vpn"', "VpnKey", "vpnKey", "simPin", "SimPin", "SimPIN"),
 )

@@ -40,6 +40,7 @@ from tests.support.memory import (
 )
 from tests.support.memory_campaigns import MemoryArtifacts, MemoryCampaigns, MemoryOrchestrator
 from tests.support.memory_chargers import MemoryChargers
+from tests.support.memory_operator import MemoryCommands, MemoryLogs
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 BASE = "http://ampwave.test"
@@ -73,6 +74,8 @@ class House:
     tokens: MemoryTokens = field(default_factory=MemoryTokens)
     tickets: MemoryTickets = field(default_factory=MemoryTickets)
     leases: MemoryLeases = field(default_factory=MemoryLeases)
+    commands: MemoryCommands = field(default_factory=MemoryCommands)
+    logs: MemoryLogs = field(default_factory=MemoryLogs)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     counter: Counter = field(default_factory=Counter)
@@ -83,6 +86,7 @@ class House:
 
     def __post_init__(self) -> None:
         self.orchestrator = MemoryOrchestrator(self.campaigns, self.artifacts)
+        self.orchestrator.commands = self.commands
         self.services = ApiServices(
             chargers=self.chargers,  # type: ignore[arg-type]  # doubles hold only what the api uses
             campaigns=self.campaigns,  # type: ignore[arg-type]
@@ -91,6 +95,8 @@ class House:
             tokens=self.tokens,
             tickets=self.tickets,  # type: ignore[arg-type]
             leases=self.leases,  # type: ignore[arg-type]
+            commands=self.commands,
+            logs=self.logs,
             audit=self.audit,
             blobs=self.blobs,  # type: ignore[arg-type]
             orchestrator=self.orchestrator,

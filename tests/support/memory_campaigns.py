@@ -1,5 +1,6 @@
 """Doubles of the campaign and artifact stores and of the orchestrator, for unit tests only."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -14,9 +15,13 @@ from storage.campaign import (
     Target,
     WaveTally,
 )
+from storage.command import CommandEnd, CommandState
 from storage.errors import Conflict, NotFound
 from storage.ports import Page
 from tests.support.memory import page_of
+from tests.support.memory_operator import MemoryCommands
+from workflows.charger_command import CommandInput
+from workflows.log_retrieval import LogInput
 from workflows.phases import CAMPAIGN_MOVES, CampaignMove, advance
 
 
@@ -26,6 +31,7 @@ class MemoryCampaigns:
         self.rows: dict[str, list[Target]] = {}
         self.left_out: dict[str, list[tuple[str, str]]] = {}
         self.verdicts: dict[str, list[Decision]] = {}
+        self._request_ids = itertools.count(1)
 
     async def create(
         self, campaign: Campaign, targets: Sequence[Target], exclusions: Sequence[tuple[str, str]]
@@ -86,6 +92,9 @@ class MemoryCampaigns:
     async def decisions(self, campaign_id: str) -> Sequence[Decision]:
         return self.verdicts.get(campaign_id, [])
 
+    async def next_request_id(self) -> int:
+        return next(self._request_ids)
+
 
 class MemoryArtifacts:
     def __init__(self) -> None:
@@ -141,6 +150,11 @@ class MemoryOrchestrator:
         self._seen: set[str] = set()
         self.asked: list[tuple[Any, ...]] = []
         self.failure: Exception | None = None
+        self.commands: MemoryCommands | None = None
+        self.charger_says: CommandEnd | None = CommandEnd(
+            CommandState.ANSWERED, "it answered Accepted", "Accepted"
+        )
+        """How every command ends; None: not in time."""
 
     async def start_publication(self, artifact_id: str) -> None:
         await self._note("start_publication", artifact_id)
@@ -182,6 +196,18 @@ class MemoryOrchestrator:
         self, campaign_id: str, charger_id: str, actor: str, reason: str, update_id: str
     ) -> None:
         await self._once(update_id, "skip", campaign_id, charger_id, actor, reason)
+
+    async def send_command(self, given: CommandInput) -> None:
+        await self._note("send_command", given)
+        if self.commands and self.charger_says:
+            at = self.commands.rows[given.command_id].requested_at
+            await self.commands.close(given.command_id, self.charger_says, at)
+
+    async def retrieve_log(self, given: LogInput) -> None:
+        await self._note("retrieve_log", given)
+
+    async def log_arrived(self, charger_id: str, request_id: int) -> None:
+        await self._note("log_arrived", charger_id, request_id)
 
     async def _once(self, update_id: str, *asked: Any) -> bool:
         if update_id in self._seen:

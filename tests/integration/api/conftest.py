@@ -19,10 +19,12 @@ from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.chargers import PostgresChargerStore
+from storage.postgres.commands import PostgresCommandStore
 from storage.postgres.engine import create_engine
 from storage.postgres.events import PostgresEventStore
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.leases import PostgresLeaseStore
+from storage.postgres.logs import PostgresLogStore
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.s3 import S3BlobStore
@@ -69,6 +71,8 @@ async def deployment(database: str, s3_settings: S3Settings) -> AsyncIterator[De
         tokens=PostgresTokenStore(engine),
         tickets=PostgresTicketStore(engine),
         leases=PostgresLeaseStore(engine),
+        commands=PostgresCommandStore(engine),
+        logs=PostgresLogStore(engine),
         audit=PostgresAuditLog(engine),
         blobs=blobs,
         orchestrator=orchestrator,

@@ -40,7 +40,7 @@ from storage.events import (
     wake_token,
 )
 from storage.plan_digest import plan_digest
-from storage.ports import ChargerView
+from storage.ports import ChargerView, Projector
 from storage.twin import (
     ConnectivitySection,
     ConnectorState,
@@ -50,6 +50,7 @@ from storage.twin import (
     OperationSection,
     TwinState,
 )
+from tests.support.memory_operator import MemoryCommands, MemoryLogs
 from tests.unit.activities.memory import (
     MemoryArtifacts,
     MemoryAudit,
@@ -126,6 +127,12 @@ class World:
     events: MemoryEvents = field(default_factory=MemoryEvents)
     tickets: MemoryTickets = field(default_factory=MemoryTickets)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
+    commands: MemoryCommands = field(default_factory=MemoryCommands)
+    logs: MemoryLogs = field(default_factory=MemoryLogs)
+    answers: dict[type, CommandAnswer | Exception] = field(default_factory=dict)
+    """What every charger says to a kind of command; nothing here: Accepted."""
+    on_send: Callable[[str, Command], Awaitable[None]] | None = None
+    """What happens just before a command is answered."""
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     default: Behaviour = good
     signaller: Signaller | None = None
@@ -143,6 +150,7 @@ class World:
     _sequence: Any = field(default_factory=lambda: itertools.count(1))
 
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    dedupe_keys: set[str | None] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self.chargers = MemoryChargers(self.leases)
@@ -297,6 +305,13 @@ class World:
     ) -> CommandAnswer:
         self._check_session(charger_id, session_epoch)
         self.sent.append((charger_id, command))
+        if self.on_send:
+            await self.on_send(charger_id, command)
+        told = self.answers.get(type(command))
+        if isinstance(told, Exception):
+            raise told
+        if told is not None:
+            return told
         if isinstance(command, ChangeAvailability):
             return self._set_availability(charger_id, command)
         if isinstance(command, UpdateFirmware):
@@ -337,6 +352,8 @@ class World:
     def sent_version(self, charger_id: str) -> str:
         """What the latest dispatched target of this charger is about."""
         rows = [row for row in self.campaigns.target_rows.values() if row.charger_id == charger_id]
+        if not rows:
+            return self.version(charger_id)
         return max(rows, key=lambda row: row.wave if row.request_id else -1).to_version
 
     # --- signing ports ---------------------------------------------------------------------------
@@ -399,8 +416,33 @@ class World:
             events=self.events,
             tickets=self.tickets,
             audit=self.audit,
+            commands=self.commands,
+            logs=self.logs,
+            ingest=self,
             clock=lambda: self.now,
         )
+
+    async def commit(
+        self, frames: Sequence[Any], events: Sequence[EventRecord], project: Projector
+    ) -> Sequence[StoredEvent]:
+        """storage.ports.IngestStore, as far as activities use it: events once per dedupe key."""
+        for record in events:
+            if record.dedupe_key in self.dedupe_keys:
+                continue
+            self.dedupe_keys.add(record.dedupe_key)
+            body = cast("dict[str, Any]", orjson.loads(canonical_json(record.event)))
+            number = next(self._sequence)
+            self.events.rows.append(
+                StoredEvent(
+                    number,
+                    record.charger_id,
+                    record.kind,
+                    body,
+                    record.observed_at,
+                    record.received_at,
+                )
+            )
+        return ()
 
     @property
     def node(self) -> Node:
