@@ -12,7 +12,7 @@ from activities.errors import beating, mapped
 from activities.orders import Node
 from activities.stores import Stores
 from csms.commands import AnswerStatus, CommandAnswer, GetLog, LogKind
-from csms.errors import CallFailed, CommandTimeout, Unsupported
+from csms.errors import CallFailed, CommandTimeout, NotAccepted, Unsupported
 from storage.errors import InvalidInput
 from storage.events import NO_SESSION_EPOCH, EventKind, EventRecord
 from storage.log import LOG_OPEN, LogRequest, LogSort, LogState
@@ -99,7 +99,7 @@ class LogSender:
             reason = error.message
         except Unsupported as error:
             state, reason = LogState.UNSUPPORTED, error.message
-        except InvalidInput as error:
+        except (InvalidInput, NotAccepted) as error:
             reason = error.diagnostics()
         return LogEnd(given.request_id, state, reason)
 

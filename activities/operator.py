@@ -19,7 +19,7 @@ from activities.orders import Node
 from activities.stores import Stores, this_run
 from csms.access import SetNetworkProfile
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer
-from csms.errors import CallFailed, CommandTimeout, Unsupported
+from csms.errors import CallFailed, CommandTimeout, NotAccepted, Unsupported
 from storage.charger import SiteLease
 from storage.codec import decode, to_json
 from storage.command import CommandEnd, CommandState
@@ -214,7 +214,7 @@ class _Sending:
             return CommandEnd(CommandState.FAILED, error.message)
         except Unsupported as error:
             return CommandEnd(CommandState.UNSUPPORTED, error.message)
-        except InvalidInput as error:
+        except (InvalidInput, NotAccepted) as error:
             return CommandEnd(CommandState.REFUSED, error.diagnostics())
         return _end_of(answer)
 
