@@ -13,12 +13,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from csms.commands import CommandAnswer, UpdateFirmware
+from csms.commands import AnswerStatus, Command, CommandAnswer, Reset, ResetKind, UpdateFirmware
 from storage.artifact import ArtifactPhase, SignOff
 from storage.campaign import CampaignPhase, Pace, WavePlan
 from storage.charger import ModelProfile
+from storage.codec import to_json
+from storage.command import CommandRecord
 from storage.events import FirmwareStatus
-from storage.ids import TASK_QUEUE
+from storage.ids import TASK_QUEUE, log_workflow_id
+from storage.log import LogRequest, LogSort, LogState, LogUpload
 from tests.integration.workflows.harness import Harness, real_server, running, time_skipping, until
 from tests.unit.activities.world import (
     ACCEPTED,
@@ -33,7 +36,9 @@ from tests.unit.activities.world import (
     mute,
     unheard,
 )
+from workflows.charger_command import CommandInput
 from workflows.housekeeping import HousekeepingWorkflow
+from workflows.log_retrieval import LogInput
 
 FOLDER = Path(__file__).parent
 SUGGEST_AFTER = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=40")
@@ -192,9 +197,45 @@ async def long_shard(harness: Harness, world: World, record: Recorder) -> None:
         await record.keep(f"shard_run_{number}", run.id, run.run_id)
 
 
+async def operator(harness: Harness, world: World, record: Recorder) -> None:
+    """A restart that comes back, one that does not, a charger that is away; logs that come and do not."""
+    names = world.add_chargers(4)
+    world.unplug(names[2])
+
+    async def moment(charger_id: str, command: Command) -> None:
+        if isinstance(command, Reset) and charger_id == names[1]:
+            world.answers[Reset] = CommandAnswer(AnswerStatus.ACCEPTED)
+
+    world.on_send = moment
+    world.chargers.profiles[VENDOR, MODEL] = ModelProfile(VENDOR, MODEL, reboot_seconds=2)
+    for number, name in enumerate(names[:3]):
+        reset, at = Reset(ResetKind.ON_IDLE), world.now
+        asked = CommandRecord(
+            f"r{number}", name, "reset", {}, "ab" * 32, "olga", at, at + timedelta(seconds=5)
+        )
+        await world.commands.open(asked)
+        given = CommandInput(asked.command_id, name, "reset", "Reset", to_json(reset), 5.0)
+        await harness.orchestrator.send_command(given)
+        await harness.client.get_workflow_handle(asked.workflow_id).result()
+        await record.keep(f"charger_command_{number}", asked.workflow_id)
+    for number, name in enumerate(names[:2]):
+        at = world.now
+        await world.logs.open(
+            LogRequest(number, name, LogSort.SECURITY, "sam", at, at + timedelta(seconds=3))
+        )
+        await harness.orchestrator.retrieve_log(LogInput(number, name, deadline_seconds=3.0))
+        await until(lambda number=number: world.logs.rows[number].state is not LogState.REQUESTED)  # type: ignore[misc]
+        if number == 0:
+            [ticket] = world.logs.tickets
+            await world.logs.add_upload(LogUpload(0, "logs/0/x", "a.log", 3, "ab" * 32, world.now), ticket)
+            await harness.orchestrator.log_arrived(name, 0)
+        await harness.client.get_workflow_handle(log_workflow_id(name, number)).result()
+        await record.keep(f"log_retrieval_{number}", log_workflow_id(name, number))
+
+
 Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
 SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
-REAL: tuple[Scenario, ...] = (publication, housekeeping, long_shard)
+REAL: tuple[Scenario, ...] = (publication, housekeeping, operator, long_shard)
 
 
 async def record(scenario: Scenario, environment: Any) -> None:

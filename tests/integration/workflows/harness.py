@@ -117,8 +117,10 @@ class Harness:
             route.boot_id,
             route.session_epoch,
         )
+        lease = self.world.leases.rows.get(charger_id)
+        workflow_id = lease.workflow_id if lease else charger_workflow_id(charger_id)
         with suppress(RPCError):
-            handle = self.client.get_workflow_handle(charger_workflow_id(charger_id))
+            handle = self.client.get_workflow_handle(workflow_id)
             await handle.signal(CHARGER_EVENT, hint)
 
     async def start(self, campaign: Campaign, *approvers: str) -> WorkflowHandle[Any, Any]:
