@@ -11,7 +11,6 @@ from storage.errors import InvalidInput
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-_HEADER_BYTES = 8 * 1024
 _FIELD = b"file"
 """A part of this name is a file even where it names none."""
 
@@ -75,9 +74,7 @@ class FormFile:
         self._disposition, self._is_file = b"", False
 
     def _take(self, place: int, data: bytes) -> None:
-        self._header[place].extend(data)
-        if len(self._header[place]) > _HEADER_BYTES:
-            raise FormParserError("a header is too long")
+        self._header[place].extend(data)  # The parser bounds it.
 
     def _header_ends(self) -> None:
         name, value = self._header

@@ -134,6 +134,9 @@ class MemoryBlobs:
         assert length in (None, len(data))
         return self.objects.setdefault(key, data) is data
 
+    async def delete(self, key: str) -> None:
+        self.objects.pop(key, None)
+
     async def length(self, key: str) -> int:
         try:
             return len(self.objects[key])
