@@ -54,7 +54,7 @@ def test_every_route_names_a_permission_or_is_listed_as_open() -> None:
     found = guarded(House())
 
     assert len(found) > 40
-    # Asked for within a route, by what the body says: see test_campaigns, test_commands, test_logs_of_chargers.
+    # Asked for within a route, by what the body says: see the tests of campaigns, commands and logs.
     within = {
         Permission.CAMPAIGN_ROLLBACK,
         Permission.CHARGER_OPERATE,
