@@ -25,6 +25,7 @@ from csms.simulator.flash import Boot, Flash
 from csms.simulator.ledger import Ledger
 from csms.simulator.life import Life, Turn, live
 from csms.simulator.link import Link
+from csms.simulator.logbook import Logbook
 from csms.simulator.outbox import Outbox
 from csms.simulator.outlet import Habits, Outlet, Outlets
 from csms.simulator.pace import SimPace
@@ -116,6 +117,9 @@ class Charger:
             voice=self._voice,
             outlets=self._outlets,
             updater=self._updater,
+            logbook=Logbook(
+                self._character.log_style, self._voice, self._account, self._world.http, self._pace
+            ),
             facts=lambda: Facts(self._identity(), self._heartbeat_s, self._character.evses),
             boot_again=self._boot_again,
             restart=self.restart,

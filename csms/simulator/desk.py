@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from csms.simulator.errors import RequestInvalid
 from csms.simulator.link import Reply
+from csms.simulator.logbook import Logbook
 from csms.simulator.outlet import Outlets
 from csms.simulator.stages import BUSY, Stage
 from csms.simulator.updater import Updater
@@ -14,6 +15,7 @@ from csms.simulator.wire import (
     Answer,
     AvailabilityRequest,
     Facts,
+    LogRequest,
     Payload,
     Reading,
     ReadRequest,
@@ -35,6 +37,7 @@ class Reach:
     voice: Voice
     outlets: Outlets
     updater: Updater
+    logbook: Logbook
     facts: Callable[[], Facts]
     boot_again: Callable[[], None]
     restart: Callable[[BootReason], None]
@@ -70,6 +73,8 @@ class Desk:
                 return self._availability(request), None
             case TriggerRequest():
                 return self._trigger(request)
+            case LogRequest():
+                return self._at.logbook.consider(request)
             case ReportRequest():
                 return Answer("Accepted"), lambda: self._report(request.request_id)
             case ReadRequest():
@@ -104,12 +109,15 @@ class Desk:
         if self._waiting:
             self._waiting.cancel()
             self._waiting = None
+        self._at.logbook.power_lost()
 
     def _trigger(self, request: TriggerRequest) -> tuple[Answer, Deed]:
         deeds: dict[str, Callable[[], None]] = {
             "BootNotification": self._at.boot_again,
             "Heartbeat": lambda: self._at.voice.say(self._at.voice.wire.heartbeat()),
             "FirmwareStatusNotification": self._at.updater.tell,
+            "LogStatusNotification": self._at.logbook.tell,
+            "DiagnosticsStatusNotification": self._at.logbook.tell,
             "StatusNotification": lambda: self.show_all(request.evse_id),
             "MeterValues": lambda: self._meter(request.evse_id),
         }

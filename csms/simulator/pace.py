@@ -35,6 +35,8 @@ class SimPace:
     """At most this long before BootNotification is sent again after Pending or Rejected."""
     download_retry_s: float = 1.0
     """At most this long between attempts, whatever the command says."""
+    upload_retry_s: float = 1.0
+    """At most this long between attempts to upload a log, whatever the command says."""
     flush_s: float = 3.0
     """How long a charger lets its last messages leave before it restarts."""
     report_s: float = 1.0

@@ -37,6 +37,17 @@ class KeyStyle(StrEnum):
     """The password is hex; the bytes it stands for are sent."""
 
 
+class LogStyle(StrEnum):
+    """How a charger uploads a log."""
+
+    PUT = "put"
+    """The bytes, to the address as it is."""
+    PUT_NAMED = "put_named"
+    """The bytes, to the address with the file's name behind it."""
+    FORM = "form"
+    """POST of a multipart form."""
+
+
 class Claim(StrEnum):
     """When a charger says ``Installed``."""
 
@@ -85,6 +96,7 @@ class Personality:
     """A message sent again keeps its message id."""
     reports_fall_back: bool = True
     """After it fell back to the previous image it says InstallationFailed."""
+    log_style: LogStyle = LogStyle.PUT
     evidence: tuple[Evidence, ...] = ()
 
     def quirks(self) -> frozenset[str]:
@@ -105,9 +117,11 @@ LARKSPUR = Personality(
     evses=2,
     omits=frozenset({FirmwareWord.DOWNLOADING, FirmwareWord.DOWNLOADED, FirmwareWord.SIGNATURE_VERIFIED}),
     resends_same_id=True,
+    log_style=LogStyle.PUT_NAMED,
     evidence=(
         Evidence("omits", "ev-server#2305 and MicroOcpp#261: intermediate firmware statuses never come"),
         Evidence("resends_same_id", "OCPP 2.1 Part 4: a retried message may be identical, its id included"),
+        Evidence("log_style", "MicroOcpp#397: its client puts the file's name behind the location"),
     ),
 )
 BRAMBLE = Personality(
@@ -121,6 +135,7 @@ BRAMBLE = Personality(
     time_style=TimeStyle.OFFSET,
     key_style=KeyStyle.HEX_BYTES,
     boots_on_every_connect=True,
+    log_style=LogStyle.FORM,
     evidence=(
         Evidence("claims", "e-mobility-charging-stations-simulator#459: Installed twice"),
         Evidence(
@@ -129,6 +144,7 @@ BRAMBLE = Personality(
         ),
         Evidence("time_style", "monta ocpp-emulator#5: a +02 offset in time stamps"),
         Evidence("key_style", "MicroOcpp 1.2.0, run by us: sends the bytes its hex AuthorizationKey means"),
+        Evidence("log_style", "openevse_esp32_firmware#790: GetDiagnostics uploads by HTTP, as a form"),
         Evidence("boots_on_every_connect", "evcc#31192: only some chargers skip it on a later socket"),
     ),
 )

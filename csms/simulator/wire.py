@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from csms.simulator.errors import RequestInvalid
 from csms.simulator.personality import TimeStyle
-from csms.simulator.words import BootReason, EndReason, FirmwareWord, PlugWord
+from csms.simulator.words import BootReason, EndReason, FirmwareWord, LogWord, PlugWord
 
 Payload = dict[str, Any]
 _OFFSET = timezone(timedelta(hours=2))
@@ -137,15 +137,35 @@ class ReportRequest:
     request_id: int
 
 
-Request = UpdateRequest | ResetRequest | AvailabilityRequest | TriggerRequest | ReadRequest | ReportRequest
+@dataclass(frozen=True, slots=True)
+class LogRequest:
+    """Upload a log. ``request_id`` None: 1.6 GetDiagnostics, which has none and gives a file name only."""
+
+    request_id: int | None
+    location: str
+    kind: str
+    retries: int = 0
+    retry_s: float = 0.0
+
+
+Request = (
+    UpdateRequest
+    | ResetRequest
+    | AvailabilityRequest
+    | TriggerRequest
+    | ReadRequest
+    | ReportRequest
+    | LogRequest
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the charger decided on a request; ``values`` for reads."""
+    """What the charger decided on a request; ``values`` for reads, ``file_name`` for logs."""
 
     status: str
     values: Mapping[str, str] = field(default_factory=dict)
+    file_name: str = ""
 
 
 class Wire(Protocol):
@@ -175,6 +195,9 @@ class Wire(Protocol):
 
     def firmware_status(self, word: FirmwareWord, request_id: int | None) -> Message:
         """How an update goes; ``request_id`` is left out with Idle (L01.FR.20)."""
+
+    def log_status(self, word: LogWord, request_id: int | None) -> Message | None:
+        """How the upload of a log goes, where the dialect has a word for it."""
 
     def security_event(self, word: str, at: str, detail: str) -> Message:
         """SecurityEventNotification."""

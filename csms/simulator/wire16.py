@@ -8,6 +8,7 @@ from csms.simulator.wire import (
     AvailabilityRequest,
     Facts,
     Identity,
+    LogRequest,
     Message,
     Payload,
     Plug,
@@ -21,7 +22,7 @@ from csms.simulator.wire import (
     instant,
     wanted,
 )
-from csms.simulator.words import BootReason, EndReason, FirmwareWord, PlugWord
+from csms.simulator.words import BootReason, EndReason, FirmwareWord, LogWord, PlugWord
 
 _OFFLINE_ID = -1
 """1.6 leaves open what to send when StartTransaction was never answered; libocpp#495 sends this."""
@@ -85,6 +86,15 @@ class Wire16:
         if request_id is not None and word is not FirmwareWord.IDLE:
             payload["requestId"] = request_id
         return Message("SignedFirmwareStatusNotification", payload)
+
+    def log_status(self, word: LogWord, request_id: int | None) -> Message | None:
+        """LogStatusNotification; for GetDiagnostics the older message, with a word of its own."""
+        if word is LogWord.CANCELED:
+            return None
+        if request_id is None:
+            spelt = "UploadFailed" if word is LogWord.FAILED else word.value
+            return Message("DiagnosticsStatusNotification", {"status": spelt})
+        return Message("LogStatusNotification", {"status": word.value, "requestId": request_id})
 
     def security_event(self, word: str, at: str, detail: str) -> Message:
         """SecurityEventNotification."""
@@ -150,6 +160,10 @@ class Wire16:
         """The answer's payload; 1.6 cannot say that a reset is only scheduled."""
         if isinstance(request, ReadRequest):
             return _configuration(request, answer.values)
+        if isinstance(request, LogRequest) and request.request_id is None:
+            return {"fileName": answer.file_name} if answer.file_name else {}
+        if isinstance(request, LogRequest):
+            return {"status": answer.status, "filename": answer.file_name}
         if isinstance(request, ResetRequest) and answer.status == "Scheduled":
             return {"status": "Accepted"}
         return {"status": answer.status}
@@ -189,6 +203,26 @@ def _get_configuration(payload: Payload) -> ReadRequest:
     return ReadRequest(tuple(payload.get("key", ())))
 
 
+def _get_log(payload: Payload) -> LogRequest:
+    return LogRequest(
+        request_id=wanted(payload, "requestId"),
+        location=wanted(wanted(payload, "log"), "remoteLocation"),
+        kind=wanted(payload, "logType"),
+        retries=payload.get("retries", 0),
+        retry_s=payload.get("retryInterval", 0),
+    )
+
+
+def _get_diagnostics(payload: Payload) -> LogRequest:
+    return LogRequest(
+        None,
+        wanted(payload, "location"),
+        "DiagnosticsLog",
+        payload.get("retries", 0),
+        payload.get("retryInterval", 0),
+    )
+
+
 _READERS: dict[str, Callable[[Payload], Request]] = {
     "SignedUpdateFirmware": _signed_update,
     "UpdateFirmware": _plain_update,
@@ -197,6 +231,8 @@ _READERS: dict[str, Callable[[Payload], Request]] = {
     "TriggerMessage": _trigger,
     "ExtendedTriggerMessage": _trigger,
     "GetConfiguration": _get_configuration,
+    "GetLog": _get_log,
+    "GetDiagnostics": _get_diagnostics,
 }
 
 

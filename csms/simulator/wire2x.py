@@ -8,6 +8,7 @@ from csms.simulator.wire import (
     AvailabilityRequest,
     Facts,
     Identity,
+    LogRequest,
     Message,
     Payload,
     Plug,
@@ -22,7 +23,7 @@ from csms.simulator.wire import (
     instant,
     wanted,
 )
-from csms.simulator.words import BootReason, EndReason, FirmwareWord, PlugWord
+from csms.simulator.words import BootReason, EndReason, FirmwareWord, LogWord, PlugWord
 
 _CONNECTOR = 1
 """Each EVSE has one connector."""
@@ -91,6 +92,13 @@ class Wire2x:
             payload["requestId"] = request_id
         return Message("FirmwareStatusNotification", payload)
 
+    def log_status(self, word: LogWord, request_id: int | None) -> Message:
+        """LogStatusNotification; without a request id where nothing was asked for."""
+        payload: Payload = {"status": word.value}
+        if request_id is not None and word is not LogWord.IDLE:
+            payload["requestId"] = request_id
+        return Message("LogStatusNotification", payload)
+
     def security_event(self, word: str, at: str, detail: str) -> Message:
         """SecurityEventNotification."""
         return Message("SecurityEventNotification", {"type": word, "timestamp": at, "techInfo": detail[:255]})
@@ -147,6 +155,8 @@ class Wire2x:
         """The answer's payload."""
         if isinstance(request, ReadRequest):
             return {"getVariableResult": [_result(name, answer.values.get(name)) for name in request.names]}
+        if isinstance(request, LogRequest):
+            return {"status": answer.status, "filename": answer.file_name}
         return {"status": answer.status}
 
 
@@ -225,6 +235,16 @@ def _base_report(payload: Payload) -> ReportRequest:
     return ReportRequest(wanted(payload, "requestId"))
 
 
+def _get_log(payload: Payload) -> LogRequest:
+    return LogRequest(
+        request_id=wanted(payload, "requestId"),
+        location=wanted(wanted(payload, "log"), "remoteLocation"),
+        kind=wanted(payload, "logType"),
+        retries=payload.get("retries", 0),
+        retry_s=payload.get("retryInterval", 0),
+    )
+
+
 _READERS: dict[str, Callable[[Payload], Request]] = {
     "UpdateFirmware": _update,
     "Reset": _reset,
@@ -232,4 +252,5 @@ _READERS: dict[str, Callable[[Payload], Request]] = {
     "TriggerMessage": _trigger,
     "GetVariables": _get_variables,
     "GetBaseReport": _base_report,
+    "GetLog": _get_log,
 }

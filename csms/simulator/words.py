@@ -20,6 +20,16 @@ class FirmwareWord(StrEnum):
     SIGNATURE_VERIFIED = "SignatureVerified"
 
 
+class LogWord(StrEnum):
+    """How an upload of a log goes (OCPP 2.0.1 UploadLogStatusEnumType; 1.6 diagnostics spell the failure)."""
+
+    IDLE = "Idle"
+    UPLOADING = "Uploading"
+    UPLOADED = "Uploaded"
+    FAILED = "UploadFailure"
+    CANCELED = "AcceptedCanceled"
+
+
 class PlugWord(StrEnum):
     """What a connector is doing, in 1.6's finer words; 2.x folds the middle three into Occupied."""
 

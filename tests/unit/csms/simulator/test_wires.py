@@ -16,6 +16,7 @@ from csms.simulator.wire import (
     AvailabilityRequest,
     Facts,
     Identity,
+    LogRequest,
     Message,
     Plug,
     Reading,
@@ -29,7 +30,7 @@ from csms.simulator.wire import (
     instant,
     stamp,
 )
-from csms.simulator.words import BootReason, EndReason, FirmwareWord, PlugWord, SecurityWord
+from csms.simulator.words import BootReason, EndReason, FirmwareWord, LogWord, PlugWord, SecurityWord
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 AT = stamp(NOW, TimeStyle.ZULU)
@@ -47,6 +48,9 @@ def everything(wire: Wire) -> list[Message]:
     messages += [wire.status(Plug(1, word, "GroundFailure"), AT) for word in PlugWord]
     messages += [wire.station_status(word, AT) for word in (PlugWord.AVAILABLE, PlugWord.UNAVAILABLE)]
     messages += [wire.firmware_status(word, request) for word in FirmwareWord for request in (None, 0, 7)]
+    messages += [wire.log_status(word, request) for word in LogWord for request in (0, 7)]
+    words = (LogWord.IDLE, LogWord.UPLOADING, LogWord.UPLOADED, LogWord.FAILED)
+    messages += [wire.log_status(word, None) for word in words]
     messages += [wire.security_event(word.value, AT, "x" * 400) for word in SecurityWord]
     messages += [wire.started(session, reading), wire.metered(session, reading), wire.metered(known, reading)]
     messages += [wire.ended(each, reading, reason) for each in (session, known) for reason in EndReason]
@@ -91,6 +95,14 @@ READ_UPDATE = UpdateRequest(
     2,
     5,
 )
+LOG = {
+    "logType": "SecurityLog",
+    "requestId": 0,
+    "retries": 2,
+    "retryInterval": 5,
+    "log": {"remoteLocation": "http://127.0.0.1/u/x"},
+}
+READ_LOG = LogRequest(0, "http://127.0.0.1/u/x", "SecurityLog", 2, 5)
 VARIABLE = {"component": {"name": "Controller"}, "variable": {"name": "FirmwareVersion"}}
 CALLS: list[tuple[Dialect, str, dict[str, Any], Request]] = [
     (Dialect.OCPP16, "SignedUpdateFirmware", UPDATE, READ_UPDATE),
@@ -137,6 +149,15 @@ CALLS: list[tuple[Dialect, str, dict[str, Any], Request]] = [
         {"requestedMessage": "StatusNotification", "evse": {"id": 1, "connectorId": 1}},
         TriggerRequest("StatusNotification", 1),
     ),
+    (Dialect.OCPP16, "GetLog", LOG, READ_LOG),
+    (Dialect.OCPP201, "GetLog", LOG, READ_LOG),
+    (Dialect.OCPP21, "GetLog", LOG, READ_LOG),
+    (
+        Dialect.OCPP16,
+        "GetDiagnostics",
+        {"location": "http://127.0.0.1/u/x", "retries": 1},
+        LogRequest(None, "http://127.0.0.1/u/x", "DiagnosticsLog", 1),
+    ),
     (Dialect.OCPP16, "GetConfiguration", {"key": ["A"]}, ReadRequest(("A",))),
     (Dialect.OCPP16, "GetConfiguration", {}, ReadRequest()),
     (
@@ -155,7 +176,8 @@ def test_calls_are_understood_and_answered_in_the_schemas_words(
     wire = WIRES[dialect]
     assert check_request(dialect.value, action, payload) is None
     assert wire.read(action, payload) == request_
-    answer = wire.answer(request_, Answer("Accepted", {"A": "1", "Controller.FirmwareVersion": "1.0"}))
+    values = {"A": "1", "Controller.FirmwareVersion": "1.0"}
+    answer = wire.answer(request_, Answer("Accepted", values, "a.log"))
     assert check_answer(dialect.value, action, answer) is None
 
 
