@@ -5,12 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
+from api.cli import charger_acts
 from api.cli import charger_views as views
 from api.cli.errors import CliError, WrongUse
 from api.cli.references import segment
 from api.cli.session import Session, command, group
 
-app = group("Import, register and look at chargers.")
+app = group("Import, register and look at chargers, and have them do things.")
 
 Identity = Annotated[str, typer.Argument(metavar="CHARGER", help="Its OCPP identity.")]
 Limit = Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")]
@@ -123,6 +124,9 @@ def timeline(session: Session, charger: Identity, limit: Limit = 50) -> None:
     """Show what happened to a charger, newest first."""
     events = list(session.api.pages(f"/chargers/{segment(charger)}/timeline", limit))
     session.show(events, lambda screen: views.draw_timeline(screen, events, session.clock()))
+
+
+charger_acts.register(app)
 
 
 def _password(file: Path | None, make: bool) -> str | None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from api.cli.errors import Record
-from api.cli.output import Column, Screen, ago, moment, words
+from api.cli.output import Column, Screen, ago, moment, size, words
 
 _SHOWN_ROWS = 50
 _QUIET = frozenset({"charger_id", "node_id", "message_id", "samples", "values"})
@@ -158,6 +158,70 @@ def facts(body: Mapping[str, Any]) -> str:
     ]
     counts = [f"{len(body[name])} {name}" for name in ("samples", "values") if body.get(name)]
     return ", ".join([*parts, *counts])
+
+
+def draw_command(screen: Screen, item: Record) -> None:
+    """What a charger answered, or that it has not yet."""
+    answer = item["answer"]
+    if answer is None:
+        screen.line(f"{item['charger_id']} has not answered {item['command']} yet.")
+        screen.line(f"Command {item['command_id']}; its end will be in the audit log.")
+        return
+    screen.line(f"{item['charger_id']} answered {item['command']}: {answer['status']}")
+    detail = str(item["reason"]).partition(": ")[2]
+    if detail:
+        screen.line(detail)
+    returned = answer["returned"]
+    if returned.get("values"):
+        screen.table((Column("NAME", fold=True), Column("VALUE", fold=True)), returned["values"], empty="")
+    if returned.get("items"):
+        rows = [(one["name"], one["status"], one["detail"] or "-") for one in returned["items"]]
+        screen.table(
+            (Column("NAME", fold=True), Column("ANSWER"), Column("DETAIL", fold=True)), rows, empty=""
+        )
+    for one in returned.get("certificates", ()):
+        screen.line(f"{one['use']}: {' '.join(f'{name} {value}' for name, value in one['hash'].items())}")
+    screen.fields(
+        [
+            (name.replace("_", " ").capitalize(), str(returned[name]))
+            for name in ("file_name", "list_version", "data")
+            if name in returned
+        ]
+    )
+
+
+def draw_logs(screen: Screen, items: Sequence[Record], now: datetime) -> None:
+    """Logs that were asked for, newest first."""
+    columns = (
+        Column("LOG", right=True),
+        Column("KIND"),
+        Column("STATE"),
+        Column("ASKED"),
+        Column("BY", fold=True),
+        Column("FILE", fold=True),
+        Column("SIZE", right=True),
+        Column("REASON", fold=True, optional=True),
+    )
+    rows = [
+        (
+            str(one["log_id"]),
+            str(one["kind"]),
+            words(one["state"]),
+            ago(one["requested_at"], now),
+            str(one["actor"]),
+            str(one["upload"]["filename"]) if one["upload"] else "-",
+            size(one["upload"]["length"]) if one["upload"] else "-",
+            str(one["reason"]),
+        )
+        for one in items
+    ]
+    screen.table(columns, rows, empty="Nobody has asked it for a log yet.")
+
+
+def draw_log(screen: Screen, item: Record, file: object) -> None:
+    """A log that was fetched."""
+    upload = item["upload"]
+    screen.line(f"{file}: {size(upload['length'])}, SHA-256 {upload['sha256']}")
 
 
 def _revision(item: Record) -> str:

@@ -1,5 +1,6 @@
 """A thin client of ``/api/v1``: bearer token, problem+json, idempotency keys, cursor paging."""
 
+import hashlib
 import json
 import ssl
 from collections.abc import Iterator, Mapping
@@ -10,7 +11,7 @@ from uuid import uuid4
 
 import httpx2
 
-from api.cli.errors import CliError, Record, Refused, Unreachable
+from api.cli.errors import CliError, Record, Refused, Unreachable, WrongUse
 
 PREFIX = "/api/v1"
 _BUSY = (502, 503, 504)
@@ -37,7 +38,7 @@ class Api:
         self._http = httpx2.Client(
             base_url=base_url + PREFIX,
             headers={"Accept": "application/json", **_bearer(token)},
-            timeout=httpx2.Timeout(30.0, write=300.0),
+            timeout=httpx2.Timeout(30.0, read=60.0, write=300.0),
             verify=_trust(base_url),
             transport=transport,
         )
@@ -103,6 +104,30 @@ class Api:
                 f"{self.base_url} does not answer: {_said(error)}", hint=self._after_silence("GET")
             ) from error
         return bytes(data)
+
+    def download(self, path: str, file: Path, *, sha256: str) -> None:
+        """GET bytes into a file, which is there only once it is whole. Raises CliError if they differ."""
+        part = file.with_name(f"{file.name}.part")
+        seen = hashlib.sha256()
+        try:
+            with self._http.stream("GET", path) as response, part.open("wb") as out:
+                if not response.is_success:
+                    response.read()
+                    self._parsed(response)
+                for piece in response.iter_bytes():
+                    seen.update(piece)
+                    out.write(piece)
+            if seen.hexdigest() != sha256:
+                raise CliError(f"{path} came with other bytes than the server has on record.")
+            part.replace(file)
+        except httpx2.TransportError as error:
+            raise Unreachable(
+                f"{self.base_url} does not answer: {_said(error)}", hint=self._after_silence("GET")
+            ) from error
+        except OSError as error:
+            raise WrongUse(f"{file} cannot be written: {error.strerror}.") from error
+        finally:
+            part.unlink(missing_ok=True)
 
     def pages(self, path: str, limit: int, **params: str | int | bool | None) -> Iterator[Record]:
         """The items of a listing, page after page, at most ``limit`` of them."""

@@ -28,7 +28,7 @@ TABLE: dict[str, Entry] = {
     "simulate": Entry("On this machine", "Run simulated chargers against a CSMS.", "processes", "simulate"),
     "artifact": Entry("Releases", "Upload, sign and release firmware.", "artifact"),
     "campaign": Entry("Releases", "Plan, approve, watch and stop rollouts.", "campaign"),
-    "charger": Entry("Fleet", "Import, register and look at chargers.", "charger"),
+    "charger": Entry("Fleet", "Import, register, look at and command chargers.", "charger"),
     "site": Entry("Fleet", "Sites and how many chargers each may miss at once.", "site"),
     "model": Entry("Fleet", "What holds for every charger of one model.", "model"),
     "audit": Entry("Trust", "Export the audit log and check its chain.", "audit"),

@@ -124,9 +124,12 @@ def group(summary: str) -> typer.Typer:
 
 
 def command(
-    app: typer.Typer, name: str, *, online: bool = True, posts: bool = False
+    app: typer.Typer, name: str, *, online: bool = True, posts: bool = False, **settings: Any
 ) -> Callable[[Callable[Concatenate[Session, P], None]], Callable[Concatenate[Session, P], None]]:
-    """Register a function as a command; its first parameter is the Session and no option."""
+    """Register a function as a command; its first parameter is the Session and no option.
+
+    ``settings`` go to typer.
+    """
     options: dict[str, Any] = {"as_json": _JSON}
     defaults: dict[str, Any] = {"as_json": False, "url": None, "idempotency_key": None}
     if online:
@@ -157,7 +160,7 @@ def command(
         parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
         run.__signature__ = inspect.Signature([*parameters, *added])  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*parameters, *added]}
-        app.command(name)(run)
+        app.command(name, **settings)(run)
         return function
 
     return register
