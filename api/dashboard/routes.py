@@ -30,6 +30,8 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 FLEET_PAGE = 1000
 ROWS = 100
+ASKED = 8
+"""Of a charger's latest commands and logs, so many are shown."""
 CHART_CHARGERS = 5000
 """Above this the chart is left out: a page stays cheap."""
 _BEAT_SECONDS = 1.0
@@ -181,13 +183,22 @@ async def find_charger(services: Services, charger_id: Annotated[ChargerId, Quer
 @router.get("/chargers/{charger_id}")
 @permit(Permission.READ)
 async def charger(services: Services, context: PageContext, charger_id: ChargerId) -> Response:
-    """One charger: its twin and its timeline."""
-    view, timeline = await asyncio.gather(
-        services.chargers.get(charger_id), services.events.timeline(charger_id, limit=ROWS)
+    """One charger: its twin, what people asked of it, and its timeline."""
+    view, timeline, commands, logs = await asyncio.gather(
+        services.chargers.get(charger_id),
+        services.events.timeline(charger_id, limit=ROWS),
+        services.commands.latest(charger_id, limit=ASKED),
+        services.logs.latest(charger_id, limit=ASKED),
     )
     now = services.clock()
     return _page(
-        "charger.html", context, view=view, state=charger_state(view, now), timeline=timeline, now=now
+        "charger.html",
+        context,
+        view=view,
+        state=charger_state(view, now),
+        asked=views.asked_rows(commands, logs)[:ASKED],
+        timeline=timeline,
+        now=now,
     )
 
 

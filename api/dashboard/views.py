@@ -18,6 +18,8 @@ from storage.campaign import (
     WaveTally,
 )
 from storage.charger import FleetCounts, Site
+from storage.command import CommandRecord
+from storage.log import LOG_OPEN, LogRequest, LogState
 from storage.ports import ChargerView
 
 
@@ -231,3 +233,47 @@ def fleet_tiles(counts: FleetCounts) -> tuple[Tile, ...]:
         Tile("Faulted", str(counts.faulted), "", "faulted"),
         Tile("In maintenance", str(counts.in_maintenance), "reserved or updating", "maintenance"),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One command or log that a person asked of a charger."""
+
+    at: datetime
+    what: str
+    actor: str
+    state: str
+    tone: str
+    """A word that has the state's colour."""
+    reason: str
+    size: int | None = None
+    """Of the log that arrived."""
+
+
+def asked_rows(commands: Sequence[CommandRecord], logs: Sequence[LogRequest]) -> tuple[Asked, ...]:
+    """Both in one list, newest first."""
+    rows = [_asked_command(record) for record in commands] + [_asked_log(request) for request in logs]
+    return tuple(sorted(rows, key=lambda row: row.at, reverse=True))
+
+
+_RUNS, _DONE, _NOT_DONE = "running", "completed", "failed"
+_YES = frozenset({"Accepted", "AcceptedCanceled", "Scheduled", "RebootRequired"})
+
+
+def _asked_command(record: CommandRecord) -> Asked:
+    end = record.end
+    tone = _RUNS if end is None else _DONE if end.status in _YES else _NOT_DONE
+    reason = end.reason if end else "it is on its way"
+    return Asked(record.requested_at, record.command, record.actor, record.state, tone, reason)
+
+
+def _asked_log(request: LogRequest) -> Asked:
+    tone = _NOT_DONE
+    if request.state in LOG_OPEN:
+        tone = _RUNS
+    elif request.state is LogState.UPLOADED:
+        tone = _DONE
+    size = request.upload.length if request.upload else None
+    reason = request.reason or "it is about to be asked"
+    what = f"{request.kind.value} log"
+    return Asked(request.requested_at, what, request.actor, request.state, tone, reason, size)

@@ -20,7 +20,9 @@ from storage.campaign import (
 )
 from storage.canonical import digest, sha256_hex
 from storage.charger import ChargerFilter, SignatureScheme, SiteLease
+from storage.command import CommandEnd, CommandRecord, CommandState
 from storage.events import ConnectorStatus, EventKind
+from storage.log import LogRequest, LogSort, LogState, LogUpload
 from storage.twin import ConnectorState, OpenTransaction, OperationSection
 from tests.support.house import House
 
@@ -53,7 +55,37 @@ def showcase(limits: ApiLimits | None = None) -> House:
     _rolled_back(house, bad.artifact_id, good.artifact_id)
     _waiting(house, bad.artifact_id)
     _timeline(house)
+    _asked(house)
     return house
+
+
+def _asked(house: House) -> None:
+    """What people asked of the charger whose page is looked at."""
+    ago = [house.now - timedelta(minutes=minutes) for minutes in (2, 9, 31, 240)]
+    said = CommandEnd(CommandState.ANSWERED, "it answered Accepted", "Accepted")
+    busy = CommandEnd(CommandState.BUSY, "session 8f1c is open on EVSE 1")
+    rows: tuple[tuple[str, CommandEnd | None], ...] = (
+        ("trigger", None),
+        ("reset", busy),
+        ("get-variables", said),
+    )
+    for number, (name, end) in enumerate(rows):
+        record = CommandRecord(
+            f"c{number}", "CP-0000", name, {}, "ab" * 32, "olga@example.org", ago[number], ago[number], end
+        )
+        house.commands.rows[record.command_id] = record
+    upload = LogUpload(7, "logs/7/x", "CP-0000-security.log", 48_213, "cd" * 32, ago[3])
+    house.logs.rows[7] = LogRequest(
+        7,
+        "CP-0000",
+        LogSort.SECURITY,
+        "sam@example.org",
+        ago[3],
+        ago[3],
+        state=LogState.UPLOADED,
+        reason="CP-0000-security.log arrived",
+        upload=upload,
+    )
 
 
 def _fleet(house: House) -> None:

@@ -307,6 +307,19 @@ async def test_the_campaign_page_says_what_holds_the_gate_and_why_each_charger_w
         assert sentence in shown
 
 
+async def test_a_chargers_page_shows_what_people_asked_of_it() -> None:
+    house = showcase()
+    async with browser(house, Role.VIEWER) as client:
+        page = (await client.get("/chargers/CP-0000")).text
+        other = (await client.get("/chargers/CP-0001")).text
+    for text in (
+        *("trigger", "it is on its way", "session 8f1c is open on EVSE 1", "security log"),
+        *("CP-0000-security.log arrived", "47 KiB", "olga@example.org"),
+    ):
+        assert text in page
+    assert "Commands and logs" not in other
+
+
 async def test_what_people_and_chargers_say_stays_text() -> None:
     house = showcase()
     evil = "<script>alert(1)</script>"

@@ -159,7 +159,9 @@ class TestLogs:
         result = run("charger", "logs", "CP-1", "--kind", "security", "--since", "2026-11-19T00:00:00Z")
         assert result.exit_code == 0, result.output
         assert fake.last("POST", LOGS).json == {
-            "kind": "security", "until": None, "deadline_seconds": 900.0,
+            "kind": "security",
+            "until": None,
+            "deadline_seconds": 900.0,
             "since": "2026-11-19T00:00:00+00:00",
         }
         assert (home / "CP-1.log").read_bytes() == LOG
