@@ -39,7 +39,7 @@ from csms.monitoring import (
     SetMonitoringLevel,
     SetVariableMonitoring,
 )
-from storage.twin import ConfigurationSection
+from storage.twin import ConfigurationSection, TwinState
 
 
 class Need(IntEnum):
@@ -111,6 +111,15 @@ def need_of(command: Command) -> Need | None:
     """What this command needs; None: it is never sent through this door."""
     guard = GUARDS.get(type(command))
     return guard(command) if callable(guard) else guard
+
+
+def profile_problem(command: SetNetworkProfile, twin: TwinState) -> str | None:
+    """Why this connection must not be written, or None."""
+    now, wanted = twin.security.profile if twin.security else None, command.profile.security_profile
+    if now is not None and wanted < now:
+        # A05.FR.07: never allow a lower one again.
+        return f"it connects with security profile {now}, and that is never lowered"
+    return slot_problem(command.slot, twin.configuration)
 
 
 def slot_problem(slot: int, configuration: ConfigurationSection | None) -> str | None:

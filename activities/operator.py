@@ -14,7 +14,7 @@ from typing import Any
 from temporalio import activity
 
 from activities.errors import beating, mapped
-from activities.guards import BY_NAME, Need, need_of, slot_problem
+from activities.guards import BY_NAME, Need, need_of, profile_problem
 from activities.orders import Node
 from activities.stores import Stores, this_run
 from csms.access import SetNetworkProfile
@@ -142,7 +142,7 @@ class _Sending:
             if need >= Need.IDLE:
                 await self._require_idle()
             if isinstance(command, SetNetworkProfile):
-                await self._require_other_slot(command)
+                await self._require_safe(command)
             end = await self._send(command)
             kept = need is Need.AWAY and _may_have_acted(end)
         finally:
@@ -190,9 +190,9 @@ class _Sending:
         if busy:
             raise Obstacle(CommandState.BUSY, busy)
 
-    async def _require_other_slot(self, command: SetNetworkProfile) -> None:
+    async def _require_safe(self, command: SetNetworkProfile) -> None:
         view = await self._stores.chargers.get(self._given.charger_id)
-        problem = slot_problem(command.slot, view.twin.configuration)
+        problem = profile_problem(command, view.twin)
         if problem:
             raise Obstacle(CommandState.REFUSED, problem)
 

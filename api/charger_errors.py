@@ -19,13 +19,11 @@ from storage.errors import AmpwaveError
 class ChargerSaidNo(AmpwaveError):
     """A charger did not do what a person asked."""
 
+    WHAT: ClassVar[str] = "was not sent"
     NEXT: ClassVar[str] = ""
 
     def __init__(self, charger_id: str, command: str, reason: str) -> None:
-        what = f"{charger_id} was not sent" if self.unsent else f"{charger_id} was sent"
-        super().__init__(f"{what} {command}: {reason}.".replace("..", "."), hint=self.NEXT)
-
-    unsent: ClassVar[bool] = True
+        super().__init__(f"{charger_id} {self.WHAT} {command}: {reason.rstrip('.')}.", hint=self.NEXT)
 
 
 class ChargerOffline(ChargerSaidNo):
@@ -55,22 +53,22 @@ class CommandRefused(ChargerSaidNo):
 class ChargerFailed(ChargerSaidNo):
     """It answered with a CALLERROR."""
 
+    WHAT = "was sent"
     NEXT = "Read its explanation; the same command will hardly do better."
-    unsent = False
 
 
 class ChargerSilent(ChargerSaidNo):
     """No answer came; what it did is unknown."""
 
+    WHAT = "was sent"
     NEXT = "Look at its timeline before you send it again: it may have acted."
-    unsent = False
 
 
 class ChargerIncapable(ChargerSaidNo):
     """It has no such command."""
 
+    WHAT = "cannot do"
     NEXT = "Its OCPP version or its firmware lacks it."
-    unsent = False
 
 
 _OF_STATE: dict[CommandState, type[ChargerSaidNo]] = {

@@ -40,7 +40,7 @@ from csms.errors import CallFailed, CommandTimeout, NotAccepted, Unsupported
 from storage.charger import OutOfService, SiteLease
 from storage.codec import decode, to_json
 from storage.command import CommandEnd, CommandRecord, CommandState
-from storage.twin import ConfigurationSection
+from storage.twin import ConfigurationSection, SecuritySection
 from tests.support.nouns import any_of
 from tests.unit.activities.world import START, World
 
@@ -253,6 +253,17 @@ def test_the_connection_in_use_is_never_overwritten(
     found = slot_problem(slot, ConfigurationSection(known))
     assert (found is None) is (problem is None)
     assert problem is None or problem in str(found)
+
+
+async def test_the_level_of_security_is_never_lowered_by_a_connection(world: World) -> None:
+    known = ConfigurationSection({"OCPPCommCtrlr.ActiveNetworkProfile": "1"})
+    world._twin("CP000", configuration=known, security=SecuritySection(profile=2))
+    lower = SetNetworkProfile(2, NetworkProfile("wss://x/ocpp", 1))
+    sent = await send(world, lower)
+    assert (sent.end.state, world.sent) == (CommandState.REFUSED, [])
+    assert "never lowered" in sent.end.reason
+    same = SetNetworkProfile(2, NetworkProfile("wss://x/ocpp", 2))
+    assert (await send(world, same)).end.state is CommandState.ANSWERED
 
 
 async def test_an_end_is_written_once_with_what_was_asked_and_by_whom(world: World) -> None:
