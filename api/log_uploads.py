@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from api.downloads import TICKET, check_window
 from api.errors import TicketGone, TooLarge, TooManyUploads
 from api.forms import FormFile
-from api.guard import Services
+from api.guard import Services, metrics_of
 from api.ports import ApiServices
 from storage.canonical import sha256_hex
 from storage.errors import AmpwaveError, Conflict, InvalidInput, NotFound
@@ -58,6 +58,7 @@ async def take_log(request: Request, services: Services, ticket: str, filename: 
     seats: UploadSeats = request.app.state.log_seats
     with seats.seated():
         upload = await _Intake(services, request, found, wanted).take(filename)
+    metrics_of(request).log_bytes.inc(upload.length)
     with suppress(AmpwaveError):  # A hint: whoever waits looks by himself, too.
         await services.orchestrator.log_arrived(wanted.charger_id, wanted.request_id)
     said = {"filename": upload.filename, "length": upload.length, "sha256": upload.sha256}

@@ -43,6 +43,9 @@ class ApiMetrics:
         self.upload_bytes = Counter(
             "ampwave_api_upload_bytes_total", "Firmware bytes taken in", registry=self.registry
         )
+        self.log_bytes = Counter(
+            "ampwave_api_log_bytes_total", "Bytes of logs taken in from chargers", registry=self.registry
+        )
         self.streams = Gauge("ampwave_api_event_streams", "Event streams open now", registry=self.registry)
 
     def render(self) -> bytes:

@@ -4,7 +4,8 @@ from fastapi import APIRouter, Response
 
 from api.auth import Permission
 from api.charger_errors import error_of
-from api.commands import AnyCommandBody, CommandDoor
+from api.command_door import CommandDoor
+from api.commands import AnyCommandBody
 from api.errors import problem_of
 from api.guard import Caller, GuardedRoute, Services, permit
 from api.replies import IdempotencyKey, Limit, problem_reply
