@@ -117,7 +117,6 @@ class Desk:
             "Heartbeat": lambda: self._at.voice.say(self._at.voice.wire.heartbeat()),
             "FirmwareStatusNotification": self._at.updater.tell,
             "LogStatusNotification": self._at.logbook.tell,
-            "DiagnosticsStatusNotification": self._at.logbook.tell,
             "StatusNotification": lambda: self.show_all(request.evse_id),
             "MeterValues": lambda: self._meter(request.evse_id),
         }

@@ -91,6 +91,8 @@ class Wire16:
         """LogStatusNotification; for GetDiagnostics the older message, with a word of its own."""
         if word is LogWord.CANCELED:
             return None
+        if word is LogWord.IDLE:
+            return Message("LogStatusNotification", {"status": word.value})
         if request_id is None:
             spelt = "UploadFailed" if word is LogWord.FAILED else word.value
             return Message("DiagnosticsStatusNotification", {"status": spelt})

@@ -6,7 +6,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +51,7 @@ class Place:
     pepper: bytes
     tag: str
     """In every identity: the Temporal server remembers the workflows of other tests."""
+    tokens: dict[Role, str] = field(default_factory=dict)
 
     def named(self, personality: str) -> str:
         """The charger of this personality."""
@@ -61,10 +62,8 @@ class Place:
             base_url=self.url, headers={"Authorization": f"Bearer {self.tokens[role]}"}, timeout=60
         )
 
-    tokens: dict[Role, str] = None  # type: ignore[assignment]
-
     async def mint(self) -> None:
-        self.tokens = {}
+        """A token for each role."""
         for role in Role:
             text, token = mint_token(
                 Principal(f"{role.value}@test", role),

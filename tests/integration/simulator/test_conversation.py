@@ -118,16 +118,19 @@ async def test_triggers_are_answered_and_obeyed(personality, bench, csms) -> Non
     firmware = "SignedFirmwareStatusNotification" if old else "FirmwareStatusNotification"
     async with bench.running(bench.fleet(personality)):
         await csms.until(lambda: bool(csms.of(CHARGER, "SecurityEventNotification")))
-        for message in ("BootNotification", "Heartbeat", "FirmwareStatusNotification", "MeterValues"):
+        kinds = ("BootNotification", "Heartbeat", "FirmwareStatusNotification", "LogStatusNotification")
+        for message in (*kinds, "MeterValues"):
             counted = firmware if message.startswith("Firmware") else message
             before = len(csms.of(CHARGER, counted))
             trigger = "ExtendedTriggerMessage" if old else "TriggerMessage"
             answer = await bench.send(trigger, {"requestedMessage": message})
             assert answer == [3, {"status": "Accepted"}]
             await csms.until(lambda before=before, counted=counted: len(csms.of(CHARGER, counted)) > before)
-        answer = await bench.send(trigger, {"requestedMessage": "LogStatusNotification"})
+        sign = "SignChargePointCertificate" if old else "SignChargingStationCertificate"
+        answer = await bench.send(trigger, {"requestedMessage": sign})
         assert answer == [3, {"status": "NotImplemented"}]
     assert csms.of(CHARGER, firmware) == [{"status": "Idle"}]
+    assert csms.of(CHARGER, "LogStatusNotification") == [{"status": "Idle"}]
 
 
 @BY_NAME
@@ -254,3 +257,36 @@ async def test_the_process_stops_at_sigterm_with_a_final_report(bench, csms, tmp
     process.send_signal(signal.SIGTERM)
     assert await asyncio.wait_for(process.wait(), 10) == 0
     assert orjson.loads(bench.report.read_bytes())["final"] is True
+
+
+def log_of(
+    personality, server: str, request_id: int, kind: str = "SecurityLog"
+) -> tuple[str, dict[str, object]]:
+    """GetLog; for diagnostics of 1.6 the older message."""
+    if personality.dialect is Dialect.OCPP16 and kind == "DiagnosticsLog":
+        return "GetDiagnostics", {"location": server, "retries": 1, "retryInterval": 0}
+    log = {"remoteLocation": server}
+    return "GetLog", {"logType": kind, "requestId": request_id, "retries": 1, "retryInterval": 0, "log": log}
+
+
+def log_words(csms) -> list[str]:
+    rows = csms.of(CHARGER, "LogStatusNotification", "DiagnosticsStatusNotification")
+    return [row["status"] for row in rows]
+
+
+@BY_NAME
+@pytest.mark.parametrize("kind", ["SecurityLog", "DiagnosticsLog"])
+async def test_an_upload_that_nobody_takes_is_tried_again_and_then_told(
+    personality, kind, bench, csms, images
+) -> None:
+    # The image server knows no such place, so every upload ends in 404.
+    place = images.put("elsewhere", b"").replace("elsewhere", "nowhere")
+    async with bench.running(bench.fleet(personality)) as task:
+        answer = await bench.send(*log_of(personality, place, 0, kind))
+        assert answer[0] == 3
+        assert answer[1].get("status", "Accepted") == "Accepted"
+        failed = {"UploadFailure", "UploadFailed"}
+        await csms.until(lambda: bool(failed & set(log_words(csms))))
+    assert log_words(csms)[0] == "Uploading"
+    account = (await task).chargers[CHARGER]
+    assert account.counts["log_upload_failed"] == 2, "the first try and one retry"
