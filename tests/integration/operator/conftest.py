@@ -20,7 +20,7 @@ from api import bootstrap
 from api.auth import mint_token
 from api.embedded import EmbeddedTemporal
 from api.settings import Settings
-from csms.auth import hash_secret
+from csms.secrets import hash_secret
 from csms.simulator.fleet import run_fleet
 from csms.simulator.ledger import Ledger
 from csms.simulator.pace import SessionPattern, SimPace
@@ -148,6 +148,7 @@ async def place(
         charger_pepper_file=pepper,
         public_url=url,
         csms_port=0,
+        csms_internal_port=0,
     )
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(bootstrap.open_stores(settings))
