@@ -4,8 +4,10 @@ Newest authenticated socket wins; its epoch fences the older one off everywhere.
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 import structlog
@@ -22,6 +24,8 @@ from csms.inbound import SessionTools
 from csms.ingest import Ingest
 from csms.internal_http import InternalHttp
 from csms.journal import SessionJournal
+from csms.lease import Lease
+from csms.limits import Arrivals, Doorway
 from csms.metrics import CsmsMetrics
 from csms.ocpp2x import ocpp21, ocpp201
 from csms.ocpp16 import Ocpp16
@@ -33,17 +37,18 @@ from csms.projection import project
 from csms.quirks.catalogue import CATALOGUE
 from csms.quirks.quirk import Adaptation, matching
 from csms.registry import SessionRegistry
-from csms.routes import RouteKeeper
+from csms.routes import LeaseTerms, RouteKeeper
 from csms.secrets import hash_secret
 from csms.security_watch import SecurityWatch
-from csms.session import Session
+from csms.session import SUPERSEDED, Session
 from csms.tls import ServerTls
 from csms.transport import TransportClosed
-from csms.websocket import MESSAGE_TOO_BIG, ChargerConnection, WebSocketTransport
+from csms.websocket import MESSAGE_TOO_BIG, ChargerConnection, SocketLimits, WebSocketTransport
 from storage.charger import Route
 from storage.errors import AmpwaveError, EngineUnavailable
 from storage.events import (
     NO_SESSION_EPOCH,
+    ChargerThrottled,
     ConnectionClosed,
     ConnectionOpened,
     ConnectionRefused,
@@ -53,12 +58,13 @@ from storage.events import (
 
 log = structlog.get_logger(__name__)
 
+_RECEIVE_BUFFER = 32 * 1024
+_NEWER = "a newer connection of this charger was authenticated"
+
 DIALECTS: dict[str, Dialect] = {OCPP16: Ocpp16(), OCPP201: ocpp201(), OCPP21: ocpp21()}
 
-SUPERSEDED = 4001
-"""Our close code (RFC 6455 leaves 4000-4999 to applications): a newer socket of this charger is there."""
 REVOKED = 4002
-"""The certificate that this socket was opened with was revoked."""
+"""The certificate that this socket was opened with was revoked (a close code of ours, like SUPERSEDED)."""
 
 
 class Gateway:
@@ -88,6 +94,8 @@ class Gateway:
             lambda token: hash_secret(options.pepper, token).hex(),
             options.heartbeat_interval_s,
             self.metrics,
+            options.rate,
+            sources.monotonic,
             registrar=sources.registrar,
         )
         authenticator = Authenticator(
@@ -100,11 +108,15 @@ class Gateway:
         self._passwords = PasswordChanger(stores.chargers, options.pepper, sources.clock)
         self._watch = SecurityWatch(tls, certificates, self.metrics, self._revoke, options.reload_s)
         self._internal = InternalHttp(self.metrics, stores.readiness)
-        self._handshake = Handshake(authenticator, self.metrics, self._record_refusal)
-        self._registry = SessionRegistry()
-        self._routes = RouteKeeper(
-            stores.routes, self._registry, options.node_id, options.boot_id, options.lease_s
+        arrivals = Arrivals(options.arrivals, sources.monotonic)
+        self._handshake = Handshake(
+            authenticator, arrivals, self.metrics, self._record_refusal, self._record_throttled
         )
+        self._door = Doorway(options.unproved_per_address)
+        self._entering: dict[str, WebSocketTransport] = {}
+        self._registry = SessionRegistry()
+        terms = LeaseTerms(options.node_id, options.boot_id, options.lease_s, sources.monotonic)
+        self._routes = RouteKeeper(stores.routes, self._registry, terms)
         self._servers: list[Server] = []
         self._internal_server: Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -127,23 +139,33 @@ class Gateway:
 
     async def _listen(self, port: int, tls: ssl.SSLContext | None) -> Server:
         options = self._options
-        return await serve(
+        limits = SocketLimits(options.ping_interval_s + options.ping_timeout_s, options.stall_s)
+        server = await serve(
             self._serve,
             options.host,
             port,
             ssl=tls,
             process_request=self._handshake.process_request,
             select_subprotocol=self._handshake.select_subprotocol,
-            create_connection=ChargerConnection,
             ssl_handshake_timeout=options.open_timeout_s if tls else None,
+            create_connection=partial(  # type: ignore[arg-type]  # it is only called
+                ChargerConnection, limits=limits, door=self._door, on_cut=self._count_cut
+            ),
             compression=None,
             server_header=None,
             max_size=options.max_frame_bytes,
             max_queue=16,
             open_timeout=options.open_timeout_s,
             ping_interval=options.ping_interval_s,
-            ping_timeout=options.ping_timeout_s,
+            ping_timeout=None,  # SocketLimits.silence_s: a pong may have to wait behind other messages
         )
+        for listening in server.sockets:
+            # Inherited by every socket: what a charger may send ahead of being read stays small.
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+        return server
+
+    def _count_cut(self, why: str) -> None:
+        self.metrics.cut_off.labels(why).inc()
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -185,11 +207,12 @@ class Gateway:
     # One socket.
 
     async def _serve(self, connection: ServerConnection) -> None:
-        admitted = connection.admitted if isinstance(connection, ChargerConnection) else None
         transport = WebSocketTransport(connection)
-        if admitted is None:
+        if not isinstance(connection, ChargerConnection) or connection.admitted is None:
             await transport.close(1011, "not admitted")
             return
+        connection.through()
+        admitted = connection.admitted
         charger_id, address = admitted.view.charger.charger_id, address_of(connection)
         if connection.subprotocol is None:
             # OCPP-J 1.6 section 3.1.2, 2.0.1 Part 4 section 3.1: finish the handshake, then close.
@@ -199,13 +222,10 @@ class Gateway:
             self._record_refusal(charger_id, reason, address)
             await transport.close(1002, reason)
             return
-        older = self._registry.current(charger_id)
-        if older is not None:
-            self._supersede(older)
-            # A new epoch fences off what the older one told; let that be stored and believed first.
-            await older.settled()
+        if not await self._in_turn(charger_id, connection, transport):
+            return
         try:
-            route = await self._routes.claim(charger_id, connection.subprotocol)
+            route, lease = await self._routes.claim(charger_id, connection.subprotocol)
             # Before anything counts of this socket: a floor that is forgotten lets the next one in below it.
             if admitted.security_profile > admitted.view.charger.security_floor:
                 await self._chargers.raise_security_floor(charger_id, admitted.security_profile)
@@ -213,16 +233,46 @@ class Gateway:
             log.warning("could not claim a route", charger_id=charger_id, error=str(error))
             await transport.close(1013, "try again later")
             return
-        session = self._session(admitted, route, transport)
+        session = self._session(admitted, route, transport, lease)
         self._watch.enter(session, admitted.path)
         await self._hold(session, _opened(admitted, route, address))
 
-    def _session(self, admitted: Admitted, route: Route, transport: WebSocketTransport) -> Session:
+    async def _in_turn(
+        self, charger_id: str, connection: ChargerConnection, transport: WebSocketTransport
+    ) -> bool:
+        """Let what the charger's older socket told be stored; False: this one is not wanted any more.
+
+        A new epoch fences off what the older one told, so that must be stored and believed first. While
+        the store is away only the newest socket of a charger waits for it.
+        """
+        waiting = self._entering.get(charger_id)
+        if waiting is not None:
+            self._spawn(waiting.close(SUPERSEDED, _NEWER))
+        older = self._registry.current(charger_id)
+        if older is None:
+            self._entering.pop(charger_id, None)
+            return True
+        self._supersede(older)
+        self._entering[charger_id] = transport
+        settled = asyncio.create_task(older.settled())
+        gone = asyncio.create_task(connection.wait_closed())
+        try:
+            await asyncio.wait({settled, gone}, return_when=asyncio.FIRST_COMPLETED)
+            return self._entering.get(charger_id) is transport and not gone.done()
+        finally:
+            settled.cancel()
+            gone.cancel()
+            if self._entering.get(charger_id) is transport:
+                del self._entering[charger_id]
+
+    def _session(
+        self, admitted: Admitted, route: Route, transport: WebSocketTransport, lease: Lease
+    ) -> Session:
         view, dialect = admitted.view, DIALECTS[route.dialect]
         version = view.twin.firmware.version if view.twin.firmware else None
         quirks = matching(CATALOGUE, dialect.name, view.charger.vendor, view.charger.model, version)
         journal = SessionJournal(route.charger_id, route.session_epoch, self._ingest, self._clock)
-        session = Session(journal, dialect, transport, self._tools, Adaptation(quirks))
+        session = Session(journal, dialect, transport, self._tools, Adaptation(quirks), lease)
         session.judged_by(lambda: self._tools.registrar(view.charger))
         configuration = view.twin.configuration
         session.security_extension = dialect.remembers_security(configuration) if configuration else None
@@ -259,8 +309,7 @@ class Gateway:
         if session.retire():
             self.metrics.superseded.inc()
             log.info("a newer socket took over", charger_id=session.charger_id, epoch=session.session_epoch)
-            reason = "a newer connection of this charger was authenticated"
-            self._spawn(session.close(SUPERSEDED, reason))
+            self._spawn(session.close(SUPERSEDED, _NEWER))
 
     def _revoke(self, session: Session, reason: str) -> None:
         """Believe this socket nothing more, and close it."""
@@ -278,12 +327,19 @@ class Gateway:
 
     def _record_refusal(self, charger_id: str, reason: str, address: str) -> None:
         """On the timeline of a registered charger; the peer does not wait for it."""
-        self._spawn(self._store_refusal(charger_id, ConnectionRefused(reason, address)))
+        self._spawn(self._store_outside(charger_id, ConnectionRefused(reason, address)))
 
-    async def _store_refusal(self, charger_id: str, refused: ConnectionRefused) -> None:
+    def _record_throttled(self, charger_id: str) -> None:
+        allowed_per_s = self._options.arrivals.per_s
+        log.warning("a charger connects too often", charger_id=charger_id, allowed_per_s=allowed_per_s)
+        self.metrics.throttled.labels("connections").inc()
+        self._spawn(self._store_outside(charger_id, ChargerThrottled("connections", allowed_per_s)))
+
+    async def _store_outside(self, charger_id: str, event: Event) -> None:
+        """A fact of a charger that belongs to none of its sessions."""
         journal = SessionJournal(charger_id, NO_SESSION_EPOCH, self._ingest, self._clock)
         try:
-            await journal.put([], [journal.event(refused, self._clock())])
+            await journal.put([], [journal.event(event, self._clock())])
         except EngineUnavailable:
             log.warning("a refusal was not stored", charger_id=charger_id)
 

@@ -11,6 +11,7 @@ from websockets.typing import Subprotocol
 
 from csms.auth import REALM, Attempt, Authenticator, Refused
 from csms.frames import OCPP16, OCPP21, OCPP201
+from csms.limits import Arrival, Arrivals
 from csms.metrics import CsmsMetrics
 from csms.pki.certificates import presented_by
 from csms.websocket import ChargerConnection
@@ -24,6 +25,8 @@ SUBPROTOCOLS = (OCPP21, OCPP201, OCPP16)
 
 OnRefused = Callable[[str, str, str], None]
 """Told of a refused registered charger: identity, reason, address."""
+OnThrottled = Callable[[str], None]
+"""Told of a charger that comes too often, once an episode."""
 
 _EXTRA_HEADERS = {
     401: ("WWW-Authenticate", f'Basic realm="{REALM}", charset="UTF-8"'),
@@ -46,10 +49,19 @@ def address_of(connection: ServerConnection) -> str:
 class Handshake:
     """Hooks for ``websockets``: admit, or answer with HTTP."""
 
-    def __init__(self, authenticator: Authenticator, metrics: CsmsMetrics, on_refused: OnRefused) -> None:
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        arrivals: Arrivals,
+        metrics: CsmsMetrics,
+        on_refused: OnRefused,
+        on_throttled: OnThrottled,
+    ) -> None:
         self._authenticator = authenticator
+        self._arrivals = arrivals
         self._metrics = metrics
         self._on_refused = on_refused
+        self._on_throttled = on_throttled
 
     async def process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         """None to go on with the handshake, or the response that ends it."""
@@ -87,6 +99,12 @@ class Handshake:
             if verdict.registered:
                 self._on_refused(attempt.charger_id, verdict.reason, attempt.address)
             return self._no(connection, verdict.status, verdict.reason)
+        # Only who proved to be the charger uses up its arrivals: a stranger cannot lock it out.
+        arrival = self._arrivals.admit(attempt.charger_id)
+        if arrival is not Arrival.WELCOME:
+            if arrival is Arrival.TOO_OFTEN:
+                self._on_throttled(attempt.charger_id)
+            return self._no(connection, 429, "You connect too often; wait before you try again.")
         if verdict.caution is not None:
             log.warning(
                 "let a charger in with caution", charger_id=attempt.charger_id, caution=verdict.caution

@@ -1,8 +1,9 @@
 """What a charger sends, one frame at a time: validate, read, store, and only then answer."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -12,6 +13,7 @@ from csms.dialect import Answering, Dialect, Observed, Reading
 from csms.frames import Call, CallResultError, Fault, Malformed, Payload, Send, error_code
 from csms.ingest import Ingest
 from csms.journal import SessionJournal, bounded_key
+from csms.limits import Rate
 from csms.metrics import CsmsMetrics
 from csms.quirks.quirk import Adaptation
 from csms.redaction import printable
@@ -53,6 +55,9 @@ class SessionTools:
     hash_token: Callable[[str], str]
     heartbeat_interval_s: int
     metrics: CsmsMetrics
+    rate: Rate = field(default_factory=lambda: Rate(0, 0))
+    """How much one charger may send, in messages; a long one counts for several."""
+    monotonic: Callable[[], float] = time.monotonic
     certificate_status: Callable[[CertificateStatusRequested], Awaitable[CertificateStatus]] = (
         no_certificate_status
     )

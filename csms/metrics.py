@@ -40,6 +40,15 @@ class CsmsMetrics:
         self.tls_problem = Gauge(
             "ampwave_csms_tls_problem", "1: changed TLS files cannot be used", registry=registry
         )
+        self.throttled = Counter(
+            "ampwave_csms_throttled_total",
+            "Episodes in which a charger did more than it may",
+            ["what"],
+            registry=registry,
+        )
+        self.cut_off = Counter(
+            "ampwave_csms_cut_off_total", "Sockets ended without a close frame", ["why"], registry=registry
+        )
         self.commit_seconds = Histogram(
             "ampwave_ingest_commit_seconds",
             "One group commit, retries included",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from csms.ingest import IngestOptions
 from csms.internal_http import ReadinessCheck
+from csms.limits import Rate
 from csms.registration import Registrar, by_lifecycle
 from storage.clock import Clock
 from storage.ports import ChargerStore, IngestStore, RouteStore, TransactionIds
@@ -36,8 +37,17 @@ class GatewayOptions:
     ping_timeout_s: float = 30.0
     probe_delay_s: float = 5.0
     """After a boot, how long a charger has to report by itself before it is asked."""
+    stall_s: float = 10.0
+    """A charger that does not read what it is sent for so long is cut off."""
+    rate: Rate = field(default_factory=lambda: Rate(per_s=100.0, burst=1000.0))
+    """Messages of one charger; over it, its socket is read more slowly."""
+    arrivals: Rate = field(default_factory=lambda: Rate(per_s=1 / 3, burst=20.0))
+    """Sockets of one charger, with the right credentials; over it, it is told to wait (429)."""
+    unproved_per_address: int = 3000
+    """Connections of one address that may stand in the handshake at once; 0: no limit."""
     drain_per_s: float = 200.0
-    """Sockets closed per second at a stop: a whole fleet must not come back at once."""
+    """Sockets closed per second at a stop: a whole fleet must not come back at once. More where ``drain_s``
+    would not do, for a node must end."""
     drain_s: float = 10.0
     reload_s: float = 3.0
     """How often certificates, authorities and revocation lists are looked at for changes."""

@@ -75,6 +75,8 @@ class Outbound:
             raise ConnectionLost(self._journal.charger_id, action)
         message_id = self._new_message_id()
         await self._record(action, message_id, payload, request_id)
+        if self._lost:  # while it was stored
+            raise ConnectionLost(self._journal.charger_id, action)
         call = OpenCall(action, message_id, request_id, asyncio.get_running_loop().create_future())
         self._open = call
         try:
@@ -93,7 +95,8 @@ class Outbound:
         stored = await self._journal.put(
             [self._journal.frame("out", now, text)], [self._journal.event(sent, now)]
         )
-        await stored
+        # A deadline that passes here gives up the call, not the record: others wait for its commit too.
+        await asyncio.shield(stored)
 
     def _remember(self, call: OpenCall) -> None:
         self._unanswered[call.message_id] = call

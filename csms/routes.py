@@ -1,38 +1,51 @@
 """The leases on a node's sockets: claimed when a charger connects, renewed while it stays."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
+from csms.lease import Lease
 from csms.registry import SessionRegistry
 from csms.session import Session
 from storage.charger import Route
-from storage.errors import EngineUnavailable, NotFound
+from storage.errors import AmpwaveError, EngineUnavailable
 from storage.ports import RouteStore
 
 log = structlog.get_logger(__name__)
 
 _CHUNK = 5000
+_RETRY_S = 1.0
+"""After a renewal that failed; a third of a lease is too long to wait where every second counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTerms:
+    """Who holds the leases of this node, and for how long."""
+
+    node_id: str
+    boot_id: str
+    lease_s: float
+    monotonic: Callable[[], float]
 
 
 class RouteKeeper:
     """Claims, renews and releases routes for one node."""
 
-    def __init__(
-        self, store: RouteStore, registry: SessionRegistry, node_id: str, boot_id: str, lease_s: float
-    ) -> None:
+    def __init__(self, store: RouteStore, registry: SessionRegistry, terms: LeaseTerms) -> None:
         self._store = store
         self._registry = registry
-        self._node_id = node_id
-        self._boot_id = boot_id
-        self._lease_s = lease_s
+        self._terms = terms
+        self._lease = timedelta(seconds=terms.lease_s)
+        self._asked = asyncio.Event()
 
-    async def claim(self, charger_id: str, dialect: str) -> Route:
+    async def claim(self, charger_id: str, dialect: str) -> tuple[Route, Lease]:
         """The route of a newly authenticated socket, with an epoch above all before it."""
-        lease = timedelta(seconds=self._lease_s)
-        return await self._store.claim(charger_id, self._node_id, self._boot_id, dialect, lease)
+        terms, good_until = self._terms, self._good_until()
+        route = await self._store.claim(charger_id, terms.node_id, terms.boot_id, dialect, self._lease)
+        return route, Lease(good_until, terms.monotonic, self._asked.set)
 
     async def release(self, session: Session) -> None:
         """Give the route back if it is still this session's; otherwise its lease runs out."""
@@ -42,23 +55,55 @@ class RouteKeeper:
             log.warning("a route was not released; its lease will run out", charger_id=session.charger_id)
 
     async def renew_for_ever(self, supersede: Callable[[Session], None]) -> None:
-        """Renew at a third of the lease; a session whose epoch has moved on is superseded."""
+        """Renew at a third of the lease; a session whose epoch has moved on is superseded.
+
+        Nothing may end this: a node that renews no more is mute, see ``csms.lease``.
+        """
+        pause = self._terms.lease_s / 3
         while True:
-            await asyncio.sleep(self._lease_s / 3)
+            await self._wait(pause)
+            pause = self._terms.lease_s / 3
             try:
                 for session in await self.renew():
                     supersede(session)
-            except (EngineUnavailable, NotFound) as error:
-                log.warning("routes were not renewed", error=str(error))
+            except (AmpwaveError, TimeoutError) as error:
+                log.warning("routes were not renewed", error=str(error) or "no answer in time")
+                pause = min(_RETRY_S, pause)
+            except Exception:
+                log.exception("routes were not renewed")
+                pause = min(_RETRY_S, pause)
+
+    async def _wait(self, seconds: float) -> None:
+        """Until it is time, or, between retries not, until a session waits for it."""
+        if seconds <= _RETRY_S:
+            await asyncio.sleep(seconds)
+            return
+        try:
+            async with asyncio.timeout(seconds):
+                await self._asked.wait()
+        except TimeoutError:
+            return
 
     async def renew(self) -> list[Session]:
         """Renew all routes once; the sessions that another node or a newer socket has taken over."""
-        lease = timedelta(seconds=self._lease_s)
+        self._asked.clear()
         sessions = self._registry.all()
         stale: list[Session] = []
         for start in range(0, len(sessions), _CHUNK):
-            held = {each.charger_id: each for each in sessions[start : start + _CHUNK]}
-            epochs = [(name, session.session_epoch) for name, session in held.items()]
-            moved = await self._store.renew(self._node_id, self._boot_id, epochs, lease)
-            stale += [held[name] for name in moved if name in held]
+            # A store that does not answer must not keep the others' renewal from being tried again.
+            async with asyncio.timeout(self._terms.lease_s):
+                stale += await self._renew(sessions[start : start + _CHUNK])
         return stale
+
+    async def _renew(self, sessions: Sequence[Session]) -> list[Session]:
+        terms, good_until = self._terms, self._good_until()
+        epochs = [(session.charger_id, session.session_epoch) for session in sessions]
+        moved = set(await self._store.renew(terms.node_id, terms.boot_id, epochs, self._lease))
+        for session in sessions:
+            if session.charger_id not in moved:
+                session.lease.extend(good_until)
+        return [session for session in sessions if session.charger_id in moved]
+
+    def _good_until(self) -> float:
+        """Counted from before the store is asked: it then ends here no later than there."""
+        return self._terms.monotonic() + self._terms.lease_s

@@ -39,18 +39,27 @@ from csms.frames import (
 )
 from csms.inbound import Inbound, SessionTools
 from csms.journal import SessionJournal
+from csms.lease import Lease, unbounded_lease
+from csms.limits import TokenBucket
 from csms.outbound import Outbound
 from csms.quirks.quirk import Adaptation
 from csms.registration import Registration, Standing
 from csms.transport import Transport, TransportClosed
 from storage.errors import EngineUnavailable, InvalidInput
-from storage.events import CommandAnswered, FrameRejected, VariablesReported
+from storage.events import ChargerThrottled, CommandAnswered, FrameRejected, VariablesReported
 from storage.reports import CertificatesListed
 
 log = structlog.get_logger(__name__)
 
+SUPERSEDED = 4001
+"""Our close code (RFC 6455 leaves 4000-4999 to applications): a newer socket of this charger is there."""
+
 _BACKLOG = 64
-"""Frames of one charger that may wait for their turn; more wait in its socket."""
+_BACKLOG_CHARS = 1024 * 1024
+"""Frames of one charger that may wait for their turn, and how long together; more wait in its socket."""
+
+_CHARS_PER_MESSAGE = 4096
+"""A message longer than this counts for several against the charger's rate."""
 
 _ANSWERS = (CallResult, CallError)
 
@@ -78,9 +87,12 @@ class Session:
         transport: Transport,
         tools: SessionTools,
         quirks: Adaptation,
+        lease: Lease | None = None,
     ) -> None:
         self.journal = journal
         self.dialect = dialect
+        self.lease = lease or unbounded_lease()
+        """While it is in doubt whether this node still speaks for the charger, nothing goes out."""
         self.security_extension: bool | None = None
         """Whether a 1.6 charger has the security extension; None: it has not shown yet."""
         self.on_boot: Callable[[], None] = lambda: None
@@ -90,6 +102,9 @@ class Session:
         self._inbound = Inbound(journal, dialect, quirks, tools, self._reply)
         self._outbound = Outbound(journal, self._send_text, tools.new_message_id)
         self._backlog: deque[_Received] = deque()
+        self._backlog_chars = 0
+        self._allowance = TokenBucket(tools.rate, tools.monotonic)
+        self._throttled = False
         self._worker: asyncio.Task[None] | None = None
         self._retired = False
 
@@ -119,10 +134,12 @@ class Session:
                 raw = await self._transport.receive()
                 if not self._retired:
                     await self._take(raw)
+                    await self._paced(len(raw))
         except TransportClosed as closed:
             return closed
         finally:
             self._outbound.lost()
+            self.lease.lose()  # nobody is there to be answered; what came in is stored all the same
             await self._worked_off()
 
     async def close(self, code: int, reason: str) -> None:
@@ -135,6 +152,7 @@ class Session:
         Returns whether that is news.
         """
         news, self._retired = not self._retired, True
+        self.lease.lose()
         self._outbound.lost()
         return news
 
@@ -152,11 +170,10 @@ class Session:
             NotAccepted: the charger's registration does not allow it yet, nothing was sent.
             InvalidInput: the command does not fit into this version's message, nothing was sent.
         """
-        if self._retired:
-            raise NotConnectedHere(self.charger_id, self.session_epoch)
-        self._admit(command)
         loop = asyncio.get_running_loop()
         end = loop.time() + deadline_s
+        await self._speaks_here(deadline_s)
+        self._admit(command)
         parts = self.dialect.parts(command)
         return joined([await self._send_part(part, max(end - loop.time(), 0)) for part in parts])
 
@@ -179,6 +196,18 @@ class Session:
             answer = CommandAnswer(AnswerStatus.NOT_IMPLEMENTED, error.description)
         await self._learn(command, action, answer)
         return answer
+
+    async def _speaks_here(self, deadline_s: float) -> None:
+        """Nothing is recorded or sent for a charger that another node may hold by now."""
+        if self.lease.good:
+            return
+        try:
+            async with asyncio.timeout(deadline_s):
+                held = await self.lease.held()
+        except TimeoutError:
+            held = False
+        if not held:
+            raise NotConnectedHere(self.charger_id, self.session_epoch)
 
     def _check(self, action: str, payload: Payload) -> None:
         violation = schemas.check_request(self.dialect.name, action, payload)
@@ -210,11 +239,27 @@ class Session:
         at = self._tools.clock()
         self._tools.metrics.frames_in.inc()
         frame = frames.parse(raw, self.dialect.name)
-        if len(self._backlog) >= _BACKLOG:
+        if len(self._backlog) >= _BACKLOG or self._backlog_chars > _BACKLOG_CHARS:
             await self._worked_off()
+        self._backlog_chars += len(raw)
         self._backlog.append(_Received(frame, raw, at, self._hand_over(frame)))
         if self._worker is None:
             self._worker = asyncio.create_task(self._work(), name=f"session {self.charger_id}")
+
+    async def _paced(self, chars: int) -> None:
+        """Over its rate a charger is read more slowly: its messages wait in its own socket, none is lost."""
+        wait_s = self._allowance.take(1 + chars / _CHARS_PER_MESSAGE)
+        if not wait_s:
+            self._throttled = self._throttled and not self._allowance.full
+            return
+        if not self._throttled:
+            self._throttled = True
+            rate = self._tools.rate.per_s
+            log.warning("a charger is throttled", charger_id=self.charger_id, allowed_per_s=rate)
+            self._tools.metrics.throttled.labels("messages").inc()
+            event = self.journal.event(ChargerThrottled("messages", rate), self._tools.clock())
+            await self.journal.put([], [event])
+        await asyncio.sleep(wait_s)
 
     def _hand_over(self, frame: Frame) -> CommandAnswered | None:
         """Give an answer to whoever waits for it, at once; its record takes its turn like any frame."""
@@ -231,10 +276,13 @@ class Session:
         """Frames in the order they came; an idle session has no task for this."""
         try:
             while self._backlog:
-                await self._handled(self._backlog.popleft())
+                received = self._backlog.popleft()
+                self._backlog_chars -= len(received.raw)
+                await self._handled(received)
         except EngineUnavailable:
             # Only at shutdown: these frames get no answer, so their charger will send them again.
             self._backlog.clear()
+            self._backlog_chars = 0
             await self.close(1012, "the node is stopping")
         finally:
             self._worker = None
@@ -295,6 +343,9 @@ class Session:
     # What goes out.
 
     async def _send_text(self, text: str) -> None:
+        """Raises TransportClosed, also where the charger speaks to another socket now."""
+        if not self.lease.good and not await self.lease.held():
+            raise TransportClosed(SUPERSEDED, "a newer connection of this charger was authenticated")
         self._tools.metrics.frames_out.inc()
         await self._transport.send(text)
 

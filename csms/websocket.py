@@ -1,20 +1,131 @@
-"""A WebSocket as the session's transport."""
+"""A WebSocket as the session's transport, and the limits of one socket.
+
+``websockets`` waits without a limit for a peer that does not read: its own sends, pings and close
+frames wait in its write buffer, so its keepalive never notices. Here each socket has two deadlines of
+its own: how long a full write buffer may stay full, and how long nothing at all may come in.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
 from csms.auth import Admitted
+from csms.limits import Doorway
 from csms.transport import TransportClosed
 
 MESSAGE_TOO_BIG = 1009
+ABNORMAL = 1006
+"""RFC 6455 section 7.1.5: the socket ended without a close frame."""
 _MAX_REASON_BYTES = 123
 """RFC 6455 section 5.5: a control frame carries 125 bytes, two of them the code."""
 
+CROWDED, STALLED, SILENT, UNREAD = "crowded", "stalled", "silent", "unread"
+"""Why a socket was cut off, as the metric counts it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SocketLimits:
+    """What one socket may do. Seconds and bytes."""
+
+    silence_s: float = 60.0
+    """Not a byte for so long, although the peer is pinged: nobody is there (a half-open socket)."""
+    stall_s: float = 10.0
+    """What we send stays unread for so long: the peer is cut off."""
+    max_unread_bytes: int = 256 * 1024
+    """More than this is never kept for a peer that does not read (its pings are answered unasked)."""
+
 
 class ChargerConnection(ServerConnection):
-    """A connection that remembers whom the handshake admitted."""
+    """A connection that remembers whom the handshake admitted, and that ends in bounded time."""
 
-    admitted: Admitted | None = None
+    def __init__(
+        self, *args: Any, limits: SocketLimits, door: Doorway, on_cut: Callable[[str], None], **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        self.admitted: Admitted | None = None
+        self.cut: TransportClosed | None = None
+        """Why this node cut the socket off, if it did."""
+        self._limits = limits
+        self._door = door
+        self._on_cut = on_cut
+        self._address: str | None = None
+        self._heard_at = self.loop.time()
+        self._silence: asyncio.TimerHandle | None = None
+        self._stall: asyncio.TimerHandle | None = None
+
+    @property
+    def congested(self) -> bool:
+        """Whether what was sent last still waits for the peer to read."""
+        return self._stall is not None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count it at the door; a crowd of one address is turned away before it costs more."""
+        super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        address = str(peer[0]) if peer else "unknown"
+        if not self._door.enter(address):
+            self.cut_off(CROWDED, "too many connections of this address are not authenticated yet")
+            return
+        self._address = address
+        self._silence = self.loop.call_later(self._limits.silence_s, self._check_silence)
+
+    def through(self) -> None:
+        """It is not at the door any more."""
+        address, self._address = self._address, None
+        if address is not None:
+            self._door.leave(address)
+
+    def data_received(self, data: bytes) -> None:
+        """Any byte is a sign of life: a pong may stand behind thousands of messages that wait."""
+        self._heard_at = self.loop.time()
+        super().data_received(data)
+        if self.congested and self.transport.get_write_buffer_size() > self._limits.max_unread_bytes:
+            self.cut_off(UNREAD, f"more than {self._limits.max_unread_bytes} bytes unread by the charger")
+
+    def pause_writing(self) -> None:
+        """The write buffer is full: from now on the peer has its time to read."""
+        super().pause_writing()
+        reason = f"it did not read what it was sent for {self._limits.stall_s:g} s"
+        self._stall = self.loop.call_later(self._limits.stall_s, self.cut_off, STALLED, reason)
+
+    def resume_writing(self) -> None:
+        """It reads."""
+        self._forget_stall()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave nothing behind."""
+        self._forget_stall()
+        if self._silence is not None:
+            self._silence.cancel()
+            self._silence = None
+        self.through()
+        super().connection_lost(exc)
+
+    def cut_off(self, why: str, reason: str) -> None:
+        """End it now; a close frame would wait like everything else."""
+        if self.cut is None and not self.transport.is_closing():
+            self.cut = TransportClosed(ABNORMAL, reason)
+            self._on_cut(why)
+        self.transport.abort()
+
+    def _forget_stall(self) -> None:
+        if self._stall is not None:
+            self._stall.cancel()
+            self._stall = None
+
+    def _check_silence(self) -> None:
+        limit, now = self._limits.silence_s, self.loop.time()
+        # While we do not read, nobody can be heard: the silence is ours.
+        due = self._heard_at + limit if self.transport.is_reading() else now + limit
+        if due <= now:
+            self.cut_off(SILENT, f"nothing was heard from it for {limit:g} s")
+            return
+        self._silence = self.loop.call_at(due, self._check_silence)
 
 
 class WebSocketTransport:
@@ -28,18 +139,25 @@ class WebSocketTransport:
         try:
             return await self._connection.recv()
         except ConnectionClosed as closed:
-            raise _closed(closed) from None
+            raise self._ended(closed) from None
 
     async def send(self, text: str) -> None:
         """Send one text message. Raises TransportClosed."""
         try:
             await self._connection.send(text)
         except ConnectionClosed as closed:
-            raise _closed(closed) from None
+            raise self._ended(closed) from None
 
     async def close(self, code: int, reason: str) -> None:
-        """Close; a peer that does not answer is cut off after the close timeout."""
+        """Close; a peer that does not answer is cut off later, one that does not read at once."""
+        if isinstance(self._connection, ChargerConnection) and self._connection.congested:
+            self._connection.cut_off(UNREAD, reason)
+            return
         await self._connection.close(code, reason.encode()[:_MAX_REASON_BYTES].decode(errors="ignore"))
+
+    def _ended(self, closed: ConnectionClosed) -> TransportClosed:
+        cut = self._connection.cut if isinstance(self._connection, ChargerConnection) else None
+        return cut or _closed(closed)
 
 
 def _closed(closed: ConnectionClosed) -> TransportClosed:
@@ -48,6 +166,6 @@ def _closed(closed: ConnectionClosed) -> TransportClosed:
         (closed.rcvd, closed.sent) if closed.rcvd_then_sent is not False else (closed.sent, closed.rcvd)
     )
     word = first or second
-    return (
-        TransportClosed(1006, "connection lost") if word is None else TransportClosed(word.code, word.reason)
-    )
+    if word is None:
+        return TransportClosed(ABNORMAL, "connection lost")
+    return TransportClosed(word.code, word.reason)

@@ -42,6 +42,7 @@ class EventKind(StrEnum):
     MONITORS_REPORTED = "monitors_reported"
     CUSTOMER_INFORMATION_REPORTED = "customer_information_reported"
     VENDOR_MESSAGE_RECEIVED = "vendor_message_received"
+    CHARGER_THROTTLED = "charger_throttled"
 
 
 class ConnectorStatus(StrEnum):
@@ -284,6 +285,15 @@ class FrameRejected:
     action: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ChargerThrottled:
+    """It did more than it may and has to wait for it; nothing is lost. Once for each episode."""
+
+    what: str
+    """``messages``: its socket is read more slowly; ``connections``: it is let in less often."""
+    allowed_per_s: float
+
+
 Event = (
     ConnectionOpened
     | ConnectionClosed
@@ -304,6 +314,7 @@ Event = (
     | CommandAnswered
     | FrameRejected
     | Report
+    | ChargerThrottled
 )
 
 EVENT_TYPES: dict[EventKind, type[Any]] = {
@@ -326,6 +337,7 @@ EVENT_TYPES: dict[EventKind, type[Any]] = {
     EventKind.COMMAND_ANSWERED: CommandAnswered,
     EventKind.FRAME_REJECTED: FrameRejected,
     **{EventKind(kind): cls for kind, cls in REPORT_TYPES.items()},
+    EventKind.CHARGER_THROTTLED: ChargerThrottled,
 }
 KIND_OF: dict[type[Any], EventKind] = {cls: kind for kind, cls in EVENT_TYPES.items()}
 

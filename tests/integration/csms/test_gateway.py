@@ -9,7 +9,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from csms.commands import AnswerStatus, ChangeAvailability, Reset, ResetKind
 from csms.errors import NotConnectedHere
 from csms.frames import OCPP16, OCPP21, OCPP201
-from csms.gateway import SUPERSEDED
+from csms.session import SUPERSEDED
 from storage.events import EventKind
 from storage.postgres.tables import frame
 from storage.twin import Lifecycle

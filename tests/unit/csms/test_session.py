@@ -254,7 +254,7 @@ async def test_whoever_waits_learns_at_once_that_the_socket_is_gone(make_world: 
     await world.hung_up()
     with pytest.raises(ConnectionLost):
         await asyncio.wait_for(sending, 5)
-    with pytest.raises(ConnectionLost):
+    with pytest.raises(NotConnectedHere):
         await world.session.send(RESET, 600)
 
 
