@@ -28,6 +28,7 @@ from api.settings import Settings
 from csms.client_certificates import ClientCertificates
 from csms.gateway import Gateway
 from csms.ingest import IngestOptions
+from csms.limits import Rate
 from csms.options import GatewayOptions, GatewayStores, Sources
 from csms.pki.ocsp_client import OcspClient
 from csms.secrets import hash_secret
@@ -69,6 +70,8 @@ log = structlog.get_logger(__name__)
 
 # What a worker may take to finish its activities after SIGTERM (DESIGN section 5).
 GRACE = timedelta(seconds=30)
+# A node has its sockets to hand over after that; together below what a service manager waits.
+COMMAND_GRACE = timedelta(seconds=20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +324,12 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
             reload_s=settings.csms_reload_s,
             internal_host=settings.csms_internal_host,
             internal_port=settings.csms_internal_port,
+            stall_s=settings.csms_stall_s,
+            rate=Rate(settings.csms_messages_per_s, settings.csms_messages_burst),
+            arrivals=Rate(settings.csms_connects_per_minute / 60, settings.csms_connects_burst),
+            unproved_per_address=settings.csms_handshakes_per_address,
+            clock_drift_s=settings.csms_clock_drift_s,
+            drain_s=settings.csms_drain_s,
             unsafe_profile_0=settings.unsafe_security_profile_0,
             ingest=IngestOptions(interval_s=settings.ingest_interval_ms / 1000),
         ),
@@ -342,7 +351,7 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
         task_queue=node_queue(settings.node_id, boot_id),
         activities=node_activities(node),
         max_concurrent_activities=200,
-        graceful_shutdown_timeout=GRACE,
+        graceful_shutdown_timeout=COMMAND_GRACE,
     )
     return gateway, worker
 

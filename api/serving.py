@@ -44,6 +44,7 @@ async def serve_csms(settings: Settings) -> None:
         await stack.enter_async_context(worker)  # left first: no new command, then the sockets
         _log.info("csms.serving", ports=gateway.ports)
         await until_signalled()
+        gateway.close_doors()  # commands in flight may take a while; nobody new shall wait for their end
 
 
 async def serve_worker(settings: Settings) -> None:

@@ -136,6 +136,22 @@ class Settings(BaseSettings):
     """A longer message closes the socket."""
     csms_lease_s: float = 30.0
     """Seconds for which a node holds the routes of its chargers before it must renew them."""
+    csms_messages_per_s: float = 100.0
+    """Messages a second of one charger; over it, its socket is read more slowly. 0: no limit."""
+    csms_messages_burst: float = 1000.0
+    """Messages in a row that a charger may send before that rate counts."""
+    csms_connects_per_minute: float = 20.0
+    """Sockets a minute that one charger may open; then it is told to wait. 0: no limit."""
+    csms_connects_burst: float = 20.0
+    """Sockets in a row that a charger may open before that rate counts."""
+    csms_handshakes_per_address: int = 3000
+    """Connections of one address that may be unauthenticated at once (a balancer is one). 0: no limit."""
+    csms_stall_s: float = 10.0
+    """Seconds for which a charger may leave unread what it is sent before it is cut off."""
+    csms_clock_drift_s: float = 300.0
+    """Seconds by which a charger's clock may be wrong before that is flagged."""
+    csms_drain_s: float = 10.0
+    """Seconds that a node takes at its end to hand its chargers over."""
     ingest_interval_ms: float = 3.0
     """Milliseconds over which messages of all sockets are gathered into one transaction."""
     log_upload_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024**2

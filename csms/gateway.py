@@ -180,15 +180,12 @@ class Gateway:
 
     async def stop(self) -> None:
         """Take nobody in, close the sockets one after the other, store what came, give the leases back."""
-        for server in self._servers:
-            server.close(close_connections=False)
-        for session in self._registry.all():
-            self._spawn(session.close(1012, "the node is restarting"))
-            await asyncio.sleep(1 / self._options.drain_per_s)
+        self.close_doors()
+        await self._hand_over()
         closing = {asyncio.create_task(server.wait_closed()) for server in self._servers}
         if closing:
-            await asyncio.wait(closing, timeout=self._options.drain_s)
-        await self._ingest.stop(self._options.drain_s)
+            await asyncio.wait(closing, timeout=self._options.drain_s / 2)
+        await self._ingest.stop(self._options.drain_s / 2)
         if self._internal_server is not None:
             self._internal_server.close()
             await self._internal_server.wait_closed()
@@ -197,6 +194,20 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*leftover, return_exceptions=True)
         await self._watch.close()
+
+    def close_doors(self) -> None:
+        """Take nobody in any more; who is here is served until ``stop``."""
+        for server in self._servers:
+            server.close(close_connections=False)
+
+    async def _hand_over(self) -> None:
+        """Let the chargers go at a pace, in half of the time that a stop may take."""
+        options, sessions = self._options, self._registry.all()
+        patience_s = options.drain_s / 2
+        pause_s = min(1 / options.drain_per_s, patience_s / max(1, len(sessions)))
+        for session in sessions:
+            self._spawn(session.hand_over(patience_s))
+            await asyncio.sleep(pause_s)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -271,10 +282,13 @@ class Gateway:
         view, dialect = admitted.view, DIALECTS[route.dialect]
         version = view.twin.firmware.version if view.twin.firmware else None
         quirks = matching(CATALOGUE, dialect.name, view.charger.vendor, view.charger.model, version)
-        journal = SessionJournal(route.charger_id, route.session_epoch, self._ingest, self._clock)
+        drift_s = self._options.clock_drift_s
+        journal = SessionJournal(route.charger_id, route.session_epoch, self._ingest, self._clock, drift_s)
         session = Session(journal, dialect, transport, self._tools, Adaptation(quirks), lease)
         session.judged_by(lambda: self._tools.registrar(view.charger))
         configuration = view.twin.configuration
+        link = view.twin.connectivity
+        session.watch_clock(suspicious=link is not None and link.clock_suspicious)
         session.security_extension = dialect.remembers_security(configuration) if configuration else None
         return session
 

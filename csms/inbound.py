@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 import structlog
 
 from csms import frames, schemas
+from csms.clocks import ClockWatch
 from csms.dialect import Answering, Dialect, Observed, Reading
 from csms.frames import Call, CallResultError, Fault, Malformed, Payload, Send, error_code
 from csms.ingest import Ingest
 from csms.journal import SessionJournal, bounded_key
+from csms.leniency import Mended, mend
 from csms.limits import Rate
 from csms.metrics import CsmsMetrics
 from csms.quirks.quirk import Adaptation
@@ -21,7 +23,7 @@ from csms.registration import Registrar, Registration, Standing, by_lifecycle
 from csms.timestamps import parse_instant
 from storage.clock import Clock
 from storage.errors import EngineUnavailable
-from storage.events import EventRecord, FrameRejected
+from storage.events import DeviationTolerated, EventRecord, FrameRejected
 from storage.ports import TransactionIds
 from storage.reports import CertificateStatusRequested
 
@@ -40,6 +42,10 @@ CertificateStatus = tuple[str, str | None]
 async def no_certificate_status(_: CertificateStatusRequested) -> CertificateStatus:
     """The answer of a node without an OCSP client."""
     return "Failed", None
+_OF_THE_PAYLOAD = frozenset({Fault.FORMAT, Fault.OCCURRENCE, Fault.PROPERTY, Fault.TYPE})
+_TOLD = 100
+"""Deviations that one session tells of; a charger can invent any number of them."""
+_NOTE_CHARS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +90,10 @@ class Inbound:
         self._journal = journal
         self._dialect = dialect
         self._quirks = quirks
+        self._told: set[tuple[str, str]] = set()
         self._tools = tools
         self._reply = reply
+        self.clock = ClockWatch(journal.clock_drift_s, tools.clock())
         fixes = quirks.time_fixes
         self._reading = Reading(lambda text: parse_instant(text, fixes), tools.hash_token)
 
@@ -95,13 +103,16 @@ class Inbound:
         Raises:
             EngineUnavailable: the node stops before it could be stored; the charger gets no answer.
         """
-        violation = await self._violation(call)
+        violation, deviations = await self._violation(call), []
         if violation is not None:
-            await self.reject(violation.fault, violation.detail, raw, at, call)
-            return False
+            mended = self._mended(call, violation)
+            if mended is None:
+                await self.reject(violation.fault, violation.detail, raw, at, call)
+                return False
+            call, deviations = replace(call, payload=mended.payload), self._deviations(call, mended, at)
         try:
             transaction_id = await self._transaction_id(call)
-            events = self._events(call, at, transaction_id)
+            events = [*self._events(call, at, transaction_id), *deviations]
             answering = await self._answering(call, events, transaction_id)
             text = self._answer(call, answering)
             received = self._journal.frame("in", at, raw)
@@ -170,6 +181,22 @@ class Inbound:
             return schemas.Violation(Fault.MESSAGE_TYPE, "a SEND that is a CALL, or the other way round")
         return schemas.check_request(self._dialect.name, request.action, request.payload)
 
+    def _mended(self, call: Call, violation: schemas.Violation) -> Mended | None:
+        """The request without its flaws, if those are all that is wrong with it."""
+        if violation.fault not in _OF_THE_PAYLOAD:
+            return None
+        return mend(self._dialect.name, call.action, call.payload)
+
+    def _deviations(self, call: Call, mended: Mended, at: datetime) -> list[EventRecord]:
+        """What to record of a message that was mended: what this session has not told yet."""
+        self._tools.metrics.tolerated.inc()
+        fresh = [note for note in mended.notes if (call.action, note) not in self._told]
+        fresh = fresh[: max(0, _TOLD - len(self._told))]
+        self._told.update((call.action, note) for note in fresh)
+        return [
+            self._journal.event(DeviationTolerated(call.action, note[:_NOTE_CHARS]), at) for note in fresh
+        ]
+
     async def _transaction_id(self, call: Call) -> int | None:
         key = bounded_key(self._dialect.start_key(call.action, call.payload, self._reading))
         while key is not None:
@@ -186,7 +213,13 @@ class Inbound:
         if transaction_id is not None:
             reading = replace(reading, transaction_id=transaction_id)
         observed: tuple[Observed, ...] = self._dialect.to_events(request.action, request.payload, reading)
-        return [self._journal.seen(each, at) for each in self._quirks.apply(observed)]
+        events: list[EventRecord] = []
+        for each in self._quirks.apply(observed):
+            events.append(self._journal.seen(each, at))
+            drift = self.clock.judge(each, at)
+            if drift is not None:
+                events.append(self._journal.event(drift, at))
+        return events
 
     async def _answering(
         self, call: Call, events: list[EventRecord], transaction_id: int | None

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
+from csms.clocks import believed
 from csms.dialect import Observed
 from csms.ingest import Ingest
 from csms.redaction import HIDDEN, redact
@@ -13,6 +14,7 @@ from storage.clock import Clock
 from storage.events import Event, EventRecord, FrameRecord
 
 MAX_KEY = 200
+CLOCK_DRIFT_S = 300.0
 
 
 def bounded_key(key: str | None) -> str | None:
@@ -23,11 +25,20 @@ def bounded_key(key: str | None) -> str | None:
 class SessionJournal:
     """Hands a session's records to the ingest, in order, and knows when all of them are stored."""
 
-    def __init__(self, charger_id: str, session_epoch: int, ingest: Ingest, clock: Clock) -> None:
+    def __init__(
+        self,
+        charger_id: str,
+        session_epoch: int,
+        ingest: Ingest,
+        clock: Clock,
+        clock_drift_s: float = CLOCK_DRIFT_S,
+    ) -> None:
         self.charger_id = charger_id
         self.session_epoch = session_epoch
         self._ingest = ingest
         self._clock = clock
+        self.clock_drift_s = clock_drift_s
+        """How far ahead of ours a charger's time may be and still be taken as it came."""
         self._latest: asyncio.Future[None] | None = None
         self._hidden: re.Pattern[str] | None = None
 
@@ -57,7 +68,7 @@ class SessionJournal:
         return EventRecord(
             self.charger_id,
             observed.event,
-            observed.at or received_at,
+            believed(observed.at, received_at, self.clock_drift_s),
             received_at,
             self.session_epoch,
             bounded_key(observed.dedupe_key),

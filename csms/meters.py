@@ -34,6 +34,11 @@ def _number(value: object) -> float | None:
     return number if math.isfinite(number) else None
 
 
+def is_number(value: object) -> bool:
+    """Whether a sample of this value can be read, whatever type its version wants it to have."""
+    return not isinstance(value, bool) and _number(value) is not None
+
+
 def _unit(entry: Mapping[str, Any]) -> str | None:
     if "unitOfMeasure" in entry:
         unit = entry["unitOfMeasure"]

@@ -23,6 +23,11 @@ class CsmsMetrics:
         self.rejected = Counter(
             "ampwave_csms_rejected_frames_total", "Frames that broke a rule", ["fault"], registry=registry
         )
+        self.tolerated = Counter(
+            "ampwave_csms_tolerated_frames_total",
+            "Frames that broke a rule of their schema and were read all the same",
+            registry=registry,
+        )
         self.commands = Counter(
             "ampwave_csms_commands_total", "Calls to chargers", ["action", "outcome"], registry=registry
         )

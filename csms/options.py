@@ -45,6 +45,8 @@ class GatewayOptions:
     """Sockets of one charger, with the right credentials; over it, it is told to wait (429)."""
     unproved_per_address: int = 3000
     """Connections of one address that may stand in the handshake at once; 0: no limit."""
+    clock_drift_s: float = 300.0
+    """A charger's clock that is wrong by more is flagged (F102)."""
     drain_per_s: float = 200.0
     """Sockets closed per second at a stop: a whole fleet must not come back at once. More where ``drain_s``
     would not do, for a node must end."""

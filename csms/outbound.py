@@ -117,6 +117,14 @@ class Outbound:
         call = self._unanswered.pop(frame.message_id, None)
         return None if call is None else self._record_of(call, frame, late=True)
 
+    async def idle(self, patience_s: float) -> None:
+        """Wait until no call is outstanding, for at most so long."""
+        try:
+            async with asyncio.timeout(patience_s), self._turn:
+                return
+        except TimeoutError:
+            return
+
     def lost(self) -> None:
         """The socket is gone: whoever waits learns it now, not at the deadline."""
         self._lost = True

@@ -11,9 +11,10 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from csms.sessions import reconcile, session_ended, session_seen
+from csms.sessions import reconcile, sequence_seen, session_ended, session_seen
 from storage.events import (
     ChargerBooted,
+    ClockDriftChanged,
     ConnectionClosed,
     ConnectionOpened,
     ConnectionRefused,
@@ -197,11 +198,23 @@ def _clock(twin: TwinState, record: EventRecord) -> TwinState:
     return replace(twin, connectivity=replace(link, clock_skew_s=round(skew, 1)))
 
 
+def _clock_judged(twin: TwinState, record: EventRecord) -> TwinState:
+    event: ClockDriftChanged = record.event  # type: ignore[assignment]  # by the table below
+    link = replace(
+        twin.connectivity or ConnectivitySection(),
+        clock_skew_s=event.skew_s,
+        clock_suspicious=event.suspicious,
+    )
+    return replace(twin, connectivity=link)
+
+
 def _started(twin: TwinState, record: EventRecord) -> TwinState:
     event: TransactionStarted = record.event  # type: ignore[assignment]  # by the table below
     operation = twin.operation or OperationSection()
     place = (event.evse_id, event.connector_id)
-    return _operation(twin, session_seen(operation, event.transaction_id, moment(record), place))
+    seen = session_seen(operation, event.transaction_id, moment(record), place)
+    seen = sequence_seen(seen, event.transaction_id, event.seq_no, begun=True, ended=False)
+    return _operation(twin, seen)
 
 
 def _updated(twin: TwinState, record: EventRecord) -> TwinState:
@@ -209,6 +222,7 @@ def _updated(twin: TwinState, record: EventRecord) -> TwinState:
     operation = twin.operation or OperationSection()
     place = (event.evse_id or 0, 0)
     seen = session_seen(operation, event.transaction_id, moment(record), place, event.charging_state)
+    seen = sequence_seen(seen, event.transaction_id, event.seq_no, begun=False, ended=False)
     return _operation(twin, seen)
 
 
@@ -227,7 +241,9 @@ def _metered(twin: TwinState, record: EventRecord) -> TwinState:
 
 def _ended(twin: TwinState, record: EventRecord) -> TwinState:
     event: TransactionEnded = record.event  # type: ignore[assignment]  # by the table below
-    return _operation(twin, session_ended(twin.operation or OperationSection(), event.transaction_id))
+    seen = twin.operation or OperationSection()
+    seen = sequence_seen(seen, event.transaction_id, event.seq_no, begun=False, ended=True)
+    return _operation(twin, session_ended(seen, event.transaction_id))
 
 
 def _reservation(twin: TwinState, record: EventRecord) -> TwinState:
@@ -291,5 +307,6 @@ _CHANGES: dict[type[Any], Callable[[TwinState, EventRecord], TwinState]] = {
     MeterValuesSampled: _metered,
     VariablesReported: _variables,
     ReservationChanged: _reservation,
+    ClockDriftChanged: _clock_judged,
 }
 """Other kinds (heartbeats, commands, rejected frames) are history and change no section."""

@@ -45,6 +45,33 @@ def is_send(action: str) -> bool:
     return action in _SENDS
 
 
+@dataclass(frozen=True, slots=True)
+class Flaw:
+    """One broken rule, and where."""
+
+    path: tuple[str | int, ...]
+    rule: str
+    """The keyword of JSON schema."""
+    unexpected: tuple[str, ...] = ()
+    """The names that ``additionalProperties`` found."""
+    limit: int = 0
+    """What ``maxLength`` allows."""
+
+
+def flaws(dialect: str, action: str, payload: Payload) -> tuple[Flaw, ...]:
+    """Every rule that a request of a known action breaks."""
+    found = _validator(dialect, _request_file(dialect, action)).iter_errors(payload)
+    return tuple(
+        Flaw(
+            tuple(error.instance_path),
+            error.kind.name,
+            tuple(getattr(error.kind, "unexpected", ())),
+            getattr(error.kind, "limit", 0),
+        )
+        for error in found
+    )
+
+
 def check_request(dialect: str, action: str, payload: Payload) -> Violation | None:
     """The first rule that a request breaks, or None. NotImplemented for an action the version lacks."""
     if action not in actions(dialect):

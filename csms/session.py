@@ -14,6 +14,7 @@ import structlog
 
 from csms import frames, schemas
 from csms.answers import joined
+from csms.clocks import ClockWatch
 from csms.commands import (
     AnswerStatus,
     Command,
@@ -53,6 +54,9 @@ log = structlog.get_logger(__name__)
 
 SUPERSEDED = 4001
 """Our close code (RFC 6455 leaves 4000-4999 to applications): a newer socket of this charger is there."""
+
+GOING = 1012
+"""RFC 6455's registry: service restart."""
 
 _BACKLOG = 64
 _BACKLOG_CHARS = 1024 * 1024
@@ -107,6 +111,12 @@ class Session:
         self._throttled = False
         self._worker: asyncio.Task[None] | None = None
         self._retired = False
+        self._leaving = False
+
+    def watch_clock(self, *, suspicious: bool) -> None:
+        """What earlier sessions found: an episode is told once, however often it reconnects."""
+        now = self._tools.clock()
+        self._inbound.clock = ClockWatch(self.journal.clock_drift_s, now, suspicious=suspicious)
 
     @property
     def charger_id(self) -> str:
@@ -145,6 +155,12 @@ class Session:
     async def close(self, code: int, reason: str) -> None:
         """Close the socket; ``run`` then ends."""
         await self._transport.close(code, reason)
+
+    async def hand_over(self, patience_s: float) -> None:
+        """Close at the end of this node: no new command, the one in flight finishes first."""
+        self._leaving = True
+        await self._outbound.idle(patience_s)
+        await self.close(GOING, "the node is restarting")
 
     def retire(self) -> bool:
         """A newer socket speaks for this charger: what still comes here counts no more, nor goes out.
@@ -199,11 +215,11 @@ class Session:
 
     async def _speaks_here(self, deadline_s: float) -> None:
         """Nothing is recorded or sent for a charger that another node may hold by now."""
-        if self.lease.good:
+        if self.lease.good and not self._leaving:
             return
         try:
             async with asyncio.timeout(deadline_s):
-                held = await self.lease.held()
+                held = not self._leaving and await self.lease.held()
         except TimeoutError:
             held = False
         if not held:
@@ -283,7 +299,7 @@ class Session:
             # Only at shutdown: these frames get no answer, so their charger will send them again.
             self._backlog.clear()
             self._backlog_chars = 0
-            await self.close(1012, "the node is stopping")
+            await self.close(GOING, "the node is stopping")
         finally:
             self._worker = None
 

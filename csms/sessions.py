@@ -8,9 +8,11 @@ from dataclasses import replace
 from datetime import datetime
 
 from storage.events import ConnectorStatus
-from storage.twin import OpenTransaction, OperationSection
+from storage.twin import Gap, OpenTransaction, OperationSection, TransactionSequence
 
 KEPT_ENDED = 50
+MAX_GAPS = 100
+"""A charger that counts in leaps must not make its twin grow without end."""
 MAX_OPEN = 200
 """More open sessions than any charger has EVSEs for; one is enough to be busy."""
 
@@ -50,6 +52,47 @@ def session_ended(operation: OperationSection, transaction_id: str) -> Operation
     open_now = {name: open_ for name, open_ in operation.transactions.items() if name != transaction_id}
     others = tuple(name for name in operation.ended if name != transaction_id)
     return replace(operation, transactions=open_now, ended=(*others, transaction_id)[-KEPT_ENDED:])
+
+
+def sequence_seen(
+    operation: OperationSection, transaction_id: str, seq_no: int | None, *, begun: bool, ended: bool
+) -> OperationSection:
+    """A message with this number came; whatever order they come in, the gaps are the same.
+
+    2.0.1 TransactionEventRequest.seqNo: consecutive within a session, wherever it starts.
+    """
+    known = operation.sequences.get(transaction_id)
+    if seq_no is None or (known is None and transaction_id in operation.ended):
+        return operation
+    seen = _with(known or TransactionSequence(seq_no, seq_no), seq_no)
+    seen = replace(seen, begun=seen.begun or begun, ended=seen.ended or ended)
+    alive = {*operation.transactions, *operation.ended}
+    kept = {name: each for name, each in operation.sequences.items() if name in alive}
+    kept.pop(transaction_id, None)
+    if not (seen.begun and seen.ended) or seen.missing:
+        kept[transaction_id] = seen
+    return replace(operation, sequences=kept)
+
+
+def _with(seen: TransactionSequence, number: int) -> TransactionSequence:
+    if number > seen.last:
+        missing = (*seen.missing, *_between(seen.last, number))
+        return replace(seen, last=number, missing=missing[:MAX_GAPS])
+    if number < seen.first:
+        missing = (*_between(number, seen.first), *seen.missing)
+        return replace(seen, first=number, missing=missing[:MAX_GAPS])
+    missing = tuple(part for gap in seen.missing for part in _without(gap, number))
+    return replace(seen, missing=missing[:MAX_GAPS])
+
+
+def _between(low: int, high: int) -> tuple[Gap, ...]:
+    return (Gap(low + 1, high - 1),) if low + 1 <= high - 1 else ()
+
+
+def _without(gap: Gap, number: int) -> tuple[Gap, ...]:
+    if not gap.first <= number <= gap.last:
+        return (gap,)
+    return (*_between(gap.first - 1, number), *_between(number, gap.last + 1))
 
 
 def reconcile(operation: OperationSection, booted_at: datetime | None) -> OperationSection:

@@ -42,7 +42,9 @@ class EventKind(StrEnum):
     MONITORS_REPORTED = "monitors_reported"
     CUSTOMER_INFORMATION_REPORTED = "customer_information_reported"
     VENDOR_MESSAGE_RECEIVED = "vendor_message_received"
+    DEVIATION_TOLERATED = "deviation_tolerated"
     CHARGER_THROTTLED = "charger_throttled"
+    CLOCK_DRIFT_CHANGED = "clock_drift_changed"
 
 
 class ConnectorStatus(StrEnum):
@@ -180,6 +182,7 @@ class TransactionStarted:
     id_token_hash: str | None = None
     """SHA-256 of the id token with the deployment's pepper; the token itself is never stored (F23)."""
     meter_wh: float | None = None
+    seq_no: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,7 @@ class TransactionEnded:
     transaction_id: str
     reason: str | None = None
     meter_wh: float | None = None
+    seq_no: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,12 +290,30 @@ class FrameRejected:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviationTolerated:
+    """A message broke a rule of its schema and was read all the same. Once in a session for each rule."""
+
+    action: str
+    detail: str
+    """The rule and its place, never a value."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChargerThrottled:
     """It did more than it may and has to wait for it; nothing is lost. Once for each episode."""
 
     what: str
     """``messages``: its socket is read more slowly; ``connections``: it is let in less often."""
     allowed_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ClockDriftChanged:
+    """Its clock began to look wrong, or is right again (F102). Once for each episode."""
+
+    skew_s: float
+    """Server time minus device time, seconds."""
+    suspicious: bool
 
 
 Event = (
@@ -314,7 +336,9 @@ Event = (
     | CommandAnswered
     | FrameRejected
     | Report
+    | DeviationTolerated
     | ChargerThrottled
+    | ClockDriftChanged
 )
 
 EVENT_TYPES: dict[EventKind, type[Any]] = {
@@ -337,7 +361,9 @@ EVENT_TYPES: dict[EventKind, type[Any]] = {
     EventKind.COMMAND_ANSWERED: CommandAnswered,
     EventKind.FRAME_REJECTED: FrameRejected,
     **{EventKind(kind): cls for kind, cls in REPORT_TYPES.items()},
+    EventKind.DEVIATION_TOLERATED: DeviationTolerated,
     EventKind.CHARGER_THROTTLED: ChargerThrottled,
+    EventKind.CLOCK_DRIFT_CHANGED: ClockDriftChanged,
 }
 KIND_OF: dict[type[Any], EventKind] = {cls: kind for kind, cls in EVENT_TYPES.items()}
 

@@ -77,6 +77,8 @@ class ConnectivitySection:
     reconnects: int = 0
     clock_skew_s: float | None = None
     """Server time minus device time at the last time-stamped live message, seconds."""
+    clock_suspicious: bool = False
+    """It is wrong by more than this deployment allows (F102)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,26 @@ class OpenTransaction:
 
 
 @dataclass(frozen=True, slots=True)
+class Gap:
+    """Messages that never came, by their numbers, both ends included."""
+
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransactionSequence:
+    """Which messages of a 2.x session came, by their ``seqNo``; what lies between and did not is a gap."""
+
+    first: int
+    last: int
+    missing: tuple[Gap, ...] = ()
+    """In order; a message that comes late closes its place."""
+    begun: bool = False
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class OperationSection:
     """Connectors, sessions, reservations and a pending remote start."""
 
@@ -117,6 +139,8 @@ class OperationSection:
     transactions: dict[str, OpenTransaction] = field(default_factory=dict)
     ended: tuple[str, ...] = ()
     """Ids of the latest ended transactions (at most 50), so a late start reopens none (F83)."""
+    sequences: dict[str, TransactionSequence] = field(default_factory=dict)
+    """Of open sessions, and of ended ones that are incomplete; keyed by transaction id."""
     reservations: tuple[int, ...] = ()
     remote_start_pending_until: datetime | None = None
 

@@ -98,6 +98,7 @@ def _started(payload: Payload, reading: Reading, meter_wh: float | None) -> Even
         int(payload.get("evse", {}).get("connectorId", 0)),
         reading.hash_token(token) if token else None,
         meter_wh,
+        int(payload["seqNo"]),
     )
 
 
@@ -111,7 +112,8 @@ def _updated(payload: Payload, _: Reading, meter_wh: float | None) -> Event:
 def _ended(payload: Payload, _: Reading, meter_wh: float | None) -> Event:
     info = payload["transactionInfo"]
     # 2.0.1 ReasonEnumType: a reason that is left out means Local.
-    return TransactionEnded(info["transactionId"], info.get("stoppedReason", "Local"), meter_wh)
+    reason = info.get("stoppedReason", "Local")
+    return TransactionEnded(info["transactionId"], reason, meter_wh, int(payload["seqNo"]))
 
 
 _TRANSACTION: dict[str, Callable[[Payload, Reading, float | None], Event]] = {

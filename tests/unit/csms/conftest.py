@@ -4,7 +4,8 @@ import asyncio
 import itertools
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from csms.gateway import DIALECTS
 from csms.inbound import SessionTools
 from csms.ingest import Ingest, IngestOptions
 from csms.journal import SessionJournal
+from csms.lease import Lease
 from csms.metrics import CsmsMetrics
 from csms.projection import project
 from csms.quirks.catalogue import CATALOGUE
@@ -175,8 +177,16 @@ class World:
 
 
 def make_session(
-    dialect: Dialect, socket: SocketPair, ingest: Ingest, ids: KeepingIds, clock: ManualClock
+    dialect: Dialect,
+    socket: SocketPair,
+    ingest: Ingest,
+    ids: KeepingIds,
+    clock: ManualClock,
+    *,
+    lease: Lease | None = None,
+    **changes: Any,
 ) -> Session:
+    """``changes``: fields of SessionTools."""
     numbers = itertools.count(1)
     tools = SessionTools(
         ingest,
@@ -189,7 +199,7 @@ def make_session(
         CsmsMetrics(),
     )
     journal = SessionJournal("CP-1", 1, ingest, clock)
-    return Session(journal, dialect, socket, tools, Adaptation(CATALOGUE))
+    return Session(journal, dialect, socket, replace(tools, **changes), Adaptation(CATALOGUE), lease)
 
 
 @pytest.fixture
@@ -216,25 +226,46 @@ async def ingest(store: KeepingStore) -> AsyncIterator[Ingest]:
 MakeWorld = Callable[[str], Awaitable[World]]
 
 
+@asynccontextmanager
+async def open_world(
+    dialect: str, store: KeepingStore, clock: ManualClock, **tools: Any
+) -> AsyncIterator[World]:
+    """A session in a dialect, closed at the end."""
+    ingest = Ingest(store, project, FAST, CsmsMetrics())
+    ingest.start()
+    socket, ids = SocketPair(), KeepingIds()
+    session = make_session(DIALECTS[dialect], socket, ingest, ids, clock, **tools)
+    running = asyncio.create_task(session.run())
+    try:
+        yield World(session, socket, store, ids, ingest, clock, running)
+    finally:
+        socket.hang_up()
+        await ingest.stop(0.1)
+        await asyncio.wait({running}, timeout=5)
+
+
+OpenWorld = Callable[..., AbstractAsyncContextManager[World]]
+
+
+@pytest.fixture(scope="session")
+def opened_world() -> OpenWorld:
+    """For tests that open many worlds, each in a loop of its own."""
+
+    def opened(dialect: str, **tools: Any) -> AbstractAsyncContextManager[World]:
+        return open_world(dialect, KeepingStore(), ManualClock(), **tools)
+
+    return opened
+
+
 @pytest.fixture
 async def make_world(store: KeepingStore, clock: ManualClock) -> AsyncIterator[MakeWorld]:
     """Opens a session in a dialect, and closes it at the end of the test."""
-    worlds: list[World] = []
+    async with AsyncExitStack() as stack:
 
-    async def make(dialect: str = OCPP16) -> World:
-        ingest = Ingest(store, project, FAST, CsmsMetrics())
-        ingest.start()
-        socket, ids = SocketPair(), KeepingIds()
-        session = make_session(DIALECTS[dialect], socket, ingest, ids, clock)
-        running = asyncio.create_task(session.run())
-        worlds.append(World(session, socket, store, ids, ingest, clock, running))
-        return worlds[-1]
+        async def make(dialect: str = OCPP16, **tools: Any) -> World:
+            return await stack.enter_async_context(open_world(dialect, store, clock, **tools))
 
-    yield make
-    for world in worlds:
-        world.socket.hang_up()
-        await world.ingest.stop(0.1)
-        await asyncio.wait({world.running}, timeout=5)
+        yield make
 
 
 @pytest.fixture

@@ -135,14 +135,14 @@ def test_a_session_from_start_to_end() -> None:
     evse = {"id": 1, "connectorId": 1}
     started = transaction("Started", idToken=token, evse=evse, meterValue=energy)
     assert events("TransactionEvent", **started) == [
-        TransactionStarted("tx-1", 1, 1, "hash of T", 1500.0),
+        TransactionStarted("tx-1", 1, 1, "hash of T", 1500.0, 3),
         MeterValuesSampled(1, "tx-1", (MeterSample("Energy.Active.Import.Register", 1.5, "kWh"),)),
     ]
     updated = transaction("Updated", info={"chargingState": "Charging"})
     assert events("TransactionEvent", **updated) == [TransactionUpdated("tx-1", None, "Charging", 3)]
     ended = transaction("Ended", info={"stoppedReason": "EVDisconnected"})
-    assert events("TransactionEvent", **ended) == [TransactionEnded("tx-1", "EVDisconnected")]
-    assert events("TransactionEvent", **transaction("Ended")) == [TransactionEnded("tx-1", "Local")]
+    assert events("TransactionEvent", **ended) == [TransactionEnded("tx-1", "EVDisconnected", None, 3)]
+    assert events("TransactionEvent", **transaction("Ended")) == [TransactionEnded("tx-1", "Local", None, 3)]
 
 
 @pytest.mark.requirement("F82")
