@@ -16,8 +16,11 @@ SETTLED_S = 60.0
 
 
 def believed(at: datetime | None, received_at: datetime, bound_s: float) -> datetime:
-    """When it happened: the charger's time, or ours where it has none that can be true."""
-    if at is None or at < NEVER_SET or at > received_at + timedelta(seconds=bound_s):
+    """When it happened: the charger's time, or ours where it has none or one that is yet to come.
+
+    Of a clock that was never set, ``csms.quirks`` takes no time at all.
+    """
+    if at is None or at > received_at + timedelta(seconds=bound_s):
         return received_at
     return at
 

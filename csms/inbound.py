@@ -213,13 +213,9 @@ class Inbound:
         if transaction_id is not None:
             reading = replace(reading, transaction_id=transaction_id)
         observed: tuple[Observed, ...] = self._dialect.to_events(request.action, request.payload, reading)
-        events: list[EventRecord] = []
-        for each in self._quirks.apply(observed):
-            events.append(self._journal.seen(each, at))
-            drift = self.clock.judge(each, at)
-            if drift is not None:
-                events.append(self._journal.event(drift, at))
-        return events
+        drifts = [drift for each in observed if (drift := self.clock.judge(each, at)) is not None]
+        events = [self._journal.seen(each, at) for each in self._quirks.apply(observed)]
+        return [*events, *(self._journal.event(drift, at) for drift in drifts)]
 
     async def _answering(
         self, call: Call, events: list[EventRecord], transaction_id: int | None

@@ -163,6 +163,8 @@ def _connector(twin: TwinState, record: EventRecord) -> TwinState:
         event.vendor_status,
         record.received_at,
     )
+    if known and at < (known.covered_since or known.since) and not _is_live(twin, record):
+        state = _before_the_newest(known, state)
     connectors = {**operation.connectors, key: state}
     return _operation(twin, replace(operation, connectors=connectors))
 
@@ -178,6 +180,17 @@ def _supersedes(twin: TwinState, known: ConnectorState, record: EventRecord) -> 
     if moment(record) >= known.since or _CAUTION[event.status] > _CAUTION[known.status]:
         return True
     return _is_live(twin, record) and (known.reported_at is None or record.received_at >= known.reported_at)
+
+
+def _before_the_newest(known: ConnectorState, state: ConnectorState) -> ConnectorState:
+    """A queued report that counts although a newer one is known: that one is covered, and comes back.
+
+    Busy for a while by an old report must not end in idle when the newest word was a fault.
+    """
+    newest, since = known.covered or known.status, known.covered_since or known.since
+    if _CAUTION[state.status] > _CAUTION[newest]:
+        return replace(state, covered=newest, covered_since=since)
+    return replace(state, status=newest, since=since, error_code=None, vendor_status=None)
 
 
 def _is_live(twin: TwinState, record: EventRecord) -> bool:

@@ -275,7 +275,7 @@ class Session:
             self._tools.metrics.throttled.labels("messages").inc()
             event = self.journal.event(ChargerThrottled("messages", rate), self._tools.clock())
             await self.journal.put([], [event])
-        await asyncio.sleep(wait_s)
+        await self._transport.pause(wait_s)
 
     def _hand_over(self, frame: Frame) -> CommandAnswered | None:
         """Give an answer to whoever waits for it, at once; its record takes its turn like any frame."""

@@ -21,5 +21,8 @@ class Transport(Protocol):
     async def send(self, text: str) -> None:
         """Send one text message. Raises TransportClosed."""
 
+    async def pause(self, seconds: float) -> None:
+        """Read nothing for so long, or until the socket is closed."""
+
     async def close(self, code: int, reason: str) -> None:
         """Close; never raises, also when it is closed already."""

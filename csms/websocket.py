@@ -148,6 +148,14 @@ class WebSocketTransport:
         except ConnectionClosed as closed:
             raise self._ended(closed) from None
 
+    async def pause(self, seconds: float) -> None:
+        """Read nothing for so long, or until the socket is closed."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._connection.wait_closed()
+        except TimeoutError:
+            return
+
     async def close(self, code: int, reason: str) -> None:
         """Close; a peer that does not answer is cut off later, one that does not read at once."""
         if isinstance(self._connection, ChargerConnection) and self._connection.congested:

@@ -94,6 +94,9 @@ class ConnectorState:
     vendor_status: str | None = None
     reported_at: datetime | None = None
     """Server time at which that report came in."""
+    covered: ConnectorStatus | None = None
+    """What the charger said last by its own clock, where an older report that came later asks for caution."""
+    covered_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

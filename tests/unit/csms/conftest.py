@@ -115,6 +115,7 @@ class SocketPair:
         self._to_node: asyncio.Queue[str | bytes | TransportClosed] = asyncio.Queue()
         self._to_charger: asyncio.Queue[str] = asyncio.Queue()
         self.closed: TransportClosed | None = None
+        self._ended = asyncio.Event()
 
     async def receive(self) -> str | bytes:
         got = await self._to_node.get()
@@ -128,11 +129,18 @@ class SocketPair:
             raise self.closed
         await self._to_charger.put(text)
 
+    async def pause(self, seconds: float) -> None:
+        try:
+            await asyncio.wait_for(self._ended.wait(), seconds)
+        except TimeoutError:
+            return
+
     async def close(self, code: int, reason: str) -> None:
         self.hang_up(code, reason)
 
     def hang_up(self, code: int = 1001, reason: str = "") -> None:
         self.closed = self.closed or TransportClosed(code, reason)
+        self._ended.set()
         self._to_node.put_nowait(self.closed)
 
     def say(self, *frame: Any) -> None:
@@ -149,6 +157,11 @@ class SocketPair:
     async def ask(self, *frame: Any) -> Any:
         self.say(*frame)
         return await self.hear()
+
+    @property
+    def unread(self) -> int:
+        """Frames of the charger that the session has not taken yet."""
+        return self._to_node.qsize()
 
     @property
     def unheard(self) -> int:
