@@ -58,7 +58,7 @@ from storage.events import (
 
 log = structlog.get_logger(__name__)
 
-_RECEIVE_BUFFER = 32 * 1024
+_KERNEL_BUFFER = 32 * 1024
 _NEWER = "a newer connection of this charger was authenticated"
 
 DIALECTS: dict[str, Dialect] = {OCPP16: Ocpp16(), OCPP201: ocpp201(), OCPP21: ocpp21()}
@@ -160,8 +160,9 @@ class Gateway:
             ping_timeout=None,  # SocketLimits.silence_s: a pong may have to wait behind other messages
         )
         for listening in server.sockets:
-            # Inherited by every socket: what a charger may send ahead of being read stays small.
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)
+            # Inherited by every socket: what waits in the kernel, for us or for the charger, stays small.
+            for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+                listening.setsockopt(socket.SOL_SOCKET, buffer, _KERNEL_BUFFER)
         return server
 
     def _count_cut(self, why: str) -> None:
