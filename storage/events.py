@@ -1,3 +1,4 @@
+# long-file: one vocabulary and its table of kinds; apart, they would drift apart.
 """Canonical events: facts in the past tense, in the words of OCPP 2.0.1, from any dialect.
 
 A dialect turns one message into zero or more of these; raw messages never leak past it (F71).

@@ -188,8 +188,8 @@ async def test_those_who_are_through_the_door_do_not_count(place: Any) -> None:
     await place.register("CP-2")
     node = await place.start_node(unproved_per_address=1)
     async with place.charger(node) as one, place.charger(node, "CP-2") as two:
-        await one.boot()
-        await two.boot()
+        for peer in (one, two):
+            assert (await peer.boot())[2]["status"] == "Accepted"
 
 
 async def test_while_the_store_is_away_only_the_newest_socket_of_a_charger_waits(place: Any) -> None:
