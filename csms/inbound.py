@@ -42,6 +42,8 @@ CertificateStatus = tuple[str, str | None]
 async def no_certificate_status(_: CertificateStatusRequested) -> CertificateStatus:
     """The answer of a node without an OCSP client."""
     return "Failed", None
+
+
 _OF_THE_PAYLOAD = frozenset({Fault.FORMAT, Fault.OCCURRENCE, Fault.PROPERTY, Fault.TYPE})
 _TOLD = 100
 """Deviations that one session tells of; a charger can invent any number of them."""

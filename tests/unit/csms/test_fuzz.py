@@ -27,17 +27,18 @@ FLUSH = "the last one"
 Raw = str | bytes
 
 
-def recorded(version: str) -> list[list[Any]]:
-    """Every frame that a charger of this generation sent."""
-    rows = [
-        json.loads(line)
-        for path in sorted(FRAMES.glob(f"*{version}*.jsonl"))
-        for line in path.read_text().splitlines()
-    ]
+def recorded(*names: str) -> list[list[Any]]:
+    """Every frame that a charger of this generation sent, and those written for the messages it lacks."""
+    paths = [path for name in names for path in sorted(FRAMES.glob(name))]
+    rows = [json.loads(line) for path in paths for line in path.read_text().splitlines()]
     return [row["frame"] for row in rows if row["dir"] == "from_charger" and row["frame"]]
 
 
-SEEDS = {OCPP16: recorded("ocpp16"), OCPP201: recorded("ocpp201"), OCPP21: recorded("ocpp201")}
+SEEDS = {
+    OCPP16: recorded("*ocpp16.jsonl", "written/ocpp1.6.jsonl"),
+    OCPP201: recorded("*ocpp201.jsonl", "written/ocpp2.jsonl", "written/ocpp2.0.1.jsonl"),
+    OCPP21: recorded("*ocpp201.jsonl", "written/ocpp2.jsonl", "written/ocpp2.1.jsonl"),
+}
 
 
 async def conversation(world: Any, raws: Sequence[Raw]) -> list[Any]:
