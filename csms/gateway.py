@@ -17,7 +17,7 @@ from csms.auth import Admitted, Authenticator
 from csms.client_certificates import ClientCertificates
 from csms.commands import Command, CommandAnswer
 from csms.dialect import Dialect
-from csms.errors import CsmsError
+from csms.errors import CsmsError, NotConnectedHere
 from csms.frames import OCPP16, OCPP21, OCPP201
 from csms.handshake import SUBPROTOCOLS, Handshake, address_of
 from csms.inbound import SessionTools
@@ -82,6 +82,7 @@ class Gateway:
         self._options = options
         self._chargers = stores.chargers
         self._clock = sources.clock
+        self._monotonic = sources.monotonic
         self._tls = tls
         self.metrics = CsmsMetrics()
         self._ingest = Ingest(stores.ingest, project, options.ingest, self.metrics)
@@ -367,7 +368,7 @@ class Gateway:
         session = self._registry.held(charger_id, session_epoch)
         action, outcome = type(command).__name__, "failed"
         try:
-            answer = await session.send(command, deadline_s)
+            answer = await session.send(command, deadline_s - await self._confirmed(session))
             outcome = answer.status.value
         except CsmsError as error:
             outcome = type(error).__name__
@@ -375,6 +376,14 @@ class Gateway:
         finally:
             self.metrics.commands.labels(action, outcome).inc()
         return answer
+
+    async def _confirmed(self, session: Session) -> float:
+        """Never command a charger with an old epoch; returns how long it took to be sure, in seconds."""
+        began = self._monotonic()
+        if not await self._routes.confirm(session):
+            self._supersede(session)
+            raise NotConnectedHere(session.charger_id, session.session_epoch)
+        return self._monotonic() - began
 
     async def settle(self, charger_id: str, session_epoch: int) -> None:
         """Wait until every frame received so far from this charger is stored."""

@@ -17,6 +17,7 @@ from storage.ports import RouteStore
 log = structlog.get_logger(__name__)
 
 _CHUNK = 5000
+_CONFIRM_S = 3.0
 _RETRY_S = 1.0
 """After a renewal that failed; a third of a lease is too long to wait where every second counts."""
 
@@ -94,6 +95,18 @@ class RouteKeeper:
             async with asyncio.timeout(self._terms.lease_s):
                 stale += await self._renew(sessions[start : start + _CHUNK])
         return stale
+
+    async def confirm(self, session: Session) -> bool:
+        """Ask the store whether the route is still this session's: another node's claim tells us nothing.
+
+        A store that does not answer says nothing against it; the lease then counts as far as it goes.
+        """
+        try:
+            async with asyncio.timeout(_CONFIRM_S):
+                return not await self._renew([session])
+        except (AmpwaveError, TimeoutError) as error:
+            log.warning("a route was not confirmed", charger_id=session.charger_id, error=str(error))
+            return True
 
     async def _renew(self, sessions: Sequence[Session]) -> list[Session]:
         terms, good_until = self._terms, self._good_until()
