@@ -7,6 +7,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Coroutine
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -41,9 +42,10 @@ from csms.routes import LeaseTerms, RouteKeeper
 from csms.secrets import hash_secret
 from csms.security_watch import SecurityWatch
 from csms.session import SUPERSEDED, Session
+from csms.sweeping import sweep_for_ever
 from csms.tls import ServerTls
 from csms.transport import TransportClosed
-from csms.websocket import MESSAGE_TOO_BIG, ChargerConnection, SocketLimits, WebSocketTransport
+from csms.websocket import ABNORMAL, MESSAGE_TOO_BIG, ChargerConnection, SocketLimits, WebSocketTransport
 from storage.charger import Route
 from storage.errors import AmpwaveError, EngineUnavailable
 from storage.events import (
@@ -117,6 +119,7 @@ class Gateway:
         self._entering: dict[str, WebSocketTransport] = {}
         self._registry = SessionRegistry()
         terms = LeaseTerms(options.node_id, options.boot_id, options.lease_s, sources.monotonic)
+        self._route_store = stores.routes
         self._routes = RouteKeeper(stores.routes, self._registry, terms)
         self._servers: list[Server] = []
         self._internal_server: Server | None = None
@@ -137,6 +140,7 @@ class Gateway:
         self._spawn(self._watch.look_for_ever())
         self._spawn(self._watch.ask_for_ever())
         self._spawn(self._routes.renew_for_ever(self._supersede))
+        self._spawn(sweep_for_ever(self._route_store, self._routes, self._record_gone))
 
     async def _listen(self, port: int, tls: ssl.SSLContext | None) -> Server:
         options = self._options
@@ -350,6 +354,12 @@ class Gateway:
         log.warning("a charger connects too often", charger_id=charger_id, allowed_per_s=allowed_per_s)
         self.metrics.throttled.labels("connections").inc()
         self._spawn(self._store_outside(charger_id, ChargerThrottled("connections", allowed_per_s)))
+
+    async def _record_gone(self, charger_id: str, session_epoch: int) -> None:
+        """The session's own node cannot say so any more; two that find it at once say it once."""
+        journal = SessionJournal(charger_id, session_epoch, self._ingest, self._clock)
+        closed = journal.event(ConnectionClosed(ABNORMAL, "its node is gone"), self._clock())
+        await (await journal.put([], [replace(closed, dedupe_key=f"gone:{session_epoch}")]))
 
     async def _store_outside(self, charger_id: str, event: Event) -> None:
         """A fact of a charger that belongs to none of its sessions."""

@@ -41,6 +41,18 @@ class RouteKeeper:
         self._terms = terms
         self._lease = timedelta(seconds=terms.lease_s)
         self._asked = asyncio.Event()
+        self._steady_since = self._renewed_at = terms.monotonic()
+
+    @property
+    def lease_s(self) -> float:
+        """How long a lease is."""
+        return self._terms.lease_s
+
+    @property
+    def steady_s(self) -> float:
+        """For how long renewing has worked without a failure; 0 also for a node that was frozen."""
+        now = self._terms.monotonic()
+        return now - self._steady_since if now - self._renewed_at < self._terms.lease_s else 0.0
 
     async def claim(self, charger_id: str, dialect: str) -> tuple[Route, Lease]:
         """The route of a newly authenticated socket, with an epoch above all before it."""
@@ -67,12 +79,18 @@ class RouteKeeper:
             try:
                 for session in await self.renew():
                     supersede(session)
+                self._renewed_at = self._terms.monotonic()
             except (AmpwaveError, TimeoutError) as error:
                 log.warning("routes were not renewed", error=str(error) or "no answer in time")
-                pause = min(_RETRY_S, pause)
+                pause = self.unsteady(pause)
             except Exception:
                 log.exception("routes were not renewed")
-                pause = min(_RETRY_S, pause)
+                pause = self.unsteady(pause)
+
+    def unsteady(self, pause: float = 0.0) -> float:
+        """The store failed: ``steady_s`` counts anew. Returns how long to wait instead of ``pause``."""
+        self._steady_since = self._terms.monotonic()
+        return min(_RETRY_S, pause)
 
     async def _wait(self, seconds: float) -> None:
         """Until it is time, or, between retries not, until a session waits for it."""

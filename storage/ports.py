@@ -177,6 +177,12 @@ class RouteStore(Protocol):
     async def live(self, charger_ids: Sequence[str]) -> frozenset[str]:
         """Those of them that have a live route."""
 
+    async def abandon(self, grace: timedelta, *, limit: int = 1000) -> Sequence[tuple[str, int]]:
+        """Give up leases that ran out that long ago; (charger, epoch) of those whose twin says online.
+
+        A lease that was given up is not renewed any more: its node must close the socket.
+        """
+
 
 class LeaseStore(Protocol):
     """The site availability budget, across all work (X2)."""

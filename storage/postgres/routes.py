@@ -19,10 +19,23 @@ _RENEW = text("""
         UPDATE charger_route route SET lease_until = now() + CAST(:lease AS interval)
         FROM held
         WHERE route.charger_id = held.charger_id AND route.session_epoch = held.epoch
-          AND route.node_id = :node_id AND route.boot_id = :boot_id
+          AND route.node_id = :node_id AND route.boot_id = :boot_id AND route.lease_until IS NOT NULL
         RETURNING route.charger_id
     )
     SELECT charger_id FROM held WHERE charger_id NOT IN (SELECT charger_id FROM renewed)
+""")
+
+_GIVE_UP = text("""
+    UPDATE charger_route SET lease_until = NULL
+    WHERE charger_id IN (
+        SELECT charger_id FROM charger_route WHERE lease_until < now() - CAST(:grace AS interval)
+        ORDER BY charger_id LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+""")
+# Also what was given up before and could not be recorded.
+_UNHELD = text("""
+    SELECT route.charger_id, route.session_epoch FROM charger_route route JOIN twin USING (charger_id)
+    WHERE route.lease_until IS NULL AND twin.online ORDER BY route.charger_id LIMIT :limit
 """)
 
 
@@ -101,3 +114,10 @@ class PostgresRouteStore:
         )
         async with reading(self._engine) as connection:
             return frozenset((await connection.execute(query)).scalars())
+
+    async def abandon(self, grace: timedelta, *, limit: int = 1000) -> Sequence[tuple[str, int]]:
+        """See ``storage.ports.RouteStore``."""
+        async with transaction(self._engine) as connection:
+            await connection.execute(_GIVE_UP, {"grace": grace, "limit": limit})
+            rows = await connection.execute(_UNHELD, {"limit": limit})
+            return [(charger_id, session_epoch) for charger_id, session_epoch in rows]

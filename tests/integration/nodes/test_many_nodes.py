@@ -137,6 +137,13 @@ async def test_a_killed_node_loses_nothing_and_its_leases_run_out(town: Any) -> 
         first.signal(signal.SIGKILL)
         await until_all(chargers, second)
         await town.until_route(None, "CP-2")
+
+        async def known() -> bool:
+            return not (await town.twin("CP-2")).connectivity.online
+
+        await until(known)
+        (closed,) = await town.bodies(EventKind.CONNECTION_CLOSED, "CP-2")
+        assert closed == {"code": 1006, "reason": "its node is gone"}
         assert {(await town.route(each.charger_id)).node_id for each in chargers} == {"b"}
         stop.set()
     await nothing_lost(town, chargers)
@@ -146,7 +153,7 @@ async def test_a_killed_node_loses_nothing_and_its_leases_run_out(town: Any) -> 
 
 
 async def test_a_node_that_thaws_lets_go_of_what_moved_and_keeps_the_rest(town: Any) -> None:
-    first, second = await town.start("a", lease_s=1.0), await town.start("b", lease_s=1.0)
+    first, second = await town.start("a", lease_s=1.0), await town.start("b", lease_s=FOR_EVER)
     async with town.charger(first) as old, town.charger(first, "CP-2") as loyal:
         await old.boot("1.0")
         await loyal.boot()

@@ -4,9 +4,11 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import update
 
 from storage.errors import NotFound
 from storage.postgres.routes import PostgresRouteStore
+from storage.postgres.tables import twin
 
 pytestmark = pytest.mark.integration
 LEASE = timedelta(seconds=30)
@@ -84,3 +86,18 @@ async def test_claims_at_the_same_time_get_different_epochs(routes) -> None:
     claims = [routes.claim("A", f"n{number}", "b", "ocpp1.6", LEASE) for number in range(12)]
     epochs = [route.session_epoch for route in await asyncio.gather(*claims)]
     assert sorted(epochs) == list(range(1, 13))
+
+
+async def test_what_nobody_renews_is_given_up_and_told_until_the_twin_knows(routes, engine) -> None:
+    for charger_id in "AB":
+        await routes.claim(charger_id, "n1", "b1", "ocpp1.6", timedelta(0))
+    await routes.claim("C", "n1", "b1", "ocpp1.6", LEASE)
+    async with engine.begin() as connection:
+        await connection.execute(update(twin).where(twin.c.charger_id != "B").values(online=True))
+    assert await routes.abandon(LEASE) == [], "it may only be slow"
+    assert await routes.abandon(timedelta(0)) == [("A", 1)]
+    assert await routes.abandon(timedelta(0)) == [("A", 1)], "until it is on record"
+    assert await routes.renew("n1", "b1", [("A", 1), ("C", 1)], LEASE) == ["A"], "too late: close the socket"
+    again = await routes.claim("A", "n1", "b1", "ocpp1.6", LEASE)
+    assert await routes.abandon(timedelta(0)) == []
+    assert await routes.resolve("A") == again
