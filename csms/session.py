@@ -144,7 +144,9 @@ class Session:
                 raw = await self._transport.receive()
                 if not self._retired:
                     await self._take(raw)
-                    await self._paced(len(raw))
+                    wait_s = self._allowance.take(1 + len(raw) / _CHARS_PER_MESSAGE)
+                    if wait_s or self._throttled:
+                        await self._throttle(wait_s)
         except TransportClosed as closed:
             return closed
         finally:
@@ -262,9 +264,8 @@ class Session:
         if self._worker is None:
             self._worker = asyncio.create_task(self._work(), name=f"session {self.charger_id}")
 
-    async def _paced(self, chars: int) -> None:
+    async def _throttle(self, wait_s: float) -> None:
         """Over its rate a charger is read more slowly: its messages wait in its own socket, none is lost."""
-        wait_s = self._allowance.take(1 + chars / _CHARS_PER_MESSAGE)
         if not wait_s:
             self._throttled = self._throttled and not self._allowance.full
             return
