@@ -18,6 +18,7 @@ from csms.auth import Admitted, Authenticator
 from csms.client_certificates import ClientCertificates
 from csms.commands import Command, CommandAnswer
 from csms.dialect import Dialect
+from csms.entrance import Entrance
 from csms.errors import CsmsError, NotConnectedHere
 from csms.frames import OCPP16, OCPP21, OCPP201
 from csms.handshake import SUBPROTOCOLS, Handshake, address_of
@@ -61,7 +62,6 @@ from storage.events import (
 log = structlog.get_logger(__name__)
 
 _KERNEL_BUFFER = 32 * 1024
-_NEWER = "a newer connection of this charger was authenticated"
 
 DIALECTS: dict[str, Dialect] = {OCPP16: Ocpp16(), OCPP201: ocpp201(), OCPP21: ocpp21()}
 
@@ -116,8 +116,8 @@ class Gateway:
             authenticator, arrivals, self.metrics, self._record_refusal, self._record_throttled
         )
         self._door = Doorway(options.unproved_per_address)
-        self._entering: dict[str, WebSocketTransport] = {}
         self._registry = SessionRegistry()
+        self._entrance = Entrance(self._registry, self._supersede, self._close_older)
         terms = LeaseTerms(options.node_id, options.boot_id, options.lease_s, sources.monotonic)
         self._route_store = stores.routes
         self._routes = RouteKeeper(stores.routes, self._registry, terms)
@@ -239,7 +239,7 @@ class Gateway:
             self._record_refusal(charger_id, reason, address)
             await transport.close(1002, reason)
             return
-        if not await self._in_turn(charger_id, connection, transport):
+        if not await self._entrance.pass_through(charger_id, connection, transport):
             return
         try:
             route, lease = await self._routes.claim(charger_id, connection.subprotocol)
@@ -253,34 +253,6 @@ class Gateway:
         session = self._session(admitted, route, transport, lease)
         self._watch.enter(session, admitted.path)
         await self._hold(session, _opened(admitted, route, address))
-
-    async def _in_turn(
-        self, charger_id: str, connection: ChargerConnection, transport: WebSocketTransport
-    ) -> bool:
-        """Let what the charger's older socket told be stored; False: this one is not wanted any more.
-
-        A new epoch fences off what the older one told, so that must be stored and believed first. While
-        the store is away only the newest socket of a charger waits for it.
-        """
-        waiting = self._entering.get(charger_id)
-        if waiting is not None:
-            self._spawn(waiting.close(SUPERSEDED, _NEWER))
-        older = self._registry.current(charger_id)
-        if older is None:
-            self._entering.pop(charger_id, None)
-            return True
-        self._supersede(older)
-        self._entering[charger_id] = transport
-        settled = asyncio.create_task(older.settled())
-        gone = asyncio.create_task(connection.wait_closed())
-        try:
-            await asyncio.wait({settled, gone}, return_when=asyncio.FIRST_COMPLETED)
-            return self._entering.get(charger_id) is transport and not gone.done()
-        finally:
-            settled.cancel()
-            gone.cancel()
-            if self._entering.get(charger_id) is transport:
-                del self._entering[charger_id]
 
     def _session(
         self, admitted: Admitted, route: Route, transport: WebSocketTransport, lease: Lease
@@ -329,7 +301,10 @@ class Gateway:
         if session.retire():
             self.metrics.superseded.inc()
             log.info("a newer socket took over", charger_id=session.charger_id, epoch=session.session_epoch)
-            self._spawn(session.close(SUPERSEDED, _NEWER))
+            self._close_older(session)
+
+    def _close_older(self, older: Session | WebSocketTransport) -> None:
+        self._spawn(older.close(SUPERSEDED, "a newer connection of this charger was authenticated"))
 
     def _revoke(self, session: Session, reason: str) -> None:
         """Believe this socket nothing more, and close it."""

@@ -1,4 +1,4 @@
-"""How fast and how often a peer may be, and how often it may fail (F39); each on a clock that is handed in."""
+"""How fast and how often a peer may be, and how often it may fail (F39), on a clock that is handed in."""
 
 from collections import OrderedDict
 from collections.abc import Callable

@@ -20,8 +20,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
-from csms.auth import hash_secret
 from csms.frames import OCPP16
+from csms.secrets import hash_secret
 from storage.charger import Charger, ChargerCredential, Route, Site
 from storage.clock import system_clock
 from storage.events import EventKind
@@ -33,10 +33,14 @@ from storage.postgres.tables import frame
 from storage.twin import Lifecycle, TwinState
 
 PEPPER = b"p" * 32
-PASSWORD = "a-password-of-a-charger"
 PATIENCE_S = 30.0
 
 Condition = Callable[[], Coroutine[Any, Any, bool]]
+
+
+def password_of(charger_id: str) -> str:
+    """No two chargers may have the same one."""
+    return f"a-password-of-{charger_id}"
 
 
 async def until(condition: Condition) -> None:
@@ -167,7 +171,7 @@ class Town:
         for charger_id in charger_ids:
             charger = Charger(charger_id, "site-1", "V", "M", Lifecycle.ACTIVE, registered_at=now)
             await self.chargers.register(
-                charger, ChargerCredential(charger_id, hash_secret(PEPPER, PASSWORD), now)
+                charger, ChargerCredential(charger_id, hash_secret(PEPPER, password_of(charger_id)), now)
             )
 
     async def start(self, node_id: str, database_url: str | None = None, **options: Any) -> NodeProcess:
@@ -189,7 +193,7 @@ class Town:
 
     @asynccontextmanager
     async def charger(self, node: NodeProcess, charger_id: str = "CP-1") -> AsyncIterator[Peer]:
-        pair = base64.b64encode(f"{charger_id}:{PASSWORD}".encode()).decode()
+        pair = base64.b64encode(f"{charger_id}:{password_of(charger_id)}".encode()).decode()
         async with connect(
             f"ws://127.0.0.1:{node.port}/ocpp/{charger_id}",
             subprotocols=[Subprotocol(OCPP16)],

@@ -27,8 +27,8 @@ from api.embedded.engine import free_ports
 from api.settings import Settings
 from api.stack import prepared_engines, role_environment
 from api.supervisor import RoleProcess, Supervisor
-from csms.auth import hash_secret
 from csms.frames import OCPP16
+from csms.secrets import hash_secret
 from storage.charger import Charger, ChargerCredential, OutOfService, Site
 from storage.clock import system_clock
 from storage.twin import Lifecycle
