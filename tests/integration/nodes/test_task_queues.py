@@ -99,7 +99,9 @@ async def pair(tmp_path: Any) -> AsyncIterator[Pair]:
     async with prepared_engines(settings, durable=False) as engines, Supervisor(tmp_path) as supervisor:
         ready = engines.settings
         for node, port in ports.items():
-            own = ready.model_copy(update={"node_id": node, "csms_port": port, "csms_lease_s": 3.0})
+            tls, internal = free_ports(2)
+            places = {"csms_port": port, "csms_tls_port": tls, "csms_internal_port": internal}
+            own = ready.model_copy(update={"node_id": node, "csms_lease_s": 3.0, **places})
             argv = (sys.executable, "-m", "api.cli.main", "csms")
             environment = role_environment(own, os.environ)
             await supervisor.start(RoleProcess(node, environment, argv=argv, ready=_listening(port)))
