@@ -70,9 +70,9 @@ def _overlooked(action: str, flaw: Flaw, payload: Payload) -> list[_Path] | None
     if flaw.rule == "maxLength" and flaw.limit <= LONGEST:  # what may be longer is no text: a CSR, a report
         _shorten(payload, path)
         return []
-    if flaw.rule == "additionalProperties" and flaw.unexpected:
-        return [(*path, name) for name in flaw.unexpected]
     if path and path[0] in _READINGS:
+        if flaw.rule == "additionalProperties" and flaw.unexpected:
+            return [(*path, name) for name in flaw.unexpected]
         return _overlooked_reading(flaw, value)
     if (action, path, flaw.rule) == ("StatusNotification", ("errorCode",), "enum") and isinstance(value, str):
         return []
