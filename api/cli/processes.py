@@ -40,7 +40,7 @@ def _up(
 
 
 def _demo(
-    chargers: Annotated[int, typer.Option(min=10, metavar="N", help="Simulated chargers.")] = 60,
+    chargers: Annotated[int, typer.Option(min=20, metavar="N", help="Simulated chargers, 20 or more.")] = 60,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running to look around.")] = False,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the closing report as JSON.")

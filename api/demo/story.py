@@ -19,11 +19,18 @@ GOOD, BAD = "1.1", "1.2"
 # What makes 1.2 bad: it mostly starts and says so, and then connectors fail. Statuses alone look fine.
 BAD_SCRIPT = Script(boot_loop_share=0.1, install_failure_share=0.05, faulted_share=0.5)
 
-WAVES = (
-    {"name": "canary", "share": 0.15},
-    {"name": "half", "share": 0.35},
-    {"name": "rest", "share": 0.5},
-)
+CANARIES = 9
+"""At least so many: fewer cannot tell a bad image from chance, and the gate would wait for a person."""
+
+
+def waves(chargers: int) -> list[dict[str, Any]]:
+    """Canary, half, rest; in a small fleet the canary is a larger part of it."""
+    canary = round(max(0.15, CANARIES / chargers), 4)
+    half = round((1 - canary) * 0.4, 4)
+    shares = {"canary": canary, "half": half, "rest": round(1 - canary - half, 4)}
+    return [{"name": name, "share": share} for name, share in shares.items()]
+
+
 GATE = {
     "max_failure_share": 0.1,
     "min_attempts": 3,
@@ -117,7 +124,7 @@ class Story:
             "name": name,
             "artifact_id": artifact_id,
             "rollback_artifact_id": rollback_to,
-            "waves": list(WAVES),
+            "waves": waves(len(self.fleet.chargers)),
             "gate": GATE,
             "pace": PACE,
             "seed": self.seed,
