@@ -49,7 +49,7 @@ from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.commands import PostgresCommandStore
-from storage.postgres.engine import create_engine
+from storage.postgres.engine import create_engine, create_ingest_engine
 from storage.postgres.events import PostgresEventStore
 from storage.postgres.frames import PostgresFrameStore
 from storage.postgres.ingest import PostgresIngestStore
@@ -115,12 +115,14 @@ async def upgrade_database(settings: Settings) -> str:
 async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     """All stores over one pool of connections and one S3 client."""
     engine = create_engine(database_url(settings), application_name="ampwave")
+    ingest_engine = create_ingest_engine(database_url(settings))
     blobs = _blobs(settings)
     try:
-        yield _stores(engine, blobs)
+        yield _stores(engine, ingest_engine, blobs)
     finally:
         blobs.close()
         await engine.dispose()
+        await ingest_engine.dispose()
 
 
 @asynccontextmanager
@@ -142,7 +144,7 @@ async def ensure_bucket(settings: Settings) -> None:
         blobs.close()
 
 
-def _stores(engine: AsyncEngine, blobs: ports.BlobStore) -> Stores:
+def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: ports.BlobStore) -> Stores:
     return Stores(
         artifacts=PostgresArtifactStore(engine),
         audit=PostgresAuditLog(engine),
@@ -152,7 +154,7 @@ def _stores(engine: AsyncEngine, blobs: ports.BlobStore) -> Stores:
         commands=PostgresCommandStore(engine),
         events=PostgresEventStore(engine),
         frames=PostgresFrameStore(engine),
-        ingest=PostgresIngestStore(engine),
+        ingest=PostgresIngestStore(ingest_engine),
         leases=PostgresLeaseStore(engine),
         logs=PostgresLogStore(engine),
         out_of_service=PostgresOutOfServiceStore(engine),

@@ -9,6 +9,7 @@ import uvicorn
 from api import bootstrap
 from api.settings import Settings
 from api.until_signalled import until_signalled
+from csms import collector
 from workflows.client import Orchestrator
 from workflows.relay import Relay
 
@@ -42,6 +43,7 @@ async def serve_csms(settings: Settings) -> None:
         await gateway.start()
         stack.push_async_callback(gateway.stop)
         await stack.enter_async_context(worker)  # left first: no new command, then the sockets
+        collector.tune()
         _log.info("csms.serving", ports=gateway.ports)
         await until_signalled()
         gateway.close_doors()  # commands in flight may take a while; nobody new shall wait for their end

@@ -12,7 +12,7 @@ from csms import frames, schemas
 from csms.clocks import ClockWatch
 from csms.dialect import Answering, Dialect, Observed, Reading
 from csms.frames import Call, CallResultError, Fault, Malformed, Payload, Send, error_code
-from csms.ingest import Ingest
+from csms.ingest import Done, Ingest
 from csms.journal import SessionJournal, bounded_key
 from csms.leniency import Mended, mend
 from csms.limits import Rate
@@ -32,6 +32,8 @@ log = structlog.get_logger(__name__)
 STALE_ANSWER = timedelta(seconds=1)
 """An answer that waited longer for its commit tells the time anew: chargers set their clocks by it."""
 _ALLOT_RETRY_S = 0.5
+_WAITING = frozenset({"BootNotification", "GetCertificateStatus"})
+"""Requests whose answer needs more than the request."""
 _STATUS_DEADLINE_S = 20.0
 """A charger waits 30 s for an answer; one without the certificate's status is better than none."""
 
@@ -99,6 +101,36 @@ class Inbound:
         fixes = quirks.time_fixes
         self._reading = Reading(lambda text: parse_instant(text, fixes), tools.hash_token)
 
+    def serve_at_once(self, call: Call, raw: str, at: datetime, done: Done) -> str | None:
+        """Take an ordinary request without waiting: nearly every message of a fleet goes this way.
+
+        Returns the answer, to be sent when ``done`` hears that all is stored. None: nothing was done,
+        ``serve`` is needed.
+        """
+        if call.action in _WAITING or not self.standing.accepted or not self._tools.ingest.at_ease:
+            return None
+        if self._broken_rule(call):
+            return None
+        try:
+            if self._dialect.start_key(call.action, call.payload, self._reading) is not None:
+                return None
+            events = self._events(call, at, None)
+            answer = self._answer(call, self._answering_now())
+        except Exception:  # noqa: BLE001 - ``serve`` meets it again, and says so
+            return None
+        received = self._journal.frame("in", at, raw, answer)
+        return answer if self._journal.offer([received], events, done) else None
+
+    def timely(self, answer: str, call: Call, at: datetime) -> str:
+        """The answer of ``serve_at_once``, made anew if the time in it is wrong by now."""
+        return self._answer(call, self._answering_now()) if self._is_stale(at) else answer
+
+    def _is_stale(self, at: datetime) -> bool:
+        return self._tools.clock() - at > STALE_ANSWER
+
+    def _answering_now(self) -> Answering:
+        return Answering(self._tools.clock(), self._tools.heartbeat_interval_s, None)
+
     async def serve(self, call: Call, raw: str, at: datetime) -> bool:
         """Store what a request tells and answer it; whether it was accepted.
 
@@ -117,8 +149,7 @@ class Inbound:
             events = [*self._events(call, at, transaction_id), *deviations]
             answering = await self._answering(call, events, transaction_id)
             text = self._answer(call, answering)
-            received = self._journal.frame("in", at, raw)
-            await (await self._journal.put([received, self._journal.frame("out", at, text)], events))
+            await (await self._journal.put([self._journal.frame("in", at, raw, text)], events))
         except EngineUnavailable:
             raise
         except Exception:
@@ -127,7 +158,7 @@ class Inbound:
             )
             await self.reject(Fault.INTERNAL, "the central system could not process it", raw, at, call)
             return False
-        if self._tools.clock() - at > STALE_ANSWER:
+        if self._is_stale(at):
             text = self._answer(call, replace(answering, now=self._tools.clock()))
         await self._reply(text)
         return True
@@ -167,15 +198,16 @@ class Inbound:
     async def _store_rejected(
         self, event: FrameRejected, raw: str | bytes, at: datetime, answer: str | None = None
     ) -> None:
-        records = [self._journal.frame("in", at, printable(raw))]
-        if answer is not None:
-            records.append(self._journal.frame("out", at, answer))
-        await (await self._journal.put(records, [self._journal.event(event, at)]))
+        received = self._journal.frame("in", at, printable(raw), answer)
+        await (await self._journal.put([received], [self._journal.event(event, at)]))
 
     async def _violation(self, request: Call | Send) -> schemas.Violation | None:
         refusal = await self.standing.refusal(request.action)
         if refusal is not None:
             return schemas.Violation(Fault.SECURITY, refusal)
+        return self._broken_rule(request)
+
+    def _broken_rule(self, request: Call | Send) -> schemas.Violation | None:
         known = schemas.knows(self._dialect.name, request.action)
         if known and request.action not in self._dialect.messages:
             return schemas.Violation(Fault.NOT_SUPPORTED, "known, but not supported here")

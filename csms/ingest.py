@@ -2,12 +2,15 @@
 
 Nothing is acknowledged before it is committed, and nothing that was taken in is lost: while the
 store is away, the commit is tried again and the sockets wait (their chargers see no answers).
+
+Two commits may run at the same time, so that this process works while the database does. They never
+hold records of the same charger: what a charger sends is committed in the order in which it came.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -22,6 +25,9 @@ log = structlog.get_logger(__name__)
 _EVENT_WEIGHT = 500
 """About what an event costs in memory beside its frame's text, bytes."""
 
+Done = Callable[[Exception | None], None]
+"""Told once that records are committed, or why they never will be. Must not raise."""
+
 
 @dataclass(frozen=True, slots=True)
 class IngestOptions:
@@ -29,7 +35,11 @@ class IngestOptions:
 
     interval_s: float = 0.003
     """How long a batch gathers after its first message; while a commit runs, the next one gathers anyway."""
-    max_batch: int = 2000
+    max_batch: int = 1000
+    lanes: int = 2
+    """Commits at the same time."""
+    lane_from: int = 100
+    """Another commit begins beside a running one only when so many records wait: fewer do better together."""
     max_pending_bytes: int = 64 * 1024 * 1024
     """More than this waits at the sockets."""
     shed_share: float = 0.5
@@ -41,10 +51,11 @@ class IngestOptions:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    frames: tuple[FrameRecord, ...]
-    events: tuple[EventRecord, ...]
+    charger_id: str
+    frames: Sequence[FrameRecord]
+    events: Sequence[EventRecord]
     weight: int
-    done: asyncio.Future[None]
+    done: Done
 
 
 class Ingest:
@@ -59,6 +70,11 @@ class Ingest:
         self._metrics = metrics
         self._queue: deque[_Entry] = deque()
         self._arrived = asyncio.Event()
+        self._moved = asyncio.Event()
+        """A commit ended, or enough waits for another one beside it."""
+        self._lanes: set[asyncio.Task[None]] = set()
+        self._in_flight: set[str] = set()
+        """The chargers whose records are being committed now."""
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._load = 0
         self._shed = 0
@@ -71,6 +87,11 @@ class Ingest:
         """Whether the node is stopping: what is not stored by now may never be."""
         return self._closing
 
+    @property
+    def at_ease(self) -> bool:
+        """Whether there is room enough, and nothing is thinned out or refused."""
+        return not self._closing and not self._pressed()
+
     def start(self) -> None:
         """Begin to commit."""
         self._worker = asyncio.create_task(self._run(), name="ingest")
@@ -79,6 +100,7 @@ class Ingest:
         """Commit what is pending, for at most ``drain_s`` seconds; what is left was never answered."""
         self._closing = True
         self._arrived.set()
+        self._moved.set()
         self._wake_waiters()
         if self._worker is not None:
             done, _ = await asyncio.wait({self._worker}, timeout=drain_s)
@@ -86,32 +108,57 @@ class Ingest:
                 self._worker.cancel()
                 await asyncio.wait({self._worker})
         for entry in self._queue:
-            _fail(entry, EngineUnavailable("The node stopped before this could be stored."))
+            entry.done(EngineUnavailable("The node stopped before this could be stored."))
         self._queue.clear()
+
+    # What comes in. The records of one call belong to one charger.
 
     async def put(self, frames: Sequence[FrameRecord], events: Sequence[EventRecord]) -> asyncio.Future[None]:
         """Hand something in, waiting for room; the future is done once it is committed.
 
         The future fails only where the store refuses this very entry, or at shutdown.
         """
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.add_done_callback(_retrieve)
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(_retrieve)
         kept = self._thin(events)
         if events and not kept:
-            done.set_result(None)
-            return done
-        weight = sum(len(frame.text) for frame in frames) + _EVENT_WEIGHT * (len(kept) + len(frames))
+            future.set_result(None)
+            return future
+        weight = _weight(frames, kept)
         await self._room(weight)
         if self._closing:
             raise EngineUnavailable("The node is stopping.")
-        self._queue.append(_Entry(tuple(frames), tuple(kept), weight, done))
-        self._weigh(weight)
+        self._enter(frames, kept, weight, lambda error: _settle(future, error))
+        return future
+
+    def offer(self, frames: Sequence[FrameRecord], events: Sequence[EventRecord], done: Done) -> bool:
+        """Hand something in if there is room for it at once; False: nothing was taken, ``put`` waits."""
+        weight = _weight(frames, events)
+        if not self.at_ease or self._full(weight):
+            return False
+        self._enter(frames, events, weight, done)
+        return True
+
+    def _enter(
+        self, frames: Sequence[FrameRecord], events: Sequence[EventRecord], weight: int, done: Done
+    ) -> None:
+        charger_id = (frames[0] if frames else events[0]).charger_id
+        self._queue.append(_Entry(charger_id, frames, events, weight, done))
+        self._load += weight
         self._arrived.set()
-        return done
+        if len(self._queue) == self._options.lane_from:
+            self._moved.set()
+
+    def _pressed(self) -> bool:
+        return self._load >= self._options.max_pending_bytes * self._options.shed_share
+
+    def _full(self, weight: int) -> bool:
+        # An empty queue takes anything, however large.
+        return bool(self._load) and self._load + weight > self._options.max_pending_bytes
 
     def _thin(self, events: Sequence[EventRecord]) -> Sequence[EventRecord]:
         """Under pressure one in ten meter samples stays; every other kind of event always does."""
-        if self._load < self._options.max_pending_bytes * self._options.shed_share:
+        if not self._pressed():
             return events
         return [event for event in events if event.kind not in SHEDDABLE or self._keep_sample()]
 
@@ -126,38 +173,10 @@ class Ingest:
         return False
 
     async def _room(self, weight: int) -> None:
-        # An empty queue takes anything, however large.
-        while self._load and self._load + weight > self._options.max_pending_bytes and not self._closing:
+        while self._full(weight) and not self._closing:
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiters.append(waiter)
             await waiter
-
-    def _weigh(self, weight: int) -> None:
-        self._load += weight
-        self._metrics.pending_bytes.set(self._load)
-
-    async def _run(self) -> None:
-        while not (self._closing and not self._queue):
-            await self._arrived.wait()
-            if not self._closing:
-                await asyncio.sleep(self._options.interval_s)
-            batch = self._take()
-            if batch:
-                await self._commit(batch)
-                self._release(batch)
-
-    def _take(self) -> list[_Entry]:
-        batch = [self._queue.popleft() for _ in range(min(len(self._queue), self._options.max_batch))]
-        if not self._queue and not self._closing:
-            self._arrived.clear()
-        return batch
-
-    def _release(self, batch: Sequence[_Entry]) -> None:
-        self._weigh(-sum(entry.weight for entry in batch))
-        if self._shed and self._load < self._options.max_pending_bytes * self._options.shed_share:
-            log.warning("meter samples are kept again", dropped=self._shed)
-            self._shed = 0
-        self._wake_waiters()
 
     def _wake_waiters(self) -> None:
         """Each looks again whether there is room now."""
@@ -166,6 +185,71 @@ class Ingest:
             if not waiter.done():
                 waiter.set_result(None)
 
+    # What goes to the store.
+
+    async def _run(self) -> None:
+        try:
+            while not (self._closing and not self._queue):
+                await self._arrived.wait()
+                if not self._closing:
+                    await asyncio.sleep(self._options.interval_s)
+                await self._lane_free()
+                self._begin(self._take())
+            if self._lanes:
+                await asyncio.wait(self._lanes)
+        finally:
+            for lane in self._lanes:
+                lane.cancel()
+            await asyncio.gather(*self._lanes, return_exceptions=True)
+
+    async def _lane_free(self) -> None:
+        """Wait until the next commit may begin: beside none at once, beside another when it is worth it."""
+        while self._lanes and (
+            len(self._lanes) >= self._options.lanes or len(self._queue) < self._options.lane_from
+        ):
+            self._moved.clear()
+            await self._moved.wait()
+            if self._closing and len(self._lanes) < self._options.lanes:
+                return
+
+    def _take(self) -> list[_Entry]:
+        """The oldest records of chargers that have none in flight; the others keep their place."""
+        batch: list[_Entry] = []
+        kept: list[_Entry] = []
+        while self._queue and len(batch) < self._options.max_batch:
+            entry = self._queue.popleft()
+            (kept if entry.charger_id in self._in_flight else batch).append(entry)
+        self._queue.extendleft(reversed(kept))
+        if not self._queue and not self._closing:
+            self._arrived.clear()
+        return batch
+
+    def _begin(self, batch: list[_Entry]) -> None:
+        if not batch:
+            return
+        self._in_flight.update(entry.charger_id for entry in batch)
+        self._metrics.pending_bytes.set(self._load)
+        lane = asyncio.create_task(self._lane(batch), name="ingest commit")
+        self._lanes.add(lane)
+        lane.add_done_callback(self._lanes.discard)
+
+    async def _lane(self, batch: Sequence[_Entry]) -> None:
+        try:
+            await self._commit(batch)
+        finally:
+            self._in_flight.difference_update(entry.charger_id for entry in batch)
+            self._lanes.discard(asyncio.current_task())
+            self._release(batch)
+            self._moved.set()
+
+    def _release(self, batch: Sequence[_Entry]) -> None:
+        self._load -= sum(entry.weight for entry in batch)
+        self._metrics.pending_bytes.set(self._load)
+        if self._shed and not self._pressed():
+            log.warning("meter samples are kept again", dropped=self._shed)
+            self._shed = 0
+        self._wake_waiters()
+
     async def _commit(self, batch: Sequence[_Entry]) -> None:
         """Commit them all; if the store refuses the batch, each alone, so that one cannot hold the rest."""
         began = time.perf_counter()
@@ -173,24 +257,28 @@ class Ingest:
             await self._persist(batch)
         except asyncio.CancelledError:
             for entry in batch:
-                _fail(entry, EngineUnavailable("The node stopped before this could be stored."))
+                entry.done(EngineUnavailable("The node stopped before this could be stored."))
             raise
         except Exception as error:
             log.exception("a batch was refused by the store", entries=len(batch))
             await self._one_by_one(batch, error)
         else:
             for entry in batch:
-                if not entry.done.done():
-                    entry.done.set_result(None)
+                entry.done(None)
         self._metrics.commit_seconds.observe(time.perf_counter() - began)
         self._metrics.commit_entries.observe(len(batch))
 
     async def _one_by_one(self, batch: Sequence[_Entry], error: Exception) -> None:
         if len(batch) == 1:
-            _fail(batch[0], error)
+            batch[0].done(error)
             return
-        for entry in batch:
-            await self._commit([entry])
+        for place, entry in enumerate(batch):
+            try:
+                await self._commit([entry])
+            except asyncio.CancelledError:
+                for left in batch[place + 1 :]:
+                    left.done(EngineUnavailable("The node stopped before this could be stored."))
+                raise
 
     async def _persist(self, batch: Sequence[_Entry]) -> None:
         frames = [frame for entry in batch for frame in entry.frames]
@@ -207,9 +295,18 @@ class Ingest:
                 backoff = min(backoff * 2, self._options.max_backoff_s)
 
 
-def _fail(entry: _Entry, error: Exception) -> None:
-    if not entry.done.done():
-        entry.done.set_exception(error)
+def _weight(frames: Sequence[FrameRecord], events: Sequence[EventRecord]) -> int:
+    texts = sum([len(frame.text) + len(frame.answer or "") for frame in frames])
+    return texts + _EVENT_WEIGHT * (len(events) + len(frames))
+
+
+def _settle(future: asyncio.Future[None], error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
 
 
 def _retrieve(done: asyncio.Future[None]) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from csms.clocks import believed
 from csms.dialect import Observed
-from csms.ingest import Ingest
+from csms.ingest import Done, Ingest
 from csms.redaction import HIDDEN, redact
 from storage.canonical import sha256_hex
 from storage.clock import Clock
@@ -46,9 +46,11 @@ class SessionJournal:
         """The node's clock."""
         return self._clock()
 
-    def frame(self, direction: str, at: datetime, text: str) -> FrameRecord:
-        """A frame as it passed, without its secrets. ``direction`` is ``in`` or ``out``."""
-        return FrameRecord(self.charger_id, self.session_epoch, direction, at, self.clean(redact(text)))
+    def frame(self, direction: str, at: datetime, text: str, answer: str | None = None) -> FrameRecord:
+        """A frame and its answer as they passed, without secrets. ``direction`` is ``in`` or ``out``."""
+        answered = None if answer is None else self.clean(redact(answer))
+        seen = self.clean(redact(text))
+        return FrameRecord(self.charger_id, self.session_epoch, direction, at, seen, answered)
 
     def hide(self, secret: str) -> None:
         """From now on this secret is blotted out wherever it stands: chargers echo what they were sent."""
@@ -78,6 +80,10 @@ class SessionJournal:
         """Hand in, waiting for room; the future is done once it is stored. Raises EngineUnavailable."""
         self._latest = await self._ingest.put(frames, events)
         return self._latest
+
+    def offer(self, frames: Sequence[FrameRecord], events: Sequence[EventRecord], done: Done) -> bool:
+        """Hand in if there is room now; ``done`` is told how it went. False: nothing was taken."""
+        return self._ingest.offer(frames, events, done)
 
     async def stored(self) -> None:
         """Wait until everything handed in so far is stored (the ingest keeps the order)."""

@@ -110,6 +110,11 @@ class Session:
         self._allowance = TokenBucket(tools.rate, tools.monotonic)
         self._throttled = False
         self._worker: asyncio.Task[None] | None = None
+        self._in_hand: tuple[_Received, str] | None = None
+        """A request that waits for its commit without a task of its own, and its answer."""
+        self._freed: asyncio.Event | None = None
+        """Set when nothing is in hand any more; there only while somebody waits for that."""
+        self._replies: set[asyncio.Task[None]] = set()
         self._retired = False
         self._leaving = False
 
@@ -257,11 +262,16 @@ class Session:
         at = self._tools.clock()
         self._tools.metrics.frames_in.inc()
         frame = frames.parse(raw, self.dialect.name)
+        if isinstance(frame, Call) and self._at_once(frame, raw, at):
+            return
         if len(self._backlog) >= _BACKLOG or self._backlog_chars > _BACKLOG_CHARS:
             await self._worked_off()
         self._backlog_chars += len(raw)
         self._backlog.append(_Received(frame, raw, at, self._hand_over(frame)))
-        if self._worker is None:
+        self._set_to_work()
+
+    def _set_to_work(self) -> None:
+        if self._worker is None and self._in_hand is None and self._backlog:
             self._worker = asyncio.create_task(self._work(), name=f"session {self.charger_id}")
 
     async def _throttle(self, wait_s: float) -> None:
@@ -277,6 +287,43 @@ class Session:
             event = self.journal.event(ChargerThrottled("messages", rate), self._tools.clock())
             await self.journal.put([], [event])
         await self._transport.pause(wait_s)
+
+    def _at_once(self, call: Call, raw: str | bytes, at: datetime) -> bool:
+        """Take a request that need not wait for its turn and only for its commit; False: it has to queue."""
+        if self._in_hand is not None or self._worker is not None or self._backlog:
+            return False
+        self._notice_security(call)
+        answer = self._inbound.serve_at_once(call, str(raw), at, self._stored)
+        if answer is not None:
+            self._in_hand = (_Received(call, raw, at), answer)
+        return answer is not None
+
+    def _stored(self, error: Exception | None) -> None:
+        """What was taken at once is committed, or cannot be: then the long way tells its charger."""
+        if self._in_hand is None:
+            return
+        (received, answer), self._in_hand = self._in_hand, None
+        if error is None:
+            self._acknowledge(received, answer)
+        else:
+            self._backlog.appendleft(received)
+            self._backlog_chars += len(received.raw)
+        self._set_to_work()
+        if self._freed is not None:
+            self._freed.set()
+
+    def _acknowledge(self, received: _Received, answer: str) -> None:
+        call: Call = received.frame  # type: ignore[assignment]  # ``_at_once`` takes nothing else
+        text = self._inbound.timely(answer, call, received.at)
+        # Where the lease is in doubt, or the peer reads slowly, the answer waits in a task of its own.
+        if self.lease.good and self._transport.post(text):
+            self._tools.metrics.frames_out.inc()
+        else:
+            reply = asyncio.create_task(self._reply(text))
+            self._replies.add(reply)
+            reply.add_done_callback(self._replies.discard)
+        if call.action == "BootNotification":
+            self.on_boot()
 
     def _hand_over(self, frame: Frame) -> CommandAnswered | None:
         """Give an answer to whoever waits for it, at once; its record takes its turn like any frame."""
@@ -330,11 +377,14 @@ class Session:
                 await self._inbound.malformed(malformed, received.raw, received.at)
 
     async def _serve(self, call: Call, raw: str, at: datetime) -> None:
-        if self.dialect.shows_security(call.action):
-            self.security_extension = True
+        self._notice_security(call)
         served = await self._inbound.serve(call, raw, at)
         if served and call.action == "BootNotification" and self._inbound.standing.accepted:
             self.on_boot()
+
+    def _notice_security(self, call: Call) -> None:
+        if self.dialect.shows_security(call.action):
+            self.security_extension = True
 
     async def _record_answer(self, answer: CallResult | CallError, received: _Received) -> None:
         events = [self.journal.event(received.answered, received.at)] if received.answered else []
@@ -374,8 +424,13 @@ class Session:
             log.debug("answer could not be delivered", charger_id=self.charger_id)
 
     async def _worked_off(self) -> None:
-        if self._worker is not None:
-            await asyncio.wait({self._worker})
+        while self._in_hand is not None or self._worker is not None:
+            if self._worker is not None:
+                await asyncio.wait({self._worker})
+            else:
+                self._freed = self._freed or asyncio.Event()
+                await self._freed.wait()
+                self._freed = None
 
 
 def _told(command: Command, answer: CommandAnswer) -> VariablesReported | CertificatesListed | None:

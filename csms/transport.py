@@ -24,5 +24,8 @@ class Transport(Protocol):
     async def pause(self, seconds: float) -> None:
         """Read nothing for so long, or until the socket is closed."""
 
+    def post(self, text: str) -> bool:
+        """Send one text message without waiting; False: the peer reads too slowly or is gone, so ``send``."""
+
     async def close(self, code: int, reason: str) -> None:
         """Close; never raises, also when it is closed already."""

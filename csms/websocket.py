@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from websockets.asyncio.server import ServerConnection
+from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from csms.auth import Admitted
 from csms.limits import Doorway
@@ -155,6 +156,14 @@ class WebSocketTransport:
                 await self._connection.wait_closed()
         except TimeoutError:
             return
+
+    def post(self, text: str) -> bool:
+        """Send one text message without waiting, unless an earlier one still waits for the peer to read."""
+        connection = self._connection
+        if connection.state is not State.OPEN or connection.transport.get_write_buffer_size():
+            return False
+        broadcast((connection,), text)
+        return True
 
     async def close(self, code: int, reason: str) -> None:
         """Close; a peer that does not answer is cut off later, one that does not read at once."""

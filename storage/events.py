@@ -405,6 +405,8 @@ class FrameRecord:
     """``in`` from the charger, ``out`` to it."""
     at: datetime
     text: str
+    answer: str | None = None
+    """What we answered to it, kept beside it; None: nothing, or its answer is a frame of its own."""
 
 
 @dataclass(frozen=True, slots=True)

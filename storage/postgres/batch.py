@@ -7,7 +7,7 @@ from typing import Any, overload
 
 import orjson
 
-from storage.canonical import canonical_json, sha256_hex
+from storage.canonical import sha256_hex
 from storage.codec import section_patch
 from storage.events import (
     NO_SESSION_EPOCH,
@@ -30,6 +30,9 @@ NOT_FROM_THE_CHARGER = frozenset(
 LONGEST_KEY = 200
 """Characters of a dedupe key that are kept as they are; an index entry must fit a third of a page."""
 
+
+_OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
+"""Times and keys as in ``storage.canonical``."""
 
 SEPARATOR = "\x1f"
 """Between the values of a packed column. No identity, number, time or JSON text contains it."""
@@ -57,10 +60,10 @@ def _clean_json(value: Any) -> Any:
 
 
 def json_text(value: Any) -> str:
-    """Canonical JSON that ``jsonb`` accepts."""
-    data = canonical_json(value)
+    """JSON that ``jsonb`` accepts, which orders keys in its own way: no need to sort them here."""
+    data = orjson.dumps(value, option=_OPTIONS)
     if b"\\u0000" in data:
-        data = canonical_json(_clean_json(orjson.loads(data)))
+        data = orjson.dumps(_clean_json(orjson.loads(data)))
     return data.decode()
 
 
@@ -79,6 +82,7 @@ def frame_columns(frames: Sequence[FrameRecord]) -> list[Any]:
         SEPARATOR.join([frame.direction for frame in frames]),
         packed([frame.at for frame in frames]),
         [clean(frame.text) for frame in frames],
+        [frame.answer and clean(frame.answer) for frame in frames],
     ]
 
 
@@ -102,20 +106,24 @@ def _authenticated(session_epoch: int) -> bool:
 def last_messages(frames: Iterable[FrameRecord], events: Iterable[EventRecord]) -> dict[str, datetime]:
     """When each charger of the batch was last heard, by its authenticated socket."""
     heard: dict[str, datetime] = {}
-    moments = [
-        (frame.charger_id, frame.at)
-        for frame in frames
-        if frame.direction == "in" and _authenticated(frame.session_epoch)
-    ]
-    moments += [
-        (event.charger_id, event.received_at)
-        for event in events
-        if _authenticated(event.session_epoch) and event.kind not in NOT_FROM_THE_CHARGER
-    ]
-    for charger_id, at in moments:
-        if charger_id not in heard or at > heard[charger_id]:
-            heard[charger_id] = at
+    for frame in frames:
+        if frame.direction == "in" and _authenticated(frame.session_epoch):
+            _hear(heard, frame.charger_id, frame.at)
+    for event in events:
+        if _authenticated(event.session_epoch) and event.kind not in NOT_FROM_THE_CHARGER:
+            _hear(heard, event.charger_id, event.received_at)
     return heard
+
+
+def _hear(heard: dict[str, datetime], charger_id: str, at: datetime) -> None:
+    known = heard.get(charger_id)
+    if known is None or at > known:
+        heard[charger_id] = at
+
+
+def is_fenced(record: EventRecord) -> bool:
+    """Whether it counts only while its socket is the charger's newest."""
+    return isinstance(record.event, ConnectionOpened | ConnectionClosed | ChargerBooted)
 
 
 @dataclass(slots=True)
@@ -136,9 +144,7 @@ class Known:
         it brought in, such as a session that began just before, is true all the same and comes only once:
         its dedupe key keeps the charger's repeat out. The projection guards newer facts by their time.
         """
-        if isinstance(record.event, ConnectionOpened | ConnectionClosed | ChargerBooted):
-            return record.session_epoch >= self.session_epoch
-        return True
+        return not is_fenced(record) or record.session_epoch >= self.session_epoch
 
 
 @dataclass(slots=True)

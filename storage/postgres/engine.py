@@ -15,6 +15,11 @@ from storage.canonical import canonical_json
 from storage.errors import AmpwaveError, Conflict, EngineUnavailable, InvalidInput
 
 CONNECT_TIMEOUT_S = 5.0
+POOLED = 15
+"""Connections that a process keeps. No more on top: one that is opened for a single statement and closed
+again costs both ends a hundred times what the statement does (SCRAM is slow on purpose)."""
+INGEST_POOLED = 2
+"""Connections of the ingest alone: a fleet that reconnects at once must not stand before the commits."""
 
 
 def driver_url(database_url: str) -> URL:
@@ -40,6 +45,7 @@ def create_engine(
     A statement that runs longer than ``statement_timeout_s`` (0: no limit) or a transaction left
     idle for a minute is ended by the server. ``options`` go to SQLAlchemy, for example ``pool_size``.
     """
+    options = {"pool_size": POOLED, "max_overflow": 0, **options} if "poolclass" not in options else options
     settings = {
         "application_name": application_name,
         "statement_timeout": str(int(statement_timeout_s * 1000)),
@@ -63,6 +69,11 @@ def create_engine(
     )
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
     return engine
+
+
+def create_ingest_engine(database_url: str) -> AsyncEngine:
+    """A small pool of its own for ``PostgresIngestStore``."""
+    return create_engine(database_url, application_name="ampwave ingest", pool_size=INGEST_POOLED)
 
 
 def _refuse_closed(adapted: Any, _record: object, _proxy: object) -> None:

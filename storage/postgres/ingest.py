@@ -1,7 +1,7 @@
 """The hot path: one transaction per batch of frames and events, six round trips, any batch size."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -18,6 +18,7 @@ from storage.postgres.batch import (
     columns,
     event_columns,
     frame_columns,
+    is_fenced,
     json_text,
     last_messages,
     packed,
@@ -45,7 +46,7 @@ class PostgresIngestStore:
         heard = last_messages(frames, events)
         bodies = [json_text(record.event) for record in events]
         async with driver_transaction(self._engine, statements.BEGIN) as connection:
-            known = await self._read(connection, {record.charger_id for record in events} | heard.keys())
+            known = await self._read(connection, heard.keys(), events)
             rows = await connection.fetch(
                 statements.STORE, *frame_columns(frames), *event_columns(events, bodies)
             )
@@ -65,19 +66,22 @@ class PostgresIngestStore:
         self._remember(known)
         return NewEvents(numbered, events, bodies)
 
-    async def _read(self, connection: Any, charger_ids: set[str]) -> dict[str, Known]:
-        locked = await connection.fetch(statements.LOCK_TWINS, packed(charger_ids))
-        known: dict[str, Known] = {}
-        wanted: list[bool] = []
-        for row in locked:
-            twin = self._twins.get(row["charger_id"])
-            fresh = twin is not None and twin.revision == row["revision"]
-            wanted.append(not fresh)
-            known[row["charger_id"]] = Known(
-                twin if twin and fresh else TwinState(row["charger_id"], revision=row["revision"])
-            )
-        for row in await connection.fetch(statements.READ_FACTS, packed(known), packed(wanted)):
-            _fill(known[row["charger_id"]], row)
+    async def _read(
+        self, connection: Any, heard: Iterable[str], events: Sequence[EventRecord]
+    ) -> dict[str, Known]:
+        charger_ids = {record.charger_id for record in events}.union(heard)
+        remembered = {name: self._twins[name] for name in charger_ids if name in self._twins}
+        revisions = [remembered[name].revision if name in remembered else None for name in charger_ids]
+        fenced = {record.charger_id for record in events if is_fenced(record)}
+        given = (packed(charger_ids), packed(revisions), packed([name in fenced for name in charger_ids]))
+        await connection.execute(statements.LOCK_TWINS, given[0])
+        known = {name: Known(twin) for name, twin in remembered.items()}
+        for row in await connection.fetch(statements.READ_FACTS, *given):
+            if row["revision"] is None:
+                # No charger of ours: a stranger's refused connection is an event and changes no twin.
+                known.pop(row["charger_id"], None)
+            else:
+                known[row["charger_id"]] = _facts(row, remembered.get(row["charger_id"]))
         return known
 
     def _remember(self, known: dict[str, Known]) -> None:
@@ -89,12 +93,17 @@ class PostgresIngestStore:
             self._twins.popitem(last=False)
 
 
-def _fill(known: Known, row: Any) -> None:
-    known.session_epoch = row["session_epoch"] or 0
-    known.node_id = row["node_id"] or ""
-    known.boot_id = row["boot_id"] or ""
-    known.workflow_id = row["workflow_id"]
-    known.wake_on = tuple(row["wake_on"] or ())
-    if row["sections"] is not None:
-        twin = known.twin
-        known.twin = decode_twin(twin.charger_id, twin.revision, orjson.loads(row["sections"]))
+def _facts(row: Any, remembered: TwinState | None) -> Known:
+    charger_id, revision = row["charger_id"], row["revision"]
+    if remembered is not None and remembered.revision == revision:
+        twin = remembered
+    else:
+        twin = decode_twin(charger_id, revision, orjson.loads(row["sections"] or "{}"))
+    return Known(
+        twin,
+        row["session_epoch"] or 0,
+        row["node_id"] or "",
+        row["boot_id"] or "",
+        row["workflow_id"],
+        tuple(row["wake_on"] or ()),
+    )

@@ -26,31 +26,37 @@ FROM event_sequence
 """Key space of these advisory locks: 0x0A00 in the upper 16 bits, an event number in the lower 48."""
 
 LOCK_TWINS = """
-SELECT charger_id, revision FROM twin
-WHERE charger_id = ANY(unpacked($1)) ORDER BY charger_id FOR NO KEY UPDATE
+SELECT count(*) FROM (
+    SELECT FROM twin WHERE charger_id = ANY(unpacked($1)) ORDER BY charger_id FOR NO KEY UPDATE
+) AS locked
 """
 
 READ_FACTS = """
-SELECT given.charger_id, route.session_epoch, route.node_id, route.boot_id,
+SELECT given.charger_id, twin.revision, route.session_epoch, route.node_id, route.boot_id,
        lease.workflow_id, lease.wake_on,
-       CASE WHEN given.wanted THEN (
+       CASE WHEN twin.revision IS DISTINCT FROM given.revision THEN (
            SELECT jsonb_object_agg(name, reported)::text FROM twin_section s
            WHERE s.charger_id = given.charger_id AND reported IS NOT NULL
        ) END AS sections
-FROM unnest(unpacked($1), unpacked($2)::bool[]) AS given (charger_id, wanted)
+FROM unnest(unpacked($1), unpacked($2)::bigint[], unpacked($3)::bool[])
+  AS given (charger_id, revision, fenced)
+LEFT JOIN twin ON twin.charger_id = given.charger_id
 LEFT JOIN charger_route route ON route.charger_id = given.charger_id
 LEFT JOIN site_lease lease ON lease.charger_id = given.charger_id
+WHERE given.fenced OR lease.workflow_id IS NOT NULL OR twin.revision IS DISTINCT FROM given.revision
 """
+"""Only what the batch does not know by itself: a twin that is remembered at its revision, whose charger has
+no maintenance and tells nothing of its connection, gives no row."""
 
 STORE = """
 WITH journal AS (
-    INSERT INTO frame (charger_id, session_epoch, direction, at, text)
+    INSERT INTO frame (charger_id, session_epoch, direction, at, text, answer)
     SELECT * FROM unnest(unpacked($1), unpacked($2)::bigint[], unpacked($3), unpacked($4)::timestamptz[],
-                         $5::text[])
+                         $5::text[], $6::text[])
 ), given AS MATERIALIZED (
     SELECT nextval('event_sequence') AS sequence, e.*
-    FROM unnest(unpacked($6), unpacked($7), unpacked($8), unpacked($9)::timestamptz[],
-                unpacked($10)::timestamptz[], unpacked($11)::bigint[], $12::text[]) WITH ORDINALITY
+    FROM unnest(unpacked($7), unpacked($8), unpacked($9), unpacked($10)::timestamptz[],
+                unpacked($11)::timestamptz[], unpacked($12)::bigint[], $13::text[]) WITH ORDINALITY
       AS e (charger_id, kind, body, observed_at, received_at, session_epoch, dedupe_key, place)
 ), stored AS (
     INSERT INTO event (sequence, session_epoch, observed_at, received_at, charger_id, kind, dedupe_key, body)

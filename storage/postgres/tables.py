@@ -171,15 +171,20 @@ frame = sa.Table(
     "frame",
     metadata,
     time("at"),
-    sa.Column("frame_id", sa.BigInteger, server_default=frame_number.next_value()),
+    sa.Column("frame_id", sa.BigInteger, server_default=frame_number.next_value(), nullable=False),
     sa.Column("session_epoch", sa.BigInteger, nullable=False),
     name("charger_id"),
     name("direction"),
     words("text"),
-    sa.PrimaryKeyConstraint("charger_id", "at", "frame_id"),
+    words("answer", nullable=True),
+    sa.Index("ix_frame_charger_id_at", "charger_id", "at"),
     postgresql_partition_by="RANGE (at)",
 )
-"""The journal. Rows fall into ``frame_default`` until an operator cuts partitions by time."""
+"""The journal, cut by days (``storage.postgres.partitions``); what fits none falls into ``frame_default``.
+
+No key: a row is never looked up by number, and an index that nobody reads costs as much as the row.
+``answer`` is what we answered to ``text``, so that an exchange is one row. ``frame_id`` orders what came
+in the same microsecond."""
 
 event = sa.Table(
     "event",

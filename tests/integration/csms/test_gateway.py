@@ -1,5 +1,6 @@
 import asyncio
 import http.client
+import json
 from typing import Any
 
 import pytest
@@ -298,6 +299,7 @@ async def test_frames_are_journaled_both_ways_without_secrets(place: Any) -> Non
     async with place.charger(node) as peer:
         await peer.ask(2, "1", "Authorize", {"idTag": "SECRET"})
     async with place.engine.connect() as connection:
-        rows = (await connection.execute(select(frame.c.direction, frame.c.text))).all()
-    assert sorted(row.direction for row in rows) == ["in", "out"]
+        rows = (await connection.execute(select(frame.c.direction, frame.c.text, frame.c.answer))).all()
+    assert [row.direction for row in rows] == ["in"]
+    assert json.loads(rows[0].answer) == [3, "1", {"idTagInfo": {"status": "Accepted"}}]
     assert "SECRET" not in repr(rows)

@@ -92,7 +92,10 @@ class KeepingStore:
 
     def journal(self, direction: str) -> list[str]:
         """The texts of the frames in one direction."""
-        return [frame.text for frame in self.frames if frame.direction == direction]
+        answers = [frame.answer for frame in self.frames if frame.answer is not None]
+        return [frame.text for frame in self.frames if frame.direction == direction] + (
+            answers if direction == "out" else []
+        )
 
 
 @dataclass
@@ -134,6 +137,11 @@ class SocketPair:
             await asyncio.wait_for(self._ended.wait(), seconds)
         except TimeoutError:
             return
+
+    def post(self, text: str) -> bool:
+        if self.closed is None:
+            self._to_charger.put_nowait(text)
+        return self.closed is None
 
     async def close(self, code: int, reason: str) -> None:
         self.hang_up(code, reason)

@@ -1,0 +1,61 @@
+"""``python -m tests.benchmarks``: the numbers we publish, each beside its comparator, in one run.
+
+``ONLY=ingest,memory`` (or ``--only``) chooses rows; ``--quick`` only shows that they work.
+"""
+
+import argparse
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from api.embedded import EmbeddedPostgres
+from tests.benchmarks import report
+from tests.benchmarks.child import open_files_limit
+from tests.benchmarks.ingest import measure_ingest
+from tests.benchmarks.report import Row
+from tests.benchmarks.world import World
+
+Measure = Callable[[World], Awaitable[list[Row]]]
+
+ROWS: dict[str, Measure] = {"ingest": measure_ingest}
+BY_NAME_ONLY: dict[str, Measure] = {}
+"""Rows that take too long to be part of every run."""
+
+
+async def measure(names: list[str], *, seed: int, quick: bool) -> list[Row]:
+    """The rows by these names, one after the other, each on a database of its own."""
+    rows: list[Row] = []
+    with tempfile.TemporaryDirectory(prefix="ampwave-bench-") as folder:
+        async with EmbeddedPostgres(Path(folder)) as server:
+            for name in names:
+                report.say(f"--- {name}")
+                rows += await {**ROWS, **BY_NAME_ONLY}[name](World(server, seed, quick))
+    return rows
+
+
+def main(arguments: list[str]) -> int:
+    """0 if every target was met."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    known = [*ROWS, *BY_NAME_ONLY]
+    parser.add_argument("--only", default=os.environ.get("ONLY", ""), help=f"rows of: {', '.join(known)}")
+    parser.add_argument("--quick", action="store_true", help="tiny numbers, to see that the bench works")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--out", type=Path, default=Path(".ampwave/bench.json"))
+    chosen = parser.parse_args(arguments)
+    names = [name.strip() for name in chosen.only.split(",") if name.strip()] or list(ROWS)
+    if unknown := [name for name in names if name not in known]:
+        parser.error(f"no row {', '.join(unknown)}; there are {', '.join(known)}")
+    open_files_limit()
+    started = report.now()
+    rows = asyncio.run(measure(names, seed=chosen.seed, quick=chosen.quick))
+    report.show(rows)
+    command = " ".join(["python -m tests.benchmarks", *arguments])
+    report.write(chosen.out, rows, seed=chosen.seed, command=command, started=started)
+    return 0 if all(row.met for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
