@@ -1,7 +1,7 @@
 """The garbage collector, tuned for a process that holds many sockets and makes many short-lived objects.
 
 With Python's own thresholds it looks through the fleet's objects several times a second: a third of a
-node's time, measured under the ingest bench. What a message leaves behind is freed by its reference count; cycles
+node's time, measured under the ingest bench. What a message leaves is freed by its reference count; cycles
 are rare here (exceptions, closed sockets), so that looking for them seldom costs little memory.
 """
 

@@ -49,7 +49,7 @@ class IngestOptions:
     max_backoff_s: float = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Entry:
     charger_id: str
     frames: Sequence[FrameRecord]

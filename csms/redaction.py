@@ -48,8 +48,13 @@ def is_secret(name: str) -> bool:
 
 def redact(text: str) -> str:
     """The frame's text without its secrets. A frame that names a secret variable loses all values."""
-    if not any(mark in text for mark in _MARKS):
-        return text
+    for mark in _MARKS:
+        if mark in text:
+            return _without_secrets(text)
+    return text
+
+
+def _without_secrets(text: str) -> str:
     hidden = rf'\1"{HIDDEN}"'
     for pattern in (_TOKENS, _ADDRESSES, _SIM_PIN, _VPN):
         text = pattern.sub(hidden, text)

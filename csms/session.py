@@ -73,7 +73,7 @@ _LISTED = (AnswerStatus.ACCEPTED, AnswerStatus.NOT_FOUND)
 _INCAPABLE = frozenset({"NotImplemented", "NotSupported"})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Received:
     frame: Frame
     raw: str | bytes

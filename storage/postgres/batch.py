@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, overload
 
 import orjson
@@ -46,6 +47,15 @@ def packed(values: Iterable[object]) -> str:
     return SEPARATOR.join(["" if value is None else str(value) for value in values])
 
 
+_time_text = lru_cache(maxsize=8192)(datetime.isoformat)
+"""One message's time stands in its frame, its event, its twin and their history."""
+
+
+def packed_times(values: Iterable[datetime | None]) -> str:
+    """``packed`` for times."""
+    return SEPARATOR.join(["" if value is None else _time_text(value) for value in values])
+
+
 def clean(text: str) -> str:
     """PostgreSQL stores every character but NUL; a charger that sends one must not stop its neighbours."""
     return text.replace("\x00", "\ufffd") if "\x00" in text else text
@@ -80,7 +90,7 @@ def frame_columns(frames: Sequence[FrameRecord]) -> list[Any]:
         SEPARATOR.join([frame.charger_id for frame in frames]),
         packed([frame.session_epoch for frame in frames]),
         SEPARATOR.join([frame.direction for frame in frames]),
-        packed([frame.at for frame in frames]),
+        packed_times([frame.at for frame in frames]),
         [clean(frame.text) for frame in frames],
         [frame.answer and clean(frame.answer) for frame in frames],
     ]
@@ -92,8 +102,8 @@ def event_columns(events: Sequence[EventRecord], bodies: Sequence[str]) -> list[
         SEPARATOR.join([event.charger_id for event in events]),
         SEPARATOR.join([event.kind for event in events]),
         SEPARATOR.join(bodies),
-        packed([event.observed_at for event in events]),
-        packed([event.received_at for event in events]),
+        packed_times([event.observed_at for event in events]),
+        packed_times([event.received_at for event in events]),
         packed([event.session_epoch for event in events]),
         [short_key(event.dedupe_key) for event in events],
     ]
@@ -215,15 +225,16 @@ class Batch:
 
     def history_columns(self) -> list[Any]:
         """One row for each changed section and event."""
-        return [packed(column) for column in columns(self.history, 7)]
+        *words, observed_at, received_at = columns(self.history, 7)
+        return [*map(packed, words), packed_times(observed_at), packed_times(received_at)]
 
     def twin_columns(self, heard: dict[str, datetime]) -> list[Any]:
         """Who was heard when, and the new face of each changed twin, for ``statements.APPLY``."""
-        touched = [(charger_id, heard.get(charger_id)) for charger_id in self.known]
+        touched = [packed(self.known), packed_times([heard.get(charger_id) for charger_id in self.known])]
         changed = {charger_id: self.known[charger_id].twin for charger_id, _ in self.changed}
         faces = [(charger_id, twin.revision, *summary(twin)) for charger_id, twin in changed.items()]
         *face, versions = columns(faces, 6)
-        return [packed(column) for column in (*columns(touched, 2), *face)] + [versions]
+        return [*touched, *map(packed, face), versions]
 
 
 def _differs(before: object, after: object) -> bool:

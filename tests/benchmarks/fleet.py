@@ -187,7 +187,7 @@ class Charger:
 
     async def _boot(self) -> None:
         unanswered, self.waiting = self.waiting, None
-        while b'"Accepted"' not in await self.ask(BOOT[self.dialect]):
+        while b'"Accepted"' not in await self.ask(BOOT[self.dialect]):  # noqa: ASYNC110 - the node decides
             await asyncio.sleep(1)
         await self.ask(AVAILABLE[self.dialect])
         # What was on its way when the power went is still owed.
