@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.journal import JournalActivities
 from activities.orders import Node
 from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
@@ -44,6 +45,7 @@ from storage.clock import system_clock
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 from storage.operator_ports import CommandStore, LogStore
+from storage.journal import JournalRule
 from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.campaigns import PostgresCampaignStore
@@ -58,6 +60,7 @@ from storage.postgres.logs import PostgresLogStore
 from storage.postgres.migrate import upgrade
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
+from storage.postgres.partitions import PostgresJournalStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
@@ -86,6 +89,7 @@ class Stores:
     commands: CommandStore
     events: ports.EventStore
     frames: ports.FrameStore
+    journal: ports.JournalStore
     ingest: ports.IngestStore
     leases: ports.LeaseStore
     logs: LogStore
@@ -154,6 +158,7 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: ports.BlobSt
         commands=PostgresCommandStore(engine),
         events=PostgresEventStore(engine),
         frames=PostgresFrameStore(engine),
+        journal=PostgresJournalStore(engine),
         ingest=PostgresIngestStore(ingest_engine),
         leases=PostgresLeaseStore(engine),
         logs=PostgresLogStore(engine),
@@ -364,11 +369,13 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
     inspector = Inspector(
         stores.blobs, _trust(settings, stores, "worker"), stores.chargers.model, system_clock
     )
+    days = (settings.journal_partition_days, settings.journal_ahead_days, settings.journal_kept_days)
+    journal = JournalActivities(stores.journal, JournalRule(*days), system_clock)
     return Worker(
         client,
         task_queue=TASK_QUEUE,
         workflows=WORKFLOWS,
-        activities=worker_activities(shared, inspector),
+        activities=worker_activities(shared, inspector, journal),
         max_cached_workflows=4000,
         # How long a dead worker's workflows wait before another takes them: 10 s by default.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),

@@ -156,6 +156,12 @@ class Settings(BaseSettings):
     """Milliseconds over which messages of all sockets are gathered into one transaction."""
     log_upload_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024**2
     """The longest log that a charger may upload to us, bytes."""
+    journal_partition_days: Annotated[int, Field(ge=1, le=31)] = 1
+    """Days of raw frames in one partition of the journal."""
+    journal_ahead_days: Annotated[int, Field(ge=1, le=90)] = 7
+    """How many days ahead housekeeping makes partitions."""
+    journal_kept_days: Annotated[int, Field(ge=1)] = 30
+    """Days that raw frames are kept; then their partition is dropped whole."""
     unsafe_security_profile_0: bool = False
     """Let chargers connect without a password. For a bench, never for a fleet."""
 

@@ -39,6 +39,7 @@ from storage.charger import (
 )
 from storage.credentials import CredentialStore
 from storage.events import EventRecord, FrameRecord, StoredEvent
+from storage.journal import JournalRound, JournalRule, Partition
 from storage.twin import Lifecycle, TwinState
 
 Projector = Callable[[TwinState, EventRecord], TwinState]
@@ -153,6 +154,14 @@ class FrameStore(Protocol):
 
     async def message_ids(self, charger_id: str) -> frozenset[str]:
         """The ids of all messages that this charger sent us and that are journaled."""
+
+
+class JournalStore(Protocol):
+    """The journal as a whole: its partitions by time."""
+
+    async def partitions(self) -> Sequence[Partition]: ...
+    async def keep(self, rule: JournalRule, now: datetime) -> JournalRound:
+        """Make the partitions that are due, drop those that have had their time; the ingest never waits."""
 
 
 class RouteStore(Protocol):

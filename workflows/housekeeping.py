@@ -1,6 +1,7 @@
 """What has to happen by itself now and then.
 
-Metadata nears its expiry, leases are held by nobody, chargers were left out of service.
+Metadata nears its expiry, leases are held by nobody, chargers were left out of service, the journal
+needs its next partition.
 
 One schedule starts it; see ``Orchestrator.ensure_schedules``.
 """
@@ -15,6 +16,7 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.chargers import ChargerActivities
     from activities.dispatch import DispatchActivities
+    from activities.journal import JournalActivities
     from activities.orders import PutBackInput
     from activities.signer import SignerActivities
     from storage.ids import SIGNER_QUEUE, TASK_QUEUE
@@ -40,6 +42,8 @@ class HousekeepingWorkflow:
             summary="sweep expired site leases",
         )
         await self._put_back()
+        if workflow.patched("journal"):
+            await self._keep_journal()
         try:
             await workflow.execute_activity_method(
                 SignerActivities.refresh_metadata,
@@ -51,6 +55,20 @@ class HousekeepingWorkflow:
         except ActivityError as error:
             workflow.logger.warning("Signed metadata was not refreshed: %s", error.cause)
         return swept
+
+    @staticmethod
+    async def _keep_journal() -> None:
+        """Partitions are made days ahead: a round that fails is made up for by the next."""
+        try:
+            await workflow.execute_activity_method(
+                JournalActivities.keep_journal,
+                task_queue=TASK_QUEUE,
+                schedule_to_close_timeout=_ROUND,
+                retry_policy=_RETRIES,
+                summary="cut and drop partitions of the frame journal",
+            )
+        except ActivityError as error:
+            workflow.logger.warning("The journal's partitions were not kept: %s", error.cause)
 
     async def _put_back(self) -> None:
         """Whoever says no now, or went away again, is asked in the next round."""

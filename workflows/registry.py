@@ -10,6 +10,7 @@ from activities.dispatch import DispatchActivities
 from activities.fleet import FleetActivities
 from activities.logs import LogActivities, LogSender
 from activities.operator import CommandActivities, OperatorActivities
+from activities.journal import JournalActivities
 from activities.orders import Node
 from activities.signer import SignerActivities
 from activities.stores import Stores
@@ -38,7 +39,7 @@ WORKFLOWS: tuple[type, ...] = (
 """All of them, for the worker role on ``storage.ids.TASK_QUEUE``."""
 
 
-def worker_activities(stores: Stores, inspector: ArtifactInspector) -> Activities:
+def worker_activities(stores: Stores, inspector: ArtifactInspector, journal: JournalActivities) -> Activities:
     """For the worker role, beside the workflows: they run as local activities, too."""
     campaigns, fleet = CampaignActivities(stores), FleetActivities(stores)
     chargers, artifacts = ChargerActivities(stores), ArtifactActivities(stores, inspector)
@@ -60,6 +61,7 @@ def worker_activities(stores: Stores, inspector: ArtifactInspector) -> Activitie
         chargers.close_update,
         chargers.sweep_leases,
         chargers.find_stranded,
+        journal.keep_journal,
         artifacts.inspect_artifact,
         artifacts.set_artifact_phase,
         people.close_command,

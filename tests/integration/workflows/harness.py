@@ -22,10 +22,12 @@ from temporalio.worker import (
     Worker,
 )
 
+from activities.journal import JournalActivities
 from storage.campaign import Approval, Campaign, CampaignPhase, Pace
 from storage.charger import Route
 from storage.events import StoredEvent
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, campaign_workflow_id, charger_workflow_id, node_queue
+from storage.journal import JournalRule
 from tests.unit.activities.world import BOOT_ID, NODE_ID, World
 from workflows.client import Orchestrator
 from workflows.options import DATA_CONVERTER
@@ -196,7 +198,8 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
     world.signaller = harness.signal
     world.tick(await env.get_current_time())
     async with AsyncExitStack() as stack:
-        shared = worker_activities(world.stores, world)
+        journal = JournalActivities(world.journal, JournalRule(), lambda: world.now)
+        shared = worker_activities(world.stores, world, journal)
         await stack.enter_async_context(
             harness.worker(
                 TASK_QUEUE,

@@ -5,6 +5,7 @@ import pytest
 from csms.commands import ChangeAvailability
 from storage.charger import OutOfService
 from storage.ids import TASK_QUEUE
+from storage.journal import JournalRule
 from tests.integration.workflows.harness import Harness
 from tests.unit.activities.world import START, World
 from workflows.housekeeping import HousekeepingWorkflow
@@ -28,3 +29,9 @@ async def test_stranded_chargers_are_put_back_as_they_were(real: Harness, world:
     ]
     assert list(world.out_of_service.rows) == [away], "remembered until it is seen again"
     assert "charger.put_back" in world.audit.actions()
+
+
+@pytest.mark.requirement("F107")
+async def test_a_round_keeps_the_journal(real: Harness, world: World) -> None:
+    await real.client.execute_workflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
+    assert [rule for rule, _ in world.journal.rounds] == [JournalRule()]

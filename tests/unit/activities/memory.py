@@ -22,6 +22,7 @@ from storage.campaign import (
 from storage.charger import DownloadTicket, LeaseAnswer, ModelProfile, OutOfService, Route, Site, SiteLease
 from storage.errors import Conflict, NotFound
 from storage.events import StoredEvent
+from storage.journal import JournalRound, JournalRule, Partition
 from storage.ports import ChargerView
 
 _UNUSED = datetime(2000, 1, 1, tzinfo=UTC)
@@ -78,6 +79,20 @@ class MemoryOutOfService:
     async def stranded(self, *, limit: int = 100) -> Sequence[OutOfService]:
         free = [row for row in self.rows.values() if row.charger_id not in self._leases.rows]
         return [row for row in free if row.charger_id in self._routes.rows][:limit]
+
+
+class MemoryJournal:
+    """Remembers by which rule, and when, it was kept."""
+
+    def __init__(self) -> None:
+        self.rounds: list[tuple[JournalRule, datetime]] = []
+
+    async def partitions(self) -> Sequence[Partition]:
+        return ()
+
+    async def keep(self, rule: JournalRule, now: datetime) -> JournalRound:
+        self.rounds.append((rule, now))
+        return JournalRound()
 
 
 class MemoryLeases:

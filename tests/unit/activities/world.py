@@ -57,6 +57,7 @@ from tests.unit.activities.memory import (
     MemoryCampaigns,
     MemoryChargers,
     MemoryEvents,
+    MemoryJournal,
     MemoryLeases,
     MemoryOutOfService,
     MemoryRoutes,
@@ -155,6 +156,7 @@ class World:
     def __post_init__(self) -> None:
         self.chargers = MemoryChargers(self.leases)
         self.out_of_service = MemoryOutOfService(self.leases, self.routes)
+        self.journal = MemoryJournal()
 
     def tick(self, now: datetime) -> None:
         """Move the clock; everybody who is online was heard just now."""
