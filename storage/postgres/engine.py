@@ -147,6 +147,9 @@ def _ours(error: Exception) -> AmpwaveError:
     state = str(getattr(cause, "sqlstate", None) or "")
     if state.startswith(_RETRY):
         return _unavailable(cause)
+    if isinstance(cause, asyncpg.CheckViolationError) and not cause.constraint_name:
+        # Only a partition's bounds have no name: the row was on its way into the default partition.
+        return EngineUnavailable("A partition was attached meanwhile.", hint="Try again; it fits then.")
     if isinstance(cause, asyncpg.IntegrityConstraintViolationError):
         return Conflict("The change contradicts what is stored.", hint="Read again, then decide again.")
     if isinstance(cause, asyncpg.DataError | ValueError):

@@ -1,11 +1,13 @@
 """The journal is cut ahead of time, old days go whole, and the ingest waits for neither."""
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
 
+from storage.errors import EngineUnavailable
 from storage.events import FrameRecord
 from storage.journal import JournalRule, Span
 from storage.postgres.ingest import PostgresIngestStore
@@ -72,6 +74,30 @@ async def test_a_node_ahead_of_the_partitions_loses_nothing(journal, engine, sql
     assert await where(sql) == {"[20]": AHEAD[0], "[21]": AHEAD[1], "[29]": "frame_default"}
 
 
+@pytest.mark.requirement("F101")
+async def test_a_commit_that_meets_the_new_partition_may_simply_be_repeated(
+    journal, engine, database
+) -> None:
+    """While the day is cut, a frame is on its way into the default partition, where it belongs no more."""
+    cutting = await asyncpg.connect(database)
+    try:
+        await cutting.execute("BEGIN")
+        await cutting.execute("CREATE TABLE frame_20310520 (LIKE frame INCLUDING DEFAULTS)")
+        bounds = "FOR VALUES FROM ('2031-05-20 00:00:00+00') TO ('2031-05-21 00:00:00+00')"
+        await cutting.execute(f"ALTER TABLE frame ATTACH PARTITION frame_20310520 {bounds}")
+        writing = asyncio.create_task(journaled(engine, NOW))
+        async with asyncio.timeout(20):
+            while not await cutting.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                await asyncio.sleep(0)
+        await cutting.execute("COMMIT")
+        with pytest.raises(EngineUnavailable, match="partition"):
+            await writing
+    finally:
+        await cutting.close()
+    await journaled(engine, NOW)
+    assert [each.name for each in await journal.partitions()] == ["frame_20310520"]
+
+
 async def test_what_fell_into_the_default_partition_is_not_kept_longer(journal, engine, sql) -> None:
     await journaled(engine, NOW - 5 * DAY, NOW - 2 * DAY)
     await journal.keep(RULE, NOW)
@@ -90,7 +116,8 @@ async def test_the_ingest_goes_on_while_a_partition_cannot_be_had(journal, engin
         keeping = asyncio.create_task(journal.keep(JournalRule(ahead_days=1, kept_days=3), later))
         async with asyncio.timeout(20):
             while not keeping.done():
-                await journaled(engine, later)
+                with contextlib.suppress(EngineUnavailable):  # a day was just cut: the ingest tries again
+                    await journaled(engine, later)
         round_ = await keeping
         assert round_.put_off == AHEAD[:1]
         assert set(AHEAD[1:]) <= set(round_.dropped)
