@@ -109,17 +109,23 @@ def _make(name: str, span: Span) -> Callable[[Any], Awaitable[None]]:
 
     ``CREATE TABLE ... PARTITION OF`` would lock out all writers; attaching locks the default partition only.
     """
+    # Most of what waits moves while others write; the rest moves under the lock, in a moment.
     start, end = f"'{span.start:%Y-%m-%d %H:%M:%S%z}'", f"'{span.end:%Y-%m-%d %H:%M:%S%z}'"
     within = f"at >= {start} AND at < {end}"
+    move = f"""
+        WITH moved AS (DELETE FROM frame_default WHERE {within} RETURNING {_COLUMNS})
+        INSERT INTO {name} ({_COLUMNS}) SELECT {_COLUMNS} FROM moved
+    """  # noqa: S608 - names and times are made here
 
     async def work(connection: Any) -> None:
         await connection.execute(f"""
             CREATE TABLE {name} (LIKE frame INCLUDING DEFAULTS, CONSTRAINT fits CHECK ({within}));
-            WITH moved AS (DELETE FROM frame_default WHERE {within} RETURNING {_COLUMNS})
-            INSERT INTO {name} ({_COLUMNS}) SELECT {_COLUMNS} FROM moved;
+            {move};
+            LOCK TABLE frame_default IN ACCESS EXCLUSIVE MODE;
+            {move};
             ALTER TABLE frame ATTACH PARTITION {name} FOR VALUES FROM ({start}) TO ({end});
             ALTER TABLE {name} DROP CONSTRAINT fits
-        """)  # noqa: S608 - names and times are made here
+        """)
 
     return work
 

@@ -87,7 +87,7 @@ async def test_a_commit_that_meets_the_new_partition_may_simply_be_repeated(
         await cutting.execute(f"ALTER TABLE frame ATTACH PARTITION frame_20310520 {bounds}")
         writing = asyncio.create_task(journaled(engine, NOW))
         async with asyncio.timeout(20):
-            while not await cutting.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            while not await cutting.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):  # noqa: ASYNC110
                 await asyncio.sleep(0)
         await cutting.execute("COMMIT")
         with pytest.raises(EngineUnavailable, match="partition"):
