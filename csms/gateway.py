@@ -65,6 +65,10 @@ _KERNEL_BUFFER = 32 * 1024
 
 DIALECTS: dict[str, Dialect] = {OCPP16: Ocpp16(), OCPP201: ocpp201(), OCPP21: ocpp21()}
 
+BACKLOG = 4096
+"""Sockets that may wait to be accepted (Linux: at most ``net.core.somaxconn``). The usual hundred overflow when
+a fleet reconnects at once, and whom the kernel drops then believes to be connected until its own timeout."""
+
 REVOKED = 4002
 """The certificate that this socket was opened with was revoked (a close code of ours, like SUPERSEDED)."""
 
@@ -160,6 +164,7 @@ class Gateway:
             server_header=None,
             max_size=options.max_frame_bytes,
             max_queue=16,
+            backlog=BACKLOG,
             open_timeout=options.open_timeout_s,
             ping_interval=options.ping_interval_s,
             ping_timeout=None,  # SocketLimits.silence_s: a pong may have to wait behind other messages

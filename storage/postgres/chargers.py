@@ -23,6 +23,7 @@ from storage.postgres import cursor as cursors
 from storage.postgres.counting import count_fleet
 from storage.postgres.credentials import PostgresCredentialStore, put_credential, raised_floor
 from storage.postgres.engine import reading, transaction
+from storage.postgres.grouped import Grouped
 from storage.postgres.leases import ALIVE, LEASE_COLUMNS, lease_of
 from storage.postgres.tables import (
     charger,
@@ -60,6 +61,10 @@ _VIEW = (
 
 class PostgresChargerStore(PostgresCredentialStore):
     """The fleet as registered, beside what it reported."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        super().__init__(engine)
+        self._views: Grouped[str, ChargerView] = Grouped(self._look_up)
 
     async def put_site(self, given: Site) -> None:
         """Create or change a site."""
@@ -126,12 +131,13 @@ class PostgresChargerStore(PostgresCredentialStore):
 
     async def get(self, charger_id: str) -> ChargerView:
         """Raise NotFound for an unknown one."""
-        async with reading(self._engine) as connection:
-            query = _VIEW.where(charger.c.charger_id == charger_id)
-            row = (await connection.execute(query)).one_or_none()
-        if row is None:
+        view = await self._views.ask(charger_id)
+        if view is None:
             raise NotFound("charger", charger_id)
-        return _view(row)
+        return view
+
+    async def _look_up(self, charger_ids: Sequence[str]) -> dict[str, ChargerView]:
+        return {view.charger.charger_id: view for view in await self.views(charger_ids)}
 
     async def set_lifecycle(self, charger_id: str, lifecycle: Lifecycle) -> None:
         """Raise NotFound for an unknown one."""

@@ -1,25 +1,33 @@
 """Which node holds which socket. All leases are judged by the database's clock, the one that nodes share."""
 
+import itertools
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
-from sqlalchemy import Text, any_, func, literal, select, text, update
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import Text, any_, func, literal, select, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.charger import Route
-from storage.errors import Conflict, NotFound
-from storage.postgres.engine import reading, transaction
+from storage.errors import NotFound
+from storage.postgres.engine import driver_transaction, reading, transaction
+from storage.postgres.grouped import Grouped
 from storage.postgres.tables import charger_route
+
+# Every statement locks routes by identity, so that none of them waits for another in a circle.
 
 _RENEW = text("""
     WITH held AS (
         SELECT * FROM unnest(CAST(:charger_ids AS text[]), CAST(:epochs AS bigint[])) AS h (charger_id, epoch)
+    ), ours AS (
+        SELECT route.charger_id FROM charger_route route JOIN held USING (charger_id)
+        WHERE route.session_epoch = held.epoch AND route.node_id = :node_id AND route.boot_id = :boot_id
+          AND route.lease_until IS NOT NULL
+        ORDER BY route.charger_id FOR NO KEY UPDATE OF route
     ), renewed AS (
         UPDATE charger_route route SET lease_until = now() + CAST(:lease AS interval)
-        FROM held
-        WHERE route.charger_id = held.charger_id AND route.session_epoch = held.epoch
-          AND route.node_id = :node_id AND route.boot_id = :boot_id AND route.lease_until IS NOT NULL
+        FROM ours WHERE route.charger_id = ours.charger_id
         RETURNING route.charger_id
     )
     SELECT charger_id FROM held WHERE charger_id NOT IN (SELECT charger_id FROM renewed)
@@ -38,34 +46,75 @@ _UNHELD = text("""
     WHERE route.lease_until IS NULL AND twin.online ORDER BY route.charger_id LIMIT :limit
 """)
 
+_CLAIM = """
+INSERT INTO charger_route (charger_id, session_epoch, node_id, boot_id, dialect, lease_until)
+SELECT charger_id, 1, node_id, boot_id, dialect, now() + lease
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::interval[])
+  AS given (charger_id, node_id, boot_id, dialect, lease)
+WHERE EXISTS (SELECT FROM charger WHERE charger.charger_id = given.charger_id)
+ORDER BY charger_id
+ON CONFLICT (charger_id) DO UPDATE
+SET session_epoch = charger_route.session_epoch + 1, node_id = excluded.node_id, boot_id = excluded.boot_id,
+    dialect = excluded.dialect, lease_until = excluded.lease_until
+RETURNING charger_id, node_id, boot_id, session_epoch, lease_until, dialect
+"""
+
+_RELEASE = """
+WITH held AS (
+    SELECT charger_id, session_epoch FROM charger_route
+    JOIN unnest($1::text[], $2::bigint[]) AS given (charger_id, session_epoch)
+      USING (charger_id, session_epoch)
+    WHERE lease_until IS NOT NULL
+    ORDER BY charger_id FOR NO KEY UPDATE OF charger_route
+)
+UPDATE charger_route route SET lease_until = NULL FROM held
+WHERE route.charger_id = held.charger_id AND route.session_epoch = held.session_epoch
+RETURNING route.charger_id, route.session_epoch
+"""
+
+
+class _Claim(NamedTuple):
+    charger_id: str
+    node_id: str
+    boot_id: str
+    dialect: str
+    lease: timedelta
+    turn: int
+    """No two claims are the same, not even of one charger by one node."""
+
 
 class PostgresRouteStore:
     """One row per charger; the epoch in it only ever rises."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._turns = itertools.count()
+        self._claims: Grouped[_Claim, Route] = Grouped(self._claim_all)
+        self._releases: Grouped[tuple[str, int], bool] = Grouped(self._release_all)
 
     async def claim(
         self, charger_id: str, node_id: str, boot_id: str, dialect: str, lease: timedelta
     ) -> Route:
         """See ``storage.ports.RouteStore``. Raises NotFound for a charger that is not registered."""
-        held = {
-            "node_id": node_id,
-            "boot_id": boot_id,
-            "dialect": dialect,
-            "lease_until": func.now() + literal(lease),
-        }
-        statement = insert(charger_route).values(charger_id=charger_id, session_epoch=1, **held)
-        statement = statement.on_conflict_do_update(
-            index_elements=["charger_id"],
-            set_={**held, "session_epoch": charger_route.c.session_epoch + 1},
+        route = await self._claims.ask(
+            _Claim(charger_id, node_id, boot_id, dialect, lease, next(self._turns))
         )
-        try:
-            async with transaction(self._engine) as connection:
-                row = (await connection.execute(statement.returning(charger_route))).one()
-        except Conflict as error:
-            raise NotFound("charger", charger_id, hint="Register it first.") from error
-        return Route(charger_id, row.node_id, row.boot_id, row.session_epoch, row.lease_until, row.dialect)
+        if route is None:
+            raise NotFound("charger", charger_id, hint="Register it first.")
+        return route
+
+    async def _claim_all(self, claims: Sequence[_Claim]) -> dict[_Claim, Route]:
+        """One statement, or as many as a charger is among them: every claim has its own epoch."""
+        routes: dict[_Claim, Route] = {}
+        left = list(claims)
+        async with driver_transaction(self._engine, "BEGIN") as connection:
+            while left:
+                first = {claim.charger_id: claim for claim in reversed(left)}
+                columns = zip(*(claim[:5] for claim in first.values()), strict=True)
+                for row in await connection.fetch(_CLAIM, *map(list, columns)):
+                    routes[first[row["charger_id"]]] = Route(*row)
+                left = [claim for claim in left if first[claim.charger_id] is not claim]
+        return routes
 
     async def renew(
         self, node_id: str, boot_id: str, epochs: Sequence[tuple[str, int]], lease: timedelta
@@ -83,15 +132,12 @@ class PostgresRouteStore:
 
     async def release(self, charger_id: str, session_epoch: int) -> bool:
         """The row stays, with its epoch; only the lease goes."""
-        columns = charger_route.c
-        statement = (
-            update(charger_route)
-            .where(columns.charger_id == charger_id, columns.session_epoch == session_epoch)
-            .where(columns.lease_until.is_not(None))
-            .values(lease_until=None)
-        )
-        async with transaction(self._engine) as connection:
-            return (await connection.execute(statement)).rowcount == 1
+        return bool(await self._releases.ask((charger_id, session_epoch)))
+
+    async def _release_all(self, held: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
+        async with driver_transaction(self._engine, "BEGIN") as connection:
+            rows = await connection.fetch(_RELEASE, [name for name, _ in held], [epoch for _, epoch in held])
+        return {(row["charger_id"], row["session_epoch"]): True for row in rows}
 
     async def resolve(self, charger_id: str) -> Route | None:
         """The live route, or None."""

@@ -1,12 +1,12 @@
 """Allotting the integer session ids of OCPP 1.6."""
 
-import asyncio
 from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from storage.errors import AmpwaveError
+from storage.errors import EngineUnavailable
 from storage.postgres.engine import driver_transaction
+from storage.postgres.grouped import Grouped
 
 # Need not wait for the disk: an id leaves the node only after the session's own record is committed, which
 # comes later in the same log. An id that a crash of the server took back was never told to anybody.
@@ -22,9 +22,9 @@ ON CONFLICT DO NOTHING
 """
 # A statement of its own: what another transaction allotted while the one above waited for it is seen here.
 _READ = """
-SELECT known.transaction_id
-FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS given (charger_id, start_key, place)
-JOIN transaction_id known USING (charger_id, start_key) ORDER BY place
+SELECT charger_id, start_key, known.transaction_id
+FROM unnest($1::text[], $2::text[]) AS given (charger_id, start_key)
+JOIN transaction_id known USING (charger_id, start_key)
 """
 
 _Start = tuple[str, str]
@@ -39,45 +39,18 @@ class PostgresTransactionIds:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._asked: dict[_Start, asyncio.Future[int]] = {}
-        self._worker: asyncio.Task[None] | None = None
+        self._starts: Grouped[_Start, int] = Grouped(self._allot)
 
     async def allot(self, charger_id: str, start_key: str) -> int:
         """See ``storage.ports.TransactionIds``."""
-        start = (charger_id, start_key)
-        if start not in self._asked:
-            self._asked[start] = asyncio.get_running_loop().create_future()
-        answer = self._asked[start]
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work(), name="allot transaction ids")
-        # Shielded: somebody else may wait for the same id.
-        return await asyncio.shield(answer)
+        allotted = await self._starts.ask((charger_id, start_key))
+        if allotted is None:
+            raise EngineUnavailable("A transaction id was not allotted.", hint="It is safe to try again.")
+        return allotted
 
-    async def _work(self) -> None:
-        try:
-            while self._asked:
-                asked, self._asked = self._asked, {}
-                await self._answer(asked)
-        finally:
-            self._worker = None
-
-    async def _answer(self, asked: dict[_Start, asyncio.Future[int]]) -> None:
-        try:
-            allotted = await self._allot_all(list(asked))
-        except BaseException as error:
-            for answer in asked.values():
-                if isinstance(error, AmpwaveError):
-                    answer.set_exception(error)
-                else:
-                    answer.cancel()
-            if not isinstance(error, AmpwaveError):
-                raise
-            return
-        for answer, number in zip(asked.values(), allotted, strict=True):
-            answer.set_result(number)
-
-    async def _allot_all(self, starts: Sequence[_Start]) -> list[int]:
+    async def _allot(self, starts: Sequence[_Start]) -> dict[_Start, int]:
         chargers, keys = [start[0] for start in starts], [start[1] for start in starts]
         async with driver_transaction(self._engine, _BEGIN) as connection:
             await connection.execute(_ADD, chargers, keys)
-            return [number for (number,) in await connection.fetch(_READ, chargers, keys)]
+            rows = await connection.fetch(_READ, chargers, keys)
+        return {(charger_id, start_key): number for charger_id, start_key, number in rows}

@@ -15,13 +15,24 @@ from api.embedded import EmbeddedPostgres
 from tests.benchmarks import report
 from tests.benchmarks.child import open_files_limit
 from tests.benchmarks.ingest import measure_ingest
+from tests.benchmarks.latency import measure_latency
+from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.report import Row
+from tests.benchmarks.soak import measure_soak
+from tests.benchmarks.storm import measure_storm
+from tests.benchmarks.twin_writes import measure_twin_writes
 from tests.benchmarks.world import World
 
 Measure = Callable[[World], Awaitable[list[Row]]]
 
-ROWS: dict[str, Measure] = {"ingest": measure_ingest}
-BY_NAME_ONLY: dict[str, Measure] = {}
+ROWS: dict[str, Measure] = {
+    "ingest": measure_ingest,
+    "memory": measure_memory,
+    "storm": measure_storm,
+    "twin-writes": measure_twin_writes,
+    "latency": measure_latency,
+}
+BY_NAME_ONLY: dict[str, Measure] = {"soak": measure_soak}
 """Rows that take too long to be part of every run."""
 
 
@@ -32,7 +43,7 @@ async def measure(names: list[str], *, seed: int, quick: bool) -> list[Row]:
         async with EmbeddedPostgres(Path(folder)) as server:
             for name in names:
                 report.say(f"--- {name}")
-                rows += await {**ROWS, **BY_NAME_ONLY}[name](World(server, seed, quick))
+                rows += await {**ROWS, **BY_NAME_ONLY}[name](World(server, Path(folder), seed, quick))
     return rows
 
 

@@ -31,7 +31,7 @@ def open_files_limit() -> int:
 
 
 def serve_commands(handlers: Mapping[str, Handler]) -> None:
-    """The main of a child, under uvloop as the product runs: until standard input ends."""
+    """The main of a child, under uvloop as the product runs: until standard input ends, then ``close``."""
     open_files_limit()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(handlers))
@@ -46,6 +46,8 @@ async def _serve(handlers: Mapping[str, Handler]) -> None:
         command = json.loads(line)
         answer = await handlers[command.pop("do")](command)
         print(json.dumps(answer), flush=True)
+    if "close" in handlers:
+        await handlers["close"]({})
 
 
 class Child:

@@ -93,7 +93,7 @@ class Charger:
                 ssl=fleet.tls,
                 server_hostname="bench" if fleet.tls else None,
             )
-            status = await asyncio.wait_for(socket.opened, 60)
+            status = await asyncio.wait_for(socket.opened, 30)
         except (OSError, TimeoutError):
             return 0
         if status == 101:

@@ -1,7 +1,10 @@
 """The node under test, alone in its process: the real gateway over the real stores, as production runs it."""
 
+import gc
 import ssl
 from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from csms import collector
 from csms.gateway import Gateway
@@ -21,13 +24,16 @@ class Node:
 
     def __init__(self) -> None:
         self._gateway: Gateway | None = None
+        self._engines: list[AsyncEngine] = []
 
     async def start(self, given: Json) -> Json:
         """Open the listeners; their ports."""
         engine = create_engine(given["database"], application_name="ampwave")
+        ingest_engine = create_ingest_engine(given["database"])
+        self._engines = [engine, ingest_engine]
         stores = GatewayStores(
             PostgresChargerStore(engine),
-            PostgresIngestStore(create_ingest_engine(given["database"])),
+            PostgresIngestStore(ingest_engine),
             PostgresRouteStore(engine),
             PostgresTransactionIds(engine),
         )
@@ -39,6 +45,18 @@ class Node:
         await self._gateway.start()
         collector.tune()
         return {"ports": self._gateway.ports}
+
+    async def close(self, _: Json) -> Json:
+        """Stop as SIGTERM stops a node."""
+        if self._gateway is not None:
+            await self._gateway.stop()
+        for engine in self._engines:
+            await engine.dispose()
+        return {}
+
+    async def collect(self, _: Json) -> Json:
+        """Let the garbage collector go by, before somebody looks at the memory."""
+        return {"objects": gc.collect()}
 
     async def metrics(self, _: Json) -> Json:
         """The node's own counters, in Prometheus' text."""
@@ -55,4 +73,6 @@ def _tls(given: dict[str, Any]) -> ssl.SSLContext:
 
 if __name__ == "__main__":
     node = Node()
-    serve_commands({"start": node.start, "metrics": node.metrics})
+    serve_commands(
+        {"start": node.start, "collect": node.collect, "close": node.close, "metrics": node.metrics}
+    )

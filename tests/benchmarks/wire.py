@@ -12,7 +12,6 @@ from typing import Any
 
 _TEXT, _CLOSE, _PING = 0x1, 0x8, 0x9
 _SHORT = [struct.pack("!BBI", 0x81, 0x80 | length, 0) for length in range(126)]
-_PONG = struct.pack("!BBI", 0x8A, 0x80, 0)
 _CLOSE_OK = struct.pack("!BBIH", 0x88, 0x82, 0, 1000)
 
 
@@ -113,7 +112,8 @@ class ClientSocket(asyncio.Protocol):
         if opcode == _TEXT:
             self._on_text(payload)
         elif opcode == _PING:
-            self._transport.write(_PONG)
+            # RFC 6455 5.5.3: a pong carries what its ping carried, at most 125 bytes.
+            self._transport.write(struct.pack("!BBI", 0x8A, 0x80 | len(payload), 0) + payload)
         elif opcode == _CLOSE:
             self._transport.write(_CLOSE_OK)
             self._transport.close()

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import asyncpg
 
@@ -36,6 +37,7 @@ class World:
     """The database server, and how many chargers and messages the rows may use."""
 
     server: EmbeddedPostgres
+    folder: Path
     seed: int
     quick: bool
 
