@@ -66,8 +66,8 @@ _KERNEL_BUFFER = 32 * 1024
 DIALECTS: dict[str, Dialect] = {OCPP16: Ocpp16(), OCPP201: ocpp201(), OCPP21: ocpp21()}
 
 BACKLOG = 4096
-"""Sockets that may wait to be accepted (Linux: at most ``net.core.somaxconn``). A hundred, as usual, overflow when
-a fleet reconnects at once, and whom the kernel drops then believes to be connected until its own timeout."""
+"""Sockets that may wait to be accepted (Linux: at most ``net.core.somaxconn``). The usual hundred are too few
+when a fleet reconnects at once: whom the kernel drops believes to be connected until its own timeout."""
 
 REVOKED = 4002
 """The certificate that this socket was opened with was revoked (a close code of ours, like SUPERSEDED)."""

@@ -322,8 +322,6 @@ class Session:
             reply = asyncio.create_task(self._reply(text))
             self._replies.add(reply)
             reply.add_done_callback(self._replies.discard)
-        if call.action == "BootNotification":
-            self.on_boot()
 
     def _hand_over(self, frame: Frame) -> CommandAnswered | None:
         """Give an answer to whoever waits for it, at once; its record takes its turn like any frame."""

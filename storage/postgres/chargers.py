@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row, Select, Text, any_, cast, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.charger import (
     Charger,

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Update, and_, func, or_, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Text, Update, and_, any_, func, literal, or_, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.charger import ChargerCredential
 from storage.credentials import PendingFate, PendingSecret
 from storage.errors import Conflict, NotFound
 from storage.postgres.engine import reading, transaction
+from storage.postgres.grouped import Grouped
 from storage.postgres.tables import charger, charger_credential
 
 _COLUMNS = charger_credential.c
@@ -22,18 +23,19 @@ class PostgresCredentialStore:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._credentials: Grouped[str, ChargerCredential] = Grouped(self._read_credentials)
 
     async def credential(self, charger_id: str) -> ChargerCredential | None:
         """None for a charger that has no password, or that does not exist."""
+        return await self._credentials.ask(charger_id)
+
+    async def _read_credentials(self, charger_ids: Sequence[str]) -> dict[str, ChargerCredential]:
+        query = select(charger_credential).where(
+            _COLUMNS.charger_id == any_(literal(list(charger_ids), ARRAY(Text)))
+        )
         async with reading(self._engine) as connection:
-            query = select(charger_credential).where(_COLUMNS.charger_id == charger_id)
-            row = (await connection.execute(query)).one_or_none()
-        if row is None:
-            return None
-        pending = None
-        if row.pending_hmac is not None:
-            pending = PendingSecret(row.pending_hmac, row.pending_since)
-        return ChargerCredential(row.charger_id, row.secret_hmac, row.created_at, pending)
+            rows = await connection.execute(query)
+            return {row.charger_id: _credential(row) for row in rows}
 
     async def raise_security_floor(self, charger_id: str, profile: int) -> None:
         """At least this from now on."""
@@ -81,6 +83,13 @@ class PostgresCredentialStore:
         statement = update(charger_credential).where(_COLUMNS.charger_id == charger_id, still)
         async with transaction(self._engine) as connection:
             await connection.execute(statement.values(**values))
+
+
+def _credential(row: Any) -> ChargerCredential:
+    pending = None
+    if row.pending_hmac is not None:
+        pending = PendingSecret(row.pending_hmac, row.pending_since)
+    return ChargerCredential(row.charger_id, row.secret_hmac, row.created_at, pending)
 
 
 def raised_floor(charger_id: str, profile: int) -> Update:
