@@ -15,7 +15,7 @@ async def measure_memory(world: World) -> list[Row]:
     rows = []
     for name, tls, floor, target in (
         ("memory", None, 14.0, 25.0),
-        ("memory-mtls", make_tls(world.folder), 63.0, 80.0),
+        ("memory-mtls", make_tls(world.folder, world.sized(WARM + MORE, 60)), 63.0, 80.0),
     ):
         bare = await _bare(world, tls)
         ours = await _ours(world, tls)
@@ -33,7 +33,7 @@ async def measure_memory(world: World) -> list[Row]:
 
 async def _bare(world: World, tls: Tls | None) -> float:
     async with Child("comparators") as server, Child("fleet") as fleet:
-        given = {"tls": tls.server()} if tls else {}
+        given = {"tls": tls.server} if tls else {}
         port = (await server.ask("start", kind="echo", **given))["ports"][-1]
         return await _cost(world, server, fleet, port, tls)
 
@@ -44,7 +44,7 @@ async def _ours(world: World, tls: Tls | None) -> float:
         Child("node") as node,
         Child("fleet") as fleet,
     ):
-        given = {"tls": tls.server()} if tls else {}
+        given = {"tls": tls.server} if tls else {}
         port = (await node.ask("start", database=database, **given))["ports"][-1]
         return await _cost(world, node, fleet, port, tls)
 
@@ -52,7 +52,7 @@ async def _ours(world: World, tls: Tls | None) -> float:
 async def _cost(world: World, server: Child, fleet: Child, port: int, tls: Tls | None) -> float:
     """KiB of resident memory that each further connection adds, once the first ones are there."""
     warm, count = world.sized(WARM, 10), world.sized(WARM + MORE, 60)
-    given = {"tls": tls.client()} if tls else {}
+    given = {"tls": tls.client} if tls else {}
     await fleet.ask("create", port=port, count=count, password=PASSWORD, seed=world.seed, **given)
     await fleet.ask("connect", count=warm)
     before = await _settled(server)

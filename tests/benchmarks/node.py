@@ -1,14 +1,17 @@
 """The node under test, alone in its process: the real gateway over the real stores, as production runs it."""
 
 import gc
-import ssl
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from csms import collector
+from csms.client_certificates import ClientCertificates, ClientTlsOptions
 from csms.gateway import Gateway
 from csms.options import GatewayOptions, GatewayStores, Sources
+from csms.pki.trust import TrustFiles
+from csms.tls import CertificateFiles, ServerTls, ServerTlsFiles
 from storage.clock import system_clock
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.engine import create_engine, create_ingest_engine
@@ -40,8 +43,7 @@ class Node:
         options = GatewayOptions(
             "bench", "bench-1", PEPPER, port=0, tls_port=0 if "tls" in given else None, drain_per_s=5000.0
         )
-        tls = _tls(given["tls"]) if "tls" in given else None
-        self._gateway = Gateway(options, stores, Sources(system_clock), tls=tls)
+        self._gateway = Gateway(options, stores, Sources(system_clock), **_tls(given.get("tls"), stores))
         await self._gateway.start()
         collector.tune()
         return {"ports": self._gateway.ports}
@@ -63,12 +65,17 @@ class Node:
         return {"text": self._gateway.metrics.render().decode() if self._gateway else ""}
 
 
-def _tls(given: dict[str, Any]) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=given["ca"])
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.load_cert_chain(given["cert"], given["key"])
-    return context
+def _tls(given: dict[str, str] | None, stores: GatewayStores) -> dict[str, Any]:
+    """Security profile 3 with everything that belongs to it: paths, bindings, a revocation list."""
+    if given is None:
+        return {}
+    authority = Path(given["ca"])
+    pair = CertificateFiles(Path(given["cert"]), Path(given["key"]))
+    trust = ClientTlsOptions(TrustFiles((authority,), (Path(given["crl"]),)))
+    return {
+        "tls": ServerTls(ServerTlsFiles((pair,), (authority,))),
+        "certificates": ClientCertificates(trust, stores.chargers, system_clock, None),
+    }
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncpg
 
 from api.embedded import EmbeddedPostgres
-from csms.auth import hash_secret
+from csms.secrets import hash_secret
 from storage.postgres.migrate import upgrade
 from tests.benchmarks.fleet import name_of
 from tests.benchmarks.messages import FIRMWARE, MODEL, VENDOR
