@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up check lock fmt requirements clean
+.PHONY: help setup demo test up bench soak check lock fmt requirements clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,6 +24,12 @@ up: $(STAMP)  ## All processes and engines on this machine, until Ctrl-C
 
 test: $(STAMP)  ## All tests, with real PostgreSQL, S3 and Temporal
 	@$(BIN)/python -m pytest -q $(ARGS)
+
+bench: $(STAMP)  ## The published numbers beside their comparators (ONLY=ingest,memory)
+	@$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+soak: $(STAMP)  ## Ten thousand chargers on one node for ten minutes, with storms
+	@$(BIN)/python -m tests.benchmarks --only soak $(ARGS)
 
 check: $(STAMP)  ## Style, types, import rules, house rules, deploy files
 	@$(BIN)/ruff check --quiet .

@@ -84,6 +84,8 @@ class Outbound:
             return await call.answer
         finally:
             self._open = None
+            if call.answer.done() and not call.answer.cancelled():
+                call.answer.exception()  # looked at, also where sending failed and nobody waits for it
             if not call.answer.done() or call.answer.cancelled():
                 self._remember(call)
 

@@ -120,6 +120,10 @@ class EmbeddedPostgres(Engine):
             "unix_socket_directories": "",
             "max_connections": "200",
             "fsync": "on" if self._durable else "off",
+            # Fewer checkpoints: after each one every page that changes is written to the log as a whole.
+            "shared_buffers": "256MB",
+            "max_wal_size": "2GB",
+            "checkpoint_timeout": "15min",
             "log_timezone": "UTC",
             "timezone": "UTC",
         }

@@ -8,8 +8,8 @@ from tests.benchmarks.report import Row, say
 from tests.benchmarks.world import PASSWORD, World, value
 
 SOCKETS = 1000
-SECONDS = 10.0
-WARM_UP_S = 5.0
+SECONDS = 6.0
+WARM_UP_S = 3.0
 
 
 @dataclass(frozen=True)
@@ -22,17 +22,18 @@ class Load:
 
 
 async def measure_ingest(world: World) -> list[Row]:
-    """The node between the two comparators, all under the same load; two rows, one per comparator."""
-    echo = await _bare(world, "echo")
-    say(f"echo: {echo.per_s:,.0f}/s, cores {_cores(echo)}")
-    package = await _bare(world, "ocpp")
-    say(f"ocpp package: {package.per_s:,.0f}/s, cores {_cores(package)}")
-    ours = await _ours(world)
-    say(f"ampwave: {ours.per_s:,.0f}/s, cores {_cores(ours)}")
+    """The node and the two comparators under the same load; two rows, one per comparator."""
+    seen: dict[str, list[float]] = {"echo": [], "ocpp": [], "ampwave": []}
+    # There and back again: what else the machine does meanwhile falls on all of them.
+    for name in ("echo", "ocpp", "ampwave", "ampwave", "ocpp", "echo"):
+        load = await (_ours(world) if name == "ampwave" else _bare(world, name))
+        seen[name].append(load.per_s)
+        say(f"{name}: {load.per_s:,.0f}/s, cores {_cores(load)}")
+    echo, package, ours = (sum(each) / len(each) for each in seen.values())
     unit = f"messages/s, {world.sized(SOCKETS, 20)} sockets"
     return [
-        Row.at_least("ingest", ours.per_s, unit, "bare websockets echo", echo.per_s, 0.25),
-        Row.at_least("ingest-package", ours.per_s, unit, "ocpp package's loop", package.per_s, 2.0),
+        Row.at_least("ingest", ours, unit, "bare websockets echo", echo, 0.25),
+        Row.at_least("ingest-package", ours, unit, "ocpp package's loop", package, 2.0),
     ]
 
 
