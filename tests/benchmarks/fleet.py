@@ -19,6 +19,10 @@ from tests.benchmarks.wire import ClientSocket, Opening
 
 _SOURCES = 16
 """Chargers come from 127.0.1.1 to 127.0.1.16: each address has its own ephemeral ports."""
+_PATIENCE_S = 30.0
+"""How long a charger waits for a handshake or an answer."""
+_Sent = tuple[bytes, int, Step, asyncio.Future[bytes] | None]
+"""A message on its way: its text, its number, what it was, and who waits for the answer."""
 _ANSWER_16 = {"GetConfiguration": '{"unknownKey":["SecurityProfile"]}'}
 
 
@@ -76,8 +80,9 @@ class Charger:
         self.acknowledged: list[int] = []
         self.transaction = b"%d" % (1_000_000 + number)
         self.sequence = 0
-        self.waiting: tuple[bytes, int, Step, asyncio.Future[bytes] | None] | None = None
-        self.wanted = False
+        self.waiting: _Sent | None = None
+        self.owed: _Sent | None = None
+        self.booting = False
 
     async def connect(self) -> int:
         """Open the socket; the HTTP status, 0 if the network failed."""
@@ -92,22 +97,29 @@ class Charger:
                 local_addr=(f"127.0.1.{1 + self.number % _SOURCES}", 0),
                 ssl=_tls(fleet.tls, self.name) if fleet.tls else None,
             )
-            status = await asyncio.wait_for(socket.opened, 30)
+            status = await asyncio.wait_for(socket.opened, _PATIENCE_S)
         except (OSError, TimeoutError):
-            return 0
-        if status == 101:
-            self.socket = socket
+            status = 0
+        if status != 101 or socket.lost:
+            socket.drop()
+            return 0 if socket.lost else status
+        self.socket = socket
         return status
 
     async def ask(self, step: Step) -> bytes:
         """Send one message and wait for its answer; ConnectionError when the socket goes first."""
         done: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._send(step, done)
-        return await done
+        try:
+            return await asyncio.wait_for(done, _PATIENCE_S)
+        except TimeoutError:
+            if self.socket is not None:
+                self.socket.drop()
+            raise ConnectionError("no answer") from None
 
     def go(self) -> None:
         """Begin to talk, or go on: a message that was not answered is sent again, with its own id."""
-        if self.socket is None or not self.fleet.running:
+        if self.socket is None or self.booting or not self.fleet.running:
             return
         if self.waiting is not None:
             self.socket.send(self.waiting[0])
@@ -135,9 +147,10 @@ class Charger:
         if text.startswith(b"[2,") and not self.fleet.echo:
             self._answer(text)
             return
-        waiting, self.waiting = self.waiting, None
-        if waiting is None:
-            return
+        waiting = self.waiting
+        if waiting is None or not text.startswith(b'"%d"' % waiting[1], 3):
+            return  # the late answer to a message that was sent again
+        self.waiting = None
         _, number, step, done = waiting
         fleet = self.fleet
         fleet.acknowledged += 1
@@ -162,7 +175,9 @@ class Charger:
         if self.socket is not None:
             self.socket.send(f'[3,"{message_id}",{payload}]'.encode())
 
-    def _lost(self) -> None:
+    def _lost(self, socket: ClientSocket) -> None:
+        if self.socket is not socket:
+            return
         self.socket = None
         if self.waiting is not None and (done := self.waiting[3]) is not None:
             self.waiting = None
@@ -172,6 +187,7 @@ class Charger:
     async def come_back(self, spread_s: float, *, boot: bool = True) -> None:
         """Connect until it works, then boot and report, as a charger does after a power cut."""
         wait = spread_s
+        self.booting = boot
         while True:
             await asyncio.sleep(self.fleet.random.uniform(0, wait))
             try:
@@ -179,18 +195,20 @@ class Charger:
                     raise ConnectionError
                 if boot:
                     await self._boot()
+                self.booting = False
                 return
             except ConnectionError:
                 # OCPP 2.0.1 Part 4 5.3: back off, with a random part and doubling.
                 wait = min(max(1.0, wait * 2), 20.0)
 
     async def _boot(self) -> None:
-        unanswered, self.waiting = self.waiting, None
+        # What was on its way when the power went is still owed; kept over failed attempts as well.
+        if self.waiting is not None:
+            self.owed, self.waiting = self.waiting, None
         while b'"Accepted"' not in await self.ask(BOOT[self.dialect]):  # noqa: ASYNC110 - the node decides
             await asyncio.sleep(1)
         await self.ask(AVAILABLE[self.dialect])
-        # What was on its way when the power went is still owed.
-        self.waiting = unanswered
+        self.waiting, self.owed = self.owed, None
 
 
 class Commands:

@@ -53,8 +53,12 @@ class ClientSocket(asyncio.Protocol):
     """One socket. ``on_text`` gets every text message, ``opened`` the status of the handshake."""
 
     def __init__(
-        self, opening: Opening, on_text: Callable[[bytes], None], on_lost: Callable[[], None]
+        self,
+        opening: Opening,
+        on_text: Callable[[bytes], None],
+        on_lost: Callable[["ClientSocket"], None],
     ) -> None:
+        self.lost = False
         self.opened: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._opening = opening
         self._on_text = on_text
@@ -68,9 +72,10 @@ class ClientSocket(asyncio.Protocol):
         self._transport.write(self._opening.request())
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
         if not self.opened.done():
             self.opened.set_result(0)
-        self._on_lost()
+        self._on_lost(self)
 
     def send(self, payload: bytes) -> None:
         """One text message."""
@@ -78,7 +83,8 @@ class ClientSocket(asyncio.Protocol):
 
     def drop(self) -> None:
         """Vanish, as a charger does that loses its power."""
-        self._transport.abort()
+        if self._transport is not None:
+            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._rest:
