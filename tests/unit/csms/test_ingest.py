@@ -1,5 +1,6 @@
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -126,3 +127,84 @@ async def test_stopping_without_a_store_acknowledges_nothing(store: Any, record:
         with pytest.raises(EngineUnavailable):
             await done
     assert store.events == []
+
+
+@dataclass
+class WatchedStore:
+    """Commits when it is let, and knows which chargers are in which commit."""
+
+    running: list[set[str]] = field(default_factory=list)
+    together: int = 0
+    mixed: bool = False
+    order: dict[str, list[str]] = field(default_factory=dict)
+    gates: list[asyncio.Event] = field(default_factory=list)
+    began: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def commit(self, frames: Any, events: Any, project: Any) -> Any:
+        chargers = {event.charger_id for event in events}
+        self.mixed = self.mixed or any(chargers & other for other in self.running)
+        self.running.append(chargers)
+        self.together = max(self.together, len(self.running))
+        gate = asyncio.Event()
+        self.gates.append(gate)
+        self.began.set()
+        await gate.wait()
+        self.running.remove(chargers)
+        for event in events:
+            self.order.setdefault(event.charger_id, []).append(event.event.type)
+        return ()
+
+
+async def test_two_commits_at_once_never_hold_the_same_charger(record: Record) -> None:
+    """The second one begins while the first runs; what belongs to a charger of the first one waits."""
+    store = WatchedStore()
+    options = IngestOptions(interval_s=0, lane_from=2)
+    ingest = Ingest(store, project, options, CsmsMetrics())
+    ingest.start()
+    done: list[Exception | None] = []
+    for turn in range(6):
+        for charger_id in ("A", "B", "C"):
+            event = replace(record(SecurityEventReported(str(turn))), charger_id=charger_id)
+            assert ingest.offer([], [event], done.append)
+        await asyncio.wait_for(store.began.wait(), 5)
+    async with asyncio.timeout(5):
+        while len(done) < 18:
+            # The latest first: commits end in any order.
+            for gate in reversed(store.gates):
+                gate.set()
+            await asyncio.sleep(0)
+    await ingest.stop(5)
+    assert not store.mixed
+    assert store.order == {name: [str(turn) for turn in range(6)] for name in ("A", "B", "C")}
+    assert done == [None] * 18
+
+
+async def test_another_commit_runs_beside_one_that_takes_long(record: Record) -> None:
+    store = WatchedStore()
+    ingest = Ingest(store, project, IngestOptions(interval_s=0, lane_from=2), CsmsMetrics())
+    ingest.start()
+    done: list[str] = []
+
+    def offer(charger_id: str) -> None:
+        event = replace(record(SecurityEventReported("x")), charger_id=charger_id)
+        assert ingest.offer([], [event], lambda _: done.append(charger_id))
+
+    offer("SLOW")
+    await asyncio.wait_for(store.began.wait(), 5)
+    for charger_id in ("A", "B", "SLOW"):
+        offer(charger_id)
+    async with asyncio.timeout(5):
+        while len(store.gates) < 2:  # noqa: ASYNC110 - the ingest decides when
+            await asyncio.sleep(0)
+        store.gates[1].set()
+        while len(done) < 2:  # noqa: ASYNC110 - likewise
+            await asyncio.sleep(0)
+    assert sorted(done) == ["A", "B"]
+    async with asyncio.timeout(5):
+        while len(done) < 4:
+            for gate in store.gates:
+                gate.set()
+            await asyncio.sleep(0)
+    assert done[2:] == ["SLOW", "SLOW"]
+    assert store.together == 2
+    await ingest.stop(5)
