@@ -44,8 +44,8 @@ from storage import ports
 from storage.clock import system_clock
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
-from storage.operator_ports import CommandStore, LogStore
 from storage.journal import JournalRule
+from storage.operator_ports import CommandStore, LogStore
 from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.campaigns import PostgresCampaignStore

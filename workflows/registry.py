@@ -8,9 +8,9 @@ from activities.campaigns import CampaignActivities
 from activities.chargers import ChargerActivities
 from activities.dispatch import DispatchActivities
 from activities.fleet import FleetActivities
+from activities.journal import JournalActivities
 from activities.logs import LogActivities, LogSender
 from activities.operator import CommandActivities, OperatorActivities
-from activities.journal import JournalActivities
 from activities.orders import Node
 from activities.signer import SignerActivities
 from activities.stores import Stores
