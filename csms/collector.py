@@ -18,3 +18,23 @@ def tune() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG, MIDDLE, OLD)
+
+
+CLOSED = 2000
+
+
+class Litter:
+    """Closed sockets are cycles that lived long; nothing but a whole collection finds them.
+
+    Seventeen KiB each, measured in the soak; so one collection for every two thousand of them.
+    """
+
+    def __init__(self) -> None:
+        self._closed = 0
+
+    def add(self) -> None:
+        """One more socket is closed."""
+        self._closed += 1
+        if self._closed >= CLOSED:
+            self._closed = 0
+            gc.collect()

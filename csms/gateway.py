@@ -16,6 +16,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 
 from csms.auth import Admitted, Authenticator
 from csms.client_certificates import ClientCertificates
+from csms.collector import Litter
 from csms.commands import Command, CommandAnswer
 from csms.dialect import Dialect
 from csms.entrance import Entrance
@@ -125,6 +126,7 @@ class Gateway:
         terms = LeaseTerms(options.node_id, options.boot_id, options.lease_s, sources.monotonic)
         self._route_store = stores.routes
         self._routes = RouteKeeper(stores.routes, self._registry, terms)
+        self._litter = Litter()
         self._servers: list[Server] = []
         self._internal_server: Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -296,6 +298,7 @@ class Gateway:
             for task in follow_ups:
                 task.cancel()
             await self._routes.release(session)
+            self._litter.add()
 
     async def _ask(self, session: Session) -> None:
         options = self._options
