@@ -1,3 +1,4 @@
+# long-file: the one place where a node is put together from its parts
 """A csms node: chargers' sockets in, canonical commands out, and a lease on every socket it holds.
 
 Newest authenticated socket wins; its epoch fences the older one off everywhere.

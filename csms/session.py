@@ -1,3 +1,4 @@
+# long-file: one socket from its first frame to its last; the paths share its state
 """One charger's session: its frames in order, every one answered, nothing answered before it is stored.
 
 The core knows no WebSocket; ``csms.gateway`` gives it a transport. Rules: OCPP-J 1.6 section 4,
