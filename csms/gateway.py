@@ -40,6 +40,7 @@ from csms.probing import ask_after_boot
 from csms.projection import project
 from csms.quirks.catalogue import CATALOGUE
 from csms.quirks.quirk import Adaptation, matching
+from csms.registration import Registration
 from csms.registry import SessionRegistry
 from csms.routes import LeaseTerms, RouteKeeper
 from csms.secrets import hash_secret
@@ -271,12 +272,16 @@ class Gateway:
         drift_s = self._options.clock_drift_s
         journal = SessionJournal(route.charger_id, route.session_epoch, self._ingest, self._clock, drift_s)
         session = Session(journal, dialect, transport, self._tools, Adaptation(quirks), lease)
-        session.judged_by(lambda: self._tools.registrar(view.charger))
+        session.judged_by(lambda: self._judge(route.charger_id))
         configuration = view.twin.configuration
         link = view.twin.connectivity
         session.watch_clock(suspicious=link is not None and link.clock_suspicious)
         session.security_extension = dialect.remembers_security(configuration) if configuration else None
         return session
+
+    async def _judge(self, charger_id: str) -> Registration:
+        # Looked up anew: a socket may be open for months, and the charger quarantined since.
+        return await self._tools.registrar((await self._chargers.get(charger_id)).charger)
 
     async def _hold(self, session: Session, opened: ConnectionOpened) -> None:
         """From the first record of a session to its last, whatever ends it."""

@@ -65,7 +65,7 @@ class Handshake:
 
     async def process_request(self, connection: ServerConnection, request: Request) -> Response | None:
         """None to go on with the handshake, or the response that ends it."""
-        path = urlsplit(request.path).path
+        path = _path(request.path)
         if path == "/livez":
             return connection.respond(HTTPStatus.OK, "alive\n")
         charger_id = _identity(path)
@@ -76,7 +76,7 @@ class Handshake:
         attempt = Attempt(
             charger_id,
             address_of(connection),
-            request.headers.get("Authorization"),
+            _authorization(request),
             choose_subprotocol(_offered(request)) == OCPP16,
             tls=tls is not None,
             certificate=presented_by(tls),
@@ -127,6 +127,20 @@ class Handshake:
         """None lets the handshake finish without the header, as Part 4 asks; the gateway then closes."""
         chosen = choose_subprotocol(offered)
         return None if chosen is None else Subprotocol(chosen)
+
+
+def _path(target: str) -> str:
+    """The path of a request target; empty for one that nobody can read, such as ``//[``."""
+    try:
+        return urlsplit(target).path
+    except ValueError:
+        return ""
+
+
+def _authorization(request: Request) -> str | None:
+    """The header; two of them are as good as none, since nobody can say which one counts."""
+    headers = request.headers.get_all("Authorization")
+    return headers[0] if len(headers) == 1 else None
 
 
 def _identity(path: str) -> str | None:

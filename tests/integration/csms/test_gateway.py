@@ -93,6 +93,40 @@ async def test_an_identity_is_percent_decoded_and_a_1_6_key_may_be_bytes(place: 
         assert (await peer.boot())[2]["status"] == "Accepted"
 
 
+@pytest.mark.requirement("F34")
+async def test_a_charger_that_was_quarantined_while_connected_is_told_so_at_its_next_boot(place: Any) -> None:
+    node = await place.start_node()
+    async with place.charger(node) as peer:
+        assert (await peer.boot())[2]["status"] == "Accepted"
+        await place.chargers.set_lifecycle("CP-1", Lifecycle.QUARANTINED)
+        assert (await peer.boot("1.1"))[2]["status"] == "Rejected"
+        assert (await peer.ask(2, "h", "Heartbeat", {}))[2] == "SecurityError"
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "status"),
+    [
+        ("//[", (), 404),
+        ("//[x]/ocpp/CP-1", (), 404),
+        ("/ocpp/CP-1", ("Basic Q1AtMTp4", "Basic Q1AtMTp4"), 401),
+    ],
+)
+async def test_a_request_that_cannot_be_read_is_refused_like_any_other(
+    place: Any, caplog: pytest.LogCaptureFixture, target: str, headers: tuple[str, ...], status: int
+) -> None:
+    """Anybody may send one, so it must cost no more than a line of the log."""
+    node = await place.start_node()
+    reader, writer = await asyncio.open_connection("127.0.0.1", node.ports[0])
+    fields = {"Host": "x", "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
+    lines = [f"{name}: {value}" for name, value in fields.items()]
+    lines += ["Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", *(f"Authorization: {each}" for each in headers)]
+    writer.write("\r\n".join([f"GET {target} HTTP/1.1", *lines, "", ""]).encode())
+    answer = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    assert answer.split()[1] == str(status).encode()
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 @pytest.mark.parametrize("offered", [(), ("ocpp1.5",)])
 async def test_without_a_common_version_the_handshake_ends_and_then_the_socket(
     place: Any, offered: tuple[str, ...]
