@@ -118,8 +118,8 @@ class Settings(BaseSettings):
     """Seconds that a responder has to answer; at most 8, a charger that connects waits for it."""
     csms_revocation_check_s: Seconds = 20.0
     """Seconds after which OCSP is asked about open sockets again; lists are looked at as they change."""
-    csms_reload_s: Seconds = 3.0
-    """Seconds between two looks at certificates, authorities and lists for changes; no socket is dropped."""
+    csms_reload_s: Annotated[float, Field(gt=0, le=20)] = 3.0
+    """Seconds between looks at certificates, authorities and lists; a change counts at the second look."""
     csms_unsafe_static_rsa: bool = False
     """Offer static RSA key exchange (A00.FR.318) too. No forward secrecy: for old chargers only."""
     csms_unsafe_unproven_certificates: bool = False

@@ -7,6 +7,8 @@ other. So its common name must be the identity or the serial number this charger
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from cryptography import x509
+
 from csms.pki.certificates import Presented, parse, parse_issuer
 from csms.pki.ocsp_client import OcspClient, OcspOptions
 from csms.pki.path import CertificatePath, Untrusted, find_path
@@ -45,10 +47,15 @@ class Unproven:
     reason: str
 
 
-def bound_fault(path: CertificatePath, charger: Charger, bearers: Sequence[str]) -> str:
-    """Why this certificate is not this charger's; empty: it is. ``bearers``: all whose name that is."""
+def named_fault(path: CertificatePath, charger: Charger) -> str:
+    """Why this certificate was not issued to this charger; empty: it was."""
     if path.common_name not in (charger.charger_id, charger.serial_number):
         return "the certificate was issued to another charger"
+    return ""
+
+
+def shared_fault(charger: Charger, bearers: Sequence[str]) -> str:
+    """Why it is not this charger's alone; empty: it is. ``bearers``: all whose name that is."""
     if any(bearer != charger.charger_id for bearer in bearers):
         # One certificate would speak for two chargers (F36).
         return "the common name of the certificate fits more than one registered charger"
@@ -64,6 +71,14 @@ def caution_of(revocation: Revocation, *, unsafe_unproven: bool) -> Unproven | s
             reason = f"it is not known whether the certificate is revoked: {revocation.reason}"
             return reason if unsafe_unproven else Unproven(reason)
     return None
+
+
+def _is_trusted(authority: x509.Certificate, trust: Trust) -> bool:
+    """Whether it still is; renewed under its name and key it stands for the same certificates as before."""
+    return authority in trust.anchors or any(
+        each.subject == authority.subject and each.public_key() == authority.public_key()
+        for each in trust.anchors
+    )
 
 
 class ClientCertificates:
@@ -103,7 +118,9 @@ class ClientCertificates:
         path = find_path(leaf, issuers, self.trust.anchors, self._clock())
         if isinstance(path, Untrusted):
             return Unproven(f"the certificate is not valid: {path.reason}")
-        fault = bound_fault(path, charger, await self._chargers.named(path.common_name))
+        # A name that is not the charger's is a stranger's word, and never reaches the store.
+        fault = named_fault(path, charger)
+        fault = fault or shared_fault(charger, await self._chargers.named(path.common_name))
         if fault:
             return Unproven(fault)
         found = caution_of(await self.standing(path), unsafe_unproven=self.options.unsafe_unproven)
@@ -116,7 +133,7 @@ class ClientCertificates:
 
     def listed(self, path: CertificatePath) -> Revocation:
         """Whether a certificate that was proven before still stands after the files alone."""
-        if path.issuers[-1] not in self.trust.anchors:
+        if not _is_trusted(path.issuers[-1], self.trust):
             return Revocation(Standing.REVOKED, "withdrawn with the authority that issued it")
         return self._checker.listed(path)
 

@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+
+from cryptography import x509
 
 from csms.pki.crl import CrlAnswer, CrlStatus, look_up
 from csms.pki.ocsp import OcspAnswer, OcspStatus, OcspUnusable
@@ -57,7 +60,26 @@ def look_up_path(path: CertificatePath, trust: Trust, clock: Clock) -> CrlAnswer
     answers = [
         look_up(serial, issuer, trust.lists, at) for serial, issuer in zip(serials, path.issuers, strict=True)
     ]
-    return max(answers, key=lambda answer: _WORSE.index(answer.status))
+    above = _revoked_above(path.issuers[-1], trust, at)
+    return above or max(answers, key=lambda answer: _WORSE.index(answer.status))
+
+
+def _revoked_above(trusted: x509.Certificate, trust: Trust, at: datetime) -> CrlAnswer | None:
+    """What revokes a trusted authority that is a sub-authority of another trusted one.
+
+    Bundles list a whole chain, so a path ends at its lowest authority; what the root says of that
+    one counts all the same. Nobody needs to clear it, as the operator trusts it by itself.
+    """
+    known = [trusted]
+    for authority in known:  # grows while it is walked
+        for issuer in trust.anchors:
+            if issuer.subject != authority.issuer or issuer in known:
+                continue
+            answer = look_up(authority.serial_number, issuer, trust.lists, at)
+            if answer.status is CrlStatus.REVOKED:
+                return answer
+            known.append(issuer)
+    return None
 
 
 _WORSE: Sequence[CrlStatus] = (CrlStatus.GOOD, CrlStatus.MISSING, CrlStatus.STALE, CrlStatus.REVOKED)

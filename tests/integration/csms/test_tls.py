@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from websockets.exceptions import InvalidMessage, InvalidStatus
 
@@ -257,6 +258,38 @@ async def test_an_authority_that_is_withdrawn_takes_its_sockets_along(place: Any
             REVOKED,
             "the certificate was withdrawn with the authority that issued it",
         )
+
+
+async def test_an_authority_that_is_renewed_under_its_key_drops_no_socket(
+    place: Any, bench: TlsBench
+) -> None:
+    own = bench.charger_ca.leaf("CP-1")
+    node = await start(place, bench)
+    async with place.charger(node, ssl=bench.client(own)) as peer:
+        await peer.boot()
+        renewed = Authority.root("Charger CA", bench.now, until=3 * LONG_AGO)
+        assert renewed.certificate != bench.charger_ca.certificate
+        renewed.write(bench.ca_file)
+        stranger = Authority.root("Next charger CA", bench.now)
+        await place.register("CP-2")
+        with bench.ca_file.open("ab") as bundle:
+            bundle.write(stranger.certificate.public_bytes(Encoding.PEM))
+        bench.crl_file.write_bytes(bench.crl_file.read_bytes() + stranger.crl_pem())
+
+        async def is_read() -> bool:
+            return await comes_in(place, node, "CP-2", bench.client(stranger.leaf("CP-2")))
+
+        await until(is_read)
+        await peer.boot("1.1")
+        assert (await place.twin()).connectivity.reconnects == 0
+
+
+async def comes_in(place: Any, node: Any, charger_id: str, context: ssl.SSLContext) -> bool:
+    try:
+        async with place.charger(node, charger_id, ssl=context, password=None):
+            return True
+    except (InvalidStatus, *NO_HANDSHAKE):
+        return False
 
 
 # The server's certificates.

@@ -108,13 +108,54 @@ async def test_files_are_read_anew_only_when_they_changed_and_only_if_they_are_g
     path.write_text("1")
     content = Reloading("number", [path], load)
     reads.clear()
-    assert (await content.refresh(), content.current, len(reads)) == (False, 1, 0)
+
+    async def settled() -> bool:
+        """The second look at the same file, when it counts."""
+        assert not await content.refresh(), "it may still be being written"
+        return await content.refresh()
+
+    assert (await settled(), content.current, len(reads)) == (False, 1, 0)
     path.write_text("22")
-    assert (await content.refresh(), content.current) == (True, 22)
+    assert (await settled(), content.current) == (True, 22)
     path.write_text("half")
-    assert (await content.refresh(), content.current) == (False, 22)
+    assert (await settled(), content.current) == (False, 22)
     assert content.problem == "number holds no number"
     path.unlink()
-    assert (await content.refresh(), content.current) == (False, 22)
+    assert (await settled(), content.current) == (False, 22)
     path.write_text("333")
-    assert (await content.refresh(), content.current, content.problem) == (True, 333, "")
+    assert (await settled(), content.current, content.problem) == (True, 333, "")
+
+
+async def test_a_bundle_that_is_still_being_written_revokes_nobody(tmp_path: Path) -> None:
+    """Cut off between two certificates it reads well, and lacks whoever comes later."""
+    other, path = Authority.root("Other root"), tmp_path / "ca.pem"
+    whole = ROOT.write(path).read_bytes() + other.write(tmp_path / "other.pem").read_bytes()
+    path.write_bytes(whole)
+    files = TrustFiles((path,))
+    content = Reloading("authorities", files.all, lambda: load_trust(files))
+    ROOT.write(path)
+    assert not await content.refresh()
+    path.write_bytes(whole)
+    for _ in range(3):
+        await content.refresh()
+        assert len(content.current.anchors) == 2
+    assert content.problem == ""
+
+
+async def test_whatever_a_parser_raises_the_old_content_stays_and_is_tried_again(tmp_path: Path) -> None:
+    path = tmp_path / "number"
+    path.write_text("1")
+    broken: list[Exception] = []
+
+    def load() -> int:
+        if broken:
+            raise broken.pop()
+        return int(path.read_text())
+
+    content = Reloading("numbers", [path], load)
+    path.write_text("22")
+    broken.append(RuntimeError("a defect of a parser"))
+    assert [await content.refresh(), await content.refresh()] == [False, False]
+    assert (content.current, content.problem) == (1, "The numbers cannot be read: RuntimeError.")
+    assert await content.refresh()
+    assert (content.current, content.problem) == (22, "")

@@ -2,7 +2,7 @@ from itertools import product
 
 import pytest
 
-from csms.client_certificates import Unproven, bound_fault, caution_of
+from csms.client_certificates import Unproven, caution_of, named_fault, shared_fault
 from csms.pki.crl import CrlAnswer, CrlStatus, read_lists
 from csms.pki.ocsp import OcspAnswer, OcspStatus, OcspUnusable
 from csms.pki.path import CertificatePath, find_path
@@ -47,6 +47,32 @@ def test_a_revoked_sub_authority_takes_its_chargers_along() -> None:
     assert standing(root.crl_pem(at=NOW - 2 * DAY, life=DAY), sub.crl_pem()) is CrlStatus.STALE
 
 
+@pytest.mark.requirement("S57")
+def test_a_root_still_revokes_a_sub_authority_that_the_bundle_lists_beside_it() -> None:
+    """A bundle of the whole chain ends every path at the sub-authority, which is trusted by itself."""
+    root = Authority.root()
+    middle = root.sub("Middle")
+    sub = middle.sub("Lowest")
+    leaf = sub.leaf("CP-1")
+    bundle = (sub.certificate, middle.certificate, root.certificate)
+    path = find_path(leaf.certificate, (), bundle, NOW)
+    assert isinstance(path, CertificatePath)
+    assert path.issuers == (sub.certificate,)
+
+    def standing(*lists: bytes) -> CrlStatus:
+        read = tuple(each for data in lists for each in read_lists(data))
+        answer = look_up_path(path, Trust(bundle, read), lambda: NOW)
+        assert answer is not None
+        return answer.status
+
+    assert standing(sub.crl_pem()) is CrlStatus.GOOD, "nobody needs to clear what is trusted by itself"
+    assert standing(sub.crl_pem(), middle.crl_pem(), root.crl_pem()) is CrlStatus.GOOD
+    assert standing(sub.crl_pem(), middle.crl_pem(sub.certificate.serial_number)) is CrlStatus.REVOKED
+    assert standing(sub.crl_pem(), root.crl_pem(middle.certificate.serial_number)) is CrlStatus.REVOKED
+    forged = root.crl_pem(middle.certificate.serial_number, key=sub.issued.key)
+    assert standing(sub.crl_pem(), forged) is CrlStatus.GOOD
+
+
 def test_what_follows_from_a_standing() -> None:
     revoked = caution_of(Revocation(Standing.REVOKED, "revoked on Monday"), unsafe_unproven=True)
     assert revoked == Unproven("the certificate was revoked on Monday"), "no setting lets it in"
@@ -75,6 +101,6 @@ def test_a_certificate_is_bound_to_one_charger(
 ) -> None:
     charger = Charger("CP-1", "site", "V", "M", serial_number=serial_number)
     path = CertificatePath(common_name, 1, "1", NOW, ())
-    found = bound_fault(path, charger, bearers)
+    found = named_fault(path, charger) or shared_fault(charger, bearers)
     assert bool(found) == bool(fault)
     assert fault in found
