@@ -35,7 +35,10 @@ def client_tls_options(settings: Settings) -> ClientTlsOptions | None:
     return ClientTlsOptions(
         TrustFiles(settings.csms_charger_ca_files, settings.csms_crl_files),
         OcspOptions(
-            settings.csms_ocsp_url, settings.csms_ocsp_from_certificates, settings.csms_ocsp_deadline_s
+            settings.csms_ocsp_url,
+            settings.csms_ocsp_from_certificates,
+            settings.csms_ocsp_deadline_s,
+            settings.csms_revocation_check_s,
         ),
         settings.csms_unsafe_unproven_certificates,
         settings.csms_revocation_check_s,

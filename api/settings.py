@@ -15,9 +15,6 @@ from api.secret_files import SecretFiles
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
-Seconds = Annotated[float, Field(gt=0, le=60)]
-"""What must happen within a minute."""
-
 
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -116,8 +113,8 @@ class Settings(BaseSettings):
     """Without csms_ocsp_url: ask the responder that a charger's own certificate names."""
     csms_ocsp_deadline_s: Annotated[float, Field(gt=0, le=8)] = 5.0
     """Seconds that a responder has to answer; at most 8, a charger that connects waits for it."""
-    csms_revocation_check_s: Seconds = 20.0
-    """Seconds after which OCSP is asked about open sockets again; lists are looked at as they change."""
+    csms_revocation_check_s: Annotated[float, Field(gt=0, le=25)] = 20.0
+    """Seconds after which OCSP is asked about a certificate again; lists are looked at as they change."""
     csms_reload_s: Annotated[float, Field(gt=0, le=20)] = 3.0
     """Seconds between looks at certificates, authorities and lists; a change counts at the second look."""
     csms_unsafe_static_rsa: bool = False

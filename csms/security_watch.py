@@ -97,8 +97,15 @@ class SecurityWatch:
             await asyncio.gather(*(self._ask(*pair) for pair in held[start : start + _AT_ONCE]))
 
     async def _ask(self, session: Session, path: CertificatePath) -> None:
-        if self._clients is not None:
-            self._apply(session, path, await self._clients.standing(path))
+        if self._clients is None:
+            return
+        try:
+            standing = await self._clients.standing(path)
+        except Exception:
+            # One certificate must not keep the others from being looked up.
+            log.exception("a certificate could not be looked up", charger_id=session.charger_id)
+        else:
+            self._apply(session, path, standing)
 
     def _apply(self, session: Session, path: CertificatePath, revocation: Revocation) -> None:
         # Unproven alone closes nothing: a list that was not renewed in time must not darken the fleet.

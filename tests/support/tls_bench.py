@@ -2,13 +2,14 @@
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
+import httpx2
 from cryptography import x509
 
 from csms.client_certificates import ClientCertificates, ClientTlsOptions
@@ -85,14 +86,24 @@ class TlsBench:
         return context
 
 
+class Streamed(httpx2.AsyncByteStream):
+    """A body as it comes over a socket."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._body
+
+
 def responder(answer: Any) -> OcspClient:
     """A client of an OCSP responder at this function: request in, response out."""
-    import httpx2
-
-    transport = httpx2.MockTransport(lambda request: httpx2.Response(200, content=answer(request.content)))
+    transport = httpx2.MockTransport(
+        lambda request: httpx2.Response(200, stream=Streamed(answer(request.content)))
+    )
     return OcspClient(
         httpx2.AsyncClient(transport=transport),
-        OcspOptions(url="http://ocsp.test/"),
+        OcspOptions(url="http://ocsp.test/", fresh_s=0.05),
         system_clock,
         lambda size: b"r" * size,
     )

@@ -1,3 +1,5 @@
+import gzip
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +22,7 @@ from csms.pki.ocsp import (
 from csms.pki.ocsp_client import RETRY_AFTER, OcspClient, OcspOptions
 from csms.pki.path import CertificatePath, find_path
 from tests.support.pki import DAY, NOW, Authority, Issued, key, ocsp_response
+from tests.support.tls_bench import Streamed
 
 ROOT = Authority.root()
 LEAF = ROOT.leaf("CP-1")
@@ -103,6 +106,8 @@ class Responder:
 
     def __init__(self, **options: Any) -> None:
         self.asked: list[str] = []
+        self.encodings: list[str] = []
+        self.status = STATUS.GOOD
         self.now = NOW
         self.options = options
         self.reply: httpx2.Response | None = None
@@ -117,8 +122,9 @@ class Responder:
         if self.fault:
             raise self.fault
         assert request.headers["Content-Type"] == "application/ocsp-request"
-        body = ocsp_response(ROOT, LEAF, request.content, now=self.now)
-        return self.reply or httpx2.Response(200, content=body)
+        self.encodings.append(request.headers["Accept-Encoding"])
+        body = ocsp_response(ROOT, LEAF, request.content, now=self.now, status=self.status)
+        return self.reply or httpx2.Response(200, stream=Streamed(body))
 
     async def about(self, path: CertificatePath) -> OcspAnswer | OcspUnusable:
         return await self.client.about(path)
@@ -130,14 +136,67 @@ def path_of(leaf: Issued = LEAF, at: datetime = NOW) -> CertificatePath:
     return path
 
 
-async def test_an_answer_is_asked_for_once_until_it_runs_out() -> None:
-    responder = Responder(url="http://ocsp.test/x")
+@pytest.mark.requirement("S57")
+async def test_an_answer_is_asked_for_anew_in_time_to_close_a_socket() -> None:
+    """The answer runs out in an hour, but a socket is to be closed within one minute."""
+    responder = Responder(url="http://ocsp.test/x", fresh_s=20.0)
     for _ in range(3):
         assert isinstance(await responder.about(path_of()), OcspAnswer)
     assert responder.asked == ["http://ocsp.test/x"]
-    responder.now = NOW + timedelta(hours=1)
-    assert isinstance(await responder.about(path_of()), OcspAnswer)
+    responder.now = NOW + timedelta(seconds=20)
+    responder.status = STATUS.REVOKED
+    answer = await responder.about(path_of())
+    assert isinstance(answer, OcspAnswer)
+    assert answer.status is OcspStatus.REVOKED
     assert len(responder.asked) == 2
+
+
+async def test_while_a_responder_is_silent_its_last_answer_counts_until_it_runs_out() -> None:
+    responder = Responder(url="http://ocsp.test/")
+    first = await responder.about(path_of())
+    responder.fault = httpx2.ConnectError("no route")
+    responder.now = NOW + timedelta(minutes=58)
+    assert await responder.about(path_of()) == first
+    responder.now = NOW + timedelta(minutes=59)
+    assert isinstance(await responder.about(path_of()), OcspUnusable)
+
+
+async def test_a_clock_that_is_set_back_keeps_no_answer_and_no_silence_alive() -> None:
+    responder = Responder(url="http://ocsp.test/")
+    responder.fault = httpx2.ConnectError("no route")
+    assert isinstance(await responder.about(path_of()), OcspUnusable)
+    responder.fault, responder.now = None, NOW - timedelta(hours=5)
+    assert isinstance(await responder.about(path_of()), OcspAnswer)
+    responder.now = NOW - timedelta(hours=10)
+    await responder.about(path_of())
+    assert len(responder.asked) == 3
+
+
+async def test_a_question_that_is_refused_silences_the_responder_for_nobody_else() -> None:
+    responder = Responder(url="http://ocsp.test/")
+    responder.reply = httpx2.Response(400)
+    refused = await responder.about(path_of(ROOT.leaf("CP-2")))
+    assert refused == OcspUnusable("the responder answered with HTTP 400")
+    responder.reply = None
+    assert isinstance(await responder.about(path_of()), OcspAnswer)
+
+
+async def test_a_packed_answer_is_not_unpacked() -> None:
+    """A few kilobytes can become gigabytes."""
+    responder = Responder(url="http://ocsp.test/")
+    packed = gzip.compress(b"\0" * 10_000_000)
+    responder.reply = httpx2.Response(200, headers={"Content-Encoding": "gzip"}, stream=Streamed(packed))
+    verdict = await responder.about(path_of())
+    assert isinstance(verdict, OcspUnusable)
+    assert "cannot be read" in verdict.reason
+    assert responder.encodings == ["identity"]
+
+
+async def test_an_address_in_a_certificate_that_is_no_address_is_nobody_to_ask() -> None:
+    for address in ("http://[", "http://a:99999999/", "http://" + "a" * 300 + "/", "ftp://a/", "http:///"):
+        responder = Responder(from_certificates=True)
+        path = replace(path_of(), ocsp_url=address)
+        assert isinstance(await responder.about(path), (OcspUnusable, OcspAnswer)), address
 
 
 @pytest.mark.parametrize(
@@ -145,7 +204,7 @@ async def test_an_answer_is_asked_for_once_until_it_runs_out() -> None:
     [
         (httpx2.Response(503), None, "HTTP 503"),
         (httpx2.Response(302, headers={"Location": "http://169.254.169.254/"}), None, "HTTP 302"),
-        (httpx2.Response(200, content=b"x" * 70_000), None, "more than 65536 bytes"),
+        (httpx2.Response(200, stream=Streamed(b"x" * 70_000)), None, "more than 65536 bytes"),
         (None, httpx2.ConnectError("no route"), "ConnectError"),
         (None, TimeoutError(), "did not answer within"),
     ],
