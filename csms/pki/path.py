@@ -73,11 +73,19 @@ def find_path(
         fault = _leaf_fault(leaf, at)
         if fault:
             return Untrusted(fault)
-        search = _Search(tuple(anchors), tuple(presented), at)
+        search = _Search(tuple(anchors), tuple(filter(_has_name, presented)), at)
         issuers = search.climb(leaf, ())
         return Untrusted(search.reason) if issuers is None else _accepted(leaf, issuers)
     except UNREADABLE as error:
         return Untrusted(f"the certificate cannot be read: {type(error).__name__}")
+
+
+def _has_name(certificate: x509.Certificate) -> bool:
+    """Whether its name can be read; what a peer presents besides may be anything."""
+    try:
+        return certificate.subject is not None
+    except UNREADABLE:
+        return False
 
 
 def _accepted(leaf: x509.Certificate, issuers: tuple[x509.Certificate, ...]) -> CertificatePath:

