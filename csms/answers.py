@@ -38,7 +38,12 @@ def detail_of(info: object) -> str:
     if not isinstance(info, Mapping):
         return ""
     said = ": ".join(str(info[key]) for key in ("reasonCode", "additionalInfo") if info.get(key))
-    return redact(said)[:_DETAIL_CHARS]
+    return brief(redact(said))
+
+
+def brief(text: str) -> str:
+    """Not more of it than a sentence can hold."""
+    return text[:_DETAIL_CHARS]
 
 
 def by_status(_command: Any, _action: str, payload: Payload) -> CommandAnswer:
@@ -66,7 +71,7 @@ def of_items(items: Sequence[ItemAnswer]) -> CommandAnswer:
     reboot = not refused and AnswerStatus.REBOOT_REQUIRED in statuses
     status = AnswerStatus.REBOOT_REQUIRED if reboot else (statuses or [AnswerStatus.ACCEPTED])[0]
     named = ", ".join(f"{item.name} {item.status.value}" for item in refused)
-    return CommandAnswer(status, named[:_DETAIL_CHARS], items=tuple(items))
+    return CommandAnswer(status, brief(named), items=tuple(items))
 
 
 def joined(answers: Sequence[CommandAnswer]) -> CommandAnswer:

@@ -15,9 +15,6 @@ from csms.registration import Registration
 from storage.events import Event
 from storage.twin import ConfigurationSection
 
-_DETAIL_CHARS = 300
-"""As much of a charger's explanation as a sentence can hold."""
-
 
 @dataclass(frozen=True, slots=True)
 class Observed:

@@ -15,6 +15,8 @@ from storage.events import Event, EventRecord, FrameRecord
 
 MAX_KEY = 200
 CLOCK_DRIFT_S = 300.0
+_WORDS = 300
+"""As much of a charger's own words as an error or a history should hold."""
 
 
 def bounded_key(key: str | None) -> str | None:
@@ -60,6 +62,10 @@ class SessionJournal:
     def clean(self, text: str) -> str:
         """The text without what was to be hidden."""
         return self._hidden.sub(HIDDEN, text) if self._hidden else text
+
+    def words(self, text: str, limit: int = _WORDS) -> str:
+        """A charger's own words as an error may repeat them: without secrets, and cut."""
+        return self.clean(redact(text))[:limit]
 
     def event(self, event: Event, at: datetime) -> EventRecord:
         """A fact of our own making, observed when it was received."""

@@ -12,9 +12,11 @@ from csms import frames
 from csms.errors import CallFailed, CommandTimeout, ConnectionLost
 from csms.frames import CallError, CallResult, Payload
 from csms.journal import SessionJournal
-from csms.redaction import redact
 from csms.transport import TransportClosed
 from storage.events import CommandAnswered, CommandSent
+
+_CODE, _STATUS = 50, 60
+"""Characters of what should be a word of the standard; a charger may send anything."""
 
 REMEMBERED_CALLS = 32
 """How many unanswered calls are remembered, so that an answer that comes late is known as such."""
@@ -64,8 +66,9 @@ class Outbound:
         except TransportClosed:
             raise ConnectionLost(self._journal.charger_id, action) from None
         if isinstance(answer, CallError):
-            description = self._journal.clean(redact(answer.description))
-            raise CallFailed(self._journal.charger_id, action, answer.code, description)
+            words = self._journal.words
+            code, description = words(answer.code, _CODE), words(answer.description)
+            raise CallFailed(self._journal.charger_id, action, code, description)
         return answer.payload
 
     async def _exchange(
@@ -135,12 +138,12 @@ class Outbound:
 
     def _record_of(self, call: OpenCall, frame: CallResult | CallError, *, late: bool) -> CommandAnswered:
         if isinstance(frame, CallError):
-            status, detail = f"CallError:{frame.code[:50]}", redact(frame.description) or None
+            status, detail = f"CallError:{frame.code}", frame.description or None
         else:
             status = _status_in(frame.payload)
             info = frame.payload.get("statusInfo")
             detail = str(info.get("reasonCode", "")) if isinstance(info, dict) else None
-        status, detail = self._journal.clean(status), detail and self._journal.clean(detail)[:300]
+        status, detail = self._journal.words(status, _STATUS), detail and self._journal.words(detail)
         return CommandAnswered(call.action, call.message_id, status, call.request_id, late, detail)
 
 

@@ -22,9 +22,15 @@ def secret_matches(pepper: bytes, stored: bytes, offered: bytes, *, hex_forms: b
     """
     forms = [offered]
     if hex_forms:
-        forms += [offered.hex().encode(), offered.hex().upper().encode(), _unhex(offered)]
+        # Digits may come back in another case than they were configured in.
+        raw = _unhex(offered)
+        forms += [raw, *_digits(offered), *_digits(raw)]
     matches = [hmac.compare_digest(hash_secret(pepper, form), stored) for form in forms]
     return any(matches)
+
+
+def _digits(raw: bytes) -> tuple[bytes, bytes]:
+    return raw.hex().encode(), raw.hex().upper().encode()
 
 
 def _unhex(offered: bytes) -> bytes:

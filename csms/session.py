@@ -246,7 +246,9 @@ class Session:
             return self.dialect.from_answer(command, action, payload)
         except (ValueError, KeyError, TypeError) as error:
             code = error_code(Fault.PROPERTY, self.dialect.name)
-            raise CallFailed(self.charger_id, action, code, f"unreadable answer: {error}") from error
+            # Without the cause, which quotes the answer as it came.
+            detail = f"unreadable answer: {type(error).__name__}: {self.journal.words(str(error))}"
+            raise CallFailed(self.charger_id, action, code, detail) from None
 
     async def _learn(self, command: Command, action: str, answer: CommandAnswer) -> None:
         """Keep what an answer tells beyond itself: variables, and what the charger can do."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from csms.access import ClearCache, GetLocalListVersion, ListEntry, SendLocalList
 from csms.answers import (
+    brief,
     by_status,
     hash_from_wire,
     hash_to_wire,
@@ -171,7 +172,8 @@ def _configuration(_command: GetVariables, _action: str, payload: Payload) -> Co
     entries = payload.get("configurationKey") or ()
     values = tuple((entry["key"], entry.get("value", "")) for entry in entries if not is_secret(entry["key"]))
     unknown = payload.get("unknownKey") or ()
-    return CommandAnswer(AnswerStatus.ACCEPTED, f"unknown: {', '.join(unknown)}" if unknown else "", values)
+    detail = brief(f"unknown: {', '.join(unknown)}") if unknown else ""
+    return CommandAnswer(AnswerStatus.ACCEPTED, detail, values)
 
 
 def _change_configuration(command: SetVariables, _: Calling) -> Payload:

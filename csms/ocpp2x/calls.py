@@ -7,6 +7,7 @@ from typing import Any
 
 from csms.access import ClearCache, CustomerInformation, GetLocalListVersion, SendLocalList, SetNetworkProfile
 from csms.answers import (
+    brief,
     by_status,
     detail_of,
     hash_from_wire,
@@ -157,7 +158,7 @@ def _variables(command: GetVariables, action: str, payload: Payload) -> CommandA
             refused.append(f"{name} {status_of(entry['attributeStatus']).value}")
         elif not is_secret(name):
             values.append((name, entry.get("attributeValue", "")))
-    return CommandAnswer(AnswerStatus.ACCEPTED, ", ".join(refused), tuple(values))
+    return CommandAnswer(AnswerStatus.ACCEPTED, brief(", ".join(refused)), tuple(values))
 
 
 def _set_variables(command: SetVariables, _: Calling) -> Payload:

@@ -139,7 +139,7 @@ async def test_the_unsafe_setting_does_not_open_a_charger_that_has_a_password(re
 )
 def test_a_1_6_key_is_taken_as_digits_and_as_bytes(registered: str) -> None:
     stored = hash_secret(PEPPER, registered.lower())
-    for offered in (registered.lower().encode(), bytes.fromhex(registered)):
+    for offered in (registered.lower().encode(), registered.upper().encode(), bytes.fromhex(registered)):
         assert secret_matches(PEPPER, stored, offered, hex_forms=True)
     assert not secret_matches(PEPPER, stored, bytes.fromhex(registered), hex_forms=False)
     text = hash_secret(PEPPER, bytes.fromhex(registered))

@@ -17,6 +17,8 @@ STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
         (OCPP16, "StatusNotification", {**STATUS, "mood": "good"}, Fault.FORMAT),
         (OCPP16, "TransactionEvent", {}, Fault.NOT_IMPLEMENTED),
         (OCPP201, "NotifyReport", REPORT, Fault.OCCURRENCE),
+        (OCPP201, "NotifyReport", {"requestId": 1e30, "generatedAt": "now", "seqNo": 0}, Fault.PROPERTY),
+        (OCPP16, "SignedFirmwareStatusNotification", {"status": "Idle", "requestId": -1e30}, Fault.PROPERTY),
         (OCPP201, "BatterySwap", {}, Fault.NOT_IMPLEMENTED),
         (OCPP21, "BatterySwap", {}, Fault.OCCURRENCE),
     ],

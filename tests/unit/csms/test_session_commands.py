@@ -72,6 +72,37 @@ async def test_a_part_that_fails_is_an_error_and_the_rest_is_not_sent(make_world
     assert [event.action for event in world.store.facts(CommandSent)] == ["ChangeConfiguration"]
 
 
+TICKET = "https://a.test/d/" + "t" * 43
+
+
+@pytest.mark.requirement("S43")
+@pytest.mark.parametrize(
+    "answer",
+    [
+        (4, f"{TICKET} {'x' * 5000}", f"no {TICKET} {'x' * 5000}", {}),
+        (3, {"status": f"no {TICKET} {'x' * 5000}"}),
+    ],
+    ids=["a refusal", "an unreadable status"],
+)
+async def test_what_a_charger_says_instead_of_an_answer_is_repeated_briefly_and_without_secrets(
+    make_world: Any, answer: tuple[Any, ...]
+) -> None:
+    """An error ends up in logs and histories, whatever a charger makes it say."""
+    world = await make_world(OCPP201)
+    sending = asyncio.create_task(world.session.send(GetLog(1, TICKET), 5))
+    call = await world.socket.hear()
+    kind, *rest = answer
+    world.socket.say(kind, call[1], *rest)
+    with pytest.raises(CallFailed) as failed:
+        await sending
+    await world.session.settled()
+    told = world.store.facts(CommandAnswered)[0]
+    for text in (failed.value.message, failed.value.code, told.status, told.detail or ""):
+        assert "ttt" not in text
+        assert len(text) < 600
+    assert failed.value.__cause__ is None
+
+
 async def test_the_deadline_is_that_of_all_parts(make_world: Any) -> None:
     world = await make_world(OCPP16)
     with pytest.raises(CommandTimeout):
