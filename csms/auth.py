@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from csms.client_certificates import ClientCertificates, Unproven
-from csms.limits import FailureLimit
+from csms.limits import FailureLimit, RecentKeys
 from csms.passwords import Which, fate_of_login, which_password
 from csms.pki.certificates import Presented
 from csms.pki.path import CertificatePath
@@ -96,6 +96,8 @@ class Authenticator:
         # may be a whole site behind one router or balancer, so it gets many more.
         self._by_pair = FailureLimit(10, 60.0, monotonic)
         self._by_address = FailureLimit(300, 60.0, monotonic)
+        # Who proved itself from there is not locked out with it: a fleet may share an address with a guesser.
+        self._proven = RecentKeys()
 
     async def admit(self, attempt: Attempt) -> Admitted | Refused:
         """Judge one attempt. Unknown identities cost the same work as known ones.
@@ -104,12 +106,15 @@ class Authenticator:
             EngineUnavailable: the store did not answer; nothing is known about this attempt.
         """
         pair = f"{attempt.charger_id} {attempt.address}"
-        if self._by_pair.exceeded(pair) or self._by_address.exceeded(attempt.address):
+        crowded = self._by_address.exceeded(attempt.address) and pair not in self._proven
+        if crowded or self._by_pair.exceeded(pair):
             return Refused(429, "too many failed attempts; wait a minute", registered=False)
         verdict = await self._judge(attempt)
         if isinstance(verdict, Refused) and verdict.status in (401, 403, 404):
             self._by_pair.failed(pair)
             self._by_address.failed(attempt.address)
+        elif isinstance(verdict, Admitted):
+            self._proven.add(pair)
         return verdict
 
     async def _judge(self, attempt: Attempt) -> Admitted | Refused:

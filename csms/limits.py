@@ -141,3 +141,21 @@ class FailureLimit:
         now = self._monotonic()
         began, count = self._failures.get(key, (now, 0))
         return (began, count) if now - began < self._window_s else (now, 0)
+
+
+class RecentKeys:
+    """The keys seen last; bounded, the oldest are forgotten first."""
+
+    def __init__(self, max_keys: int = 50_000) -> None:
+        self._max_keys = max_keys
+        self._keys: OrderedDict[str, None] = OrderedDict()
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._keys
+
+    def add(self, key: str) -> None:
+        """Remember it as the latest."""
+        self._keys[key] = None
+        self._keys.move_to_end(key)
+        while len(self._keys) > self._max_keys:
+            self._keys.popitem(last=False)

@@ -11,7 +11,7 @@ from csms.auth import (
     Refused,
     basic_password,
 )
-from csms.limits import FailureLimit
+from csms.limits import FailureLimit, RecentKeys
 from csms.pki.certificates import Presented
 from csms.secrets import hash_secret, secret_matches
 from storage.charger import Charger, ChargerCredential
@@ -167,6 +167,36 @@ async def test_failures_lock_the_guesser_out_and_not_the_charger(register: Regis
     assert isinstance(
         await door.admit(attempt(header("CP:1", "right-password-16"), address="6.6.6.6")), Admitted
     )
+
+
+@pytest.mark.requirement("F39")
+async def test_a_guesser_behind_the_same_address_locks_out_nobody_who_came_from_there(
+    register: Register,
+) -> None:
+    """A balancer, or a site's router, is one address for a whole fleet."""
+    register.chargers["CP:2"] = Lifecycle.ACTIVE
+    register.secrets["CP:2"] = hash_secret(PEPPER, "another-password-16")
+    door = Authenticator(register, PEPPER, Stopwatch())  # type: ignore[arg-type]
+    right = attempt(header("CP:1", "right-password-16"))
+    assert isinstance(await door.admit(right), Admitted)
+    for number in range(300):
+        await door.admit(attempt(header(f"CP-{number}", "guess"), f"CP-{number}"))
+    assert isinstance(await door.admit(right), Admitted)
+    newcomer = await door.admit(attempt(header("CP:2", "another-password-16"), "CP:2"))
+    assert isinstance(newcomer, Refused)
+    assert newcomer.status == 429, "who never came from there waits"
+    for _ in range(10):
+        await door.admit(attempt(header("CP:1", "guess")))
+    guessing = await door.admit(right)
+    assert isinstance(guessing, Refused)
+    assert guessing.status == 429, "guessing at one charger is still held"
+
+
+def test_recent_keys_are_bounded() -> None:
+    recent = RecentKeys(max_keys=2)
+    for key in ("a", "b", "a", "c"):
+        recent.add(key)
+    assert [key in recent for key in ("a", "b", "c")] == [True, False, True]
 
 
 def test_the_count_of_failures_is_bounded() -> None:
