@@ -14,27 +14,29 @@ _IS_SECRET = re.compile(_NAMES, re.IGNORECASE)
 
 _STRING = r'"(?:[^"\\]|\\.)*"'
 
-_TOKENS = re.compile(
-    r'("(?:idTag|parentIdTag|idToken|additionalIdToken|customerIdentifier|basicAuthPassword|password|apnPassword)"'
-    rf"\s*:\s*){_STRING}"
-)
+_KEYS = "(?:parent)?idTag|(?:additional)?idToken|customerIdentifier|(?:basicAuth|apn)?password"
+_TOKENS = re.compile(rf'("(?:{_KEYS})"\s*:\s*){_STRING}', re.IGNORECASE)
+# The same in JSON that is a string of JSON, as vendors' DataTransfer carries it.
+_NESTED = re.compile(rf'((\\+)"(?:{_KEYS})\2"\s*:\s*\2")[^"\\]*', re.IGNORECASE)
 _SIM_PIN = re.compile(r'("simPin"\s*:\s*)\d+')
 # In a network profile, where it is a secret; elsewhere a "key" is a name.
 _VPN = re.compile(rf'("vpn"\s*:\s*\{{[^{{}}]*?"key"\s*:\s*){_STRING}')
 # What a charger keeps of a customer, in a NotifyCustomerInformation (F23).
 _CUSTOMER = re.compile(rf'("data"\s*:\s*){_STRING}')
-_USERINFO = re.compile(r'(://)[^/@\s"]+@')
+# Some libraries write a slash as "\/" (json-c, PHP), which means the same.
+_USERINFO = re.compile(r'(:\\*/\\*/)[^/@\s"\\]+@')
 # A meter's "location" ("Outlet") is no secret; an address with a ticket in it is.
 _ADDRESSES = re.compile(r'("(?:location|remoteLocation)"\s*:\s*)"[^"]*:[^"]*"')
 # Keys of 1.6 are case-insensitive (CiString).
 _SECRET_NAMES = re.compile(rf'"(?:key|name)"\s*:\s*"[^"]*(?:{_NAMES})[^"]*"', re.IGNORECASE)
-_VALUES = re.compile(rf'("(?:value|attributeValue)"\s*:\s*){_STRING}')
+_VALUES = re.compile(rf'("(?:value|attributeValue|actualValue|valuesList)"\s*:\s*){_STRING}')
 
 # A ticket is blotted out wherever it stands: some chargers echo a call in their CALLERROR.
-_TICKETS = re.compile(r"(/[du]/)[A-Za-z0-9_\-.~%]+")
+_TICKETS = re.compile(r"(/[du]\\*/)[A-Za-z0-9_\-.~%]+")
 
 _MARKS = (
-    *("/d/", "/u/", "dTag", "dToken", "ocation", "customerIdentifier", "NotifyCustomerInformation", "@"),
+    *("/d/", "/d\\", "/u/", "/u\\", "dTag", "dtag", "DTAG", "dToken", "ocation"),
+    *("customerIdentifier", "NotifyCustomerInformation", "@"),
     *("assword", "ASSWORD", "assphrase", "uthorizationKey", "uthorizationkey", "UTHORIZATIONKEY"),
     *('"vpn"', "VpnKey", "vpnKey", "simPin", "SimPin", "SimPIN"),
 )
@@ -58,10 +60,16 @@ def _without_secrets(text: str) -> str:
     hidden = rf'\1"{HIDDEN}"'
     for pattern in (_TOKENS, _ADDRESSES, _SIM_PIN, _VPN):
         text = pattern.sub(hidden, text)
+    text = _NESTED.sub(rf"\1{HIDDEN}", text)
     text = _USERINFO.sub(rf"\1{HIDDEN}@", _TICKETS.sub(rf"\1{HIDDEN}", text))
     if '"NotifyCustomerInformation"' in text:
         text = _CUSTOMER.sub(hidden, text)
     return _VALUES.sub(hidden, text) if _SECRET_NAMES.search(text) else text
+
+
+def redacted(text: str | None) -> str | None:
+    """The same for words that may be missing."""
+    return None if text is None else redact(text)
 
 
 def printable(frame: str | bytes, limit: int = 4096) -> str:

@@ -39,7 +39,7 @@ from csms.commands import (
 from csms.dialect import Call, Calling
 from csms.errors import Unsupported
 from csms.frames import OCPP16, Payload
-from csms.redaction import is_secret
+from csms.redaction import is_secret, redact
 from csms.timestamps import format_instant
 from storage.certificate_use import CertificateUse, InstalledCertificate
 
@@ -170,7 +170,8 @@ def _get_configuration(command: GetVariables, _: Calling) -> Payload:
 
 def _configuration(_command: GetVariables, _action: str, payload: Payload) -> CommandAnswer:
     entries = payload.get("configurationKey") or ()
-    values = tuple((entry["key"], entry.get("value", "")) for entry in entries if not is_secret(entry["key"]))
+    told = [entry for entry in entries if not is_secret(entry["key"])]
+    values = tuple((entry["key"], redact(entry.get("value", ""))) for entry in told)
     unknown = payload.get("unknownKey") or ()
     detail = brief(f"unknown: {', '.join(unknown)}") if unknown else ""
     return CommandAnswer(AnswerStatus.ACCEPTED, detail, values)

@@ -6,6 +6,7 @@ from typing import Any
 from csms.dialect import Answering, Message, Observed, Reading
 from csms.frames import Payload
 from csms.meters import samples
+from csms.redaction import redacted
 from csms.signing_request import refusal
 from csms.timestamps import format_instant
 from storage.certificate_use import CertificateUse
@@ -91,7 +92,7 @@ def _request_id(payload: Payload) -> int | None:
 
 
 def _security_event(payload: Payload, reading: Reading) -> tuple[Observed, ...]:
-    event = SecurityEventReported(payload["type"], payload.get("techInfo"))
+    event = SecurityEventReported(payload["type"], redacted(payload.get("techInfo")))
     # A charge point queues critical events and sends them again after a reconnect.
     key = f"security:{payload['type']}:{payload['timestamp']}"
     return (Observed(event, _time(payload, reading), key),)

@@ -54,7 +54,7 @@ from csms.monitoring import (
 )
 from csms.ocpp2x import access, naming
 from csms.ocpp2x.said import said
-from csms.redaction import is_secret
+from csms.redaction import is_secret, redact
 from csms.timestamps import format_instant
 from storage.certificate_use import CertificateUse, InstalledCertificate
 
@@ -157,7 +157,7 @@ def _variables(command: GetVariables, action: str, payload: Payload) -> CommandA
         if entry["attributeStatus"] != "Accepted":
             refused.append(f"{name} {status_of(entry['attributeStatus']).value}")
         elif not is_secret(name):
-            values.append((name, entry.get("attributeValue", "")))
+            values.append((name, redact(entry.get("attributeValue", ""))))
     return CommandAnswer(AnswerStatus.ACCEPTED, brief(", ".join(refused)), tuple(values))
 
 

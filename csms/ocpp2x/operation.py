@@ -7,7 +7,7 @@ from csms.dialect import Observed, Reading
 from csms.frames import Payload
 from csms.meters import register_wh, samples
 from csms.ocpp2x import naming
-from csms.redaction import is_secret
+from csms.redaction import HIDDEN, is_secret, redact, redacted
 from storage.events import (
     ChargerBooted,
     ConnectorStatus,
@@ -67,7 +67,7 @@ def firmware_status(payload: Payload, _: Reading) -> _Events:
 def security_event(payload: Payload, reading: Reading) -> _Events:
     """SecurityEventNotification (A04)."""
     stamp = payload["timestamp"]
-    event = SecurityEventReported(payload["type"], payload.get("techInfo"))
+    event = SecurityEventReported(payload["type"], redacted(payload.get("techInfo")))
     yield Observed(event, reading.parse_time(stamp), f"security:{payload['type']}:{stamp}")
 
 
@@ -139,10 +139,11 @@ def notify_event(payload: Payload, reading: Reading) -> _Events:
     for entry in payload["eventData"]:
         at = reading.parse_time(entry["timestamp"])
         component, variable = naming.component(entry["component"]), naming.named(entry["variable"])
+        secret = is_secret(f"{component}.{variable}")
         event = MonitoredEventReported(
             component,
             variable,
-            entry["actualValue"],
+            HIDDEN if secret else redact(entry["actualValue"]),
             entry["trigger"],
             entry.get("techCode"),
             bool(entry.get("cleared", False)),
@@ -171,7 +172,7 @@ def notify_report(payload: Payload, reading: Reading) -> _Events:
         for attribute in entry["variableAttribute"]:
             actual = attribute.get("type", "Actual") == "Actual" and "value" in attribute
             if actual and not is_secret(name):
-                values[name] = attribute["value"]
+                values[name] = redact(attribute["value"])
     # ``tbc`` left out means false: this is the last part.
     event = VariablesReported(values, "report", complete=not payload.get("tbc", False))
     yield Observed(event, reading.parse_time(payload["generatedAt"]))

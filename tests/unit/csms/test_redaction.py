@@ -2,6 +2,10 @@ import json
 
 import pytest
 
+from csms.commands import GetVariables
+from csms.dialect import Reading
+from csms.frames import OCPP16, OCPP201
+from csms.gateway import DIALECTS
 from csms.redaction import is_secret, printable, redact
 
 
@@ -91,3 +95,75 @@ def test_secret_variables_are_known_by_their_names(name: str) -> None:
 
 def test_other_variables_are_not_secret() -> None:
     assert not any(map(is_secret, ("HeartbeatInterval", "LocalAuthListEnabled", "AuthorizeRemoteTxRequests")))
+
+
+@pytest.mark.requirement("F23", "S43")
+@pytest.mark.parametrize(
+    "frame",
+    [
+        r'[4,"1","GenericError","cannot fetch https:\/\/a.test\/d\/SECRET",{}]',
+        r'[4,"1","GenericError","cannot fetch ftp:\/\/user:SECRET@a.test\/x",{}]',
+        r'[2,"1","DataTransfer",{"vendorId":"V","data":"{\"idTag\":\"SECRET\",\"password\": \"SECRET\"}"}]',
+        r'[2,"1","DataTransfer",{"vendorId":"V","data":"{\"a\":\"{\\\"idTag\\\":\\\"SECRET\\\"}\"}"}]',
+        r'[2,"1","DataTransfer",{"vendorId":"V","data":"{\"url\":\"https:\\/\\/a.test\\/d\\/SECRET\"}"}]',
+        '[2,"1","Authorize",{"IdTag":"SECRET"}]',
+        '[2,"1","NotifyEvent",{"eventData":[{"variable":{"name":"BasicAuthPassword"},"actualValue":"SECRET"}]}]',
+        (
+            '[2,"1","NotifyReport",{"reportData":[{"variable":{"name":"Password"},'
+            '"variableCharacteristics":{"valuesList":"SECRET"}}]}]'
+        ),
+    ],
+)
+def test_secrets_are_found_as_chargers_write_them(frame: str) -> None:
+    """Slashes escaped as some libraries do, JSON within a string, names in another case."""
+    json.loads(frame)
+    cleaned = redact(frame)
+    assert "SECRET" not in cleaned
+    json.loads(cleaned)
+
+
+TICKET = "https://a.test/d/SECRET"
+AT = "2026-11-20T12:00:00Z"
+PASSWORD = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}}
+VENDORS = {"component": {"name": "VendorCtrlr"}, "variable": {"name": "LastImage"}}
+EVENT = {"eventId": 0, "timestamp": AT, "trigger": "Delta", "eventNotificationType": "HardWiredMonitor"}
+
+
+@pytest.mark.requirement("F23", "S43")
+@pytest.mark.parametrize(
+    ("dialect", "action", "payload"),
+    [
+        (OCPP16, "SecurityEventNotification", {"type": "T", "timestamp": AT, "techInfo": f"at {TICKET}"}),
+        (OCPP201, "SecurityEventNotification", {"type": "T", "timestamp": AT, "techInfo": f"at {TICKET}"}),
+        (OCPP201, "NotifyEvent", {"eventData": [{**EVENT, **PASSWORD, "actualValue": "SECRET"}]}),
+        (OCPP201, "NotifyEvent", {"eventData": [{**EVENT, **VENDORS, "actualValue": TICKET}]}),
+        (
+            OCPP201,
+            "NotifyReport",
+            {"generatedAt": AT, "reportData": [{**VENDORS, "variableAttribute": [{"value": TICKET}]}]},
+        ),
+    ],
+)
+def test_secrets_do_not_reach_an_event(dialect: str, action: str, payload: dict[str, object]) -> None:
+    """A charger tells of the address that it was given, and of its password when that changes."""
+    observed = DIALECTS[dialect].to_events(action, payload, Reading(lambda _: None, lambda token: token))
+    assert observed
+    assert "SECRET" not in repr(observed)
+    assert "***" in repr(observed)
+
+
+@pytest.mark.requirement("S43")
+@pytest.mark.parametrize(
+    ("dialect", "payload"),
+    [
+        (OCPP16, {"configurationKey": [{"key": "LastImage", "readonly": True, "value": TICKET}]}),
+        (
+            OCPP201,
+            {"getVariableResult": [{**VENDORS, "attributeStatus": "Accepted", "attributeValue": TICKET}]},
+        ),
+    ],
+)
+def test_secrets_do_not_reach_a_value_that_was_asked_for(dialect: str, payload: dict[str, object]) -> None:
+    command = GetVariables(("VendorCtrlr.LastImage",))
+    answer = DIALECTS[dialect].from_answer(command, "GetVariables", payload)
+    assert [value for _, value in answer.values] == ["https://a.test/d/***"]
