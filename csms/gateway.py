@@ -122,6 +122,8 @@ class Gateway:
         self._handshake = Handshake(
             authenticator, arrivals, self.metrics, self._record_refusal, self._record_throttled
         )
+        if tls is not None:
+            tls.on_failure = self._handshake.no_tls
         self._door = Doorway(options.unproved_per_address)
         self._registry = SessionRegistry()
         self._entrance = Entrance(self._registry, self._supersede, self._close_older)

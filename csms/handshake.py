@@ -114,6 +114,11 @@ class Handshake:
             connection.admitted = verdict
         return None
 
+    def no_tls(self, reason: str) -> None:
+        """A TLS handshake came to nothing; who it was is not known yet."""
+        self._metrics.refused.labels("tls").inc()
+        log.info("a TLS handshake failed", reason=reason)
+
     def _no(self, connection: ServerConnection, status: int, text: str) -> Response:
         self._metrics.refused.labels(str(status)).inc()
         response = connection.respond(HTTPStatus(status), f"{text}\n")

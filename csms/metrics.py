@@ -16,7 +16,10 @@ class CsmsMetrics:
             "ampwave_csms_connections", "Open sockets of chargers", ["dialect"], registry=registry
         )
         self.refused = Counter(
-            "ampwave_csms_refused_total", "Sockets turned away, by HTTP status", ["status"], registry=registry
+            "ampwave_csms_refused_total",
+            "Sockets turned away, by HTTP status, or tls or subprotocol",
+            ["status"],
+            registry=registry,
         )
         frames = Counter("ampwave_csms_frames_total", "Frames by direction", ["direction"], registry=registry)
         self.frames_in, self.frames_out = frames.labels("in"), frames.labels("out")

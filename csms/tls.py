@@ -4,6 +4,7 @@ A new context takes over for handshakes to come; open sockets keep the one they 
 """
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -108,6 +109,9 @@ class ServerTls:
         self.context = self._contexts.current
         """For the listener; every handshake is moved on to the newest one."""
         self.context.sni_callback = self._newest
+        self.context.sslobject_class = self._watched()
+        self.on_failure: Callable[[str], None] = lambda _: None
+        """Told why a handshake came to nothing; asyncio tells nobody, and the charger's maker asks."""
 
     @property
     def problem(self) -> str:
@@ -118,8 +122,30 @@ class ServerTls:
         """Look at the files once; whether new ones are in force now."""
         return await self._contexts.refresh()
 
+    def _watched(self) -> type[ssl.SSLObject]:
+        tls = self
+
+        class Watched(ssl.SSLObject):
+            def do_handshake(self) -> None:
+                try:
+                    super().do_handshake()
+                except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                    raise
+                except ssl.SSLError as error:
+                    tls.on_failure(_why(error))
+                    raise
+
+        return Watched
+
     def _newest(self, connection: ssl.SSLObject, _name: str | None, _first: ssl.SSLContext) -> None:
         connection.context = self._contexts.current
+
+
+def _why(error: ssl.SSLError) -> str:
+    """OpenSSL's words: ``NO_SHARED_CIPHER``, or what is wrong with the certificate that was shown."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"the client certificate cannot be trusted: {error.verify_message}"
+    return error.reason or "unknown"
 
 
 def expiry_problems(files: ServerTlsFiles, at: datetime) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509 import ocsp
 from websockets.exceptions import InvalidMessage, InvalidStatus
@@ -117,11 +118,14 @@ async def test_a_certificate_that_no_authority_of_ours_stands_for_ends_the_hands
     stranger = Authority.root("Stranger", bench.now)
     leaf = stranger.leaf("CP-1") if wrong == "a stranger's" else bench.charger_ca.leaf("CP-1", until=-AN_HOUR)
     node = await start(place, bench)
-    with pytest.raises(NO_HANDSHAKE):
+    with structlog.testing.capture_logs() as logs, pytest.raises(NO_HANDSHAKE):
         async with place.charger(node, ssl=bench.client(leaf)):
             pass
     async with place.charger(node, ssl=bench.client()) as peer:
         await peer.boot()
+    (failed,) = [each for each in logs if each["event"] == "a TLS handshake failed"]
+    assert failed["reason"].startswith("the client certificate cannot be trusted: ")
+    assert node.metrics.registry.get_sample_value("ampwave_csms_refused_total", {"status": "tls"}) == 1
 
 
 async def test_wrong_credentials_over_tls_are_refused(place: Any, bench: TlsBench) -> None:
