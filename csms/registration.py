@@ -90,7 +90,10 @@ class Standing:
         self._expected: frozenset[str] = frozenset()
 
     def may_hear(self, command: Command) -> bool:
-        """Whether this may be sent now; while Rejected only the wish that it boots (B03.FR.03)."""
+        """Whether this may be sent now; while Rejected only the wish that it boots.
+
+        B03.FR.03 forbids even that, TC_B_31 of the same standard wants it sent.
+        """
         if self._now is Registration.REJECTED:
             return isinstance(command, TriggerMessage) and command.kind is TriggerKind.BOOT
         return self._now is not Registration.PENDING or isinstance(command, _SET_UP)

@@ -1,4 +1,4 @@
-"""Whether a charger's certificate signing request is fit to be signed at all (A02; keys: A00.FR.502-510)."""
+"""Whether a charger's certificate signing request is fit to be signed at all (A02; keys: A00.FR.502, 503)."""
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm

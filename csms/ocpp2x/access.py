@@ -55,7 +55,7 @@ def customer_information(command: CustomerInformation, _: Calling) -> Payload:
         customerIdentifier=command.identifier,
         customerCertificate=command.certificate and hash_to_wire(command.certificate),
     )
-    # N09.FR.05: one of the three says who is meant.
+    # N09.FR.04, FR.09: exactly one of the three says who is meant.
     if len(whom) != 1:
         raise Unsupported("OCPP 2.x", "CustomerInformation without exactly one customer reference")
     return {

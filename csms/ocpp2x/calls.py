@@ -87,7 +87,7 @@ def _unpublish(command: UnpublishFirmware, _: Calling) -> Payload:
 
 
 def _checksum(checksum: str) -> str:
-    # L03.FR.03: MD5 over the whole file, in hexadecimal.
+    # L03.FR.02: MD5 over the whole file, in hexadecimal.
     if not _MD5.fullmatch(checksum):
         raise Unsupported("OCPP 2.x", "a checksum that is not an MD5 in 32 hexadecimal digits")
     return checksum

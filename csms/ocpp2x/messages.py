@@ -27,7 +27,7 @@ def _authorized(_payload: Payload, _: Answering) -> Payload:
 
 
 def _went_on(payload: Payload, _: Answering) -> Payload:
-    # E05.FR.08: an id token in the request wants its status in the answer.
+    # E01.FR.12: an id token in the request wants its status in the answer.
     return dict(_TOKEN_INFO) if "idToken" in payload else {}
 
 

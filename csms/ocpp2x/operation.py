@@ -153,7 +153,7 @@ def notify_event(payload: Payload, reading: Reading) -> _Events:
 
 
 def _availability(entry: Payload, reading: Reading) -> _Events:
-    # 2.0.1 G01.FR.08: a station may report a connector's state this way instead of StatusNotification.
+    # 2.0.1 G01.FR.03-07: a station may report a connector's state this way instead of StatusNotification.
     component, evse = entry["component"], entry["component"].get("evse", {})
     if component["name"] != "Connector" or entry["variable"]["name"] != "AvailabilityState":
         return

@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from csms.pki.certificates import UNREADABLE
 
 MAX_CACHE = timedelta(days=7)
-"""OCPP 2.0.1 M06.FR.10: an answer is kept for a week at most."""
+"""As long as a charger may keep one (OCPP 2.0.1 M06.FR.10)."""
 UNDATED_CACHE = timedelta(minutes=5)
 """How long an answer counts that does not say when there will be news."""
 CLOCK_SLACK = timedelta(minutes=2)

@@ -2,7 +2,7 @@
 
 Our own rules, on top of OpenSSL's at the handshake, because charger certificates are no web
 certificates: the common name says who it is, there is no subjectAltName, extended key usage is
-optional (OCPP 2.0.1 A00.FR.505 to 514). Pure: certificates and a time in, a path or a reason out.
+optional (OCPP 2.0.1 A00.FR.511, FR.514). Pure: certificates and a time in, a path or a reason out.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from csms.pki.certificates import UNREADABLE, common_name, name_of, serial_of
 
 MIN_RSA_BITS = 2048
 MIN_EC_BITS = 224
-"""OCPP 2.0.1 A00.FR.505 and 506."""
+"""OCPP 2.0.1 A00.FR.502 and 503."""
 MAX_ISSUERS = 4
 _MAX_SIGNATURE_CHECKS = 24
 

@@ -268,7 +268,7 @@ class Station2x(Station):
         place = {"evseId": evse, "connectorId": 1}
         at = now()
         await self.told("StatusNotification", {"timestamp": at, "connectorStatus": status, **place})
-        # G01.FR.08: stations may say it as a monitored event as well; Part 6 uses both.
+        # G01.FR.03: stations may say it as a monitored event as well; Part 6 uses both.
         event = {
             "eventId": next(self._sequence),
             "timestamp": at,

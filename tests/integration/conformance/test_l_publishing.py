@@ -16,7 +16,7 @@ pytestmark = [
     pytest.mark.parametrize("version", [OCPP201, OCPP21]),
 ]
 
-# L03.FR.03 asks for MD5.
+# L03.FR.02 asks for MD5.
 CHECKSUM = hashlib.md5(IMAGE, usedforsecurity=False).hexdigest()
 REQUEST = PublishFirmware(0, "https://ampwave.example/d/a-ticket-of-this-controller", CHECKSUM)
 
