@@ -10,6 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from storage.findings import FINDING_TYPES, Finding
 from storage.reports import REPORT_TYPES, Report
 
 
@@ -46,6 +47,11 @@ class EventKind(StrEnum):
     DEVIATION_TOLERATED = "deviation_tolerated"
     CHARGER_THROTTLED = "charger_throttled"
     CLOCK_DRIFT_CHANGED = "clock_drift_changed"
+    SESSION_QUESTIONED = "session_questioned"
+    SESSION_ABANDONED = "session_abandoned"
+    SESSION_STUCK = "session_stuck"
+    CHARGER_FELL_SILENT = "charger_fell_silent"
+    CHARGER_SPOKE_AGAIN = "charger_spoke_again"
 
 
 class ConnectorStatus(StrEnum):
@@ -340,6 +346,7 @@ Event = (
     | DeviationTolerated
     | ChargerThrottled
     | ClockDriftChanged
+    | Finding
 )
 
 EVENT_TYPES: dict[EventKind, type[Any]] = {
@@ -361,15 +368,28 @@ EVENT_TYPES: dict[EventKind, type[Any]] = {
     EventKind.COMMAND_SENT: CommandSent,
     EventKind.COMMAND_ANSWERED: CommandAnswered,
     EventKind.FRAME_REJECTED: FrameRejected,
-    **{EventKind(kind): cls for kind, cls in REPORT_TYPES.items()},
     EventKind.DEVIATION_TOLERATED: DeviationTolerated,
     EventKind.CHARGER_THROTTLED: ChargerThrottled,
     EventKind.CLOCK_DRIFT_CHANGED: ClockDriftChanged,
+    **{EventKind(kind): cls for kind, cls in (REPORT_TYPES | FINDING_TYPES).items()},
 }
 KIND_OF: dict[type[Any], EventKind] = {cls: kind for kind, cls in EVENT_TYPES.items()}
 
 SHEDDABLE = frozenset({EventKind.METER_VALUES_SAMPLED})
 """Only these may be down-sampled under pressure (F101)."""
+
+NOT_SAID = frozenset(
+    {
+        EventKind.CONNECTION_REFUSED,
+        EventKind.CONNECTION_CLOSED,
+        EventKind.COMMAND_SENT,
+        EventKind.SESSION_QUESTIONED,
+        EventKind.SESSION_ABANDONED,
+        EventKind.SESSION_STUCK,
+        EventKind.CHARGER_FELL_SILENT,
+    }
+)
+"""Facts that the charger did not tell: they are no sign that it lives."""
 
 
 NO_SESSION_EPOCH = 0

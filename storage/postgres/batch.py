@@ -12,11 +12,11 @@ from storage.canonical import sha256_hex
 from storage.codec import section_patch
 from storage.events import (
     NO_SESSION_EPOCH,
+    NOT_SAID,
     ChargerBooted,
     ConnectionClosed,
     ConnectionOpened,
     ConnectorStatus,
-    EventKind,
     EventRecord,
     FrameRecord,
     StoredEvent,
@@ -25,9 +25,7 @@ from storage.events import (
 from storage.ports import Projector
 from storage.twin import SECTION_TYPES, TwinState
 
-NOT_FROM_THE_CHARGER = frozenset(
-    {EventKind.CONNECTION_REFUSED, EventKind.CONNECTION_CLOSED, EventKind.COMMAND_SENT}
-)
+NOT_FROM_THE_CHARGER = NOT_SAID
 LONGEST_KEY = 200
 """Characters of a dedupe key that are kept as they are; an index entry must fit a third of a page."""
 

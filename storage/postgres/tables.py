@@ -11,14 +11,20 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
+from storage.postgres.watch_tables import charging_session, health_hour, health_memory, incident, projection
 
 __all__ = [
     "audit",
     "audit_head",
+    "charging_session",
+    "health_hour",
+    "health_memory",
+    "incident",
     "log_request",
     "log_upload",
     "metadata",
     "operator_command",
+    "projection",
     "token",
     "upload_ticket",
 ]

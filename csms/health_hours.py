@@ -1,0 +1,331 @@
+"""Health hours after a batch of events: a pure fold of counters (background: signals for gates).
+
+Server time decides which hour an event falls into; the charger's clock is only compared with it. How the
+stream is cut into batches changes nothing, and an event that was counted already is not counted again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from csms.meters import register_wh
+from csms.projection import TRIGGERED
+from storage.charging import ABNORMAL_STOPS
+from storage.codec import decode_event
+from storage.events import (
+    NOT_SAID,
+    ChargerBooted,
+    CommandAnswered,
+    CommandSent,
+    ConnectionClosed,
+    ConnectionOpened,
+    ConnectorStatus,
+    ConnectorStatusChanged,
+    EventKind,
+    FirmwareStatus,
+    FirmwareStatusReported,
+    MeterValuesSampled,
+    StoredEvent,
+    TransactionEnded,
+    TransactionStarted,
+    TransactionUpdated,
+)
+from storage.health import Attempt, HealthChange, HealthHour, HealthMemory
+
+SYNTHETIC = "~"
+"""Identities that begin so are no chargers: none can be registered with it."""
+BOOT_LOOP = timedelta(minutes=15)
+BOOTS_OF_A_LOOP = 3
+ENERGY_WITHIN = timedelta(minutes=5)
+PROBE_WITHIN = timedelta(seconds=10)
+OURS_FOR = timedelta(minutes=10)
+"""A connector that becomes Unavailable so soon after we changed the availability did what it was told."""
+ENERGY_WH = 1.0
+BACKWARDS_WH = 1.0
+_MOST = 200
+"""Connectors, EVSEs, sessions remembered of one charger; one that invents more is not followed further."""
+_TRIGGERS = frozenset({"TriggerMessage", "ExtendedTriggerMessage"})
+_UPDATES = frozenset({"UpdateFirmware", "SignedUpdateFirmware"})
+_ACCEPTED = frozenset({"Accepted", "AcceptedCanceled", "Scheduled"})
+_AWAY = frozenset({FirmwareStatus.INSTALLING, FirmwareStatus.INSTALL_REBOOTING})
+_USABLE = frozenset({ConnectorStatus.AVAILABLE, ConnectorStatus.OCCUPIED, ConnectorStatus.RESERVED})
+
+
+def fold(known: Mapping[str, HealthMemory], events: Sequence[StoredEvent]) -> HealthChange:
+    """What these events add to hours, and what is to be remembered."""
+    memories: dict[str, HealthMemory] = {}
+    hours: dict[tuple[str, datetime], HealthHour] = {}
+    for event in events:
+        charger_id = event.charger_id
+        before = memories.get(charger_id) or known.get(charger_id) or HealthMemory()
+        if charger_id.startswith(SYNTHETIC) or event.sequence <= before.sequence:
+            continue
+        step = _Step(event, replace(before, sequence=event.sequence), {})
+        step.take()
+        memories[charger_id] = step.memory
+        for hour, added in step.added.items():
+            key = (charger_id, hour)
+            hours[key] = hours[key].merged(added) if key in hours else added
+    return HealthChange(hours, memories)
+
+
+def hour_of(at: datetime) -> datetime:
+    """The hour that an instant falls into."""
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+@dataclass(slots=True)
+class _Step:
+    """One event of one charger."""
+
+    event: StoredEvent
+    memory: HealthMemory
+    added: dict[datetime, HealthHour]
+
+    @property
+    def at(self) -> datetime:
+        return self.event.received_at
+
+    def add(self, when: datetime | None = None, **counts: Any) -> None:
+        """Count, in the hour of the event or of another instant."""
+        hour, more = hour_of(when or self.at), HealthHour(**counts)
+        self.added[hour] = self.added[hour].merged(more) if hour in self.added else more
+
+    def remember(self, **changes: Any) -> None:
+        self.memory = replace(self.memory, **changes)
+
+    def take(self) -> None:
+        """Count the message, then what it means."""
+        kind = self.event.kind
+        if kind not in NOT_SAID:
+            self._count_message()
+        if self.memory.attempts:
+            _give_up_attempts(self)
+        handle = _HANDLERS.get(kind)
+        if handle is not None:
+            handle(self, decode_event(kind, self.event.body))
+
+    def _count_message(self) -> None:
+        # One message may tell several facts; they share the instant in which it came.
+        again = self.memory.message_at == self.at
+        self.add(heard=1 << self.at.minute, messages=0 if again else 1)
+        self.remember(message_at=self.at)
+
+
+# The link.
+
+
+def _opened(step: _Step, told: ConnectionOpened) -> None:
+    before = step.memory.profile
+    step.add(connects=1, profile_drops=int(before is not None and told.security_profile < before))
+    step.remember(profile=told.security_profile)
+
+
+def _closed(step: _Step, _told: ConnectionClosed) -> None:
+    _leave(step)
+
+
+def _silent(step: _Step, _told: Any) -> None:
+    step.add(silences=1)
+
+
+def _rejected(step: _Step, _told: Any) -> None:
+    step.add(errors=1)
+
+
+def _sent(step: _Step, told: CommandSent) -> None:
+    if told.action in _TRIGGERS:
+        step.add(probes=1)
+        pending = {**step.memory.probes, told.message_id: step.at}
+        step.remember(probes=dict(list(pending.items())[-10:]))
+
+
+def _answered(step: _Step, told: CommandAnswered) -> None:
+    if told.status.startswith("CallError:"):
+        # That it cannot do something at all is an answer, no fault.
+        able = told.status.removeprefix("CallError:") not in ("NotImplemented", "NotSupported")
+        step.add(errors=int(able))
+    asked_at = step.memory.probes.get(told.message_id)
+    if asked_at is not None:
+        left = {name: at for name, at in step.memory.probes.items() if name != told.message_id}
+        step.remember(probes=left)
+        step.add(asked_at, probes_answered=int(step.at - asked_at <= PROBE_WITHIN))
+    if told.action == "ChangeAvailability":
+        step.remember(availability_at=step.at)
+    if told.action in _UPDATES and told.status in _ACCEPTED:
+        step.add(updates=1)
+        step.remember(update_at=step.at, left_at=None)
+
+
+# Firmware.
+
+
+def _leave(step: _Step) -> None:
+    if step.memory.update_at is not None and step.memory.left_at is None:
+        step.remember(left_at=step.at)
+
+
+def _firmware(step: _Step, told: FirmwareStatusReported) -> None:
+    if told.status in _AWAY:
+        _leave(step)
+
+
+def _booted(step: _Step, told: ChargerBooted) -> None:
+    if told.reason == TRIGGERED:
+        return
+    memory = step.memory
+    boots = (*memory.boots, step.at)[-BOOTS_OF_A_LOOP:]
+    loop = len(boots) == BOOTS_OF_A_LOOP and boots[-1] - boots[0] <= BOOT_LOOP
+    step.add(boots=1, boot_loops=int(loop))
+    left = memory.left_at or memory.update_at
+    if left is not None:
+        step.add(returns=1, return_max_s=(step.at - left).total_seconds())
+    fresh = tuple(name for name in memory.open if name not in memory.open_at_boot)
+    step.add(open_at_boot=len(fresh))
+    step.remember(
+        boots=boots, update_at=None, left_at=None, open_at_boot=(*memory.open_at_boot, *fresh)[-_MOST:]
+    )
+
+
+# Connectors and sessions.
+
+
+def _connector(step: _Step, told: ConnectorStatusChanged) -> None:
+    _skew(step)
+    key = f"{told.evse_id}.{told.connector_id}"
+    known = step.memory.connectors
+    before = known.get(key)
+    if before is None and len(known) >= _MOST:
+        return
+    step.remember(connectors={**known, key: told.status.value})
+    if before not in _USABLE:
+        return
+    if told.status is ConnectorStatus.FAULTED:
+        step.add(went_faulted=1)
+    elif told.status is ConnectorStatus.UNAVAILABLE and not _ours(step):
+        step.add(went_unavailable=1)
+
+
+def _ours(step: _Step) -> bool:
+    # OCPP 2.0.1 L01.FR.07: idle EVSEs are set Unavailable while an update waits or runs.
+    changed, memory = step.memory.availability_at, step.memory
+    updating = memory.update_at is not None or memory.left_at is not None
+    return updating or (changed is not None and step.at - changed <= OURS_FOR)
+
+
+def _skew(step: _Step) -> None:
+    """Only facts that have a time of their own; of queued ones the least late decides."""
+    if step.event.observed_at != step.event.received_at:
+        skew = abs((step.event.received_at - step.event.observed_at).total_seconds())
+        step.add(skew_min_s=skew)
+
+
+def _started(step: _Step, told: TransactionStarted) -> None:
+    _skew(step)
+    memory, name = step.memory, told.transaction_id
+    _register(step, told.evse_id, told.meter_wh)
+    if name in memory.open or len(memory.open) >= _MOST:
+        return
+    step.add(attempts=1)
+    watched = {**memory.attempts, name: Attempt(step.at, told.meter_wh)}
+    step.remember(open=(*memory.open, name), attempts=watched)
+
+
+def _updated(step: _Step, told: TransactionUpdated) -> None:
+    _skew(step)
+    _register(step, told.evse_id, told.meter_wh)
+    _energy(step, told.transaction_id, told.meter_wh, charging=told.charging_state == "Charging")
+
+
+def _metered(step: _Step, told: MeterValuesSampled) -> None:
+    _skew(step)
+    register = register_wh(told.samples)
+    _register(step, told.evse_id, register)
+    if told.transaction_id is not None:
+        power = any(
+            sample.value > 0 for sample in told.samples if sample.measurand == "Power.Active.Import"
+        )
+        _energy(step, told.transaction_id, register, charging=power)
+
+
+def _ended(step: _Step, told: TransactionEnded) -> None:
+    _skew(step)
+    memory, name = step.memory, told.transaction_id
+    step.add(stops=1, abnormal_stops=int(told.reason in ABNORMAL_STOPS))
+    step.add(closed_after_boot=int(name in memory.open_at_boot))
+    _energy(step, name, told.meter_wh, charging=False)
+    if name in step.memory.attempts:
+        _conclude(step, name, failed=told.meter_wh is not None or step.memory.attempts[name].metered)
+    step.remember(
+        open=tuple(each for each in memory.open if each != name),
+        open_at_boot=tuple(each for each in memory.open_at_boot if each != name),
+    )
+
+
+def _abandoned(step: _Step, told: Any) -> None:
+    name = told.transaction_id
+    step.remember(open=tuple(each for each in step.memory.open if each != name))
+
+
+def _energy(step: _Step, name: str, register: float | None, *, charging: bool) -> None:
+    """First-attempt success: energy within five minutes of the start, by what was told."""
+    attempt = step.memory.attempts.get(name)
+    if attempt is None:
+        return
+    flowed = register is not None and attempt.meter_wh is not None and register >= attempt.meter_wh + ENERGY_WH
+    if flowed or charging:
+        _conclude(step, name, failed=False, ok=True)
+    elif register is not None:
+        start = attempt.meter_wh if attempt.meter_wh is not None else register
+        watched = replace(attempt, meter_wh=start, metered=True)
+        step.remember(attempts={**step.memory.attempts, name: watched})
+
+
+def _give_up_attempts(step: _Step) -> None:
+    """Five minutes are over: without a reading nobody can say, with one it certainly failed."""
+    late = [
+        (name, each) for name, each in step.memory.attempts.items() if step.at - each.began_at > ENERGY_WITHIN
+    ]
+    for name, attempt in late:
+        _conclude(step, name, failed=attempt.metered)
+
+
+def _conclude(step: _Step, name: str, *, failed: bool, ok: bool = False) -> None:
+    attempt = step.memory.attempts[name]
+    step.remember(attempts={key: each for key, each in step.memory.attempts.items() if key != name})
+    step.add(attempt.began_at, attempts_ok=int(ok), attempts_failed=int(failed))
+
+
+def _register(step: _Step, evse_id: int | None, register: float | None) -> None:
+    """A register only ever counts up. A queued reading is older than the last one and proves nothing."""
+    if register is None or not evse_id:
+        return
+    known, key = step.memory.registers, str(evse_id)
+    before = known.get(key)
+    if before is None and len(known) >= _MOST:
+        return
+    queued = step.at - step.event.observed_at > timedelta(minutes=1)
+    if before is not None and register < before - BACKWARDS_WH:
+        if queued:
+            return
+        step.add(meter_backwards=1)
+    step.remember(registers={**known, key: register})
+
+
+_HANDLERS: dict[EventKind, Callable[[_Step, Any], None]] = {
+    EventKind.CONNECTION_OPENED: _opened,
+    EventKind.CONNECTION_CLOSED: _closed,
+    EventKind.CHARGER_FELL_SILENT: _silent,
+    EventKind.FRAME_REJECTED: _rejected,
+    EventKind.COMMAND_SENT: _sent,
+    EventKind.COMMAND_ANSWERED: _answered,
+    EventKind.FIRMWARE_STATUS_REPORTED: _firmware,
+    EventKind.CHARGER_BOOTED: _booted,
+    EventKind.CONNECTOR_STATUS_CHANGED: _connector,
+    EventKind.TRANSACTION_STARTED: _started,
+    EventKind.TRANSACTION_UPDATED: _updated,
+    EventKind.METER_VALUES_SAMPLED: _metered,
+    EventKind.TRANSACTION_ENDED: _ended,
+    EventKind.SESSION_ABANDONED: _abandoned,
+}

@@ -1,0 +1,165 @@
+"""Health signals: counters of each charger and hour, by the server's clock, folded from events.
+
+Counters add up, so any window over any set of chargers is a sum, and the baseline of a charger is the
+same sum over its days before. Minutes in which a charger was not heard are *unknown* (F104): they
+are neither healthy nor faulty, and whoever judges must look at ``heard_minutes`` first.
+"""
+
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class HealthHour:
+    """One charger in one hour. Every field adds up, except the three that say otherwise."""
+
+    heard: int = 0
+    """A bit for each minute in which the charger sent something; joined by *or*."""
+    skew_min_s: float | None = None
+    """The smallest absolute clock skew of the hour: queued messages are late, live ones are not. Minimum."""
+    return_max_s: float | None = None
+    """The longest that it took to come back after an update. Maximum."""
+    messages: int = 0
+    """Messages that told a fact."""
+    errors: int = 0
+    """Frames that broke a rule, and error replies to our calls."""
+    boots: int = 0
+    boot_loops: int = 0
+    """Boots that were the third or a later one within 15 minutes."""
+    connects: int = 0
+    """Authenticated sockets; every one after the first is a reconnect."""
+    silences: int = 0
+    """Times that it fell silent on a living socket and did not answer a probe."""
+    probes: int = 0
+    """Triggers that we sent."""
+    probes_answered: int = 0
+    """Of those, answered within 10 seconds."""
+    updates: int = 0
+    """Updates that the charger accepted."""
+    returns: int = 0
+    """Boots that ended the absence of an update."""
+    went_faulted: int = 0
+    """Connectors that became Faulted."""
+    went_unavailable: int = 0
+    """Connectors that became Unavailable without our asking."""
+    attempts: int = 0
+    """Sessions that began; they count in the hour of their beginning, whenever their fate is known."""
+    attempts_ok: int = 0
+    """Energy flowed within five minutes."""
+    attempts_failed: int = 0
+    """It certainly did not."""
+    stops: int = 0
+    abnormal_stops: int = 0
+    meter_backwards: int = 0
+    """Readings of an EVSE's register below one before."""
+    open_at_boot: int = 0
+    """Sessions that were open when it restarted."""
+    closed_after_boot: int = 0
+    """Of those, their end was told afterwards."""
+    profile_drops: int = 0
+    """Connections with a lower security profile than the one before."""
+
+    def merged(self, other: "HealthHour") -> "HealthHour":
+        """Both together; in any order and grouping the same."""
+        summed = {name: getattr(self, name) + getattr(other, name) for name in COUNTERS}
+        return HealthHour(
+            heard=self.heard | other.heard,
+            skew_min_s=_either(min, self.skew_min_s, other.skew_min_s),
+            return_max_s=_either(max, self.return_max_s, other.return_max_s),
+            **summed,
+        )
+
+
+COUNTERS = tuple(
+    each.name for each in fields(HealthHour) if each.name not in {"heard", "skew_min_s", "return_max_s"}
+)
+"""The fields that are summed."""
+
+
+def _either(choose: type[min] | type[max], left: float | None, right: float | None) -> float | None:  # type: ignore[valid-type]
+    known = [value for value in (left, right) if value is not None]
+    return choose(known) if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A session that is watched for energy."""
+
+    began_at: datetime
+    meter_wh: float | None = None
+    metered: bool = False
+    """A reading came, without energy so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthMemory:
+    """What the fold remembers of one charger from one event to the next. Bounded whatever it sends."""
+
+    sequence: int = 0
+    """The last event that was counted; one with this number or a lower one changes nothing."""
+    message_at: datetime | None = None
+    boots: tuple[datetime, ...] = ()
+    profile: int | None = None
+    connectors: dict[str, str] = field(default_factory=dict)
+    registers: dict[str, float] = field(default_factory=dict)
+    open: tuple[str, ...] = ()
+    """Transaction ids of open sessions."""
+    open_at_boot: tuple[str, ...] = ()
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    probes: dict[str, datetime] = field(default_factory=dict)
+    update_at: datetime | None = None
+    """An update was accepted, and it has not gone away for it yet."""
+    left_at: datetime | None = None
+    """It went away for an update, and is not back yet."""
+    availability_at: datetime | None = None
+    """We changed its availability last."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthChange:
+    """What a batch of events adds: to hours, and to what is remembered."""
+
+    hours: dict[tuple[str, datetime], HealthHour]
+    memories: dict[str, HealthMemory]
+
+
+@dataclass(frozen=True, slots=True)
+class Watermark:
+    """How far a projection has read: every event up to ``sequence``, nothing of after ``through`` is missing."""
+
+    sequence: int = 0
+    through: datetime | None = None
+    """Server time; None: it never ran."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerSignals:
+    """One charger over a window, and over its baseline before."""
+
+    charger_id: str
+    window: HealthHour
+    """Summed; ``heard`` means nothing here, see the minutes."""
+    baseline: HealthHour
+    heard_minutes: int
+    baseline_heard_minutes: int
+    most_connects: int
+    """In one hour of the window."""
+    last_session_at: datetime | None
+    """The hour of its latest session, window and baseline together."""
+    peer_attempts: int
+    """Sessions that began at the other chargers of its site within the window."""
+    awaiting_return_since: datetime | None = None
+    """It went away for an update and is not back."""
+    online: bool = False
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSignals:
+    """Any set of chargers, read at one instant together with how far the projection had come."""
+
+    watermark: Watermark
+    since: datetime
+    until: datetime
+    baseline_since: datetime
+    chargers: tuple[ChargerSignals, ...]

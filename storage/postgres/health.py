@@ -1,0 +1,115 @@
+"""Health signals of any set of chargers, in one query together with how far the projection has read."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from storage.health import COUNTERS, ChargerSignals, FleetSignals, HealthHour, Watermark
+from storage.postgres.engine import reading, transaction
+from storage.postgres.projections import HEALTH
+from storage.postgres.tables import health_hour
+from storage.postgres.batch import SEPARATOR
+
+_NEW, _OLD = "h.hour >= :since", "h.hour < :since"
+
+
+def _sums(prefix: str, condition: str) -> str:
+    """Every aggregate of one side, window or baseline."""
+    parts = [f"coalesce(sum(h.{each}) FILTER (WHERE {condition}), 0) AS {prefix}_{each}" for each in COUNTERS]
+    parts += [
+        f"min(h.skew_min_s) FILTER (WHERE {condition}) AS {prefix}_skew_min_s",
+        f"max(h.return_max_s) FILTER (WHERE {condition}) AS {prefix}_return_max_s",
+        f"coalesce(sum(bit_count(h.heard::bit(64))) FILTER (WHERE {condition}), 0) AS {prefix}_minutes",
+    ]
+    return ",\n               ".join(parts)
+
+
+# Only names of ours and bound parameters are in it.
+_SIGNALS = text(f"""
+    WITH wanted AS (
+        SELECT c.charger_id, c.site_id FROM unnest(unpacked(:chargers)) AS given (charger_id)
+        JOIN charger c USING (charger_id)
+    ), mine AS (
+        SELECT w.charger_id,
+               max(h.hour) FILTER (WHERE h.attempts > 0) AS last_session_at,
+               coalesce(max(h.connects) FILTER (WHERE {_NEW}), 0) AS most_connects,
+               {_sums("new", _NEW)},
+               {_sums("old", _OLD)}
+        FROM wanted w
+        LEFT JOIN health_hour h
+          ON h.charger_id = w.charger_id AND h.hour >= :before AND h.hour < :until
+        GROUP BY w.charger_id
+    ), site_attempts AS (
+        SELECT c.site_id, sum(h.attempts) AS attempts
+        FROM charger c JOIN health_hour h ON h.charger_id = c.charger_id
+        WHERE h.hour >= :since AND h.hour < :until AND c.site_id IN (SELECT site_id FROM wanted)
+        GROUP BY c.site_id
+    )
+    SELECT mine.*, mark.sequence, mark.through, memory.left_at, t.online,
+           coalesce((link.reported->>'silent')::bool, false) AS silent,
+           coalesce(site_attempts.attempts, 0) - mine.new_attempts AS peer_attempts
+    FROM (SELECT) AS always
+    LEFT JOIN projection mark ON mark.name = :projection
+    LEFT JOIN (mine JOIN wanted USING (charger_id)) ON true
+    LEFT JOIN site_attempts ON site_attempts.site_id = wanted.site_id
+    LEFT JOIN health_memory memory ON memory.charger_id = wanted.charger_id
+    LEFT JOIN twin t ON t.charger_id = wanted.charger_id
+    LEFT JOIN twin_section link ON link.charger_id = wanted.charger_id AND link.name = 'connectivity'
+    ORDER BY wanted.charger_id
+""")  # noqa: S608
+
+
+class PostgresHealthStore:
+    """See ``storage.watching.HealthStore``."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def signals(
+        self, charger_ids: Sequence[str], since: datetime, until: datetime, baseline: timedelta
+    ) -> FleetSignals:
+        """Sums over the window and the baseline before it, in hours of the server's clock."""
+        begin = since.replace(minute=0, second=0, microsecond=0)
+        given = {
+            "chargers": SEPARATOR.join(charger_ids),
+            "since": begin,
+            "until": until,
+            "before": begin - baseline,
+            "projection": HEALTH,
+        }
+        async with reading(self._engine) as connection:
+            rows = (await connection.execute(_SIGNALS, given)).all()
+        mark = Watermark(rows[0].sequence or 0, rows[0].through)
+        found = tuple(_signals(row) for row in rows if row.charger_id is not None)
+        return FleetSignals(mark, begin, until, begin - baseline, found)
+
+    async def forget(self, before: datetime) -> int:
+        """Remove hours that no window or baseline needs any more."""
+        async with transaction(self._engine) as connection:
+            return (await connection.execute(delete(health_hour).where(health_hour.c.hour < before))).rowcount
+
+
+def _signals(row: Any) -> ChargerSignals:
+    return ChargerSignals(
+        charger_id=row.charger_id,
+        window=_hour(row, "new"),
+        baseline=_hour(row, "old"),
+        heard_minutes=row.new_minutes,
+        baseline_heard_minutes=row.old_minutes,
+        most_connects=row.most_connects,
+        last_session_at=row.last_session_at,
+        peer_attempts=int(row.peer_attempts),
+        awaiting_return_since=row.left_at,
+        online=bool(row.online),
+        silent=row.silent,
+    )
+
+
+def _hour(row: Any, prefix: str) -> HealthHour:
+    values: dict[str, Any] = {each: int(getattr(row, f"{prefix}_{each}")) for each in COUNTERS}
+    values["skew_min_s"] = getattr(row, f"{prefix}_skew_min_s")
+    values["return_max_s"] = getattr(row, f"{prefix}_return_max_s")
+    return HealthHour(**values)

@@ -1,0 +1,114 @@
+"""Incidents, and what is read to find an outage of a site."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import orjson
+from sqlalchemy import Row, func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from storage.incident import Incident, IncidentChange, IncidentKind
+from storage.postgres.engine import reading, transaction
+from storage.postgres.tables import incident
+from storage.watching import SiteLoss
+
+# A charger whose node died is not lost: its twin still says online, and nobody saw its socket close.
+_SITES = text("""
+    WITH here AS (
+        SELECT c.site_id, c.charger_id, lease.charger_id IS NULL
+               AND NOT t.online AS lost, (s.reported->>'since')::timestamptz AS since
+        FROM charger c
+        JOIN twin t USING (charger_id)
+        JOIN twin_section s ON s.charger_id = c.charger_id AND s.name = 'connectivity'
+        LEFT JOIN site_lease lease ON lease.charger_id = c.charger_id AND lease.expires_at > now()
+        WHERE c.lifecycle IN ('registered', 'active')
+    )
+    SELECT site_id, count(*) AS total,
+           coalesce(jsonb_agg(jsonb_build_array(charger_id, since) ORDER BY charger_id)
+                    FILTER (WHERE lost AND since IS NOT NULL), '[]')::text AS lost
+    FROM here GROUP BY site_id
+    HAVING bool_or(lost) OR EXISTS (
+        SELECT FROM incident i
+        WHERE i.closed_at IS NULL AND i.kind = 'site_outage' AND i.subject = 'site/' || site_id
+    )
+""")
+
+
+async def apply_changes(connection: AsyncConnection, changes: Sequence[IncidentChange]) -> int:
+    """Open and close within a transaction of somebody else; how many made a difference."""
+    done = 0
+    for change in changes:
+        done += await (_close(connection, change) if change.close else _open(connection, change))
+    return done
+
+
+async def _open(connection: AsyncConnection, change: IncidentChange) -> int:
+    query = insert(incident).values(
+        kind=change.kind.value,
+        subject=change.subject,
+        summary=change.summary,
+        opened_at=change.at,
+        detail=change.detail,
+    )
+    query = query.on_conflict_do_nothing(
+        index_elements=["kind", "subject"], index_where=incident.c.closed_at.is_(None)
+    )
+    return (await connection.execute(query)).rowcount
+
+
+async def _close(connection: AsyncConnection, change: IncidentChange) -> int:
+    query = update(incident).where(
+        incident.c.kind == change.kind.value,
+        incident.c.subject == change.subject,
+        incident.c.closed_at.is_(None),
+    )
+    at = func.greatest(incident.c.opened_at, change.at)
+    return (await connection.execute(query.values(closed_at=at))).rowcount
+
+
+class PostgresIncidentStore:
+    """See ``storage.watching.IncidentStore``."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def apply(self, changes: Sequence[IncidentChange]) -> int:
+        """All of them or none."""
+        if not changes:
+            return 0
+        async with transaction(self._engine) as connection:
+            return await apply_changes(connection, changes)
+
+    async def find(self, *, open_only: bool = True, limit: int = 100) -> Sequence[Incident]:
+        """Latest first."""
+        query = select(incident).order_by(incident.c.incident_id.desc()).limit(limit)
+        if open_only:
+            query = query.where(incident.c.closed_at.is_(None))
+        async with reading(self._engine) as connection:
+            return [_incident(row) for row in await connection.execute(query)]
+
+    async def sites(self) -> Sequence[SiteLoss]:
+        """Sites that have lost somebody, or whose outage is open."""
+        async with reading(self._engine) as connection:
+            rows = await connection.execute(_SITES)
+            return [
+                SiteLoss(
+                    site_id,
+                    total,
+                    tuple((name, datetime.fromisoformat(since)) for name, since in orjson.loads(lost)),
+                )
+                for site_id, total, lost in rows
+            ]
+
+
+def _incident(row: Row[tuple[object, ...]]) -> Incident:
+    return Incident(
+        incident_id=row.incident_id,
+        kind=IncidentKind(row.kind),
+        subject=row.subject,
+        summary=row.summary,
+        opened_at=row.opened_at,
+        closed_at=row.closed_at,
+        detail=row.detail,
+    )

@@ -1,0 +1,81 @@
+"""The tables of projections and incidents; part of ``tables``."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+
+from storage.health import COUNTERS
+from storage.postgres.columns import ROOMY, metadata, name, time, words
+
+projection = sa.Table(
+    "projection",
+    metadata,
+    name("name", primary_key=True),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    time("through", nullable=True),
+)
+"""How far each projection has read; whoever moves one on holds its row."""
+
+charging_session = sa.Table(
+    "charging_session",
+    metadata,
+    name("charger_id"),
+    name("transaction_id"),
+    name("state"),
+    time("began_at"),
+    time("heard_at"),
+    time("free_since", nullable=True),
+    time("asked_at", nullable=True),
+    sa.Column("record", JSONB, nullable=False),
+    sa.PrimaryKeyConstraint("charger_id", "transaction_id"),
+    sa.Index("ix_charging_session_latest", "charger_id", "began_at", "transaction_id"),
+    postgresql_with=ROOMY,
+)
+sa.Index(
+    "ix_charging_session_open",
+    charging_session.c.charger_id,
+    postgresql_where=charging_session.c.state.in_(["open", "suspect", "recovered"]),
+)
+"""The columns repeat what the record says, for finding it."""
+
+health_memory = sa.Table(
+    "health_memory",
+    metadata,
+    name("charger_id", primary_key=True),
+    time("left_at", nullable=True),
+    sa.Column("memory", JSONB, nullable=False),
+    postgresql_with=ROOMY,
+)
+
+health_hour = sa.Table(
+    "health_hour",
+    metadata,
+    name("charger_id"),
+    time("hour"),
+    sa.Column("heard", sa.BigInteger, nullable=False),
+    sa.Column("skew_min_s", sa.Double),
+    sa.Column("return_max_s", sa.Double),
+    *(sa.Column(each, sa.Integer, nullable=False) for each in COUNTERS),
+    sa.PrimaryKeyConstraint("charger_id", "hour"),
+    postgresql_with=ROOMY,
+)
+
+incident = sa.Table(
+    "incident",
+    metadata,
+    sa.Column("incident_id", sa.BigInteger, sa.Identity(always=True), primary_key=True),
+    name("kind"),
+    name("subject"),
+    words("summary"),
+    time("opened_at"),
+    time("closed_at", nullable=True),
+    sa.Column("detail", JSONB, nullable=False),
+)
+sa.Index(
+    "uq_incident_open",
+    incident.c.kind,
+    incident.c.subject,
+    unique=True,
+    postgresql_where=incident.c.closed_at.is_(None),
+)
+
+__all__ = ["charging_session", "health_hour", "health_memory", "incident", "projection"]
