@@ -74,6 +74,10 @@ class CommandAnswer:
     """GetLocalListVersion: -1 in 1.6 where there are no lists, 0 for an empty one."""
     data: str | None = None
     """DataTransfer."""
+    ongoing: bool | None = None
+    """GetTransactionStatus: whether the session goes on; None: it did not say."""
+    queued: bool | None = None
+    """GetTransactionStatus: whether messages about it still wait to be sent."""
 
 
 # Firmware (L01-L04) and logs (N01).
@@ -287,6 +291,13 @@ class DataTransfer:
     data: str | None = field(default=None, repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class GetTransactionStatus:
+    """Whether a session goes on, and whether messages about it are still queued (2.x E14)."""
+
+    transaction_id: str
+
+
 Command = (
     UpdateFirmware
     | PublishFirmware
@@ -302,6 +313,7 @@ Command = (
     | Reset
     | ChangeAvailability
     | DataTransfer
+    | GetTransactionStatus
     | MonitoringCommand
     | AccessCommand
 )

@@ -11,7 +11,14 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from csms.sessions import reconcile, sequence_seen, session_ended, session_seen
+from csms.sessions import (
+    reconcile,
+    sequence_seen,
+    session_abandoned,
+    session_ended,
+    session_heard,
+    session_seen,
+)
 from storage.events import (
     ChargerBooted,
     ClockDriftChanged,
@@ -30,6 +37,7 @@ from storage.events import (
     TransactionUpdated,
     VariablesReported,
 )
+from storage.findings import ChargerFellSilent, ChargerSpokeAgain, SessionAbandoned, SessionStuck
 from storage.twin import (
     ConfigurationSection,
     ConnectivitySection,
@@ -87,6 +95,7 @@ def _opened(twin: TwinState, record: EventRecord) -> TwinState:
     link = replace(
         known or ConnectivitySection(),
         online=True,
+        silent=False,
         dialect=event.dialect,
         since=record.received_at,
         node_id=event.node_id,
@@ -112,7 +121,7 @@ def _closed(twin: TwinState, record: EventRecord) -> TwinState:
     link = twin.connectivity
     if link is None or not link.online or (link.since and record.received_at < link.since):
         return twin
-    return replace(twin, connectivity=replace(link, online=False, since=record.received_at))
+    return replace(twin, connectivity=replace(link, online=False, silent=False, since=record.received_at))
 
 
 def _refused(twin: TwinState, record: EventRecord) -> TwinState:
@@ -227,7 +236,7 @@ def _started(twin: TwinState, record: EventRecord) -> TwinState:
     place = (event.evse_id, event.connector_id)
     seen = session_seen(operation, event.transaction_id, moment(record), place)
     seen = sequence_seen(seen, event.transaction_id, event.seq_no, begun=True, ended=False)
-    return _operation(twin, seen)
+    return _operation(twin, session_heard(seen, event.transaction_id, record.received_at))
 
 
 def _updated(twin: TwinState, record: EventRecord) -> TwinState:
@@ -236,7 +245,7 @@ def _updated(twin: TwinState, record: EventRecord) -> TwinState:
     place = (event.evse_id or 0, 0)
     seen = session_seen(operation, event.transaction_id, moment(record), place, event.charging_state)
     seen = sequence_seen(seen, event.transaction_id, event.seq_no, begun=False, ended=False)
-    return _operation(twin, seen)
+    return _operation(twin, session_heard(seen, event.transaction_id, record.received_at))
 
 
 def _metered(twin: TwinState, record: EventRecord) -> TwinState:
@@ -246,10 +255,10 @@ def _metered(twin: TwinState, record: EventRecord) -> TwinState:
         return twin
     known, at = operation.transactions.get(event.transaction_id), moment(record)
     # Every sample proves that the session lives; one a minute is worth a revision.
-    if known and not known.suspect and at < known.updated_at + SEEN_STEP:
+    if known and not known.suspect and not known.stuck and at < known.updated_at + SEEN_STEP:
         return twin
     seen = session_seen(operation, event.transaction_id, at, (event.evse_id, 0))
-    return _operation(twin, seen)
+    return _operation(twin, session_heard(seen, event.transaction_id, record.received_at))
 
 
 def _ended(twin: TwinState, record: EventRecord) -> TwinState:
@@ -257,6 +266,32 @@ def _ended(twin: TwinState, record: EventRecord) -> TwinState:
     seen = twin.operation or OperationSection()
     seen = sequence_seen(seen, event.transaction_id, event.seq_no, begun=False, ended=True)
     return _operation(twin, session_ended(seen, event.transaction_id))
+
+
+def _abandoned(twin: TwinState, record: EventRecord) -> TwinState:
+    event: SessionAbandoned = record.event  # type: ignore[assignment]  # by the table below
+    operation = twin.operation or OperationSection()
+    return _operation(twin, session_abandoned(operation, event.transaction_id, event.as_of))
+
+
+def _stuck(twin: TwinState, record: EventRecord) -> TwinState:
+    event: SessionStuck = record.event  # type: ignore[assignment]  # by the table below
+    operation = twin.operation or OperationSection()
+    known = operation.transactions.get(event.transaction_id)
+    if known is None or (known.heard_at is not None and known.heard_at > record.received_at):
+        return twin
+    stuck = {**operation.transactions, event.transaction_id: replace(known, stuck=event.reason)}
+    return _operation(twin, replace(operation, transactions=stuck))
+
+
+def _silent(twin: TwinState, record: EventRecord) -> TwinState:
+    """Found, or over; a finding about an older socket says nothing of this one."""
+    link, silent = twin.connectivity, isinstance(record.event, ChargerFellSilent)
+    if link is None or not link.online or link.silent is silent:
+        return twin
+    if link.since and record.received_at < link.since:
+        return twin
+    return replace(twin, connectivity=replace(link, silent=silent))
 
 
 def _reservation(twin: TwinState, record: EventRecord) -> TwinState:
@@ -321,5 +356,9 @@ _CHANGES: dict[type[Any], Callable[[TwinState, EventRecord], TwinState]] = {
     VariablesReported: _variables,
     ReservationChanged: _reservation,
     ClockDriftChanged: _clock_judged,
+    SessionAbandoned: _abandoned,
+    SessionStuck: _stuck,
+    ChargerFellSilent: _silent,
+    ChargerSpokeAgain: _silent,
 }
 """Other kinds (heartbeats, commands, rejected frames) are history and change no section."""

@@ -273,7 +273,7 @@ def _questioned(book: _Book, event: StoredEvent, found: SessionQuestioned) -> No
 
 def _abandoned(book: _Book, event: StoredEvent, found: SessionAbandoned) -> None:
     session = book.get(event, found.transaction_id)
-    if not session.open:
+    if not session.open or (found.as_of is not None and session.heard_at > found.as_of):
         return
     session = _noted(_settled(book, session, event), event, "abandoned")
     book.put(

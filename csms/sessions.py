@@ -95,6 +95,26 @@ def _without(gap: Gap, number: int) -> tuple[Gap, ...]:
     return (*_between(gap.first - 1, number), *_between(number, gap.last + 1))
 
 
+def session_heard(operation: OperationSection, transaction_id: str, at: datetime) -> OperationSection:
+    """A word of it came in just now: whatever was thought of it, it is not stuck."""
+    known = operation.transactions.get(transaction_id)
+    if known is None or (known.heard_at is not None and known.heard_at >= at):
+        return operation
+    heard = replace(known, heard_at=at, stuck=None)
+    return replace(operation, transactions={**operation.transactions, transaction_id: heard})
+
+
+def session_abandoned(
+    operation: OperationSection, transaction_id: str, as_of: datetime | None
+) -> OperationSection:
+    """We hold it to be over. It is not among the ended: heard of again, it opens again (F84)."""
+    known = operation.transactions.get(transaction_id)
+    if known is None or (as_of and known.heard_at and known.heard_at > as_of):
+        return operation
+    kept = {name: open_ for name, open_ in operation.transactions.items() if name != transaction_id}
+    return replace(operation, transactions=kept)
+
+
 def reconcile(operation: OperationSection, booted_at: datetime | None) -> OperationSection:
     """Mark sessions in doubt, and let go of those in doubt whose EVSE is free since the boot.
 

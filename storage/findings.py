@@ -4,6 +4,7 @@ They are events like those of ``storage.events``, which lists them: on the timel
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
@@ -44,6 +45,8 @@ class SessionAbandoned:
 
     transaction_id: str
     reason: str
+    as_of: datetime | None = None
+    """Server time up to which all was considered: if it was heard of later, this does not hold."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,8 @@ class ConnectivitySection:
     """Server time minus device time at the last time-stamped live message, seconds."""
     clock_suspicious: bool = False
     """It is wrong by more than this deployment allows (F102)."""
+    silent: bool = False
+    """The socket lives, but no OCPP message comes and a probe was not answered: not simply online."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,10 @@ class OpenTransaction:
     charging_state: str | None = None
     suspect: bool = False
     """A boot happened while it was open: to be reconciled, and until then still a session (F85)."""
+    heard_at: datetime | None = None
+    """Server time of the latest word of it; meter samples move it once a minute."""
+    stuck: str | None = None
+    """Why nothing settles whether it goes on; a person has been told (F84)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +195,9 @@ def busy_reason(operation: OperationSection | None, now: datetime) -> str | None
     if operation is None or not any(state.evse_id > 0 for state in operation.connectors.values()):
         return "it has not reported its connectors yet"
     for transaction in operation.transactions.values():
-        return f"session {transaction.transaction_id} is open on EVSE {transaction.evse_id}"
+        open_ = f"session {transaction.transaction_id} is open on EVSE {transaction.evse_id}"
+        stuck = transaction.stuck
+        return f"{open_} and stuck, a person has to look: {stuck}" if stuck else open_
     for connector in operation.connectors.values():
         if connector.status in (ConnectorStatus.OCCUPIED, ConnectorStatus.RESERVED):
             return f"connector {connector.evse_id}.{connector.connector_id} is {connector.status.value}"

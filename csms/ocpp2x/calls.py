@@ -27,6 +27,7 @@ from csms.commands import (
     DeleteCertificate,
     GetInstalledCertificateIds,
     GetLog,
+    GetTransactionStatus,
     GetVariables,
     InstallCertificate,
     ItemAnswer,
@@ -257,6 +258,12 @@ def _data_transfer(command: DataTransfer, _: Calling) -> Payload:
     return said(vendorId=command.vendor_id, messageId=command.message_id, data=command.data)
 
 
+def _transaction_status(_command: GetTransactionStatus, _action: str, payload: Payload) -> CommandAnswer:
+    # 2.0.1 E14: a transaction that the station does not know is not ongoing.
+    said_ongoing = payload.get("ongoingIndicator")
+    return CommandAnswer(AnswerStatus.ACCEPTED, ongoing=said_ongoing, queued=payload["messagesInQueue"])
+
+
 def _call(
     action: str,
     payload: Callable[[Any, Calling], Payload],
@@ -292,6 +299,11 @@ CALLS_201: dict[type[Command], Call] = {
     SetNetworkProfile: _call("SetNetworkProfile", access.network_profile),
     CustomerInformation: _call("CustomerInformation", access.customer_information),
     DataTransfer: _call("DataTransfer", _data_transfer, with_data),
+    GetTransactionStatus: _call(
+        "GetTransactionStatus",
+        lambda command, _calling: {"transactionId": command.transaction_id},
+        _transaction_status,
+    ),
 }
 
 CALLS_21: dict[type[Command], Call] = {

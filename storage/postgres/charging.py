@@ -78,7 +78,13 @@ class PostgresSessionStore:
         )
         query = (
             select(
-                table.record, route.charger_id, route.session_epoch, route.node_id, route.boot_id, route.dialect
+                table.record,
+                route.charger_id,
+                route.node_id,
+                route.boot_id,
+                route.session_epoch,
+                route.lease_until,
+                route.dialect,
             )
             .join(charger_route, route.charger_id == table.charger_id)
             .where(_OPEN, doubt, route.lease_until > func.now())
@@ -108,7 +114,7 @@ def _doubtful(row: Any, late: datetime) -> DoubtfulSession:
     doubt = session.doubt or (
         "its connector says Available" if session.free_since and session.free_since < late else "it went quiet"
     )
-    route = Route(row.charger_id, row.node_id, row.boot_id, row.session_epoch, row.dialect)
+    route = Route(*row[1:])
     return DoubtfulSession(session, route, doubt)
 
 
