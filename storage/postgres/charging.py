@@ -31,7 +31,7 @@ _TIMELINE = text("""
          FROM event WHERE charger_id = :charger AND received_at BETWEEN :since AND :until
            AND (received_at, 1, sequence) > (:after, :place, :number)
          ORDER BY received_at, sequence LIMIT :limit)
-    ) both ORDER BY at, place, number LIMIT :limit
+    ) AS merged ORDER BY at, place, number LIMIT :limit
 """)
 
 
