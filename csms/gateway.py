@@ -61,6 +61,7 @@ from storage.events import (
     Event,
     FrameRejected,
 )
+from storage.findings import Finding
 
 log = structlog.get_logger(__name__)
 
@@ -389,6 +390,11 @@ class Gateway:
     async def settle(self, charger_id: str, session_epoch: int) -> None:
         """Wait until every frame received so far from this charger is stored."""
         await self._registry.held(charger_id, session_epoch).settled()
+
+    async def keep(self, charger_id: str, session_epoch: int, finding: Finding) -> None:
+        """See ``csms.ports.FindingKeeper``."""
+        session = self._registry.held(charger_id, session_epoch)
+        await (await self._record(session, finding))
 
     def supports_signed_update(self, charger_id: str, session_epoch: int) -> bool:
         """Whether this session can take a signed update. Raises NotConnectedHere."""

@@ -243,9 +243,7 @@ def _metered(step: _Step, told: MeterValuesSampled) -> None:
     register = register_wh(told.samples)
     _register(step, told.evse_id, register)
     if told.transaction_id is not None:
-        power = any(
-            sample.value > 0 for sample in told.samples if sample.measurand == "Power.Active.Import"
-        )
+        power = any(sample.value > 0 for sample in told.samples if sample.measurand == "Power.Active.Import")
         _energy(step, told.transaction_id, register, charging=power)
 
 
@@ -273,7 +271,9 @@ def _energy(step: _Step, name: str, register: float | None, *, charging: bool) -
     attempt = step.memory.attempts.get(name)
     if attempt is None:
         return
-    flowed = register is not None and attempt.meter_wh is not None and register >= attempt.meter_wh + ENERGY_WH
+    flowed = (
+        register is not None and attempt.meter_wh is not None and register >= attempt.meter_wh + ENERGY_WH
+    )
     if flowed or charging:
         _conclude(step, name, failed=False, ok=True)
     elif register is not None:

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from csms.commands import AnswerStatus, Command, CommandAnswer
 from storage.credentials import PendingFate
+from storage.findings import Finding
 
 
 class CommandSender(Protocol):
@@ -56,3 +57,10 @@ class PasswordSender(Protocol):
             Conflict: another change is not settled yet.
             Unsupported: the session's dialect has no such message.
         """
+
+
+class FindingKeeper(Protocol):
+    """Puts what we found out about a charger among its events, in order with what it tells itself."""
+
+    async def keep(self, charger_id: str, session_epoch: int, finding: Finding) -> None:
+        """Return once it is committed. Raises NotConnectedHere, EngineUnavailable."""

@@ -121,7 +121,12 @@ def _heard(book: _Book, session: ChargingSession, event: StoredEvent) -> Chargin
 
 def _doubted(session: ChargingSession, event: StoredEvent, doubt: str) -> ChargingSession:
     suspect = replace(
-        session, state=SessionState.SUSPECT, doubt=doubt, doubt_since=event.received_at, asked=0, asked_at=None
+        session,
+        state=SessionState.SUSPECT,
+        doubt=doubt,
+        doubt_since=event.received_at,
+        asked=0,
+        asked_at=None,
     )
     return _noted(suspect, event, doubt)
 

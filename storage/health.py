@@ -5,6 +5,7 @@ same sum over its days before. Minutes in which a charger was not heard are *unk
 are neither healthy nor faulty, and whoever judges must look at ``heard_minutes`` first.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 
@@ -76,7 +77,7 @@ COUNTERS = tuple(
 """The fields that are summed."""
 
 
-def _either(choose: type[min] | type[max], left: float | None, right: float | None) -> float | None:  # type: ignore[valid-type]
+def _either(choose: Callable[[list[float]], float], left: float | None, right: float | None) -> float | None:
     known = [value for value in (left, right) if value is not None]
     return choose(known) if known else None
 
@@ -125,7 +126,7 @@ class HealthChange:
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """How far a projection has read: every event up to ``sequence``, nothing of after ``through`` is missing."""
+    """How far a projection has read: every event up to ``sequence``, and all of before ``through``."""
 
     sequence: int = 0
     through: datetime | None = None

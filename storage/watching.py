@@ -1,4 +1,4 @@
-"""What is asked of the engines for session records, health signals and incidents; ``ports`` is long enough."""
+"""What is asked of the engines for session records, health signals and incidents; like ``ports``."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -44,8 +44,11 @@ class ProjectionStore(Protocol):
     watermark: a step happens once or not at all, whoever is killed and however many run (skip locked).
     """
 
-    async def advance_sessions(self, fold: SessionFold, *, limit: int = 1000) -> Progress: ...
-    async def advance_health(self, fold: HealthFold, *, limit: int = 1000) -> Progress: ...
+    async def advance_sessions(self, fold: SessionFold, *, limit: int = 1000) -> Progress:
+        """One step of the session records, of at most so many events."""
+
+    async def advance_health(self, fold: HealthFold, *, limit: int = 1000) -> Progress:
+        """One step of the health hours."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,12 +40,15 @@ from workflows.log_retrieval import LogInput, LogRetrievalWorkflow
 from workflows.messages import CampaignInput, CampaignStatus
 from workflows.options import OTA_CAMPAIGN, OTA_CHARGER, OTA_STATE, keywords
 from workflows.publish_artifact import PublicationInput, PublishArtifactWorkflow
+from workflows.session_rules import SessionWatchPolicy
+from workflows.session_watch import SessionWatchWorkflow
 from workflows.signals import AbortRequest, PersonRequest, SkipRequest
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 HOUSEKEEPING_SCHEDULE = "ampwave-housekeeping"
+SESSION_WATCH_SCHEDULE = "ampwave-session-watch"
 _UNREACHABLE = frozenset(
     {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
 )
@@ -251,14 +254,20 @@ class Orchestrator:
 
     @_in_our_words
     async def ensure_schedules(self, every: timedelta = timedelta(minutes=5)) -> None:
-        """Create the housekeeping schedule; there already: left as it is."""
+        """Create the schedules; one that is there already is left as it is."""
+        watch = ScheduleActionStartWorkflow(
+            SessionWatchWorkflow.run, SessionWatchPolicy(), id="session-watch", task_queue=TASK_QUEUE
+        )
+        keep = ScheduleActionStartWorkflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
+        await self._schedule(HOUSEKEEPING_SCHEDULE, keep, every)
+        await self._schedule(SESSION_WATCH_SCHEDULE, watch, timedelta(minutes=1))
+
+    async def _schedule(self, name: str, action: ScheduleActionStartWorkflow, every: timedelta) -> None:
         try:
             await self._client.create_schedule(
-                HOUSEKEEPING_SCHEDULE,
+                name,
                 Schedule(
-                    action=ScheduleActionStartWorkflow(
-                        HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE
-                    ),
+                    action=action,
                     spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
                     policy=SchedulePolicy(
                         overlap=ScheduleOverlapPolicy.SKIP, catchup_window=timedelta(minutes=1)

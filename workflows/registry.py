@@ -12,15 +12,19 @@ from activities.journal import JournalActivities
 from activities.logs import LogActivities, LogSender
 from activities.operator import CommandActivities, OperatorActivities
 from activities.orders import Node
+from activities.recovery import DoubtActivities, RecoveryActivities
 from activities.signer import SignerActivities
 from activities.stores import Stores
 from signing.ports import ArtifactInspector, ReleaseSigner
+from storage.clock import Clock
+from storage.watching import SessionStore
 from workflows.campaign import FirmwareCampaignWorkflow
 from workflows.charger_command import ChargerCommandWorkflow
 from workflows.charger_update import ChargerUpdateWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.log_retrieval import LogRetrievalWorkflow
 from workflows.publish_artifact import PublishArtifactWorkflow
+from workflows.session_watch import SessionWatchWorkflow
 from workflows.shard import ShardWorkflow
 from workflows.wave import WaveWorkflow
 
@@ -35,6 +39,7 @@ WORKFLOWS: tuple[type, ...] = (
     ChargerCommandWorkflow,
     LogRetrievalWorkflow,
     HousekeepingWorkflow,
+    SessionWatchWorkflow,
 )
 """All of them, for the worker role on ``storage.ids.TASK_QUEUE``."""
 
@@ -83,6 +88,16 @@ def node_activities(node: Node) -> Activities:
         CommandActivities(node).send_command,
         LogSender(node).request_log,
     )
+
+
+def doubt_activities(sessions: SessionStore, clock: Clock) -> Activities:
+    """For the worker role: the session watchdog's measuring."""
+    return (DoubtActivities(sessions, clock).find_doubtful_sessions,)
+
+
+def recovery_activities(recovery: RecoveryActivities) -> Activities:
+    """For a CSMS node, beside ``node_activities``."""
+    return (recovery.question_session, recovery.resolve_session)
 
 
 def signer_activities(stores: Stores, signer: ReleaseSigner, new_nonce: Callable[[], str]) -> Activities:

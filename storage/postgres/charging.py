@@ -73,9 +73,7 @@ class PostgresSessionStore:
     ) -> Sequence[DoubtfulSession]:
         """Sessions to ask about, those first that were heard of longest ago."""
         table, route, late = charging_session.c, charger_route.c, now - quiet
-        doubt = or_(
-            table.state == SessionState.SUSPECT.value, table.heard_at < late, table.free_since < late
-        )
+        doubt = or_(table.state == SessionState.SUSPECT.value, table.heard_at < late, table.free_since < late)
         query = (
             select(
                 table.record,
@@ -112,7 +110,9 @@ class PostgresSessionStore:
 def _doubtful(row: Any, late: datetime) -> DoubtfulSession:
     session = decode(ChargingSession, row.record)
     doubt = session.doubt or (
-        "its connector says Available" if session.free_since and session.free_since < late else "it went quiet"
+        "its connector says Available"
+        if session.free_since and session.free_since < late
+        else "it went quiet"
     )
     route = Route(*row[1:])
     return DoubtfulSession(session, route, doubt)

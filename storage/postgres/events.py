@@ -60,7 +60,7 @@ class PostgresEventStore:
     async def after(self, sequence: int, *, limit: int = 500) -> Sequence[StoredEvent]:
         """In order, up to the first number that is given out and not yet committed or given up."""
         async with reading(self._engine) as connection:
-            settled = await settled(connection)
+            settled = await settled_end(connection)
             query = (
                 select(*_STORED)
                 .where(event.c.sequence > sequence, event.c.sequence <= settled)
@@ -72,7 +72,7 @@ class PostgresEventStore:
     async def latest_sequence(self) -> int:
         """Every event up to this number can be read now, and no other will ever get one of them."""
         async with reading(self._engine) as connection:
-            return await settled(connection)
+            return await settled_end(connection)
 
     async def since(self, charger_id: str, instant: datetime, kinds: Sequence[str]) -> Sequence[StoredEvent]:
         """Received at or after ``instant``, oldest first; no ``kinds`` means all of them."""
@@ -109,7 +109,7 @@ class PostgresEventStore:
         return self._notifications.subscribe()
 
 
-async def settled(connection: AsyncConnection) -> int:
+async def settled_end(connection: AsyncConnection) -> int:
     """The highest number below which nothing is in flight any more.
 
     Three statements in this order, each with a snapshot of its own, make it safe: a writer locks

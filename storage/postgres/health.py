@@ -8,10 +8,10 @@ from sqlalchemy import delete, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.health import COUNTERS, ChargerSignals, FleetSignals, HealthHour, Watermark
+from storage.postgres.batch import SEPARATOR
 from storage.postgres.engine import reading, transaction
 from storage.postgres.projections import HEALTH
 from storage.postgres.tables import health_hour
-from storage.postgres.batch import SEPARATOR
 
 _NEW, _OLD = "h.hour >= :since", "h.hour < :since"
 

@@ -1,7 +1,7 @@
 """Incremental projections of the event log; see ``storage.watching.ProjectionStore``.
 
 They run beside the hot path, not in it: an ingest batch pays nothing for them. A step takes the
-projection's row (skip locked), reads on as far as no writer is in flight (``events.settled``), and
+projection's row (skip locked), reads on as far as no writer is in flight (``events.settled_end``), and
 writes records and watermark in one transaction.
 """
 
@@ -19,7 +19,7 @@ from storage.codec import decode, to_json
 from storage.events import StoredEvent
 from storage.health import COUNTERS, HealthChange, HealthMemory, Watermark
 from storage.postgres.engine import transaction
-from storage.postgres.events import settled, stored_event
+from storage.postgres.events import settled_end, stored_event
 from storage.postgres.incidents import apply_changes
 from storage.postgres.tables import charging_session, event, health_hour, health_memory, projection
 from storage.watching import HealthFold, Progress, SessionChange, SessionFold, Sessions
@@ -89,12 +89,10 @@ async def _take(connection: AsyncConnection, name: str) -> int | None:
     return 0 if (await connection.execute(first)).rowcount else None
 
 
-async def _read_on(
-    connection: AsyncConnection, last: int, limit: int
-) -> tuple[list[StoredEvent], Watermark]:
+async def _read_on(connection: AsyncConnection, last: int, limit: int) -> tuple[list[StoredEvent], Watermark]:
     """The next events, and the watermark after them. Read to the end, nothing of before now is missing."""
     begun: datetime = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
-    end = await settled(connection)
+    end = await settled_end(connection)
     query = (
         select(
             event.c.sequence,

@@ -29,8 +29,6 @@ class Train:
         received = START + timedelta(seconds=second)
         seen = received if observed is None else START + timedelta(seconds=observed)
         self.events.append(
-            StoredEvent(
-                self.sequence, self.charger_id, KIND_OF[type(event)], to_json(event), seen, received
-            )
+            StoredEvent(self.sequence, self.charger_id, KIND_OF[type(event)], to_json(event), seen, received)
         )
         return self

@@ -24,7 +24,7 @@ from storage.events import (
     TransactionEnded,
     TransactionStarted,
 )
-from storage.findings import SessionQuestioned, SessionFinding
+from storage.findings import SessionFinding, SessionQuestioned
 from storage.incident import IncidentChange, IncidentKind
 from storage.postgres.charging import PostgresSessionStore
 from storage.postgres.health import PostgresHealthStore

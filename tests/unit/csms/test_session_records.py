@@ -1,5 +1,6 @@
 """Session records: what is told in any order meets in one record, and doubt ends nothing (F81-F89)."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -49,7 +50,12 @@ def started(name: str = "7", evse: int = 1, wh: float | None = 1000.0) -> Transa
 
 @pytest.mark.requirement("F81")
 def test_a_session_is_one_record_from_start_to_end() -> None:
-    train = Train().at(0, started()).at(60, meter("7", 1500)).at(120, TransactionEnded("7", "EVDisconnected", 2000))
+    train = (
+        Train()
+        .at(0, started())
+        .at(60, meter("7", 1500))
+        .at(120, TransactionEnded("7", "EVDisconnected", 2000))
+    )
     session = only(train)
     assert session.state is SessionState.ENDED
     assert session.started_at == START
@@ -64,7 +70,9 @@ def test_a_session_is_one_record_from_start_to_end() -> None:
 def test_a_start_and_a_stop_that_are_sent_again_make_no_second_session() -> None:
     # With other times, so that no dedupe key keeps them out.
     train = Train().at(0, started()).at(9, started(), observed=5)
-    train.at(60, TransactionEnded("7", "Local", 2000)).at(70, TransactionEnded("7", "Local", 2000), observed=65)
+    train.at(60, TransactionEnded("7", "Local", 2000)).at(
+        70, TransactionEnded("7", "Local", 2000), observed=65
+    )
     session = only(train)
     assert session.state is SessionState.ENDED
     assert session.started_at == START
@@ -213,9 +221,15 @@ def test_a_stuck_session_stays_open_opens_one_incident_and_closes_it_when_it_end
 @pytest.mark.parametrize(
     ("train", "words"),
     [
-        (Train().at(0, started()).at(60, meter("7", 1500)).at(70, meter("7", 1400)), "went back from 1500 to 1400"),
+        (
+            Train().at(0, started()).at(60, meter("7", 1500)).at(70, meter("7", 1400)),
+            "went back from 1500 to 1400",
+        ),
         (Train().at(0, started()).at(60, meter("7", 900)), "below its start"),
-        (Train().at(0, started()).at(60, TransactionEnded("7", "Local", 900)), "stopped at 900 Wh, below its start"),
+        (
+            Train().at(0, started()).at(60, TransactionEnded("7", "Local", 900)),
+            "stopped at 900 Wh, below its start",
+        ),
         (
             Train().at(0, started()).at(60, meter("7", 5000)).at(70, TransactionEnded("7", "Local", 2000)),
             "after the register had read 5000",
@@ -261,7 +275,7 @@ def test_how_the_train_is_cut_changes_nothing(data: st.DataObject) -> None:
     cuts = sorted(data.draw(st.sets(st.integers(0, len(events)), max_size=5)) | {0, len(events)})
     whole = fold({}, events).sessions
     parts: Sessions = {}
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in itertools.pairwise(cuts):
         parts |= fold(parts, events[start:end]).sessions
     assert parts == whole
 

@@ -5,11 +5,29 @@ from alembic import op
 revision = "0008"
 down_revision = "0002"
 
-_COUNTERS = (
-    "messages errors boots boot_loops connects silences probes probes_answered updates returns went_faulted "
-    "went_unavailable attempts attempts_ok attempts_failed stops abnormal_stops meter_backwards open_at_boot "
-    "closed_after_boot profile_drops"
-).split()
+_COUNTERS = [
+    "messages",
+    "errors",
+    "boots",
+    "boot_loops",
+    "connects",
+    "silences",
+    "probes",
+    "probes_answered",
+    "updates",
+    "returns",
+    "went_faulted",
+    "went_unavailable",
+    "attempts",
+    "attempts_ok",
+    "attempts_failed",
+    "stops",
+    "abnormal_stops",
+    "meter_backwards",
+    "open_at_boot",
+    "closed_after_boot",
+    "profile_drops",
+]
 
 STATEMENTS = (
     """

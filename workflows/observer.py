@@ -1,0 +1,128 @@
+"""The observer: moves the projections on as events are committed, and looks for sites that went dark.
+
+It runs in the relay's process; any number may run, the projections themselves see to it that each
+event counts once. It is not in the hot path, and nothing that protects a session waits for it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import count
+
+import structlog
+
+from csms import health_hours, session_records
+from storage.clock import Clock
+from storage.errors import AmpwaveError, EngineUnavailable
+from storage.incident import IncidentKind
+from storage.ports import EventStore
+from storage.watching import HealthStore, IncidentStore, ProjectionStore
+from workflows.outages import OutageRule, judge
+
+_log = structlog.get_logger("observer")
+
+_FORGET_EVERY = 240
+"""Rounds of looking at sites."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObserverStores:
+    """What the observer reads and writes."""
+
+    events: EventStore
+    projections: ProjectionStore
+    incidents: IncidentStore
+    health: HealthStore
+
+
+@dataclass(frozen=True, slots=True)
+class ObserverPace:
+    """How it goes about it. Seconds, events, days."""
+
+    batch: int = 1000
+    rest_s: float = 0.2
+    """Between two rounds: events of so long are read at once."""
+    sites_every_s: float = 15.0
+    backoff_s: float = 2.0
+    keep_hours_days: int = 60
+
+
+class Observer:
+    """Runs until it is cancelled."""
+
+    def __init__(
+        self,
+        stores: ObserverStores,
+        clock: Clock,
+        pace: ObserverPace | None = None,
+        rule: OutageRule | None = None,
+    ) -> None:
+        self._stores = stores
+        self._clock = clock
+        self._pace = pace or ObserverPace()
+        self._rule = rule or OutageRule()
+
+    async def run(self) -> None:
+        """Both watches for ever; an engine that is away is waited for."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._project_for_ever())
+            group.create_task(self._sites_for_ever())
+
+    async def _project_for_ever(self) -> None:
+        async with self._stores.events.changes() as beats:
+            while True:
+                try:
+                    while await self.project():
+                        pass
+                except EngineUnavailable as error:
+                    _log.warning("observer.waiting", error=str(error), seconds=self._pace.backoff_s)
+                    await asyncio.sleep(self._pace.backoff_s)
+                    continue
+                except Exception:  # noqa: BLE001 - see below
+                    # The relay shares this process: it must not stop because a projection cannot go on.
+                    _log.exception("observer.cannot_go_on")
+                    await asyncio.sleep(self._pace.backoff_s)
+                    continue
+                await _next(beats)
+                await asyncio.sleep(self._pace.rest_s)
+
+    async def project(self) -> bool:
+        """One step of every projection; whether one of them has more to read."""
+        store, batch = self._stores.projections, self._pace.batch
+        steps = (
+            await store.advance_sessions(session_records.fold, limit=batch),
+            await store.advance_health(health_hours.fold, limit=batch),
+        )
+        return any(step.read == batch for step in steps)
+
+    async def _sites_for_ever(self) -> None:
+        for round_ in count():
+            try:
+                await self.look_at_sites()
+                if round_ % _FORGET_EVERY == 0:
+                    keep = timedelta(days=self._pace.keep_hours_days)
+                    await self._stores.health.forget(self._clock() - keep)
+            except AmpwaveError as error:
+                _log.warning("observer.sites_not_seen", error=str(error))
+            await asyncio.sleep(self._pace.sites_every_s)
+
+    async def look_at_sites(self) -> int:
+        """Open and close outages; how many."""
+        incidents = self._stores.incidents
+        open_now = {
+            each.subject
+            for each in await incidents.find(limit=10_000)
+            if each.kind is IncidentKind.SITE_OUTAGE
+        }
+        judged = (
+            judge(site, f"site/{site.site_id}" in open_now, self._rule, self._clock())
+            for site in await incidents.sites()
+        )
+        return await incidents.apply([change for change in judged if change is not None])
+
+
+async def _next(beats: AsyncIterator[None]) -> None:
+    with suppress(StopAsyncIteration):
+        await anext(beats)
