@@ -285,6 +285,8 @@ def group_of(
 
 def heard_recently(view: ChargerView, now: datetime) -> bool:
     """Whether it said anything lately; a charger with a heartbeat does, however idle it is."""
+    if view.twin.connectivity is not None and view.twin.connectivity.silent:
+        return False
     return view.last_message_at is not None and now - view.last_message_at <= STALE_AFTER
 
 

@@ -23,6 +23,7 @@ from storage.ports import (
 )
 from workflows.charger_command import CommandInput
 from workflows.log_retrieval import LogInput
+from storage.watching import HealthStore, IncidentStore, SessionStore
 
 
 class Orchestrator(Protocol):
@@ -96,6 +97,9 @@ class ApiServices:
     logs: LogStore
     audit: AuditLog
     blobs: BlobStore
+    sessions: SessionStore
+    health: HealthStore
+    incidents: IncidentStore
     orchestrator: Orchestrator
     clock: Clock
     new_id: Callable[[], str]

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 import structlog
 import uvicorn
 
-from api import bootstrap
+from api import bootstrap, watchers
 from api.settings import Settings
 from api.until_signalled import until_signalled
 from csms import collector
@@ -42,6 +42,9 @@ async def serve_csms(settings: Settings) -> None:
         gateway, worker = bootstrap.csms_node(settings, stores, client)
         await gateway.start()
         stack.push_async_callback(gateway.stop)
+        if settings.csms_watchdog_check_s > 0:
+            checks = asyncio.create_task(watchers.canary(settings, stores, gateway).run())
+            stack.callback(checks.cancel)
         await stack.enter_async_context(worker)  # left first: no new command, then the sockets
         collector.tune()
         _log.info("csms.serving", ports=gateway.ports)
@@ -70,14 +73,15 @@ async def serve_signer(settings: Settings) -> None:
 
 
 async def serve_relay(settings: Settings) -> None:
-    """From the outbox to the workflows."""
+    """From the outbox to the workflows; beside it, from events to session records, health and outages."""
     async with bootstrap.open_stores(settings) as stores:
         client = await bootstrap.connect_temporal(settings)
         relay = asyncio.create_task(Relay(stores.outbox, client).run())
+        observer = asyncio.create_task(watchers.observer(stores).run())
         stop = asyncio.create_task(until_signalled())
         _log.info("relay.serving")
-        done, _ = await asyncio.wait({relay, stop}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (relay, stop):
+        done, _ = await asyncio.wait({relay, observer, stop}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (relay, observer, stop):
             task.cancel()
-        if relay in done:
-            relay.result()
+        for task in done - {stop}:
+            task.result()

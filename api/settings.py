@@ -131,6 +131,8 @@ class Settings(BaseSettings):
     """Seconds between heartbeats, as told to chargers at boot."""
     csms_max_frame_bytes: int = 512 * 1024
     """A longer message closes the socket."""
+    csms_watchdog_check_s: float = 900.0
+    """Seconds between checks with a synthetic silent charger that silence is noticed; 0: no checks."""
     csms_lease_s: float = 30.0
     """Seconds for which a node holds the routes of its chargers before it must renew them."""
     csms_messages_per_s: float = 100.0

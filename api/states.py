@@ -41,6 +41,8 @@ def charger_state(view: ChargerView, now: datetime) -> ChargerState:
         return ChargerState.UNKNOWN
     if not view.twin.connectivity.online:
         return ChargerState.OFFLINE
+    if view.twin.connectivity.silent:
+        return ChargerState.UNKNOWN
     if view.last_message_at is None or now - view.last_message_at > STALE_AFTER:
         return ChargerState.UNKNOWN
     return _operation_state(view.twin.operation)

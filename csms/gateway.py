@@ -47,6 +47,7 @@ from csms.secrets import hash_secret
 from csms.security_watch import SecurityWatch
 from csms.session import SUPERSEDED, Session
 from csms.sweeping import sweep_for_ever
+from csms.silence import SilenceWatch
 from csms.tls import ServerTls
 from csms.transport import TransportClosed
 from csms.websocket import ABNORMAL, MESSAGE_TOO_BIG, ChargerConnection, SocketLimits, WebSocketTransport
@@ -132,6 +133,9 @@ class Gateway:
         self._route_store = stores.routes
         self._routes = RouteKeeper(stores.routes, self._registry, terms)
         self._litter = Litter()
+        self.silence = SilenceWatch(
+            self._registry.all, sources.clock, options.heartbeat_interval_s, options.silence
+        )
         self._servers: list[Server] = []
         self._internal_server: Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -152,6 +156,7 @@ class Gateway:
         self._spawn(self._watch.ask_for_ever())
         self._spawn(self._routes.renew_for_ever(self._supersede))
         self._spawn(sweep_for_ever(self._route_store, self._routes, self._record_gone))
+        self._spawn(self.silence.run())
 
     async def _listen(self, port: int, tls: ssl.SSLContext | None) -> Server:
         options = self._options
@@ -184,6 +189,11 @@ class Gateway:
 
     def _count_cut(self, why: str) -> None:
         self.metrics.cut_off.labels(why).inc()
+
+    @property
+    def tools(self) -> SessionTools:
+        """What the sessions of this node share, for its synthetic charger."""
+        return self._tools
 
     @property
     def ports(self) -> tuple[int, ...]:

@@ -34,6 +34,12 @@ class CsmsMetrics:
         self.commands = Counter(
             "ampwave_csms_commands_total", "Calls to chargers", ["action", "outcome"], registry=registry
         )
+        self.watchdog_detects = Gauge(
+            "ampwave_csms_watchdog_detects",
+            "Whether the synthetic silent charger was found in time at the last check; -1: not checked yet",
+            registry=registry,
+        )
+        self.watchdog_detects.set(-1)
         self.superseded = Counter(
             "ampwave_csms_superseded_total", "Sockets closed for a newer one", registry=registry
         )

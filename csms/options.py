@@ -10,6 +10,7 @@ from csms.ingest import IngestOptions
 from csms.internal_http import ReadinessCheck
 from csms.limits import Rate
 from csms.registration import Registrar, by_lifecycle
+from csms.silence import SilenceRule
 from storage.clock import Clock
 from storage.ports import ChargerStore, IngestStore, RouteStore, TransactionIds
 
@@ -58,6 +59,7 @@ class GatewayOptions:
     """For metrics and readiness; never for chargers. 0: a free one; None: not served."""
     unsafe_profile_0: bool = False
     """Let registered chargers without a password in. For a bench, never for a fleet."""
+    silence: SilenceRule = field(default_factory=SilenceRule)
     ingest: IngestOptions = field(default_factory=IngestOptions)
 
 

@@ -102,6 +102,8 @@ class Session:
         """Whether a 1.6 charger has the security extension; None: it has not shown yet."""
         self.on_boot: Callable[[], None] = lambda: None
         """Called after a BootNotification was stored and accepted."""
+        self.heard_at = journal.now()
+        """When the charger last sent something on this socket, or opened it."""
         self._transport = transport
         self._tools = tools
         self._inbound = Inbound(journal, dialect, quirks, tools, self._reply)
@@ -262,7 +264,7 @@ class Session:
     # What comes in.
 
     async def _take(self, raw: str | bytes) -> None:
-        at = self._tools.clock()
+        at = self.heard_at = self._tools.clock()
         self._tools.metrics.frames_in.inc()
         frame = frames.parse(raw, self.dialect.name)
         if isinstance(frame, Call) and self._at_once(frame, raw, at):

@@ -1,0 +1,26 @@
+"""What watches the fleet and the watchdog itself, put together from the stores of ``bootstrap``."""
+
+from api.bootstrap import Stores
+from api.settings import Settings
+from csms.canary import Canary, CanaryOptions, CanaryStores
+from csms.frames import OCPP16
+from csms.gateway import DIALECTS, Gateway
+from storage.clock import system_clock
+from workflows.observer import Observer, ObserverStores
+
+
+def canary(settings: Settings, stores: Stores, gateway: Gateway) -> Canary:
+    """The synthetic silent charger of a node."""
+    return Canary(
+        gateway.tools,
+        DIALECTS[OCPP16],
+        gateway.silence,
+        CanaryStores(stores.events, stores.incidents),
+        CanaryOptions(settings.node_id, settings.csms_watchdog_check_s),
+    )
+
+
+def observer(stores: Stores) -> Observer:
+    """Session records, health hours and outages."""
+    reads = ObserverStores(stores.events, stores.projections, stores.incidents, stores.health)
+    return Observer(reads, system_clock)
