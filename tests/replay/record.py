@@ -30,6 +30,7 @@ from tests.unit.activities.world import (
     VENDOR,
     World,
     broken,
+    doubt_about,
     falls_back,
     good,
     lost_answer,
@@ -39,6 +40,8 @@ from tests.unit.activities.world import (
 from workflows.charger_command import CommandInput
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.log_retrieval import LogInput
+from workflows.session_rules import SessionWatchPolicy
+from workflows.session_watch import SessionWatchWorkflow
 
 FOLDER = Path(__file__).parent
 SUGGEST_AFTER = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=40")
@@ -191,6 +194,21 @@ async def housekeeping_with_journal(harness: Harness, world: World, record: Reco
     await record.keep("housekeeping", "housekeeping")
 
 
+async def session_watch(harness: Harness, world: World, record: Recorder) -> None:
+    """One session that its charger does not know, one that goes on, one that nobody can settle, one away."""
+    names = world.add_chargers(4)
+    for name in names:
+        world.plug_in(name)
+        world.doubts.append(doubt_about(world, name))
+    world.transaction_status["t1"] = CommandAnswer(AnswerStatus.ACCEPTED, ongoing=False, queued=False)
+    world.unplug(names[3])
+    policy = SessionWatchPolicy(answer_seconds=0.1)
+    await harness.client.execute_workflow(
+        SessionWatchWorkflow.run, policy, id="session-watch", task_queue=TASK_QUEUE
+    )
+    await record.keep("session_watch", "session-watch")
+
+
 async def long_shard(harness: Harness, world: World, record: Recorder) -> None:
     """A shard that continues as new."""
     names = world.add_chargers(12)
@@ -242,7 +260,13 @@ async def operator(harness: Harness, world: World, record: Recorder) -> None:
 
 Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
 SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
-REAL: tuple[Scenario, ...] = (publication, housekeeping_with_journal, operator, long_shard)
+REAL: tuple[Scenario, ...] = (
+    publication,
+    housekeeping_with_journal,
+    operator,
+    session_watch,
+    long_shard,
+)
 
 
 async def record(scenario: Scenario, environment: Any) -> None:

@@ -23,6 +23,7 @@ from temporalio.worker import (
 )
 
 from activities.journal import JournalActivities
+from activities.recovery import RecoveryActivities
 from storage.campaign import Approval, Campaign, CampaignPhase, Pace
 from storage.charger import Route
 from storage.events import StoredEvent
@@ -31,7 +32,14 @@ from storage.journal import JournalRule
 from tests.unit.activities.world import BOOT_ID, NODE_ID, World
 from workflows.client import Orchestrator
 from workflows.options import DATA_CONVERTER
-from workflows.registry import WORKFLOWS, node_activities, signer_activities, worker_activities
+from workflows.registry import (
+    WORKFLOWS,
+    doubt_activities,
+    node_activities,
+    recovery_activities,
+    signer_activities,
+    worker_activities,
+)
 from workflows.signals import CHARGER_EVENT, ChargerSignal
 
 KEYWORDS = ("OtaCampaign", "OtaState", "OtaVendorModel", "OtaSite", "OtaCharger", "OtaFirmware")
@@ -97,7 +105,10 @@ class Harness:
         return self.env.client
 
     def node_worker(self, boot_id: str = BOOT_ID) -> Worker:
-        return self.worker(node_queue(NODE_ID, boot_id), activities=node_activities(self.world.node))
+        world = self.world
+        recovery = RecoveryActivities(world.chargers, world, world, lambda: world.now)  # type: ignore[arg-type]
+        activities = [*node_activities(world.node), *recovery_activities(recovery)]
+        return self.worker(node_queue(NODE_ID, boot_id), activities=activities)
 
     def worker(self, queue: str, **options: Any) -> Worker:
         return Worker(
@@ -204,7 +215,7 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
             harness.worker(
                 TASK_QUEUE,
                 workflows=list(WORKFLOWS),
-                activities=list(shared),
+                activities=[*shared, *doubt_activities(world, lambda: world.now)],  # type: ignore[arg-type]
                 max_cached_workflows=cached,
             )
         )

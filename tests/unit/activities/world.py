@@ -5,7 +5,7 @@ import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import orjson
@@ -13,7 +13,15 @@ import orjson
 from activities.orders import Node
 from activities.stores import Stores
 from activities.tickets import TicketOffice
-from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, Reset, UpdateFirmware
+from csms.commands import (
+    AnswerStatus,
+    ChangeAvailability,
+    Command,
+    CommandAnswer,
+    GetTransactionStatus,
+    Reset,
+    UpdateFirmware,
+)
 from csms.errors import CommandTimeout, NotConnectedHere
 from signing.errors import StaleStage, VerificationFailed
 from signing.ports import DispatchRequest, Inspection, ReleaseStamp, VerifiedDispatch
@@ -29,6 +37,7 @@ from storage.campaign import (
 )
 from storage.canonical import canonical_json, sha256_hex
 from storage.charger import Charger, ChargerFilter, ModelProfile, Route, SignatureScheme, Site
+from storage.charging import ChargingSession, SessionState
 from storage.events import (
     ChargerBooted,
     ConnectorStatus,
@@ -39,6 +48,7 @@ from storage.events import (
     StoredEvent,
     wake_token,
 )
+from storage.findings import Finding
 from storage.plan_digest import plan_digest
 from storage.ports import ChargerView, Projector
 from storage.twin import (
@@ -51,6 +61,7 @@ from storage.twin import (
     TwinState,
 )
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from storage.watching import DoubtfulSession
 from tests.unit.activities.memory import (
     MemoryArtifacts,
     MemoryAudit,
@@ -72,6 +83,7 @@ Signaller = Callable[[str, StoredEvent, Route], Awaitable[None]]
 Behaviour = Callable[["World", str, UpdateFirmware], Awaitable[CommandAnswer]]
 
 ACCEPTED = CommandAnswer(AnswerStatus.ACCEPTED)
+NOT_IMPLEMENTED = CommandAnswer(AnswerStatus.NOT_IMPLEMENTED)
 
 
 async def good(world: "World", charger_id: str, command: UpdateFirmware) -> CommandAnswer:
@@ -152,6 +164,10 @@ class World:
 
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     dedupe_keys: set[str | None] = field(default_factory=set)
+    doubts: list[DoubtfulSession] = field(default_factory=list)
+    transaction_status: dict[str, CommandAnswer] = field(default_factory=dict)
+    """What chargers answer to GetTransactionStatus, by transaction id."""
+    found: list[tuple[str, Finding]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.chargers = MemoryChargers(self.leases)
@@ -318,9 +334,20 @@ class World:
             return self._set_availability(charger_id, command)
         if isinstance(command, UpdateFirmware):
             return await self.behaviours.get(charger_id, self.default)(self, charger_id, command)
+        if isinstance(command, GetTransactionStatus):
+            return self.transaction_status.get(command.transaction_id, NOT_IMPLEMENTED)
         if isinstance(command, Reset):
             await self.boot(charger_id, self.sent_version(charger_id))
         return ACCEPTED
+
+    async def keep(self, charger_id: str, session_epoch: int, finding: Finding) -> None:
+        """csms.ports.FindingKeeper"""
+        self._check_session(charger_id, session_epoch)
+        self.found.append((charger_id, finding))
+
+    async def doubtful(self, *_: Any, **_options: Any) -> list[DoubtfulSession]:
+        """storage.watching.SessionStore"""
+        return self.doubts
 
     def _set_availability(self, charger_id: str, command: ChangeAvailability) -> CommandAnswer:
         operation = self.chargers.rows[charger_id].twin.operation
@@ -514,3 +541,10 @@ async def lost_answer(world: World, charger_id: str, command: UpdateFirmware) ->
     if len(world.updates(charger_id)) == 1:
         raise CommandTimeout(charger_id, "UpdateFirmware", 1.0)
     return await good(world, charger_id, command)
+
+
+def doubt_about(world: World, charger_id: str, asked: int = 0, hours: float = 0.0) -> DoubtfulSession:
+    """The session that ``plug_in`` began, quiet for so long."""
+    since = world.now - timedelta(hours=hours)
+    session = ChargingSession(charger_id, "t1", SessionState.OPEN, since, since, 1, 1, asked=asked)
+    return DoubtfulSession(session, world.routes.rows[charger_id], "it went quiet")

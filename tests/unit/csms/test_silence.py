@@ -71,7 +71,12 @@ async def test_one_word_ends_the_silence(make_world, record, clock) -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [(3, {"status": "Accepted"}), (3, {"status": "Rejected"}), (4, "NotSupported", "", {}), (4, "InternalError", "", {})],
+    [
+        (3, {"status": "Accepted"}),
+        (3, {"status": "Rejected"}),
+        (4, "NotSupported", "", {}),
+        (4, "InternalError", "", {}),
+    ],
     ids=["accepted", "rejected", "not-supported", "error"],
 )
 async def test_whatever_it_answers_it_lives(make_world, clock, answer) -> None:
@@ -122,7 +127,9 @@ class _Events:
             if (record.charger_id, record.kind.value) == (charger_id, kinds[0])
         ]
         return [
-            StoredEvent(1, each.charger_id, each.kind, to_json(each.event), each.observed_at, each.received_at)
+            StoredEvent(
+                1, each.charger_id, each.kind, to_json(each.event), each.observed_at, each.received_at
+            )
             for each in found
             if each.received_at >= instant
         ]
