@@ -32,6 +32,7 @@ from api.routers import (
     manual,
     sites,
     tuf,
+    watching,
 )
 from api.sse import StreamSeats
 
@@ -45,6 +46,7 @@ API_ROUTERS = (
     events.router,
     access.router,
     health.router,
+    watching.router,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router)
 

@@ -23,7 +23,7 @@ from storage.ports import (
 )
 from workflows.charger_command import CommandInput
 from workflows.log_retrieval import LogInput
-from storage.watching import HealthStore, IncidentStore, SessionStore
+from storage.watching import WatchStores
 
 
 class Orchestrator(Protocol):
@@ -97,9 +97,7 @@ class ApiServices:
     logs: LogStore
     audit: AuditLog
     blobs: BlobStore
-    sessions: SessionStore
-    health: HealthStore
-    incidents: IncidentStore
+    watch: WatchStores
     orchestrator: Orchestrator
     clock: Clock
     new_id: Callable[[], str]

@@ -1,9 +1,9 @@
 """What is asked of the engines for session records, health signals and incidents; like ``ports``."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from storage.charger import Route
 from storage.charging import ChargingSession
@@ -135,6 +135,10 @@ class IncidentStore(Protocol):
         """Every site that has lost somebody, or has an open outage."""
 
 
-ReadBack = Callable[[str, datetime], Awaitable[bool]]
-"""Whether this charger is on record as fallen silent since then: read from the store, not from memory."""
-Json = dict[str, Any]
+@dataclass(frozen=True, slots=True)
+class WatchStores:
+    """What people read of it."""
+
+    sessions: SessionStore
+    health: HealthStore
+    incidents: IncidentStore

@@ -1,5 +1,6 @@
 """``ampwave charger``: who is in the fleet, and what happened to them."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -127,6 +128,52 @@ def timeline(session: Session, charger: Identity, limit: Limit = 50) -> None:
 
 
 charger_acts.register(app)
+
+
+@command(app, "sessions")
+def sessions(session: Session, charger: Identity, limit: Limit = 20) -> None:
+    """List a charger's charging sessions, latest first."""
+    from api.cli.watch_views import draw_sessions
+
+    found = list(session.api.pages(f"/chargers/{segment(charger)}/sessions", limit))
+    session.show(found, lambda screen: draw_sessions(screen, found, session.clock(), limit=limit))
+
+
+@command(app, "session")
+def session_(
+    session: Session,
+    charger: Identity,
+    transaction: Annotated[str, typer.Argument(metavar="SESSION", help="Its transaction id.")],
+    limit: Limit = 500,
+) -> None:
+    """Show one session with every frame and event while it went on, oldest first."""
+    from api.cli.watch_views import draw_session
+
+    path = f"/chargers/{segment(charger)}/sessions/{segment(transaction)}"
+    found = session.api.get(path)
+    entries = list(session.api.pages(f"{path}/timeline", limit))
+    data = {"session": found, "items": entries}
+    session.show(data, lambda screen: draw_session(screen, found, entries, session.clock()))
+
+
+@command(app, "health")
+def health(
+    session: Session,
+    charger: Identity,
+    hours: Annotated[int, typer.Option(min=1, max=744, metavar="N", help="The last so many.")] = 24,
+    baseline_days: Annotated[
+        int, typer.Option("--baseline-days", min=1, max=28, metavar="N", help="Days before, to compare with.")
+    ] = 14,
+) -> None:
+    """Show the health signals of a charger; unknown is not fine."""
+    from api.cli.watch_views import draw_health
+
+    begin = session.clock() - timedelta(hours=hours)
+    options: dict[str, str | int] = {"from": begin.isoformat(), "baseline_days": baseline_days}
+    found = session.api.get("/health/signals", chargers=charger, **options)
+    if not found["chargers"]:
+        raise CliError(f"There is no charger {charger!r}.")
+    session.show(found, lambda screen: draw_health(screen, found))
 
 
 def _password(file: Path | None, make: bool) -> str | None:

@@ -30,6 +30,7 @@ from storage.twin import (
     SecuritySection,
     TwinState,
 )
+from storage.watching import WatchStores
 from tests.support.memory import (
     MemoryAudit,
     MemoryBlobs,
@@ -41,6 +42,7 @@ from tests.support.memory import (
 from tests.support.memory_campaigns import MemoryArtifacts, MemoryCampaigns, MemoryOrchestrator
 from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from tests.support.memory_watch import memory_watch
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 BASE = "http://ampwave.test"
@@ -78,6 +80,7 @@ class House:
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
+    watch: WatchStores = field(default_factory=memory_watch)
     counter: Counter = field(default_factory=Counter)
     now: datetime = NOW
     limits: ApiLimits = field(default_factory=ApiLimits)
@@ -99,6 +102,7 @@ class House:
             logs=self.logs,
             audit=self.audit,
             blobs=self.blobs,  # type: ignore[arg-type]
+            watch=self.watch,
             orchestrator=self.orchestrator,
             clock=lambda: self.now,
             new_id=self.counter.new_id,

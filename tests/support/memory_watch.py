@@ -1,0 +1,73 @@
+"""In-memory doubles of the ports for sessions, health and incidents: for unit tests of the api only."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from storage.charging import ChargingSession
+from storage.errors import InvalidInput, NotFound
+from storage.health import ChargerSignals, FleetSignals, Watermark
+from storage.incident import Incident
+from storage.watching import TimelineEntry, WatchStores
+
+
+class MemorySessions:
+    """Sessions and timeline entries as the test puts them."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], ChargingSession] = {}
+        self.entries: list[TimelineEntry] = []
+
+    async def get(self, charger_id: str, transaction_id: str) -> ChargingSession:
+        try:
+            return self.rows[charger_id, transaction_id]
+        except KeyError:
+            raise NotFound(f"session of {charger_id}", transaction_id) from None
+
+    async def of_charger(
+        self, charger_id: str, *, limit: int = 100, before: str | None = None
+    ) -> Sequence[tuple[str, ChargingSession]]:
+        mine = [(name, row) for (owner, name), row in sorted(self.rows.items()) if owner == charger_id]
+        names = [name for name, _ in mine]
+        if before is not None and before not in names:
+            raise InvalidInput("This cursor is none of ours.")
+        start = names.index(before) + 1 if before else 0
+        return mine[start : start + limit]
+
+    async def timeline(
+        self, charger_id: str, since: datetime, until: datetime, *, limit: int = 500, after: str | None = None
+    ) -> Sequence[TimelineEntry]:
+        places = [each.position for each in self.entries]
+        if after is not None and after not in places:
+            raise InvalidInput("This cursor is none of ours.")
+        start = places.index(after) + 1 if after else 0
+        return [each for each in self.entries[start:] if since <= each.at <= until][:limit]
+
+
+class MemoryHealth:
+    """Signals as the test puts them; remembers what was asked."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, ChargerSignals] = {}
+        self.watermark = Watermark()
+
+    async def signals(
+        self, charger_ids: Sequence[str], since: datetime, until: datetime, baseline: timedelta
+    ) -> FleetSignals:
+        begin = since.replace(minute=0, second=0, microsecond=0)
+        found = tuple(self.rows[name] for name in charger_ids if name in self.rows)
+        return FleetSignals(self.watermark, begin, until, begin - baseline, found)
+
+
+class MemoryIncidents:
+    """Incidents as the test puts them."""
+
+    def __init__(self) -> None:
+        self.rows: list[Incident] = []
+
+    async def find(self, *, open_only: bool = True, limit: int = 100) -> Sequence[Incident]:
+        return [each for each in self.rows if not (open_only and each.closed_at)][:limit]
+
+
+def memory_watch() -> WatchStores:
+    """All three."""
+    return WatchStores(MemorySessions(), MemoryHealth(), MemoryIncidents())  # type: ignore[arg-type]
