@@ -103,9 +103,7 @@ class SignalReply(Reply):
     """One signal."""
 
     name: str
-    state: SignalState = Field(
-        description="`unknown`: too little was heard, or nothing could tell. Never fine."
-    )
+    state: SignalState = Field(description="`unknown`: too little was heard, or nothing could tell.")
     says: str
 
 

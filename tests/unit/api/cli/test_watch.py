@@ -1,0 +1,96 @@
+"""Sessions and health signals on the command line."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from api.schemas.watching import EntryReply, HealthReply, SessionReply
+from storage.charging import ChargingSession, SessionState, StopCause
+from storage.health import ChargerSignals, FleetSignals, HealthHour, Watermark
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+ENDED = ChargingSession(
+    "CP-1",
+    "7",
+    SessionState.ENDED,
+    NOW,
+    NOW,
+    1,
+    1,
+    started_received_at=NOW - timedelta(hours=1),
+    meter_start_wh=1000.0,
+    meter_stop_wh=3000.0,
+    stop_reason="EVDisconnected",
+    stop_cause=StopCause.EV,
+)
+DOUBTED = ChargingSession(
+    "CP-1",
+    "8",
+    SessionState.SUSPECT,
+    NOW,
+    NOW,
+    doubt="its charger restarted",
+    asked=2,
+    stuck_since=NOW,
+    discrepancies=("the register went back from 2 to 1 Wh",),
+)
+
+
+def replies(*sessions: ChargingSession) -> list[Any]:
+    return [SessionReply.of(each).model_dump(mode="json") for each in sessions]
+
+
+def test_sessions_show_energy_who_ended_them_and_what_is_wrong(run: Any, fake: Any) -> None:
+    fake.on("GET", "/chargers/CP-1/sessions", (200, {"items": replies(ENDED, DOUBTED), "next_cursor": None}))
+    result = run("charger", "sessions", "CP-1")
+    assert result.exit_code == 0, result.output
+    text = " ".join(result.stdout.split())
+    assert "2.00 kWh" in text
+    assert "ev (EVDisconnected)" in text
+    assert "never told" in text
+    assert json.loads(run("charger", "sessions", "CP-1", "--json").stdout)[0]["transaction_id"] == "7"
+
+
+def test_one_session_shows_its_frames_and_events(run: Any, fake: Any) -> None:
+    [session] = replies(DOUBTED)
+    entry = EntryReply(at=NOW, concerns=True, direction="in", frame='[2,"1","StartTransaction",{}]')
+    fake.on("GET", "/chargers/CP-1/sessions/8", (200, session))
+    page = {"session": session, "items": [entry.model_dump(mode="json")], "next_cursor": None}
+    fake.on("GET", "/chargers/CP-1/sessions/8/timeline", (200, page))
+    result = run("charger", "session", "CP-1", "8")
+    assert result.exit_code == 0, result.output
+    for word in (
+        "its charger restarted; asked 2 times",
+        "went back from 2 to 1 Wh",
+        "StartTransaction",
+        "<-",
+    ):
+        assert word in result.stdout
+
+
+def health(*chargers: ChargerSignals, through: datetime | None = NOW) -> Any:
+    fleet = FleetSignals(Watermark(3, through), NOW - timedelta(hours=24), NOW, NOW, chargers)
+    return HealthReply.of(fleet).model_dump(mode="json")
+
+
+def test_health_shows_each_signal_and_how_much_is_unknown(run: Any, fake: Any) -> None:
+    signals = ChargerSignals(
+        "CP-1", HealthHour(silences=1), HealthHour(), 720, 0, 1, None, 0, online=True, silent=True
+    )
+    fake.on("GET", "/health/signals", (200, health(signals, through=NOW - timedelta(hours=1))))
+    result = run("charger", "health", "CP-1", "--hours", "24")
+    assert result.exit_code == 0, result.output
+    assert "CP-1, silent" in result.stdout
+    assert "50" in result.stdout
+    assert "Later events are not counted yet." in result.stdout
+    assert "application silence" in result.stdout
+    query = fake.last("GET", "/health/signals").query
+    assert query["chargers"] == ["CP-1"]
+    assert query["baseline_days"] == ["14"]
+
+
+def test_health_of_nobody_is_an_error(run: Any, fake: Any) -> None:
+    fake.on("GET", "/health/signals", (200, health()))
+    result = run("charger", "health", "CP-9")
+    assert result.exit_code == 1
+    assert "There is no charger 'CP-9'" in result.stderr
