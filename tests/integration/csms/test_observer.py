@@ -49,7 +49,6 @@ async def observing(observer: Observer) -> AsyncIterator[asyncio.Task[None]]:
     await asyncio.wait({task})
 
 
-@pytest.mark.requirement("F106")
 async def test_health_follows_the_sockets(place: Any, observing: asyncio.Task[None]) -> None:
     health = PostgresHealthStore(place.engine)
 
