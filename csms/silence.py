@@ -13,7 +13,7 @@ from datetime import datetime
 import structlog
 
 from csms.commands import TriggerKind, TriggerMessage
-from csms.errors import CallFailed, CommandTimeout, CsmsError
+from csms.errors import CallFailed, CommandTimeout
 from csms.session import Session
 from storage.clock import Clock
 from storage.errors import AmpwaveError
@@ -96,7 +96,7 @@ class SilenceWatch:
                 continue
             except CallFailed:
                 return  # it refuses: it lives
-            except CsmsError as error:
+            except AmpwaveError as error:
                 log.debug("could not probe", charger_id=session.charger_id, error=str(error))
                 return
             return
@@ -109,7 +109,7 @@ class SilenceWatch:
         await self._keep(session, ChargerFellSilent(silent_s, detail))
 
     async def _heard_again(self, session: Session, since: datetime) -> None:
-        del self._silent[session]
+        self._silent.pop(session, None)
         await self._keep(session, ChargerSpokeAgain(round((session.heard_at - since).total_seconds(), 1)))
 
     async def _keep(self, session: Session, finding: Finding) -> None:

@@ -111,13 +111,13 @@ class Observer:
     async def look_at_sites(self) -> int:
         """Open and close outages; how many."""
         incidents = self._stores.incidents
-        open_now = {
-            each.subject
+        dark = {
+            each.subject: frozenset(each.detail.get("chargers", ()))
             for each in await incidents.find(limit=10_000)
             if each.kind is IncidentKind.SITE_OUTAGE
         }
         judged = (
-            judge(site, f"site/{site.site_id}" in open_now, self._rule, self._clock())
+            judge(site, dark.get(f"site/{site.site_id}"), self._rule, self._clock())
             for site in await incidents.sites()
         )
         return await incidents.apply([change for change in judged if change is not None])

@@ -25,14 +25,22 @@ class OutageRule:
     """They are gone for so long: a node that restarts loses its chargers for less."""
 
 
-def judge(site: SiteLoss, is_open: bool, rule: OutageRule, now: datetime) -> IncidentChange | None:  # noqa: FBT001
-    """Open an outage, close it, or let things be. It closes once fewer than half of the share are lost."""
+def judge(
+    site: SiteLoss, dark: frozenset[str] | None, rule: OutageRule, now: datetime
+) -> IncidentChange | None:
+    """Open an outage, close it, or let things be.
+
+    ``dark``: the chargers of the outage that is open; None: there is none. It closes once half of them
+    are back. Chargers that were away long before count neither for nor against a new one.
+    """
     subject = f"site/{site.site_id}"
-    if is_open:
-        over = len(site.lost) < max(1.0, site.total * rule.share / 2)
+    if dark is not None:
+        still = dark & {name for name, _ in site.lost}
+        over = len(still) * 2 <= len(dark)
         return IncidentChange(IncidentKind.SITE_OUTAGE, subject, now, close=True) if over else None
     together = _together([at for _, at in site.lost if now - at >= rule.after], rule.within)
-    if len(together) < max(rule.at_least, site.total * rule.share):
+    there_before = site.total - len(site.lost) + len(together)
+    if len(together) < max(rule.at_least, there_before * rule.share):
         return None
     first, last = together[0], together[-1]
     names = sorted(name for name, at in site.lost if first <= at <= last)

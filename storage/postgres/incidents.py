@@ -15,23 +15,26 @@ from storage.watching import SiteLoss
 
 # A charger whose node died is not lost: its twin still says online, and nobody saw its socket close.
 _SITES = text("""
-    WITH here AS (
-        SELECT c.site_id, c.charger_id, lease.charger_id IS NULL
-               AND NOT t.online AS lost, (s.reported->>'since')::timestamptz AS since
-        FROM charger c
-        JOIN twin t USING (charger_id)
-        JOIN twin_section s ON s.charger_id = c.charger_id AND s.name = 'connectivity'
-        LEFT JOIN site_lease lease ON lease.charger_id = c.charger_id AND lease.expires_at > now()
-        WHERE c.lifecycle IN ('registered', 'active')
+    WITH lost AS (
+        SELECT c.site_id, c.charger_id, (s.reported->>'since')::timestamptz AS since
+        FROM twin t
+        JOIN charger c USING (charger_id)
+        JOIN twin_section s ON s.charger_id = t.charger_id AND s.name = 'connectivity'
+        WHERE NOT t.online AND c.lifecycle IN ('registered', 'active') AND s.reported->>'since' IS NOT NULL
+          AND NOT EXISTS (
+              SELECT FROM site_lease l WHERE l.charger_id = t.charger_id AND l.expires_at > now()
+          )
+    ), sites AS (
+        SELECT site_id FROM lost
+        UNION SELECT substr(subject, 6) FROM incident WHERE closed_at IS NULL AND kind = 'site_outage'
     )
-    SELECT site_id, count(*) AS total,
-           coalesce(jsonb_agg(jsonb_build_array(charger_id, since) ORDER BY charger_id)
-                    FILTER (WHERE lost AND since IS NOT NULL), '[]')::text AS lost
-    FROM here GROUP BY site_id
-    HAVING bool_or(lost) OR EXISTS (
-        SELECT FROM incident i
-        WHERE i.closed_at IS NULL AND i.kind = 'site_outage' AND i.subject = 'site/' || site_id
-    )
+    SELECT site_id,
+           (SELECT count(*) FROM charger c
+            JOIN twin_section s ON s.charger_id = c.charger_id AND s.name = 'connectivity'
+            WHERE c.site_id = sites.site_id AND c.lifecycle IN ('registered', 'active')) AS total,
+           (SELECT coalesce(jsonb_agg(jsonb_build_array(charger_id, since) ORDER BY charger_id), '[]')::text
+            FROM lost WHERE lost.site_id = sites.site_id) AS lost
+    FROM sites
 """)
 
 

@@ -7,7 +7,7 @@ writes records and watermark in one transaction.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import func, or_, select, text, tuple_, update
@@ -25,6 +25,8 @@ from storage.postgres.tables import charging_session, event, health_hour, health
 from storage.watching import HealthFold, Progress, SessionChange, SessionFold, Sessions
 
 SESSIONS, HEALTH = "sessions", "health"
+UNDER_WAY = timedelta(seconds=30)
+"""How long an event may be on its way from a node's clock to its commit, clocks that differ included."""
 _BUSY = Progress(None, Watermark())
 
 
@@ -108,8 +110,8 @@ async def _read_on(connection: AsyncConnection, last: int, limit: int) -> tuple[
     )
     events = [stored_event(row) for row in await connection.execute(query)]
     if len(events) < limit:
-        return events, Watermark(max(last, end), begun)
-    return events, Watermark(events[-1].sequence, events[-1].received_at)
+        return events, Watermark(max(last, end), begun - UNDER_WAY)
+    return events, Watermark(events[-1].sequence, events[-1].received_at - UNDER_WAY)
 
 
 # Session records.

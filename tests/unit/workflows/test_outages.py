@@ -18,7 +18,7 @@ def site(total: int, *lost_minutes_ago: float) -> SiteLoss:
 
 @pytest.mark.requirement("F104")
 def test_most_of_a_site_lost_together_opens_one_outage_with_its_chargers() -> None:
-    change = judge(site(4, 2, 2.5, 3), is_open=False, rule=RULE, now=NOW)
+    change = judge(site(4, 2, 2.5, 3), dark=None, rule=RULE, now=NOW)
     assert change is not None
     assert (change.subject, change.close) == ("site/depot", False)
     assert change.detail["chargers"] == ["C0", "C1", "C2"]
@@ -32,21 +32,30 @@ def test_most_of_a_site_lost_together_opens_one_outage_with_its_chargers() -> No
         site(4, 2, 2),
         site(1, 2),
         site(3, 2, 20, 40),
+        site(6, 2, 2, 5000),
         site(3, 0.5, 0.5, 0.5),
     ],
-    ids=["one", "half", "the-only-one", "one-after-the-other", "just-now"],
+    ids=["one", "half", "the-only-one", "one-after-the-other", "two-of-five", "just-now"],
 )
 def test_less_than_that_is_no_outage(loss: SiteLoss) -> None:
-    assert judge(loss, is_open=False, rule=RULE, now=NOW) is None
+    assert judge(loss, dark=None, rule=RULE, now=NOW) is None
 
 
 def test_chargers_that_were_away_long_before_do_not_belong_to_it() -> None:
-    change = judge(site(4, 2, 2, 2, 5000), is_open=False, rule=RULE, now=NOW)
+    change = judge(site(4, 2, 2, 2, 5000), dark=None, rule=RULE, now=NOW)
     assert change is not None
     assert change.detail["chargers"] == ["C0", "C1", "C2"]
 
 
-@pytest.mark.parametrize(("lost", "closes"), [(4, False), (2, False), (1, True), (0, True)])
-def test_it_closes_when_most_are_back(lost: int, closes: bool) -> None:
-    change = judge(site(4, *[9.0] * lost), is_open=True, rule=RULE, now=NOW)
+@pytest.mark.parametrize(("lost", "closes"), [(4, False), (3, False), (2, True), (0, True)])
+def test_it_closes_when_half_of_them_are_back(lost: int, closes: bool) -> None:
+    dark = frozenset({"C0", "C1", "C2", "C3"})
+    change = judge(site(8, *[9.0] * lost), dark=dark, rule=RULE, now=NOW)
     assert (change is not None and change.close) is closes
+
+
+def test_chargers_that_were_away_before_keep_no_outage_open() -> None:
+    loss = SiteLoss("depot", 4, (("OLD", NOW - timedelta(days=9)), ("OLDER", NOW - timedelta(days=99))))
+    change = judge(loss, dark=frozenset({"C0", "C1"}), rule=RULE, now=NOW)
+    assert change is not None
+    assert change.close
