@@ -18,7 +18,6 @@ from temporalio.worker import Worker
 
 from activities.journal import JournalActivities
 from activities.orders import Node
-from activities.recovery import RecoveryActivities
 from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
 from api.app import create_app
@@ -41,7 +40,7 @@ from signing.inspection import Inspector
 from signing.service import OnlineKeys, SigningService
 from signing.trust_source import TrustSource, fetch_from
 from signing.verify import Verifier
-from storage import ports, watching
+from storage import ports
 from storage.clock import system_clock
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
@@ -53,11 +52,8 @@ from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.commands import PostgresCommandStore
 from storage.postgres.engine import create_engine, create_ingest_engine
-from storage.postgres.charging import PostgresSessionStore
 from storage.postgres.events import PostgresEventStore
 from storage.postgres.frames import PostgresFrameStore
-from storage.postgres.health import PostgresHealthStore
-from storage.postgres.incidents import PostgresIncidentStore
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.logs import PostgresLogStore
@@ -65,21 +61,15 @@ from storage.postgres.migrate import upgrade
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
-from storage.postgres.projections import PostgresProjectionStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
+from storage.postgres.watching import watch_stores
 from storage.s3 import S3BlobStore
+from storage.watching import WatchStores
+from workflows import registry
 from workflows.client import Orchestrator
-from workflows.registry import (
-    WORKFLOWS,
-    doubt_activities,
-    node_activities,
-    recovery_activities,
-    signer_activities,
-    worker_activities,
-)
 
 log = structlog.get_logger(__name__)
 
@@ -111,10 +101,7 @@ class Stores:
     tickets: ports.TicketStore
     tokens: ports.TokenStore
     transaction_ids: ports.TransactionIds
-    projections: watching.ProjectionStore
-    sessions: watching.SessionStore
-    health: watching.HealthStore
-    incidents: watching.IncidentStore
+    watch: WatchStores
 
 
 def database_url(settings: Settings) -> str:
@@ -184,10 +171,7 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: ports.BlobSt
         tickets=PostgresTicketStore(engine),
         tokens=PostgresTokenStore(engine),
         transaction_ids=PostgresTransactionIds(engine),
-        projections=PostgresProjectionStore(engine),
-        sessions=PostgresSessionStore(engine),
-        health=PostgresHealthStore(engine),
-        incidents=PostgresIncidentStore(engine),
+        watch=watch_stores(engine),
     )
 
 
@@ -302,7 +286,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             logs=stores.logs,
             audit=stores.audit,
             blobs=stores.blobs,
-            watch=watching.WatchStores(stores.sessions, stores.health, stores.incidents),
+            watch=stores.watch,
             orchestrator=Orchestrator(client),
             clock=system_clock,
             new_id=lambda: uuid.uuid4().hex[:16],
@@ -374,11 +358,10 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
     )
     office = TicketOffice(stores.tickets, secrets.token_bytes, settings.base_url, system_clock)
     node = Node(_activity_stores(stores), gateway, Verifier(_trust(settings, stores, "csms")), office)
-    recovery = RecoveryActivities(stores.chargers, gateway, gateway, system_clock)
     worker = Worker(
         client,
         task_queue=node_queue(settings.node_id, boot_id),
-        activities=[*node_activities(node), *recovery_activities(recovery)],
+        activities=registry.node_activities(node, gateway.watching),
         max_concurrent_activities=200,
         graceful_shutdown_timeout=COMMAND_GRACE,
     )
@@ -396,11 +379,8 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
     return Worker(
         client,
         task_queue=TASK_QUEUE,
-        workflows=WORKFLOWS,
-        activities=[
-            *worker_activities(shared, inspector, journal),
-            *doubt_activities(stores.sessions, system_clock),
-        ],
+        workflows=registry.WORKFLOWS,
+        activities=registry.worker_activities(shared, inspector, journal, stores.watch.sessions),
         max_cached_workflows=4000,
         # How long a dead worker's workflows wait before another takes them: 10 s by default.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
@@ -419,7 +399,9 @@ def signer_worker(stores: Stores, client: Client, signer: SigningService) -> Wor
     return Worker(
         client,
         task_queue=SIGNER_QUEUE,
-        activities=signer_activities(_activity_stores(stores), signer, lambda: secrets.token_hex(16)),
+        activities=registry.signer_activities(
+            _activity_stores(stores), signer, lambda: secrets.token_hex(16)
+        ),
         max_concurrent_activities=20,
         graceful_shutdown_timeout=GRACE,
     )

@@ -21,9 +21,9 @@ from storage.ports import (
     TicketStore,
     TokenStore,
 )
+from storage.watching import WatchStores
 from workflows.charger_command import CommandInput
 from workflows.log_retrieval import LogInput
-from storage.watching import WatchStores
 
 
 class Orchestrator(Protocol):

@@ -12,15 +12,16 @@ from workflows.observer import Observer, ObserverStores
 def canary(settings: Settings, stores: Stores, gateway: Gateway) -> Canary:
     """The synthetic silent charger of a node."""
     return Canary(
-        gateway.tools,
+        gateway.watching.tools,
         DIALECTS[OCPP16],
-        gateway.silence,
-        CanaryStores(stores.events, stores.incidents),
+        gateway.watching.silence,
+        CanaryStores(stores.events, stores.watch.incidents),
         CanaryOptions(settings.node_id, settings.csms_watchdog_check_s),
     )
 
 
 def observer(stores: Stores) -> Observer:
     """Session records, health hours and outages."""
-    reads = ObserverStores(stores.events, stores.projections, stores.incidents, stores.health)
+    watch = stores.watch
+    reads = ObserverStores(stores.events, watch.projections, watch.incidents, watch.health)
     return Observer(reads, system_clock)

@@ -47,9 +47,9 @@ from csms.secrets import hash_secret
 from csms.security_watch import SecurityWatch
 from csms.session import SUPERSEDED, Session
 from csms.sweeping import sweep_for_ever
-from csms.silence import SilenceWatch
 from csms.tls import ServerTls
 from csms.transport import TransportClosed
+from csms.watching import NodeWatch
 from csms.websocket import ABNORMAL, MESSAGE_TOO_BIG, ChargerConnection, SocketLimits, WebSocketTransport
 from storage.charger import Route
 from storage.errors import AmpwaveError, EngineUnavailable
@@ -62,7 +62,6 @@ from storage.events import (
     Event,
     FrameRejected,
 )
-from storage.findings import Finding
 
 log = structlog.get_logger(__name__)
 
@@ -110,12 +109,9 @@ class Gateway:
             sources.monotonic,
             registrar=sources.registrar,
         )
+        unsafe = options.unsafe_profile_0
         authenticator = Authenticator(
-            stores.chargers,
-            options.pepper,
-            sources.monotonic,
-            certificates,
-            unsafe_profile_0=options.unsafe_profile_0,
+            stores.chargers, options.pepper, sources.monotonic, certificates, unsafe_profile_0=unsafe
         )
         self._passwords = PasswordChanger(stores.chargers, options.pepper, sources.clock)
         self._watch = SecurityWatch(tls, certificates, self.metrics, self._revoke, options.reload_s)
@@ -133,9 +129,7 @@ class Gateway:
         self._route_store = stores.routes
         self._routes = RouteKeeper(stores.routes, self._registry, terms)
         self._litter = Litter()
-        self.silence = SilenceWatch(
-            self._registry.all, sources.clock, options.heartbeat_interval_s, options.silence
-        )
+        self.watching = NodeWatch(self._registry, self._tools, options.silence)
         self._servers: list[Server] = []
         self._internal_server: Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -156,7 +150,7 @@ class Gateway:
         self._spawn(self._watch.ask_for_ever())
         self._spawn(self._routes.renew_for_ever(self._supersede))
         self._spawn(sweep_for_ever(self._route_store, self._routes, self._record_gone))
-        self._spawn(self.silence.run())
+        self._spawn(self.watching.silence.run())
 
     async def _listen(self, port: int, tls: ssl.SSLContext | None) -> Server:
         options = self._options
@@ -189,11 +183,6 @@ class Gateway:
 
     def _count_cut(self, why: str) -> None:
         self.metrics.cut_off.labels(why).inc()
-
-    @property
-    def tools(self) -> SessionTools:
-        """What the sessions of this node share, for its synthetic charger."""
-        return self._tools
 
     @property
     def ports(self) -> tuple[int, ...]:
@@ -400,11 +389,6 @@ class Gateway:
     async def settle(self, charger_id: str, session_epoch: int) -> None:
         """Wait until every frame received so far from this charger is stored."""
         await self._registry.held(charger_id, session_epoch).settled()
-
-    async def keep(self, charger_id: str, session_epoch: int, finding: Finding) -> None:
-        """See ``csms.ports.FindingKeeper``."""
-        session = self._registry.held(charger_id, session_epoch)
-        await (await self._record(session, finding))
 
     def supports_signed_update(self, charger_id: str, session_epoch: int) -> bool:
         """Whether this session can take a signed update. Raises NotConnectedHere."""

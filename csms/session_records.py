@@ -367,3 +367,4 @@ _HANDLERS: dict[EventKind, Callable[[_Book, StoredEvent, Any], None]] = {
 """Other kinds concern no session."""
 
 CONCERNS = frozenset(_HANDLERS)
+"""The kinds that a projection of session records has to read."""

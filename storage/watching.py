@@ -1,13 +1,13 @@
 """What is asked of the engines for session records, health signals and incidents; like ``ports``."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
 from storage.charger import Route
 from storage.charging import ChargingSession
-from storage.events import StoredEvent
+from storage.events import EventKind, StoredEvent
 from storage.health import FleetSignals, HealthChange, HealthMemory, Watermark
 from storage.incident import Incident, IncidentChange
 
@@ -44,8 +44,10 @@ class ProjectionStore(Protocol):
     watermark: a step happens once or not at all, whoever is killed and however many run (skip locked).
     """
 
-    async def advance_sessions(self, fold: SessionFold, *, limit: int = 1000) -> Progress:
-        """One step of the session records, of at most so many events."""
+    async def advance_sessions(
+        self, fold: SessionFold, *, limit: int = 1000, kinds: Collection[EventKind] = ()
+    ) -> Progress:
+        """One step of the session records, of at most so many events; no ``kinds``: of all kinds."""
 
     async def advance_health(self, fold: HealthFold, *, limit: int = 1000) -> Progress:
         """One step of the health hours."""
@@ -137,8 +139,9 @@ class IncidentStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WatchStores:
-    """What people read of it."""
+    """All of it."""
 
     sessions: SessionStore
     health: HealthStore
     incidents: IncidentStore
+    projections: ProjectionStore

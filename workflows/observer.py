@@ -92,7 +92,7 @@ class Observer:
         """One step of every projection; whether one of them has more to read."""
         store, batch = self._stores.projections, self._pace.batch
         steps = (
-            await store.advance_sessions(session_records.fold, limit=batch),
+            await store.advance_sessions(session_records.fold, limit=batch, kinds=session_records.CONCERNS),
             await store.advance_health(health_hours.fold, limit=batch),
         )
         return any(step.read == batch for step in steps)

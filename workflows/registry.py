@@ -15,8 +15,8 @@ from activities.orders import Node
 from activities.recovery import DoubtActivities, RecoveryActivities
 from activities.signer import SignerActivities
 from activities.stores import Stores
+from csms.ports import FindingKeeper
 from signing.ports import ArtifactInspector, ReleaseSigner
-from storage.clock import Clock
 from storage.watching import SessionStore
 from workflows.campaign import FirmwareCampaignWorkflow
 from workflows.charger_command import ChargerCommandWorkflow
@@ -44,7 +44,9 @@ WORKFLOWS: tuple[type, ...] = (
 """All of them, for the worker role on ``storage.ids.TASK_QUEUE``."""
 
 
-def worker_activities(stores: Stores, inspector: ArtifactInspector, journal: JournalActivities) -> Activities:
+def worker_activities(
+    stores: Stores, inspector: ArtifactInspector, journal: JournalActivities, sessions: SessionStore
+) -> Activities:
     """For the worker role, beside the workflows: they run as local activities, too."""
     campaigns, fleet = CampaignActivities(stores), FleetActivities(stores)
     chargers, artifacts = ChargerActivities(stores), ArtifactActivities(stores, inspector)
@@ -74,13 +76,17 @@ def worker_activities(stores: Stores, inspector: ArtifactInspector, journal: Jou
         people.end_absence,
         logs.reconcile_log,
         logs.conclude_log,
+        DoubtActivities(sessions, stores.clock).find_doubtful_sessions,
     )
 
 
-def node_activities(node: Node) -> Activities:
+def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
     """For a CSMS node, on ``storage.ids.node_queue(node_id, boot_id)``."""
     dispatch = DispatchActivities(node)
+    recovery = RecoveryActivities(node.stores.chargers, node.sender, keeper, node.stores.clock)
     return (
+        recovery.question_session,
+        recovery.resolve_session,
         dispatch.dispatch_update,
         dispatch.reset_charger,
         dispatch.conclude_update,
@@ -88,16 +94,6 @@ def node_activities(node: Node) -> Activities:
         CommandActivities(node).send_command,
         LogSender(node).request_log,
     )
-
-
-def doubt_activities(sessions: SessionStore, clock: Clock) -> Activities:
-    """For the worker role: the session watchdog's measuring."""
-    return (DoubtActivities(sessions, clock).find_doubtful_sessions,)
-
-
-def recovery_activities(recovery: RecoveryActivities) -> Activities:
-    """For a CSMS node, beside ``node_activities``."""
-    return (recovery.question_session, recovery.resolve_session)
 
 
 def signer_activities(stores: Stores, signer: ReleaseSigner, new_nonce: Callable[[], str]) -> Activities:

@@ -13,7 +13,7 @@ from storage.postgres.engine import reading, transaction
 from storage.postgres.tables import incident
 from storage.watching import SiteLoss
 
-# A charger whose node died is not lost: its twin still says online, and nobody saw its socket close.
+# A charger whose node died is not lost: its twin says online until it had its time to come back elsewhere.
 _SITES = text("""
     WITH lost AS (
         SELECT c.site_id, c.charger_id, (s.reported->>'since')::timestamptz AS since

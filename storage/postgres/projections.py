@@ -5,7 +5,7 @@ projection's row (skip locked), reads on as far as no writer is in flight (``eve
 writes records and watermark in one transaction.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.charging import OPEN_STATES, ChargingSession
 from storage.codec import decode, to_json
-from storage.events import StoredEvent
+from storage.events import EventKind, StoredEvent
 from storage.health import COUNTERS, HealthChange, HealthMemory, Watermark
 from storage.postgres.engine import transaction
 from storage.postgres.events import settled_end, stored_event
@@ -36,9 +36,11 @@ class PostgresProjectionStore:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def advance_sessions(self, fold: SessionFold, *, limit: int = 1000) -> Progress:
+    async def advance_sessions(
+        self, fold: SessionFold, *, limit: int = 1000, kinds: Collection[EventKind] = ()
+    ) -> Progress:
         """One step of the session records."""
-        async with _step(self._engine, SESSIONS, limit) as step:
+        async with _step(self._engine, SESSIONS, limit, kinds) as step:
             if step is None:
                 return _BUSY
             if step.events:
@@ -67,13 +69,15 @@ class _Step:
 
 
 @asynccontextmanager
-async def _step(engine: AsyncEngine, name: str, limit: int) -> AsyncIterator[_Step | None]:
+async def _step(
+    engine: AsyncEngine, name: str, limit: int, kinds: Collection[EventKind] = ()
+) -> AsyncIterator[_Step | None]:
     async with transaction(engine) as connection:
         last = await _take(connection, name)
         if last is None:
             yield None
             return
-        events, mark = await _read_on(connection, last, limit)
+        events, mark = await _read_on(connection, last, limit, kinds)
         yield _Step(connection, events, mark)
         where = projection.c.name == name
         await connection.execute(
@@ -91,7 +95,9 @@ async def _take(connection: AsyncConnection, name: str) -> int | None:
     return 0 if (await connection.execute(first)).rowcount else None
 
 
-async def _read_on(connection: AsyncConnection, last: int, limit: int) -> tuple[list[StoredEvent], Watermark]:
+async def _read_on(
+    connection: AsyncConnection, last: int, limit: int, kinds: Collection[EventKind]
+) -> tuple[list[StoredEvent], Watermark]:
     """The next events, and the watermark after them. Read to the end, nothing of before now is missing."""
     begun: datetime = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
     end = await settled_end(connection)
@@ -108,6 +114,8 @@ async def _read_on(connection: AsyncConnection, last: int, limit: int) -> tuple[
         .order_by(event.c.sequence)
         .limit(limit)
     )
+    if kinds:
+        query = query.where(event.c.kind.in_(sorted(kind.value for kind in kinds)))
     events = [stored_event(row) for row in await connection.execute(query)]
     if len(events) < limit:
         return events, Watermark(max(last, end), begun - UNDER_WAY)

@@ -70,4 +70,4 @@ class MemoryIncidents:
 
 def memory_watch() -> WatchStores:
     """All three."""
-    return WatchStores(MemorySessions(), MemoryHealth(), MemoryIncidents())  # type: ignore[arg-type]
+    return WatchStores(MemorySessions(), MemoryHealth(), MemoryIncidents(), None)  # type: ignore[arg-type]

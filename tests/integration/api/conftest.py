@@ -20,18 +20,15 @@ from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.commands import PostgresCommandStore
-from storage.postgres.charging import PostgresSessionStore
 from storage.postgres.engine import create_engine
 from storage.postgres.events import PostgresEventStore
-from storage.postgres.health import PostgresHealthStore
-from storage.postgres.incidents import PostgresIncidentStore
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.logs import PostgresLogStore
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
+from storage.postgres.watching import watch_stores
 from storage.s3 import S3BlobStore
-from storage.watching import WatchStores
 from tests.conftest import S3Settings
 from tests.support.house import BASE, no_decoding
 from tests.support.memory_campaigns import MemoryOrchestrator
@@ -79,9 +76,7 @@ async def deployment(database: str, s3_settings: S3Settings) -> AsyncIterator[De
         logs=PostgresLogStore(engine),
         audit=PostgresAuditLog(engine),
         blobs=blobs,
-        watch=WatchStores(
-            PostgresSessionStore(engine), PostgresHealthStore(engine), PostgresIncidentStore(engine)
-        ),
+        watch=watch_stores(engine),
         orchestrator=orchestrator,
         clock=system_clock,
         new_id=lambda: secrets.token_hex(8),

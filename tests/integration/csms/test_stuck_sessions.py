@@ -35,7 +35,7 @@ class Watchdog:
     def __init__(self, place: Any, node: Any) -> None:
         self.place, self.sessions = place, PostgresSessionStore(place.engine)
         self.projections = PostgresProjectionStore(place.engine)
-        self.recovery = RecoveryActivities(place.chargers, node, node, system_clock)
+        self.recovery = RecoveryActivities(place.chargers, node, node.watching, system_clock)
 
     async def record(self, transaction_id: str) -> ChargingSession:
         while (await self.projections.advance_sessions(fold)).read:

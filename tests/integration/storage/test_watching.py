@@ -8,6 +8,7 @@ import pytest
 
 from csms.health_hours import fold as fold_health
 from csms.projection import project
+from csms.session_records import CONCERNS
 from csms.session_records import fold as fold_sessions
 from storage.charging import SessionState
 from storage.errors import InvalidInput, NotFound
@@ -110,6 +111,13 @@ async def test_steps_of_any_size_leave_the_same(keep, projections, health, sql) 
     assert await all_of(projections.advance_health, fold_health) == 1
     assert await sql("SELECT * FROM health_hour") == small
     assert small[0]["attempts"] == 3
+
+
+async def test_a_step_over_some_kinds_passes_the_others_and_misses_none(keep, projections, sessions) -> None:
+    await keep([told(event) for event in [HeartbeatReceived(), START, *[HeartbeatReceived()] * 5, END]])
+    steps = await all_of(projections.advance_sessions, fold_sessions, limit=1, kinds=CONCERNS)
+    assert steps == 2, "one for each event that concerns a session"
+    assert (await sessions.get("A", "7")).state is SessionState.ENDED
 
 
 async def test_a_step_that_fails_leaves_nothing_and_is_done_again(keep, projections, sessions, sql) -> None:

@@ -23,7 +23,6 @@ from temporalio.worker import (
 )
 
 from activities.journal import JournalActivities
-from activities.recovery import RecoveryActivities
 from storage.campaign import Approval, Campaign, CampaignPhase, Pace
 from storage.charger import Route
 from storage.events import StoredEvent
@@ -34,9 +33,7 @@ from workflows.client import Orchestrator
 from workflows.options import DATA_CONVERTER
 from workflows.registry import (
     WORKFLOWS,
-    doubt_activities,
     node_activities,
-    recovery_activities,
     signer_activities,
     worker_activities,
 )
@@ -106,9 +103,7 @@ class Harness:
 
     def node_worker(self, boot_id: str = BOOT_ID) -> Worker:
         world = self.world
-        recovery = RecoveryActivities(world.chargers, world, world, lambda: world.now)  # type: ignore[arg-type]
-        activities = [*node_activities(world.node), *recovery_activities(recovery)]
-        return self.worker(node_queue(NODE_ID, boot_id), activities=activities)
+        return self.worker(node_queue(NODE_ID, boot_id), activities=node_activities(world.node, world))
 
     def worker(self, queue: str, **options: Any) -> Worker:
         return Worker(
@@ -210,12 +205,12 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
     world.tick(await env.get_current_time())
     async with AsyncExitStack() as stack:
         journal = JournalActivities(world.journal, JournalRule(), lambda: world.now)
-        shared = worker_activities(world.stores, world, journal)
+        shared = worker_activities(world.stores, world, journal, world)  # type: ignore[arg-type]
         await stack.enter_async_context(
             harness.worker(
                 TASK_QUEUE,
                 workflows=list(WORKFLOWS),
-                activities=[*shared, *doubt_activities(world, lambda: world.now)],  # type: ignore[arg-type]
+                activities=list(shared),
                 max_cached_workflows=cached,
             )
         )

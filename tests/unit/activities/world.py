@@ -60,8 +60,8 @@ from storage.twin import (
     OperationSection,
     TwinState,
 )
-from tests.support.memory_operator import MemoryCommands, MemoryLogs
 from storage.watching import DoubtfulSession
+from tests.support.memory_operator import MemoryCommands, MemoryLogs
 from tests.unit.activities.memory import (
     MemoryArtifacts,
     MemoryAudit,

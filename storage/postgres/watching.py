@@ -1,0 +1,19 @@
+"""Everything about projections and incidents over one pool, in one go."""
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from storage.postgres.charging import PostgresSessionStore
+from storage.postgres.health import PostgresHealthStore
+from storage.postgres.incidents import PostgresIncidentStore
+from storage.postgres.projections import PostgresProjectionStore
+from storage.watching import WatchStores
+
+
+def watch_stores(engine: AsyncEngine) -> WatchStores:
+    """The stores of what is watched."""
+    return WatchStores(
+        PostgresSessionStore(engine),
+        PostgresHealthStore(engine),
+        PostgresIncidentStore(engine),
+        PostgresProjectionStore(engine),
+    )
