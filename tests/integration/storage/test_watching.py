@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from api.schemas.watching import HealthReply
 from csms.health_hours import fold as fold_health
 from csms.projection import project
 from csms.session_records import CONCERNS
@@ -188,6 +189,9 @@ async def test_signals_come_with_their_baseline_coverage_and_watermark(keep, pro
     assert a.online
     assert not c.online
     assert found.watermark.through is not None
+    reply = HealthReply.of(found)
+    assert reply.chargers[0].coverage == pytest.approx(2 / 60, abs=0.001)
+    assert {each.name: each.state.value for each in reply.chargers[0].signals}["boots"] == "unknown"
     empty = await health.signals(["nobody"], AT, AT + timedelta(hours=1), timedelta(days=7))
     assert empty.chargers == ()
     assert empty.watermark.sequence == found.watermark.sequence
