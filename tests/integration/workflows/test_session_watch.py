@@ -5,8 +5,9 @@ import pytest
 from csms.commands import AnswerStatus, CommandAnswer
 from storage.findings import SessionAbandoned, SessionFinding, SessionQuestioned, SessionStuck
 from storage.ids import TASK_QUEUE
-from tests.integration.workflows.harness import Harness
+from tests.integration.workflows.harness import Harness, until
 from tests.unit.activities.world import World, doubt_about
+from workflows.client import SESSION_WATCH_SCHEDULE
 from workflows.session_rules import SessionWatchPolicy
 from workflows.session_watch import SessionWatchWorkflow
 
@@ -39,3 +40,17 @@ async def test_each_session_in_doubt_is_settled_kept_or_told_of(real: Harness, w
     [abandoned] = [name for name, each in world.found if isinstance(each, SessionAbandoned)]
     [told] = [name for name, each in world.found if isinstance(each, SessionStuck)]
     assert (abandoned, told) == (gone, stuck)
+
+
+@pytest.mark.requirement("F84")
+async def test_a_schedule_starts_the_rounds(real: Harness, world: World) -> None:
+    [gone] = world.add_chargers(1)
+    world.plug_in(gone)
+    world.doubts.append(doubt_about(world, gone))
+    world.transaction_status["t1"] = CommandAnswer(AnswerStatus.ACCEPTED, ongoing=False, queued=False)
+
+    for _ in range(2):
+        await real.orchestrator.ensure_schedules()
+    await real.client.get_schedule_handle(SESSION_WATCH_SCHEDULE).trigger()
+
+    await until(lambda: any(isinstance(each, SessionAbandoned) for _, each in world.found))
