@@ -1,3 +1,4 @@
+# long-file: the one wiring file; adapters meet here and nowhere else
 """The one wiring file: settings become stores, seals, sockets and workers here and nowhere else."""
 
 import asyncio

@@ -49,6 +49,10 @@ class SilentTransport:
     async def send(self, text: str) -> None:
         """It hears everything and answers nothing."""
 
+    def post(self, text: str) -> bool:  # noqa: ARG002 - the port's shape
+        """The same, at once."""
+        return True
+
     async def pause(self, seconds: float) -> None:
         """It has nothing more to say anyway."""
 

@@ -53,4 +53,5 @@ async def test_a_schedule_starts_the_rounds(real: Harness, world: World) -> None
         await real.orchestrator.ensure_schedules()
     await real.client.get_schedule_handle(SESSION_WATCH_SCHEDULE).trigger()
 
-    await until(lambda: any(isinstance(each, SessionAbandoned) for _, each in world.found))
+    await until(lambda: len(world.found) == 2)
+    assert [type(each) for _, each in world.found] == [SessionQuestioned, SessionAbandoned]
