@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from csms.capabilities import of_charger
 from storage.artifact import Artifact, ArtifactPhase, Compatible
 from storage.charger import STALE_AFTER, ModelProfile, SignatureScheme
-from storage.events import FIRMWARE_DISTRUST, ConnectorStatus, EventKind, FirmwareStatus
+from storage.events import FIRMWARE_DISTRUST, NO_RESTART, ConnectorStatus, EventKind, FirmwareStatus
 from storage.ports import ChargerView
 from storage.twin import Lifecycle, OperationSection, busy_reason
 
@@ -56,6 +57,8 @@ class Situation:
     scheme: SignatureScheme | None
     """Of its vendor's signatures; None: no profile of the model was at hand."""
     needs_reset: bool
+    updates: bool = True
+    """False: it is known to take no firmware over OCPP at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +128,12 @@ class Sighting:
 
 SIGHTED = (EventKind.CHARGER_BOOTED, EventKind.FIRMWARE_STATUS_REPORTED, EventKind.SECURITY_EVENT_REPORTED)
 """The kinds of events in which there may be a sighting."""
-_TRIGGERED = "Triggered"
 
 
 def sighting_in(sequence: int, at: datetime, kind: str, body: dict[str, Any]) -> Sighting | None:
     """The sighting in an event, or None: it tells nothing of an update."""
     if kind == EventKind.CHARGER_BOOTED.value:
-        version, triggered = body.get("firmware_version"), body.get("reason") == _TRIGGERED
+        version, triggered = body.get("firmware_version"), body.get("reason") in NO_RESTART
         return Sighting(sequence, at, booted=True, version=version, triggered=triggered)
     if kind == EventKind.FIRMWARE_STATUS_REPORTED.value:
         status = FirmwareStatus(body["status"])
@@ -215,6 +217,7 @@ def situation_of(
     """The situation of one charger at ``now``."""
     charger, twin = view.charger, view.twin
     connectivity, operation = twin.connectivity, twin.operation
+    able = of_charger(charger, twin, profile)
     return Situation(
         vendor=charger.vendor,
         model=charger.model,
@@ -228,16 +231,12 @@ def situation_of(
         session=has_car(operation),
         free_at=operation.remote_start_pending_until if operation else None,
         maintenance=view.maintenance.kind if view.maintenance else None,
-        takes_signed=_takes_signed(connectivity.dialect if connectivity else None),
+        takes_signed=able.takes_signed,
         unsigned_waiver=profile is not None and profile.unsafe_unsigned_waiver is not None,
         scheme=profile.signature_scheme if profile else None,
         needs_reset=profile is not None and profile.needs_reset_after_install,
+        updates=able.known.updates is not False,
     )
-
-
-def _takes_signed(dialect: str | None) -> bool | None:
-    # OCPP 2.x always has signed updates; in 1.6 it is the security extension, which the session knows.
-    return True if dialect is not None and dialect.startswith("ocpp2") else None
 
 
 def has_car(operation: OperationSection | None) -> bool:

@@ -39,7 +39,7 @@ from csms.ports import PasswordChange
 from csms.probing import ask_after_boot
 from csms.projection import project
 from csms.quirks.catalogue import CATALOGUE
-from csms.quirks.quirk import Adaptation, matching
+from csms.quirks.quirk import Adaptation
 from csms.registration import Registration
 from csms.registry import SessionRegistry
 from csms.routes import LeaseTerms, RouteKeeper
@@ -270,10 +270,10 @@ class Gateway:
     ) -> Session:
         view, dialect = admitted.view, DIALECTS[route.dialect]
         version = view.twin.firmware.version if view.twin.firmware else None
-        quirks = matching(CATALOGUE, dialect.name, view.charger.vendor, view.charger.model, version)
+        quirks = Adaptation.of(CATALOGUE, dialect.name, view.charger.vendor, view.charger.model, version)
         drift_s = self._options.clock_drift_s
         journal = SessionJournal(route.charger_id, route.session_epoch, self._ingest, self._clock, drift_s)
-        session = Session(journal, dialect, transport, self._tools, Adaptation(quirks), lease)
+        session = Session(journal, dialect, transport, self._tools, quirks, lease)
         session.judged_by(lambda: self._judge(route.charger_id))
         configuration = view.twin.configuration
         link = view.twin.connectivity

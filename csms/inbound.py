@@ -98,8 +98,7 @@ class Inbound:
         self._tools = tools
         self._reply = reply
         self.clock = ClockWatch(journal.clock_drift_s, tools.clock())
-        fixes = quirks.time_fixes
-        self._reading = Reading(lambda text: parse_instant(text, fixes), tools.hash_token)
+        self._reading = Reading(lambda text: parse_instant(text, quirks.time_fixes), tools.hash_token)
 
     def serve_at_once(self, call: Call, raw: str, at: datetime, done: Done) -> str | None:
         """Take an ordinary request without waiting: nearly every message of a fleet goes this way.

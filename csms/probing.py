@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from csms.capabilities import knows_capabilities
 from csms.commands import AnswerStatus
 from csms.errors import CsmsError
 from csms.session import Session
@@ -21,10 +22,13 @@ async def ask_after_boot(session: Session, chargers: ChargerStore, delay_s: floa
     """
     await asyncio.sleep(delay_s)
     try:
-        for command in session.dialect.capability_probes:
-            await session.send(command, deadline_s)
         await session.settled()
         view = await chargers.get(session.charger_id)
+        if not knows_capabilities(view.twin):
+            for command in session.dialect.capability_probes:
+                await session.send(command, deadline_s)
+            await session.settled()
+            view = await chargers.get(session.charger_id)
         if not knows_connectors(view.twin):
             await _ask_for_status(session, deadline_s)
     except CsmsError as error:

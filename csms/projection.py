@@ -20,6 +20,7 @@ from csms.sessions import (
     session_seen,
 )
 from storage.events import (
+    NO_RESTART,
     ChargerBooted,
     ClockDriftChanged,
     ConnectionClosed,
@@ -70,8 +71,6 @@ _CAUTION = {
 """How strongly a status asks to be left alone."""
 
 TAMPER_EVENTS = frozenset({"TamperDetectionActivated"})
-TRIGGERED = "Triggered"
-"""2.x BootReasonEnumType: a BootNotification that we asked for, not a restart."""
 
 
 def project(twin: TwinState, record: EventRecord) -> TwinState:
@@ -135,7 +134,7 @@ def _booted(twin: TwinState, record: EventRecord) -> TwinState:
     event: ChargerBooted = record.event  # type: ignore[assignment]  # by the table below
     at = record.received_at
     known = twin.firmware or FirmwareSection()
-    restarted = event.reason != TRIGGERED
+    restarted = event.reason not in NO_RESTART
     boots = tuple(sorted({*known.boots, at}))[-KEPT_BOOTS:] if restarted else known.boots
     if known.booted_at and at < known.booted_at:
         return twin if boots == known.boots else replace(twin, firmware=replace(known, boots=boots))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from storage.capability import Declared
 from storage.credentials import PendingSecret
 from storage.twin import Lifecycle
 
@@ -33,6 +34,8 @@ class ModelProfile:
     """The charger installs but only activates after a Reset command."""
     reboot_seconds: int = 600
     """How long a charger of this model may stay away after an install."""
+    declared: Declared = field(default=Declared())
+    """What its chargers can do, where the operator knows better than they tell."""
 
 
 @dataclass(frozen=True, slots=True)

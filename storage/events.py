@@ -97,6 +97,14 @@ FIRMWARE_DISTRUST = frozenset({"InvalidFirmwareSignature", "InvalidFirmwareSigni
 """Security events that say the same as the status InvalidSignature; some chargers send no other (S38)."""
 
 
+TRIGGERED = "Triggered"
+"""2.x BootReasonEnumType: a BootNotification that we asked for, not a restart."""
+RECONNECTED = "Reconnected"
+"""Ours: a BootNotification that this charger sends on every socket (``csms.quirks``), not a restart."""
+NO_RESTART = frozenset({TRIGGERED, RECONNECTED})
+"""Reasons of a boot that prove no restart."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionOpened:
     """An authenticated socket of this charger was accepted."""
@@ -140,7 +148,7 @@ class ChargerBooted:
     firmware_version: str | None
     serial_number: str | None = None
     reason: str | None = None
-    """2.x BootReasonEnumType; None in 1.6."""
+    """2.x BootReasonEnumType, or ``RECONNECTED``; None in 1.6."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,6 +89,8 @@ def _replaced(facts: ChargerFacts) -> Skip | None:
 
 
 def _unsendable(situation: Situation, artifact: ArtifactFacts) -> Skip | None:
+    if not situation.updates:
+        return Skip("it takes no firmware updates over OCPP")
     if situation.unsigned_waiver:
         return None
     if situation.takes_signed is False:

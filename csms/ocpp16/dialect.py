@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from csms.capabilities import ASKED_16, PROFILE_16
 from csms.commands import (
     AnswerStatus,
     Command,
@@ -19,7 +20,7 @@ from csms.ocpp16.calls import CALLS, ROOTS
 from csms.ocpp16.messages import MESSAGES, start_key
 from storage.twin import ConfigurationSection
 
-# Calls that only a charge point with the security extension makes, and a key that only it has (WP3).
+# Calls that only a charge point with the security extension makes, (WP3).
 _SECURITY_MESSAGES = frozenset(
     {
         "SecurityEventNotification",
@@ -28,7 +29,6 @@ _SECURITY_MESSAGES = frozenset(
         "LogStatusNotification",
     }
 )
-_SECURITY_KEY = "SecurityProfile"
 
 # Other calls of the extension, beside SignedUpdateFirmware. To answer one proves the extension; not to know
 # one proves nothing of the rest.
@@ -52,7 +52,7 @@ class Ocpp16:
     always_signed = False
     # Without a connector the charge point reports all of them (1.6 section 5.17).
     status_probes: tuple[Command, ...] = (TriggerMessage(TriggerKind.STATUS),)
-    capability_probes: tuple[Command, ...] = (GetVariables((_SECURITY_KEY,)),)
+    capability_probes: tuple[Command, ...] = (GetVariables(ASKED_16),)
 
     def start_key(self, action: str, payload: Payload, reading: Reading) -> str | None:
         """What makes this StartTransaction the same when it is sent again."""
@@ -68,7 +68,7 @@ class Ocpp16:
 
     def remembers_security(self, configuration: ConfigurationSection) -> bool | None:
         """A key that only the security extension has; its absence proves nothing."""
-        return True if _SECURITY_KEY in configuration.values else None
+        return True if PROFILE_16 in configuration.values else None
 
     def shows_security(self, action: str) -> bool:
         """Whether only a charge point with the security extension would call this."""
@@ -77,8 +77,8 @@ class Ocpp16:
     def security_answer(self, command: Command, action: str, answer: CommandAnswer) -> bool | None:
         """What an answer tells of the security extension; None: nothing."""
         if isinstance(command, GetVariables):
-            asked = not command.names or _SECURITY_KEY in command.names
-            return _SECURITY_KEY in dict(answer.values) if asked else None
+            asked = not command.names or PROFILE_16 in command.names
+            return PROFILE_16 in dict(answer.values) if asked else None
         known = answer.status is not AnswerStatus.NOT_IMPLEMENTED
         if action == "SignedUpdateFirmware":
             return known

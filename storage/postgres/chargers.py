@@ -1,12 +1,14 @@
 """Sites, models, chargers, their credentials, and the view of a charger with its twin."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Row, Select, Text, any_, cast, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from storage.capability import Declared
 from storage.charger import (
     Charger,
     ChargerCredential,
@@ -16,7 +18,7 @@ from storage.charger import (
     SignatureScheme,
     Site,
 )
-from storage.codec import decode_twin
+from storage.codec import decode, decode_twin
 from storage.errors import Conflict, NotFound
 from storage.ports import ChargerView, Page
 from storage.postgres import cursor as cursors
@@ -86,6 +88,7 @@ class PostgresChargerStore(PostgresCredentialStore):
             "unsafe_unsigned_waiver": profile.unsafe_unsigned_waiver,
             "needs_reset_after_install": profile.needs_reset_after_install,
             "reboot_seconds": profile.reboot_seconds,
+            "declared": asdict(profile.declared),
         }
         statement = insert(model_profile).values(vendor=profile.vendor, model=profile.model, **values)
         async with transaction(self._engine) as connection:
@@ -108,6 +111,7 @@ class PostgresChargerStore(PostgresCredentialStore):
             unsafe_unsigned_waiver=row.unsafe_unsigned_waiver,
             needs_reset_after_install=row.needs_reset_after_install,
             reboot_seconds=row.reboot_seconds,
+            declared=decode(Declared, row.declared),
         )
 
     async def register(self, given: Charger, credential: ChargerCredential | None) -> None:

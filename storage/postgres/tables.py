@@ -55,6 +55,7 @@ model_profile = sa.Table(
     words("unsafe_unsigned_waiver", nullable=True),
     flag("needs_reset_after_install"),
     sa.Column("reboot_seconds", sa.Integer, nullable=False),
+    sa.Column("declared", JSONB, nullable=False, server_default=sa.text("'{}'")),
     sa.PrimaryKeyConstraint("vendor", "model"),
 )
 

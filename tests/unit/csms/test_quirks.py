@@ -6,10 +6,33 @@ import pytest
 from csms.dialect import Observed, Reading
 from csms.frames import OCPP16, OCPP201
 from csms.ocpp16 import Ocpp16
-from csms.quirks.catalogue import CATALOGUE, CLOCK_NOT_SET, NO_OFFSET, TRANSACTION_UNKNOWN
-from csms.quirks.quirk import Adaptation, Quirk, matching
+from csms.quirks.catalogue import (
+    BOOTS_ON_CONNECT,
+    CATALOGUE,
+    CLOCK_NOT_SET,
+    FTP_ONLY,
+    HTTP_ONLY,
+    INSTALLED_TWICE,
+    NO_OFFSET,
+    NO_UPDATES,
+    PLAIN_UPDATES,
+    REQUEST_UNKNOWN,
+    SFTP_ONLY,
+    TRANSACTION_UNKNOWN,
+    VERSION_IN_WORDS,
+)
+from csms.quirks.quirk import Adaptation, Quirk, declared, matching, of_brand
 from csms.timestamps import format_instant, parse_instant
-from storage.events import MeterValuesSampled, TransactionEnded, TransactionStarted
+from storage.capability import Declared
+from storage.events import (
+    RECONNECTED,
+    ChargerBooted,
+    FirmwareStatus,
+    FirmwareStatusReported,
+    MeterValuesSampled,
+    TransactionEnded,
+    TransactionStarted,
+)
 
 
 def read(frame: str, quirks: tuple[Quirk, ...]) -> Observed:
@@ -26,9 +49,111 @@ def test_every_quirk_has_evidence_and_a_frame_that_the_dialect_reads(quirk: Quir
     assert read(quirk.frame, (quirk,)).event
 
 
-@pytest.mark.parametrize("quirk", [quirk for quirk in CATALOGUE if quirk is not TRANSACTION_UNKNOWN])
+@pytest.mark.parametrize("quirk", CATALOGUE, ids=lambda quirk: quirk.name)
+def test_every_quirk_corrects_something_and_has_its_line_here(quirk: Quirk) -> None:
+    assert quirk.time_fixes or quirk != Quirk(quirk.name, quirk.evidence, quirk.frame)
+    assert quirk.name in LINES
+
+
+LINES = {
+    "short-offset",
+    "compact-offset",
+    "no-offset",
+    "clock-not-set",
+    "local-clock",
+    "transaction-unknown",
+    "request-unknown",
+    "installed-twice",
+    "boots-on-connect",
+    "version-in-words",
+    "no-updates",
+    "plain-updates",
+    "sftp-only",
+    "ftp-only",
+    "http-only",
+}
+"""Each is looked at by name below."""
+OF_TIME = [quirk for quirk in CATALOGUE if quirk.time_fixes or quirk.clock_unset_before or quirk.untimed]
+
+
+@pytest.mark.parametrize("quirk", OF_TIME, ids=lambda quirk: quirk.name)
 def test_a_quirk_of_time_changes_what_its_frame_means(quirk: Quirk) -> None:
     assert read(quirk.frame, (quirk,)).at != read(quirk.frame, ()).at
+
+
+@pytest.mark.requirement("F73")
+def test_a_request_id_that_means_none_is_none() -> None:
+    seen = read(REQUEST_UNKNOWN.frame, (REQUEST_UNKNOWN,))
+    assert seen.event == FirmwareStatusReported(FirmwareStatus.DOWNLOADING, None)
+    assert read(REQUEST_UNKNOWN.frame, ()).event == FirmwareStatusReported(FirmwareStatus.DOWNLOADING, -1)
+
+
+@pytest.mark.requirement("F73")
+def test_installed_is_heard_once_for_each_update() -> None:
+    adaptation = Adaptation((INSTALLED_TWICE,))
+
+    def hear(status: FirmwareStatus, request: int | None = None) -> int:
+        return len(adaptation.apply((Observed(FirmwareStatusReported(status, request)),)))
+
+    assert [hear(FirmwareStatus.INSTALLED), hear(FirmwareStatus.INSTALLED)] == [1, 0]
+    assert hear(FirmwareStatus.INSTALLED, 7) == 1
+    assert [hear(FirmwareStatus.DOWNLOADING), hear(FirmwareStatus.DOWNLOADING)] == [1, 1]
+    assert hear(FirmwareStatus.INSTALLED, 7) == 1
+    adaptation.apply((Observed(ChargerBooted("V", "M", "1.0")),))
+    assert hear(FirmwareStatus.INSTALLED, 7) == 1
+
+
+def booted(frame: str, version: str | None) -> ChargerBooted:
+    payload = json.loads(frame)[3]
+    vendor, model = payload["chargePointVendor"], payload["chargePointModel"]
+    adaptation = Adaptation.of(CATALOGUE, OCPP16, vendor, model, version)
+    reading = Reading(parse_instant, str.upper)
+    (seen,) = adaptation.apply(Ocpp16().to_events("BootNotification", payload, reading))
+    assert isinstance(seen.event, ChargerBooted)
+    return seen.event
+
+
+@pytest.mark.requirement("F73")
+def test_a_boot_on_every_connect_is_a_restart_only_with_another_version() -> None:
+    assert booted(BOOTS_ON_CONNECT.frame, "1.1.212").reason == RECONNECTED
+    assert booted(BOOTS_ON_CONNECT.frame, "1.1.200").reason is None
+    assert booted(BOOTS_ON_CONNECT.frame, None).reason is None
+
+
+@pytest.mark.requirement("F73")
+def test_a_version_is_read_as_releases_are_named() -> None:
+    assert booted(VERSION_IN_WORDS.frame, None).firmware_version == "3.02.4"
+    adaptation = Adaptation((VERSION_IN_WORDS,))
+    (seen,) = adaptation.apply((Observed(ChargerBooted("Keba AG", "X", "1.10.1")),))
+    assert seen.event == ChargerBooted("Keba AG", "X", "1.10.1")
+
+
+@pytest.mark.requirement("F58")
+@pytest.mark.parametrize(
+    ("quirk", "expected"),
+    [
+        (NO_UPDATES, Declared(updates=False)),
+        (PLAIN_UPDATES, Declared(signed_update=False)),
+        (SFTP_ONLY, Declared(transfers=("FTP", "SFTP"))),
+        (FTP_ONLY, Declared(transfers=("FTP",))),
+        (HTTP_ONLY, Declared(transfers=("HTTP",))),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_what_a_brand_cannot_do_is_known_from_its_boot(quirk: Quirk, expected: Declared) -> None:
+    payload = json.loads(quirk.frame)[3]
+    brand = (payload["chargePointVendor"], payload["chargePointModel"], payload.get("firmwareVersion"))
+    assert declared(matching(CATALOGUE, OCPP16, *brand)) == expected
+    assert quirk in of_brand(CATALOGUE, *brand[:2])
+
+
+def test_another_firmware_has_other_quirks_from_its_boot_on() -> None:
+    old = Quirk("old", "https://x", "[]", firmware="1.*", placeholder_requests=frozenset({0}))
+    adaptation = Adaptation.of((old,), OCPP16, "V", "M", "1.0")
+    status = Observed(FirmwareStatusReported(FirmwareStatus.INSTALLING, 0))
+    assert adaptation.apply((status,))[0].event == FirmwareStatusReported(FirmwareStatus.INSTALLING)
+    adaptation.apply((Observed(ChargerBooted("V", "M", "2.0")),))
+    assert adaptation.apply((status,)) == (status,)
 
 
 @pytest.mark.parametrize(
