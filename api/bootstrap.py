@@ -56,6 +56,7 @@ from storage.postgres.engine import create_engine, create_ingest_engine
 from storage.postgres.events import PostgresEventStore
 from storage.postgres.frames import PostgresFrameStore
 from storage.postgres.ingest import PostgresIngestStore
+from storage.postgres.learned import PostgresLearnedStore
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.logs import PostgresLogStore
 from storage.postgres.migrate import upgrade
@@ -94,6 +95,7 @@ class Stores:
     frames: ports.FrameStore
     journal: ports.JournalStore
     ingest: ports.IngestStore
+    learned: ports.LearnedStore
     leases: ports.LeaseStore
     logs: LogStore
     out_of_service: ports.OutOfServiceStore
@@ -161,6 +163,7 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: ports.BlobSt
         chargers=PostgresChargerStore(engine),
         commands=PostgresCommandStore(engine),
         events=PostgresEventStore(engine),
+        learned=PostgresLearnedStore(engine),
         frames=PostgresFrameStore(engine),
         journal=PostgresJournalStore(engine),
         ingest=PostgresIngestStore(ingest_engine),
@@ -280,6 +283,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             campaigns=stores.campaigns,
             artifacts=stores.artifacts,
             events=stores.events,
+            learned=stores.learned,
             tokens=stores.tokens,
             tickets=stores.tickets,
             leases=stores.leases,

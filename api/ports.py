@@ -17,6 +17,7 @@ from storage.ports import (
     CampaignStore,
     ChargerStore,
     EventStore,
+    LearnedStore,
     LeaseStore,
     TicketStore,
     TokenStore,
@@ -90,6 +91,7 @@ class ApiServices:
     campaigns: CampaignStore
     artifacts: ArtifactStore
     events: EventStore
+    learned: LearnedStore
     tokens: TokenStore
     tickets: TicketStore
     leases: LeaseStore

@@ -40,6 +40,7 @@ from storage.charger import (
 from storage.credentials import CredentialStore
 from storage.events import EventRecord, FrameRecord, StoredEvent
 from storage.journal import JournalRound, JournalRule, Partition
+from storage.learned import Trail
 from storage.twin import Lifecycle, TwinState
 
 Projector = Callable[[TwinState, EventRecord], TwinState]
@@ -147,6 +148,15 @@ class EventStore(Protocol):
 
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
         """Wakes up (coalesced) whenever something was committed."""
+
+
+class LearnedStore(Protocol):
+    """Past updates of a model (F74)."""
+
+    async def trails(
+        self, vendor: str, model: str, *, since: datetime, from_version: str | None = None, limit: int = 200
+    ) -> Sequence[Trail]:
+        """The newest accepted updates of a model's chargers, newest first."""
 
 
 class FrameStore(Protocol):

@@ -1,4 +1,4 @@
-"""Sites, models and the fleet in numbers."""
+"""Sites and the fleet in numbers."""
 
 from zoneinfo import available_timezones
 
@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from api.acts import audit
 from api.auth import Permission
 from api.guard import Caller, GuardedRoute, Services, permit
-from api.schemas.chargers import FleetReply, ModelBody, SiteBody
+from api.schemas.chargers import FleetReply, SiteBody
 from api.schemas.common import PageReply
 from storage.errors import InvalidInput
 
@@ -40,20 +40,4 @@ async def put_site(response: Response, services: Services, caller: Caller, body:
     await services.chargers.put_site(body.to_noun())
     await audit(services, caller, "site.stored", f"site/{body.site_id}", max_down=body.max_down)
     response.headers["Location"] = "/api/v1/sites"
-    return body
-
-
-@router.put("/models")
-@permit(Permission.FLEET_WRITE)
-async def put_model(services: Services, caller: Caller, body: ModelBody) -> ModelBody:
-    """Say what holds for every charger of a model. A waiver for unsigned updates is audited by name."""
-    await services.chargers.put_model(body.to_noun())
-    await audit(
-        services,
-        caller,
-        "model.stored",
-        f"model/{body.vendor}/{body.model}",
-        signature_scheme=body.signature_scheme.value,
-        unsafe_unsigned_waiver=body.unsafe_unsigned_waiver,
-    )
     return body

@@ -5,9 +5,9 @@ from typing import Any
 
 from pydantic import Field, SecretStr
 
-from api.schemas.common import Body, ChargerId, Flag, Label, Reply, Sentence, Slug, Whole
+from api.schemas.common import Body, ChargerId, Label, Reply, Slug, Whole
 from api.states import ChargerState, charger_state
-from storage.charger import Charger, ModelProfile, SignatureScheme, Site, SiteLease
+from storage.charger import Charger, Site, SiteLease
 from storage.events import EventKind, StoredEvent
 from storage.ports import ChargerView
 from storage.twin import Lifecycle, TwinState
@@ -24,23 +24,6 @@ class SiteBody(Body):
     def to_noun(self) -> Site:
         """The site."""
         return Site(**dict(self))
-
-
-class ModelBody(Body):
-    """What holds for every charger of a model."""
-
-    vendor: Label
-    model: Label
-    signature_scheme: SignatureScheme = SignatureScheme.ECDSA_P256
-    unsafe_unsigned_waiver: Sentence | None = Field(
-        default=None, description="Who allowed unsigned updates for this model, and why; null: never."
-    )
-    needs_reset_after_install: Flag = False
-    reboot_seconds: Whole = Field(default=600, ge=1, le=86400)
-
-    def to_noun(self) -> ModelProfile:
-        """The profile."""
-        return ModelProfile(**dict(self))
 
 
 class ChargerBody(Body):

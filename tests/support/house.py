@@ -35,6 +35,7 @@ from tests.support.memory import (
     MemoryAudit,
     MemoryBlobs,
     MemoryEvents,
+    MemoryLearned,
     MemoryLeases,
     MemoryTickets,
     MemoryTokens,
@@ -73,6 +74,7 @@ class House:
     campaigns: MemoryCampaigns = field(default_factory=MemoryCampaigns)
     artifacts: MemoryArtifacts = field(default_factory=MemoryArtifacts)
     events: MemoryEvents = field(default_factory=MemoryEvents)
+    learned: MemoryLearned = field(default_factory=MemoryLearned)
     tokens: MemoryTokens = field(default_factory=MemoryTokens)
     tickets: MemoryTickets = field(default_factory=MemoryTickets)
     leases: MemoryLeases = field(default_factory=MemoryLeases)
@@ -95,6 +97,7 @@ class House:
             campaigns=self.campaigns,  # type: ignore[arg-type]
             artifacts=self.artifacts,
             events=self.events,  # type: ignore[arg-type]
+            learned=self.learned,
             tokens=self.tokens,
             tickets=self.tickets,  # type: ignore[arg-type]
             leases=self.leases,  # type: ignore[arg-type]

@@ -16,6 +16,7 @@ from storage.charger import (
 )
 from storage.errors import InvalidInput, NotFound
 from storage.events import StoredEvent
+from storage.learned import Trail
 from storage.ports import Page
 
 
@@ -26,6 +27,20 @@ def page_of(items: Sequence[Any], limit: int, cursor: str | None) -> Page[Any]:
     part = tuple(items[start : start + limit])
     more = start + limit < len(items)
     return Page(part, str(start + limit) if more else None)
+
+
+class MemoryLearned:
+    """Trails as they were put in."""
+
+    def __init__(self) -> None:
+        self.known: list[Trail] = []
+        self.asked: list[tuple[Any, ...]] = []
+
+    async def trails(
+        self, vendor: str, model: str, *, since: datetime, from_version: str | None = None, limit: int = 200
+    ) -> Sequence[Trail]:
+        self.asked.append((vendor, model, since, from_version))
+        return [trail for trail in self.known if from_version in (None, trail.from_version)][:limit]
 
 
 class MemoryEvents:

@@ -7,6 +7,7 @@ import pytest
 
 from storage.access import Role
 from storage.events import ConnectorStatus, EventKind
+from storage.learned import Mark, Step, Trail
 from tests.support.house import NOW, House
 
 ONE = {"charger_id": "CP-1", "site_id": "harbour", "vendor": "Volta", "model": "V22"}
@@ -192,6 +193,31 @@ async def test_sites_and_models_are_stored_and_read_back() -> None:
     assert wrong.status_code == 422
     assert profile.json()["signature_scheme"] == "ecdsa-p256-sha256"
     assert house.audit.chain[-1].entry.detail["unsafe_unsigned_waiver"] == model["unsafe_unsigned_waiver"]
+
+
+@pytest.mark.requirement("F74")
+async def test_a_model_shows_learned_beside_declared() -> None:
+    house = House()
+    boot = Mark(house.now, Step.BOOTED, version="2.0")
+    house.learned.known = [Trail("A", house.now - timedelta(seconds=90), "1.0", (boot,))]
+    model = {"vendor": "innogy", "model": "eBox 1/2", "declared": {"transfers": ["SFTP"]}}
+    async with house.client(Role.ADMIN) as client:
+        before = await client.get("/api/v1/models/innogy/eBox 3")
+        await client.put("/api/v1/models", json=model)
+        bad = await client.put("/api/v1/models", json={**model, "declared": {"transfers": ["sftp!"]}})
+        found = await client.get("/api/v1/models/innogy/eBox 3?from_version=1.0&days=30")
+        slashed = await client.get("/api/v1/models/innogy/eBox%201%2F2")
+        none = await client.get("/api/v1/models/innogy/eBox 3?from_version=9")
+        too_far = await client.get("/api/v1/models/innogy/eBox 3?days=731")
+    assert before.json()["profile"] is None
+    assert [quirk["name"] for quirk in before.json()["quirks"]] == ["sftp-only"]
+    learned = found.json()["learned"]
+    assert (learned["attempts"], learned["succeeded"], learned["order"]) == (1, 1, ["Commanded", "Booted"])
+    assert learned["whole"] == {"samples": 1, "p50": 90.0, "p95": 90.0, "longest": 90.0}
+    assert none.json()["learned"]["attempts"] == 0
+    assert house.learned.asked[1][2] == house.now - timedelta(days=30)
+    assert slashed.json()["profile"]["declared"]["transfers"] == ["SFTP"]
+    assert bad.status_code == too_far.status_code == 422
 
 
 @pytest.mark.requirement("F112")

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from api.schemas.access import AuditReply
-from api.schemas.chargers import EventReply, ImportReply, ModelBody, RowResult, SiteBody
+from api.schemas.chargers import EventReply, ImportReply, RowResult, SiteBody
+from api.schemas.models import ModelBody
 from storage.audit import GENESIS, AuditEntry, AuditRow, chain_hash
 from storage.charger import SiteLease
 from storage.events import ChargerBooted, EventKind, StoredEvent
@@ -159,7 +160,8 @@ class TestSitesAndModels:
         fake.on("PUT", "/models", (200, stored.model_dump(mode="json")))
         result = run("model", "set", "Acme/AC 22", "--scheme", "rsa-pss", "--reboot", "90")
         assert result.exit_code == 0, result.output
-        assert fake.last("PUT", "/models").json == stored.model_dump(mode="json")
+        sent = fake.last("PUT", "/models").json
+        assert ModelBody.model_validate(sent) == stored
         assert "never" in result.stdout
 
     def test_a_waiver_is_written_in_capitals(self, run: Any, fake: Any) -> None:
@@ -167,6 +169,51 @@ class TestSitesAndModels:
         fake.on("PUT", "/models", (200, stored.model_dump(mode="json")))
         result = run("model", "set", "Acme/AC22", "--unsafe-unsigned", "cso: no signer yet")
         assert "ALLOWED: cso: no signer yet" in result.stdout
+
+    @pytest.mark.requirement("F74")
+    def test_show_puts_learned_beside_declared(self, run: Any, fake: Any) -> None:
+        seconds = {"samples": 7, "p50": 60.0, "p95": 90.0, "longest": 95.0}
+        learned = {
+            "from_version": None,
+            "attempts": 9,
+            "succeeded": 7,
+            "order": ["Commanded", "Downloading", "Booted"],
+            "order_share": 1.0,
+            "never": ["Installed"],
+            "stages": [{"begins": "Downloading", "ends": "Booted", "seconds": seconds}],
+            "reboot": None,
+            "whole": seconds,
+        }
+        quirk = {"name": "ftp-only", "evidence": "https://example.org: by FTP alone"}
+        stored = ModelBody(vendor="Acme", model="AC/22", declared={"transfers": ["FTP"]})
+        reply = {
+            "vendor": "Acme",
+            "model": "AC/22",
+            "profile": stored.model_dump(mode="json"),
+            "quirks": [quirk],
+            "learned": learned,
+        }
+        fake.on("GET", "/models/Acme/AC%2F22", (200, reply))
+        result = run("model", "show", "Acme/AC/22", "--from-version", "1.0")
+        assert result.exit_code == 0, result.output
+        for text in ("Commanded > Downloading > Booted (100% of them)", "7 of 9", "Never seen: Installed"):
+            assert text in result.stdout
+        assert "ftp-only" in result.stdout
+        assert "transfers: ['FTP']" in result.stdout
+        assert fake.last("GET", "/models/Acme/AC%2F22").query["from_version"] == ["1.0"]
+        bare = {**reply, "profile": None, "learned": {**learned, "succeeded": 0}}
+        fake.on("GET", "/models/Acme/AC%2F22", (200, bare))
+        assert "Nothing is learned yet: 9 updates" in run("model", "show", "Acme/AC/22").stdout
+
+    def test_capabilities_are_declared(self, run: Any, fake: Any) -> None:
+        stored = ModelBody(
+            vendor="Acme", model="AC22", declared={"transfers": ["FTP"], "signed_update": False}
+        )
+        fake.on("PUT", "/models", (200, stored.model_dump(mode="json")))
+        result = run("model", "set", "Acme/AC22", "--transfers", "ftp", "--no-signed")
+        assert result.exit_code == 0, result.output
+        sent = fake.last("PUT", "/models").json["declared"]
+        assert sent == {"transfers": ["FTP"], "signed_update": False}
 
 
 TOKEN = {
