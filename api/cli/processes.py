@@ -52,14 +52,22 @@ def _demo(
 
 
 def _simulate(
-    fleet: Annotated[Path, typer.Option(metavar="FILE", help="The fleet, YAML or JSON.", exists=True)],
     csms: Annotated[str, typer.Option(metavar="URL", help="Where chargers connect, ws://HOST:PORT/ocpp.")],
+    fleet: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The fleet, charger by charger.", exists=True)
+    ] = None,
+    script: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A script: how many, how busy, what befalls them.")
+    ] = None,
+    chargers: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Only write them for `ampwave charger import`.")
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what every charger did as JSON.")
     ] = None,
 ) -> None:
-    """Run simulated chargers on real sockets until Ctrl-C."""
-    call("roles:run_simulate", fleet=fleet, csms=csms, report=report)
+    """Run simulated chargers on real sockets until Ctrl-C, from a fleet file or a script."""
+    call("roles:run_simulate", fleet=fleet, script=script, csms=csms, report=report, chargers=chargers)
 
 
 def _api() -> None:

@@ -63,14 +63,20 @@ def run_db_upgrade() -> int:
     return _run("db", upgrade)
 
 
-def run_simulate(fleet: Path, csms: str, report: Path | None) -> int:
-    """Run simulated chargers until Ctrl-C."""
-    from csms.simulator.main import run_simulator
+def run_simulate(
+    csms: str, fleet: Path | None, script: Path | None, report: Path | None, chargers: Path | None
+) -> int:
+    """Run simulated chargers until Ctrl-C, or write down who they are."""
+    from csms.simulator.main import read_fleet, run_simulator, write_chargers
     from storage.clock import system_clock
 
     logs.configure(load_settings(), "simulate")
     try:
-        run_simulator(fleet, csms, report, system_clock)
+        known = read_fleet(fleet, script)
+        if chargers:
+            write_chargers(known, chargers)
+            return 0
+        run_simulator(known, csms, report, system_clock)
     except AmpwaveError as error:
         raise CliError(error.diagnostics()) from error
     return 0

@@ -10,8 +10,8 @@ from api.demo import people as acts
 from api.demo.people import People, Record
 from api.demo.screen import Screen
 from api.demo.workshop import Workshop, register
+from csms.simulator.catalogue import PERSONALITIES
 from csms.simulator.firmware import Script
-from csms.simulator.personality import PERSONALITIES
 from csms.simulator.spec import FleetSpec
 
 GOOD, BAD = "1.1", "1.2"

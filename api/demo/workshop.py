@@ -7,8 +7,8 @@ from pathlib import Path
 
 from api.demo import people as acts
 from api.demo.people import People, Record
+from csms.simulator.catalogue import PERSONALITIES
 from csms.simulator.firmware import Script, build_image
-from csms.simulator.personality import PERSONALITIES
 from csms.simulator.spec import FleetSpec
 from signing.development import DevelopmentManufacturer, ensure_leaf
 from signing.keys import file_address

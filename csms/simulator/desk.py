@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from csms.simulator.errors import RequestInvalid
+from csms.simulator.holdings import SIGN_TRIGGERS, Holdings
 from csms.simulator.link import Reply
 from csms.simulator.logbook import Logbook
 from csms.simulator.outlet import Outlets
@@ -14,7 +15,6 @@ from csms.simulator.voice import Voice
 from csms.simulator.wire import (
     Answer,
     AvailabilityRequest,
-    Facts,
     LogRequest,
     Payload,
     Reading,
@@ -38,7 +38,11 @@ class Reach:
     outlets: Outlets
     updater: Updater
     logbook: Logbook
-    facts: Callable[[], Facts]
+    holdings: Holdings
+    lacks: frozenset[str]
+    """Actions that it does not know, although its dialect has them."""
+    report_from: int
+    """The number of a report's first part."""
     boot_again: Callable[[], None]
     restart: Callable[[BootReason], None]
 
@@ -54,6 +58,8 @@ class Desk:
         """The reply to one call of the server; never raises."""
         wire = self._at.voice.wire
         try:
+            if action in self._at.lacks:
+                raise RequestInvalid("NotImplemented", f"{action} is not implemented here.")
             request = wire.read(action, payload)
             answer, then = self._decide(request)
             return Reply(wire.answer(request, answer), then=then)
@@ -76,9 +82,11 @@ class Desk:
             case LogRequest():
                 return self._at.logbook.consider(request)
             case ReportRequest():
-                return Answer("Accepted"), lambda: self._report(request.request_id)
+                return Answer("Accepted"), lambda: self._report(request)
             case ReadRequest():
-                return Answer("Accepted", self._read(request.names)), None
+                return self._at.holdings.read(request), None
+            case _:
+                return self._at.holdings.consider(request)
 
     def _availability(self, request: AvailabilityRequest) -> Answer:
         chosen = self._at.outlets.chosen(request.evse_id)
@@ -119,7 +127,10 @@ class Desk:
             "LogStatusNotification": self._at.logbook.tell,
             "StatusNotification": lambda: self.show_all(request.evse_id),
             "MeterValues": lambda: self._meter(request.evse_id),
+            "TransactionEvent": lambda: self._sessions(request.evse_id),
         }
+        if request.message in SIGN_TRIGGERS:
+            return Answer("Accepted"), lambda: self._at.holdings.request_certificate(request.message)
         deed = deeds.get(request.message)
         return (Answer("Accepted"), deed) if deed else (Answer("NotImplemented"), None)
 
@@ -138,12 +149,14 @@ class Desk:
             reading = Reading(voice.timestamp(), outlet.meter_wh, 0)
             voice.say(voice.wire.sampled(outlet.evse_id, reading))
 
-    def _read(self, names: tuple[str, ...]) -> dict[str, str]:
-        known = self._at.voice.wire.variables(self._at.facts())
-        return {name: known[name] for name in names or known if name in known}
+    def _sessions(self, evse_id: int | None) -> None:
+        for outlet in self._at.outlets.chosen(evse_id):
+            if outlet.session:
+                self._at.voice.metered(outlet.session)
 
-    def _report(self, request_id: int) -> None:
+    def _report(self, request: ReportRequest) -> None:
         voice = self._at.voice
-        message = voice.wire.report(request_id, voice.timestamp(), self._read(()))
-        if message:
+        entries = self._at.holdings.entries(settings_only=request.settings_only)
+        parts = voice.wire.report(request.request_id, voice.timestamp(), entries, self._at.report_from)
+        for message in parts:
             voice.say(message)

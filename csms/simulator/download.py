@@ -26,6 +26,8 @@ class Transfer:
     retry_s: float = 0.0
     break_after: int | None = None
     """A fault: the first attempt ends after so many bytes."""
+    bytes_per_s: float | None = None
+    """A slow link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ async def _attempt(
             _begin(response, sink)
             async for chunk in response.aiter_bytes(_CHUNK):
                 sink.take(chunk)
+                if transfer.bytes_per_s:
+                    await asyncio.sleep(len(chunk) / transfer.bytes_per_s)
                 if break_after is not None and sink.length >= break_after:
                     raise _Broken(f"the transfer broke after {sink.length} bytes")
         if sink.total is None:

@@ -59,6 +59,11 @@ class ChargerLedger:
         self.version = version
         self.versions.append({"at": self.clock(), "version": version, "cause": cause})
 
+    def session_failed(self, session_id: str, evse_id: int, cause: str) -> None:
+        """The charger broke down under it: no promise of anybody's."""
+        self._session("session_failed", session_id, evse_id)
+        self.note("broke_down", session=session_id, evse=evse_id, cause=cause)
+
     def message_sent(self, action: str) -> None:
         """A call left, for the first time or again."""
         self.sent[action] += 1

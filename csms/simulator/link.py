@@ -1,6 +1,7 @@
 """OCPP-J over one socket, from the charger's side: one call outstanding, answers by message id."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -10,6 +11,7 @@ from websockets.exceptions import ConnectionClosed
 
 from csms.simulator.errors import CallRefused, LinkLost
 from csms.simulator.faults import Afflictions
+from csms.simulator.gate import Gate
 from csms.simulator.ledger import ChargerLedger
 from csms.simulator.wire import Message, Payload
 
@@ -38,6 +40,15 @@ class Reply:
 Answerer = Callable[[str, Payload], Reply]
 
 
+@dataclass(frozen=True, slots=True)
+class Weather:
+    """What happens to the frames of one charger."""
+
+    faults: Afflictions
+    gate: Gate
+    rng: random.Random
+
+
 class _Pending(NamedTuple):
     action: str
     answered: asyncio.Future[Payload]
@@ -51,24 +62,37 @@ class Link:
         socket: Socket,
         answerer: Answerer,
         account: ChargerLedger,
-        faults: Afflictions,
+        weather: Weather,
         timeout_s: float,
     ) -> None:
         self._socket = socket
         self._answerer = answerer
         self._account = account
-        self._faults = faults
+        self._weather = weather
         self._timeout_s = timeout_s
         self._turn = asyncio.Lock()
         self._pending: dict[str, _Pending] = {}
+        self._serving: asyncio.Task[Any] | None = None
+        self._left = False
 
     async def serve(self) -> None:
-        """Read frames until the socket ends, then raise LinkLost."""
+        """Read frames until the socket ends or is left, then raise LinkLost."""
+        self._serving = asyncio.current_task()
         try:
-            while True:
+            while not self._left:
                 await self._receive(await self._socket.recv())
         except ConnectionClosed as error:
             raise LinkLost(f"The socket closed: {error}") from error
+        except asyncio.CancelledError:
+            if not self._left:
+                raise
+        raise LinkLost("The charger left this socket.")
+
+    def give_up(self) -> None:
+        """The charger leaves this socket: ``serve`` raises LinkLost."""
+        self._left = True
+        if self._serving:
+            self._serving.cancel()
 
     async def call(self, message: Message, number: int) -> Payload:
         """Call the server and wait for its answer, behind calls that wait already.
@@ -100,10 +124,16 @@ class Link:
         return result
 
     async def _leave(self, frame: list[Any], action: str | None = None) -> None:
-        if self._faults.delay_s:
-            await asyncio.sleep(self._faults.delay_s)
+        faults, gate = self._weather.faults, self._weather.gate
+        if gate.shut:
+            await gate.passed()
+        if faults.delay_s:
+            await asyncio.sleep(faults.delay_s)
+        if faults.losses and faults.lost(action, self._weather.rng):
+            self._account.counts["frame_lost"] += 1
+            return
         text = orjson.dumps(frame).decode()
-        copies = 2 if action and self._faults.duplicated(action) else 1
+        copies = 2 if action and faults.duplicated(action) else 1
         try:
             for _ in range(copies):
                 await self._socket.send(text)

@@ -4,17 +4,45 @@ import asyncio
 import signal
 from pathlib import Path
 
+import orjson
 import uvloop
 
 from csms.simulator.fleet import run_fleet
 from csms.simulator.ledger import Ledger
-from csms.simulator.spec import load_fleet
+from csms.simulator.script import load_script
+from csms.simulator.spec import FleetSpec, load_fleet
 from storage.clock import Clock
+from storage.errors import InvalidInput
 
 
-def run_simulator(fleet_file: Path, csms_url: str, report: Path | None, clock: Clock) -> Ledger:
-    """Run a fleet from a file until SIGINT or SIGTERM. Raises InvalidInput for a bad file or address."""
-    fleet = load_fleet(fleet_file)
+def read_fleet(fleet_file: Path | None, script: Path | None) -> FleetSpec:
+    """The fleet of a fleet file or of a script. Raises InvalidInput."""
+    if (fleet_file is None) == (script is None):
+        raise InvalidInput(
+            "There is nothing to simulate.", hint="Give one of --fleet FILE and --script FILE."
+        )
+    return load_fleet(fleet_file) if fleet_file else load_script(script or Path())
+
+
+def write_chargers(fleet: FleetSpec, path: Path) -> None:
+    """The chargers as ``ampwave charger import`` reads them. The file holds passwords: owner only."""
+    rows = [
+        {
+            "charger_id": spec.charger_id,
+            "site_id": spec.site_id,
+            "vendor": spec.character.vendor,
+            "model": spec.character.model,
+            "serial_number": spec.serial,
+            "password": spec.password,
+        }
+        for spec in fleet.chargers
+    ]
+    path.touch(mode=0o600)
+    path.write_bytes(orjson.dumps(rows, option=orjson.OPT_INDENT_2))
+
+
+def run_simulator(fleet: FleetSpec, csms_url: str, report: Path | None, clock: Clock) -> Ledger:
+    """Run a fleet until SIGINT or SIGTERM. Raises InvalidInput for a bad address."""
 
     async def run() -> Ledger:
         stop = asyncio.Event()

@@ -36,9 +36,16 @@ class Outgoing:
 class Outbox:
     """The queue of one charger."""
 
-    def __init__(self, next_number: Callable[[], int], *, same_id: bool) -> None:
+    def __init__(
+        self,
+        next_number: Callable[[], int],
+        *,
+        same_id: bool,
+        swaps: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._next_number = next_number
         self._same_id = same_id
+        self._swaps = swaps
         self._queue: deque[Outgoing] = deque()
         self._filled = asyncio.Event()
         self._empty = asyncio.Event()
@@ -54,7 +61,8 @@ class Outbox:
         """Send what is queued, in order, for ever; raises LinkLost."""
         while True:
             await self._filled.wait()
-            await self._send(self._queue[0], link)
+            swapped = len(self._queue) > 1 and self._swaps()
+            await self._send(self._queue[1 if swapped else 0], link)
 
     async def _send(self, item: Outgoing, link: Link) -> None:
         if item.number is None or not self._same_id:

@@ -13,6 +13,8 @@ from csms.simulator.wire import Plug, Session
 from csms.simulator.words import EndReason, PlugWord
 
 _WATTS = 11_000
+_LULL_S = 600.0
+"""How soon to look again, in an hour in which no car comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Outlet:
         self._sessions = 0
         self._cut = asyncio.Event()
         self._plugged = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._car: asyncio.Task[None] | None = None
         self._free = asyncio.Event()
         self._free.set()
 
@@ -67,11 +71,12 @@ class Outlet:
         self.show()
         return operative or not self._plugged
 
-    def cut(self, cause: str) -> None:
-        """The charger stops under a car: that is what must never happen."""
+    def cut(self, cause: str, *, broke: bool = False) -> None:
+        """The charger stops under a car: that must never happen, unless it broke down by itself."""
         session = self._close()
         if session:
-            self._account.session_cut(session.session_id, self.evse_id, cause)
+            note = self._account.session_failed if broke else self._account.session_cut
+            note(session.session_id, self.evse_id, cause)
             self._voice.ended(session, EndReason.REBOOT)
         self._cut.set()
 
@@ -84,25 +89,61 @@ class Outlet:
         """Wait until no session is open here."""
         await self._free.wait()
 
-    def power_lost(self, cause: str) -> None:
+    def power_on(self) -> None:
+        """Cars may come from now on. A timer waits for the next one; a task serves it."""
+        self._await_car(self._habits.rng.random())
+
+    def power_lost(self, cause: str, *, broke: bool = False) -> None:
         """The charger is off; whatever car was there is gone when it starts again."""
-        self.cut(cause)
+        self.cut(cause, broke=broke)
         self._cut.clear()
         self._plugged = False
+        self.stop()
         self.word = self._rest()
 
-    async def live(self) -> None:
-        """Serve cars for ever."""
-        scale = self._habits.rng.random()
-        while True:
-            gap = self._habits.pattern.mean_gap_s(self._habits.pace, self._voice.now())
-            if gap is None:
-                await asyncio.Event().wait()
-                continue
-            await asyncio.sleep(gap * scale)
-            scale = self._habits.rng.uniform(0.5, 1.5)
-            if self._serving():
-                await self._serve_car()
+    def stop(self) -> None:
+        """No car is waited for or served any more."""
+        for waiting in (self._timer, self._car):
+            if waiting:
+                waiting.cancel()
+        self._timer = self._car = None
+
+    def break_down(self, code: str) -> None:
+        """It fails, under a car or not, and says so."""
+        self.error_code = code
+        self.cut(code, broke=True)
+        self._turn(self._rest())
+
+    def repair(self) -> None:
+        """It works again."""
+        self.error_code = None
+        self.show()
+
+    def _await_car(self, scale: float) -> None:
+        pattern = self._habits.pattern
+        gap = pattern.mean_gap_s(self._habits.pace, self._voice.now())
+        if gap is None and not pattern.busy_share:
+            return
+        loop = asyncio.get_running_loop()
+        if gap is None:
+            self._timer = loop.call_later(_LULL_S, self._await_car, scale)
+        else:
+            self._timer = loop.call_later(gap * scale, self._car_comes)
+
+    def _car_comes(self) -> None:
+        if not self._serving():
+            self._car_left(None)
+            return
+        self._car = asyncio.create_task(self._serve_car())
+        self._car.add_done_callback(self._car_left)
+
+    def _car_left(self, car: asyncio.Task[None] | None) -> None:
+        if car and car.cancelled():
+            return
+        if car and car.exception():
+            self._account.note("simulator_error", why=repr(car.exception()))
+        self._car = None
+        self._await_car(self._habits.rng.uniform(0.5, 1.5))
 
     def _serving(self) -> bool:
         return self.operative and not self.blocked and self.error_code is None
@@ -193,10 +234,20 @@ class Outlets:
         for outlet in self:
             outlet.cut(cause)
 
-    def power_lost(self, cause: str) -> None:
-        """The charger is off."""
+    def power_on(self) -> None:
+        """The charger starts."""
         for outlet in self:
-            outlet.power_lost(cause)
+            outlet.power_on()
+
+    def power_lost(self, cause: str, *, broke: bool = False) -> None:
+        """The charger is off; ``broke``: by a fault of its own, which cuts nobody's promise."""
+        for outlet in self:
+            outlet.power_lost(cause, broke=broke)
+
+    def stop(self) -> None:
+        """The simulation is over."""
+        for outlet in self:
+            outlet.stop()
 
     async def sessions_over(self) -> None:
         """Wait until no session is open. New ones must be blocked."""

@@ -1,6 +1,7 @@
 """All durations of the simulation in one place, so that a demo runs in seconds."""
 
-from dataclasses import dataclass
+import random
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pydantic import ConfigDict
@@ -52,8 +53,19 @@ class SessionPattern:
     daily: tuple[float, ...] = ()
     """24 weights, one per UTC hour, 1 is average; empty: the same all day."""
 
+    spread: float = 0.0
+    """How unlike the chargers are: shares log-normal with this sigma, days shifted by hours."""
+
+    def of_one(self, rng: random.Random) -> "SessionPattern":
+        """The pattern of one charger; without spread every charger has the same."""
+        if not self.spread:
+            return self
+        share = min(self.busy_share * rng.lognormvariate(-(self.spread**2) / 2, self.spread), 0.95)
+        shift = round(rng.gauss(0, 2 * self.spread)) % 24 if self.daily else 0
+        return replace(self, busy_share=share, daily=self.daily[shift:] + self.daily[:shift])
+
     def mean_gap_s(self, pace: SimPace, now: datetime) -> float | None:
-        """How long an EVSE stays free on average, or None if no car ever comes."""
+        """How long an EVSE stays free on average, or None if no car comes at this hour."""
         weight = self.daily[now.hour] if self.daily else 1.0
         share = min(self.busy_share * weight, 0.95)
         if share <= 0:

@@ -1,7 +1,7 @@
 """Vendor personalities: how chargers of a brand differ, as values with the evidence they imitate.
 
 The brands are invented. Nothing else in the simulator asks who the vendor is. A new personality is
-a new value in ``PERSONALITIES``; a test demands evidence for every trait that is not the default.
+a new file in ``brands``; a test demands evidence for every trait that is not the default.
 """
 
 from dataclasses import dataclass, fields
@@ -62,6 +62,8 @@ class Evidence:
 
     trait: str
     seen: str
+    frame: str = ""
+    """A frame that shows it, as OCPP-J text; every one is checked against its schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,12 @@ class Personality:
     reports_fall_back: bool = True
     """After it fell back to the previous image it says InstallationFailed."""
     log_style: LogStyle = LogStyle.PUT
+    lacks: frozenset[str] = frozenset()
+    """Actions of its dialect that it answers with NotImplemented."""
+    forgets_request: bool = False
+    """Its firmware statuses carry the request id -1."""
+    report_from: int = 0
+    """The number of a report's first part."""
     evidence: tuple[Evidence, ...] = ()
 
     def quirks(self) -> frozenset[str]:
@@ -107,101 +115,3 @@ class Personality:
 
 
 _IDENTITY = {"name", "vendor", "model", "dialect", "scheme", "evses", "evidence"}
-
-LARKSPUR = Personality(
-    name="larkspur",
-    vendor="Larkspur",
-    model="Larkspur Duo 22",
-    dialect=Dialect.OCPP16,
-    scheme=SignatureScheme.ECDSA_P256,
-    evses=2,
-    omits=frozenset({FirmwareWord.DOWNLOADING, FirmwareWord.DOWNLOADED, FirmwareWord.SIGNATURE_VERIFIED}),
-    resends_same_id=True,
-    log_style=LogStyle.PUT_NAMED,
-    evidence=(
-        Evidence("omits", "ev-server#2305 and MicroOcpp#261: intermediate firmware statuses never come"),
-        Evidence("resends_same_id", "OCPP 2.1 Part 4: a retried message may be identical, its id included"),
-        Evidence("log_style", "MicroOcpp#397: its client puts the file's name behind the location"),
-    ),
-)
-BRAMBLE = Personality(
-    name="bramble",
-    vendor="Bramble",
-    model="Bramble Post 11",
-    dialect=Dialect.OCPP16,
-    scheme=SignatureScheme.RSA_PKCS1V15,
-    claims=2,
-    waits_for_session=False,
-    time_style=TimeStyle.OFFSET,
-    key_style=KeyStyle.HEX_BYTES,
-    boots_on_every_connect=True,
-    log_style=LogStyle.FORM,
-    evidence=(
-        Evidence("claims", "e-mobility-charging-stations-simulator#459: Installed twice"),
-        Evidence(
-            "waits_for_session",
-            "no thread found; breaks L01.FR.06 so that the server must guard",
-        ),
-        Evidence("time_style", "monta ocpp-emulator#5: a +02 offset in time stamps"),
-        Evidence("key_style", "MicroOcpp 1.2.0, run by us: sends the bytes its hex AuthorizationKey means"),
-        Evidence("log_style", "openevse_esp32_firmware#790: GetDiagnostics uploads by HTTP, as a form"),
-        Evidence("boots_on_every_connect", "evcc#31192: only some chargers skip it on a later socket"),
-    ),
-)
-JETTY = Personality(
-    name="jetty",
-    vendor="Cobalt Jetty",
-    model="Jetty 50 DC",
-    dialect=Dialect.OCPP201,
-    scheme=SignatureScheme.RSA_PSS,
-    evses=2,
-    claim=Claim.BEFORE_REBOOT,
-    unavailable_while_installing=True,
-    piece_bytes=48 * 1024,
-    evidence=(
-        Evidence(
-            "claim", "EVerest, run by us: Installed with the version unchanged; L01.FR.32 (b) allows it"
-        ),
-        Evidence("unavailable_while_installing", "OCPP 2.0.1 L01.FR.07; libocpp#464, #1058"),
-        Evidence("piece_bytes", "LilyGo-Modem-Series#352: a small modem fetches in Range pieces"),
-    ),
-)
-DUNLIN = Personality(
-    name="dunlin",
-    vendor="Dunlin Energy",
-    model="Dunlin Wallbox 2",
-    dialect=Dialect.OCPP201,
-    scheme=SignatureScheme.ECDSA_P256,
-    claims=0,
-    omits=frozenset({FirmwareWord.INSTALL_REBOOTING}),
-    boot_factor=2.0,
-    time_style=TimeStyle.NAIVE,
-    reports_fall_back=False,
-    evidence=(
-        Evidence("claims", "ev-server#2305: Installed is never sent; libocpp#758: it is lost at the reboot"),
-        Evidence("omits", "OCPP 2.0.1 L01.FR.32: InstallRebooting may never come"),
-        Evidence("boot_factor", "SAP simulator 4.11, run by us: 17 to 24 s a step"),
-        Evidence("time_style", "steve#136, MicroOcpp#354: local or naive time before the clock is set"),
-        Evidence("reports_fall_back", "MicroOcpp#261: no status at all once the boot loader took over"),
-    ),
-)
-ESTUARY = Personality(
-    name="estuary",
-    vendor="Estuary",
-    model="Estuary Hub 150",
-    dialect=Dialect.OCPP21,
-    scheme=SignatureScheme.RSA_PSS,
-    evses=2,
-    needs_reset=True,
-    waits_for_session=False,
-    evidence=(
-        Evidence("needs_reset", "FEATURES X8, asked for by operators; no public thread found"),
-        Evidence(
-            "waits_for_session", "steve and lbbrhzn threads of updates that stop a charge; L01.FR.06 broken"
-        ),
-    ),
-)
-
-PERSONALITIES: dict[str, Personality] = {
-    personality.name: personality for personality in (LARKSPUR, BRAMBLE, JETTY, DUNLIN, ESTUARY)
-}

@@ -1,6 +1,7 @@
 """Writing the ledger to a file that a reader always finds whole."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import orjson
@@ -9,6 +10,8 @@ from csms.simulator.concurrency import wait_for_event
 from csms.simulator.ledger import Ledger
 
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_INDENT_2
+_SHARE = 0.02
+"""Of the process's time that writing may take: the account of thousands is megabytes."""
 
 
 def write_report(ledger: Ledger, path: Path, *, final: bool) -> None:
@@ -21,5 +24,7 @@ def write_report(ledger: Ledger, path: Path, *, final: bool) -> None:
 async def keep_report(ledger: Ledger, path: Path, stop: asyncio.Event, every_s: float) -> None:
     """Rewrite the report every few seconds until ``stop``, then once more as final by the caller."""
     while not stop.is_set():
+        began = time.perf_counter()
         write_report(ledger, path, final=False)
-        await wait_for_event(stop, every_s)
+        took_s = time.perf_counter() - began
+        await wait_for_event(stop, max(every_s, took_s / _SHARE))

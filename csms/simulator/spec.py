@@ -11,9 +11,10 @@ import yaml
 from cryptography import x509
 from pydantic import TypeAdapter, ValidationError
 
+from csms.simulator.catalogue import PERSONALITIES
 from csms.simulator.faults import NetworkFault
 from csms.simulator.pace import STRICT, SessionPattern, SimPace
-from csms.simulator.personality import PERSONALITIES, Personality
+from csms.simulator.personality import Personality
 from storage.errors import AmpwaveError, InvalidInput
 from storage.ids import check_charger_id, check_slug
 
@@ -101,6 +102,11 @@ def parse_fleet(value: Any) -> FleetSpec:
             for found in error.errors()
         ]
         raise InvalidInput("The fleet file is not a fleet.", problems, hint=_HINT) from None
+    return check_fleet(fleet)
+
+
+def check_fleet(fleet: FleetSpec) -> FleetSpec:
+    """The same fleet if it can run; else raise InvalidInput with every problem at once."""
     problems = _problems(fleet)
     if problems:
         raise InvalidInput(f"The fleet {fleet.name!r} cannot run.", problems, hint=_HINT)
@@ -121,6 +127,8 @@ def _problems(fleet: FleetSpec) -> list[str]:
             x509.load_pem_x509_certificate(pem.encode())
         except ValueError:
             problems.append(f"manufacturer_roots.{number}: not a PEM certificate")
+    for number, fault in enumerate(fleet.faults):
+        problems += [f"faults.{number}.{problem}" for problem in fault.problems()]
     if fleet.connect_per_s <= 0:
         problems.append("connect_per_s: must be above 0")
     if len(fleet.sessions.daily) not in (0, 24):

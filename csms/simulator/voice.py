@@ -54,7 +54,8 @@ class Voice:
     def firmware(self, word: FirmwareWord, request_id: int | None) -> None:
         """How an update goes, unless this personality keeps quiet about it."""
         if word not in self._personality.omits:
-            self.say(self.wire.firmware_status(word, request_id))
+            told = -1 if self._personality.forgets_request and request_id is not None else request_id
+            self.say(self.wire.firmware_status(word, told))
 
     def security(self, word: SecurityWord, detail: str = "") -> None:
         """A security event."""

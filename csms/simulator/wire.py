@@ -1,16 +1,28 @@
 """What a charger says and is asked, free of any dialect; ``Wire`` is what a dialect must spell."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from csms.simulator.asks import Ask
+from csms.simulator.device import Variable
 from csms.simulator.errors import RequestInvalid
+from csms.simulator.keyring import Installed
 from csms.simulator.personality import TimeStyle
 from csms.simulator.words import BootReason, EndReason, FirmwareWord, LogWord, PlugWord
 
 Payload = dict[str, Any]
 _OFFSET = timezone(timedelta(hours=2))
+
+
+class OwnNames(NamedTuple):
+    """What a dialect calls the variables that the charger itself goes by."""
+
+    heartbeat: str
+    password: str
+    profile: str
+    organization: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +45,23 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the server may read."""
+    """What a charger's variables are made of."""
 
     identity: Identity
-    heartbeat_s: int
     evses: int
+    password: str = field(default="", repr=False)
+    """The one it came with."""
+    profiles: tuple[int, int] = (1, 1)
+    """The lowest and highest security profile that its connection allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One variable in a report; no value: it is write only."""
+
+    name: str
+    value: str | None
+    writable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +156,11 @@ class ReadRequest:
 
 @dataclass(frozen=True, slots=True)
 class ReportRequest:
-    """2.x GetBaseReport: answer, then send all variables in a NotifyReport."""
+    """2.x GetBaseReport: answer, then send the variables in NotifyReports."""
 
     request_id: int
+    settings_only: bool = False
+    """ConfigurationInventory: what can be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +182,7 @@ Request = (
     | ReadRequest
     | ReportRequest
     | LogRequest
+    | Ask
 )
 
 
@@ -166,6 +193,13 @@ class Answer:
     status: str
     values: Mapping[str, str] = field(default_factory=dict)
     file_name: str = ""
+    known: Mapping[str, bool] = field(default_factory=dict)
+    """For reads: every variable there is, and whether it may be written."""
+    results: tuple[str, ...] = ()
+    """For writes: one for each, in the words of SetVariableStatusEnumType."""
+    installed: Sequence[Installed] = ()
+    version: int = 0
+    """Of the local list."""
 
 
 class Wire(Protocol):
@@ -178,8 +212,15 @@ class Wire(Protocol):
     def error_code(self, code: str) -> str:
         """The dialect's spelling of a CALLERROR code."""
 
-    def variables(self, facts: "Facts") -> dict[str, str]:
-        """What can be read, under the dialect's names."""
+    @property
+    def own(self) -> OwnNames:
+        """What it calls the variables that the charger itself goes by."""
+
+    def variables(self, facts: "Facts") -> dict[str, Variable]:
+        """What can be read and written, under the dialect's names, as it left the factory."""
+
+    def sign_certificate(self, csr: str, use: str | None) -> Message:
+        """SignCertificate; ``use`` as the trigger named it."""
 
     def boot(self, identity: Identity, reason: BootReason) -> Message:
         """BootNotification."""
@@ -220,8 +261,8 @@ class Wire(Protocol):
     def sampled(self, evse_id: int, reading: Reading) -> Message:
         """MeterValues on demand, of an EVSE."""
 
-    def report(self, request_id: int, at: str, values: Mapping[str, str]) -> Message | None:
-        """All variables after a ReportRequest, where the dialect has it."""
+    def report(self, request_id: int, at: str, entries: Sequence[Entry], first: int) -> list[Message]:
+        """Variables after a ReportRequest, where the dialect has it; ``first``: the number of part one."""
 
     def read(self, action: str, payload: Payload) -> Request:
         """Understand a call of the server, or raise RequestInvalid with the OCPP-J error code."""

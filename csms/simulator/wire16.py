@@ -1,15 +1,20 @@
 """OCPP 1.6 with the security whitepaper (edition 3), from the charger's side."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
+from csms.simulator import own16
+from csms.simulator.asks import Ask
+from csms.simulator.device import Variable
 from csms.simulator.errors import RequestInvalid
 from csms.simulator.wire import (
     Answer,
     AvailabilityRequest,
+    Entry,
     Facts,
     Identity,
     LogRequest,
     Message,
+    OwnNames,
     Payload,
     Plug,
     Reading,
@@ -36,20 +41,20 @@ class Wire16:
     """Messages of a charge point with one connector per outlet; connectorId is our EVSE id."""
 
     takes_unsigned = False
+    own = OwnNames(own16.HEARTBEAT, own16.PASSWORD, own16.PROFILE, own16.ORGANIZATION)
 
     def error_code(self, code: str) -> str:
         """OCPP-J 1.6 spells two codes in its own way."""
         return _CODES.get(code, code)
 
-    def variables(self, facts: Facts) -> dict[str, str]:
+    def variables(self, facts: Facts) -> dict[str, Variable]:
         """Configuration keys."""
-        return {
-            "HeartbeatInterval": str(facts.heartbeat_s),
-            "NumberOfConnectors": str(facts.evses),
-            "SecurityProfile": "1",
-            "SupportedFeatureProfiles": "Core,FirmwareManagement,RemoteTrigger",
-            "SupportedFileTransferProtocols": "HTTP,HTTPS",
-        }
+        return own16.variables(facts)
+
+    def sign_certificate(self, csr: str, use: str | None) -> Message:
+        """SignCertificate; the whitepaper has one kind."""
+        del use
+        return Message("SignCertificate", {"csr": csr})
 
     def boot(self, identity: Identity, reason: BootReason) -> Message:
         """BootNotification; 1.6 has no reason."""
@@ -148,8 +153,10 @@ class Wire16:
             },
         )
 
-    def report(self, request_id: int, at: str, values: Mapping[str, str]) -> None:
+    def report(self, request_id: int, at: str, entries: Sequence[Entry], first: int) -> list[Message]:
         """1.6 has no report."""
+        del request_id, at, entries, first
+        return []
 
     def read(self, action: str, payload: Payload) -> Request:
         """Understand a call of the server."""
@@ -161,7 +168,10 @@ class Wire16:
     def answer(self, request: Request, answer: Answer) -> Payload:
         """The answer's payload; 1.6 cannot say that a reset is only scheduled."""
         if isinstance(request, ReadRequest):
-            return _configuration(request, answer.values)
+            writable = frozenset(name for name, written in answer.known.items() if written)
+            return own16.configuration(request.names, answer.values, writable)
+        if isinstance(request, Ask):
+            return own16.answer(request, answer)
         if isinstance(request, LogRequest) and request.request_id is None:
             return {"fileName": answer.file_name} if answer.file_name else {}
         if isinstance(request, LogRequest):
@@ -235,14 +245,5 @@ _READERS: dict[str, Callable[[Payload], Request]] = {
     "GetConfiguration": _get_configuration,
     "GetLog": _get_log,
     "GetDiagnostics": _get_diagnostics,
+    **own16.READERS,
 }
-
-
-def _configuration(request: ReadRequest, values: Mapping[str, str]) -> Payload:
-    payload: Payload = {
-        "configurationKey": [{"key": key, "readonly": True, "value": value} for key, value in values.items()]
-    }
-    unknown = [name for name in request.names if name not in values]
-    if unknown:
-        payload["unknownKey"] = unknown
-    return payload

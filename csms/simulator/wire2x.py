@@ -1,15 +1,20 @@
 """OCPP 2.0.1 and 2.1 from the charger's side; what is used here is spelled alike in both."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 
+from csms.simulator import own2x
+from csms.simulator.asks import Ask
+from csms.simulator.device import Variable
 from csms.simulator.errors import RequestInvalid
 from csms.simulator.wire import (
     Answer,
     AvailabilityRequest,
+    Entry,
     Facts,
     Identity,
     LogRequest,
     Message,
+    OwnNames,
     Payload,
     Plug,
     Reading,
@@ -39,22 +44,19 @@ class Wire2x:
     """Messages of a charging station."""
 
     takes_unsigned = True
+    own = OwnNames(own2x.HEARTBEAT, own2x.PASSWORD, own2x.PROFILE, own2x.ORGANIZATION)
 
     def error_code(self, code: str) -> str:
         """As the specification writes it."""
         return code
 
-    def variables(self, facts: Facts) -> dict[str, str]:
-        """Device model variables, as ``Component.Variable``."""
-        return {
-            "ChargingStation.VendorName": facts.identity.vendor,
-            "ChargingStation.Model": facts.identity.model,
-            "ChargingStation.SerialNumber": facts.identity.serial,
-            "Controller.FirmwareVersion": facts.identity.version,
-            "OCPPCommCtrlr.HeartbeatInterval": str(facts.heartbeat_s),
-            "OCPPCommCtrlr.FileTransferProtocols": "HTTP,HTTPS",
-            "SecurityCtrlr.SecurityProfile": "1",
-        }
+    def variables(self, facts: Facts) -> dict[str, Variable]:
+        """Device model variables, as ``Component.Variable[instance]``."""
+        return own2x.variables(facts)
+
+    def sign_certificate(self, csr: str, use: str | None) -> Message:
+        """SignCertificate; a combined certificate is asked for without a type."""
+        return Message("SignCertificate", {"csr": csr, **({"certificateType": use} if use else {})})
 
     def boot(self, identity: Identity, reason: BootReason) -> Message:
         """BootNotification."""
@@ -135,14 +137,9 @@ class Wire2x:
         """MeterValues, outside of a transaction's events."""
         return Message("MeterValues", {"evseId": evse_id, "meterValue": [_meter_value(reading)]})
 
-    def report(self, request_id: int, at: str, values: Mapping[str, str]) -> Message:
-        """NotifyReport, all in one part."""
-        data = [
-            {**_address(name), "variableAttribute": [{"value": value, "mutability": "ReadOnly"}]}
-            for name, value in values.items()
-        ]
-        payload = {"requestId": request_id, "generatedAt": at, "seqNo": 0, "tbc": False, "reportData": data}
-        return Message("NotifyReport", payload)
+    def report(self, request_id: int, at: str, entries: Sequence[Entry], first: int) -> list[Message]:
+        """NotifyReport in parts."""
+        return own2x.report(request_id, at, entries, first)
 
     def read(self, action: str, payload: Payload) -> Request:
         """Understand a call of the server."""
@@ -154,7 +151,9 @@ class Wire2x:
     def answer(self, request: Request, answer: Answer) -> Payload:
         """The answer's payload."""
         if isinstance(request, ReadRequest):
-            return {"getVariableResult": [_result(name, answer.values.get(name)) for name in request.names]}
+            return own2x.values(request.names, answer.values, answer.known)
+        if isinstance(request, Ask):
+            return own2x.answer(request, answer)
         if isinstance(request, LogRequest):
             return {"status": answer.status, "filename": answer.file_name}
         return {"status": answer.status}
@@ -184,17 +183,6 @@ def _meter_value(reading: Reading) -> Payload:
         "unitOfMeasure": {"unit": "Wh"},
     }
     return {"timestamp": reading.at, "sampledValue": [sample]}
-
-
-def _address(name: str) -> Payload:
-    component, _, variable = name.partition(".")
-    return {"component": {"name": component}, "variable": {"name": variable}}
-
-
-def _result(name: str, value: str | None) -> Payload:
-    if value is None:
-        return {"attributeStatus": "UnknownVariable", **_address(name)}
-    return {"attributeStatus": "Accepted", "attributeValue": value, **_address(name)}
 
 
 def _update(payload: Payload) -> UpdateRequest:
@@ -228,11 +216,15 @@ def _trigger(payload: Payload) -> TriggerRequest:
 
 def _get_variables(payload: Payload) -> ReadRequest:
     asked = wanted(payload, "getVariableData")
-    return ReadRequest(tuple(f"{item['component']['name']}.{item['variable']['name']}" for item in asked))
+    if len(asked) > own2x.ITEMS_PER_MESSAGE:
+        limit = f"{len(asked)} variables in one message; it takes {own2x.ITEMS_PER_MESSAGE}."
+        raise RequestInvalid("OccurrenceConstraintViolation", limit)
+    return ReadRequest(tuple(own2x.name_of(item) for item in asked))
 
 
 def _base_report(payload: Payload) -> ReportRequest:
-    return ReportRequest(wanted(payload, "requestId"))
+    settings_only = wanted(payload, "reportBase") == "ConfigurationInventory"
+    return ReportRequest(wanted(payload, "requestId"), settings_only)
 
 
 def _get_log(payload: Payload) -> LogRequest:
@@ -253,4 +245,5 @@ _READERS: dict[str, Callable[[Payload], Request]] = {
     "GetVariables": _get_variables,
     "GetBaseReport": _base_report,
     "GetLog": _get_log,
+    **own2x.READERS,
 }

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from csms.simulator.catalogue import PERSONALITIES
 from csms.simulator.faults import FaultKind, NetworkFault
 from csms.simulator.firmware import Script, build_image
 from csms.simulator.pace import SessionPattern
-from csms.simulator.personality import PERSONALITIES, Dialect
+from csms.simulator.personality import Dialect
 from csms.simulator.stages import Stage
 from tests.support.maker import Maker, found_maker
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from csms.quirks.catalogue import CATALOGUE
-from csms.simulator.personality import PERSONALITIES
+from csms.simulator.catalogue import PERSONALITIES
 
 ROOT = Path(__file__).parents[3]
 FOLDERS = ("activities", "api", "csms", "signing", "storage", "workflows")

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,8 +15,9 @@ from websockets.exceptions import ConnectionClosedError
 from csms.simulator.concurrency import cancel
 from csms.simulator.errors import CallRefused, LinkLost
 from csms.simulator.faults import Afflictions
+from csms.simulator.gate import Gate
 from csms.simulator.ledger import ChargerLedger
-from csms.simulator.link import Link, Reply
+from csms.simulator.link import Link, Reply, Weather
 from csms.simulator.outbox import Outbox, Outgoing
 from csms.simulator.wire import Message
 
@@ -42,6 +44,10 @@ class FakeSocket:
         self.left.put_nowait(orjson.loads(message))
 
 
+def calm() -> Weather:
+    return Weather(Afflictions(), Gate(), random.Random(1))
+
+
 def account() -> ChargerLedger:
     return ChargerLedger("C1", "a", "p", "1.0", "run-", lambda: datetime.now(UTC))
 
@@ -55,7 +61,7 @@ def answerer(action: str, payload: dict[str, Any]) -> Reply:
 @asynccontextmanager
 async def linked(timeout_s: float = 5) -> AsyncIterator[tuple[FakeSocket, Link, ChargerLedger]]:
     socket, book = FakeSocket(), account()
-    link = Link(socket, answerer, book, Afflictions(), timeout_s)
+    link = Link(socket, answerer, book, calm(), timeout_s)
     task = asyncio.create_task(link.serve())
     yield socket, link, book
     await cancel(task)
@@ -108,10 +114,10 @@ async def test_silence_and_a_closed_socket_lose_the_link() -> None:
     socket = FakeSocket()
     socket.closed = True
     with pytest.raises(LinkLost):
-        await Link(socket, answerer, account(), Afflictions(), 1).call(HELLO, 1)
+        await Link(socket, answerer, account(), calm(), 1).call(HELLO, 1)
     socket.arriving.put_nowait(None)
     with pytest.raises(LinkLost):
-        await Link(socket, answerer, account(), Afflictions(), 1).serve()
+        await Link(socket, answerer, account(), calm(), 1).serve()
 
 
 @pytest.mark.parametrize(("same_id", "ids"), [(True, ["run-1", "run-1"]), (False, ["run-1", "run-2"])])

@@ -14,6 +14,7 @@ from csms.simulator.voice import WIRES
 from csms.simulator.wire import (
     Answer,
     AvailabilityRequest,
+    Entry,
     Facts,
     Identity,
     LogRequest,
@@ -55,7 +56,12 @@ def everything(wire: Wire) -> list[Message]:
     messages += [wire.started(session, reading), wire.metered(session, reading), wire.metered(known, reading)]
     messages += [wire.ended(each, reading, reason) for each in (session, known) for reason in EndReason]
     messages += [wire.sampled(2, reading)]
-    messages += [wire.report(5, AT, wire.variables(Facts(IDENTITY, 60, 2)))]
+    entries = [
+        Entry(name, None if variable.hidden else variable.value, variable.writable)
+        for name, variable in wire.variables(Facts(IDENTITY, 2)).items()
+    ]
+    messages += [*wire.report(5, AT, entries, 0), *wire.report(5, AT, [], 1)]
+    messages += [wire.sign_certificate("-----BEGIN", use) for use in (None, "V2GCertificate")]
     return [message for message in messages if message]
 
 
@@ -198,8 +204,8 @@ def test_plain_16_updates_are_read_so_that_they_can_be_counted() -> None:
 @ALL
 def test_what_is_missing_or_unknown_is_named(dialect: Dialect) -> None:
     wire = WIRES[dialect]
-    with pytest.raises(RequestInvalid, match="ClearCache") as unknown:
-        wire.read("ClearCache", {})
+    with pytest.raises(RequestInvalid, match="ReserveNow") as unknown:
+        wire.read("ReserveNow", {})
     assert unknown.value.code == "NotImplemented"
     with pytest.raises(RequestInvalid, match="type") as missing:
         wire.read("Reset", {})

@@ -1,0 +1,1 @@
+"""One file for each brand; ``csms.simulator.catalogue`` finds them by themselves."""

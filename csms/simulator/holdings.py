@@ -1,0 +1,158 @@
+"""What a charger holds: its variables, its certificates, its local list; and what it answers about them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from csms.simulator.asks import (
+    Ask,
+    ClearCacheRequest,
+    DeleteRequest,
+    InstallRequest,
+    ListRequest,
+    ListVersionRequest,
+    LocalListRequest,
+    SignedRequest,
+    VendorRequest,
+    WriteRequest,
+)
+from csms.simulator.device import ACCEPTED, REJECTED, Device
+from csms.simulator.keyring import Keyring
+from csms.simulator.ledger import ChargerLedger
+from csms.simulator.voice import Voice
+from csms.simulator.wire import Answer, Entry, OwnNames, ReadRequest
+
+Deed = Callable[[], None] | None
+
+SIGN_TRIGGERS = {
+    "SignChargePointCertificate": None,
+    "SignChargingStationCertificate": "ChargingStationCertificate",
+    "SignV2GCertificate": "V2GCertificate",
+    "SignCombinedCertificate": None,
+}
+"""What a trigger of a signing request asks for, as the request names it."""
+_MOST_TOKENS = 1_000
+
+
+@dataclass(slots=True)
+class LocalList:
+    """The tokens that may charge without being asked about."""
+
+    version: int = 0
+    tokens: frozenset[str] = frozenset()
+
+    def take(self, request: LocalListRequest) -> str:
+        """D01: a whole list replaces, a difference needs a later version."""
+        if not request.full and request.version <= self.version:
+            return "VersionMismatch"
+        kept = frozenset() if request.full else self.tokens - set(request.gone)
+        tokens = kept | set(request.tokens)
+        if len(tokens) > _MOST_TOKENS:
+            return "Failed"
+        # A full and empty list of version 0 is no list (D01.FR.05).
+        self.version, self.tokens = request.version if tokens or not request.full else 0, tokens
+        return ACCEPTED
+
+
+class Holdings:
+    """Kept over restarts, as it is in flash."""
+
+    def __init__(
+        self,
+        device: Device,
+        keyring: Keyring,
+        voice: Voice,
+        account: ChargerLedger,
+        reconnect: Callable[[], None],
+    ) -> None:
+        self.device = device
+        self.keyring = keyring
+        self.local_list = LocalList()
+        self._voice = voice
+        self._account = account
+        self._reconnect = reconnect
+
+    @property
+    def _own(self) -> OwnNames:
+        return self._voice.wire.own
+
+    # What is asked.
+
+    def read(self, request: ReadRequest) -> Answer:
+        """Values, and which of all variables may be written."""
+        return Answer(ACCEPTED, self.device.read(request.names), known=self.device.known())
+
+    def entries(self, *, settings_only: bool) -> list[Entry]:
+        """For a report."""
+        values = self.device.read()
+        return [
+            Entry(name, values.get(name), writable)
+            for name, writable in self.device.known().items()
+            if writable or not settings_only
+        ]
+
+    def consider(self, ask: Ask) -> tuple[Answer, Deed]:
+        """Decide, answer, and what to do once the answer has left."""
+        match ask:
+            case WriteRequest():
+                return self._write(ask)
+            case InstallRequest():
+                return Answer(self.keyring.install(ask.use, ask.certificate)), None
+            case ListRequest():
+                return Answer(ACCEPTED, installed=self.keyring.listed(ask.uses)), None
+            case DeleteRequest():
+                return Answer(self.keyring.delete(ask.hash_data)), None
+            case SignedRequest():
+                return self._signed(ask)
+            case LocalListRequest():
+                return Answer(self.local_list.take(ask)), None
+            case ListVersionRequest():
+                return Answer(ACCEPTED, version=self.local_list.version), None
+            case ClearCacheRequest() | VendorRequest():
+                return Answer(ACCEPTED if isinstance(ask, ClearCacheRequest) else "UnknownVendorId"), None
+
+    def _write(self, ask: WriteRequest) -> tuple[Answer, Deed]:
+        results = []
+        for setting in ask.settings:
+            if setting.attribute != "Actual":
+                results.append("NotSupportedAttributeType")
+                continue
+            results.append(self._write_one(setting.name, setting.value))
+            what = {"name": setting.name, "result": results[-1]}
+            self._account.note("written", **what, value=self._shown(setting.name, setting.value))
+        changed = {
+            setting.name
+            for setting, result in zip(ask.settings, results, strict=True)
+            if result == ACCEPTED and setting.attribute == "Actual"
+        }
+        # A01.FR.03: the new password counts from the next connection on; it makes one at once.
+        again = bool(changed & {self._own.password, self._own.profile})
+        return Answer(ACCEPTED, results=tuple(results)), self._reconnect if again else None
+
+    def _write_one(self, name: str, value: str) -> str:
+        if name == self._own.profile and value.isdigit():
+            # A05.FR.07: never lower.
+            now = self.device.value(name) or "0"
+            if int(value) < int(now):
+                return REJECTED
+        if name == self._own.password and not _is_password(value):
+            return REJECTED
+        return self.device.write(name, value)
+
+    def _shown(self, name: str, value: str) -> str:
+        return "***" if self.device.hidden(name) else value[:100]
+
+    def _signed(self, ask: SignedRequest) -> tuple[Answer, Deed]:
+        status = self.keyring.take(ask.chain)
+        self._account.note("certificate_signed", result=status, serial=self.keyring.own_serial)
+        return Answer(status), self._reconnect if status == ACCEPTED else None
+
+    def request_certificate(self, trigger: str) -> None:
+        """A02, A03: ask the server to certify a new key."""
+        organization = self.device.value(self._own.organization) or ""
+        csr = self.keyring.request(organization)
+        self._account.note("certificate_requested")
+        self._voice.say(self._voice.wire.sign_certificate(csr, SIGN_TRIGGERS[trigger]))
+
+
+def _is_password(value: str) -> bool:
+    return 16 <= len(value) <= 64 and value.isprintable()
