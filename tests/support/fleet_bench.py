@@ -15,13 +15,15 @@ from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import orjson
 import uvloop
 
 from api.embedded import EmbeddedPostgres
-from csms.auth import hash_secret
 from csms.gateway import Gateway
 from csms.options import GatewayOptions, GatewayStores, Sources
+from csms.secrets import hash_secret
 from csms.simulator.fleet import run_fleet
+from csms.simulator.ledger import Ledger
 from csms.simulator.pace import SessionPattern, SimPace
 from csms.simulator.spec import FleetSpec, default_fleet
 from storage.charger import Charger, ChargerCredential, Site
@@ -94,7 +96,7 @@ async def _measure(count: int, seconds: float, port: int) -> dict[str, float]:
                 clock=system_clock,
             )
         )
-        await asyncio.sleep(count / fleet.connect_per_s + 5)
+        await _until_in(running, report, count)
         cpu, wall = time.process_time(), time.monotonic()
         await asyncio.sleep(seconds)
         used = (time.process_time() - cpu) / (time.monotonic() - wall)
@@ -112,6 +114,16 @@ async def _measure(count: int, seconds: float, port: int) -> dict[str, float]:
         "simulator_errors": totals["simulator_errors"],
         "peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
     }
+
+
+async def _until_in(running: asyncio.Task[Ledger], report: Path, count: int) -> None:
+    """Until the server has let everybody in."""
+    while not running.done():
+        await asyncio.sleep(1)  # a file has no event
+        if report.exists():
+            totals = orjson.loads(report.read_bytes())["totals"]
+            if totals["messages"]["acknowledged"].get("BootNotification", 0) >= count:
+                return
 
 
 def _resident_kib() -> int:

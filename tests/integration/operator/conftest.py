@@ -21,10 +21,10 @@ from api.auth import mint_token
 from api.embedded import EmbeddedTemporal
 from api.settings import Settings
 from csms.secrets import hash_secret
+from csms.simulator.catalogue import PERSONALITIES
 from csms.simulator.fleet import run_fleet
 from csms.simulator.ledger import Ledger
 from csms.simulator.pace import SessionPattern, SimPace
-from csms.simulator.personality import PERSONALITIES
 from csms.simulator.spec import ChargerSpec, FleetSpec
 from storage.access import Principal, Role
 from storage.charger import Charger, ChargerCredential, Site
