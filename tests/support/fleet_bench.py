@@ -120,8 +120,8 @@ async def _until_in(running: asyncio.Task[Ledger], report: Path, count: int) -> 
     """Until the server has let everybody in."""
     while not running.done():
         await asyncio.sleep(1)  # a file has no event
-        if report.exists():
-            totals = orjson.loads(report.read_bytes())["totals"]
+        if report.exists():  # noqa: ASYNC240
+            totals = orjson.loads(report.read_bytes())["totals"]  # noqa: ASYNC240
             if totals["messages"]["acknowledged"].get("BootNotification", 0) >= count:
                 return
 

@@ -35,7 +35,7 @@ def test_names_fit_the_narrowest_dialect(personality: Personality) -> None:
 @pytest.mark.requirement("F72")
 def test_brands_cover_dialects_schemes_and_habits() -> None:
     people = list(PERSONALITIES.values())
-    assert len({person.vendor for person in people}) >= 5
+    assert len({person.vendor for person in people}) >= 8
     assert len({(person.vendor, person.model) for person in people}) == len(people)
     assert min(Counter(person.dialect for person in people)[dialect] for dialect in Dialect) >= 1
     assert {person.scheme for person in people} == set(SignatureScheme)
