@@ -7,6 +7,7 @@ because 500 chargers are described anew at every tick.
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from csms.capabilities import of_charger
 from storage.artifact import Artifact, ArtifactPhase, Compatible
@@ -237,6 +238,14 @@ def situation_of(
         needs_reset=profile is not None and profile.needs_reset_after_install,
         updates=able.known.updates is not False,
     )
+
+
+def unfetchable(view: ChargerView, profile: ModelProfile | None, location: str) -> str | None:
+    """Why a charger that told how it fetches would only end in DownloadFailed here, or None."""
+    able, scheme = of_charger(view.charger, view.twin, profile), urlsplit(location).scheme
+    if able.fetches(scheme) is not False:
+        return None
+    return f"it fetches by {', '.join(able.known.transfers or ())}, and not by {scheme.upper()}"
 
 
 def has_car(operation: OperationSection | None) -> bool:

@@ -6,13 +6,11 @@ session can begin any more: nothing unproven is sent, and no session is cut (X1,
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from urllib.parse import urlsplit
 
 from activities.availability import closed_to_cars, put_back
-from activities.facts import has_car, out_of_service
+from activities.facts import has_car, out_of_service, unfetchable
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node
 from activities.stores import this_run
-from csms.capabilities import of_charger
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, UpdateFirmware
 from csms.errors import CallFailed, CommandTimeout, CsmsError, NotAccepted, NotConnectedHere, Unsupported
 from signing.errors import DirectiveNotInTime, MetadataExpired, SigningError, VerificationFailed
@@ -89,8 +87,7 @@ class Sending:
     async def _give_up(self, obstacle: Obstacle) -> DispatchAnswer:
         if self._drained and not self._sent_before:
             self._drained = not await self._undrained()
-        answer = self._answer(obstacle.kind, obstacle.reason)
-        return replace(answer, for_session=obstacle.for_session)
+        return replace(self._answer(obstacle.kind, obstacle.reason), for_session=obstacle.for_session)
 
     async def _undrained(self) -> bool:
         try:
@@ -268,9 +265,8 @@ class Sending:
         given, stores = self._given, self._stores
         view = await stores.chargers.get(given.charger_id)
         version = view.twin.firmware.version if view.twin.firmware else None
-        installed = None
-        if version is not None:
-            installed = await stores.artifacts.by_version(order.artifact.vendor_role, version)
+        role = order.artifact.vendor_role
+        installed = await stores.artifacts.by_version(role, version) if version is not None else None
         return DispatchRequest(
             charger_id=given.charger_id,
             vendor=view.charger.vendor,
@@ -301,7 +297,9 @@ class Sending:
     async def _send(self, order: Order, proof: VerifiedDispatch) -> DispatchKind:
         await self._wanted()  # Once more: a pause, an abort or a skip since then holds it back.
         command = await self._update(order, proof)
-        await self._require_fetchable(order, command.location)
+        view = await self._stores.chargers.get(self._given.charger_id)
+        if unfit := unfetchable(view, order.profile, command.location):
+            raise Obstacle(DispatchKind.UNSUPPORTED, unfit)
         if not self._drained:
             await self._look()  # Somebody else closed it to cars, and may have opened it again.
         await self._mark(order)
@@ -321,14 +319,6 @@ class Sending:
         except Unsupported as error:
             raise Obstacle(DispatchKind.UNSUPPORTED, error.message) from None
         return await self._judge(answer)
-
-    async def _require_fetchable(self, order: Order, location: str) -> None:
-        """A charger that told how it fetches, and not by this, would only end in DownloadFailed."""
-        view = await self._stores.chargers.get(self._given.charger_id)
-        able, scheme = of_charger(view.charger, view.twin, order.profile), urlsplit(location).scheme
-        if able.fetches(scheme) is False:
-            known = ", ".join(able.known.transfers or ())
-            raise Obstacle(DispatchKind.UNSUPPORTED, f"it fetches by {known}, and not by {scheme.upper()}")
 
     async def _mark(self, order: Order) -> None:
         """Write down that it is sent, if it may be: one statement, so that no abort or skip slips in."""

@@ -145,7 +145,7 @@ class Charger:
             FaultKind.HALF_OPEN: lambda _: self._leave_socket(),
             FaultKind.POWER_CUT: self._cut_power,
             FaultKind.SILENCE: self._weather.gate.close,
-            FaultKind.CONNECTOR_FAULT: self._break_outlet,
+            FaultKind.CONNECTOR_FAULT: self._outlets.break_first,
         }
 
     def _reach(self) -> Reach:
@@ -222,10 +222,8 @@ class Charger:
 
     def _new_image(self) -> None:
         """What an image that cares little for its charger does at its first start."""
-        device, own = self._holdings.device, self._voice.wire.own
         if self._faults.forgets:
-            lost = device.forget(frozenset({own.password}))
-            self._account.note("fault_reset_configuration", lost=",".join(lost))
+            self._holdings.forget()
         if self._faults.downgrades and not self._downgrades:
             self._account.note("fault_profile_downgrade")
             self._downgrades = self._faults.downgrades
@@ -321,12 +319,6 @@ class Charger:
     def _cut_power(self, seconds: float) -> None:
         self._broke, self._off_s = True, seconds or None
         self.restart(BootReason.POWER_UP)
-
-    def _break_outlet(self, seconds: float) -> None:
-        outlet = next(iter(self._outlets))
-        outlet.break_down("GroundFailure")
-        if seconds:
-            asyncio.get_running_loop().call_later(seconds, outlet.repair)
 
     def _backoff_s(self, failures: int) -> float:
         first, longest = self._pace.backoff_s

@@ -146,6 +146,11 @@ class Holdings:
         self._account.note("certificate_signed", result=status, serial=self.keyring.own_serial)
         return Answer(status), self._reconnect if status == ACCEPTED else None
 
+    def forget(self) -> None:
+        """As it left the factory, but for the password: without that nobody would hear of it again."""
+        lost = self.device.forget(frozenset({self._own.password}))
+        self._account.note("fault_reset_configuration", lost=",".join(lost))
+
     def request_certificate(self, trigger: str) -> None:
         """A02, A03: ask the server to certify a new key."""
         organization = self.device.value(self._own.organization) or ""

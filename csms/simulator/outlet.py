@@ -229,6 +229,13 @@ class Outlets:
             outlet.blocked = outlet.hidden = False
             outlet.show()
 
+    def break_first(self, seconds: float) -> None:
+        """The first outlet fails for so long; 0: for ever."""
+        outlet = self._outlets[0]
+        outlet.break_down("GroundFailure")
+        if seconds:
+            asyncio.get_running_loop().call_later(seconds, outlet.repair)
+
     def cut(self, cause: str) -> None:
         """Stop under whatever car is there."""
         for outlet in self:

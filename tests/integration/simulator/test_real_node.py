@@ -12,10 +12,22 @@ import asyncpg
 import orjson
 import pytest
 
-from csms.commands import AnswerStatus, ChangeAvailability, GetVariables, Reset, ResetKind, UpdateFirmware
+from csms.capabilities import of_charger
+from csms.commands import (
+    AnswerStatus,
+    ChangeAvailability,
+    GetVariables,
+    Reset,
+    ResetKind,
+    SetVariables,
+    UpdateFirmware,
+    VariableValue,
+)
 from csms.gateway import Gateway
 from csms.options import GatewayOptions, GatewayStores, Sources
 from csms.secrets import hash_secret
+from csms.simulator.catalogue import PERSONALITIES
+from csms.simulator.faults import FaultKind, NetworkFault
 from csms.simulator.firmware import build_image
 from csms.simulator.fleet import run_fleet
 from csms.simulator.ledger import Ledger, acknowledged_ids
@@ -179,3 +191,74 @@ async def test_every_personality_is_understood_and_nothing_is_lost(node, databas
     assert kinds["frame_rejected"] == 0
     assert kinds["transaction_started"] <= totals["sessions_started"]
     assert kinds["transaction_started"] >= totals["sessions_ended"]
+
+
+def one(bench, name: str, *faults: NetworkFault) -> FleetSpec:
+    return bench.fleet(PERSONALITIES[name], faults=faults)
+
+
+CHARGER = "SIM-0001"
+INTERVAL = {"tansy": "MeterValueSampleInterval", "jetty": "SampledDataCtrlr.TxUpdatedInterval"}
+
+
+@pytest.mark.requirement("F58")
+@pytest.mark.requirement("F76")
+@pytest.mark.parametrize("name", ["tansy", "jetty"])
+async def test_capabilities_are_found_and_configuration_is_kept(name, node, bench) -> None:
+    fleet = one(bench, name)
+
+    def told(view: ChargerView) -> bool:
+        return of_charger(view.charger, view.twin, None).known.transfers is not None
+
+    async with running(fleet, node):
+        view = await node.until(CHARGER, told)
+        able = of_charger(view.charger, view.twin, None)
+        assert able.takes_signed is True
+        assert able.known.transfers == ("HTTP", "HTTPS")
+        assert able.known.certificate_chain_chars == 10_000
+        setting = SetVariables((VariableValue(INTERVAL[name], "17"),))
+        assert await node.send(CHARGER, setting) is AnswerStatus.ACCEPTED
+        wrong = SetVariables((VariableValue(INTERVAL[name], "often"),))
+        assert await node.send(CHARGER, wrong) is AnswerStatus.REJECTED
+        assert await node.send(CHARGER, GetVariables((INTERVAL[name],))) is AnswerStatus.ACCEPTED
+        await node.until(CHARGER, lambda view: view.twin.configuration.values.get(INTERVAL[name]) == "17")
+
+
+async def test_a_half_open_socket_locks_nobody_out(node, bench) -> None:
+    async with running(one(bench, "jetty", NetworkFault(FaultKind.HALF_OPEN, after_s=0.5)), node):
+        await node.until(CHARGER, lambda view: (view.twin.connectivity or Never).reconnects == 1)
+        await node.until(CHARGER, lambda view: view.twin.connectivity.online)
+        assert (
+            await node.send(CHARGER, GetVariables(("Controller.FirmwareVersion",))) is AnswerStatus.ACCEPTED
+        )
+
+
+class Never:
+    reconnects = 0
+
+
+@pytest.mark.requirement("F74")
+async def test_an_image_that_forgets_its_credentials_is_kept_out_until_it_remembers(node, bench) -> None:
+    fleet = one(bench, "jetty", NetworkFault(FaultKind.PROFILE_DOWNGRADE))
+    image = build_image("1.1", size=150_000, seed=1)
+    location = bench.images.put("fw", image)
+    (spec,) = fleet.chargers
+    async with running(fleet, node) as task:
+        signature, certificate = bench.manufacturer.sign(spec.character.scheme, image)
+        await update(node, spec, UpdateFirmware(1, location, system_clock(), certificate, signature))
+    account = (await task).chargers[CHARGER]
+    assert account.counts["downgrade_refused"] == 3
+    assert account.counts["downgrade_accepted"] == 0
+
+
+@pytest.mark.requirement("F73")
+async def test_a_request_id_that_means_none_does_not_reach_the_twin(node, bench) -> None:
+    fleet = one(bench, "tansy")
+    image = build_image("1.1", size=150_000, seed=1)
+    location = bench.images.put("fw", image)
+    (spec,) = fleet.chargers
+    async with running(fleet, node):
+        signature, certificate = bench.manufacturer.sign(spec.character.scheme, image)
+        await update(node, spec, UpdateFirmware(9, location, system_clock(), certificate, signature))
+        view = await node.until(CHARGER, lambda view: view.twin.firmware.status is not None)
+    assert view.twin.firmware.status_request_id is None

@@ -16,6 +16,7 @@ from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHer
 from signing.errors import DirectiveNotInTime, MetadataExpired
 from storage.campaign import CampaignPhase, Outcome, TargetPhase
 from storage.canonical import sha256_hex
+from storage.capability import Declared
 from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.events import ConnectorStatus
 from storage.twin import ConnectorState, OperationSection
@@ -330,6 +331,22 @@ async def test_no_plain_update_without_a_waiver(world: World) -> None:
     assert (await dispatch(world)).kind is DispatchKind.ACCEPTED
     [(_, command)] = world.updates(CP)
     assert command.signature is None
+
+
+@pytest.mark.requirement("F58")
+async def test_nothing_is_sent_to_a_charger_that_cannot_fetch_it(world: World) -> None:
+    profile = ModelProfile(VENDOR, MODEL, declared=Declared(transfers=("FTP", "SFTP")))
+    world.chargers.profiles[VENDOR, MODEL] = profile
+    answer = await dispatch(world)
+    assert (answer.kind, answer.reason) == (
+        DispatchKind.UNSUPPORTED,
+        "it fetches by FTP, SFTP, and not by HTTP",
+    )
+    assert not world.updates()
+
+    able = replace(profile, declared=Declared(transfers=("HTTP",)))
+    world.chargers.profiles[VENDOR, MODEL] = able
+    assert (await dispatch(world)).kind is DispatchKind.ACCEPTED
 
 
 async def test_a_session_that_is_elsewhere_is_an_answer_not_an_error(world: World) -> None:

@@ -28,6 +28,7 @@ def test_an_idle_charger_with_an_older_version_is_ready() -> None:
         ({"version": None}, "never reported its firmware version"),
         ({"installed_counter": 3}, "later release"),
         ({"takes_signed": False}, "signed update"),
+        ({"updates": False, "unsigned_waiver": True}, "takes no firmware updates"),
         ({"scheme": SignatureScheme.RSA_PSS}, "rsa-pss-sha256 signature"),
     ],
 )
