@@ -348,6 +348,7 @@ class Charger:
             await self._register(link)
             self.life = live(self.life, Turn.ACCEPTED)
             self._introduce(first=first)
+            self._clock.told()  # Its first words are stamped before it has taken the time over.
         else:
             self.life = live(self.life, Turn.RESUMED)
         self._voice.online = True
@@ -365,8 +366,6 @@ class Charger:
                 answer = await link.call(message, self._next_number())
             except CallRefused:
                 answer = {}
-            if "currentTime" in answer:
-                self._clock.told()
             interval = answer.get("interval") or _DEFAULT_HEARTBEAT_S
             if answer.get("status") == "Accepted":
                 self._holdings.device.force(self._voice.wire.own.heartbeat, str(interval))

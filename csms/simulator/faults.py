@@ -36,7 +36,7 @@ class FaultKind(StrEnum):
     CLOCK_SKEW = "clock_skew"
     """Its clock is ``amount`` seconds ahead."""
     CLOCK_UNSET = "clock_unset"
-    """It counts from 1970 after every start, until the server has told the time at its boot."""
+    """It counts from 1970 after every start, its first words after the boot included (MicroOcpp#311)."""
     SLOW_LINK = "slow_link"
     """Images come at ``amount`` bytes a second."""
     BREAK_DOWNLOAD = "break_download"

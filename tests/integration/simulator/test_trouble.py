@@ -116,17 +116,16 @@ async def test_reordered_messages_all_arrive(bench, csms) -> None:
     assert said.index("SecurityEventNotification") < len(said) - 1
 
 
-async def test_a_clock_that_is_not_set_counts_from_1970_until_the_server_tells(bench, csms) -> None:
-    csms.boot_answers = ["Pending"]
+async def test_a_clock_that_is_not_set_stamps_the_first_words_with_1970(bench, csms) -> None:
+    def years() -> list[str]:
+        return [row["timestamp"][:4] for row in csms.of(CHARGER, "StatusNotification")]
+
     async with bench.running(struck(bench, FaultKind.CLOCK_UNSET, "larkspur")):
-        pass
-    assert csms.of(CHARGER, "StatusNotification")[0]["timestamp"][:4] != "1970"
-    csms.calls.clear()
-    fleet = struck(bench, FaultKind.CLOCK_UNSET, "larkspur")
-    busy = replace(fleet, sessions=SessionPattern(0.95), pace=replace(fleet.pace, session_s=(0.05, 0.05)))
-    csms.boot_answers = ["Rejected"] * 3
-    async with bench.running(replace(busy, pace=replace(busy.pace, boot_retry_s=0.4))):
-        await csms.until(lambda: bool(csms.of(CHARGER, "StartTransaction")))
+        await csms.until(lambda: len(years()) == 3)
+        await bench.send("TriggerMessage", {"requestedMessage": "StatusNotification"})
+        await csms.until(lambda: len(years()) == 6)
+    assert years()[:3] == ["1970"] * 3
+    assert "1970" not in years()[3:]
 
 
 async def test_a_new_image_forgets_what_was_configured(bench, csms) -> None:
