@@ -24,7 +24,7 @@ from storage.charger import SiteLease
 from storage.codec import decode, to_json
 from storage.command import CommandEnd, CommandState
 from storage.errors import InvalidInput
-from storage.events import EventKind
+from storage.events import NO_RESTART, EventKind
 from storage.ids import command_workflow_id
 from storage.twin import busy_reason
 
@@ -32,7 +32,6 @@ HEARTBEAT_S = 2.0
 KIND = "command"
 """Of the site lease."""
 _DONE = frozenset({AnswerStatus.ACCEPTED, AnswerStatus.SCHEDULED})
-_TRIGGERED = "Triggered"
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,7 +266,7 @@ class OperatorActivities:
         """Whether the charger started anew since then; an answer to a trigger is no start."""
         kinds = (EventKind.CHARGER_BOOTED.value,)
         events = await self._stores.events.since(given.charger_id, given.since, kinds)
-        return any(event.body.get("reason") != _TRIGGERED for event in events)
+        return any(event.body.get("reason") not in NO_RESTART for event in events)
 
     @activity.defn
     @mapped

@@ -10,10 +10,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from csms.meters import register_wh
-from csms.projection import TRIGGERED
 from storage.charging import ABNORMAL_STOPS
 from storage.codec import decode_event
 from storage.events import (
+    NO_RESTART,
     NOT_SAID,
     ChargerBooted,
     CommandAnswered,
@@ -172,7 +172,7 @@ def _firmware(step: _Step, told: FirmwareStatusReported) -> None:
 
 
 def _booted(step: _Step, told: ChargerBooted) -> None:
-    if told.reason == TRIGGERED:
+    if told.reason in NO_RESTART:
         return
     memory = step.memory
     boots = (*memory.boots, step.at)[-BOOTS_OF_A_LOOP:]

@@ -12,10 +12,10 @@ from datetime import datetime
 from typing import Any
 
 from csms.meters import register_wh
-from csms.projection import TRIGGERED
 from storage.charging import ChargingSession, SessionCause, SessionState, StopCause, stop_cause
 from storage.codec import decode_event
 from storage.events import (
+    NO_RESTART,
     ChargerBooted,
     ConnectorStatus,
     ConnectorStatusChanged,
@@ -257,7 +257,7 @@ def _connector(book: _Book, event: StoredEvent, told: ConnectorStatusChanged) ->
 
 def _booted(book: _Book, event: StoredEvent, told: ChargerBooted) -> None:
     """Opens nothing; what was open is in doubt until the charger says more (F85)."""
-    if told.reason == TRIGGERED:
+    if told.reason in NO_RESTART:
         return
     for session in book.open(event.charger_id):
         book.put(_doubted(session, event, "its charger restarted"))

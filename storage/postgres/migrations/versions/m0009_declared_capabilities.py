@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0009"
-down_revision = "0004"
+down_revision = "0008"
 
 STATEMENTS = ("ALTER TABLE model_profile ADD COLUMN declared JSONB DEFAULT '{}' NOT NULL",)
 
