@@ -19,6 +19,7 @@ from csms.sessions import (
     session_heard,
     session_seen,
 )
+from storage.certificate_use import CertificateUse
 from storage.events import (
     NO_RESTART,
     ChargerBooted,
@@ -39,6 +40,7 @@ from storage.events import (
     VariablesReported,
 )
 from storage.findings import ChargerFellSilent, ChargerSpokeAgain, SessionAbandoned, SessionStuck
+from storage.reports import CertificatesListed
 from storage.twin import (
     ConfigurationSection,
     ConnectivitySection,
@@ -49,11 +51,22 @@ from storage.twin import (
     SecuritySection,
     TwinState,
 )
+from storage.twin_schema import admitted_variables
 
 KEPT_BOOTS = 10
 MAX_CONNECTORS = 200
 MAX_VARIABLES = 20_000
 """A charger that invents more of them must not make its twin grow without end; the journal has the rest."""
+ROOT_USES = frozenset(
+    {
+        CertificateUse.CSMS_ROOT,
+        CertificateUse.MANUFACTURER_ROOT,
+        CertificateUse.V2G_ROOT,
+        CertificateUse.MO_ROOT,
+        CertificateUse.OEM_ROOT,
+    }
+)
+MAX_ROOTS = 100
 SETTLED = timedelta(seconds=60)
 """Longer online than this, a charger has sent what it had queued: a change it reports happened now."""
 SEEN_STEP = timedelta(seconds=60)
@@ -327,13 +340,31 @@ def _security_event(twin: TwinState, record: EventRecord) -> TwinState:
     return replace(twin, security=latest)
 
 
+def _certificates(twin: TwinState, record: EventRecord) -> TwinState:
+    event: CertificatesListed = record.event  # type: ignore[assignment]  # by the table below
+    known, at = twin.security or SecuritySection(), moment(record)
+    if known.roots_at and at < known.roots_at:
+        return twin
+    asked = {use.value for use in event.uses}
+    kept = {root for root in known.roots if asked and root.partition("/")[0] not in asked}
+    listed = {
+        f"{each.use.value}/{each.hash.issuer_key_hash}/{each.hash.serial_number}"
+        for each in event.certificates
+        if each.use in ROOT_USES
+    }
+    roots = tuple(sorted(kept | listed))[:MAX_ROOTS]
+    return replace(twin, security=replace(known, roots=roots, roots_at=at))
+
+
 def _variables(twin: TwinState, record: EventRecord) -> TwinState:
     event: VariablesReported = record.event  # type: ignore[assignment]  # by the table below
     known, at = twin.configuration or ConfigurationSection(), moment(record)
+    # What lies outside the schema is no part of the twin; the store records it.
+    told = admitted_variables(event.values)
     if known.read_at and at < known.read_at:
-        values, at = {**event.values, **known.values}, known.read_at
+        values, at = {**told, **known.values}, known.read_at
     else:
-        values = {**known.values, **event.values}
+        values = {**known.values, **told}
     if len(values) > MAX_VARIABLES:
         return twin
     section = ConfigurationSection(values, at)
@@ -353,6 +384,7 @@ _CHANGES: dict[type[Any], Callable[[TwinState, EventRecord], TwinState]] = {
     TransactionEnded: _ended,
     MeterValuesSampled: _metered,
     VariablesReported: _variables,
+    CertificatesListed: _certificates,
     ReservationChanged: _reservation,
     ClockDriftChanged: _clock_judged,
     SessionAbandoned: _abandoned,

@@ -63,6 +63,10 @@ class SecuritySection:
     certificate_until: datetime | None = None
     caution: str | None = None
     """What could not be checked at its last connection."""
+    roots: tuple[str, ...] = ()
+    """Installed root certificates, ``use/issuer key hash/serial``, sorted."""
+    roots_at: datetime | None = None
+    """When they were last listed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,12 @@ from storage.events import (
     EventRecord,
     FrameRecord,
     StoredEvent,
+    VariablesReported,
     wake_token,
 )
 from storage.ports import Projector
 from storage.twin import SECTION_TYPES, TwinState
+from storage.twin_schema import MAX_SECTION_BYTES, Refusal, refused_variables
 
 NOT_FROM_THE_CHARGER = NOT_SAID
 LONGEST_KEY = 200
@@ -33,6 +35,8 @@ LONGEST_KEY = 200
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS
 """Times and keys as in ``storage.canonical``."""
 
+OUTSIDE_SCHEMA = "outside_schema"
+TOO_LARGE = "too_large"
 SEPARATOR = "\x1f"
 """Between the values of a packed column. No identity, number, time or JSON text contains it."""
 
@@ -161,9 +165,12 @@ class Batch:
 
     known: dict[str, Known]
     project: Projector
-    changed: dict[tuple[str, str], None] = field(default_factory=dict)
     history: list[tuple[Any, ...]] = field(default_factory=list)
     signals: list[tuple[Any, ...]] = field(default_factory=list)
+    texts: dict[tuple[str, str], str | None] = field(default_factory=dict)
+    """Each changed section as it will be stored."""
+    refused: list[tuple[Any, ...]] = field(default_factory=list)
+    """What lay outside the schema, see ``statements.NOTE_ANOMALIES``."""
 
     def apply(self, record: EventRecord, sequence: int) -> None:
         """Project one event and note who is to be told."""
@@ -172,6 +179,8 @@ class Batch:
             return
         if known.projects(record):
             self._project(known, record, sequence)
+            if isinstance(record.event, VariablesReported):
+                self._refuse(record, sequence, OUTSIDE_SCHEMA, refused_variables(record.event.values))
         if known.workflow_id and wake_token(record) in known.wake_on:
             self.signals.append(
                 (
@@ -190,11 +199,18 @@ class Batch:
         if after is before:
             return
         names = [name for name in SECTION_TYPES if _differs(getattr(before, name), getattr(after, name))]
-        if not names:
+        texts = {name: _stored(getattr(after, name)) for name in names}
+        for name in [name for name, text in texts.items() if too_large(text)]:
+            # The section stays as it was, whole; the event and its frame are kept all the same.
+            size = f"its JSON would pass {MAX_SECTION_BYTES} bytes"
+            self._refuse(record, sequence, TOO_LARGE, [Refusal(name, size)])
+            after = replace(after, **{name: getattr(before, name)})
+            del texts[name]
+        if not texts:
             return
         known.twin = after = replace(after, charger_id=before.charger_id, revision=before.revision + 1)
-        for name in names:
-            self.changed[record.charger_id, name] = None
+        for name, text in texts.items():
+            self.texts[record.charger_id, name] = text
             patch = section_patch(getattr(before, name), getattr(after, name))
             self.history.append(
                 (
@@ -208,16 +224,18 @@ class Batch:
                 )
             )
 
+    def _refuse(self, record: EventRecord, sequence: int, kind: str, refusals: Iterable[Refusal]) -> None:
+        cause = f"event/{sequence}"
+        self.refused.extend(
+            (record.charger_id, kind, clean(each.path), clean(each.reason), cause, record.received_at)
+            for each in refusals
+        )
+
     def section_columns(self) -> list[Any]:
         """The changed sections as parameters of ``statements.APPLY``."""
         rows = [
-            (
-                charger_id,
-                name,
-                _stored(getattr(self.known[charger_id].twin, name)),
-                self.known[charger_id].twin.revision,
-            )
-            for charger_id, name in sorted(self.changed)
+            (charger_id, name, text, self.known[charger_id].twin.revision)
+            for (charger_id, name), text in sorted(self.texts.items())
         ]
         return [packed(column) for column in columns(rows, 4)]
 
@@ -229,7 +247,7 @@ class Batch:
     def twin_columns(self, heard: dict[str, datetime]) -> list[Any]:
         """Who was heard when, and the new face of each changed twin, for ``statements.APPLY``."""
         touched = [packed(self.known), packed_times([heard.get(charger_id) for charger_id in self.known])]
-        changed = {charger_id: self.known[charger_id].twin for charger_id, _ in self.changed}
+        changed = {charger_id: self.known[charger_id].twin for charger_id, _ in self.texts}
         faces = [(charger_id, twin.revision, *summary(twin)) for charger_id, twin in changed.items()]
         *face, versions = columns(faces, 6)
         return [*touched, *map(packed, face), versions]
@@ -241,6 +259,13 @@ def _differs(before: object, after: object) -> bool:
 
 def _stored(section: object) -> str | None:
     return None if section is None else json_text(section)
+
+
+def too_large(text: str | None) -> bool:
+    """Whether a section's JSON passes the limit; its bytes are counted only where they might."""
+    if text is None or 4 * len(text) <= MAX_SECTION_BYTES:
+        return False
+    return len(text.encode()) > MAX_SECTION_BYTES
 
 
 def summary(twin: TwinState) -> tuple[bool, bool, bool, str | None]:

@@ -63,6 +63,8 @@ class PostgresIngestStore:
                 *columns(batch.signals, 6),
                 channels if events else [],
             )
+            if batch.refused:
+                await connection.execute(statements.NOTE_ANOMALIES, *columns(batch.refused, 6))
         self._remember(known)
         return NewEvents(numbered, events, bodies)
 

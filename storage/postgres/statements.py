@@ -103,3 +103,19 @@ WITH sections AS (
 )
 SELECT pg_notify(channel, '') FROM unnest($26::text[]) AS channel
 """
+
+NOTE_ANOMALIES = """
+INSERT INTO anomaly AS known (charger_id, kind, path, reason, cause, first_seen, last_seen)
+SELECT DISTINCT ON (charger_id, kind, path) charger_id, kind, path, reason, cause, at, at
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::timestamptz[])
+  WITH ORDINALITY AS given (charger_id, kind, path, reason, cause, at, place)
+WHERE (SELECT count(*) FROM anomaly a WHERE a.charger_id = given.charger_id) < 200
+   OR EXISTS (SELECT FROM anomaly a
+              WHERE (a.charger_id, a.kind, a.path) = (given.charger_id, given.kind, given.path))
+ORDER BY charger_id, kind, path, place DESC
+ON CONFLICT (charger_id, kind, path) DO UPDATE
+SET reason = excluded.reason, cause = excluded.cause, last_seen = excluded.last_seen,
+    times = known.times + 1
+"""
+"""Only when there is something to note: a charger that keeps to the schema pays nothing. A charger that
+invents names without end fills a few hundred rows, no more."""

@@ -3,13 +3,14 @@
 import sys
 from pathlib import Path
 
-from tests.house import messages_page, requirements_page, settings_page
+from tests.house import messages_page, requirements_page, settings_page, twin_page
 from tests.house.checks import long_files, machine_traces, missing_readmes, tests_without_assertion
 from tests.house.deploy import deploy_problems
 from tests.house.messages_page import stale_messages
 from tests.house.requirements_page import compact, unkept_requirements, unproven
 from tests.house.settings_page import undocumented_settings
 from tests.house.tree import Problem, Tree
+from tests.house.twin_page import stale_twin_page
 
 RULES = (
     long_files,
@@ -18,6 +19,7 @@ RULES = (
     missing_readmes,
     undocumented_settings,
     stale_messages,
+    stale_twin_page,
     unkept_requirements,
     deploy_problems,
 )
@@ -30,6 +32,8 @@ def write(tree: Tree) -> None:
     (tree.root / settings_page.PAGE).write_text(settings_page.page(source))
     messages = tree.root / messages_page.PAGE
     messages.write_text(messages_page.written_page(messages.read_text()))
+    (tree.root / twin_page.PAGE).parent.mkdir(exist_ok=True)
+    (tree.root / twin_page.PAGE).write_text(twin_page.page())
 
 
 def main(arguments: list[str]) -> int:

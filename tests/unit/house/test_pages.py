@@ -20,6 +20,7 @@ from tests.house.requirements_page import (
 from tests.house.settings_page import page as settings_page
 from tests.house.settings_page import settings_of, undocumented_settings
 from tests.house.tree import Tree
+from tests.house.twin_page import stale_twin_page
 
 MARKED = """
 import pytest
@@ -109,10 +110,13 @@ def test_writing_makes_all_pages_true(tmp_path: Path) -> None:
     }
     (tmp_path / "deploy").mkdir()
     house.write(project(tmp_path, **files))
-    written = Tree(tmp_path, (*files, "tests/REQUIREMENTS.md", "deploy/SETTINGS.md"))
+    written = Tree(tmp_path, (*files, "tests/REQUIREMENTS.md", "deploy/SETTINGS.md", "docs/TWIN.md"))
     assert list(unkept_requirements(written)) == []
     assert list(undocumented_settings(written)) == []
     assert list(stale_messages(written)) == []
+    assert list(stale_twin_page(written)) == []
+    (tmp_path / "docs/TWIN.md").write_text("old")
+    assert len(list(stale_twin_page(written))) == 1
     assert unproven(written) == ["F1", "F3"]
 
 
