@@ -34,6 +34,7 @@ from api.routers import (
     sites,
     tuf,
     watching,
+    twins,
 )
 from api.sse import StreamSeats
 
@@ -43,6 +44,7 @@ API_ROUTERS = (
     chargers.router,
     commands.router,
     logs.router,
+    twins.router,
     sites.router,
     models.router,
     events.router,

@@ -71,6 +71,9 @@ from storage.postgres.watching import watch_stores
 from storage.s3 import S3BlobStore
 from storage.watching import WatchStores
 from workflows import registry
+from storage.postgres.twins import PostgresTwinStore
+from storage.s3 import S3BlobStore
+from storage.twin_ports import TwinStore
 from workflows.client import Orchestrator
 
 log = structlog.get_logger(__name__)
@@ -105,6 +108,7 @@ class Stores:
     tokens: ports.TokenStore
     transaction_ids: ports.TransactionIds
     watch: WatchStores
+    twins: TwinStore
 
 
 def database_url(settings: Settings) -> str:
@@ -176,6 +180,7 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: ports.BlobSt
         tokens=PostgresTokenStore(engine),
         transaction_ids=PostgresTransactionIds(engine),
         watch=watch_stores(engine),
+        twins=PostgresTwinStore(engine),
     )
 
 
@@ -289,6 +294,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             leases=stores.leases,
             commands=stores.commands,
             logs=stores.logs,
+            twins=stores.twins,
             audit=stores.audit,
             blobs=stores.blobs,
             watch=stores.watch,

@@ -10,6 +10,7 @@ DoorError
 ├── RangeRefused         a byte range that the object does not have
 ├── TooManyUploads       no more logs taken in at once in this process
 ├── TicketGone           a download or upload ticket that expired or was revoked
+├── NoPrecondition       a write that must say which version it was decided on
 └── TooManyStreams       no more event streams in this process
 """
 
@@ -32,6 +33,7 @@ from signing.errors import (
     VerificationFailed,
 )
 from storage.access import Principal, Token
+from storage.desired import SectionTooLarge
 from storage.errors import (
     AmpwaveError,
     Conflict,
@@ -114,6 +116,16 @@ class TicketGone(DoorError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"This ticket {why}.", hint="The next command brings the charger a new one.")
+
+
+class NoPrecondition(DoorError):
+    """A write that must say which version it was decided on."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This write needs If-Match with the ETag that you read.",
+            hint='GET the same address first; for the first write of all that is "0".',
+        )
 
 
 class TooManyStreams(DoorError):
@@ -212,6 +224,13 @@ REFUSED = Problem(
     "A signature does not hold",
     "Bytes, metadata or a signature failed their check. Nothing is signed, published or sent.",
     "The detail says which check failed. Sign the bytes that are staged now, with a key that counts.",
+)
+PRECONDITION = Problem(
+    "precondition-required",
+    428,
+    "The write must name the version it was decided on",
+    "Two people who write at once must not undo each other unseen, so If-Match is required here.",
+    "GET the same address, and send its ETag as If-Match.",
 )
 TOO_LARGE = Problem(
     "too-large",
@@ -333,6 +352,8 @@ TABLE: dict[type[Exception], Problem] = {
     Forbidden: FORBIDDEN,
     FormRefused: FORM_REFUSED,
     TooLarge: TOO_LARGE,
+    SectionTooLarge: TOO_LARGE,
+    NoPrecondition: PRECONDITION,
     KeyReused: KEY_REUSED,
     RangeRefused: RANGE,
     TicketGone: GONE,

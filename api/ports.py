@@ -25,6 +25,7 @@ from storage.ports import (
 from storage.watching import WatchStores
 from workflows.charger_command import CommandInput
 from workflows.log_retrieval import LogInput
+from storage.twin_ports import TwinStore
 
 
 class Orchestrator(Protocol):
@@ -72,6 +73,8 @@ class ApiLimits:
     """Logs taken in at once in this process, each with a few megabytes in memory; others come again."""
     log_seconds: float = 900.0
     """The longest that one upload may take."""
+    section_bytes: int = 256 * 1024
+    """Of a request with a twin's section: the section itself may have less, its JSON may be spelt longer."""
     stream_seconds: float = 600.0
     """A stream of events ends after this and the reader resumes: a revoked token is out by then."""
     keep_alive_seconds: float = 15.0
@@ -97,6 +100,7 @@ class ApiServices:
     leases: LeaseStore
     commands: CommandStore
     logs: LogStore
+    twins: TwinStore
     audit: AuditLog
     blobs: BlobStore
     watch: WatchStores

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from api.cli import charger_acts
+from api.cli import charger_twin
 from api.cli import charger_views as views
 from api.cli.errors import CliError, WrongUse
 from api.cli.references import segment
@@ -14,6 +15,7 @@ from api.cli.session import Session, command, group
 
 app = group("Import, register and look at chargers, and have them do things.")
 
+charger_twin.attach(app)
 Identity = Annotated[str, typer.Argument(metavar="CHARGER", help="Its OCPP identity.")]
 Limit = Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")]
 _MEDIA = {".csv": "text/csv", ".json": "application/json"}

@@ -64,6 +64,10 @@ class Api:
         """PUT JSON."""
         return self._send("PUT", path, json=body)
 
+    def patch(self, path: str, body: Any, *, if_match: str) -> Any:
+        """PATCH JSON against the version that was read."""
+        return self._send("PATCH", path, json=body, headers={"If-Match": if_match})
+
     def delete(self, path: str) -> Any:
         """DELETE."""
         return self._send("DELETE", path)

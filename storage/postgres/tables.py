@@ -153,6 +153,7 @@ twin_section = sa.Table(
     sa.Column("desired_version", sa.BigInteger),
     sa.Column("acked_version", sa.BigInteger),
     words("ack_status", nullable=True),
+    sa.Column("acks", JSONB),
     sa.PrimaryKeyConstraint("charger_id", "name"),
     postgresql_with=ROOMY,
 )
@@ -171,8 +172,9 @@ twin_history = sa.Table(
     sa.Column("patch", JSONB, nullable=False),
     sa.PrimaryKeyConstraint("charger_id", "revision", "section", "side"),
 )
-"""One row for each section that an event (or, later, a person) changed; ``patch`` is an RFC 7396
-merge patch from the revision before."""
+"""One row for each section that an event or a person changed; ``patch`` is an RFC 7396
+merge patch from the revision before. Sides: reported, desired, and acknowledged for what a charger said to
+what is desired."""
 
 # --- what happened -----------------------------------------------------------------------------
 

@@ -44,6 +44,7 @@ from tests.support.memory_campaigns import MemoryArtifacts, MemoryCampaigns, Mem
 from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
 from tests.support.memory_watch import memory_watch
+from tests.support.memory_twins import MemoryTwins
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 BASE = "http://ampwave.test"
@@ -80,6 +81,7 @@ class House:
     leases: MemoryLeases = field(default_factory=MemoryLeases)
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
+    twins: MemoryTwins = field(init=False)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     watch: WatchStores = field(default_factory=memory_watch)
@@ -90,6 +92,7 @@ class House:
     temporal_ui_url: str | None = "http://temporal.test:8233"
 
     def __post_init__(self) -> None:
+        self.twins = MemoryTwins(self.chargers)
         self.orchestrator = MemoryOrchestrator(self.campaigns, self.artifacts)
         self.orchestrator.commands = self.commands
         self.services = ApiServices(
@@ -103,6 +106,7 @@ class House:
             leases=self.leases,  # type: ignore[arg-type]
             commands=self.commands,
             logs=self.logs,
+            twins=self.twins,
             audit=self.audit,
             blobs=self.blobs,  # type: ignore[arg-type]
             watch=self.watch,

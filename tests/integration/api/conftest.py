@@ -28,6 +28,7 @@ from storage.postgres.logs import PostgresLogStore
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.watching import watch_stores
+from storage.postgres.twins import PostgresTwinStore
 from storage.s3 import S3BlobStore
 from tests.conftest import S3Settings
 from tests.support.house import BASE, no_decoding
@@ -74,6 +75,7 @@ async def deployment(database: str, s3_settings: S3Settings) -> AsyncIterator[De
         leases=PostgresLeaseStore(engine),
         commands=PostgresCommandStore(engine),
         logs=PostgresLogStore(engine),
+        twins=PostgresTwinStore(engine),
         audit=PostgresAuditLog(engine),
         blobs=blobs,
         watch=watch_stores(engine),

@@ -61,6 +61,7 @@ def test_every_route_names_a_permission_or_is_listed_as_open() -> None:
         Permission.CHARGER_SECURE,
         Permission.CHARGER_CONFIGURE,
         Permission.LOG_SECURITY,
+        Permission.TWIN_CONTROL,
     }
     assert {permission for _, _, permission in found} == set(Permission) - within
 
@@ -106,6 +107,8 @@ def test_the_table_says_what_the_manual_says() -> None:
     assert roles(Permission.ARTIFACT_UPLOAD) == {Role.RELEASE_MANAGER, Role.ADMIN}
     assert roles(Permission.TOKEN_ADMIN) == {Role.ADMIN}
     assert roles(Permission.FLEET_WRITE) == {Role.ADMIN}
+    assert roles(Permission.TWIN_CONFIGURE) == {Role.OPERATOR, Role.SECURITY, Role.ADMIN}
+    assert roles(Permission.TWIN_CONTROL) == {Role.SECURITY, Role.ADMIN}
     assert roles(Permission.CAMPAIGN_ROLLBACK) == {Role.RELEASE_MANAGER, Role.ADMIN}
     assert roles(Permission.CAMPAIGN_PAUSE) == set(Role) - {Role.VIEWER}
     assert roles(Permission.CHARGER_QUERY) == {Role.OPERATOR, Role.SECURITY, Role.ADMIN}

@@ -1,4 +1,4 @@
-"""Around the twins: anomalies."""
+"""Around the twins: anomalies; what chargers said to each desired value."""
 
 from alembic import op
 
@@ -20,6 +20,7 @@ STATEMENTS = (
         CONSTRAINT fk_anomaly_charger_id FOREIGN KEY (charger_id) REFERENCES charger (charger_id)
     )
     """,
+    "ALTER TABLE twin_section ADD COLUMN acks JSONB",
 )
 
 

@@ -1,0 +1,132 @@
+"""``ampwave charger set|desired``: what a charger should be, and what it said to that."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from api.cli.errors import Record, WrongUse
+from api.cli.output import Column, Screen, ago, words
+from api.cli.references import segment
+from api.cli.session import Session, command
+
+Identity = Annotated[str, typer.Argument(metavar="CHARGER", help="Its OCPP identity.")]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="PATH=VALUE", help="For example configuration.HeartbeatInterval=300."),
+]
+Unset = Annotated[
+    list[str] | None, typer.Option("--unset", metavar="PATH", help="Desire nothing of this value any more.")
+]
+IfVersion = Annotated[
+    int | None,
+    typer.Option(
+        min=0, metavar="N", help="Only if the section still has this version. [default: what it has now]"
+    ),
+]
+
+
+def attach(app: typer.Typer) -> None:
+    """Put these commands beside the other ones of chargers."""
+    command(app, "set")(set_)
+    command(app, "desired")(desired)
+
+
+def set_(
+    session: Session,
+    charger: Identity,
+    assignments: Assignments = None,
+    unset: Unset = None,
+    if_version: IfVersion = None,
+) -> None:
+    """Say what values of a charger should be. Nothing is sent by this alone.
+
+    Sections are configuration (NAME or Component.Variable), firmware and security.
+    """
+    section, patch = merge_patch(assignments or [], unset or [])
+    path = f"/chargers/{segment(charger)}/desired/{segment(section)}"
+    version = session.api.get(path)["version"] if if_version is None else if_version
+    after = session.api.patch(path, patch, if_match=f'"{version}"')
+
+    def draw(screen: Screen) -> None:
+        changed = after["version"] != version
+        verb = "is now at" if changed else "stays at"
+        screen.line(f"Desired {section} of {charger} {verb} version {after['version']}.")
+
+    session.show(after, draw)
+
+
+def desired(session: Session, charger: Identity) -> None:
+    """Show what is desired of a charger, and what it said to it."""
+    found = session.api.get(f"/chargers/{segment(charger)}/desired")
+    rows = [row for section in found["sections"] for row in _rows(section, session)]
+    columns = (
+        Column("VALUE", fold=True),
+        Column("DESIRED", fold=True),
+        Column("VERSION", right=True),
+        Column("ANSWER"),
+        Column("DETAIL", fold=True, optional=True),
+    )
+    empty = f"Nothing is desired of it. `ampwave charger set {charger} PATH=VALUE` changes that."
+    session.show(found, lambda screen: screen.table(columns, rows, empty=empty))
+
+
+def merge_patch(assignments: Sequence[str], unset: Sequence[str]) -> tuple[str, Record]:
+    """The one section that these name, and its merge patch. Raises WrongUse."""
+    pairs: list[tuple[str, Any]] = []
+    for text in assignments:
+        path, equals, value = text.partition("=")
+        if not equals:
+            raise WrongUse(f"{text!r} is not PATH=VALUE.")
+        pairs.append((path, value))
+    pairs += [(path, None) for path in unset]
+    if not pairs:
+        raise WrongUse("Nothing is given to set.", hint="Give PATH=VALUE, or --unset PATH.")
+    sections = {path.partition(".")[0] for path, _ in pairs}
+    if len(sections) > 1:
+        raise WrongUse(
+            f"These are values of {' and '.join(sorted(sections))}.",
+            hint="Each section has a version of its own: set one section at a time.",
+        )
+    (section,) = sections
+    patch: Record = {}
+    for path, value in pairs:
+        _place(patch, section, path, value)
+    return section, patch
+
+
+def _place(patch: Record, section: str, path: str, value: Any) -> None:
+    _, _, rest = path.partition(".")
+    if not rest:
+        raise WrongUse(f"{path!r} names a section, not a value.")
+    if section == "configuration":
+        # Names of variables hold dots themselves.
+        patch.setdefault("values", {})[rest.removeprefix("values.")] = value
+    elif rest == "profile" and value is not None:
+        if not value.isdigit():
+            raise WrongUse(f"{path} is a number from 0 to 3, not {value!r}.")
+        patch[rest] = int(value)
+    elif rest == "roots" and value is not None:
+        patch[rest] = [each.strip() for each in value.split(",") if each.strip()]
+    else:
+        patch[rest] = value
+
+
+def _rows(section: Record, session: Session) -> list[tuple[str, ...]]:
+    return [
+        _row(path, value, section, session)
+        for path, value in sorted(_leaves(section["section"], section["desired"]))
+    ]
+
+
+def _row(path: str, value: Any, section: Record, session: Session) -> tuple[str, ...]:
+    ack = section["acks"].get(path)
+    said = f"{words(ack['status'])} ({ago(ack['at'], session.clock())})" if ack else "none yet"
+    shown = path.replace("configuration.values.", "configuration.", 1)
+    return shown, str(value), str(section["version"]), said, ack["detail"] if ack else ""
+
+
+def _leaves(path: str, value: Any) -> list[tuple[str, Any]]:
+    if not isinstance(value, dict):
+        return [(path, value)]
+    return [leaf for key, each in value.items() for leaf in _leaves(f"{path}.{key}", each)]

@@ -1,0 +1,40 @@
+"""A double of the twin store, for unit tests only; what it promises is proven on PostgreSQL."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from storage.codec import apply_patch
+from storage.desired import Answers, DesiredChange, DesiredSection
+from storage.errors import InvalidInput, StaleVersion
+from storage.twin_schema import DESIRABLE, desired_problems
+from tests.support.memory_chargers import MemoryChargers
+
+
+class MemoryTwins:
+    def __init__(self, chargers: MemoryChargers) -> None:
+        self._chargers = chargers
+        self.sections: dict[tuple[str, str], DesiredSection] = {}
+
+    async def desired(self, charger_id: str) -> Sequence[DesiredSection]:
+        await self._chargers.get(charger_id)
+        return [self._section(charger_id, name) for name in DESIRABLE]
+
+    async def set_desired(self, change: DesiredChange) -> DesiredSection:
+        await self._chargers.get(change.charger_id)
+        before = self._section(change.charger_id, change.section)
+        if before.version != change.expected_version:
+            raise StaleVersion(f"It has version {before.version}.")
+        desired = apply_patch(before.desired if change.merge else {}, dict(change.body))
+        if problems := desired_problems(change.section, desired):
+            raise InvalidInput("It breaks the schema.", problems)
+        if desired == before.desired:
+            return before
+        after = replace(before, desired=desired, version=before.version + 1)
+        self.sections[change.charger_id, change.section] = after
+        return after
+
+    async def answer(self, given: Answers) -> DesiredSection:
+        return self._section(given.charger_id, given.section)
+
+    def _section(self, charger_id: str, section: str) -> DesiredSection:
+        return self.sections.get((charger_id, section), DesiredSection(charger_id, section))

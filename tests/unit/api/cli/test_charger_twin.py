@@ -1,0 +1,76 @@
+"""What a charger should be, at the command line."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from api.cli.charger_twin import merge_patch
+from api.cli.errors import WrongUse
+from api.schemas.twins import DesiredReply, DesiredSections
+from storage.desired import Ack, AckStatus, DesiredSection
+
+NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+PATH = "/chargers/CP-1/desired/configuration"
+
+
+def section(version: int = 7, **values: str) -> Any:
+    acks = {"configuration.values.A.B": Ack(AckStatus.REFUSED, 7, NOW, "Rejected")}
+    desired = {"values": values} if values else {}
+    return DesiredReply.of(DesiredSection("CP-1", "configuration", desired, version, acks)).model_dump(
+        mode="json"
+    )
+
+
+@pytest.mark.requirement("F13")
+def test_setting_sends_a_patch_with_the_version_that_was_read(run: Any, fake: Any) -> None:
+    fake.on("GET", PATH, (200, section(7)))
+    fake.on("PATCH", PATH, (200, section(8, **{"A.B": "1"})))
+    result = run("charger", "set", "CP-1", "configuration.A.B=a=b", "--unset", "configuration.values.C")
+    assert result.exit_code == 0, result.output
+    request = fake.last("PATCH", PATH)
+    assert request.json == {"values": {"A.B": "a=b", "C": None}}
+    assert request.headers["If-Match"] == '"7"'
+    assert result.stdout == "Desired configuration of CP-1 is now at version 8.\n"
+
+
+def test_a_version_that_is_given_is_the_one_sent(run: Any, fake: Any) -> None:
+    fake.refuse("PATCH", PATH, 412, title="Somebody else wrote first", detail="It has version 9, not 3.")
+    result = run("charger", "set", "CP-1", "configuration.A=1", "--if-version", "3")
+    assert result.exit_code == 1
+    assert "version 9, not 3" in result.stderr
+    assert fake.last("PATCH", PATH).headers["If-Match"] == '"3"'
+
+
+def test_what_is_desired_is_shown_beside_its_answer(run: Any, fake: Any) -> None:
+    reply = DesiredSections(
+        charger_id="CP-1", read_at=NOW, sections=(DesiredReply(**section(7, **{"A.B": "1", "C": "2"})),)
+    )
+    fake.on("GET", "/chargers/CP-1/desired", (200, reply.model_dump(mode="json")))
+    lines = run("charger", "desired", "CP-1").stdout.splitlines()
+    assert lines[1].split()[:4] == ["configuration.A.B", "1", "7", "refused"]
+    assert "none yet" in lines[2]
+
+
+@pytest.mark.parametrize(
+    ("assignments", "unset", "words"),
+    [
+        ([], [], "Nothing is given"),
+        (["configuration.A"], [], "not PATH=VALUE"),
+        (["configuration=1"], [], "names a section"),
+        (["configuration.A=1", "firmware.version=2"], [], "configuration and firmware"),
+        (["security.profile=high"], [], "a number from 0 to 3"),
+    ],
+)
+def test_what_makes_no_patch_is_refused(assignments: list[str], unset: list[str], words: str) -> None:
+    with pytest.raises(WrongUse, match=words):
+        merge_patch(assignments, unset)
+
+
+def test_values_of_controlled_sections_get_their_types() -> None:
+    assert merge_patch(["security.profile=2", "security.roots=a/b/1, a/b/2"], []) == (
+        "security",
+        {"profile": 2, "roots": ["a/b/1", "a/b/2"]},
+    )
+    assert merge_patch(["firmware.version=1.2"], []) == ("firmware", {"version": "1.2"})
+    assert merge_patch([], ["security.profile"]) == ("security", {"profile": None})

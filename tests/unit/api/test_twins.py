@@ -1,0 +1,97 @@
+"""The doors to what is desired of a charger: who may, against which version, how much."""
+
+from typing import Any
+
+import pytest
+
+from storage.access import Role
+from tests.support.house import House
+
+URL = "/api/v1/chargers/CP-1/desired"
+BODY = {"values": {"HeartbeatInterval": "300"}}
+FIRST = {"If-Match": '"0"'}
+
+
+@pytest.fixture
+def house() -> House:
+    house = House()
+    house.add_site()
+    house.add_charger("CP-1")
+    return house
+
+
+@pytest.mark.requirement("F4", "F13")
+async def test_a_write_raises_the_version_that_the_next_write_must_name(house: House) -> None:
+    async with house.client(Role.OPERATOR) as client:
+        read = await client.get(f"{URL}/configuration")
+        first = await client.patch(
+            f"{URL}/configuration", json=BODY, headers={"If-Match": read.headers["etag"]}
+        )
+        stale = await client.put(f"{URL}/configuration", json=BODY, headers=FIRST)
+        whole = (await client.get(URL)).json()
+
+    assert (read.json()["version"], read.headers["etag"]) == (0, '"0"')
+    assert (first.status_code, first.json()["version"], first.headers["etag"]) == (200, 1, '"1"')
+    assert first.json()["desired"] == BODY
+    assert stale.status_code == 412
+    assert stale.json()["type"] == "/problems/stale-version"
+    assert [each["section"] for each in whole["sections"]] == ["configuration", "firmware", "security"]
+    assert house.audit.actions == ["charger.desired_set"]
+
+
+@pytest.mark.requirement("F18")
+async def test_a_write_without_its_version_is_refused(house: House) -> None:
+    async with house.client(Role.ADMIN) as client:
+        answers = [
+            await client.put(f"{URL}/configuration", json=BODY, headers=headers)
+            for headers in ({}, {"If-Match": "*"}, {"If-Match": "7"})
+        ]
+    assert [answer.status_code for answer in answers] == [428, 422, 422]
+    assert answers[0].json()["type"] == "/problems/precondition-required"
+    assert house.twins.sections == {}
+
+
+@pytest.mark.parametrize(
+    ("role", "section", "status"),
+    [
+        (Role.VIEWER, "configuration", 403),
+        (Role.RELEASE_MANAGER, "configuration", 403),
+        (Role.OPERATOR, "configuration", 200),
+        (Role.OPERATOR, "security", 403),
+        (Role.OPERATOR, "firmware", 403),
+        (Role.SECURITY, "security", 200),
+    ],
+)
+@pytest.mark.requirement("F18")
+async def test_what_trust_is_judged_by_is_for_fewer_people(
+    house: House, role: Role, section: str, status: int
+) -> None:
+    bodies: dict[str, Any] = {"configuration": BODY, "security": {"profile": 2}, "firmware": {"version": "1"}}
+    async with house.client(role) as client:
+        answer = await client.patch(f"{URL}/{section}", json=bodies[section], headers=FIRST)
+    assert answer.status_code == status
+
+
+async def test_no_password_enters_a_twin(house: House) -> None:
+    secret = {"values": {"SecurityCtrlr.BasicAuthPassword": "hunter2hunter2hunter2"}}
+    async with house.client(Role.ADMIN) as client:
+        answer = await client.patch(f"{URL}/configuration", json=secret, headers=FIRST)
+        gone = {"values": {"SecurityCtrlr.BasicAuthPassword": None}}
+        taken_away = await client.patch(f"{URL}/configuration", json=gone, headers=FIRST)
+    assert answer.status_code == 422
+    assert "hunter2" not in answer.text
+    assert taken_away.status_code == 200
+
+
+async def test_what_is_outside_the_schema_or_too_large_is_refused(house: House) -> None:
+    async with house.client(Role.ADMIN) as client:
+        outside = await client.put(f"{URL}/firmware", json={"colour": "red"}, headers=FIRST)
+        large = await client.put(f"{URL}/configuration", json={"values": {"A": "x" * 300_000}}, headers=FIRST)
+        unknown = [
+            await client.get(f"{URL}/operation"),
+            await client.get("/api/v1/chargers/CP-2/desired"),
+        ]
+    assert outside.status_code == 422
+    assert outside.json()["problems"] == ["firmware.colour: the schema has no such field"]
+    assert large.status_code == 413
+    assert [answer.status_code for answer in unknown] == [404, 404]
