@@ -20,6 +20,7 @@ from storage.ports import (
     RouteStore,
     TicketStore,
 )
+from storage.twin_ports import TwinStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Stores:
     out_of_service: OutOfServiceStore
     events: EventStore
     tickets: TicketStore
+    twins: TwinStore
     audit: AuditLog
     commands: CommandStore
     logs: LogStore

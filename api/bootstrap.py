@@ -18,6 +18,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.journal import JournalActivities
+from activities.drift import DriftPolicy
 from activities.orders import Node
 from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
@@ -258,6 +259,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         out_of_service=stores.out_of_service,
         events=stores.events,
         tickets=stores.tickets,
+        twins=stores.twins,
         audit=stores.audit,
         commands=stores.commands,
         logs=stores.logs,
@@ -387,11 +389,12 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
     )
     days = (settings.journal_partition_days, settings.journal_ahead_days, settings.journal_kept_days)
     journal = JournalActivities(stores.journal, JournalRule(*days), system_clock)
+    drift = DriftPolicy(timedelta(seconds=settings.drift_grace_s), settings.quarantine_on_suspicion)
     return Worker(
         client,
         task_queue=TASK_QUEUE,
         workflows=registry.WORKFLOWS,
-        activities=registry.worker_activities(shared, inspector, journal, stores.watch.sessions),
+        activities=registry.worker_activities(shared, inspector, journal, stores.watch.sessions, drift),
         max_cached_workflows=4000,
         # How long a dead worker's workflows wait before another takes them: 10 s by default.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),

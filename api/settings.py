@@ -151,6 +151,11 @@ class Settings(BaseSettings):
     """Seconds by which a charger's clock may be wrong before that is flagged."""
     csms_drain_s: float = 10.0
     """Seconds that a node takes at its end to hand its chargers over."""
+    drift_grace_s: float = 600.0
+    """Seconds online for which a charger may differ from what it acknowledged before that is drift."""
+    quarantine_on_suspicion: bool = False
+    """Quarantine a charger at once whose drift looks like an intrusion: an unexpected firmware version, a
+    lower security profile, a foreign root certificate, another back end. Else it is only on record."""
     ingest_interval_ms: float = 3.0
     """Milliseconds over which messages of all sockets are gathered into one transaction."""
     log_upload_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024**2

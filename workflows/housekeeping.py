@@ -1,7 +1,7 @@
 """What has to happen by itself now and then.
 
-Metadata nears its expiry, leases are held by nobody, chargers were left out of service, the journal
-needs its next partition.
+Metadata nears its expiry, leases are held by nobody, chargers were left out of service or are not what
+they should be, the journal needs its next partition.
 
 One schedule starts it; see ``Orchestrator.ensure_schedules``.
 """
@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.chargers import ChargerActivities
     from activities.dispatch import DispatchActivities
     from activities.journal import JournalActivities
+    from activities.drift import DriftActivities
     from activities.orders import PutBackInput
     from activities.signer import SignerActivities
     from storage.ids import SIGNER_QUEUE, TASK_QUEUE
@@ -33,7 +34,7 @@ class HousekeepingWorkflow:
 
     @workflow.run
     async def run(self) -> int:
-        """Sweep expired leases, put stranded chargers back, refresh metadata; returns how many were swept."""
+        """Sweep leases, put chargers back, judge drift, refresh metadata; returns how many were swept."""
         swept = await workflow.execute_activity_method(
             ChargerActivities.sweep_leases,
             task_queue=TASK_QUEUE,
@@ -44,6 +45,8 @@ class HousekeepingWorkflow:
         await self._put_back()
         if workflow.patched("journal"):
             await self._keep_journal()
+        if workflow.patched("drift"):
+            await self._look_for_drift()
         try:
             await workflow.execute_activity_method(
                 SignerActivities.refresh_metadata,
@@ -69,6 +72,18 @@ class HousekeepingWorkflow:
             )
         except ActivityError as error:
             workflow.logger.warning("The journal's partitions were not kept: %s", error.cause)
+
+    async def _look_for_drift(self) -> None:
+        try:
+            await workflow.execute_activity_method(
+                DriftActivities.sweep_drift,
+                task_queue=TASK_QUEUE,
+                schedule_to_close_timeout=_ROUND,
+                retry_policy=_RETRIES,
+                summary="judge chargers whose reported or desired side changed",
+            )
+        except ActivityError as error:
+            workflow.logger.warning("Drift was not judged to the end: %s", error.cause)
 
     async def _put_back(self) -> None:
         """Whoever says no now, or went away again, is asked in the next round."""

@@ -7,6 +7,7 @@ from activities.artifacts import ArtifactActivities
 from activities.campaigns import CampaignActivities
 from activities.chargers import ChargerActivities
 from activities.dispatch import DispatchActivities
+from activities.drift import DriftActivities, DriftPolicy
 from activities.fleet import FleetActivities
 from activities.journal import JournalActivities
 from activities.logs import LogActivities, LogSender
@@ -45,7 +46,11 @@ WORKFLOWS: tuple[type, ...] = (
 
 
 def worker_activities(
-    stores: Stores, inspector: ArtifactInspector, journal: JournalActivities, sessions: SessionStore
+    stores: Stores,
+    inspector: ArtifactInspector,
+    journal: JournalActivities,
+    sessions: SessionStore,
+    drift: DriftPolicy | None = None,
 ) -> Activities:
     """For the worker role, beside the workflows: they run as local activities, too."""
     campaigns, fleet = CampaignActivities(stores), FleetActivities(stores)
@@ -69,6 +74,7 @@ def worker_activities(
         chargers.sweep_leases,
         chargers.find_stranded,
         journal.keep_journal,
+        DriftActivities(stores, drift or DriftPolicy()).sweep_drift,
         artifacts.inspect_artifact,
         artifacts.set_artifact_phase,
         people.close_command,

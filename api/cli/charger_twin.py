@@ -30,6 +30,8 @@ def attach(app: typer.Typer) -> None:
     """Put these commands beside the other ones of chargers."""
     command(app, "set")(set_)
     command(app, "desired")(desired)
+    command(app, "drift")(drift)
+    command(app, "anomalies")(anomalies)
 
 
 def set_(
@@ -69,6 +71,75 @@ def desired(session: Session, charger: Identity) -> None:
     )
     empty = f"Nothing is desired of it. `ampwave charger set {charger} PATH=VALUE` changes that."
     session.show(found, lambda screen: screen.table(columns, rows, empty=empty))
+
+
+def drift(
+    session: Session,
+    charger: Annotated[str | None, typer.Argument(metavar="CHARGER", help="Only this one.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Also what is pending or over.")] = False,
+    severity: Annotated[
+        str | None, typer.Option(metavar="WORD", help="critical, warning or info; over the whole fleet.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 200,
+) -> None:
+    """Show where chargers are not what they said they would be."""
+    path = f"/chargers/{segment(charger)}/drift" if charger else "/drift"
+    if charger and severity:
+        raise WrongUse("--severity is for the whole fleet; leave the charger out.")
+    found = list(session.api.pages(path, limit, all=str(every).lower(), severity=severity))
+    columns = (
+        Column("CHARGER"),
+        Column("VALUE", fold=True),
+        Column("SEVERITY"),
+        Column("STATE"),
+        Column("DESIRED", fold=True),
+        Column("REPORTED", fold=True),
+        Column("SINCE"),
+        Column("SUSPICION", fold=True, optional=True),
+    )
+    rows = [
+        (
+            str(one["charger_id"]),
+            _short(one["path"]),
+            words(one["severity"]),
+            words(one["state"]),
+            str(one["desired"]),
+            str(one["reported"]),
+            ago(one["first_seen"], session.clock()),
+            one["suspicion"] or "-",
+        )
+        for one in found
+    ]
+    session.show(found, lambda screen: screen.table(columns, rows, empty="No drift."))
+
+
+def anomalies(session: Session, charger: Identity) -> None:
+    """Show what a charger reported that was kept out of its twin."""
+    found = session.api.get(f"/chargers/{segment(charger)}/anomalies")["items"]
+    columns = (
+        Column("VALUE", fold=True),
+        Column("KIND"),
+        Column("REASON", fold=True),
+        Column("TIMES", right=True),
+        Column("LATEST"),
+        Column("CAUSE", optional=True),
+    )
+    rows = [
+        (
+            _short(one["path"]),
+            words(one["kind"]),
+            str(one["reason"]),
+            str(one["times"]),
+            ago(one["last_seen"], session.clock()),
+            str(one["cause"]),
+        )
+        for one in found
+    ]
+    session.show(found, lambda screen: screen.table(columns, rows, empty="No anomalies."))
+
+
+def _short(path: str) -> str:
+    return path.replace("configuration.values.", "configuration.", 1)
 
 
 def merge_patch(assignments: Sequence[str], unset: Sequence[str]) -> tuple[str, Record]:
@@ -122,8 +193,7 @@ def _rows(section: Record, session: Session) -> list[tuple[str, ...]]:
 def _row(path: str, value: Any, section: Record, session: Session) -> tuple[str, ...]:
     ack = section["acks"].get(path)
     said = f"{words(ack['status'])} ({ago(ack['at'], session.clock())})" if ack else "none yet"
-    shown = path.replace("configuration.values.", "configuration.", 1)
-    return shown, str(value), str(section["version"]), said, ack["detail"] if ack else ""
+    return _short(path), str(value), str(section["version"]), said, ack["detail"] if ack else ""
 
 
 def _leaves(path: str, value: Any) -> list[tuple[str, Any]]:

@@ -22,6 +22,7 @@ from api.targets import target_page
 from storage.artifact import Artifact, ArtifactPhase
 from storage.campaign import Campaign
 from storage.charger import ChargerFilter
+from storage.drift import DriftState
 from storage.errors import NotFound
 from storage.ids import campaign_workflow_id
 from storage.ports import ArtifactStore, EventStore
@@ -183,12 +184,14 @@ async def find_charger(services: Services, charger_id: Annotated[ChargerId, Quer
 @router.get("/chargers/{charger_id}")
 @permit(Permission.READ)
 async def charger(services: Services, context: PageContext, charger_id: ChargerId) -> Response:
-    """One charger: its twin, what people asked of it, and its timeline."""
-    view, timeline, commands, logs = await asyncio.gather(
+    """One charger: its twin, where it drifts, what people asked of it, and its timeline."""
+    view, timeline, commands, logs, drifts, anomalies = await asyncio.gather(
         services.chargers.get(charger_id),
         services.events.timeline(charger_id, limit=ROWS),
         services.commands.latest(charger_id, limit=ASKED),
         services.logs.latest(charger_id, limit=ASKED),
+        services.twins.drifts(charger_id=charger_id, states=(DriftState.OPEN, DriftState.PENDING)),
+        services.twins.anomalies(charger_id, limit=ROWS),
     )
     now = services.clock()
     return _page(
@@ -197,6 +200,8 @@ async def charger(services: Services, context: PageContext, charger_id: ChargerI
         view=view,
         state=charger_state(view, now),
         asked=views.asked_rows(commands, logs)[:ASKED],
+        drifts=drifts.items,
+        anomalies=anomalies,
         timeline=timeline,
         now=now,
     )

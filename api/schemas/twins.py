@@ -1,4 +1,4 @@
-"""Desired sections at the door."""
+"""Desired sections, drift and anomalies at the door."""
 
 from datetime import datetime
 from typing import Any
@@ -7,6 +7,8 @@ from pydantic import Field
 
 from api.schemas.common import Reply
 from storage.desired import Ack, AckStatus, DesiredSection
+from storage.drift import DriftState
+from storage.twin_schema import Severity
 
 
 class DesiredReply(Reply):
@@ -34,3 +36,34 @@ class DesiredSections(Reply):
     charger_id: str
     read_at: datetime
     sections: tuple[DesiredReply, ...]
+
+
+class DriftReply(Reply):
+    """One value that left what is desired of it."""
+
+    charger_id: str
+    path: str
+    severity: Severity
+    state: DriftState
+    desired: Any
+    reported: Any
+    desired_version: int
+    first_seen: datetime
+    opened_at: datetime | None
+    closed_at: datetime | None
+    differing_s: float = Field(description="Seconds online for which it differed before it opened.")
+    suspicion: str = Field(description="Why it may be an intrusion; empty: it need not be.")
+    reason: str = Field(description="How it ended.")
+
+
+class AnomalyReply(Reply):
+    """Something reported that was kept out of the twin, however often it came."""
+
+    charger_id: str
+    kind: str
+    path: str
+    reason: str
+    cause: str = Field(description="The event of the latest one: `event/{sequence}`.")
+    first_seen: datetime
+    last_seen: datetime
+    times: int

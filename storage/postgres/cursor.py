@@ -33,6 +33,14 @@ def decode(cursor: str, length: int) -> list[str]:
     return position
 
 
+def number(cursor: str) -> int:
+    """The one number of a decoded position."""
+    (text,) = decode(cursor, 1)
+    if not text.isascii() or not text.isdigit() or len(text) > 18:
+        raise _invalid()
+    return int(text)
+
+
 def instant(text: str) -> datetime:
     """A time of a decoded position."""
     try:

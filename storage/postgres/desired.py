@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -24,12 +24,12 @@ from storage.desired import (
 from storage.errors import Conflict, InvalidInput, NotFound, StaleVersion
 from storage.postgres.engine import reading, transaction
 from storage.postgres.statements import EVENTS_CHANNEL
-from storage.postgres.tables import charger, twin, twin_history, twin_section
+from storage.postgres.tables import charger, drift_judged, twin, twin_history, twin_section
 from storage.twin import Lifecycle
 from storage.twin_schema import DESIRABLE, MAX_SECTION_BYTES, desired_problems
 
 _COLUMNS = twin_section.c
-_DESIRED = (
+DESIRED_COLUMNS = (
     _COLUMNS.name,
     _COLUMNS.desired,
     _COLUMNS.desired_version,
@@ -48,7 +48,9 @@ class PostgresDesiredStore:
     async def desired(self, charger_id: str) -> Sequence[DesiredSection]:
         """Every section that has a desired side, by name."""
         known = select(twin.c.charger_id).where(twin.c.charger_id == charger_id)
-        query = select(*_DESIRED).where(_COLUMNS.charger_id == charger_id, _COLUMNS.name.in_(DESIRABLE))
+        query = select(*DESIRED_COLUMNS).where(
+            _COLUMNS.charger_id == charger_id, _COLUMNS.name.in_(DESIRABLE)
+        )
         async with reading(self._engine) as connection:
             rows = {row.name: row for row in await connection.execute(query)}
             if not rows and (await connection.execute(known)).one_or_none() is None:
@@ -104,7 +106,7 @@ class PostgresDesiredStore:
 
 
 def desired_section(charger_id: str, section: str, row: Row[*tuple[Any, ...]] | None) -> DesiredSection:
-    """The noun from the columns ``_DESIRED``; None: nothing is desired."""
+    """The noun from the columns; None: nothing is desired."""
     if row is None or row.desired_version is None:
         return DesiredSection(charger_id, section)
     return DesiredSection(
@@ -152,7 +154,7 @@ async def _require_alive(connection: AsyncConnection, charger_id: str) -> None:
 
 
 async def _section(connection: AsyncConnection, charger_id: str, section: str) -> DesiredSection:
-    query = select(*_DESIRED).where(_COLUMNS.charger_id == charger_id, _COLUMNS.name == section)
+    query = select(*DESIRED_COLUMNS).where(_COLUMNS.charger_id == charger_id, _COLUMNS.name == section)
     return desired_section(charger_id, section, (await connection.execute(query)).one_or_none())
 
 
@@ -164,6 +166,8 @@ async def _write(connection: AsyncConnection, after: DesiredSection) -> None:
         "acked_version": after.acked_version,
         "ack_status": after.ack_status.value if after.ack_status else None,
     }
+    # Whatever was judged before no longer holds.
+    await connection.execute(delete(drift_judged).where(drift_judged.c.charger_id == after.charger_id))
     statement = insert(twin_section).values(charger_id=after.charger_id, name=after.section, **values)
     await connection.execute(
         statement.on_conflict_do_update(index_elements=["charger_id", "name"], set_=values)

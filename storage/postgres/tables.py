@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
-from storage.postgres.twin_tables import anomaly
+from storage.postgres.twin_tables import anomaly, drift, drift_judged
 from storage.postgres.watch_tables import charging_session, health_hour, health_memory, incident, projection
 
 __all__ = [
@@ -19,6 +19,8 @@ __all__ = [
     "audit",
     "audit_head",
     "charging_session",
+    "drift",
+    "drift_judged",
     "health_hour",
     "health_memory",
     "incident",
@@ -157,6 +159,12 @@ twin_section = sa.Table(
     sa.PrimaryKeyConstraint("charger_id", "name"),
     postgresql_with=ROOMY,
 )
+sa.Index(
+    "ix_twin_section_desired",
+    twin_section.c.charger_id,
+    postgresql_where=twin_section.c.desired.is_not(None),
+)
+"""Reports do not touch ``desired``, so their updates stay on their page."""
 
 twin_history = sa.Table(
     "twin_history",

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from storage.anomaly import Anomaly
 from storage.codec import apply_patch
 from storage.desired import Answers, DesiredChange, DesiredSection
+from storage.drift import Drift, DriftState
 from storage.errors import InvalidInput, StaleVersion
-from storage.twin_schema import DESIRABLE, desired_problems
+from storage.ports import Page
+from storage.twin_schema import DESIRABLE, Severity, desired_problems
+from tests.support.memory import page_of
 from tests.support.memory_chargers import MemoryChargers
 
 
@@ -14,6 +18,8 @@ class MemoryTwins:
     def __init__(self, chargers: MemoryChargers) -> None:
         self._chargers = chargers
         self.sections: dict[tuple[str, str], DesiredSection] = {}
+        self.all_drifts: list[Drift] = []
+        self.all_anomalies: list[Anomaly] = []
 
     async def desired(self, charger_id: str) -> Sequence[DesiredSection]:
         await self._chargers.get(charger_id)
@@ -35,6 +41,27 @@ class MemoryTwins:
 
     async def answer(self, given: Answers) -> DesiredSection:
         return self._section(given.charger_id, given.section)
+
+    async def drifts(
+        self,
+        *,
+        charger_id: str | None = None,
+        states: Sequence[DriftState] = (DriftState.OPEN,),
+        severity: Severity | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Drift]:
+        found = [
+            each
+            for each in self.all_drifts
+            if charger_id in (None, each.charger_id)
+            and each.state in states
+            and severity in (None, each.severity)
+        ]
+        return page_of(found, limit, cursor)
+
+    async def anomalies(self, charger_id: str | None = None, *, limit: int = 200) -> Sequence[Anomaly]:
+        return [each for each in self.all_anomalies if charger_id in (None, each.charger_id)][:limit]
 
     def _section(self, charger_id: str, section: str) -> DesiredSection:
         return self.sections.get((charger_id, section), DesiredSection(charger_id, section))

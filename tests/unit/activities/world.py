@@ -128,6 +128,14 @@ async def unheard(world: "World", charger_id: str, command: UpdateFirmware) -> C
     return ACCEPTED
 
 
+class NoTwins:
+    """Nothing is desired of anybody."""
+
+    async def drift_facts(self, *, limit: int = 500) -> list[Any]:
+        del limit
+        return []
+
+
 @dataclass
 class World:
     """Stores, node, signer and chargers. ``now`` is moved by the test."""
@@ -444,6 +452,7 @@ class World:
             out_of_service=self.out_of_service,
             events=self.events,
             tickets=self.tickets,
+            twins=NoTwins(),
             audit=self.audit,
             commands=self.commands,
             logs=self.logs,

@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 
 from storage.access import Role
-from tests.support.house import House
+from storage.anomaly import Anomaly
+from storage.drift import Drift, DriftState
+from storage.twin_schema import Severity
+from tests.support.house import NOW, House
 
 URL = "/api/v1/chargers/CP-1/desired"
 BODY = {"values": {"HeartbeatInterval": "300"}}
@@ -70,6 +73,34 @@ async def test_what_trust_is_judged_by_is_for_fewer_people(
     async with house.client(role) as client:
         answer = await client.patch(f"{URL}/{section}", json=bodies[section], headers=FIRST)
     assert answer.status_code == status
+
+
+def drift(path: str, state: DriftState, severity: Severity = Severity.CRITICAL) -> Drift:
+    words = "it runs 6.6, which nobody rolled out to it"
+    return Drift("CP-1", path, severity, "1.0", "6.6", 3, state, NOW, NOW, suspicion=words)
+
+
+@pytest.mark.requirement("F14", "F15", "F34")
+async def test_drift_and_anomalies_are_on_every_surface(house: House) -> None:
+    house.twins.all_drifts = [
+        drift("firmware.version", DriftState.OPEN),
+        drift("configuration.values.A", DriftState.OPEN, Severity.WARNING),
+        drift("security.profile", DriftState.CLOSED),
+    ]
+    house.twins.all_anomalies = [
+        Anomaly("CP-1", "too_large", "configuration", "too long", "event/7", NOW, NOW, 3)
+    ]
+    async with house.client(Role.VIEWER) as client:
+        mine = (await client.get("/api/v1/chargers/CP-1/drift")).json()["items"]
+        everything = (await client.get("/api/v1/chargers/CP-1/drift?all=true")).json()["items"]
+        critical = (await client.get("/api/v1/drift?severity=critical")).json()["items"]
+        odd = (await client.get("/api/v1/chargers/CP-1/anomalies")).json()["items"]
+        unknown = await client.get("/api/v1/chargers/CP-2/drift")
+    assert [each["path"] for each in mine] == ["firmware.version", "configuration.values.A"]
+    assert len(everything) == 3
+    assert [each["path"] for each in critical] == ["firmware.version"]
+    assert odd[0]["cause"] == "event/7"
+    assert unknown.status_code == 404
 
 
 async def test_no_password_enters_a_twin(house: House) -> None:

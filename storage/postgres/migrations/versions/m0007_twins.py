@@ -1,4 +1,4 @@
-"""Around the twins: anomalies; what chargers said to each desired value."""
+"""Around the twins: anomalies; what chargers said to each desired value; drift."""
 
 from alembic import op
 
@@ -21,6 +21,39 @@ STATEMENTS = (
     )
     """,
     "ALTER TABLE twin_section ADD COLUMN acks JSONB",
+    "CREATE INDEX ix_twin_section_desired ON twin_section (charger_id) WHERE desired IS NOT NULL",
+    """
+    CREATE TABLE drift (
+        drift_id BIGINT GENERATED ALWAYS AS IDENTITY,
+        desired_version BIGINT NOT NULL,
+        differing_s DOUBLE PRECISION NOT NULL,
+        first_seen TIMESTAMPTZ NOT NULL,
+        judged_at TIMESTAMPTZ NOT NULL,
+        opened_at TIMESTAMPTZ,
+        closed_at TIMESTAMPTZ,
+        charger_id TEXT COLLATE "C" NOT NULL,
+        path TEXT COLLATE "C" NOT NULL,
+        severity TEXT NOT NULL,
+        state TEXT NOT NULL,
+        suspicion TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        desired JSONB,
+        reported JSONB,
+        CONSTRAINT pk_drift PRIMARY KEY (drift_id),
+        CONSTRAINT fk_drift_charger_id FOREIGN KEY (charger_id) REFERENCES charger (charger_id)
+    )
+    """,
+    "CREATE INDEX ix_drift_charger_id_drift_id ON drift (charger_id, drift_id)",
+    "CREATE UNIQUE INDEX uq_drift_alive ON drift (charger_id, path) WHERE state <> 'closed'",
+    """
+    CREATE TABLE drift_judged (
+        charger_id TEXT COLLATE "C" NOT NULL,
+        revision BIGINT NOT NULL,
+        judged_at TIMESTAMPTZ NOT NULL,
+        CONSTRAINT pk_drift_judged PRIMARY KEY (charger_id),
+        CONSTRAINT fk_drift_judged_charger_id FOREIGN KEY (charger_id) REFERENCES charger (charger_id)
+    )
+    """,
 )
 
 

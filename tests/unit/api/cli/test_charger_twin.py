@@ -7,8 +7,11 @@ import pytest
 
 from api.cli.charger_twin import merge_patch
 from api.cli.errors import WrongUse
-from api.schemas.twins import DesiredReply, DesiredSections
+from api.schemas.twins import AnomalyReply, DesiredReply, DesiredSections, DriftReply
+from storage.anomaly import Anomaly
 from storage.desired import Ack, AckStatus, DesiredSection
+from storage.drift import Drift, DriftState
+from storage.twin_schema import Severity
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 PATH = "/chargers/CP-1/desired/configuration"
@@ -50,6 +53,29 @@ def test_what_is_desired_is_shown_beside_its_answer(run: Any, fake: Any) -> None
     lines = run("charger", "desired", "CP-1").stdout.splitlines()
     assert lines[1].split()[:4] == ["configuration.A.B", "1", "7", "refused"]
     assert "none yet" in lines[2]
+
+
+@pytest.mark.requirement("F14")
+def test_drift_and_anomalies_are_listed(run: Any, fake: Any) -> None:
+    drift = Drift(
+        *("CP-1", "firmware.version", Severity.CRITICAL, "1.0", "6.6", 3, DriftState.OPEN, NOW, NOW),
+        suspicion="it runs 6.6, which nobody rolled out to it",
+    )
+    anomaly = Anomaly("CP-1", "too_large", "configuration", "too long", "event/7", NOW, NOW, 3)
+    fake.page("/chargers/CP-1/drift", [DriftReply.model_validate(drift).model_dump(mode="json")])
+    fake.page("/drift", [])
+    fake.page("/chargers/CP-1/anomalies", [AnomalyReply.model_validate(anomaly).model_dump(mode="json")])
+    line = run("charger", "drift", "CP-1", "--all").stdout.splitlines()[1]
+    assert line.split()[:6] == ["CP-1", "firmware.version", "critical", "open", "1.0", "6.6"]
+    assert fake.last("GET", "/chargers/CP-1/drift").query["all"] == ["true"]
+    assert run("charger", "drift", "--severity", "critical").stdout == "No drift.\n"
+    assert fake.last("GET", "/drift").query["severity"] == ["critical"]
+    assert run("charger", "drift", "CP-1", "--severity", "critical").exit_code == 2
+    assert run("charger", "anomalies", "CP-1").stdout.splitlines()[1].split()[:3] == [
+        "configuration",
+        "too",
+        "large",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,88 @@
+"""The round that looks for drift: reads twins that changed, lets ``storage.drift`` judge, writes it down."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import activity
+
+from activities.errors import mapped
+from activities.stores import Stores
+from storage.desired import Answers
+from storage.drift import Drift, DriftFacts, DriftState, judge
+from storage.twin import Lifecycle
+
+ACTOR = "housekeeping"
+PAGE = 500
+ROUND = 10_000
+"""Chargers in one round at most; the next round goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class DriftPolicy:
+    """When a difference is drift, and what follows."""
+
+    grace: timedelta = timedelta(minutes=10)
+    quarantine: bool = False
+    """Put a charger whose drift looks like an intrusion into quarantine; else it is only on record."""
+
+
+class DriftActivities:
+    """On any worker."""
+
+    def __init__(self, stores: Stores, policy: DriftPolicy) -> None:
+        self._stores = stores
+        self._policy = policy
+
+    @activity.defn
+    @mapped
+    async def sweep_drift(self) -> int:
+        """Judge every charger that is due. Returns how many drifts opened or closed."""
+        judged = moved = 0
+        while judged < ROUND:
+            page = await self._stores.twins.drift_facts(limit=PAGE)
+            for facts in page:
+                moved += len(await self._judge(facts))
+            judged += len(page)
+            if len(page) < PAGE:
+                break
+        return moved
+
+    async def _judge(self, facts: DriftFacts) -> Sequence[Drift]:
+        now = self._stores.clock()
+        verdict = judge(facts, self._policy.grace, now)
+        moved = await self._stores.twins.note_drift(facts, verdict.drifts, now)
+        for section in facts.desired:
+            if acks := verdict.acks.get(section.section):
+                sent = {path: section.values[path] for path in acks}
+                await self._stores.twins.answer(
+                    Answers(section.charger_id, section.section, section.version, sent, acks, ACTOR, "drift")
+                )
+        for drift in moved:
+            await self._tell(drift)
+        return moved
+
+    async def _tell(self, drift: Drift) -> None:
+        opened = drift.state is DriftState.OPEN
+        await self._stores.record(
+            ACTOR,
+            "charger.drift_opened" if opened else "charger.drift_closed",
+            f"charger/{drift.charger_id}",
+            path=drift.path,
+            severity=drift.severity.value,
+            desired=drift.desired,
+            reported=drift.reported,
+            suspicion=drift.suspicion,
+            reason=drift.reason,
+        )
+        if opened and drift.suspicion and self._policy.quarantine:
+            await self._quarantine(drift)
+
+    async def _quarantine(self, drift: Drift) -> None:
+        view = await self._stores.chargers.get(drift.charger_id)
+        if view.charger.lifecycle in (Lifecycle.QUARANTINED, Lifecycle.RETIRED):
+            return
+        await self._stores.chargers.set_lifecycle(drift.charger_id, Lifecycle.QUARANTINED)
+        await self._stores.record(
+            ACTOR, "charger.quarantined", f"charger/{drift.charger_id}", why=drift.suspicion
+        )
