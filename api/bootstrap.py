@@ -18,10 +18,10 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.journal import JournalActivities
-from activities.drift import DriftPolicy
 from activities.orders import Node
 from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
+from activities.twins import DriftPolicy
 from api.app import create_app
 from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
@@ -36,6 +36,7 @@ from csms.options import GatewayOptions, GatewayStores, Sources
 from csms.pki.ocsp_client import OcspClient
 from csms.secrets import hash_secret
 from csms.tls import ServerTls
+from csms.projection import project
 from signing.ceremony import DevelopmentCeremony
 from signing.development import ensure_manufacturer
 from signing.inspection import Inspector
@@ -180,8 +181,8 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: ports.BlobSt
         tickets=PostgresTicketStore(engine),
         tokens=PostgresTokenStore(engine),
         transaction_ids=PostgresTransactionIds(engine),
+        twins=PostgresTwinStore(engine, project),
         watch=watch_stores(engine),
-        twins=PostgresTwinStore(engine),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from storage.anomaly import Anomaly
 from storage.desired import Answers, DesiredChange, DesiredSection
 from storage.drift import Drift, DriftFacts, DriftState
+from storage.past import Origin, PastQuestion, PastTwin, Rebuilt
 from storage.ports import Page
 from storage.twin_schema import Severity
 
@@ -56,5 +57,21 @@ class AnomalyStore(Protocol):
         """Latest first; None: of the whole fleet."""
 
 
-class TwinStore(DesiredStore, DriftStore, AnomalyStore, Protocol):
+class PastStore(Protocol):
+    """Twins as they were."""
+
+    async def past(self, charger_id: str, question: PastQuestion) -> PastTwin:
+        """The twin as it was. Raises NotFound for an unknown charger, or a revision it does not have yet."""
+
+    async def origin(self, charger_id: str, path: str, *, side: str = "reported") -> Origin:
+        """The latest mutation that set a path, with its event and frames. Raises NotFound."""
+
+    async def summarise(self, *, limit: int = 200) -> int:
+        """Write the snapshots that are due for up to ``limit`` chargers; how many were written."""
+
+    async def rebuild(self, charger_id: str) -> Rebuilt:
+        """The twin made anew from all its stored events, held against the one in use. Raises NotFound."""
+
+
+class TwinStore(DesiredStore, DriftStore, AnomalyStore, PastStore, Protocol):
     """Everything about twins beyond the view of a charger."""

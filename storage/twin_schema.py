@@ -313,6 +313,23 @@ def field_of(path: str) -> Field | None:
     return None
 
 
+def canonical_path(path: str) -> str:
+    """A path as the schema has it: people leave out ``values`` before the name of a variable."""
+    if path.startswith("configuration.") and path not in _BY_PATH and not path.startswith(f"{VARIABLES}."):
+        return f"{VARIABLES}.{path.removeprefix('configuration.')}"
+    return path
+
+
+def patch_keys(path: str) -> tuple[str, ...]:
+    """The keys below its section that lead to a path's value in JSON."""
+    if path.startswith(f"{VARIABLES}."):
+        return ("values", path[len(VARIABLES) + 1 :])
+    _, *keys = path.split(".")
+    if path.startswith("operation.") and len(keys) >= 3:
+        return (keys[0], ".".join(keys[1:-1]), keys[-1])
+    return tuple(keys)
+
+
 def severity_of(path: str) -> Severity:
     """How grave drift of this path is."""
     if path.startswith(f"{VARIABLES}."):

@@ -17,9 +17,9 @@ with workflow.unsafe.imports_passed_through():
     from activities.chargers import ChargerActivities
     from activities.dispatch import DispatchActivities
     from activities.journal import JournalActivities
-    from activities.drift import DriftActivities
     from activities.orders import PutBackInput
     from activities.signer import SignerActivities
+    from activities.twins import TwinActivities
     from storage.ids import SIGNER_QUEUE, TASK_QUEUE
     from workflows.options import on_node
 
@@ -45,8 +45,8 @@ class HousekeepingWorkflow:
         await self._put_back()
         if workflow.patched("journal"):
             await self._keep_journal()
-        if workflow.patched("drift"):
-            await self._look_for_drift()
+        if workflow.patched("twins"):
+            await self._tend_twins()
         try:
             await workflow.execute_activity_method(
                 SignerActivities.refresh_metadata,
@@ -73,17 +73,22 @@ class HousekeepingWorkflow:
         except ActivityError as error:
             workflow.logger.warning("The journal's partitions were not kept: %s", error.cause)
 
-    async def _look_for_drift(self) -> None:
-        try:
-            await workflow.execute_activity_method(
-                DriftActivities.sweep_drift,
-                task_queue=TASK_QUEUE,
-                schedule_to_close_timeout=_ROUND,
-                retry_policy=_RETRIES,
-                summary="judge chargers whose reported or desired side changed",
-            )
-        except ActivityError as error:
-            workflow.logger.warning("Drift was not judged to the end: %s", error.cause)
+    async def _tend_twins(self) -> None:
+        rounds = (
+            (TwinActivities.sweep_drift, "judge chargers whose reported or desired side changed"),
+            (TwinActivities.summarise_twins, "write snapshots, so that the past is read quickly"),
+        )
+        for method, summary in rounds:
+            try:
+                await workflow.execute_activity_method(
+                    method,
+                    task_queue=TASK_QUEUE,
+                    schedule_to_close_timeout=_ROUND,
+                    retry_policy=_RETRIES,
+                    summary=summary,
+                )
+            except ActivityError as error:
+                workflow.logger.warning("Twins were not tended to the end: %s", error.cause)
 
     async def _put_back(self) -> None:
         """Whoever says no now, or went away again, is asked in the next round."""

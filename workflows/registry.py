@@ -7,7 +7,6 @@ from activities.artifacts import ArtifactActivities
 from activities.campaigns import CampaignActivities
 from activities.chargers import ChargerActivities
 from activities.dispatch import DispatchActivities
-from activities.drift import DriftActivities, DriftPolicy
 from activities.fleet import FleetActivities
 from activities.journal import JournalActivities
 from activities.logs import LogActivities, LogSender
@@ -17,6 +16,7 @@ from activities.recovery import DoubtActivities, RecoveryActivities
 from activities.signer import SignerActivities
 from activities.stores import Stores
 from csms.ports import FindingKeeper
+from activities.twins import DriftPolicy, TwinActivities
 from signing.ports import ArtifactInspector, ReleaseSigner
 from storage.watching import SessionStore
 from workflows.campaign import FirmwareCampaignWorkflow
@@ -56,6 +56,7 @@ def worker_activities(
     campaigns, fleet = CampaignActivities(stores), FleetActivities(stores)
     chargers, artifacts = ChargerActivities(stores), ArtifactActivities(stores, inspector)
     people, logs = OperatorActivities(stores), LogActivities(stores)
+    twins = TwinActivities(stores, drift or DriftPolicy())
     return (
         campaigns.load_campaign,
         campaigns.set_campaign_phase,
@@ -74,7 +75,8 @@ def worker_activities(
         chargers.sweep_leases,
         chargers.find_stranded,
         journal.keep_journal,
-        DriftActivities(stores, drift or DriftPolicy()).sweep_drift,
+        twins.sweep_drift,
+        twins.summarise_twins,
         artifacts.inspect_artifact,
         artifacts.set_artifact_phase,
         people.close_command,

@@ -116,8 +116,21 @@ def list_(
 
 
 @command(app, "show")
-def show(session: Session, charger: Identity) -> None:
-    """Show one charger: what it runs, its connectors and what is done to it."""
+def show(
+    session: Session,
+    charger: Identity,
+    known_at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="What we knew then: 2026-11-25T12:00:00Z.")
+    ] = None,
+    true_at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="What was true then, late reports in their place.")
+    ] = None,
+    revision: Annotated[int | None, typer.Option(min=0, metavar="N", help="The twin at a revision.")] = None,
+) -> None:
+    """Show one charger: what it runs, its connectors and what is done to it; or its twin as it was."""
+    if known_at or true_at or revision is not None:
+        charger_twin.show_past(session, charger, known_at=known_at, true_at=true_at, revision=revision)
+        return
     found = session.api.get(f"/chargers/{segment(charger)}")
     session.show(found, lambda screen: views.draw_charger(screen, found, session.clock()))
 

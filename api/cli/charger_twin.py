@@ -1,11 +1,12 @@
 """``ampwave charger set|desired``: what a charger should be, and what it said to that."""
 
+import json
 from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
 
-from api.cli.errors import Record, WrongUse
+from api.cli.errors import CliError, Record, WrongUse
 from api.cli.output import Column, Screen, ago, words
 from api.cli.references import segment
 from api.cli.session import Session, command
@@ -32,6 +33,8 @@ def attach(app: typer.Typer) -> None:
     command(app, "desired")(desired)
     command(app, "drift")(drift)
     command(app, "anomalies")(anomalies)
+    command(app, "why")(why)
+    command(app, "rebuild")(rebuild)
 
 
 def set_(
@@ -136,6 +139,86 @@ def anomalies(session: Session, charger: Identity) -> None:
         for one in found
     ]
     session.show(found, lambda screen: screen.table(columns, rows, empty="No anomalies."))
+
+
+def show_past(session: Session, charger: str, **question: str | int | None) -> None:
+    """The twin as it was, value by value."""
+    found = session.api.get(f"/chargers/{segment(charger)}/twin", **question)
+    sides = [("", found["twin"]), ("desired ", found["desired"])]
+    rows = [
+        (f"{side}{_short(path)}", _shown(value))
+        for side, sections in sides
+        for name in sorted(set(sections) - {"charger_id", "revision"})
+        if sections[name] is not None
+        for path, value in _leaves(name, sections[name])
+        if value is not None
+    ]
+
+    def draw(screen: Screen) -> None:
+        since = found["received_at"] or "before its first report"
+        screen.line(f"{charger} at revision {found['revision']}, {since}.")
+        if found["late"]:
+            screen.line(f"{len(found['late'])} events that came in later are in their place.")
+        screen.line()
+        screen.table((Column("VALUE", fold=True), Column("WAS", fold=True)), rows, empty="Nothing was known.")
+
+    session.show(found, draw)
+
+
+def why(
+    session: Session,
+    charger: Identity,
+    path: Annotated[str, typer.Argument(metavar="PATH", help="For example firmware.version.")],
+    desired_side: Annotated[bool, typer.Option("--desired", help="Who desired it, instead.")] = False,
+) -> None:
+    """Show where a value comes from: the revision, the event and the raw frame."""
+    found = session.api.get(
+        f"/chargers/{segment(charger)}/why", field=path, desired=str(desired_side).lower()
+    )
+    event = found["event"] or {}
+
+    def draw(screen: Screen) -> None:
+        screen.fields(
+            [
+                ("Value", _shown(found["value"])),
+                ("Set by", f"{found['actor']}, {found['cause']}"),
+                ("Revision", str(found["revision"])),
+                ("Observed", str(found["observed_at"])),
+                ("Received", str(found["received_at"])),
+                ("Event", words(event["kind"]) if event else None),
+                *[("Frame", frame) for frame in found["frames"]],
+            ]
+        )
+        if event and not found["frames"]:
+            screen.line("Its frame is no longer in the journal, or the event had none.")
+
+    session.show(found, draw)
+
+
+def rebuild(
+    session: Session,
+    charger: Identity,
+    check: Annotated[bool, typer.Option("--check", help="Only compare; the one thing it can do.")] = True,
+) -> None:
+    """Make a twin anew from its stored events and compare it with the one in use."""
+    del check
+    found = session.api.get(f"/chargers/{segment(charger)}/rebuild")
+    session.show(
+        found,
+        lambda screen: screen.line(
+            f"{found['events']} events make {found['changes']} revisions, and it has {found['recorded']}."
+        ),
+    )
+    if not found["same"]:
+        sections = ", ".join(found["differing"]) or "the number of revisions"
+        raise CliError(
+            f"The twin of {charger} is not what its events make of it: {sections}.",
+            hint="Somebody wrote to the database, or a newer version reads old events differently.",
+        )
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _short(path: str) -> str:

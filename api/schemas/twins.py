@@ -8,6 +8,8 @@ from pydantic import Field
 from api.schemas.common import Reply
 from storage.desired import Ack, AckStatus, DesiredSection
 from storage.drift import DriftState
+from storage.past import PastTwin
+from storage.twin import TwinState
 from storage.twin_schema import Severity
 
 
@@ -54,6 +56,58 @@ class DriftReply(Reply):
     differing_s: float = Field(description="Seconds online for which it differed before it opened.")
     suspicion: str = Field(description="Why it may be an intrusion; empty: it need not be.")
     reason: str = Field(description="How it ended.")
+
+
+class PastReply(Reply):
+    """A twin as it was."""
+
+    charger_id: str
+    revision: int
+    received_at: datetime | None = Field(description="When this revision came about; null before the first.")
+    twin: TwinState
+    desired: dict[str, Any] = Field(description="Desired sections by name.")
+    late: tuple[int, ...] = Field(
+        description="With `true_at`: events that came in later and are put in their place here."
+    )
+
+    @classmethod
+    def of(cls, past: PastTwin) -> "PastReply":
+        """The reply for a twin of the past."""
+        return cls(
+            charger_id=past.twin.charger_id,
+            revision=past.twin.revision,
+            received_at=past.received_at,
+            twin=past.twin,
+            desired=past.desired,
+            late=past.late,
+        )
+
+
+class OriginReply(Reply):
+    """Where a value of a twin comes from."""
+
+    charger_id: str
+    path: str
+    value: Any
+    revision: int
+    side: str
+    actor: str
+    cause: str
+    observed_at: datetime
+    received_at: datetime
+    event: dict[str, Any] | None = Field(description="Kind and body, where an event was the cause.")
+    frames: tuple[str, ...] = Field(description="The raw frames as they passed, secrets redacted.")
+
+
+class RebuiltReply(Reply):
+    """A twin made anew from its stored events, held against the one in use."""
+
+    charger_id: str
+    same: bool
+    events: int
+    changes: int = Field(description="Revisions that the events make.")
+    recorded: int = Field(description="Revisions by events that the history has.")
+    differing: tuple[str, ...] = Field(description="Sections that are not the same, byte for byte.")
 
 
 class AnomalyReply(Reply):

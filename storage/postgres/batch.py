@@ -198,14 +198,9 @@ class Batch:
         after = self.project(before, record)
         if after is before:
             return
-        names = [name for name in SECTION_TYPES if _differs(getattr(before, name), getattr(after, name))]
-        texts = {name: _stored(getattr(after, name)) for name in names}
-        for name in [name for name, text in texts.items() if too_large(text)]:
-            # The section stays as it was, whole; the event and its frame are kept all the same.
-            size = f"its JSON would pass {MAX_SECTION_BYTES} bytes"
-            self._refuse(record, sequence, TOO_LARGE, [Refusal(name, size)])
-            after = replace(after, **{name: getattr(before, name)})
-            del texts[name]
+        after, texts, refused = changed_sections(before, after)
+        if refused:
+            self._refuse(record, sequence, TOO_LARGE, refused)
         if not texts:
             return
         known.twin = after = replace(after, charger_id=before.charger_id, revision=before.revision + 1)
@@ -255,6 +250,22 @@ class Batch:
 
 def _differs(before: object, after: object) -> bool:
     return before is not after and before != after
+
+
+def changed_sections(
+    before: TwinState, after: TwinState
+) -> tuple[TwinState, dict[str, str | None], Sequence[Refusal]]:
+    """The twin as it may become, its changed sections as they will be stored, and what was too large.
+
+    A section over its size stays as it was, whole; the event and its frame are kept all the same.
+    """
+    names = [name for name in SECTION_TYPES if _differs(getattr(before, name), getattr(after, name))]
+    texts = {name: _stored(getattr(after, name)) for name in names}
+    large = [name for name, text in texts.items() if too_large(text)]
+    for name in large:
+        after = replace(after, **{name: getattr(before, name)})
+        del texts[name]
+    return after, texts, [Refusal(name, f"its JSON would pass {MAX_SECTION_BYTES} bytes") for name in large]
 
 
 def _stored(section: object) -> str | None:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
-from storage.postgres.twin_tables import anomaly, drift, drift_judged
+from storage.postgres.twin_tables import anomaly, drift, drift_judged, twin_snapshot, twin_summarised
 from storage.postgres.watch_tables import charging_session, health_hour, health_memory, incident, projection
 
 __all__ = [
@@ -30,6 +30,8 @@ __all__ = [
     "operator_command",
     "projection",
     "token",
+    "twin_snapshot",
+    "twin_summarised",
     "upload_ticket",
 ]
 

@@ -1,4 +1,4 @@
-"""What stands around the twins: anomalies, drift."""
+"""What stands around the twins: anomalies, drift, snapshots of the past."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
@@ -57,3 +57,23 @@ drift_judged = sa.Table(
     time("judged_at"),
 )
 """At which revision a twin was last judged; without a row it is due."""
+
+twin_snapshot = sa.Table(
+    "twin_snapshot",
+    metadata,
+    name("charger_id"),
+    sa.Column("revision", sa.BigInteger),
+    time("at"),
+    sa.Column("sides", JSONB, nullable=False),
+    sa.PrimaryKeyConstraint("charger_id", "revision"),
+)
+"""A whole twin every hundred revisions, side by side, so that the past is read in a bounded walk. Written by
+housekeeping, never by the ingest."""
+
+twin_summarised = sa.Table(
+    "twin_summarised",
+    metadata,
+    name("charger_id", sa.ForeignKey("charger.charger_id"), primary_key=True),
+    sa.Column("revision", sa.BigInteger, nullable=False),
+)
+"""Up to which revision a charger has its snapshots."""

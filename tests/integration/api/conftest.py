@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from api.app import create_app
 from api.auth import mint_token
 from api.ports import ApiServices
+from csms.projection import project
 from storage.access import Principal, Role
 from storage.clock import system_clock
 from storage.postgres.artifacts import PostgresArtifactStore
@@ -75,7 +76,7 @@ async def deployment(database: str, s3_settings: S3Settings) -> AsyncIterator[De
         leases=PostgresLeaseStore(engine),
         commands=PostgresCommandStore(engine),
         logs=PostgresLogStore(engine),
-        twins=PostgresTwinStore(engine),
+        twins=PostgresTwinStore(engine, project),
         audit=PostgresAuditLog(engine),
         blobs=blobs,
         watch=watch_stores(engine),

@@ -21,7 +21,7 @@ A, B = "configuration.values.A", "configuration.values.B.C"
 
 @pytest.fixture
 def twins(engine, chargers) -> PostgresTwinStore:
-    return PostgresTwinStore(engine)
+    return PostgresTwinStore(engine, project)
 
 
 def change(

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from activities.drift import DriftActivities, DriftPolicy
 from activities.stores import Stores
+from activities.twins import DriftPolicy, TwinActivities
 from csms.projection import project
 from storage.desired import Ack, AckStatus, Answers, DesiredChange
 from storage.drift import DriftState
@@ -28,12 +28,12 @@ class Round:
 
     def __init__(self, engine: Any, chargers: Any, *, quarantine: bool = False) -> None:
         self.now = AT
-        self.twins = PostgresTwinStore(engine)
+        self.twins = PostgresTwinStore(engine, project)
         self.chargers = chargers
         self.audit = PostgresAuditLog(engine)
         self._ingest = PostgresIngestStore(engine)
         stores = cast("Stores", _Some(self))
-        self.activities = DriftActivities(stores, DriftPolicy(timedelta(minutes=10), quarantine))
+        self.activities = TwinActivities(stores, DriftPolicy(timedelta(minutes=10), quarantine))
 
     async def tell(self, *events: Any, minute: float = 0, charger_id: str = "A") -> None:
         at = AT + timedelta(minutes=minute)

@@ -135,6 +135,10 @@ class NoTwins:
         del limit
         return []
 
+    async def summarise(self, *, limit: int = 200) -> int:
+        del limit
+        return 0
+
 
 @dataclass
 class World:

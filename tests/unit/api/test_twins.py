@@ -7,6 +7,7 @@ import pytest
 from storage.access import Role
 from storage.anomaly import Anomaly
 from storage.drift import Drift, DriftState
+from storage.past import Origin
 from storage.twin_schema import Severity
 from tests.support.house import NOW, House
 
@@ -126,3 +127,36 @@ async def test_what_is_outside_the_schema_or_too_large_is_refused(house: House) 
     assert outside.json()["problems"] == ["firmware.colour: the schema has no such field"]
     assert large.status_code == 413
     assert [answer.status_code for answer in unknown] == [404, 404]
+
+
+async def test_the_past_is_asked_for_in_exactly_one_way(house: House) -> None:
+    url = "/api/v1/chargers/CP-1/twin"
+    noon = "2026-11-20T12:00:00Z"
+    async with house.client(Role.VIEWER) as client:
+        good = [await client.get(url, params=each) for each in ({"known_at": noon}, {"true_at": noon})]
+        bad = [
+            await client.get(url, params=each)
+            for each in ({}, {"known_at": noon, "revision": "1"}, {"known_at": "12:00"}, {"revision": "-1"})
+        ]
+        ahead = await client.get(url, params={"revision": "99999"})
+    assert [answer.status_code for answer in good] == [200, 200]
+    assert [answer.json()["late"] for answer in good] == [[], [7]]
+    assert [question.known_at for question in house.twins.asked] == [NOW, None]
+    assert [answer.status_code for answer in bad] == [422] * 4
+    assert ahead.status_code == 404
+
+
+async def test_a_value_leads_to_its_frame_and_a_twin_to_its_events(house: House) -> None:
+    url = "/api/v1/chargers/CP-1"
+    origin = Origin(
+        "CP-1", "x", "300", 4, "reported", "charger", "event/9", NOW, NOW, {"kind": "k"}, ("[2]",)
+    )
+    house.twins.origins["configuration.values.A.B", "reported"] = origin
+    async with house.client(Role.VIEWER) as client:
+        found = await client.get(f"{url}/why", params={"field": "configuration.A.B"})
+        unknown = await client.get(f"{url}/why", params={"field": "firmware.colour"})
+        unset = await client.get(f"{url}/why", params={"field": "firmware.version"})
+        rebuilt = await client.get(f"{url}/rebuild")
+    assert found.json()["frames"] == ["[2]"]
+    assert (unknown.status_code, unset.status_code) == (422, 404)
+    assert rebuilt.json()["same"] is True

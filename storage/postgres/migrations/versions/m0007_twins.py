@@ -1,4 +1,4 @@
-"""Around the twins: anomalies; what chargers said to each desired value; drift."""
+"""Around the twins: anomalies; what chargers said to each desired value; drift; snapshots."""
 
 from alembic import op
 
@@ -52,6 +52,23 @@ STATEMENTS = (
         judged_at TIMESTAMPTZ NOT NULL,
         CONSTRAINT pk_drift_judged PRIMARY KEY (charger_id),
         CONSTRAINT fk_drift_judged_charger_id FOREIGN KEY (charger_id) REFERENCES charger (charger_id)
+    )
+    """,
+    """
+    CREATE TABLE twin_snapshot (
+        charger_id TEXT COLLATE "C" NOT NULL,
+        revision BIGINT NOT NULL,
+        at TIMESTAMPTZ NOT NULL,
+        sides JSONB NOT NULL,
+        CONSTRAINT pk_twin_snapshot PRIMARY KEY (charger_id, revision)
+    )
+    """,
+    """
+    CREATE TABLE twin_summarised (
+        charger_id TEXT COLLATE "C" NOT NULL,
+        revision BIGINT NOT NULL,
+        CONSTRAINT pk_twin_summarised PRIMARY KEY (charger_id),
+        CONSTRAINT fk_twin_summarised_charger_id FOREIGN KEY (charger_id) REFERENCES charger (charger_id)
     )
     """,
 )

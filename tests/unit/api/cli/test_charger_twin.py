@@ -7,10 +7,20 @@ import pytest
 
 from api.cli.charger_twin import merge_patch
 from api.cli.errors import WrongUse
-from api.schemas.twins import AnomalyReply, DesiredReply, DesiredSections, DriftReply
+from api.schemas.twins import (
+    AnomalyReply,
+    DesiredReply,
+    DesiredSections,
+    DriftReply,
+    OriginReply,
+    PastReply,
+    RebuiltReply,
+)
 from storage.anomaly import Anomaly
 from storage.desired import Ack, AckStatus, DesiredSection
 from storage.drift import Drift, DriftState
+from storage.past import Origin, PastTwin, Rebuilt
+from storage.twin import FirmwareSection, TwinState
 from storage.twin_schema import Severity
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -100,3 +110,39 @@ def test_values_of_controlled_sections_get_their_types() -> None:
     )
     assert merge_patch(["firmware.version=1.2"], []) == ("firmware", {"version": "1.2"})
     assert merge_patch([], ["security.profile"]) == ("security", {"profile": None})
+
+
+@pytest.mark.requirement("F16")
+def test_the_past_is_shown_on_both_axes(run: Any, fake: Any) -> None:
+    twin = TwinState("CP-1", 7, firmware=FirmwareSection("1.1"))
+    past = PastTwin(twin, NOW, {"configuration": {"values": {"A.B": "1"}}}, (8, 9))
+    fake.on("GET", "/chargers/CP-1/twin", (200, PastReply.of(past).model_dump(mode="json")))
+    result = run("charger", "show", "CP-1", "--true-at", "2026-11-20T12:00:00Z")
+    assert result.exit_code == 0, result.output
+    assert "CP-1 at revision 7" in result.stdout
+    assert "2 events that came in later are in their place." in result.stdout
+    assert [line.split() for line in result.stdout.splitlines() if "version" in line] == [
+        ["firmware.version", "1.1"]
+    ]
+    assert "desired configuration.A.B" in result.stdout
+    assert fake.last("GET", "/chargers/CP-1/twin").query == {"true_at": ["2026-11-20T12:00:00Z"]}
+
+
+def test_why_shows_the_frame_and_rebuild_fails_where_something_differs(run: Any, fake: Any) -> None:
+    body = {"sequence": 9, "kind": "charger_booted", "body": {}}
+    origin = Origin(
+        *("CP-1", "firmware.version", "1.1", 7, "reported", "charger", "event/9", NOW, NOW),
+        body,
+        ('[2,"1"]',),
+    )
+    fake.on("GET", "/chargers/CP-1/why", (200, OriginReply.model_validate(origin).model_dump(mode="json")))
+    shown = run("charger", "why", "CP-1", "firmware.version").stdout
+    assert '[2,"1"]' in shown
+    assert "charger booted" in shown
+    good, bad = Rebuilt("CP-1", 9, 4, 4, ()), Rebuilt("CP-1", 9, 4, 4, ("firmware",))
+    answers = [(200, RebuiltReply.model_validate(each).model_dump(mode="json")) for each in (good, bad)]
+    fake.on("GET", "/chargers/CP-1/rebuild", *answers)
+    assert run("charger", "rebuild", "CP-1", "--check").exit_code == 0
+    result = run("charger", "rebuild", "CP-1", "--check")
+    assert result.exit_code == 1
+    assert "not what its events make of it: firmware." in result.stderr

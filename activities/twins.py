@@ -1,4 +1,7 @@
-"""The round that looks for drift: reads twins that changed, lets ``storage.drift`` judge, writes it down."""
+"""Housekeeping of twins: snapshots of their past, and the round that looks for drift.
+
+It reads twins that changed, lets ``storage.drift`` judge, and writes down what that says.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +17,8 @@ from storage.twin import Lifecycle
 
 ACTOR = "housekeeping"
 PAGE = 500
+SUMMARISED = 500
+"""Chargers in one round at most."""
 ROUND = 10_000
 """Chargers in one round at most; the next round goes on."""
 
@@ -27,7 +32,7 @@ class DriftPolicy:
     """Put a charger whose drift looks like an intrusion into quarantine; else it is only on record."""
 
 
-class DriftActivities:
+class TwinActivities:
     """On any worker."""
 
     def __init__(self, stores: Stores, policy: DriftPolicy) -> None:
@@ -47,6 +52,12 @@ class DriftActivities:
             if len(page) < PAGE:
                 break
         return moved
+
+    @activity.defn
+    @mapped
+    async def summarise_twins(self) -> int:
+        """Write the snapshots that are due; how many. What is left over is for the next round."""
+        return await self._stores.twins.summarise(limit=SUMMARISED)
 
     async def _judge(self, facts: DriftFacts) -> Sequence[Drift]:
         now = self._stores.clock()

@@ -1,0 +1,59 @@
+"""Twins as they were, where their values come from, and whether they can be made anew."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.auth import Permission
+from api.guard import GuardedRoute, Services, permit
+from api.schemas.common import ChargerId, Instant
+from api.schemas.twins import OriginReply, PastReply, RebuiltReply
+from storage.errors import InvalidInput
+from storage.past import PastQuestion
+from storage.twin_schema import canonical_path, field_of
+
+router = APIRouter(prefix="/api/v1/chargers/{charger_id}", tags=["twins"], route_class=GuardedRoute)
+
+_Revision = Annotated[int | None, Query(ge=0, lt=2**63, description="Of the whole twin.")]
+_KnownAt = Annotated[Instant | None, Query(description="What did we know at this instant?")]
+_TrueAt = Annotated[
+    Instant | None, Query(description="What was true at this instant, late reports in their place?")
+]
+_Path = Annotated[
+    str, Query(min_length=3, max_length=300, pattern=r"^[^\x00-\x1f]+$", examples=["firmware.version"])
+]
+
+
+@router.get("/twin")
+@permit(Permission.READ)
+async def get_past_twin(
+    services: Services,
+    charger_id: ChargerId,
+    revision: _Revision = None,
+    known_at: _KnownAt = None,
+    true_at: _TrueAt = None,
+) -> PastReply:
+    """A twin as it was, by exactly one of `revision`, `known_at` and `true_at`."""
+    if sum(given is not None for given in (revision, known_at, true_at)) != 1:
+        raise InvalidInput("Give exactly one of revision, known_at and true_at.")
+    return PastReply.of(await services.twins.past(charger_id, PastQuestion(revision, known_at, true_at)))
+
+
+@router.get("/why")
+@permit(Permission.READ)
+async def get_origin(
+    services: Services, charger_id: ChargerId, field: _Path, desired: bool = False
+) -> OriginReply:
+    """Where a value comes from: its revision, who set it, the event and the raw frame."""
+    full = canonical_path(field)
+    if field_of(full) is None:
+        raise InvalidInput(f"The twin has no field {field!r}.", hint="docs/TWIN.md lists them.")
+    side = "desired" if desired else "reported"
+    return OriginReply.model_validate(await services.twins.origin(charger_id, full, side=side))
+
+
+@router.get("/rebuild")
+@permit(Permission.READ)
+async def check_rebuild(services: Services, charger_id: ChargerId) -> RebuiltReply:
+    """Make the twin anew from all its stored events and compare; nothing is changed."""
+    return RebuiltReply.model_validate(await services.twins.rebuild(charger_id))
