@@ -38,7 +38,8 @@ class Permission(StrEnum):
     CHARGER_CONFIGURE = "charger.configure"
     LOG_DIAGNOSTICS = "log.diagnostics"
     LOG_SECURITY = "log.security"
-    TWIN_CONFIGURE = "twin.configure"
+    TWIN_DESIRE = "twin.desire"
+    """Any desired side; configuration then asks for CHARGER_CONFIGURE, the others for TWIN_CONTROL."""
     TWIN_CONTROL = "twin.control"
     """Desired firmware and security: what drift is judged by (F18)."""
     TOKEN_ADMIN = "token.admin"  # noqa: S105 - the name of a permission, not a password
@@ -83,7 +84,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.CHARGER_SECURE,
             Permission.LOG_DIAGNOSTICS,
             Permission.LOG_SECURITY,
-            Permission.TWIN_CONFIGURE,
+            Permission.TWIN_DESIRE,
             Permission.TWIN_CONTROL,
             *_STOP,
         }

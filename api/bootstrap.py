@@ -34,9 +34,9 @@ from csms.ingest import IngestOptions
 from csms.limits import Rate
 from csms.options import GatewayOptions, GatewayStores, Sources
 from csms.pki.ocsp_client import OcspClient
+from csms.projection import project
 from csms.secrets import hash_secret
 from csms.tls import ServerTls
-from csms.projection import project
 from signing.ceremony import DevelopmentCeremony
 from signing.development import ensure_manufacturer
 from signing.inspection import Inspector

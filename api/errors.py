@@ -1,3 +1,4 @@
+# long-file: one table from errors to problems, with every problem in it
 """What can go wrong at the doors, and one table from every error to its problem (RFC 9457).
 
 DoorError

@@ -22,10 +22,10 @@ from storage.ports import (
     TicketStore,
     TokenStore,
 )
+from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
 from workflows.charger_command import CommandInput
 from workflows.log_retrieval import LogInput
-from storage.twin_ports import TwinStore
 
 
 class Orchestrator(Protocol):

@@ -6,8 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli import charger_acts
-from api.cli import charger_twin
+from api.cli import charger_acts, charger_twin
 from api.cli import charger_views as views
 from api.cli.errors import CliError, WrongUse
 from api.cli.references import segment

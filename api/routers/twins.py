@@ -69,7 +69,7 @@ async def get_desired(
 
 
 @router.put("/desired/{section}", responses=_CHANGED)
-@permit(Permission.TWIN_CONFIGURE, body_limit="section_bytes")
+@permit(Permission.TWIN_DESIRE, body_limit="section_bytes")
 async def put_desired(  # noqa: PLR0913 - one argument per part of the request
     response: Response,
     services: Services,
@@ -85,7 +85,7 @@ async def put_desired(  # noqa: PLR0913 - one argument per part of the request
 
 
 @router.patch("/desired/{section}", responses=_CHANGED)
-@permit(Permission.TWIN_CONFIGURE, body_limit="section_bytes")
+@permit(Permission.TWIN_DESIRE, body_limit="section_bytes")
 async def patch_desired(  # noqa: PLR0913 - one argument per part of the request
     response: Response,
     services: Services,
@@ -110,9 +110,8 @@ def _change(
     merge: bool,
 ) -> DesiredChange:
     charger_id, section = place
-    if section != "configuration":
-        # What drift of firmware and trust is judged by is for fewer people (F18).
-        require(caller, Permission.TWIN_CONTROL)
+    # Configuration is sent to chargers; drift of firmware and trust is judged by the rest (F18).
+    require(caller, Permission.CHARGER_CONFIGURE if section == "configuration" else Permission.TWIN_CONTROL)
     version = expected_version(if_match)
     refuse_secrets(section, body)
     return DesiredChange(

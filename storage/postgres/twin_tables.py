@@ -1,9 +1,64 @@
-"""What stands around the twins: anomalies, drift, snapshots of the past."""
+"""The twins, and what stands around them: anomalies, drift, snapshots of the past."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from storage.postgres.columns import metadata, name, time, words
+from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
+
+twin = sa.Table(
+    "twin",
+    metadata,
+    name("charger_id", sa.ForeignKey("charger.charger_id"), primary_key=True),
+    sa.Column("revision", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    time("last_message_at", nullable=True),
+    flag("online"),
+    flag("charging"),
+    flag("faulted"),
+    words("firmware_version", nullable=True),
+    postgresql_with=ROOMY,
+)
+"""The flags and the version repeat what the sections say, written in the same statement, for
+filters and counts over the whole fleet."""
+
+twin_section = sa.Table(
+    "twin_section",
+    metadata,
+    name("charger_id", sa.ForeignKey("twin.charger_id")),
+    name("name"),
+    sa.Column("reported", JSONB),
+    sa.Column("reported_version", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("desired", JSONB),
+    sa.Column("desired_version", sa.BigInteger),
+    sa.Column("acked_version", sa.BigInteger),
+    words("ack_status", nullable=True),
+    sa.Column("acks", JSONB),
+    sa.PrimaryKeyConstraint("charger_id", "name"),
+    postgresql_with=ROOMY,
+)
+sa.Index(
+    "ix_twin_section_desired",
+    twin_section.c.charger_id,
+    postgresql_where=twin_section.c.desired.is_not(None),
+)
+"""Reports do not touch ``desired``, so their updates stay on their page."""
+
+twin_history = sa.Table(
+    "twin_history",
+    metadata,
+    name("charger_id"),
+    sa.Column("revision", sa.BigInteger),
+    time("observed_at"),
+    time("received_at"),
+    name("section"),
+    name("side", server_default=sa.text("'reported'")),
+    words("actor"),
+    words("cause"),
+    sa.Column("patch", JSONB, nullable=False),
+    sa.PrimaryKeyConstraint("charger_id", "revision", "section", "side"),
+)
+"""One row for each section that an event or a person changed; ``patch`` is an RFC 7396
+merge patch from the revision before. Sides: reported, desired, and acknowledged for what a charger said to
+what is desired."""
 
 anomaly = sa.Table(
     "anomaly",

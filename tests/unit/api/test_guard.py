@@ -107,7 +107,7 @@ def test_the_table_says_what_the_manual_says() -> None:
     assert roles(Permission.ARTIFACT_UPLOAD) == {Role.RELEASE_MANAGER, Role.ADMIN}
     assert roles(Permission.TOKEN_ADMIN) == {Role.ADMIN}
     assert roles(Permission.FLEET_WRITE) == {Role.ADMIN}
-    assert roles(Permission.TWIN_CONFIGURE) == {Role.OPERATOR, Role.SECURITY, Role.ADMIN}
+    assert roles(Permission.TWIN_DESIRE) == {Role.SECURITY, Role.ADMIN}
     assert roles(Permission.TWIN_CONTROL) == {Role.SECURITY, Role.ADMIN}
     assert roles(Permission.CAMPAIGN_ROLLBACK) == {Role.RELEASE_MANAGER, Role.ADMIN}
     assert roles(Permission.CAMPAIGN_PAUSE) == set(Role) - {Role.VIEWER}

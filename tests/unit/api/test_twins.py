@@ -26,7 +26,7 @@ def house() -> House:
 
 @pytest.mark.requirement("F4", "F13")
 async def test_a_write_raises_the_version_that_the_next_write_must_name(house: House) -> None:
-    async with house.client(Role.OPERATOR) as client:
+    async with house.client(Role.ADMIN) as client:
         read = await client.get(f"{URL}/configuration")
         first = await client.patch(
             f"{URL}/configuration", json=BODY, headers={"If-Match": read.headers["etag"]}
@@ -60,7 +60,9 @@ async def test_a_write_without_its_version_is_refused(house: House) -> None:
     [
         (Role.VIEWER, "configuration", 403),
         (Role.RELEASE_MANAGER, "configuration", 403),
-        (Role.OPERATOR, "configuration", 200),
+        (Role.OPERATOR, "configuration", 403),
+        (Role.SECURITY, "configuration", 403),
+        (Role.ADMIN, "configuration", 200),
         (Role.OPERATOR, "security", 403),
         (Role.OPERATOR, "firmware", 403),
         (Role.SECURITY, "security", 200),
