@@ -1,4 +1,4 @@
-"""Drafts whose start was lost: whoever froze a campaign may have died before its workflow began."""
+"""Work whose start was lost: whoever opened a campaign or a job may have died before its workflow began."""
 
 import asyncio
 from datetime import timedelta
@@ -7,6 +7,7 @@ import structlog
 
 from api.ports import ApiServices
 from storage.campaign import CampaignPhase
+from storage.configuration import JobState
 from storage.errors import AmpwaveError
 
 ROUND_S = 300.0
@@ -35,11 +36,22 @@ async def start_old_drafts(services: ApiServices) -> int:
             return started
 
 
+async def start_old_jobs(services: ApiServices) -> int:
+    """Start every configuration that runs and may never have begun; how many. Harmless for others."""
+    before, started = services.clock() - _OLD, 0
+    for job in await services.twins.configurations(limit=200):
+        if job.state is JobState.RUNNING and job.created_at <= before:
+            await services.orchestrator.start_configuration(job.configuration_id)
+            started += 1
+    return started
+
+
 async def keep_starting_drafts(services: ApiServices, every_s: float = ROUND_S) -> None:
     """Rounds without end, the first at once."""
     while True:
         try:
             await start_old_drafts(services)
+            await start_old_jobs(services)
         except AmpwaveError as error:
             _log.warning("drafts.not_started", why=error.diagnostics())
         except Exception:  # noqa: BLE001 - whatever it was, the next round tries again

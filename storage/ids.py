@@ -60,6 +60,11 @@ def command_workflow_id(command_id: str) -> str:
     return f"command/{command_id}"
 
 
+def configuration_workflow_id(configuration_id: str) -> str:
+    """One set of values for many chargers."""
+    return f"configuration/{configuration_id}"
+
+
 def log_workflow_id(charger_id: str, request_id: int) -> str:
     """One log that a charger is asked for."""
     return f"log/{charger_id}/{request_id}"

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from storage.anomaly import Anomaly
+from storage.configuration import ConfigurationJob, ConfigurationLine, JobState, LineState
 from storage.desired import Answers, DesiredChange, DesiredSection
 from storage.drift import Drift, DriftFacts, DriftState
 from storage.past import Origin, PastQuestion, PastTwin, Rebuilt
@@ -73,5 +74,47 @@ class PastStore(Protocol):
         """The twin made anew from all its stored events, held against the one in use. Raises NotFound."""
 
 
-class TwinStore(DesiredStore, DriftStore, AnomalyStore, PastStore, Protocol):
+class ConfigurationStore(Protocol):
+    """Jobs that bring values to many chargers."""
+
+    async def open_configuration(self, job: ConfigurationJob, charger_ids: Sequence[str]) -> ConfigurationJob:
+        """Write it down with a line for each charger; a job that is there already stands and is returned."""
+
+    async def configuration(self, configuration_id: str) -> ConfigurationJob:
+        """With its counts. Raises NotFound."""
+
+    async def configurations(self, *, limit: int = 50) -> Sequence[ConfigurationJob]:
+        """Newest first, without counts."""
+
+    async def configuration_lines(
+        self,
+        configuration_id: str,
+        *,
+        state: LineState | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[ConfigurationLine]:
+        """By ordinal."""
+
+    async def configuration_line(self, configuration_id: str, ordinal: int) -> ConfigurationLine:
+        """One line. Raises NotFound."""
+
+    async def undesired(self, configuration_id: str, *, limit: int = 200) -> Sequence[ConfigurationLine]:
+        """Lines whose values are not desired of their charger yet."""
+
+    async def deliverable(
+        self, configuration_id: str, *, after: int = -1, limit: int = 50
+    ) -> Sequence[ConfigurationLine]:
+        """Waiting lines past an ordinal whose charger is connected and in no maintenance now."""
+
+    async def move_line(self, line: ConfigurationLine) -> bool:
+        """Write a waiting line as it is given; whether it was waiting."""
+
+    async def close_configuration(
+        self, configuration_id: str, state: JobState, rest: LineState, at: datetime
+    ) -> bool:
+        """End a job; lines that still wait end as ``rest``. The first end stands; whether this was it."""
+
+
+class TwinStore(DesiredStore, DriftStore, AnomalyStore, PastStore, ConfigurationStore, Protocol):
     """Everything about twins beyond the view of a charger."""

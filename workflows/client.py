@@ -31,10 +31,12 @@ from storage.ids import (
     artifact_workflow_id,
     campaign_workflow_id,
     command_workflow_id,
+    configuration_workflow_id,
     log_workflow_id,
 )
 from workflows.campaign import FirmwareCampaignWorkflow
 from workflows.charger_command import ChargerCommandWorkflow, CommandInput
+from workflows.configuration import ConfigurationRun, ConfigurationWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.log_retrieval import LogInput, LogRetrievalWorkflow
 from workflows.messages import CampaignInput, CampaignStatus
@@ -237,6 +239,20 @@ class Orchestrator:
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 static_summary=f"retrieve a log of {given.charger_id}",
                 search_attributes=keywords((OTA_CHARGER, given.charger_id)),
+            )
+
+    @_in_our_words
+    async def start_configuration(self, configuration_id: str) -> None:
+        """Start a job that is on record; one that was started already goes on, or is over."""
+        with suppress(WorkflowAlreadyStartedError):
+            await self._client.start_workflow(
+                ConfigurationWorkflow.run,
+                ConfigurationRun(configuration_id),
+                id=configuration_workflow_id(configuration_id),
+                task_queue=TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                static_summary=f"configuration {configuration_id}",
             )
 
     @_in_our_words

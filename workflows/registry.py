@@ -6,6 +6,7 @@ from typing import Any
 from activities.artifacts import ArtifactActivities
 from activities.campaigns import CampaignActivities
 from activities.chargers import ChargerActivities
+from activities.configuration import ConfigurationActivities
 from activities.dispatch import DispatchActivities
 from activities.fleet import FleetActivities
 from activities.journal import JournalActivities
@@ -22,6 +23,7 @@ from storage.watching import SessionStore
 from workflows.campaign import FirmwareCampaignWorkflow
 from workflows.charger_command import ChargerCommandWorkflow
 from workflows.charger_update import ChargerUpdateWorkflow
+from workflows.configuration import ConfigurationWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.log_retrieval import LogRetrievalWorkflow
 from workflows.publish_artifact import PublishArtifactWorkflow
@@ -39,6 +41,7 @@ WORKFLOWS: tuple[type, ...] = (
     ChargerUpdateWorkflow,
     ChargerCommandWorkflow,
     LogRetrievalWorkflow,
+    ConfigurationWorkflow,
     HousekeepingWorkflow,
     SessionWatchWorkflow,
 )
@@ -56,6 +59,7 @@ def worker_activities(
     campaigns, fleet = CampaignActivities(stores), FleetActivities(stores)
     chargers, artifacts = ChargerActivities(stores), ArtifactActivities(stores, inspector)
     people, logs = OperatorActivities(stores), LogActivities(stores)
+    configuring = ConfigurationActivities(stores)
     twins = TwinActivities(stores, drift or DriftPolicy())
     return (
         campaigns.load_campaign,
@@ -75,6 +79,11 @@ def worker_activities(
         chargers.sweep_leases,
         chargers.find_stranded,
         journal.keep_journal,
+        configuring.desire_values,
+        configuring.find_deliverable,
+        configuring.note_delivery,
+        configuring.measure_job,
+        configuring.close_job,
         twins.sweep_drift,
         twins.summarise_twins,
         artifacts.inspect_artifact,

@@ -13,6 +13,8 @@ from storage.postgres.operator_tables import log_request, log_upload, operator_c
 from storage.postgres.people_tables import audit, audit_head, token
 from storage.postgres.twin_tables import (
     anomaly,
+    configuration,
+    configuration_line,
     drift,
     drift_judged,
     twin,
@@ -28,6 +30,8 @@ __all__ = [
     "audit",
     "audit_head",
     "charging_session",
+    "configuration",
+    "configuration_line",
     "drift",
     "drift_judged",
     "health_hour",

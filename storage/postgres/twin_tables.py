@@ -1,4 +1,4 @@
-"""The twins, and what stands around them: anomalies, drift, snapshots of the past."""
+"""The twins, and what stands around them: anomalies, drift, snapshots of the past, jobs."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
@@ -132,3 +132,34 @@ twin_summarised = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False),
 )
 """Up to which revision a charger has its snapshots."""
+
+configuration = sa.Table(
+    "configuration",
+    metadata,
+    name("configuration_id", primary_key=True),
+    sa.Column("values", JSONB, nullable=False),
+    words("actor"),
+    time("created_at"),
+    time("deadline_at"),
+    name("request_sha256"),
+    words("state"),
+    time("finished_at", nullable=True),
+    sa.Index(None, "created_at"),
+)
+
+configuration_line = sa.Table(
+    "configuration_line",
+    metadata,
+    name("configuration_id", sa.ForeignKey("configuration.configuration_id")),
+    sa.Column("ordinal", sa.Integer),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default=sa.text("0")),
+    sa.Column("desired_version", sa.BigInteger),
+    name("charger_id", sa.ForeignKey("charger.charger_id")),
+    sa.Column("state", sa.Text, nullable=False, server_default=sa.text("'waiting'")),
+    sa.Column("reason", sa.Text, nullable=False, server_default=sa.text("''")),
+    time("finished_at", nullable=True),
+    sa.PrimaryKeyConstraint("configuration_id", "ordinal"),
+    sa.UniqueConstraint("configuration_id", "charger_id"),
+    postgresql_with=ROOMY,
+)
+"""What a job makes of one charger."""

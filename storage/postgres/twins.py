@@ -4,6 +4,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.ports import Projector
 from storage.postgres.anomalies import PostgresAnomalyStore
+from storage.postgres.configurations import PostgresConfigurationStore
 from storage.postgres.desired import PostgresDesiredStore
 from storage.postgres.drift import PostgresDriftStore
 from storage.postgres.past import PostgresPastStore
@@ -11,7 +12,12 @@ from storage.postgres.rebuild import PostgresRebuildStore
 
 
 class PostgresTwinStore(
-    PostgresDesiredStore, PostgresDriftStore, PostgresAnomalyStore, PostgresPastStore, PostgresRebuildStore
+    PostgresDesiredStore,
+    PostgresDriftStore,
+    PostgresAnomalyStore,
+    PostgresPastStore,
+    PostgresRebuildStore,
+    PostgresConfigurationStore,
 ):
     """See ``storage.twin_ports.TwinStore``. ``project``: the same function that the ingest is given."""
 

@@ -19,10 +19,12 @@ from storage.campaign import CampaignPhase, Pace, WavePlan
 from storage.charger import ModelProfile
 from storage.codec import to_json
 from storage.command import CommandRecord
+from storage.configuration import ConfigurationJob
 from storage.events import FirmwareStatus
 from storage.ids import TASK_QUEUE, log_workflow_id
 from storage.log import LogRequest, LogSort, LogState, LogUpload
 from tests.integration.workflows.harness import Harness, real_server, running, time_skipping, until
+from tests.support.memory_twins import MemoryTwins
 from tests.unit.activities.world import (
     ACCEPTED,
     MODEL,
@@ -184,7 +186,7 @@ async def publication(harness: Harness, world: World, record: Recorder) -> None:
 async def housekeeping(harness: Harness, _world: World, record: Recorder) -> None:
     """One round."""
     await harness.client.execute_workflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
-    await record.keep("housekeeping", "housekeeping")
+    await record.keep("housekeeping_with_twins", "housekeeping")
 
 
 async def housekeeping_with_journal(harness: Harness, world: World, record: Recorder) -> None:
@@ -258,6 +260,19 @@ async def operator(harness: Harness, world: World, record: Recorder) -> None:
         await record.keep(f"log_retrieval_{number}", log_workflow_id(name, number))
 
 
+async def configuration(harness: Harness, world: World, record: Recorder) -> None:
+    """Values for three chargers, one of which is away until the time is over."""
+    names = world.add_chargers(3)
+    world.unplug(names[1])
+    twins = world.twins
+    deadline = world.now + timedelta(seconds=4)
+    job = ConfigurationJob("j1", {"HeartbeatInterval": "300"}, "ada", world.now, deadline, "ab" * 32)
+    await twins.open_configuration(job, names)
+    await harness.orchestrator.start_configuration("j1")
+    await harness.client.get_workflow_handle("configuration/j1").result()
+    await record.keep("configuration", "configuration/j1")
+
+
 Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
 SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
 REAL: tuple[Scenario, ...] = (
@@ -265,6 +280,7 @@ REAL: tuple[Scenario, ...] = (
     housekeeping_with_journal,
     operator,
     session_watch,
+    configuration,
     long_shard,
 )
 
@@ -272,6 +288,7 @@ REAL: tuple[Scenario, ...] = (
 async def record(scenario: Scenario, environment: Any) -> None:
     """Play one scenario and write what it left."""
     world = World()
+    world.twins = MemoryTwins(world.chargers)
     async with environment as env, running(env, world) as harness:
         await scenario(harness, world, Recorder(harness, scenario.__name__))
 

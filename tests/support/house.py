@@ -106,7 +106,7 @@ class House:
             leases=self.leases,  # type: ignore[arg-type]
             commands=self.commands,
             logs=self.logs,
-            twins=self.twins,
+            twins=self.twins,  # type: ignore[arg-type]
             audit=self.audit,
             blobs=self.blobs,  # type: ignore[arg-type]
             watch=self.watch,

@@ -206,6 +206,9 @@ class MemoryOrchestrator:
     async def retrieve_log(self, given: LogInput) -> None:
         await self._note("retrieve_log", given)
 
+    async def start_configuration(self, configuration_id: str) -> None:
+        await self._note("start_configuration", configuration_id)
+
     async def log_arrived(self, charger_id: str, request_id: int) -> None:
         await self._note("log_arrived", charger_id, request_id)
 

@@ -1,25 +1,30 @@
 """A double of the twin store, for unit tests only; what it promises is proven on PostgreSQL."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
+from typing import Any
 
 from storage.anomaly import Anomaly
 from storage.codec import apply_patch
+from storage.configuration import ConfigurationJob, ConfigurationLine, JobState, LineState
 from storage.desired import Answers, DesiredChange, DesiredSection
-from storage.drift import Drift, DriftState
+from storage.drift import Drift, DriftFacts, DriftState
 from storage.errors import InvalidInput, NotFound, StaleVersion
 from storage.past import Origin, PastQuestion, PastTwin, Rebuilt
 from storage.ports import Page
 from storage.twin_schema import DESIRABLE, Severity, desired_problems
 from tests.support.memory import page_of
-from tests.support.memory_chargers import MemoryChargers
 
 
 class MemoryTwins:
-    def __init__(self, chargers: MemoryChargers) -> None:
+    def __init__(self, chargers: Any) -> None:
         self._chargers = chargers
         self.sections: dict[tuple[str, str], DesiredSection] = {}
         self.all_drifts: list[Drift] = []
+        self.jobs: dict[str, ConfigurationJob] = {}
+        self.lines: dict[str, list[ConfigurationLine]] = {}
         self.asked: list[PastQuestion] = []
         self.origins: dict[tuple[str, str], Origin] = {}
         self.differing: tuple[str, ...] = ()
@@ -45,6 +50,14 @@ class MemoryTwins:
 
     async def answer(self, given: Answers) -> DesiredSection:
         return self._section(given.charger_id, given.section)
+
+    async def drift_facts(self, *, limit: int = 500) -> Sequence[DriftFacts]:
+        del limit
+        return []
+
+    async def summarise(self, *, limit: int = 200) -> int:
+        del limit
+        return 0
 
     async def drifts(
         self,
@@ -84,6 +97,66 @@ class MemoryTwins:
     async def rebuild(self, charger_id: str) -> Rebuilt:
         await self._chargers.get(charger_id)
         return Rebuilt(charger_id, 9, 4, 4, self.differing)
+
+    async def open_configuration(self, job: ConfigurationJob, charger_ids: Sequence[str]) -> ConfigurationJob:
+        if job.configuration_id not in self.jobs:
+            self.jobs[job.configuration_id] = replace(job, counts={"waiting": len(charger_ids)})
+            self.lines[job.configuration_id] = [
+                ConfigurationLine(job.configuration_id, place, each) for place, each in enumerate(charger_ids)
+            ]
+        return self.jobs[job.configuration_id]
+
+    async def configuration(self, configuration_id: str) -> ConfigurationJob:
+        if configuration_id not in self.jobs:
+            raise NotFound("configuration", configuration_id)
+        return self.jobs[configuration_id]
+
+    async def configurations(self, *, limit: int = 50) -> Sequence[ConfigurationJob]:
+        return list(self.jobs.values())[:limit]
+
+    async def configuration_lines(
+        self,
+        configuration_id: str,
+        *,
+        state: LineState | None = None,
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[ConfigurationLine]:
+        lines = [each for each in self.lines[configuration_id] if state in (None, each.state)]
+        return page_of(lines, limit, cursor)
+
+    async def configuration_line(self, configuration_id: str, ordinal: int) -> ConfigurationLine:
+        return self.lines[configuration_id][ordinal]
+
+    async def undesired(self, configuration_id: str, *, limit: int = 200) -> Sequence[ConfigurationLine]:
+        return [each for each in self._waiting(configuration_id) if each.desired_version is None][:limit]
+
+    async def deliverable(
+        self, configuration_id: str, *, after: int = -1, limit: int = 50
+    ) -> Sequence[ConfigurationLine]:
+        due = [each for each in self._waiting(configuration_id) if each.desired_version is not None]
+        return [each for each in due if each.ordinal > after][:limit]
+
+    async def move_line(self, line: ConfigurationLine) -> bool:
+        lines = self.lines[line.configuration_id]
+        lines[line.ordinal] = line
+        counts = Counter(each.state.value for each in lines)
+        job = self.jobs[line.configuration_id]
+        self.jobs[line.configuration_id] = replace(job, counts=dict(counts))
+        return True
+
+    def _waiting(self, configuration_id: str) -> list[ConfigurationLine]:
+        return [each for each in self.lines[configuration_id] if each.state is LineState.WAITING]
+
+    async def close_configuration(
+        self, configuration_id: str, state: JobState, rest: LineState, at: datetime
+    ) -> bool:
+        job = self.jobs[configuration_id]
+        if job.state is not JobState.RUNNING:
+            return False
+        self.jobs[configuration_id] = replace(job, state=state, finished_at=at)
+        self.lines[configuration_id] = [replace(each, state=rest) for each in self.lines[configuration_id]]
+        return True
 
     def _section(self, charger_id: str, section: str) -> DesiredSection:
         return self.sections.get((charger_id, section), DesiredSection(charger_id, section))

@@ -148,6 +148,7 @@ class World:
     campaigns: MemoryCampaigns = field(default_factory=MemoryCampaigns)
     artifacts: MemoryArtifacts = field(default_factory=MemoryArtifacts)
     leases: MemoryLeases = field(default_factory=MemoryLeases)
+    twins: Any = field(default_factory=NoTwins)
     routes: MemoryRoutes = field(default_factory=MemoryRoutes)
     events: MemoryEvents = field(default_factory=MemoryEvents)
     tickets: MemoryTickets = field(default_factory=MemoryTickets)
@@ -456,7 +457,7 @@ class World:
             out_of_service=self.out_of_service,
             events=self.events,
             tickets=self.tickets,
-            twins=NoTwins(),
+            twins=self.twins,
             audit=self.audit,
             commands=self.commands,
             logs=self.logs,

@@ -1,4 +1,4 @@
-"""Around the twins: anomalies; what chargers said to each desired value; drift; snapshots."""
+"""Around the twins: anomalies; what chargers said to each desired value; drift; snapshots; jobs."""
 
 from alembic import op
 
@@ -70,6 +70,37 @@ STATEMENTS = (
         CONSTRAINT pk_twin_summarised PRIMARY KEY (charger_id),
         CONSTRAINT fk_twin_summarised_charger_id FOREIGN KEY (charger_id) REFERENCES charger (charger_id)
     )
+    """,
+    """
+    CREATE TABLE configuration (
+        configuration_id TEXT COLLATE "C" NOT NULL,
+        "values" JSONB NOT NULL,
+        actor TEXT NOT NULL,
+        created_at TIMESTAMPTZ NOT NULL,
+        deadline_at TIMESTAMPTZ NOT NULL,
+        request_sha256 TEXT COLLATE "C" NOT NULL,
+        state TEXT NOT NULL,
+        finished_at TIMESTAMPTZ,
+        CONSTRAINT pk_configuration PRIMARY KEY (configuration_id)
+    )
+    """,
+    "CREATE INDEX ix_configuration_created_at ON configuration (created_at)",
+    """
+    CREATE TABLE configuration_line (
+        configuration_id TEXT COLLATE "C" NOT NULL,
+        ordinal INTEGER NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        desired_version BIGINT,
+        charger_id TEXT COLLATE "C" NOT NULL,
+        state TEXT NOT NULL DEFAULT 'waiting',
+        reason TEXT NOT NULL DEFAULT '',
+        finished_at TIMESTAMPTZ,
+        CONSTRAINT pk_configuration_line PRIMARY KEY (configuration_id, ordinal),
+        CONSTRAINT uq_configuration_line_configuration_id_charger_id UNIQUE (configuration_id, charger_id),
+        CONSTRAINT fk_configuration_line_configuration_id
+            FOREIGN KEY (configuration_id) REFERENCES configuration (configuration_id),
+        CONSTRAINT fk_configuration_line_charger_id FOREIGN KEY (charger_id) REFERENCES charger (charger_id)
+    ) WITH (fillfactor = 70)
     """,
 )
 
