@@ -183,14 +183,8 @@ async def publication(harness: Harness, world: World, record: Recorder) -> None:
     await record.keep("publish_artifact", f"artifact/{artifact.artifact_id}")
 
 
-async def housekeeping(harness: Harness, _world: World, record: Recorder) -> None:
-    """One round."""
-    await harness.client.execute_workflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
-    await record.keep("housekeeping_with_twins", "housekeeping")
-
-
-async def housekeeping_with_journal(harness: Harness, world: World, record: Recorder) -> None:
-    """One round that keeps the journal too; ``housekeeping`` is from before it did."""
+async def housekeeping_with_twins(harness: Harness, world: World, record: Recorder) -> None:
+    """One round that keeps the journal and tends twins; the other histories are from before it did."""
     await harness.client.execute_workflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
     assert world.journal.rounds
     await record.keep("housekeeping", "housekeeping")
@@ -277,7 +271,7 @@ Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
 SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
 REAL: tuple[Scenario, ...] = (
     publication,
-    housekeeping_with_journal,
+    housekeeping_with_twins,
     operator,
     session_watch,
     configuration,
