@@ -59,7 +59,6 @@ def test_every_route_names_a_permission_or_is_listed_as_open() -> None:
         Permission.CAMPAIGN_ROLLBACK,
         Permission.CHARGER_OPERATE,
         Permission.CHARGER_SECURE,
-        Permission.CHARGER_CONFIGURE,
         Permission.LOG_SECURITY,
         Permission.TWIN_CONTROL,
     }
