@@ -36,8 +36,8 @@ from api.routers import (
     past,
     sites,
     tuf,
-    watching,
     twins,
+    watching,
 )
 from api.sse import StreamSeats
 

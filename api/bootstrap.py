@@ -69,13 +69,12 @@ from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
+from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.watching import watch_stores
 from storage.s3 import S3BlobStore
+from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
 from workflows import registry
-from storage.postgres.twins import PostgresTwinStore
-from storage.s3 import S3BlobStore
-from storage.twin_ports import TwinStore
 from workflows.client import Orchestrator
 
 log = structlog.get_logger(__name__)

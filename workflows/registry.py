@@ -16,8 +16,8 @@ from activities.orders import Node
 from activities.recovery import DoubtActivities, RecoveryActivities
 from activities.signer import SignerActivities
 from activities.stores import Stores
-from csms.ports import FindingKeeper
 from activities.twins import DriftPolicy, TwinActivities
+from csms.ports import FindingKeeper
 from signing.ports import ArtifactInspector, ReleaseSigner
 from storage.watching import SessionStore
 from workflows.campaign import FirmwareCampaignWorkflow

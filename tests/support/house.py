@@ -43,8 +43,8 @@ from tests.support.memory import (
 from tests.support.memory_campaigns import MemoryArtifacts, MemoryCampaigns, MemoryOrchestrator
 from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
-from tests.support.memory_watch import memory_watch
 from tests.support.memory_twins import MemoryTwins
+from tests.support.memory_watch import memory_watch
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 BASE = "http://ampwave.test"

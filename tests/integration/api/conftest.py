@@ -28,8 +28,8 @@ from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.logs import PostgresLogStore
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
-from storage.postgres.watching import watch_stores
 from storage.postgres.twins import PostgresTwinStore
+from storage.postgres.watching import watch_stores
 from storage.s3 import S3BlobStore
 from tests.conftest import S3Settings
 from tests.support.house import BASE, no_decoding
