@@ -196,7 +196,8 @@ def _password(file: Path | None, make: bool) -> str | None:
     if make:
         import secrets
 
-        return secrets.token_urlsafe(24)
+        # 40 hex digits: 20 bytes of 1.6's AuthorizationKey, whose makes often take hex only, and 2.x text.
+        return secrets.token_hex(20)
     if file is None:
         return None
     try:
