@@ -5,7 +5,8 @@ repeats one message for ever and the rest of its queue behind it. So these are r
 the message is answered, and recorded. Seen in the field: serial numbers over their length (Schneider
 EVlink, lbbrhzn/ocpp#213), texts over theirs (#987), units of their own such as ``Hz`` (ChargeAmps, #1576),
 numbers where 1.6 wants strings (OpenEVSE, #210), an object for a list of one (Huawei, #1144), empty
-readings (#466), error codes of their own (Legrand, #1248). Anything else is refused as the standard says.
+readings (#466), error codes of their own (Legrand, #1248), an empty report for nothing
+(ocpp-virtual-charge-point). Anything else is refused as the standard says.
 """
 
 from dataclasses import dataclass, field
@@ -74,6 +75,8 @@ def _overlooked(action: str, flaw: Flaw, payload: Payload) -> list[_Path] | None
         if flaw.rule == "additionalProperties" and flaw.unexpected:
             return [(*path, name) for name in flaw.unexpected]
         return _overlooked_reading(flaw, value)
+    if flaw.rule == "minItems" and len(path) == 1 and not value:
+        return [path]  # where a list is required, the next round finds it missing, and that is refused
     if (action, path, flaw.rule) == ("StatusNotification", ("errorCode",), "enum") and isinstance(value, str):
         return []
     return None

@@ -140,6 +140,19 @@ async def test_a_status_with_an_error_code_of_its_own_counts(make_world: Any) ->
     assert changed.error_code == "Error"
 
 
+async def test_an_empty_report_is_a_report_of_nothing(make_world: Any) -> None:
+    world = await make_world(OCPP201)
+    report = {"requestId": 15, "generatedAt": AT, "seqNo": 1, "reportData": []}
+    assert await world.socket.ask(2, "1", "NotifyReport", report) == [3, "1", {}]
+    await world.session.settled()
+    assert world.store.facts(FrameRejected) == []
+    assert [each.detail for each in world.store.facts(DeviationTolerated)] == ["minItems at /reportData"]
+
+
+def test_an_empty_list_is_refused_where_something_must_stand() -> None:
+    assert mend(OCPP201, "NotifyEvent", {"generatedAt": AT, "seqNo": 0, "eventData": []}) is None
+
+
 @pytest.mark.parametrize(
     ("action", "payload"),
     [
