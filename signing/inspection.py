@@ -92,7 +92,8 @@ class Inspector:
             profile = await self._models(entry.vendor, entry.model)
             if profile is None:
                 problems.append(
-                    f"model {entry.vendor} {entry.model} is not known; register it or correct the list"
+                    f"model {entry.vendor} {entry.model} is not known; say what holds for it"
+                    " (`ampwave model set`) or correct the list"
                 )
             elif not release.signature_for(profile.signature_scheme) and not profile.unsafe_unsigned_waiver:
                 problems.append(
