@@ -9,6 +9,7 @@ from csms.commands import AnswerStatus
 from csms.errors import CsmsError
 from csms.session import Session
 from storage.errors import AmpwaveError
+from storage.events import ConnectorStatus
 from storage.ports import ChargerStore
 from storage.twin import TwinState
 
@@ -16,9 +17,11 @@ log = structlog.get_logger(__name__)
 
 
 async def ask_after_boot(session: Session, chargers: ChargerStore, delay_s: float, deadline_s: float) -> None:
-    """Learn the charger's capabilities, and its connectors if it stayed silent about them.
+    """Learn the charger's capabilities, and its connectors if it told nothing of them, or nothing good.
 
-    Unknown connectors count as busy, so without this a quiet charger could never be updated.
+    Unknown connectors count as busy, so without this a quiet charger could never be updated. One that we
+    put back into service while it boots may tell what it was before, and never what it is now (Open OCPP
+    1.5.8): it would stay out of service here until somebody charges.
     """
     await asyncio.sleep(delay_s)
     try:
@@ -29,7 +32,7 @@ async def ask_after_boot(session: Session, chargers: ChargerStore, delay_s: floa
                 await session.send(command, deadline_s)
             await session.settled()
             view = await chargers.get(session.charger_id)
-        if not knows_connectors(view.twin):
+        if not knows_connectors(view.twin) or out_of_service(view.twin):
             await _ask_for_status(session, deadline_s)
     except CsmsError as error:
         log.info("a charger did not answer after its boot", charger_id=session.charger_id, error=str(error))
@@ -43,6 +46,13 @@ def knows_connectors(twin: TwinState) -> bool:
     """Whether the charger has reported a connector, not only itself as a whole."""
     return twin.operation is not None and any(
         state.evse_id > 0 for state in twin.operation.connectors.values()
+    )
+
+
+def out_of_service(twin: TwinState) -> bool:
+    """Whether any part of the charger was unavailable when it last told."""
+    return twin.operation is not None and any(
+        state.status is ConnectorStatus.UNAVAILABLE for state in twin.operation.connectors.values()
     )
 
 
