@@ -18,15 +18,19 @@ from csms.commands import (
     TriggerMessage,
     UpdateFirmware,
 )
-from csms.frames import OCPP16, OCPP201
+from csms.frames import OCPP16, OCPP21, OCPP201
+from csms.probing import out_of_service
 from csms.schemas import check_request
 from storage.events import (
     ChargerBooted,
     ConnectorStatus,
+    DeviationTolerated,
     FirmwareStatus,
     FirmwareStatusReported,
     FrameRejected,
     SecurityEventReported,
+    TransactionEnded,
+    TransactionStarted,
     VariablesReported,
 )
 
@@ -34,7 +38,11 @@ FRAMES = Path(__file__).parents[2] / "frames"
 RECORDINGS = {
     "sap-simulator-ocpp16.jsonl": OCPP16,
     "micro-ocpp-ocpp16.jsonl": OCPP16,
+    "open-ocpp-ocpp16-security.jsonl": OCPP16,
+    "ocpp-cp-simulator-ocpp16-security.jsonl": OCPP16,
     "sap-simulator-ocpp201.jsonl": OCPP201,
+    "ocpp-go-ocpp201.jsonl": OCPP201,
+    "virtual-charge-point-ocpp21.jsonl": OCPP21,
 }
 
 
@@ -109,6 +117,58 @@ async def test_micro_ocpp_names_no_version_so_nothing_is_proved(make_world: Any)
     assert set(world.twin.operation.connectors) == {"0.0", "1.1", "2.1"}
 
 
+SIGNED = ["Downloading", "Downloaded", "SignatureVerified", "Installing"]
+
+
+async def reported(world: Any, name: str) -> list[str]:
+    """Play a recording; the statuses of its signed update."""
+    for call in calls(name):
+        world.clock.advance(1)
+        await world.socket.ask(*call)
+    facts = world.store.facts(FirmwareStatusReported)
+    return [each.status.value for each in facts if each.request_id is not None]
+
+
+async def test_open_ocpp_proves_the_signed_version_and_never_says_that_it_is_back_in_service(
+    make_world: Any,
+) -> None:
+    world = await make_world(OCPP16)
+    assert await reported(world, "open-ocpp-ocpp16-security.jsonl") == SIGNED, "its reboot came first"
+    assert [each.firmware_version for each in world.store.facts(ChargerBooted)] == ["0.1", "1.1.1"]
+    assert world.twin.firmware.version == "1.1.1"
+    back = [row["frame"] for row in recorded("open-ocpp-ocpp16-security.jsonl") if row["frame"]]
+    told = [frame[3]["type"] for frame in back if frame[0] == 2 and frame[2] == "ChangeAvailability"]
+    assert told[-1] == "Operative"
+    # Why a node asks again after a boot: tests/unit/csms/test_probing.py.
+    assert out_of_service(world.twin)
+
+
+async def test_ocpp_cp_simulator_says_installed_and_proves_nothing(make_world: Any) -> None:
+    world = await make_world(OCPP16)
+    statuses = await reported(world, "ocpp-cp-simulator-ocpp16-security.jsonl")
+    assert statuses == [*SIGNED, "Installed"]
+    assert world.twin.firmware.version == "1.0.0"
+
+
+async def test_ocpp_go_counts_connectors_from_nought_and_its_session_ends(make_world: Any) -> None:
+    world = await make_world(OCPP201)
+    for call in calls("ocpp-go-ocpp201.jsonl"):
+        world.clock.advance(1)
+        await world.socket.ask(*call)
+    (started,), (ended,) = world.store.facts(TransactionStarted), world.store.facts(TransactionEnded)
+    assert started.transaction_id == ended.transaction_id
+    assert world.twin.operation.transactions == {}
+    assert world.twin.operation.connectors["1.0"].status is ConnectorStatus.AVAILABLE
+
+
+async def test_the_virtual_charge_point_reports_nothing_in_an_empty_list(make_world: Any) -> None:
+    world = await make_world(OCPP21)
+    for call in calls("virtual-charge-point-ocpp21.jsonl"):
+        await world.socket.ask(*call)
+    assert [each.action for each in world.store.facts(DeviationTolerated)] == ["NotifyReport"]
+    assert world.twin.firmware is None or world.twin.firmware.version is None, "its boots name no version"
+
+
 @pytest.mark.requirement("F70")
 @pytest.mark.parametrize(
     ("name", "action", "signed", "expected"),
@@ -116,6 +176,8 @@ async def test_micro_ocpp_names_no_version_so_nothing_is_proved(make_world: Any)
         ("micro-ocpp-ocpp16.jsonl", "UpdateFirmware", False, AnswerStatus.NOT_IMPLEMENTED),
         ("sap-simulator-ocpp16.jsonl", "UpdateFirmware", False, AnswerStatus.ACCEPTED),
         ("sap-simulator-ocpp16.jsonl", "SignedUpdateFirmware", True, AnswerStatus.NOT_IMPLEMENTED),
+        ("open-ocpp-ocpp16-security.jsonl", "SignedUpdateFirmware", True, AnswerStatus.ACCEPTED),
+        ("ocpp-cp-simulator-ocpp16-security.jsonl", "SignedUpdateFirmware", True, AnswerStatus.ACCEPTED),
         ("sap-simulator-ocpp201.jsonl", "UpdateFirmware", True, AnswerStatus.INVALID_CERTIFICATE),
     ],
 )
