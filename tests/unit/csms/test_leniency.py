@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from csms.frames import OCPP16, OCPP201
+from csms.frames import OCPP16, OCPP21, OCPP201
 from csms.leniency import LONGEST, mend
+from csms.schemas import check_request
 from storage.events import (
     ChargerBooted,
     ConnectorStatusChanged,
@@ -147,6 +148,21 @@ async def test_an_empty_report_is_a_report_of_nothing(make_world: Any) -> None:
     await world.session.settled()
     assert world.store.facts(FrameRejected) == []
     assert [each.detail for each in world.store.facts(DeviationTolerated)] == ["minItems at /reportData"]
+
+
+def test_a_text_that_our_answer_repeats_must_fit_there_too() -> None:
+    asked = {
+        "hashAlgorithm": "SHA256",
+        "issuerNameHash": "x" * 129,
+        "issuerKeyHash": "k",
+        "serialNumber": "3af2",
+    }
+    status = {"source": "OCSP", "urls": ["http://o"], "certificateHashData": asked}
+    chain = {"certificateStatusRequests": [status]}
+    assert check_request(OCPP21, "GetCertificateChainStatus", chain) is not None
+    assert mend(OCPP21, "GetCertificateChainStatus", chain) is None
+    asked["issuerNameHash"] = "x" * 128
+    assert check_request(OCPP21, "GetCertificateChainStatus", chain) is None
 
 
 def test_an_empty_list_is_refused_where_something_must_stand() -> None:
