@@ -4,6 +4,7 @@ What they need is imported inside the fixtures: a unit test pays for none of it.
 """
 
 import secrets
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from api.embedded import EmbeddedPostgres, EmbeddedS3, EmbeddedTemporal
 
 TEMPLATE = "ampwave_template"
+
+# A run in the background of a shell ignores Ctrl-C, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A deadline would be a timed assertion: on a busy machine it fails without a defect.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
