@@ -206,6 +206,7 @@ FIELDS: tuple[Field, ...] = (
     Field("connectivity.reconnects", _NUMBER, _SYSTEM, "Connections after the first."),
     Field("connectivity.clock_skew_s", _NUMBER, _SYSTEM, "Server time minus its own, seconds."),
     Field("connectivity.clock_suspicious", _FLAG, _SYSTEM, "Its clock is wrong by more than is allowed."),
+    Field("connectivity.silent", _FLAG, _SYSTEM, "Its socket lives, and it answers nothing."),
     # --- operation ---
     *(
         Field(f"operation.connectors.*.{name}", kind, owner, meaning, stale=_SILENT)
@@ -231,6 +232,8 @@ FIELDS: tuple[Field, ...] = (
             ("updated_at", _TIME, _DEVICE, "When it was last heard of."),
             ("charging_state", _TEXT, _DEVICE, "2.x charging state."),
             ("suspect", _FLAG, _SYSTEM, "A boot happened while it was open."),
+            ("heard_at", _TIME, _SYSTEM, "When a message last spoke of it, in our time."),
+            ("stuck", _TEXT, _SYSTEM, "Why a person has to look at it, if so."),
         )
     ),
     *(

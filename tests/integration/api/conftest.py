@@ -24,6 +24,7 @@ from storage.postgres.commands import PostgresCommandStore
 from storage.postgres.engine import create_engine
 from storage.postgres.events import PostgresEventStore
 from storage.postgres.ingest import PostgresIngestStore
+from storage.postgres.learned import PostgresLearnedStore
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.logs import PostgresLogStore
 from storage.postgres.tickets import PostgresTicketStore
@@ -76,6 +77,7 @@ async def deployment(database: str, s3_settings: S3Settings) -> AsyncIterator[De
         leases=PostgresLeaseStore(engine),
         commands=PostgresCommandStore(engine),
         logs=PostgresLogStore(engine),
+        learned=PostgresLearnedStore(engine),
         twins=PostgresTwinStore(engine, project),
         audit=PostgresAuditLog(engine),
         blobs=blobs,

@@ -300,7 +300,8 @@ async def test_a_charger_that_says_nothing_of_itself_is_asked_after_its_boot(pla
     async with place.charger(node) as peer:
         await peer.boot()
         probe = await peer.hear()
-        assert probe[2:] == ["GetConfiguration", {"key": ["SecurityProfile"]}]
+        assert probe[2] == "GetConfiguration"
+        assert "SecurityProfile" in probe[3]["key"]
         await peer.say(3, probe[1], {"unknownKey": ["SecurityProfile"]})
         trigger = await peer.hear()
         assert trigger[2:] == ["TriggerMessage", {"requestedMessage": "StatusNotification"}]

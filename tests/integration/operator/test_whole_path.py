@@ -38,7 +38,7 @@ async def test_commands_reach_chargers_of_every_generation(place: Place) -> None
             http, place.named("jetty"), command="get-variables", names=["SecurityCtrlr.SecurityProfile"]
         )
         assert variables.json()["answer"]["returned"]["values"] == [["SecurityCtrlr.SecurityProfile", "1"]]
-        lacking = await command(http, place.named("jetty"), command="get-local-list-version")
+        lacking = await command(http, place.named("jetty"), command="get-report", criteria=["Problem"])
         away = await command(http, place.named("nobody"), command="reset")
         async with place.http() as admin:
             audit = (await admin.get("/api/v1/audit", params={"limit": 500})).json()["items"]
