@@ -194,7 +194,7 @@ class Ingest:
                 if not self._closing:
                     await asyncio.sleep(self._options.interval_s)
                 await self._lane_free()
-                self._begin(self._take())
+                await self._begin(self._take())
             if self._lanes:
                 await asyncio.wait(self._lanes)
         finally:
@@ -224,8 +224,12 @@ class Ingest:
             self._arrived.clear()
         return batch
 
-    def _begin(self, batch: list[_Entry]) -> None:
+    async def _begin(self, batch: list[_Entry]) -> None:
         if not batch:
+            # All that waits belongs to chargers in flight. At the end nothing else comes: without this
+            # wait the loop would never give way to the commit it waits for.
+            if self._closing and self._lanes:
+                await asyncio.wait(self._lanes, return_when=asyncio.FIRST_COMPLETED)
             return
         self._in_flight.update(entry.charger_id for entry in batch)
         self._metrics.pending_bytes.set(self._load)

@@ -208,3 +208,37 @@ async def test_another_commit_runs_beside_one_that_takes_long(record: Record) ->
     assert done[2:] == ["SLOW", "SLOW"]
     assert store.together == 2
     await ingest.stop(5)
+
+
+async def test_stopping_gives_way_to_the_commit_that_holds_all_the_others(record: Record) -> None:
+    """Enough waits for a second commit, but all of it belongs to the charger of the first."""
+    store = WatchedStore()
+    ingest = Ingest(store, project, IngestOptions(interval_s=0, lane_from=2), CsmsMetrics())
+    ingest.start()
+    done: list[Exception | None] = []
+    assert ingest.offer([], [record(SecurityEventReported("0"))], done.append)
+    await asyncio.wait_for(store.began.wait(), 5)
+    for number in (1, 2, 3):
+        assert ingest.offer([], [record(SecurityEventReported(str(number)))], done.append)
+    looked = 0
+    take = ingest._take
+
+    def counted() -> Any:
+        nonlocal looked
+        looked += 1
+        assert looked < 100, "the loop turns without giving way"
+        return take()
+
+    ingest._take = counted  # type: ignore[method-assign]
+    stopping = asyncio.create_task(ingest.stop(5))
+    before = looked
+    async with asyncio.timeout(5):
+        while looked == before:  # noqa: ASYNC110 - the ingest decides when
+            await asyncio.sleep(0)
+        while not stopping.done():
+            for gate in store.gates:
+                gate.set()
+            await asyncio.sleep(0)
+    await stopping
+    assert done == [None] * 4
+    assert list(store.order.values()) == [["0", "1", "2", "3"]]
