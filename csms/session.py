@@ -314,8 +314,9 @@ class Session:
             self._backlog.appendleft(received)
             self._backlog_chars += len(received.raw)
         self._set_to_work()
-        if self._freed is not None:
-            self._freed.set()
+        freed, self._freed = self._freed, None
+        if freed is not None:
+            freed.set()
 
     def _acknowledge(self, received: _Received, answer: str) -> None:
         call: Call = received.frame  # type: ignore[assignment]  # ``_at_once`` takes nothing else
@@ -433,7 +434,6 @@ class Session:
             else:
                 self._freed = self._freed or asyncio.Event()
                 await self._freed.wait()
-                self._freed = None
 
 
 def _told(command: Command, answer: CommandAnswer) -> VariablesReported | CertificatesListed | None:
