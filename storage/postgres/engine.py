@@ -152,7 +152,8 @@ def _ours(error: Exception) -> AmpwaveError:
         return EngineUnavailable("A partition was attached meanwhile.", hint="Try again; it fits then.")
     if isinstance(cause, asyncpg.IntegrityConstraintViolationError):
         return Conflict("The change contradicts what is stored.", hint="Read again, then decide again.")
-    if isinstance(cause, asyncpg.DataError | ValueError):
+    # Too long for an index, too deep: the value is at fault, and waiting will not make it fit.
+    if isinstance(cause, asyncpg.DataError | asyncpg.ProgramLimitExceededError | ValueError):
         return InvalidInput("PostgreSQL cannot store a value as given.", [type(cause).__name__])
     if isinstance(cause, asyncpg.SyntaxOrAccessError):
         return EngineUnavailable(

@@ -27,6 +27,12 @@ async def run(engine, statement: str, **values: object) -> object:
         ("INSERT INTO site VALUES ('s9', 'negative', 'UTC', -1)", Conflict),
         ("SELECT 'no number'::int", InvalidInput),
         ("SELECT * FROM no_such_table", EngineUnavailable),
+        (
+            "INSERT INTO charger (charger_id, site_id, vendor, model, lifecycle, registered_at) VALUES ('long', "
+            "(SELECT min(site_id) FROM site), (SELECT string_agg(md5(n::text), '') "
+            "FROM generate_series(1, 200) n), 'M', 'active', now())",
+            InvalidInput,
+        ),
     ],
 )
 async def test_what_the_server_refuses_is_one_of_ours(engine, chargers, statement, expected) -> None:
