@@ -19,8 +19,11 @@ from csms.frames import Payload
 from csms.meters import is_number
 from csms.schemas import Flaw
 
-LONGEST = 1000
-"""Characters that are kept of a string over its length."""
+LONGEST = 600
+"""Characters that are kept of a string over its length: an id of so many still fits an index of PostgreSQL,
+2,700 bytes an entry."""
+_TEXT = 1000
+"""What may be longer by the standard is no text: a CSR, a report."""
 _ROUNDS = 4
 """Taking out a sample may leave an empty reading, and that an empty list."""
 _READINGS = ("meterValue", "transactionData")
@@ -70,9 +73,8 @@ def _listed(mended: Mended) -> None:
 def _overlooked(action: str, flaw: Flaw, payload: Payload) -> list[_Path] | None:
     """What to take out for this flaw, nothing if it can be read as it is; None: it cannot be overlooked."""
     path, value = flaw.path, _at(payload, flaw.path)
-    # What may be longer is no text: a CSR, a report.
-    if flaw.rule == "maxLength" and flaw.limit <= LONGEST and action not in _REPEATED:
-        _shorten(payload, path)
+    if flaw.rule == "maxLength" and flaw.limit <= _TEXT and action not in _REPEATED:
+        _shorten(payload, path, max(LONGEST, flaw.limit))
         return []
     if path and path[0] in _READINGS:
         if flaw.rule == "additionalProperties" and flaw.unexpected:
@@ -96,10 +98,10 @@ def _overlooked_reading(flaw: Flaw, value: Any) -> list[_Path] | None:
     return [] if flaw.rule == "minItems" else None
 
 
-def _shorten(payload: Payload, path: _Path) -> None:
+def _shorten(payload: Payload, path: _Path, longest: int) -> None:
     text = _at(payload, path)
-    if path and len(text) > LONGEST:
-        _at(payload, path[:-1])[path[-1]] = text[:LONGEST]
+    if path and len(text) > longest:
+        _at(payload, path[:-1])[path[-1]] = text[:longest]
 
 
 def _at(value: Any, path: _Path) -> Any:

@@ -28,9 +28,7 @@ async def run(engine, statement: str, **values: object) -> object:
         ("SELECT 'no number'::int", InvalidInput),
         ("SELECT * FROM no_such_table", EngineUnavailable),
         (
-            "INSERT INTO charger (charger_id, site_id, vendor, model, lifecycle, registered_at) VALUES ('long', "
-            "(SELECT min(site_id) FROM site), (SELECT string_agg(md5(n::text), '') "
-            "FROM generate_series(1, 200) n), 'M', 'active', now())",
+            "INSERT INTO site SELECT string_agg(md5(n::text), ''), '', 'UTC', 1 FROM generate_series(1, 200) n",
             InvalidInput,
         ),
     ],

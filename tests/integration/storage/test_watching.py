@@ -1,13 +1,16 @@
 """Projections over a real server: exactly once, restartable, and readable in one query."""
 
 import asyncio
+import random
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from api.schemas.watching import HealthReply
 from csms.health_hours import fold as fold_health
+from csms.leniency import LONGEST
 from csms.projection import project
 from csms.session_records import CONCERNS
 from csms.session_records import fold as fold_sessions
@@ -100,6 +103,16 @@ async def test_a_session_is_projected_and_found_by_its_charger(keep, projections
         await sessions.get("A", "9")
     with pytest.raises(InvalidInput):
         await sessions.of_charger("A", before="yesterday 7")
+
+
+async def test_the_longest_id_that_is_read_around_holds_up_nobody(keep, projections, sessions) -> None:
+    # Four bytes a character, and no two alike, so that nothing is won by compressing them.
+    letters = random.Random(1)
+    longest = "".join(chr(letters.randrange(0x10000, 0x10FFFF)) for _ in range(LONGEST))
+    await keep([told(replace(START, transaction_id=longest)), told(START, 1, "B")])
+    await all_of(projections.advance_sessions, fold_sessions)
+    assert (await sessions.get("A", longest)).state is SessionState.OPEN
+    assert (await sessions.get("B", "7")).state is SessionState.OPEN
 
 
 async def test_steps_of_any_size_leave_the_same(keep, projections, health, sql) -> None:

@@ -186,6 +186,21 @@ def test_what_changes_the_meaning_is_refused(action: str, payload: dict[str, Any
     assert mend(OCPP16, action, payload) is None
 
 
+def test_a_text_that_may_be_long_keeps_what_it_may_have() -> None:
+    characteristics = {"dataType": "OptionList", "supportsMonitoring": False, "valuesList": "v" * 1500}
+    told = {
+        "component": {"name": "C"},
+        "variable": {"name": "V"},
+        "variableAttribute": [{"value": "v"}],
+        "variableCharacteristics": characteristics,
+    }
+    mended = mend(
+        OCPP201, "NotifyReport", {"requestId": 1, "generatedAt": AT, "seqNo": 0, "reportData": [told]}
+    )
+    assert mended is not None
+    assert mended.payload["reportData"][0]["variableCharacteristics"]["valuesList"] == "v" * 1000
+
+
 def test_a_text_is_cut_and_what_is_no_text_is_refused() -> None:
     mended = mend(OCPP16, "DataTransfer", {"vendorId": "V" * 5000})
     assert mended is not None
