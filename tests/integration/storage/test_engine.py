@@ -28,7 +28,7 @@ async def run(engine, statement: str, **values: object) -> object:
         ("SELECT 'no number'::int", InvalidInput),
         ("SELECT * FROM no_such_table", EngineUnavailable),
         (
-            "INSERT INTO site SELECT string_agg(md5(n::text), ''), '', 'UTC', 1 FROM generate_series(1, 200) n",
+            "INSERT INTO site SELECT string_agg(md5(n::text),''), '', 'UTC', 1 FROM generate_series(1,200) n",
             InvalidInput,
         ),
     ],
