@@ -4,6 +4,7 @@ Firmware goes out through campaigns alone, where it is proven (S22-S26), so ``Up
 ``PublishFirmware`` are missing on purpose.
 """
 
+import re
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Any
@@ -66,10 +67,17 @@ def _of_availability(command: Any) -> Need:
     return Need.ALONE if command.operative else Need.ROOM
 
 
+# Names of variables are case-insensitive (identifierString), and may have an instance behind them.
+# Switching a component off ends what it does (F96: Enabled, Available); where to connect, all of it.
+_SWITCH = re.compile(
+    r"(^|\.)(Enabled|Available|NetworkConfigurationPriority|ActiveNetworkProfile"
+    r"|CentralSystemURL|CentralSystemAddress|BackendURL)(\[[^\]]*\])?\s*$",
+    re.IGNORECASE,
+)
+
+
 def _of_variables(command: Any) -> Need:
-    # Switching a component off ends what it does (F96: Enabled, Available).
-    switches = any(each.name.endswith((".Enabled", ".Available")) for each in command.values)
-    return Need.ROOM if switches else Need.NOTHING
+    return Need.ROOM if any(_SWITCH.search(each.name) for each in command.values) else Need.NOTHING
 
 
 GUARDS: dict[type[Any], Need | Callable[[Any], Need]] = {

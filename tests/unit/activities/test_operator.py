@@ -54,6 +54,10 @@ DISTURBING: tuple[Command, ...] = (
     SetNetworkProfile(2, NetworkProfile("wss://x/ocpp", 2)),
     DataTransfer("acme"),
     SetVariables((VariableValue("EVSE.Enabled", "false"),)),
+    SetVariables((VariableValue("Evse(1).AVAILABLE", "false"),)),
+    SetVariables((VariableValue("Connector(1,1).Enabled[main]", "false"),)),
+    SetVariables((VariableValue("OCPPCommCtrlr.networkConfigurationPriority", "2"),)),
+    SetVariables((VariableValue("CentralSystemURL", "wss://elsewhere.example/ocpp"),)),
 )
 """What could cut a session."""
 
