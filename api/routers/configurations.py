@@ -11,9 +11,9 @@ from api.errors import KeyReused
 from api.guard import Caller, GuardedRoute, Services, permit
 from api.ports import ApiServices
 from api.replies import Cursor, IdempotencyKey, Limit, update_id
+from api.schemas.command_base import unfit
 from api.schemas.common import PageReply
 from api.schemas.configurations import ConfigurationBody, ConfigurationReply, LineReply
-from csms.redaction import is_secret
 from storage.access import Principal
 from storage.canonical import digest
 from storage.charger import ChargerFilter
@@ -133,7 +133,7 @@ async def _open(
 
 
 def _check(body: ConfigurationBody) -> None:
-    problems = [f"values.{name}: is a secret" for name in body.values if is_secret(name)]
+    problems = [f"values.{name}: {problem}" for name in body.values if (problem := unfit(name))]
     problems += desired_problems("configuration", {"values": body.values})
     if problems:
         raise InvalidInput("These values cannot be desired.", problems)

@@ -16,16 +16,24 @@ LONGEST_DEADLINE_S = 40.0
 # Wider than what is redacted: a name too many costs a detour, one too few a secret.
 _SECRET = re.compile(r"pass|secret|privatekey|psk|pin\b|token", re.IGNORECASE)
 # Never lowered, and raised only once the charger has connected at the new level (A05.FR.07).
-_PROFILE = re.compile(r"(^|\.)SecurityProfile$", re.IGNORECASE)
+_PROFILE = re.compile(r"(^|\.)SecurityProfile(\[[^\]]*\])?\s*$", re.IGNORECASE)
+
+
+def unfit(name: str) -> str | None:
+    """Why nobody sets a variable of this name by hand, or None: it is a secret, or the level of security."""
+    if is_secret(name) or _SECRET.search(name):
+        return "is a secret, and no secret goes through this door"
+    if _PROFILE.search(name):
+        return "is raised by connecting at the new level, not set by hand"
+    return None
 
 
 def no_secret(values: dict[str, str]) -> dict[str, str]:
-    """Values of variables, none of which is a secret or the level of security."""
+    """Values of variables, all of them fit to be set by hand."""
     for name in values:
-        if is_secret(name) or _SECRET.search(name):
-            raise ValueError(f"{name} is a secret, and no secret goes through this door")
-        if _PROFILE.search(name):
-            raise ValueError(f"{name} is raised by connecting at the new level, not set by hand")
+        problem = unfit(name)
+        if problem:
+            raise ValueError(f"{name} {problem}")
     return values
 
 
