@@ -19,7 +19,7 @@ from activities.orders import Node
 from activities.stores import Stores, this_run
 from csms.access import SetNetworkProfile
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer
-from csms.errors import CallFailed, CommandTimeout, NotAccepted, Unsupported
+from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHere, Unsupported
 from storage.charger import SiteLease
 from storage.codec import decode, to_json
 from storage.command import CommandEnd, CommandState
@@ -142,8 +142,13 @@ class _Sending:
                 await self._require_idle()
             if isinstance(command, SetNetworkProfile):
                 await self._require_safe(command)
+            # From here on it may have left, also if this step is cut short: then its lease runs out.
+            kept = need is Need.AWAY
             end = await self._send(command)
-            kept = need is Need.AWAY and _may_have_acted(end)
+            kept = kept and _may_have_acted(end)
+        except NotConnectedHere:
+            kept = False
+            raise
         finally:
             if need >= Need.ROOM and not kept:
                 await self._stores.leases.release(self._given.charger_id, self._workflow_id, run=this_run())

@@ -10,12 +10,12 @@ import structlog
 
 from api.settings import Settings
 
-_SECRET = re.compile(r"(/d/)[A-Za-z0-9_\-]+|(amp_[0-9a-f]+_)[A-Za-z0-9_\-]+|((?:Basic|Bearer) )\S+")
+_SECRET = re.compile(r"(/[du]\\*/)[A-Za-z0-9_\-]+|(amp_[0-9a-f]+_)[A-Za-z0-9_\-]+|((?:Basic|Bearer) )\S+")
 _QUIET = ("websockets", "uvicorn.access", "botocore", "boto3", "urllib3", "ocpp", "httpx2", "asyncio", "tuf")
 
 
 def redact(text: str) -> str:
-    """The text with download tickets, tokens and credentials blotted out (S43)."""
+    """The text with tickets of downloads and uploads, tokens and credentials blotted out (S43)."""
     return _SECRET.sub(lambda match: next(group for group in match.groups() if group) + "[redacted]", text)
 
 

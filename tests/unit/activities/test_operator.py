@@ -36,7 +36,7 @@ from csms.commands import (
     UpdateFirmware,
     VariableValue,
 )
-from csms.errors import CallFailed, CommandTimeout, NotAccepted, Unsupported
+from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHere, Unsupported
 from storage.charger import OutOfService, SiteLease
 from storage.codec import decode, to_json
 from storage.command import CommandEnd, CommandRecord, CommandState
@@ -163,6 +163,30 @@ async def test_a_charger_that_may_have_been_told_to_restart_counts_as_away(world
     sent = await send(world, RESET)
     assert (sent.end.state, sent.away_seconds) == (CommandState.SILENT, 600.0)
     assert "CP000" in world.leases.rows
+
+
+async def test_a_restart_that_was_cut_short_on_its_way_counts_as_away(world: World) -> None:
+    """The node stops while the charger is told; the workflow then waits for it as for one that was told."""
+    leaving, never = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: str, __: Command) -> None:
+        leaving.set()
+        await never.wait()
+
+    world.on_send = hang
+    sending = asyncio.create_task(send(world, RESET))
+    await asyncio.wait_for(leaving.wait(), 5)
+    sending.cancel()
+    await asyncio.wait({sending})
+    assert sending.cancelled()
+    assert "CP000" in world.leases.rows
+
+
+async def test_a_restart_that_found_no_session_gives_its_room_back(world: World) -> None:
+    world.answers[Reset] = NotConnectedHere("CP000", 1)
+    with pytest.raises(ApplicationError):
+        await send(world, RESET)
+    assert world.leases.rows == {}
 
 
 async def test_a_person_who_puts_a_charger_back_settles_what_we_took(world: World) -> None:
