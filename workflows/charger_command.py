@@ -107,8 +107,12 @@ class ChargerCommandWorkflow:
 
     async def _lost(self, error: ActivityError) -> Sent:
         """A refusal of ours left nothing; a node that was lost may have sent it, and left a lease."""
-        if isinstance(error.cause, ApplicationError):
+        if isinstance(error.cause, ApplicationError) and error.cause.non_retryable:
             return Sent(CommandEnd(CommandState.REFUSED, error.cause.message))
+        if isinstance(error.cause, ApplicationError):
+            # A store that was away, before or after: the node gave back, or kept, what it took.
+            reason = f"{error.cause.message} What the charger did is unknown."
+            return Sent(CommandEnd(CommandState.SILENT, reason))
         end = CommandEnd(CommandState.SILENT, "its node was lost while sending: what it did is unknown")
         if self._given.kind == Reset.__name__:
             return Sent(end, AWAY_SECONDS)

@@ -21,7 +21,7 @@ from csms.commands import (
 from storage.charger import Route
 from storage.codec import to_json
 from storage.command import CommandEnd, CommandRecord, CommandState
-from storage.errors import InvalidInput
+from storage.errors import EngineUnavailable, InvalidInput
 from storage.ids import TASK_QUEUE, command_workflow_id, log_workflow_id
 from storage.log import LogRequest, LogSort, LogState, LogUpload
 from storage.reports import LogStatus, LogStatusReported
@@ -171,6 +171,17 @@ async def test_a_refusal_of_ours_is_an_end(skipping: Harness, world: World) -> N
     end = await commanded(skipping, given)
     assert end.state is CommandState.REFUSED
     assert world.sent == []
+
+
+async def test_a_store_that_goes_away_after_the_command_left_is_no_refusal(
+    skipping: Harness, world: World
+) -> None:
+    [name] = world.add_chargers(1)
+    world.answers[TriggerMessage] = EngineUnavailable("PostgreSQL is away.")
+    end = await commanded(skipping, await opened(world, TRIGGER, name))
+    assert world.sent == [(name, TRIGGER)]
+    assert end.state is CommandState.SILENT
+    assert "unknown" in end.reason
 
 
 async def test_a_charger_that_restarts_is_awaited_and_gives_its_room_back(
