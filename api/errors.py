@@ -143,8 +143,9 @@ class TooManyUploads(DoorError):
 
     retryable = True
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(f"{limit} logs are being taken in here already.", hint="Try again in a moment.")
+    def __init__(self, limit: int, *, of_one: bool = False) -> None:
+        what = f"{limit} uploads of this log" if of_one else f"{limit} logs"
+        super().__init__(f"{what} are being taken in here already.", hint="Try again in a moment.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ which the first one wins; of what broke off or came second nothing stays (S43, F
 import asyncio
 import hashlib
 import re
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 
@@ -31,23 +32,37 @@ _UNFIT = re.compile(r"[^A-Za-z0-9._\-]+")
 _NAME_CHARS = 100
 
 
+PER_LOG = 2
+"""Uploads of one log at once: one that broke off unnoticed, and its repeat. More would be one charger on
+all seats."""
+
+
 class UploadSeats:
     """At most so many uploads at once in this process, for each holds a few megabytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._taken = 0
+        self._taken: Counter[int] = Counter()
+
+    @property
+    def taken(self) -> int:
+        """How many run."""
+        return self._taken.total()
 
     @contextmanager
-    def seated(self) -> Iterator[None]:
-        """A seat for one upload. Raises TooManyUploads."""
-        if self._taken >= self._limit:
+    def seated(self, request_id: int) -> Iterator[None]:
+        """A seat for one upload of this log. Raises TooManyUploads."""
+        if self.taken >= self._limit:
             raise TooManyUploads(self._limit)
-        self._taken += 1
+        if self._taken[request_id] >= PER_LOG:
+            raise TooManyUploads(PER_LOG, of_one=True)
+        self._taken[request_id] += 1
         try:
             yield
         finally:
-            self._taken -= 1
+            self._taken[request_id] -= 1
+            if not self._taken[request_id]:
+                del self._taken[request_id]
 
 
 @router.api_route("/u/{ticket}", methods=["PUT", "POST"], include_in_schema=False)
@@ -56,7 +71,7 @@ async def take_log(request: Request, services: Services, ticket: str, filename: 
     """Take in the log behind a ticket."""
     found, wanted = await _wanted(services, ticket)
     seats: UploadSeats = request.app.state.log_seats
-    with seats.seated():
+    with seats.seated(wanted.request_id):
         upload = await _Intake(services, request, found, wanted).take(filename)
     metrics_of(request).log_bytes.inc(upload.length)
     with suppress(AmpwaveError):  # A hint: whoever waits looks by himself, too.

@@ -106,7 +106,7 @@ async def test_an_upload_that_breaks_off_leaves_nothing_half_done(
                 await asyncio.sleep(0.05)
         writer.transport.abort()
         async with asyncio.timeout(60):
-            while seats._taken or await asyncio.to_thread(parts):  # noqa: ASYNC110 - as above
+            while seats.taken or await asyncio.to_thread(parts):  # noqa: ASYNC110 - as above
                 await asyncio.sleep(0.05)
         listed = await asyncio.to_thread(store.list_objects_v2, Bucket=s3_settings.bucket)
         assert listed.get("Contents", []) == []
@@ -127,7 +127,7 @@ async def test_of_two_uploads_at_once_one_stands_and_the_other_leaves_nothing(
         )
     statuses = sorted(answer.status_code for answer in answers)
     assert statuses[0] == 201
-    assert set(statuses[1:]) <= {409, 410}
+    assert set(statuses[1:]) <= {409, 410, 503}
     upload = (await deployment.services.logs.get(log_id)).upload
     assert upload is not None
     store = bucket(s3_settings)

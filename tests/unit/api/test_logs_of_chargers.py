@@ -301,10 +301,24 @@ async def test_more_uploads_than_seats_are_told_to_come_again() -> None:
     made = house(log_uploads=1)
     await ready(made)
     seats: UploadSeats = made.app.state.log_seats
-    with seats.seated():
+    with seats.seated(0):
         answer = await hand_in(made)
     assert (answer.status_code, answer.json()["type"]) == (503, "/problems/too-many-uploads")
     assert "retry-after" in answer.headers
+    assert (await hand_in(made)).status_code == 201
+
+
+async def test_one_log_does_not_take_all_seats() -> None:
+    made = house(log_uploads=16)
+    log_id = await ready(made)
+    seats: UploadSeats = made.app.state.log_seats
+    with seats.seated(log_id), seats.seated(log_id):
+        answer = await hand_in(made)
+        with seats.seated(log_id + 1):
+            assert seats.taken == 3
+    assert (answer.status_code, answer.json()["type"]) == (503, "/problems/too-many-uploads")
+    assert "2 uploads of this log" in answer.text
+    assert seats.taken == 0
     assert (await hand_in(made)).status_code == 201
 
 
