@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import structlog
 
@@ -31,12 +32,13 @@ log = structlog.get_logger(__name__)
 
 STALE_ANSWER = timedelta(seconds=1)
 """An answer that waited longer for its commit tells the time anew: chargers set their clocks by it."""
-_ALLOT_RETRY_S = 0.5
+_RETRY_S = 0.5
 _WAITING = frozenset({"BootNotification", "GetCertificateStatus"})
 """Requests whose answer needs more than the request."""
 _STATUS_DEADLINE_S = 20.0
 """A charger waits 30 s for an answer; one without the certificate's status is better than none."""
 
+T = TypeVar("T")
 CertificateStatus = tuple[str, str | None]
 """``Accepted`` with the OCSP response (DER in base64), or ``Failed`` and None (M06)."""
 
@@ -201,7 +203,7 @@ class Inbound:
         await (await self._journal.put([received], [self._journal.event(event, at)]))
 
     async def _violation(self, request: Call | Send) -> schemas.Violation | None:
-        refusal = await self.standing.refusal(request.action)
+        refusal = await self._patiently(lambda: self.standing.refusal(request.action))
         if refusal is not None:
             return schemas.Violation(Fault.SECURITY, refusal)
         return self._broken_rule(request)
@@ -232,14 +234,19 @@ class Inbound:
 
     async def _transaction_id(self, call: Call) -> int | None:
         key = bounded_key(self._dialect.start_key(call.action, call.payload, self._reading))
-        while key is not None:
+        if key is None:
+            return None
+        return await self._patiently(lambda: self._tools.transactions.allot(self._journal.charger_id, key))
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """While the store is away a charger waits, as for any commit; only a node that stops gives up."""
+        while True:
             try:
-                return await self._tools.transactions.allot(self._journal.charger_id, key)
+                return await ask()
             except EngineUnavailable:
                 if self._tools.ingest.closing:
                     raise
-                await asyncio.sleep(_ALLOT_RETRY_S)
-        return None
+                await asyncio.sleep(_RETRY_S)
 
     def _events(self, request: Call | Send, at: datetime, transaction_id: int | None) -> list[EventRecord]:
         reading = self._reading
@@ -256,7 +263,7 @@ class Inbound:
         """What the answer needs; a boot is judged and an OCSP responder asked only here, once."""
         answering = Answering(self._tools.clock(), self._tools.heartbeat_interval_s, transaction_id)
         if call.action == "BootNotification":
-            return replace(answering, registration=await self.standing.at_boot())
+            return replace(answering, registration=await self._patiently(self.standing.at_boot))
         for record in events:
             if isinstance(record.event, CertificateStatusRequested):
                 return replace(answering, certificate_status=await self._certificate_status(record.event))

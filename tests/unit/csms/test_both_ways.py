@@ -49,7 +49,7 @@ async def test_our_answer_waits_for_the_store_and_our_call_does_not_wait_for_our
     make_world: Any, monkeypatch: Any
 ) -> None:
     """The charger's start waits for its id; a call of ours passes it and is answered meanwhile."""
-    monkeypatch.setattr("csms.inbound._ALLOT_RETRY_S", 0)
+    monkeypatch.setattr("csms.inbound._RETRY_S", 0)
     world = await make_world()
     world.ids.away = True
     start = {"connectorId": 1, "idTag": "T", "meterStart": 0, "timestamp": "2026-11-20T11:59:00Z"}

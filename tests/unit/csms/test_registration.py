@@ -12,6 +12,7 @@ from csms.frames import OCPP16, OCPP21, OCPP201
 from csms.monitoring import GetBaseReport
 from csms.registration import Registration, by_lifecycle, caused_by
 from storage.charger import Charger
+from storage.errors import EngineUnavailable
 from storage.events import ChargerBooted, FrameRejected, HeartbeatReceived, SecurityEventReported
 from storage.twin import Lifecycle
 
@@ -128,3 +129,28 @@ async def command_answered(world: Any, command: Any, answer: dict[str, Any]) -> 
     sent = await world.socket.hear()
     world.socket.say(3, sent[1], answer)
     await sending
+
+
+@pytest.mark.parametrize(
+    ("action", "payload"),
+    [("BootNotification", BOOT[OCPP16]), ("Heartbeat", {})],
+)
+async def test_while_nobody_can_be_asked_the_charger_waits_and_keeps_its_socket(
+    make_world: Any, monkeypatch: pytest.MonkeyPatch, action: str, payload: dict[str, str]
+) -> None:
+    monkeypatch.setattr("csms.inbound._RETRY_S", 0)
+    world = await make_world()
+    asked = 0
+
+    async def away_at_first() -> Registration:
+        nonlocal asked
+        asked += 1
+        if asked < 3:
+            raise EngineUnavailable("the store is away")
+        return Registration.ACCEPTED
+
+    world.session.judged_by(away_at_first)
+    world.socket.say(2, "1", action, payload)
+    world.socket.say(2, "2", "Heartbeat", {})
+    assert [(await world.socket.hear())[:2] for _ in range(2)] == [[3, "1"], [3, "2"]]
+    assert world.socket.closed is None

@@ -92,7 +92,7 @@ async def test_id_tokens_are_neither_journaled_nor_stored(make_world: Any) -> No
 
 
 async def test_a_start_waits_for_its_id_rather_than_fail(make_world: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("csms.inbound._ALLOT_RETRY_S", 0)
+    monkeypatch.setattr("csms.inbound._RETRY_S", 0)
     world = await make_world()
     world.ids.away = True
     world.socket.say(2, "1", "StartTransaction", START16)
