@@ -26,10 +26,13 @@ FROM event_sequence
 """Key space of these advisory locks: 0x0A00 in the upper 16 bits, an event number in the lower 48."""
 
 LOCK_TWINS = """
-SELECT count(*) FROM (
+SELECT pg_current_xact_id()::text, count(*) FROM (
     SELECT FROM twin WHERE charger_id = ANY(unpacked($1)) ORDER BY charger_id FOR NO KEY UPDATE
 ) AS locked
 """
+"""Gives the number of the transaction, for whoever has to ask what became of it."""
+
+FATE = "SELECT pg_xact_status($1::text::xid8)"
 
 READ_FACTS = """
 SELECT given.charger_id, twin.revision, route.session_epoch, route.node_id, route.boot_id,

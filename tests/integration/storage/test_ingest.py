@@ -2,6 +2,7 @@
 """The transaction behind every answer to a charger."""
 
 import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -25,6 +26,8 @@ from storage.events import (
     TransactionEnded,
     TransactionStarted,
 )
+from storage.postgres import ingest as ingest_module
+from storage.postgres import statements
 from storage.postgres.events import PostgresEventStore
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.leases import PostgresLeaseStore
@@ -311,6 +314,34 @@ async def test_a_connection_that_is_cut_leaves_nothing_behind_and_the_next_commi
     assert await sql.value("SELECT count(*) FROM event") == 0
     await ingest.commit([], [record("A", BOOT)], project)
     assert (await chargers.get("A")).twin.revision == 1
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["committed", "rolled back"])
+async def test_a_commit_that_got_no_answer_is_told_once(
+    chargers, ingest, events, sql, monkeypatch, heard: bool
+) -> None:
+    """The server goes away with our COMMIT: before it did it, or before it could say so."""
+    whole, lost = ingest_module.driver_transaction, iter([True])
+
+    @asynccontextmanager
+    async def cut(engine, begin: str):
+        async with whole(engine, begin) as connection:
+            yield connection
+            if begin == statements.BEGIN and not heard and next(lost, False):
+                raise EngineUnavailable("cut off")
+        if begin == statements.BEGIN and heard and next(lost, False):
+            raise EngineUnavailable("cut off")
+
+    monkeypatch.setattr(ingest_module, "driver_transaction", cut)
+    batch = [record("A", ChargerBooted("V", "M", "1.0"))]
+    if heard:
+        assert len(await ingest.commit([], batch, project)) == 1
+    else:
+        with pytest.raises(EngineUnavailable):
+            await ingest.commit([], batch, project)
+    assert await sql.value("SELECT count(*) FROM event") == int(heard)
+    await ingest.commit([], [record("A", HeartbeatReceived(), second=1)], project)
+    assert await sql.value("SELECT revision FROM twin WHERE charger_id = 'A'") == int(heard)
 
 
 async def test_nul_and_separators_in_what_a_charger_sends_stop_nobody(chargers, ingest, events, sql) -> None:
