@@ -8,7 +8,7 @@ import re
 
 HIDDEN = "***"
 
-_NAMES = r"AuthorizationKey|Password|Passphrase|VpnKey|SimPin"
+_NAMES = r"AuthorizationKey|Password|Passphrase|VpnKey|SimPin|Psk|Secret|PrivateKey|PreSharedKey"
 """Parts of names: of variables (2.x), of configuration keys (1.6), and of what vendors call theirs."""
 _IS_SECRET = re.compile(_NAMES, re.IGNORECASE)
 
@@ -39,6 +39,7 @@ _MARKS = (
     *("customerIdentifier", "NotifyCustomerInformation", "@"),
     *("assword", "ASSWORD", "assphrase", "uthorizationKey", "uthorizationkey", "UTHORIZATIONKEY"),
     *('"vpn"', "VpnKey", "vpnKey", "simPin", "SimPin", "SimPIN"),
+    *("Psk", "PSK", "psk", "ecret", "ECRET", "rivateKey", "rivatekey", "RIVATEKEY", "haredKey", "haredkey"),
 )
 """Nearly every frame has none of these; looking for plain text is ten times faster than a pattern."""
 

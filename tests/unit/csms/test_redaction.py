@@ -19,6 +19,15 @@ from csms.redaction import is_secret, printable, redact
         [2, "1", "ChangeConfiguration", {"key": "AuthorizationKey", "value": "SECRET"}],
         [2, "1", "ChangeConfiguration", {"key": "authorizationkey", "value": "SECRET"}],
         [2, "1", "ChangeConfiguration", {"key": "VendorAdminPassword", "value": "SECRET"}],
+        [3, "1", {"configurationKey": [{"key": "WifiPSK", "value": "SECRET", "readonly": False}]}],
+        [3, "1", {"configurationKey": [{"key": "wifi_psk", "value": "SECRET", "readonly": False}]}],
+        [
+            3,
+            "1",
+            {"configurationKey": [{"key": "BackendSharedSecret", "value": "SECRET", "readonly": False}]},
+        ],
+        [3, "1", {"configurationKey": [{"key": "TlsPrivateKey", "value": "SECRET", "readonly": False}]}],
+        [3, "1", {"configurationKey": [{"key": "PreSharedKey", "value": "SECRET", "readonly": False}]}],
         [
             2,
             "1",
