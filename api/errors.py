@@ -273,7 +273,7 @@ UPLOADS_BUSY = Problem(
     "too-many-uploads",
     503,
     "Too many logs at once",
-    "This process takes in as many logs of chargers as it is allowed to.",
+    "This process takes in as many logs of chargers, or uploads of this one log, as it is allowed to.",
     "Try again after the seconds in Retry-After; chargers do so by themselves.",
 )
 MALFORMED = Problem(
