@@ -75,7 +75,6 @@ async def deployment(database: str, s3_settings: S3Settings) -> AsyncIterator[De
         tokens=PostgresTokenStore(engine),
         tickets=PostgresTicketStore(engine),
         leases=PostgresLeaseStore(engine),
-        learned=PostgresLearnedStore(engine),
         commands=PostgresCommandStore(engine),
         logs=PostgresLogStore(engine),
         learned=PostgresLearnedStore(engine),
