@@ -1,6 +1,8 @@
 """Conformance cases whose subject is the rollout, with a strict station against the whole stack."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -15,6 +17,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 MODELS = {OCPP16: "S16", OCPP201: "S201", OCPP21: "S21"}
 MAKE = Make("Strict Stations", "strict-yard", dict.fromkeys(MODELS.values(), "ecdsa-p256-sha256"))
 IMAGE, NEW = b"strictly speaking, an image", "9.0"
+ASKED_AFTER_A_BOOT = frozenset({"GetConfiguration", "GetVariables", "TriggerMessage"})
+"""What a node asks of itself, some seconds after a boot, to learn what a station can do."""
 FETCHED = ("Downloading", "Downloaded", "SignatureVerified")
 
 
@@ -27,11 +31,15 @@ class Yard:
         self._passwords = passwords
         self._framings = {version: Framing(version) for version in MODELS}
 
-    def station(self, version: str) -> Any:
+    @asynccontextmanager
+    async def station(self, version: str) -> AsyncIterator[Any]:
         """One of them, connected."""
         identity = MAKE.charger_id(MODELS[version])
         url = f"ws://127.0.0.1:{self.stack.settings.csms_port}/ocpp/{identity}"
-        return connected(url, self._framings[version], basic(identity, self._passwords[MODELS[version]]))
+        login = basic(identity, self._passwords[MODELS[version]])
+        async with connected(url, self._framings[version], login) as station:
+            station.lacks = ASKED_AFTER_A_BOOT
+            yield station
 
     async def roll_out(self, version: str, artifact_id: str | None = None) -> str:
         """A campaign for the station of this version; its id."""

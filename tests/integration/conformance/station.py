@@ -62,6 +62,8 @@ class Station:
         self._held: dict[str, tuple[str, str]] = {}
         self.asked: list[str] = []
         """The actions it was called with so far."""
+        self.lacks: frozenset[str] = frozenset()
+        """What it may be asked for at any time after a boot, and does not have."""
         if self.socket.subprotocol != self.version:
             self.faults.append(f"agreed on {self.socket.subprotocol!r} instead of {self.version}")
         if self.socket.response and "Sec-WebSocket-Extensions" in self.socket.response.headers:
@@ -154,6 +156,9 @@ class Station:
         # 1.6 OCPP-J section 4.1.1, 2.x Part 4 section 4.1.1: one call at a time.
         if self._held:
             self.faults.append(f"{action} was called while {list(self._held.values())} had no answer yet")
+        if action in self.lacks and not self._replies[action]:
+            await self.socket.send(json.dumps([ERROR, message_id, "NotSupported", "", {}]))
+            return
         self.asked.append(action)
         self._heard[action].put_nowait(payload)
         if not self._replies[action]:
