@@ -235,10 +235,19 @@ class Gateway:
     # One socket.
 
     async def _serve(self, connection: ServerConnection) -> None:
+        begun = await self._begun(connection)
+        if begun is not None:
+            await self._hold(*begun)
+
+    async def _begun(self, connection: ServerConnection) -> tuple[Session, list[Event]] | None:
+        """The session of this socket and its first event, or None if it may have none.
+
+        Apart from ``_serve``, so that nothing of the opening lives as long as the socket.
+        """
         transport = WebSocketTransport(connection)
         if not isinstance(connection, ChargerConnection) or connection.admitted is None:
             await transport.close(1011, "not admitted")
-            return
+            return None
         connection.through()
         admitted = connection.admitted
         charger_id, address = admitted.view.charger.charger_id, address_of(connection)
@@ -249,9 +258,9 @@ class Gateway:
             self.metrics.refused.labels("subprotocol").inc()
             self._record_refusal(charger_id, reason, address)
             await transport.close(1002, reason)
-            return
+            return None
         if not await self._entrance.pass_through(charger_id, connection, transport):
-            return
+            return None
         try:
             route, lease = await self._routes.claim(charger_id, connection.subprotocol)
             # Before anything counts of this socket: a floor that is forgotten lets the next one in below it.
@@ -260,21 +269,22 @@ class Gateway:
         except AmpwaveError as error:
             log.warning("could not claim a route", charger_id=charger_id, error=str(error))
             await transport.close(1013, "try again later")
-            return
+            return None
         session = self._session(admitted, route, transport, lease)
         self._watch.enter(session, admitted.path)
-        await self._hold(session, _opened(admitted, route, address))
+        connection.forget_handshake()
+        return session, [_opened(admitted, route, address)]
 
     def _session(
         self, admitted: Admitted, route: Route, transport: WebSocketTransport, lease: Lease
     ) -> Session:
-        view, dialect = admitted.view, DIALECTS[route.dialect]
+        view, dialect, charger_id = admitted.view, DIALECTS[route.dialect], route.charger_id
         version = view.twin.firmware.version if view.twin.firmware else None
         quirks = Adaptation.of(CATALOGUE, dialect.name, view.charger.vendor, view.charger.model, version)
         drift_s = self._options.clock_drift_s
-        journal = SessionJournal(route.charger_id, route.session_epoch, self._ingest, self._clock, drift_s)
+        journal = SessionJournal(charger_id, route.session_epoch, self._ingest, self._clock, drift_s)
         session = Session(journal, dialect, transport, self._tools, quirks, lease)
-        session.judged_by(lambda: self._judge(route.charger_id))
+        session.judged_by(lambda: self._judge(charger_id))
         configuration = view.twin.configuration
         link = view.twin.connectivity
         session.watch_clock(suspicious=link is not None and link.clock_suspicious)
@@ -285,17 +295,17 @@ class Gateway:
         # Looked up anew: a socket may be open for months, and the charger quarantined since.
         return await self._tools.registrar((await self._chargers.get(charger_id)).charger)
 
-    async def _hold(self, session: Session, opened: ConnectionOpened) -> None:
+    async def _hold(self, session: Session, first: list[Event]) -> None:
         """From the first record of a session to its last, whatever ends it."""
         older = self._registry.enter(session)
         if older is not None:
             self._supersede(older)
-        follow_ups: set[asyncio.Task[None]] = set()
-        session.on_boot = lambda: follow_ups.add(self._spawn(self._ask(session)))
+        follow_ups: list[asyncio.Task[None]] = []
+        session.on_boot = lambda: _follow_up(follow_ups, self._spawn(self._ask(session)))
         connections = self.metrics.connections.labels(session.dialect.name)
         connections.inc()
         try:
-            await self._record(session, opened)
+            await self._record(session, first.pop())  # It is not needed for as long as the socket lives.
             await self._record_end(session, await session.run())
         except EngineUnavailable:
             log.warning("the end of a session was not stored", charger_id=session.charger_id)
@@ -400,6 +410,11 @@ class Gateway:
         """Give a charger a new password; see ``csms.ports.PasswordSender``."""
         session = self._registry.held(charger_id, session_epoch)
         return await self._passwords.change(session, deadline_s)
+
+
+def _follow_up(tasks: list[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
+    """Keep it beside those that still run, to be cancelled with their socket."""
+    tasks[:] = [each for each in tasks if not each.done()] + [task]
 
 
 def _opened(admitted: Admitted, route: Route, address: str) -> ConnectionOpened:

@@ -4,7 +4,6 @@ The other direction stays free: nothing here waits for a call of the charger's, 
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -46,7 +45,7 @@ class Outbound:
         self._new_message_id = new_message_id
         self._turn = asyncio.Lock()
         self._open: OpenCall | None = None
-        self._unanswered: OrderedDict[str, OpenCall] = OrderedDict()
+        self._unanswered: dict[str, OpenCall] = {}
         self._lost = False
 
     async def call(
@@ -106,7 +105,7 @@ class Outbound:
     def _remember(self, call: OpenCall) -> None:
         self._unanswered[call.message_id] = call
         while len(self._unanswered) > REMEMBERED_CALLS:
-            self._unanswered.popitem(last=False)
+            del self._unanswered[next(iter(self._unanswered))]
 
     def waiting_for(self, message_id: str | None) -> OpenCall | None:
         """The outstanding call of that message id, if it is the one."""

@@ -6,7 +6,6 @@ OCPP 2.0.1 and 2.1 Part 4 section 4.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -108,7 +107,8 @@ class Session:
         self._tools = tools
         self._inbound = Inbound(journal, dialect, quirks, tools, self._reply)
         self._outbound = Outbound(journal, self._send_text, tools.new_message_id)
-        self._backlog: deque[_Received] = deque()
+        self._backlog: list[_Received] = []
+        # Short, and mostly empty: an empty deque of each idle socket costs twelve times as much.
         self._backlog_chars = 0
         self._allowance = TokenBucket(tools.rate, tools.monotonic)
         self._throttled = False
@@ -311,7 +311,7 @@ class Session:
         if error is None:
             self._acknowledge(received, answer)
         else:
-            self._backlog.appendleft(received)
+            self._backlog.insert(0, received)
             self._backlog_chars += len(received.raw)
         self._set_to_work()
         freed, self._freed = self._freed, None
@@ -344,7 +344,7 @@ class Session:
         """Frames in the order they came; an idle session has no task for this."""
         try:
             while self._backlog:
-                received = self._backlog.popleft()
+                received = self._backlog.pop(0)
                 self._backlog_chars -= len(received.raw)
                 await self._handled(received)
         except EngineUnavailable:

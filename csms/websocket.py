@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request
 from websockets.protocol import State
 
 from csms.auth import Admitted
@@ -38,6 +40,9 @@ class SocketLimits:
     """What we send stays unread for so long: the peer is cut off."""
     max_unread_bytes: int = 256 * 1024
     """More than this is never kept for a peer that does not read (its pings are answered unasked)."""
+
+
+_FORGOTTEN = Request("", Headers())
 
 
 class ChargerConnection(ServerConnection):
@@ -79,6 +84,11 @@ class ChargerConnection(ServerConnection):
         address, self._address = self._address, None
         if address is not None:
             self._door.leave(address)
+
+    def forget_handshake(self) -> None:
+        """Let go of what only the opening needed; an idle socket would keep it for months."""
+        self.admitted = self.response = None
+        self.request = _FORGOTTEN  # ``websockets`` takes None for a handshake that is still to come.
 
     def data_received(self, data: bytes) -> None:
         """Any byte is a sign of life: a pong may stand behind thousands of messages that wait."""
