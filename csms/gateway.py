@@ -272,6 +272,7 @@ class Gateway:
             return None
         session = self._session(admitted, route, transport, lease)
         self._watch.enter(session, admitted.path)
+        connection.take = session.take_now
         connection.forget_handshake()
         return session, [_opened(admitted, route, address)]
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from csms.clocks import believed
 from csms.dialect import Observed
 from csms.ingest import Done, Ingest
-from csms.redaction import HIDDEN, redact
+from csms.redaction import HIDDEN, redact, redact_both
 from storage.canonical import sha256_hex
 from storage.clock import Clock
 from storage.events import Event, EventRecord, FrameRecord
@@ -50,8 +50,10 @@ class SessionJournal:
 
     def frame(self, direction: str, at: datetime, text: str, answer: str | None = None) -> FrameRecord:
         """A frame and its answer as they passed, without secrets. ``direction`` is ``in`` or ``out``."""
-        answered = None if answer is None else self.clean(redact(answer))
-        seen = self.clean(redact(text))
+        if answer is None:
+            seen, answered = self.clean(redact(text)), None
+        else:
+            seen, answered = map(self.clean, redact_both(text, answer))
         return FrameRecord(self.charger_id, self.session_epoch, direction, at, seen, answered)
 
     def hide(self, secret: str) -> None:

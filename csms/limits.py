@@ -35,6 +35,10 @@ class TokenBucket:
         self._tokens -= cost
         return max(0.0, -self._tokens / self._rate.per_s)
 
+    def covers(self, cost: float) -> bool:
+        """Whether that much is surely there; what came in since the last look is not counted."""
+        return not self._rate.per_s or self._tokens >= cost
+
     def try_take(self) -> bool:
         """Take one if there is one."""
         if not self._rate.per_s:

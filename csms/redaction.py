@@ -35,13 +35,10 @@ _VALUES = re.compile(rf'("(?:value|attributeValue|actualValue|valuesList)"\s*:\s
 _TICKETS = re.compile(r"(/[du]\\*/)[A-Za-z0-9_\-.~%]+")
 
 _MARKS = (
-    *("/d/", "/d\\", "/u/", "/u\\", "dTag", "dtag", "DTAG", "dToken", "ocation"),
-    *("customerIdentifier", "NotifyCustomerInformation", "@"),
-    *("assword", "ASSWORD", "assphrase", "uthorizationKey", "uthorizationkey", "UTHORIZATIONKEY"),
-    *('"vpn"', "VpnKey", "vpnKey", "simPin", "SimPin", "SimPIN"),
-    *("Psk", "PSK", "psk", "ecret", "ECRET", "rivateKey", "rivatekey", "RIVATEKEY", "haredKey", "haredkey"),
+    *("/d/", "/d\\", "/u/", "/u\\", "idt", "ocation", "customeri", "notifycustomeri", "@"),
+    *("passw", "passphrase", "authorizationkey", "vpn", "simpin", "psk", "secret", "privatekey", "haredkey"),
 )
-"""Nearly every frame has none of these; looking for plain text is ten times faster than a pattern."""
+"""In lower case. Nearly every frame has none; plain text is found ten times faster than a pattern."""
 
 
 def is_secret(name: str) -> bool:
@@ -51,10 +48,22 @@ def is_secret(name: str) -> bool:
 
 def redact(text: str) -> str:
     """The frame's text without its secrets. A frame that names a secret variable loses all values."""
-    for mark in _MARKS:
-        if mark in text:
-            return _without_secrets(text)
-    return text
+    return _without_secrets(text) if _may_hold_secrets(text) else text
+
+
+def redact_both(text: str, answer: str) -> tuple[str, str]:
+    """``redact`` for a frame and its answer, which are looked through in one go."""
+    if _may_hold_secrets(f"{text}\n{answer}"):
+        return redact(text), redact(answer)
+    return text, answer
+
+
+def _may_hold_secrets(text: str) -> bool:
+    lowered = text.lower()
+    for mark in _MARKS:  # noqa: SIM110 - a generator would cost more than the search
+        if mark in lowered:
+            return True
+    return False
 
 
 def _without_secrets(text: str) -> str:

@@ -118,6 +118,8 @@ class Session:
         self._freed: asyncio.Event | None = None
         """Set when nothing is in hand any more; there only while somebody waits for that."""
         self._replies: set[asyncio.Task[None]] = set()
+        self._listening = False
+        """``run`` has nothing to do but to wait for the next message."""
         self._retired = False
         self._leaving = False
 
@@ -149,10 +151,12 @@ class Session:
         """Serve the socket until it closes; returns how it closed, after all that came in is stored."""
         try:
             while True:
+                self._listening = True
                 raw = await self._transport.receive()
+                self._listening = False
                 if not self._retired:
                     await self._take(raw)
-                    wait_s = self._allowance.take(1 + len(raw) / _CHARS_PER_MESSAGE)
+                    wait_s = self._allowance.take(_cost(raw))
                     if wait_s or self._throttled:
                         await self._throttle(wait_s)
         except TransportClosed as closed:
@@ -161,6 +165,21 @@ class Session:
             self._outbound.lost()
             self.lease.lose()  # nobody is there to be answered; what came in is stored all the same
             await self._worked_off()
+
+    def take_now(self, raw: str) -> bool:
+        """Take a message in the very read that brought it, if nothing stands before it; else ``run`` does."""
+        cost = _cost(raw)
+        idle = self._listening and not self._retired and not self._throttled and not self._busy
+        if not idle or not self._allowance.covers(cost):
+            return False
+        at = self._tools.clock()
+        frame = frames.parse(raw, self.dialect.name)
+        if not isinstance(frame, Call) or not self._at_once(frame, raw, at):
+            return False
+        self.heard_at = at
+        self._tools.metrics.frames_in.inc()
+        self._allowance.take(cost)
+        return True
 
     async def close(self, code: int, reason: str) -> None:
         """Close the socket; ``run`` then ends."""
@@ -263,6 +282,11 @@ class Session:
 
     # What comes in.
 
+    @property
+    def _busy(self) -> bool:
+        """Whether something that came in earlier is not stored yet."""
+        return self._in_hand is not None or self._worker is not None or bool(self._backlog)
+
     async def _take(self, raw: str | bytes) -> None:
         at = self.heard_at = self._tools.clock()
         self._tools.metrics.frames_in.inc()
@@ -295,7 +319,7 @@ class Session:
 
     def _at_once(self, call: Call, raw: str | bytes, at: datetime) -> bool:
         """Take a request that need not wait for its turn and only for its commit; False: it has to queue."""
-        if self._in_hand is not None or self._worker is not None or self._backlog:
+        if self._busy:
             return False
         self._notice_security(call)
         answer = self._inbound.serve_at_once(call, str(raw), at, self._stored)
@@ -434,6 +458,10 @@ class Session:
             else:
                 self._freed = self._freed or asyncio.Event()
                 await self._freed.wait()
+
+
+def _cost(raw: str | bytes) -> float:
+    return 1 + len(raw) / _CHARS_PER_MESSAGE
 
 
 def _told(command: Command, answer: CommandAnswer) -> VariablesReported | CertificatesListed | None:

@@ -13,8 +13,9 @@ from typing import Any
 from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
-from websockets.protocol import State
+from websockets.protocol import Event, State
 
 from csms.auth import Admitted
 from csms.limits import Doorway
@@ -55,6 +56,8 @@ class ChargerConnection(ServerConnection):
         self.admitted: Admitted | None = None
         self.cut: TransportClosed | None = None
         """Why this node cut the socket off, if it did."""
+        self.take: Callable[[str], bool] | None = None
+        """Who is offered each whole text message as it comes in; what it turns down queues for ``recv``."""
         self._limits = limits
         self._door = door
         self._on_cut = on_cut
@@ -97,6 +100,20 @@ class ChargerConnection(ServerConnection):
         if self.congested and self.transport.get_write_buffer_size() > self._limits.max_unread_bytes:
             self.cut_off(UNREAD, f"more than {self._limits.max_unread_bytes} bytes unread by the charger")
 
+    def process_event(self, event: Event) -> None:
+        """Give a whole message to whoever can take it now: no queue, no task to wake, as for nearly all."""
+        if self.take is not None and isinstance(event, Frame) and self._is_next(event):
+            try:
+                text = bytes(event.data).decode()
+            except UnicodeDecodeError:  # ``recv`` closes the socket for it
+                return super().process_event(event)
+            if self.take(text):
+                return None
+        return super().process_event(event)
+
+    def _is_next(self, frame: Frame) -> bool:
+        return frame.opcode is Opcode.TEXT and frame.fin and not len(self.recv_messages.frames)
+
     def pause_writing(self) -> None:
         """The write buffer is full: from now on the peer has its time to read."""
         super().pause_writing()
@@ -110,6 +127,7 @@ class ChargerConnection(ServerConnection):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave nothing behind."""
+        self.take = None
         self._forget_stall()
         if self._silence is not None:
             self._silence.cancel()

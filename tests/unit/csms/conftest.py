@@ -118,6 +118,8 @@ class SocketPair:
         self._to_node: asyncio.Queue[str | bytes | TransportClosed] = asyncio.Queue()
         self._to_charger: asyncio.Queue[str] = asyncio.Queue()
         self.closed: TransportClosed | None = None
+        self.take: Callable[[str], bool] | None = None
+        """As a WebSocket does, it offers a message that nothing stands before."""
         self._ended = asyncio.Event()
 
     async def receive(self) -> str | bytes:
@@ -153,10 +155,12 @@ class SocketPair:
 
     def say(self, *frame: Any) -> None:
         """A frame from the charger."""
-        self._to_node.put_nowait(json.dumps(frame))
+        self.say_raw(json.dumps(frame))
 
     def say_raw(self, raw: str | bytes) -> None:
-        self._to_node.put_nowait(raw)
+        offered = self.take and isinstance(raw, str) and not self.unread
+        if not (offered and self.take(raw)):
+            self._to_node.put_nowait(raw)
 
     async def hear(self) -> Any:
         """The next frame to the charger."""
@@ -256,6 +260,7 @@ async def open_world(
     ingest.start()
     socket, ids = SocketPair(), KeepingIds()
     session = make_session(DIALECTS[dialect], socket, ingest, ids, clock, **tools)
+    socket.take = session.take_now
     running = asyncio.create_task(session.run())
     try:
         yield World(session, socket, store, ids, ingest, clock, running)

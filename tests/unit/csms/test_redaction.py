@@ -1,12 +1,14 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from csms.commands import GetVariables
 from csms.dialect import Reading
 from csms.frames import OCPP16, OCPP201
 from csms.gateway import DIALECTS
-from csms.redaction import is_secret, printable, redact
+from csms.redaction import is_secret, printable, redact, redact_both
 
 
 @pytest.mark.parametrize(
@@ -176,3 +178,21 @@ def test_secrets_do_not_reach_a_value_that_was_asked_for(dialect: str, payload: 
     command = GetVariables(("VendorCtrlr.LastImage",))
     answer = DIALECTS[dialect].from_answer(command, "GetVariables", payload)
     assert [value for _, value in answer.values] == ["https://a.test/d/***"]
+
+
+_PIECES = st.sampled_from(
+    [
+        '{"idTag":"A"}',
+        '{"location":"http://h/d/tick"}',
+        '{"key":"PSK","value":"x"}',
+        "u:p@h",
+        "{}",
+        "/u/abc",
+        "A",
+    ]
+)
+
+
+@given(st.lists(_PIECES).map("".join), st.lists(_PIECES).map("".join))
+def test_a_frame_and_its_answer_lose_what_each_alone_would_lose(text: str, answer: str) -> None:
+    assert redact_both(text, answer) == (redact(text), redact(answer))

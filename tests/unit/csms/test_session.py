@@ -105,14 +105,6 @@ async def test_a_start_waits_for_its_id_rather_than_fail(make_world: Any, monkey
     assert (await world.socket.hear())[:2] == [3, "2"]
 
 
-async def test_frames_are_served_in_the_order_they_came(make_world: Any) -> None:
-    world = await make_world()
-    for number in range(200):
-        world.socket.say(2, str(number), "Heartbeat", {})
-    heard = [(await world.socket.hear())[1] for _ in range(200)]
-    assert heard == [str(number) for number in range(200)]
-
-
 # What is not a valid message.
 
 
