@@ -22,8 +22,15 @@ demo: $(STAMP)  ## The main job, end to end, on real engines
 up: $(STAMP)  ## All processes and engines on this machine, until Ctrl-C
 	@$(BIN)/ampwave up $(ARGS)
 
-test: $(STAMP)  ## All tests, with real PostgreSQL, S3 and Temporal
+# The whole stack wants the machine to itself; the rest shares it, each worker with engines of its own.
+test: $(STAMP)  ## All tests, with real PostgreSQL, S3 and Temporal (ARGS=tests/unit for some)
+ifdef ARGS
 	@$(BIN)/python -m pytest -q $(ARGS)
+else
+	@$(BIN)/python -m pytest -q tests/e2e; whole=$$?; \
+	  $(BIN)/python -m pytest -q --ignore tests/e2e --numprocesses auto --maxprocesses 4 --dist worksteal \
+	  && exit $$whole
+endif
 
 bench: $(STAMP)  ## The published numbers beside their comparators (ONLY=ingest,memory)
 	@$(BIN)/python -m tests.benchmarks $(if $(ONLY),--only $(ONLY)) $(ARGS)

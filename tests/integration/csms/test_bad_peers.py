@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidMessage, InvalidStatus
 
+from csms.frames import MAX_MESSAGE_ID
 from csms.limits import Rate
 from csms.session import SUPERSEDED
 from storage.events import EventKind
@@ -18,7 +19,8 @@ from storage.events import EventKind
 pytestmark = pytest.mark.integration
 
 STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
-HEARTBEAT = json.dumps([2, "x", "Heartbeat", {}])
+HEARTBEAT = json.dumps([2, "h" * MAX_MESSAGE_ID, "Heartbeat", {}])
+"""With the longest id there is: its answer repeats it, and fills the way back all the sooner."""
 
 
 def counted(node: Any, name: str, **labels: str) -> float:
@@ -104,7 +106,7 @@ async def test_a_peer_that_does_not_read_is_cut_off_and_holds_up_nobody(place: A
     await place.register("CP-2")
     node = await place.start_node(stall_s=0.3, rate=Rate(0, 0))
     async with deaf_charger(place, node) as deaf, place.charger(node, "CP-2") as other:
-        shouting = asyncio.create_task(shout(deaf, 50_000))
+        shouting = asyncio.create_task(shout(deaf, 15_000))
         answers = 0
         while not counted(node, "cut_off_total", why="stalled"):
             assert (await other.ask(2, str(answers), "Heartbeat", {}))[:2] == [3, str(answers)]
@@ -118,7 +120,7 @@ async def test_a_charger_comes_back_at_once_while_its_old_socket_is_stuck(place:
     """The old one's answers wait for a peer that does not read, with no end in sight."""
     node = await place.start_node(stall_s=600, ping_interval_s=600, rate=Rate(0, 0))
     async with deaf_charger(place, node) as deaf:
-        shouting = asyncio.create_task(shout(deaf, 50_000))
+        shouting = asyncio.create_task(shout(deaf, 15_000))
         await until_stuck(node)
         async with place.charger(node) as back:
             assert (await back.boot())[2]["status"] == "Accepted"
@@ -252,7 +254,7 @@ async def test_long_frames_of_many_kinds_do_not_end_the_socket_and_too_long_ones
         await peer.socket.send(b"\x00" * 1000)
         assert (await peer.hear())[:3] == [4, "-1", "FormationViolation"]
         await peer.socket.send([HEARTBEAT[:5], HEARTBEAT[5:]])
-        assert (await peer.hear())[:2] == [3, "x"], "in fragments"
+        assert (await peer.hear())[:2] == [3, "h" * MAX_MESSAGE_ID], "in fragments"
         with contextlib.suppress(ConnectionClosed, ConnectionError):
             await peer.socket.send("x" * (512 * 1024 + 1))
         assert (await peer.closed())[0] == 1009
