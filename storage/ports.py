@@ -30,6 +30,8 @@ from storage.charger import (
     ChargerFilter,
     DownloadTicket,
     FleetCounts,
+    FleetGroups,
+    GroupQuestion,
     LeaseAnswer,
     ModelProfile,
     OutOfService,
@@ -96,11 +98,18 @@ class ChargerStore(CredentialStore, Protocol):
     async def set_lifecycle(self, charger_id: str, lifecycle: Lifecycle) -> None: ...
     async def find(
         self, where: ChargerFilter, *, limit: int = 100, cursor: str | None = None
-    ) -> Page[ChargerView]: ...
+    ) -> Page[ChargerView]:
+        """By id, each once, whatever changes between two pages; a query's "now" is that of the first page.
+
+        Raises QueryError, or QueryTooBroad.
+        """
+
     async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
         """In the order asked; unknown ids are left out."""
 
     async def counts(self) -> FleetCounts: ...
+    async def count_by(self, where: ChargerFilter, question: GroupQuestion) -> FleetGroups:
+        """Groups by size, the largest first. Raises QueryError, or QueryTooBroad."""
 
 
 class IngestStore(Protocol):

@@ -44,9 +44,12 @@ def number(cursor: str) -> int:
 def instant(text: str) -> datetime:
     """A time of a decoded position."""
     try:
-        return datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError as error:
         raise _invalid() from error
+    if found.tzinfo is None:
+        raise _invalid()
+    return found
 
 
 def _invalid() -> InvalidInput:
