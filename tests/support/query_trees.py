@@ -143,6 +143,12 @@ SUBJECTS: Sequence[Subject] = tuple(
 )
 
 
+_SUBTLE = [
+    subject for subject in SUBJECTS if subject.name in ("faulted", "charging", "firmware.version", "state")
+]
+"""Where yes, no and unknown are made in more than one way."""
+
+
 def _operands(subject: Subject) -> st.SearchStrategy[Operand]:
     return st.sampled_from(subject.choices or _LIKELY[subject.kind])
 
@@ -187,5 +193,5 @@ def _combined(inner: st.SearchStrategy[Condition]) -> st.SearchStrategy[Conditio
 
 
 CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
-    st.sampled_from(SUBJECTS).flatmap(_leaf_of), _combined, max_leaves=6
+    (st.sampled_from(_SUBTLE) | st.sampled_from(SUBJECTS)).flatmap(_leaf_of), _combined, max_leaves=4
 )

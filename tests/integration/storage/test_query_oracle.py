@@ -28,8 +28,8 @@ async def fleet(pool: AsyncEngine, database: str) -> AsyncEngine:
     return pool
 
 
-@given(st.lists(CONDITIONS, min_size=3, max_size=6))
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(CONDITIONS, min_size=8, max_size=12))
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @pytest.mark.requirement("F1")
 async def test_the_database_selects_whom_the_words_mean(
     fleet: AsyncEngine, conditions: list[Condition]
