@@ -95,6 +95,7 @@ def draw_campaign(
             ("State", words(item["phase"])),
             ("Because", item.get("reason") or None),
             ("Chargers", str(item["cohort_size"])),
+            ("Query", (item.get("plan") or {}).get("targets", {}).get("query")),
             ("Approved by", _approvals(item)),
             ("Created", f"{moment(item['created_at'], now)} by {item['created_by']}"),
             ("Finished", moment(item.get("finished_at"), now)),

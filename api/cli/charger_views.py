@@ -76,6 +76,36 @@ def draw_list(
         screen.line(f"The first {limit}; --limit shows more.")
 
 
+def draw_counts(screen: Screen, counts: Record) -> None:
+    """Groups, the largest first, and the rest in one line."""
+    rates = any(group["attempted"] is not None for group in counts["groups"])
+    columns = [Column(name.upper(), fold=True) for name in counts["by"]]
+    columns += [Column(title, right=True) for title in ("CHARGERS", "ONLINE", *(_RATES if rates else ()))]
+    rows = [(*map(_value, group["values"]), *_numbers(group, rates=rates)) for group in counts["groups"]]
+    if counts["other"]:
+        blanks = ("",) * (len(counts["by"]) - 1)
+        rows.append((f"{counts['other_groups']} others", *blanks, *_numbers(counts["other"], rates=rates)))
+    screen.table(columns, rows, empty="No charger matches.")
+    if rows:
+        screen.line(f"{counts['total']} chargers in all.")
+
+
+_RATES = ("FAULTED", "OF", "FAILED UPDATES", "OF")
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "(unknown)"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _numbers(group: Record, *, rates: bool) -> tuple[str, ...]:
+    names = ("count", "online", *(("faulted", "reporting", "failed", "attempted") if rates else ()))
+    return tuple(str(group[name]) for name in names)
+
+
 def draw_charger(screen: Screen, item: Record, now: datetime) -> None:
     """One charger with what it reported and what is being done to it."""
     twin = item["twin"]

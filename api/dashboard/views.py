@@ -21,6 +21,7 @@ from storage.charger import FleetCounts, Site
 from storage.command import CommandRecord
 from storage.log import LOG_OPEN, LogRequest, LogState
 from storage.ports import ChargerView
+from storage.query.errors import QueryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +212,24 @@ def _cell(view: ChargerView, now: datetime) -> Cell:
     charger = view.charger
     state = charger_state(view, now)
     return Cell(charger.charger_id, state, version or "unknown", model_name(charger))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The line of a query that is wrong, cut at the token at fault."""
+
+    before: str
+    token: str
+    after: str
+
+
+def place_of(error: Exception | None) -> Place | None:
+    """Where a query goes wrong; None where there is no such place."""
+    if not isinstance(error, QueryError):
+        return None
+    at = error.position
+    start, end = at.column - 1, at.column - 1 + at.length
+    return Place(at.source[:start], at.source[start:end] or " ", at.source[end:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,25 @@ from api.schemas.chargers import (
     ChargerReply,
     ChargerSummary,
     EventReply,
+    GroupsReply,
     ImportReply,
 )
 from api.schemas.common import ChargerId, PageReply
-from storage.charger import ChargerFilter
+from storage.charger import ChargerFilter, GroupQuestion
 from storage.errors import InvalidInput
+from storage.query.parser import split_names
 
 router = APIRouter(prefix="/api/v1/chargers", tags=["chargers"], route_class=GuardedRoute)
 
 _Word = Annotated[str | None, Query(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
+
+_QueryParameter = Annotated[
+    str | None,
+    Query(
+        description="In the query language over twins, docs/QUERY.md.",
+        examples=["vendor = Acme and firmware.version < 2.10 and not charging"],
+    ),
+]
 
 _COLUMNS = frozenset({"charger_id", "site_id", "vendor", "model"})
 _IMPORT: dict[str, Any] = {
@@ -58,16 +68,42 @@ async def list_chargers(  # noqa: PLR0913 - one argument per filter, as the quer
     site_id: _Word = None,
     firmware_version: _Word = None,
     online: bool | None = None,
+    query: _QueryParameter = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> PageReply[ChargerSummary]:
-    """Chargers that match every given filter."""
-    where = ChargerFilter(vendor, model, site_id, firmware_version, online)
+    """Chargers that match the query and every given filter, by id.
+
+    Who matches throughout comes exactly once, whatever changes between two pages.
+    """
+    where = ChargerFilter(vendor, model, site_id, firmware_version, online, query=query)
     page = await services.chargers.find(where, limit=limit, cursor=cursor)
     now = services.clock()
     return PageReply(
         items=tuple(ChargerSummary.of(view, now) for view in page.items), next_cursor=page.next_cursor
     )
+
+
+@router.get("/counts")
+@permit(Permission.READ)
+async def count_chargers(
+    services: Services,
+    by: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=400,
+            description="One or two fields of the query language, with a comma between them.",
+            examples=["vendor,model"],
+        ),
+    ],
+    query: _QueryParameter = None,
+    top: Annotated[int, Query(ge=1, le=500, description="Groups shown; the rest is `other`.")] = 20,
+    rates: Annotated[bool, Query(description="Also faults and failed updates of each group.")] = False,
+) -> GroupsReply:
+    """How many chargers there are of each kind, the largest groups first."""
+    question = GroupQuestion(split_names(by), top, rates)
+    return GroupsReply.model_validate(await services.chargers.count_by(ChargerFilter(query=query), question))
 
 
 @router.post("", status_code=201)

@@ -5,7 +5,19 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from api.schemas.common import Body, ChargerId, Flag, Instant, Label, Real, Reply, Sentence, Sha256, Whole
+from api.schemas.common import (
+    Body,
+    ChargerId,
+    Flag,
+    Instant,
+    Label,
+    QueryText,
+    Real,
+    Reply,
+    Sentence,
+    Sha256,
+    Whole,
+)
 from storage.campaign import (
     Approval,
     Campaign,
@@ -38,6 +50,7 @@ class FilterBody(Body):
     firmware_version: Label | None = None
     online: Flag | None = None
     charger_ids: tuple[ChargerId, ...] = Field(default=(), max_length=100_000)
+    query: QueryText | None = None
 
     def to_noun(self) -> ChargerFilter:
         """The filter."""

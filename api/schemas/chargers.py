@@ -129,6 +129,31 @@ def _summary(view: ChargerView, now: datetime) -> dict[str, Any]:
     }
 
 
+class GroupReply(Reply):
+    """Chargers that have the same values."""
+
+    values: tuple[str | float | bool | None, ...] = Field(
+        description="In the order of `by`; null is a group of its own: not known."
+    )
+    count: int
+    online: int
+    reporting: int | None = Field(description="Of them, those that told their connectors; only with rates.")
+    faulted: int | None = Field(description="Of those, with a faulted connector; only with rates.")
+    attempted: int | None = Field(description="Updates that were sent to them and are over; only with rates.")
+    failed: int | None = Field(description="Of those, failed or never back; only with rates.")
+
+
+class GroupsReply(Reply):
+    """The fleet, or what a query selects of it, counted by one or two fields; all from one instant."""
+
+    by: tuple[str, ...]
+    at: datetime
+    total: int
+    groups: tuple[GroupReply, ...] = Field(description="The largest first.")
+    other: GroupReply | None = Field(description="All further groups together.")
+    other_groups: int
+
+
 class EventReply(Reply):
     """One canonical event."""
 

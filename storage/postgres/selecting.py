@@ -9,14 +9,11 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.charger import ChargerFilter, FleetGroup, FleetGroups, GroupQuestion
-from storage.errors import InvalidInput
 from storage.postgres.query import compiled
 from storage.postgres.query_sources import Sources
 from storage.postgres.tables import charger, twin
-from storage.query.checker import condition_of, group_of
-from storage.query.vocabulary import Subject
+from storage.query.checker import condition_of, groups_of
 
-MOST_GROUPINGS = 2
 _MEASURES = ("count", "online", "reporting", "faulted", "attempted", "failed")
 
 
@@ -52,20 +49,10 @@ def matching(where: ChargerFilter, now: datetime, *, after: str | None, limit: i
     return query.order_by(charger.c.charger_id).limit(limit)
 
 
-def subjects(question: GroupQuestion) -> tuple[Subject, ...]:
-    """What to count by. Raises QueryError or InvalidInput."""
-    if not 1 <= len(question.by) <= MOST_GROUPINGS:
-        raise InvalidInput(f"Count by one or {MOST_GROUPINGS} fields, not {len(question.by)}.")
-    found = tuple(map(group_of, question.by))
-    if len({subject.name for subject in found}) < len(found):
-        raise InvalidInput(f"Both fields to count by are {found[0].name}.")
-    return found
-
-
 def grouping(where: ChargerFilter, question: GroupQuestion, now: datetime) -> Select[*tuple[Any, ...]]:
     """The largest groups, each beside the sums over all of them."""
     sources = Sources(now)
-    keys = [sources.value(subject).label(f"key{n}") for n, subject in enumerate(subjects(question))]
+    keys = [sources.value(subject).label(f"key{n}") for n, subject in enumerate(groups_of(question.by))]
     measures = _measures(sources, rates=question.rates)
     wanted = conditions(where, sources)
     inner = select(*keys, *(measure.label(name) for name, measure in measures.items()))
@@ -99,7 +86,7 @@ async def count_groups(
     connection: AsyncConnection, where: ChargerFilter, question: GroupQuestion, now: datetime
 ) -> FleetGroups:
     """Counted in the database; see ``storage.ports.ChargerStore.count_by``."""
-    by = tuple(subject.name for subject in subjects(question))
+    by = tuple(subject.name for subject in groups_of(question.by))
     rows = (await connection.execute(grouping(where, question, now))).all()
     if not rows:
         return FleetGroups(by, now, 0)

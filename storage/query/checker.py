@@ -5,9 +5,11 @@ unknown, its opposite is unknown too, and only yes selects a charger: no data is
 value is there at all is asked by ``known(field)`` and ``unknown(field)``, which are never unknown.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from storage.errors import InvalidInput
 from storage.query import syntax
 from storage.query.errors import QueryError, Unfit
 from storage.query.operands import READERS, Operand, glob_problem
@@ -82,6 +84,7 @@ class AnyOf:
 Leaf = Compares | OneOf | Matches | Contains | IsKnown
 Condition = Leaf | Opposite | AllOf | AnyOf
 
+MOST_GROUPINGS = 2
 _EQUALITY = (Operator.EQUAL, Operator.UNEQUAL)
 _UNORDERED = {Kind.TEXT, Kind.FLAG}
 
@@ -109,6 +112,16 @@ def group_of(text: str) -> Subject:
     except Unfit as unfit:
         raise QueryError(unfit.complaint, text) from None
     return subject
+
+
+def groups_of(names: Sequence[str]) -> tuple[Subject, ...]:
+    """One or two fields to count by. Raises QueryError or InvalidInput."""
+    if not 1 <= len(names) <= MOST_GROUPINGS:
+        raise InvalidInput(f"Count by one or {MOST_GROUPINGS} fields, not {len(names)}.")
+    found = tuple(map(group_of, names))
+    if len(set(found)) < len(found):
+        raise InvalidInput(f"Both fields to count by are {found[0].name}.")
+    return found
 
 
 def _check(node: syntax.Node) -> Condition:

@@ -65,7 +65,7 @@ class QueryError(InvalidInput):
         position = Position.of(text, complaint.at)
         near = f"Did you mean {_either(complaint.near)}?" if complaint.near else ""
         hint = " ".join(part for part in (near, complaint.hint) if part)
-        super().__init__(f"Line {position.line}, column {position.column}: {complaint.message}", hint=hint)
+        super().__init__(f"Line {position.line}, column {position.column}: {complaint.message}.", hint=hint)
         self.position = position
         self.near = complaint.near
 

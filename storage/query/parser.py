@@ -63,6 +63,17 @@ def parse_name(text: str) -> Name:
         raise QueryError(unfit.complaint, text) from None
 
 
+def split_names(text: str) -> tuple[str, ...]:
+    """The names of a list with commas. Raises QueryError for what cannot be read at all."""
+    try:
+        found = tokens(text)
+    except Unfit as unfit:
+        raise QueryError(unfit.complaint, text) from None
+    commas = [token.at for token in found if token.kind is Kind.COMMA]
+    starts, ends = [0, *(at.end for at in commas)], [*(at.start for at in commas), len(text)]
+    return tuple(text[start:end].strip() for start, end in zip(starts, ends, strict=True))
+
+
 @dataclass(slots=True)
 class _Reader:
     tokens: list[Token]

@@ -63,6 +63,36 @@ async def test_a_campaign_freezes_the_cohort_that_the_preview_showed() -> None:
     assert len(rows) == 8
 
 
+async def test_a_plan_targets_a_query_which_is_frozen_and_approved_with_it() -> None:
+    house, artifact = ready()
+    asked = {"query": "id in (CP-01, CP-03, CP-05)"}
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        named = (await client.post(PLAN, json=plan_json(artifact, targets={"charger_ids": [*THREE]}))).json()
+        preview = (await client.post(PLAN, json=plan_json(artifact, targets=asked))).json()
+    campaign = await created(house, artifact, targets=asked)
+    async with house.client(Role.VIEWER) as client:
+        body = (await client.get(f"{ALL}/{campaign}")).json()
+
+    assert sorted(name for wave in preview["waves"] for name in wave["chargers"]) == [*THREE]
+    assert body["plan"]["targets"]["query"] == asked["query"]
+    assert body["plan_digest"] == preview["plan_digest"] != named["plan_digest"]
+
+
+async def test_a_plan_whose_query_is_wrong_is_refused_at_its_token_and_recorded() -> None:
+    house, artifact = ready()
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        answer = await client.post(
+            ALL, json=plan_json(artifact, targets={"query": "vendor = Volta und online"})
+        )
+    problem = answer.json()
+    assert (answer.status_code, problem["type"]) == (422, "/problems/query-invalid")
+    assert (problem["position"]["column"], problem["position"]["length"]) == (16, 3)
+    assert [row.entry.action for row in house.audit.chain][-1] == "campaign.refused"
+
+
+THREE = ("CP-01", "CP-03", "CP-05")
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
