@@ -206,7 +206,7 @@ TOO_BROAD = Problem(
     422,
     "The query takes too long",
     "The database did not answer the query in its time, and stopped it. Nothing was changed.",
-    "Narrow it by vendor, model, site or firmware.version, which have indexes.",
+    "Narrow it by vendor, model or site, which have indexes.",
 )
 NOT_FOUND = Problem(
     "not-found",

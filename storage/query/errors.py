@@ -88,7 +88,7 @@ class QueryTooBroad(InvalidInput):
     def __init__(self, seconds: float) -> None:
         super().__init__(
             f"The query took longer than {seconds:g} s and was stopped.",
-            hint="Narrow it by vendor, model, site or firmware.version, which have indexes.",
+            hint="Narrow it by vendor, model or site, which have indexes.",
         )
 
 
