@@ -5,8 +5,8 @@ and       = not { "and" not }
 not       = "not" not | primary
 primary   = "(" query ")" | ("known" | "unknown") "(" field ")" | field [ test ]
 test      = ("=" | "!=" | "<" | "<=" | ">" | ">=") value
-          | [ "not" ] "in" "(" value { "," value } ")" | [ "not" ] "like" value | [ "not" ] "has" value
-          | "is" [ "not" ] ("null" | "known" | "unknown")
+              | [ "not" ] "in" "(" value { "," value } ")" | [ "not" ] "like" value | [ "not" ] "has" value
+              | "is" [ "not" ] ("null" | "known" | "unknown")
 """
 
 from dataclasses import dataclass, field

@@ -9,9 +9,12 @@ from storage.charger import ChargerFilter, GroupQuestion
 from storage.errors import InvalidInput
 from storage.ports import ChargerView
 from storage.postgres.chargers import PostgresChargerStore
+from storage.query.checker import condition_of
 from storage.query.errors import QueryError
 from storage.query.vocabulary import STATES
+from tests.house.query_page import EXAMPLES
 from tests.support.query_fleet import FLEET, NOW, fill
+from tests.support.query_oracle import Seen, holds
 
 pytestmark = pytest.mark.integration
 
@@ -121,6 +124,15 @@ async def test_the_word_for_a_charger_is_the_same_in_a_query_as_on_its_page(
     selected = {word: await found(fleet, f"state = {word}") for word in STATES}
     assert selected == {word: [name for name, its in words.items() if its == word] for word in STATES}
     assert set(words.values()) == set(STATES) - {"maintenance"}
+
+
+@pytest.mark.parametrize(("query", "meaning"), EXAMPLES)
+async def test_every_example_of_the_page_selects_whom_its_words_mean(
+    fleet: PostgresChargerStore, query: str, meaning: str
+) -> None:
+    seen = [Seen(ChargerView(each.charger, each.twin, each.heard), NOW, each.desired) for each in FLEET]
+    expected = [each.view.charger.charger_id for each in seen if holds(condition_of(query), each)]
+    assert await found(fleet, query) == expected, meaning
 
 
 @pytest.mark.parametrize(
