@@ -39,6 +39,7 @@ from storage.charger import (
     Site,
     SiteLease,
 )
+from storage.chronicle import Entry, TimelineQuestion
 from storage.credentials import CredentialStore
 from storage.events import EventRecord, FrameRecord, StoredEvent
 from storage.journal import JournalRound, JournalRule, Partition
@@ -144,6 +145,14 @@ class EventStore(Protocol):
         self, charger_id: str, *, limit: int = 100, before: int | None = None
     ) -> Sequence[StoredEvent]:
         """Newest first."""
+
+    async def chronicle(
+        self, charger_id: str, question: TimelineQuestion, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[Entry]:
+        """Events, changes of the twin and people's commands on one timeline, newest first by our clock.
+
+        Of one instant first what people did, then the change, then the event that caused it.
+        """
 
     async def after(self, sequence: int, *, limit: int = 500) -> Sequence[StoredEvent]:
         """In order, and never skipping one that commits later with a lower number."""

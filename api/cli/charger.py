@@ -161,9 +161,22 @@ def show(
 
 
 @command(app, "timeline")
-def timeline(session: Session, charger: Identity, limit: Limit = 50) -> None:
-    """Show what happened to a charger, newest first."""
-    events = list(session.api.pages(f"/chargers/{segment(charger)}/timeline", limit))
+def timeline(
+    session: Session,
+    charger: Identity,
+    what: Annotated[
+        str,
+        typer.Option(
+            metavar="WHAT,...", help="event, alarm, reset, error, act, change, or kinds of events by name."
+        ),
+    ] = "event,act",
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="2026-11-25T12:00:00Z")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Not the end itself.")] = None,
+    limit: Limit = 50,
+) -> None:
+    """Show what happened to a charger and what people did to it, newest first."""
+    path = f"/chargers/{segment(charger)}/timeline"
+    events = list(session.api.pages(path, limit, what=what, since=since, until=until))
     session.show(events, lambda screen: views.draw_timeline(screen, events, session.clock()))
 
 

@@ -1,5 +1,6 @@
 """How chargers look on a terminal: lists, one charger, its timeline, the result of an import."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,7 @@ from api.cli.errors import Record
 from api.cli.output import Column, Screen, ago, moment, size, words
 
 _SHOWN_ROWS = 50
-_QUIET = frozenset({"charger_id", "node_id", "message_id", "samples", "values"})
+_QUIET = frozenset({"charger_id", "command_id", "node_id", "message_id", "samples", "values"})
 
 
 def draw_import(screen: Screen, result: Record) -> None:
@@ -171,12 +172,23 @@ def draw_timeline(screen: Screen, events: Sequence[Record], now: datetime) -> No
         (
             ago(one["received_at"], now),
             words(one["kind"]),
-            facts(one["body"]),
+            _told(one),
             str(one["observed_at"])[:19].replace("T", " "),
         )
         for one in events
     ]
     screen.table(columns, rows, empty="Nothing yet: it has never connected.")
+
+
+def _told(one: Record) -> str:
+    """The facts of an entry; of a change what it changed, of an act who did it."""
+    body, by = one["body"], f"by {one['actor']}" if one.get("actor") not in (None, "charger") else ""
+    if one.get("source") == "twin":
+        patch = json.dumps(body["patch"], ensure_ascii=False)
+        parts = [f"{body['section']} {body['side']} {patch}", f"revision {one['revision']}", by]
+    else:
+        parts = [facts(body), by]
+    return ", ".join(part for part in parts if part)
 
 
 def facts(body: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ from api.targets import target_page
 from storage.artifact import Artifact, ArtifactPhase
 from storage.campaign import Campaign
 from storage.charger import ChargerFilter
+from storage.chronicle import Group, question_of
 from storage.drift import DriftState
 from storage.errors import InvalidInput, NotFound
 from storage.ids import campaign_workflow_id
@@ -37,6 +38,7 @@ ASKED = 8
 """Of a charger's latest commands and logs, so many are shown."""
 CHART_CHARGERS = 5000
 """Above this the chart is left out: a page stays cheap."""
+_TIMELINE = question_of([Group.EVENT, Group.ACT])
 _BEAT_SECONDS = 1.0
 """Hints come no faster than this."""
 
@@ -204,7 +206,7 @@ async def charger(services: Services, context: PageContext, charger_id: ChargerI
     """One charger: its twin, where it drifts, what people asked of it, and its timeline."""
     view, timeline, commands, logs, drifts, anomalies = await asyncio.gather(
         services.chargers.get(charger_id),
-        services.events.timeline(charger_id, limit=ROWS),
+        services.events.chronicle(charger_id, _TIMELINE, limit=ROWS),
         services.commands.latest(charger_id, limit=ASKED),
         services.logs.latest(charger_id, limit=ASKED),
         services.twins.drifts(charger_id=charger_id, states=(DriftState.OPEN, DriftState.PENDING)),
@@ -219,7 +221,7 @@ async def charger(services: Services, context: PageContext, charger_id: ChargerI
         asked=views.asked_rows(commands, logs)[:ASKED],
         drifts=drifts.items,
         anomalies=anomalies,
-        timeline=timeline,
+        timeline=timeline.items,
         now=now,
     )
 

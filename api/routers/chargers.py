@@ -11,17 +11,18 @@ from pydantic import TypeAdapter
 from api.auth import Permission
 from api.guard import Caller, GuardedRoute, Services, permit
 from api.registration import Registrar
-from api.replies import NOT_MODIFIED, Cursor, Limit, NumberCursor, tagged_reply
+from api.replies import NOT_MODIFIED, Cursor, Limit, tagged_reply
 from api.schemas.chargers import (
     ChargerBody,
     ChargerReply,
     ChargerSummary,
-    EventReply,
+    EntryReply,
     GroupsReply,
     ImportReply,
 )
-from api.schemas.common import ChargerId, PageReply
+from api.schemas.common import ChargerId, Instant, PageReply
 from storage.charger import ChargerFilter, GroupQuestion
+from storage.chronicle import question_of
 from storage.errors import InvalidInput
 from storage.query.parser import split_names
 
@@ -34,6 +35,16 @@ _QueryParameter = Annotated[
     Query(
         description="In the query language over twins, docs/QUERY.md.",
         examples=["vendor = Acme and firmware.version < 2.10 and not charging"],
+    ),
+]
+
+_What = Annotated[
+    str,
+    Query(
+        max_length=1000,
+        description="With commas: `event` (all of them), `alarm`, `reset`, `error`, `act` (of people), "
+        "`change` (of the twin), or kinds of events by name.",
+        examples=["alarm,reset,act,change"],
     ),
 ]
 
@@ -139,14 +150,21 @@ async def get_charger(request: Request, services: Services, charger_id: ChargerI
 
 @router.get("/{charger_id}/timeline")
 @permit(Permission.READ)
-async def get_timeline(
-    services: Services, charger_id: ChargerId, limit: Limit = 100, cursor: NumberCursor = 0
-) -> PageReply[EventReply]:
-    """What happened to this charger, newest first."""
+async def get_timeline(  # noqa: PLR0913 - one argument per filter, as the query string has it
+    services: Services,
+    charger_id: ChargerId,
+    what: _What = "event",
+    since: Annotated[Instant | None, Query(description="By our clock.")] = None,
+    until: Annotated[Instant | None, Query(description="By our clock; not the end itself.")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> PageReply[EntryReply]:
+    """What happened to this charger, newest first; also what changed in its twin, and what people did."""
+    question = question_of(what.split(","), since=since, until=until)
     await services.chargers.get(charger_id)
-    events = await services.events.timeline(charger_id, limit=limit, before=cursor or None)
-    more = str(events[-1].sequence) if len(events) == limit else None
-    return PageReply(items=tuple(EventReply.of(event) for event in events), next_cursor=more)
+    page = await services.events.chronicle(charger_id, question, limit=limit, cursor=cursor)
+    items = tuple(EntryReply.model_validate(each) for each in page.items)
+    return PageReply(items=items, next_cursor=page.next_cursor)
 
 
 def _rows(content_type: str, data: bytes) -> list[Any]:

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr
 from api.schemas.common import Body, ChargerId, Label, Reply, Slug, Whole
 from api.states import ChargerState, charger_state
 from storage.charger import Charger, Site, SiteLease
+from storage.chronicle import Source
 from storage.events import EventKind, StoredEvent
 from storage.ports import ChargerView
 from storage.twin import Lifecycle, TwinState
@@ -168,6 +169,21 @@ class EventReply(Reply):
     def of(cls, event: StoredEvent) -> "EventReply":
         """The reply for a stored event."""
         return cls.model_validate(event)
+
+
+class EntryReply(Reply):
+    """One line of a charger's timeline."""
+
+    source: Source = Field(description="Something happened, the twin changed, or a person asked something.")
+    sequence: int | None = Field(description="Of an event.")
+    charger_id: str
+    kind: str = Field(description="Of an event its kind, `twin_changed`, or the name of a command.")
+    body: dict[str, Any]
+    observed_at: datetime
+    received_at: datetime
+    revision: int | None = Field(description="Of a change: the twin's.")
+    actor: str | None = Field(description="Who did it, where it was no report of the charger.")
+    cause: str | None = Field(description="Of a change: the event, or the act.")
 
 
 class FleetReply(Reply):
