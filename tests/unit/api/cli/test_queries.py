@@ -101,3 +101,25 @@ def test_a_plan_takes_a_query(run: Any, fake: Any) -> None:
     result = run("campaign", "plan", "--artifact", "a" * 64, "--waves", "all:100%", "--query", "not faulted")
     assert result.exit_code == 1, result.output
     assert fake.last("POST", "/campaigns/plan").json["targets"] == {"query": "not faulted"}
+
+
+def test_a_timeline_says_what_changed_and_who_did_what(run: Any, fake: Any) -> None:
+    at = {"observed_at": "2026-11-20T11:00:00Z", "received_at": "2026-11-20T11:00:00Z", "charger_id": "CP-1"}
+    change = {
+        **at,
+        "source": "twin",
+        "kind": "twin_changed",
+        "body": {"section": "configuration", "side": "desired", "patch": {"values": {"A": "1"}}},
+        "sequence": None,
+        "revision": 7,
+        "actor": "ada",
+        "cause": "request/1",
+    }
+    body = {"command_id": "c-1", "parameters": {"kind": "hard"}, "state": "answered", "status": "Accepted"}
+    act = {**at, "source": "command", "kind": "reset", "body": body, "sequence": None, "actor": "olga"}
+    fake.page("/chargers/CP-1/timeline", [act, change])
+    result = run("charger", "timeline", "CP-1", "--what", "act", "--since", "2026-11-01T00:00:00Z")
+    assert result.exit_code == 0, result.output
+    assert fake.last("GET", "/chargers/CP-1/timeline").query["what"] == ["act"]
+    assert 'configuration desired {"values": {"A": "1"}}, revision 7, by ada' in result.stdout
+    assert "state answered, status Accepted, by olga" in result.stdout
