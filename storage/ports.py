@@ -30,8 +30,6 @@ from storage.charger import (
     ChargerFilter,
     DownloadTicket,
     FleetCounts,
-    FleetGroups,
-    GroupQuestion,
     LeaseAnswer,
     ModelProfile,
     OutOfService,
@@ -39,11 +37,10 @@ from storage.charger import (
     Site,
     SiteLease,
 )
-from storage.chronicle import Entry, TimelineQuestion
-from storage.credentials import CredentialStore
 from storage.events import EventRecord, FrameRecord, StoredEvent
 from storage.journal import JournalRound, JournalRule, Partition
 from storage.learned import Trail
+from storage.query_ports import ChronicleStore, CountingStore
 from storage.twin import Lifecycle, TwinState
 
 Projector = Callable[[TwinState, EventRecord], TwinState]
@@ -84,7 +81,7 @@ class OutboxSignal:
     session_epoch: int
 
 
-class ChargerStore(CredentialStore, Protocol):
+class ChargerStore(CountingStore, Protocol):
     """Sites, chargers, credentials, models and their twins."""
 
     async def put_site(self, site: Site) -> None: ...
@@ -99,18 +96,11 @@ class ChargerStore(CredentialStore, Protocol):
     async def set_lifecycle(self, charger_id: str, lifecycle: Lifecycle) -> None: ...
     async def find(
         self, where: ChargerFilter, *, limit: int = 100, cursor: str | None = None
-    ) -> Page[ChargerView]:
-        """By id, each once, whatever changes between two pages; a query's "now" is that of the first page.
-
-        Raises QueryError, or QueryTooBroad.
-        """
-
+    ) -> Page[ChargerView]: ...
     async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
         """In the order asked; unknown ids are left out."""
 
     async def counts(self) -> FleetCounts: ...
-    async def count_by(self, where: ChargerFilter, question: GroupQuestion) -> FleetGroups:
-        """Groups by size, the largest first. Raises QueryError, or QueryTooBroad."""
 
 
 class IngestStore(Protocol):
@@ -138,21 +128,13 @@ class TransactionIds(Protocol):
         """
 
 
-class EventStore(Protocol):
+class EventStore(ChronicleStore, Protocol):
     """Reading what happened."""
 
     async def timeline(
         self, charger_id: str, *, limit: int = 100, before: int | None = None
     ) -> Sequence[StoredEvent]:
         """Newest first."""
-
-    async def chronicle(
-        self, charger_id: str, question: TimelineQuestion, *, limit: int = 100, cursor: str | None = None
-    ) -> Page[Entry]:
-        """Events, changes of the twin and people's commands on one timeline, newest first by our clock.
-
-        Of one instant first what people did, then the change, then the event that caused it.
-        """
 
     async def after(self, sequence: int, *, limit: int = 500) -> Sequence[StoredEvent]:
         """In order, and never skipping one that commits later with a lower number."""

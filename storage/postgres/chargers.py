@@ -162,7 +162,10 @@ class PostgresChargerStore(PostgresCredentialStore):
     async def find(
         self, where: ChargerFilter, *, limit: int = 100, cursor: str | None = None
     ) -> Page[ChargerView]:
-        """By id."""
+        """By id, each once whatever changes between two pages; a query's now is that of its first page.
+
+        Raises QueryError, or QueryTooBroad.
+        """
         after, now = self._position(where, cursor)
         chosen = matching(where, now, after=after, limit=limit + 1)
         query = _VIEW.where(charger.c.charger_id.in_(chosen)).order_by(charger.c.charger_id)
