@@ -1,11 +1,12 @@
 """Sites, models, chargers, their credentials, and the view of a charger with its twin."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, update
+from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -67,12 +68,17 @@ _VIEW = (
 )
 
 
+QUERIES_AT_ONCE = 4
+"""Queries of people that a process has running; others wait here, and leave the pool to everybody else."""
+
+
 class PostgresChargerStore(PostgresCredentialStore):
     """The fleet as registered, beside what it reported."""
 
     def __init__(self, engine: AsyncEngine, clock: Clock = system_clock) -> None:
         super().__init__(engine)
         self._clock = clock
+        self._seats = asyncio.Semaphore(QUERIES_AT_ONCE)
         self._views: Grouped[str, ChargerView] = Grouped(self._look_up)
 
     async def put_site(self, given: Site) -> None:
@@ -169,11 +175,16 @@ class PostgresChargerStore(PostgresCredentialStore):
         after, now = self._position(where, cursor)
         chosen = matching(where, now, after=after, limit=limit + 1)
         query = _VIEW.where(charger.c.charger_id.in_(chosen)).order_by(charger.c.charger_id)
-        opened = reading(self._engine) if where.query is None else asking(self._engine)
-        async with opened as connection:
-            rows = (await connection.execute(query)).all()
+        rows = await self._rows(query, asked=where.query is not None)
         moment = [] if where.query is None else [now.isoformat()]
         return cursors.page(rows, limit, _view, lambda row: [row[0], *moment])
+
+    async def _rows(self, query: Select[*tuple[Any, ...]], *, asked: bool) -> Sequence[Row[*tuple[Any, ...]]]:
+        if not asked:
+            async with reading(self._engine) as connection:
+                return (await connection.execute(query)).all()
+        async with self._seats, asking(self._engine) as connection:
+            return (await connection.execute(query)).all()
 
     def _position(self, where: ChargerFilter, cursor: str | None) -> tuple[str | None, datetime]:
         """Behind whom the page begins, and the instant of the question, which all its pages share."""
@@ -198,7 +209,7 @@ class PostgresChargerStore(PostgresCredentialStore):
 
     async def count_by(self, where: ChargerFilter, question: GroupQuestion) -> FleetGroups:
         """See ``storage.ports.ChargerStore``."""
-        async with asking(self._engine) as connection:
+        async with self._seats, asking(self._engine) as connection:
             return await count_groups(connection, where, question, self._clock())
 
 

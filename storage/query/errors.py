@@ -45,6 +45,8 @@ class Position:
 
 
 _AROUND = 60
+"""Characters shown of a long line on either side of the place, and of the place itself."""
+_MOST_TOLD = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class QueryError(InvalidInput):
         position = Position.of(text, complaint.at)
         near = f"Did you mean {_either(complaint.near)}?" if complaint.near else ""
         hint = " ".join(part for part in (near, complaint.hint) if part)
-        super().__init__(f"Line {position.line}, column {position.column}: {complaint.message}.", hint=hint)
+        message = _short(complaint.message)
+        super().__init__(f"Line {position.line}, column {position.column}: {message}.", hint=_short(hint))
         self.position = position
         self.near = complaint.near
 
@@ -90,6 +93,11 @@ class QueryTooBroad(InvalidInput):
             f"The query took longer than {seconds:g} s and was stopped.",
             hint="Narrow it by vendor, model or site, which have indexes.",
         )
+
+
+def _short(text: str) -> str:
+    """A sentence that may quote a long token, cut to what people read."""
+    return text if len(text) <= _MOST_TOLD else f"{text[: _MOST_TOLD - 3]}..."
 
 
 def _either(words: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """Pages of a query while the fleet changes, queries without an end, and what stands beside the twins."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -124,3 +125,8 @@ async def _updates(sql: Callable) -> None:
             charger_id,
             outcome,
         )
+
+
+async def test_many_queries_at_once_leave_the_pool_to_others(store: PostgresChargerStore) -> None:
+    found = await asyncio.gather(*(store.find(AWAY, limit=1) for _ in range(40)))
+    assert {len(page.items) for page in found} == {1}
