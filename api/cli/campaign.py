@@ -180,6 +180,23 @@ def skip(
     _act(session, campaign, "skip", {"charger_id": charger, "reason": reason}, f"{charger} is left out")
 
 
+@command(app, "exclude", posts=True)
+def exclude(
+    session: Session,
+    campaign: Reference,
+    query: Annotated[
+        str, typer.Option("--query", "-q", metavar="QUERY", help='As in "hardware = B2"; docs/QUERY.md.')
+    ],
+    reason: Why,
+    yes: Yes = False,
+) -> None:
+    """Take a slice of the fleet out of a campaign: who matches now and was sent nothing yet."""
+    path = _path(session, campaign)
+    session.confirm(f"Take every charger out of {campaign} that matches {query}?", yes=yes)
+    done = session.api.post(f"{path}/skip-matching", {"query": query, "reason": reason})
+    session.show(done, lambda screen: views.draw_slice(screen, done))
+
+
 @command(app, "verify-verdict")
 def verify_verdict(
     session: Session,

@@ -149,6 +149,14 @@ def wave_name(tally: Record) -> str:
     return f"rollback of {text}" if back else text
 
 
+def draw_slice(screen: Screen, done: Record) -> None:
+    """Who is left out, and who could not be."""
+    screen.line(f"{len(done['skipped'])} chargers are left out.")
+    if done["refused"]:
+        rows = [(str(one["charger_id"]), str(one["reason"])) for one in done["refused"]]
+        screen.table((Column("STAYS"), Column("BECAUSE", fold=True)), rows, empty="")
+
+
 def draw_targets(screen: Screen, rows: Sequence[Record], now: datetime) -> None:
     """Every charger of a campaign and where it stands."""
     columns = (

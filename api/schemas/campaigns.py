@@ -271,3 +271,17 @@ class SkipBody(Body):
 
     charger_id: ChargerId
     reason: Sentence = Field(examples=["A technician is working on it."])
+
+
+class SliceBody(Body):
+    """Take everybody out who matches now and was sent nothing yet."""
+
+    query: QueryText
+    reason: Sentence = Field(examples=["Revision B2 loses its network after the update."])
+
+
+class SliceReply(Reply):
+    """What became of everybody who matched."""
+
+    skipped: tuple[str, ...]
+    refused: tuple[Exclusion, ...] = Field(description="Sent something, or done, in the meantime.")

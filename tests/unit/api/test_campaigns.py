@@ -221,6 +221,61 @@ async def test_people_move_a_campaign_through_its_phases() -> None:
     )
 
 
+def skips(house: House) -> list[str]:
+    return sorted(asked[2] for asked in house.orchestrator.asked if asked[0] == "skip")
+
+
+@pytest.mark.requirement("F27")
+async def test_a_slice_of_the_fleet_leaves_a_running_campaign_once() -> None:
+    house, artifact = ready()
+    campaign_id = await created(house, artifact)
+    rows = house.campaigns.rows[campaign_id]
+    sent = next(place for place, row in enumerate(rows) if row.charger_id == "CP-02")
+    rows[sent] = replace(rows[sent], phase=TargetPhase.DISPATCHED, dispatched_at=NOW)
+    house.add_charger("NEW")
+    body = {"query": "id in (CP-01, CP-02, CP-05, NEW)", "reason": "Revision B2 loses its network."}
+    path, key = f"{ALL}/{campaign_id}/skip-matching", {"Idempotency-Key": "slice-1"}
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        first = await client.post(path, json=body, headers=key)
+        again = await client.post(path, json=body, headers=key)
+
+    assert (first.status_code, first.json()) == (200, {"skipped": ["CP-01", "CP-05"], "refused": []})
+    assert again.status_code == 200
+    assert skips(house) == ["CP-01", "CP-05"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "says"),
+    [("hardwar = B2", 422, "Did you mean hardware?"), ("hardware = B2", 200, '"skipped":[]')],
+)
+async def test_a_slice_that_is_nobody_changes_nothing(query: str, status: int, says: str) -> None:
+    house, artifact = ready()
+    campaign_id = await created(house, artifact)
+    path, body = f"{ALL}/{campaign_id}/skip-matching", {"query": query, "reason": "Why not."}
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        answer = await client.post(path, json=body)
+        nowhere = await client.post(f"{ALL}/no-such/skip-matching", json=body)
+    async with house.client(Role.VIEWER) as client:
+        forbidden = await client.post(path, json=body)
+
+    assert answer.status_code == status
+    assert says in answer.text
+    assert (nowhere.status_code, forbidden.status_code) == (404, 403)
+    assert not skips(house)
+
+
+async def test_a_slice_too_large_is_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.slices.MOST", 3)
+    house, artifact = ready()
+    campaign_id = await created(house, artifact)
+    body = {"query": "vendor like *", "reason": "Too much."}
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        answer = await client.post(f"{ALL}/{campaign_id}/skip-matching", json=body)
+    assert answer.status_code == 422
+    assert "More than 3 chargers" in answer.json()["detail"]
+    assert not skips(house)
+
+
 @pytest.mark.requirement("S25")
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.SECURITY])
 async def test_who_may_only_stop_cannot_send_older_firmware_to_a_fleet(role: Role) -> None:

@@ -123,3 +123,22 @@ def test_a_timeline_says_what_changed_and_who_did_what(run: Any, fake: Any) -> N
     assert fake.last("GET", "/chargers/CP-1/timeline").query["what"] == ["act"]
     assert 'configuration desired {"values": {"A": "1"}}, revision 7, by ada' in result.stdout
     assert "state answered, status Accepted, by olga" in result.stdout
+
+
+def test_a_slice_is_excluded_after_a_yes(run: Any, fake: Any) -> None:
+    fake.page("/campaigns", [{"campaign_id": "spring-1", "name": "spring"}])
+    refused = {"charger_id": "CP-2", "reason": "It is dispatched."}
+    fake.on("POST", "/campaigns/spring-1/skip-matching", (200, {"skipped": ["CP-1"], "refused": [refused]}))
+    asked = ("campaign", "exclude", "spring-1", "-q", "hardware = B2", "--reason", "it loses its network")
+    assert run(*asked).exit_code == 2
+    result = run(*asked, "--yes")
+    assert result.exit_code == 0, result.output
+    assert fake.last("POST", "/campaigns/spring-1/skip-matching").json == {
+        "query": "hardware = B2",
+        "reason": "it loses its network",
+    }
+    assert result.stdout.splitlines() == [
+        "1 chargers are left out.",
+        "STAYS  BECAUSE",
+        "CP-2   It is dispatched.",
+    ]
