@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from api.schemas.common import Body, ChargerId, Label, Reply, Slug, Whole
 from api.states import ChargerState, charger_state
@@ -42,6 +42,14 @@ class ChargerBody(Body):
     security_floor: Whole = Field(
         default=0, ge=0, le=3, description="The lowest OCPP security profile it may ever connect with."
     )
+
+    @field_validator("charger_id")
+    @classmethod
+    def _own_address(cls, given: str) -> str:
+        # GET /api/v1/chargers/counts is the fleet in numbers, not a charger of that name.
+        if given == "counts":
+            raise ValueError("is a word of this api's own addresses")
+        return given
 
     def to_noun(self, at: datetime) -> Charger:
         """The charger, registered now."""

@@ -97,3 +97,12 @@ async def test_the_fleet_page_marks_the_token_that_is_wrong_and_stays() -> None:
     assert "online and <mark>&lt;</mark>script&gt;alert" in answer.text
     assert "<script>alert" not in answer.text
     assert "Chargers" in answer.text
+
+
+async def test_no_charger_is_named_like_the_address_of_the_counts() -> None:
+    house = stocked()
+    charger = {"charger_id": "counts", "site_id": "harbour", "vendor": "Volta", "model": "V22"}
+    async with house.client(Role.ADMIN) as client:
+        answer = await client.post(API, json=charger)
+    assert answer.status_code == 422
+    assert "own addresses" in answer.json()["problems"][0]
