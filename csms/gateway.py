@@ -16,6 +16,7 @@ import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from csms.auth import Admitted, Authenticator
+from csms.capabilities import declared_of
 from csms.client_certificates import ClientCertificates
 from csms.collector import Litter
 from csms.commands import Command, CommandAnswer
@@ -35,6 +36,7 @@ from csms.ocpp2x import ocpp21, ocpp201
 from csms.ocpp16 import Ocpp16
 from csms.options import GatewayOptions, GatewayStores, Sources
 from csms.passwords import PasswordChanger
+from csms.portions import Room, room_for
 from csms.ports import PasswordChange
 from csms.probing import ask_after_boot
 from csms.projection import project
@@ -108,6 +110,7 @@ class Gateway:
             options.rate,
             sources.monotonic,
             registrar=sources.registrar,
+            room=self._room,
         )
         unsafe = options.unsafe_profile_0
         authenticator = Authenticator(
@@ -295,6 +298,18 @@ class Gateway:
     async def _judge(self, charger_id: str) -> Registration:
         # Looked up anew: a socket may be open for months, and the charger quarantined since.
         return await self._tools.registrar((await self._chargers.get(charger_id)).charger)
+
+    async def _room(self, charger_id: str, command: Command) -> Room:
+        """What the charger takes in one message, by what it told last."""
+        view = await self._chargers.get(charger_id)
+        profile = await self._chargers.model(view.charger.vendor, view.charger.model)
+        link, told = view.twin.connectivity, view.twin.configuration
+        return room_for(
+            command,
+            link.dialect if link else None,
+            told.values if told else {},
+            declared_of(view.charger, view.twin, profile),
+        )
 
     async def _hold(self, session: Session, first: list[Event]) -> None:
         """From the first record of a session to its last, whatever ends it."""
