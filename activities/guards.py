@@ -13,6 +13,7 @@ from csms.access import (
     ClearCache,
     CustomerInformation,
     GetLocalListVersion,
+    RotatePassword,
     SendLocalList,
     SetNetworkProfile,
 )
@@ -98,6 +99,8 @@ GUARDS: dict[type[Any], Need | Callable[[Any], Need]] = {
     GetVariables: Need.NOTHING,
     InstallCertificate: Need.ALONE,
     Reset: _of_reset,
+    # Some restart for it, and one whose update runs must come back with what it had.
+    RotatePassword: Need.IDLE,
     SendLocalList: Need.NOTHING,
     SetMonitoringBase: Need.NOTHING,
     SetMonitoringLevel: Need.NOTHING,
@@ -115,7 +118,7 @@ _ACTIVE = "OCPPCommCtrlr.ActiveNetworkProfile"
 _PRIORITY = "OCPPCommCtrlr.NetworkConfigurationPriority"
 
 
-def need_of(command: Command) -> Need | None:
+def need_of(command: Command | RotatePassword) -> Need | None:
     """What this command needs; None: it is never sent through this door."""
     guard = GUARDS.get(type(command))
     return guard(command) if callable(guard) else guard

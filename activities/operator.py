@@ -16,8 +16,9 @@ from temporalio import activity
 from activities.errors import beating, mapped
 from activities.guards import BY_NAME, Need, need_of, profile_problem
 from activities.orders import Node
+from activities.passwords import rotate_password
 from activities.stores import Stores, this_run
-from csms.access import SetNetworkProfile
+from csms.access import RotatePassword, SetNetworkProfile
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer
 from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHere, Unsupported
 from storage.charger import SiteLease
@@ -108,7 +109,7 @@ class _Sending:
         kind = BY_NAME.get(self._given.kind)
         if kind is None:
             raise InvalidInput(f"{self._given.kind} is no command that people send.")
-        command: Command = decode(kind, self._given.body)
+        command: Command | RotatePassword = decode(kind, self._given.body)
         need = need_of(command) or Need.NOTHING
         try:
             if need is Need.NOTHING:
@@ -132,7 +133,7 @@ class _Sending:
         finally:
             lock.release()
 
-    async def _guarded(self, command: Command, need: Need) -> Sent:
+    async def _guarded(self, command: Command | RotatePassword, need: Need) -> Sent:
         await self._require_alone()
         if need >= Need.ROOM:
             await self._take_lease(need)
@@ -200,14 +201,17 @@ class _Sending:
         if problem:
             raise Obstacle(CommandState.REFUSED, problem)
 
-    async def _forget_absence(self, command: Command, end: CommandEnd) -> None:
+    async def _forget_absence(self, command: Command | RotatePassword, end: CommandEnd) -> None:
         """Whoever a person put back into service as a whole is not out of service through us any more."""
         whole = isinstance(command, ChangeAvailability) and command.operative and command.evse_id is None
         if whole and end.status in _DONE:
             await self._stores.out_of_service.remove(self._given.charger_id)
 
-    async def _send(self, command: Command) -> CommandEnd:
+    async def _send(self, command: Command | RotatePassword) -> CommandEnd:
         given = self._given
+        if isinstance(command, RotatePassword):
+            sender, seconds = self._node.sender, given.deadline_seconds
+            return await rotate_password(sender, given.charger_id, given.session_epoch, seconds)
         try:
             answer = await self._node.sender.send(
                 given.charger_id, given.session_epoch, command, deadline_s=given.deadline_seconds

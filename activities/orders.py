@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from activities.stores import Stores
 from activities.tickets import TicketOffice
-from csms.ports import CommandSender
+from csms.ports import ChargerSender
 from signing.ports import DispatchVerifier
 
 
@@ -100,7 +100,7 @@ class Node:
     """What a CSMS node hands to the step that sends."""
 
     stores: Stores
-    sender: CommandSender
+    sender: ChargerSender
     verifier: DispatchVerifier
     office: TicketOffice
     command_seconds: float = 15.0

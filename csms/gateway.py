@@ -425,7 +425,7 @@ class Gateway:
     ) -> PasswordChange:
         """Give a charger a new password; see ``csms.ports.PasswordSender``."""
         session = self._registry.held(charger_id, session_epoch)
-        return await self._passwords.change(session, deadline_s)
+        return await self._passwords.change(session, deadline_s - await self._confirmed(session))
 
 
 def _follow_up(tasks: list[asyncio.Task[None]], task: asyncio.Task[None]) -> None:
