@@ -14,12 +14,27 @@ from typing import Any
 from temporalio import activity
 
 from activities.errors import beating, mapped
-from activities.guards import BY_NAME, Need, need_of, profile_problem
+from activities.guards import (
+    BY_NAME,
+    CONNECTIONS,
+    Need,
+    level_problem,
+    need_of,
+    slot_problem,
+    vendor_problem,
+)
 from activities.orders import Node
 from activities.passwords import rotate_password
 from activities.stores import Stores, this_run
 from csms.access import RotatePassword, SetNetworkProfile
-from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer
+from csms.commands import (
+    AnswerStatus,
+    ChangeAvailability,
+    Command,
+    CommandAnswer,
+    DataTransfer,
+    GetVariables,
+)
 from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHere, Unsupported
 from storage.charger import SiteLease
 from storage.codec import decode, to_json
@@ -112,12 +127,19 @@ class _Sending:
         command: Command | RotatePassword = decode(kind, self._given.body)
         need = need_of(command) or Need.NOTHING
         try:
+            self._require_allowed(command)
             if need is Need.NOTHING:
                 return Sent(await self._send(command))
             async with self._alone():
                 return await self._guarded(command, need)
         except Obstacle as obstacle:
             return Sent(obstacle.end)
+
+    def _require_allowed(self, command: Command | RotatePassword) -> None:
+        if isinstance(command, DataTransfer):
+            problem = vendor_problem(command, self._node.data_transfer_vendors)
+            if problem:
+                raise Obstacle(CommandState.REFUSED, problem)
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
@@ -196,10 +218,27 @@ class _Sending:
             raise Obstacle(CommandState.BUSY, busy)
 
     async def _require_safe(self, command: SetNetworkProfile) -> None:
-        view = await self._stores.chargers.get(self._given.charger_id)
-        problem = profile_problem(command, view.twin)
+        twin = (await self._stores.chargers.get(self._given.charger_id)).twin
+        problem = level_problem(command, twin)
+        if problem is None:
+            known = twin.configuration.values if twin.configuration else {}
+            problem = slot_problem(command.slot, {**known, **await self._connections()})
         if problem:
             raise Obstacle(CommandState.REFUSED, problem)
+
+    async def _connections(self) -> dict[str, str]:
+        """Which connection it uses, in its own words now: it may have fallen back since it last told."""
+        given = self._given
+        try:
+            answer = await self._node.sender.send(
+                given.charger_id,
+                given.session_epoch,
+                GetVariables(CONNECTIONS),
+                deadline_s=given.deadline_seconds,
+            )
+        except (CommandTimeout, CallFailed, Unsupported, NotAccepted):
+            return {}
+        return dict(answer.values)
 
     async def _forget_absence(self, command: Command | RotatePassword, end: CommandEnd) -> None:
         """Whoever a person put back into service as a whole is not out of service through us any more."""

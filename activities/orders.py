@@ -107,4 +107,6 @@ class Node:
     """How long a charger may take to answer one command."""
     lease_slack_seconds: float = 300.0
     """A site lease outlives an attempt's deadline by this much: time to conclude."""
+    data_transfer_vendors: frozenset[str] = frozenset()
+    """Whose messages people may send; nobody's unless named."""
     locks: ChargerLocks = field(default_factory=ChargerLocks)

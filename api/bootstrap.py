@@ -370,7 +370,13 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
         certificates=_client_certificates(settings, stores),
     )
     office = TicketOffice(stores.tickets, secrets.token_bytes, settings.base_url, system_clock)
-    node = Node(_activity_stores(stores), gateway, Verifier(_trust(settings, stores, "csms")), office)
+    node = Node(
+        _activity_stores(stores),
+        gateway,
+        Verifier(_trust(settings, stores, "csms")),
+        office,
+        data_transfer_vendors=frozenset(settings.data_transfer_vendors),
+    )
     worker = Worker(
         client,
         task_queue=node_queue(settings.node_id, boot_id),

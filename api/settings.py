@@ -20,6 +20,8 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""Comma-separated in the environment."""
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
 """Comma-separated in the environment."""
 
@@ -151,6 +153,8 @@ class Settings(BaseSettings):
     """Seconds by which a charger's clock may be wrong before that is flagged."""
     csms_drain_s: float = 10.0
     """Seconds that a node takes at its end to hand its chargers over."""
+    data_transfer_vendors: Words = ()
+    """Comma-separated vendor ids whose own messages (DataTransfer) people may send; unset: nobody's."""
     drift_grace_s: float = 600.0
     """Seconds online for which a charger may differ from what it acknowledged before that is drift."""
     quarantine_on_suspicion: bool = False

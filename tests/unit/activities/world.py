@@ -509,7 +509,8 @@ class World:
         office = TicketOffice(
             self.stores.tickets, lambda count: b"\x07" * count, "http://api", lambda: self.now
         )
-        return Node(self.stores, self, self, office, command_seconds=1.0)
+        vendors = frozenset({"acme"})
+        return Node(self.stores, self, self, office, command_seconds=1.0, data_transfer_vendors=vendors)
 
     async def add_campaign(
         self, waves: Sequence[Sequence[str]], plan: CampaignPlan | None = None, *, campaign_id: str = "c1"
