@@ -117,6 +117,8 @@ class Settings(BaseSettings):
     """Seconds that a responder has to answer; at most 8, a charger that connects waits for it."""
     csms_revocation_check_s: Annotated[float, Field(gt=0, le=25)] = 20.0
     """Seconds after which OCSP is asked about a certificate again; lists are looked at as they change."""
+    csms_expired_certificates_of: Words = ()
+    """Comma-separated chargers that an expired certificate lets in, only to renew it; unset: none."""
     csms_reload_s: Annotated[float, Field(gt=0, le=20)] = 3.0
     """Seconds between looks at certificates, authorities and lists; a change counts at the second look."""
     csms_unsafe_static_rsa: bool = False

@@ -38,7 +38,7 @@ from csms.options import GatewayOptions, GatewayStores, Sources
 from csms.passwords import PasswordChanger
 from csms.portions import Room, room_for
 from csms.ports import PasswordChange
-from csms.probing import ask_after_boot
+from csms.probing import ask_after_boot, ask_for_renewal
 from csms.projection import project
 from csms.quirks.catalogue import CATALOGUE
 from csms.quirks.quirk import Adaptation
@@ -288,7 +288,7 @@ class Gateway:
         drift_s = self._options.clock_drift_s
         journal = SessionJournal(charger_id, route.session_epoch, self._ingest, self._clock, drift_s)
         session = Session(journal, dialect, transport, self._tools, quirks, lease)
-        session.judged_by(lambda: self._judge(charger_id))
+        session.judged_by(lambda: self._judge(charger_id), confined=admitted.expired)
         configuration = view.twin.configuration
         link = view.twin.connectivity
         session.watch_clock(suspicious=link is not None and link.clock_suspicious)
@@ -318,6 +318,10 @@ class Gateway:
             self._supersede(older)
         follow_ups: list[asyncio.Task[None]] = []
         session.on_boot = lambda: _follow_up(follow_ups, self._spawn(self._ask(session)))
+        if session.confined:
+            booted = asyncio.Event()
+            session.on_boot = booted.set
+            _follow_up(follow_ups, self._spawn(self._renew(session, booted)))
         connections = self.metrics.connections.labels(session.dialect.name)
         connections.inc()
         try:
@@ -337,6 +341,10 @@ class Gateway:
     async def _ask(self, session: Session) -> None:
         options = self._options
         await ask_after_boot(session, self._chargers, options.probe_delay_s, options.message_timeout_s)
+
+    async def _renew(self, session: Session, booted: asyncio.Event) -> None:
+        options = self._options
+        await ask_for_renewal(session, booted, options.probe_delay_s, options.message_timeout_s)
 
     def _supersede(self, session: Session) -> None:
         """Let a session go whose charger has a newer socket; a half-open one takes its time to close."""

@@ -106,7 +106,7 @@ class Session:
         self.security_extension: bool | None = None
         """Whether a 1.6 charger has the security extension; None: it has not shown yet."""
         self.on_boot: Callable[[], None] = lambda: None
-        """Called after a BootNotification was stored and accepted."""
+        """Called after a BootNotification was stored and accepted, or parked for a new certificate."""
         self.heard_at = journal.now()
         """When the charger last sent something on this socket, or opened it."""
         self._transport = transport
@@ -144,9 +144,14 @@ class Session:
         """The fencing number of this socket."""
         return self.journal.session_epoch
 
-    def judged_by(self, ask: Callable[[], Awaitable[Registration]]) -> None:
-        """Who says, at every boot, whether this charger is accepted."""
-        self._inbound.standing = Standing(ask)
+    def judged_by(self, ask: Callable[[], Awaitable[Registration]], *, confined: bool = False) -> None:
+        """Who says, at every boot, whether this charger is accepted; ``confined``: see ``Standing``."""
+        self._inbound.standing = Standing(ask, confined=confined)
+
+    @property
+    def confined(self) -> bool:
+        """Whether the charger is here for a new certificate and nothing else."""
+        return self._inbound.standing.confined
 
     @property
     def takes_signed_update(self) -> bool:
@@ -451,7 +456,8 @@ class Session:
     async def _serve(self, call: Call, raw: str, at: datetime) -> None:
         self._notice_security(call)
         served = await self._inbound.serve(call, raw, at)
-        if served and call.action == "BootNotification" and self._inbound.standing.accepted:
+        standing = self._inbound.standing
+        if served and call.action == "BootNotification" and (standing.accepted or standing.confined):
             self.on_boot()
 
     def _notice_security(self, call: Call) -> None:
