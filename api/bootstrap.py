@@ -18,6 +18,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.journal import JournalActivities
+from activities.log_keeping import LogKeepingActivities
 from activities.orders import Node
 from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
@@ -48,7 +49,7 @@ from storage.clock import system_clock
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 from storage.journal import JournalRule
-from storage.operator_ports import CommandStore, LogStore
+from storage.operator_ports import CommandStore, LeftoverStore, LogStore
 from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.campaigns import PostgresCampaignStore
@@ -66,12 +67,15 @@ from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
 from storage.postgres.routes import PostgresRouteStore
+from storage.postgres.statistics import PostgresStatistics
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
 from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.watching import watch_stores
 from storage.s3 import S3BlobStore
+from storage.s3_leftovers import S3Leftovers
+from storage.statistics import TableStatistics
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
 from workflows import registry
@@ -101,6 +105,7 @@ class Stores:
     ingest: ports.IngestStore
     learned: ports.LearnedStore
     leases: ports.LeaseStore
+    leftovers: LeftoverStore
     logs: LogStore
     out_of_service: ports.OutOfServiceStore
     outbox: ports.OutboxStore
@@ -124,6 +129,15 @@ def database_url(settings: Settings) -> str:
 async def upgrade_database(settings: Settings) -> str:
     """Apply the migrations that are missing; the revision."""
     return await upgrade(database_url(settings))
+
+
+async def database_statistics(settings: Settings) -> tuple[TableStatistics, ...]:
+    """How large the tables are. Raises EngineUnavailable."""
+    engine = create_engine(database_url(settings), application_name="ampwave db stats")
+    try:
+        return await PostgresStatistics(engine).tables()
+    finally:
+        await engine.dispose()
 
 
 @asynccontextmanager
@@ -159,7 +173,7 @@ async def ensure_bucket(settings: Settings) -> None:
         blobs.close()
 
 
-def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: ports.BlobStore) -> Stores:
+def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore) -> Stores:
     return Stores(
         artifacts=PostgresArtifactStore(engine),
         audit=PostgresAuditLog(engine),
@@ -173,6 +187,7 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: ports.BlobSt
         journal=PostgresJournalStore(engine),
         ingest=PostgresIngestStore(ingest_engine),
         leases=PostgresLeaseStore(engine),
+        leftovers=S3Leftovers(blobs),
         logs=PostgresLogStore(engine),
         out_of_service=PostgresOutOfServiceStore(engine),
         outbox=PostgresOutboxStore(engine),
@@ -395,12 +410,15 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
     )
     days = (settings.journal_partition_days, settings.journal_ahead_days, settings.journal_kept_days)
     journal = JournalActivities(stores.journal, JournalRule(*days), system_clock)
+    keeping = LogKeepingActivities(shared, stores.leftovers, timedelta(days=settings.log_kept_days))
     drift = DriftPolicy(timedelta(seconds=settings.drift_grace_s), settings.quarantine_on_suspicion)
     return Worker(
         client,
         task_queue=TASK_QUEUE,
         workflows=registry.WORKFLOWS,
-        activities=registry.worker_activities(shared, inspector, journal, stores.watch.sessions, drift),
+        activities=registry.worker_activities(
+            shared, inspector, journal, keeping, stores.watch.sessions, drift
+        ),
         max_cached_workflows=4000,
         # How long a dead worker's workflows wait before another takes them: 10 s by default.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),

@@ -166,6 +166,8 @@ class Settings(BaseSettings):
     """Milliseconds over which messages of all sockets are gathered into one transaction."""
     log_upload_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024**2
     """The longest log that a charger may upload to us, bytes."""
+    log_kept_days: Annotated[int, Field(ge=1)] = 90
+    """Days that uploaded logs are kept; then their bytes go, and what is on record of them stays."""
     journal_partition_days: Annotated[int, Field(ge=1, le=31)] = 1
     """Days of raw frames in one partition of the journal."""
     journal_ahead_days: Annotated[int, Field(ge=1, le=90)] = 7

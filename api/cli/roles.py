@@ -12,6 +12,7 @@ from rich.console import Console
 from api import logs
 from api.cli.credentials import load_settings
 from api.cli.errors import CliError
+from api.cli.output import Screen
 from api.settings import Settings
 from storage.errors import AmpwaveError
 
@@ -61,6 +62,27 @@ def run_db_upgrade() -> int:
         Console().print(f"The database is at revision {await bootstrap.upgrade_database(settings)}.")
 
     return _run("db", upgrade)
+
+
+def run_db_stats(as_json: bool) -> int:
+    """Say how large the tables are and how far they reach back."""
+    from api import bootstrap
+    from api.cli.database import draw_statistics, statistics_json
+    from storage.clock import system_clock
+
+    async def show(settings: Settings) -> None:
+        tables, kept = await bootstrap.database_statistics(settings), kept_days(settings)
+        if as_json:
+            print(json.dumps(statistics_json(tables, kept), indent=2))
+        else:
+            draw_statistics(Screen(), tables, kept, system_clock())
+
+    return _run("db", show)
+
+
+def kept_days(settings: Settings) -> dict[str, int]:
+    """Which tables housekeeping keeps short, and how short; of a log the bytes go, not the row."""
+    return {"frame": settings.journal_kept_days, "log_upload": settings.log_kept_days}
 
 
 def run_simulate(

@@ -63,7 +63,7 @@ from storage.twin import (
     TwinState,
 )
 from storage.watching import DoubtfulSession
-from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
 from tests.unit.activities.memory import (
     MemoryArtifacts,
     MemoryAudit,
@@ -158,6 +158,7 @@ class World:
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
+    leftovers: MemoryLeftovers = field(default_factory=MemoryLeftovers)
     answers: dict[type, CommandAnswer | Exception] = field(default_factory=dict)
     """What every charger says to a kind of command; nothing here: Accepted."""
     password_change: PasswordChange | Exception = TAKEN
