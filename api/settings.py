@@ -67,7 +67,7 @@ class Settings(BaseSettings):
     s3_endpoint: str | None = None
     """http(s)://host:port of your S3 service; unset: embedded."""
     s3_bucket: str = "ampwave"
-    """Must exist and be private."""
+    """Must exist, be private and this deployment's alone: logs in it without a record are removed."""
     s3_region: str = "us-east-1"
     """The region that requests are signed for."""
     s3_access_key: SecretStr | None = None

@@ -30,6 +30,10 @@ _TOO_MUCH = frozenset(
 )
 
 
+LEAST_BYTES = 512
+"""A charger that says it takes less than one question is not believed: it could never correct that."""
+
+
 @dataclass(frozen=True, slots=True)
 class Room:
     """What fits into one message; None: nobody said."""
@@ -51,10 +55,11 @@ def room_for(command: Command, dialect: str | None, values: Mapping[str, str], d
         return Room(items or whole(told), declared.bytes_per_message)
     _, component = _LISTS[type(command)]
     action = type(command).__name__
-    return Room(
-        items or whole(values.get(f"{component}.ItemsPerMessage[{action}]")),
-        declared.bytes_per_message or whole(values.get(f"{component}.BytesPerMessage[{action}]")),
-    )
+    told_bytes = whole(values.get(f"{component}.BytesPerMessage[{action}]"))
+    if told_bytes is not None and told_bytes < LEAST_BYTES:
+        told_bytes = None
+    told_items = whole(values.get(f"{component}.ItemsPerMessage[{action}]"))
+    return Room(items or told_items, declared.bytes_per_message or told_bytes)
 
 
 def portions(command: Command, room: Room, size: Callable[[Command], int]) -> list[Command]:

@@ -31,9 +31,7 @@ def draw_statistics(
     screen.line()
     total = size(sum(table.bytes for table in tables))
     screen.line(f"{total} in {len(tables)} tables, indexes included. ~ marks an estimate of PostgreSQL's.")
-    screen.line(
-        "KEPT is what housekeeping removes: of log_upload the bytes in the object store, not the row."
-    )
+    screen.line("KEPT: rows go after so many days (of log_upload the bytes in the object store).")
 
 
 def _row(table: TableStatistics, kept: Mapping[str, int], now: datetime) -> tuple[str, ...]:
@@ -43,7 +41,7 @@ def _row(table: TableStatistics, kept: Mapping[str, int], now: datetime) -> tupl
         f"{table.rows}" if table.exact else f"~{table.rows}",
         size(table.bytes),
         ago(table.oldest, now),
-        "for good" if days is None else f"{days} d",
+        "-" if days is None else f"{days} d",
         str(len(table.partitions) or "-"),
     )
 
@@ -63,7 +61,7 @@ def _draw_partitions(screen: Screen, table: TableStatistics, now: datetime) -> N
 
 
 def statistics_json(tables: Sequence[TableStatistics], kept: Mapping[str, int]) -> dict[str, Any]:
-    """The same for machines; ``kept_days`` is null for what stays for good."""
+    """The same for machines; ``kept_days`` is null for what does not go for its age."""
     return {
         "bytes": sum(table.bytes for table in tables),
         "tables": [

@@ -87,6 +87,11 @@ def test_the_room_is_what_was_declared_else_what_the_charger_told(
     assert room_for(command, dialect, TOLD, declared) == room
 
 
+def test_a_charger_that_says_it_takes_next_to_nothing_can_still_be_asked() -> None:
+    told = {"DeviceDataCtrlr.BytesPerMessage[GetVariables]": "10"}
+    assert room_for(GetVariables(("A.B",)), OCPP201, told, Declared()) == Room()
+
+
 def test_only_a_reading_is_tried_again_in_halves() -> None:
     assert smaller(GetVariables(("A", "B", "C")), "OccurenceConstraintViolation") == (
         GetVariables(("A",)),

@@ -2,10 +2,12 @@
 
 import io
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from api.cli.database import draw_statistics, statistics_json
 from api.cli.output import Screen
 from api.cli.roles import kept_days
+from api.embedded.postgres import url_of_up
 from api.settings import Settings
 from storage.statistics import PartitionStatistics, TableStatistics
 
@@ -38,7 +40,7 @@ def test_people_see_what_is_large_how_old_it_is_and_what_goes_when() -> None:
     frame = next(line for line in text.splitlines() if line.startswith("frame "))
     assert frame.split() == ["frame", "~1200000", "3.0", "GB", "30", "d", "ago", "30", "d", "2"]
     site = next(line for line in text.splitlines() if line.startswith("site"))
-    assert site.split() == ["site", "3", "8.2", "kB", "-", "for", "good", "-"]
+    assert site.split() == ["site", "3", "8.2", "kB", "-", "-", "-"]
     assert "frame_20261120" in text
     assert "3.0 GB in 2 tables" in text
 
@@ -59,4 +61,12 @@ def test_machines_get_numbers() -> None:
 
 def test_what_is_kept_how_long_is_what_the_settings_say() -> None:
     settings = Settings(_env_file=None, journal_kept_days=7, log_kept_days=14)
-    assert kept_days(settings) == {"frame": 7, "log_upload": 14}
+    assert kept_days(settings) == {"frame": 7, "log_upload": 14, "health_hour": 60}
+
+
+def test_the_database_of_up_is_found_by_its_folder(tmp_path: Path) -> None:
+    assert url_of_up(tmp_path, 54329) is None
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "postgres" / "password").write_text("hush\n")
+    assert str(url_of_up(tmp_path, 54329)).endswith(":hush@127.0.0.1:54329/ampwave")
+    assert url_of_up(tmp_path, 0) is None, "nobody knows on which port"
