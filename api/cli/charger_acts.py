@@ -48,7 +48,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("set-monitoring-base", "Which monitors are there at all (2.x)."),
         ("set-monitoring-level", "Report events this grave and graver (2.x)."),
         ("get-log", "Have a log uploaded to an address of yours."),
-        ("data-transfer", "A vendor's own message."),
+        ("data-transfer", "A vendor's own message; the node's settings say of whom."),
         ("customer-information", "Have it forget a customer (2.x)."),
         ("unpublish-firmware", "Have a local controller offer an image no more (2.x)."),
     ),
