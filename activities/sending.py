@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from activities.availability import closed_to_cars, put_back
-from activities.facts import has_car, out_of_service, unfetchable
+from activities.facts import fetch_window, has_car, out_of_service, unfetchable
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node
 from activities.stores import this_run
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, UpdateFirmware
@@ -339,10 +339,9 @@ class Sending:
             await self._stores.campaigns.unmark_dispatched(unsent)
 
     async def _update(self, order: Order, proof: VerifiedDispatch) -> UpdateFirmware:
-        given, vendor = self._given, proof.vendor_signature
-        location = await self._node.office.mint(
-            given.charger_id, proof.directive.sha256, self._pace.ticket_seconds
-        )
+        vendor, view = proof.vendor_signature, await self._stores.chargers.get(self._given.charger_id)
+        window = fetch_window(view, order.profile, self._pace.ticket_seconds)
+        location = await self._node.office.mint(view.charger.charger_id, proof.directive.sha256, window)
         return UpdateFirmware(
             request_id=order.request_id,
             location=location,

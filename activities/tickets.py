@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from storage.canonical import sha256_hex
 from storage.charger import DownloadTicket
@@ -16,6 +16,26 @@ TICKET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
+class FetchWindow:
+    """When a charger is going to fetch, as it is told."""
+
+    seconds: float
+    """What one try may take."""
+    retrieve_at: datetime | None = None
+    """It begins not before; None: at once."""
+    retries: int = 0
+    retry_interval_s: float = 0.0
+    plain: bool = False
+    """By the unencrypted address, if there is one."""
+
+    def ends(self, now: datetime) -> datetime:
+        """When the last try is over (S44): a ticket lives as long."""
+        begins = max(now, self.retrieve_at or now)
+        tries = self.retries * (self.retry_interval_s + self.seconds) + self.seconds
+        return begins + timedelta(seconds=tries)
+
+
+@dataclass(frozen=True, slots=True)
 class TicketOffice:
     """Gives one charger leave to fetch, or to upload, one object for a while."""
 
@@ -23,9 +43,11 @@ class TicketOffice:
     random_bytes: Callable[[int], bytes] = field(repr=False)
     base_url: str
     clock: Clock
+    plain_url: str | None = None
+    """Where models fetch that cannot speak TLS; None: they are sent to ``base_url`` as all others are."""
 
-    async def mint(self, charger_id: str, artifact_id: str, seconds: float) -> str:
-        """The download address for this charger, valid from now for ``seconds``."""
+    async def mint(self, charger_id: str, artifact_id: str, window: "FetchWindow") -> str:
+        """The download address for this charger, valid from now until its last try is over."""
         secret, now = self._secret(), self.clock()
         await self.tickets.add(
             DownloadTicket(
@@ -33,10 +55,10 @@ class TicketOffice:
                 charger_id=charger_id,
                 artifact_sha256=artifact_id,
                 not_before=now,
-                expires_at=now + timedelta(seconds=seconds),
+                expires_at=window.ends(now),
             )
         )
-        return f"{self.base_url}/d/{secret}"
+        return f"{self.plain_url if window.plain and self.plain_url else self.base_url}/d/{secret}"
 
     async def mint_upload(self, logs: LogStore, request: LogRequest) -> str:
         """The address to which this charger may upload this log, valid from now to the request's deadline."""

@@ -45,12 +45,14 @@ from workflows.publish_artifact import PublicationInput, PublishArtifactWorkflow
 from workflows.session_rules import SessionWatchPolicy
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.signals import AbortRequest, PersonRequest, SkipRequest
+from workflows.storage_care import StorageCareWorkflow
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 HOUSEKEEPING_SCHEDULE = "ampwave-housekeeping"
 SESSION_WATCH_SCHEDULE = "ampwave-session-watch"
+STORAGE_CARE_SCHEDULE = "ampwave-storage-care"
 _UNREACHABLE = frozenset(
     {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
 )
@@ -277,6 +279,8 @@ class Orchestrator:
         keep = ScheduleActionStartWorkflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
         await self._schedule(HOUSEKEEPING_SCHEDULE, keep, every)
         await self._schedule(SESSION_WATCH_SCHEDULE, watch, timedelta(minutes=1))
+        care = ScheduleActionStartWorkflow(StorageCareWorkflow.run, id="storage-care", task_queue=TASK_QUEUE)
+        await self._schedule(STORAGE_CARE_SCHEDULE, care, timedelta(days=1))
 
     async def _schedule(self, name: str, action: ScheduleActionStartWorkflow, every: timedelta) -> None:
         try:

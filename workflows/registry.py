@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from activities.artifacts import ArtifactActivities
+from activities.blob_care import BlobCareActivities
 from activities.campaigns import CampaignActivities
 from activities.chargers import ChargerActivities
 from activities.configuration import ConfigurationActivities
@@ -30,6 +31,7 @@ from workflows.log_retrieval import LogRetrievalWorkflow
 from workflows.publish_artifact import PublishArtifactWorkflow
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.shard import ShardWorkflow
+from workflows.storage_care import StorageCareWorkflow
 from workflows.wave import WaveWorkflow
 
 Activities = Sequence[Callable[..., Any]]
@@ -45,6 +47,7 @@ WORKFLOWS: tuple[type, ...] = (
     ConfigurationWorkflow,
     HousekeepingWorkflow,
     SessionWatchWorkflow,
+    StorageCareWorkflow,
 )
 """All of them, for the worker role on ``storage.ids.TASK_QUEUE``."""
 
@@ -56,6 +59,7 @@ def worker_activities(
     log_keeping: LogKeepingActivities,
     sessions: SessionStore,
     drift: DriftPolicy | None = None,
+    care: BlobCareActivities | None = None,
 ) -> Activities:
     """For the worker role, beside the workflows: they run as local activities, too."""
     campaigns, fleet = CampaignActivities(stores), FleetActivities(stores)
@@ -97,6 +101,7 @@ def worker_activities(
         logs.reconcile_log,
         logs.conclude_log,
         DoubtActivities(sessions, stores.clock).find_doubtful_sessions,
+        *((care.rehash_sample, care.sweep_leftovers) if care is not None else ()),
     )
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
+from storage.postgres.transfer_tables import artifact_upload, artifact_upload_piece, blob_check, download
 from storage.postgres.twin_tables import (
     anomaly,
     configuration,
@@ -27,11 +28,15 @@ from storage.postgres.watch_tables import charging_session, health_hour, health_
 
 __all__ = [
     "anomaly",
+    "artifact_upload",
+    "artifact_upload_piece",
     "audit",
     "audit_head",
+    "blob_check",
     "charging_session",
     "configuration",
     "configuration_line",
+    "download",
     "drift",
     "drift_judged",
     "health_hour",
