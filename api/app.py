@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -10,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 from api import contract, problems
 from api.dashboard import actions, login, routes
+from api.download_desk import DownloadDesk
 from api.downloads import RedactTickets
 from api.downloads import router as downloads_router
 from api.drafts import keep_starting_drafts
@@ -30,6 +32,7 @@ from api.routers import (
     drift,
     events,
     health,
+    intake,
     logs,
     manual,
     models,
@@ -40,9 +43,12 @@ from api.routers import (
     watching,
 )
 from api.sse import StreamSeats
+from api.vendor_fetch import VendorFetch
+from api.vendor_import import ImportSeats
 
 API_ROUTERS = (
     artifacts.router,
+    intake.router,
     campaigns.router,
     chargers.router,
     commands.router,
@@ -77,6 +83,12 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.services = services
     app.state.metrics = metrics
     app.state.refusals = RefusalMemory()
+    app.state.desk = DownloadDesk(
+        services.downloads, services.limits.downloads, services.clock, time.monotonic
+    )
+    app.state.lengths = {}
+    app.state.import_seats = ImportSeats(services.limits.imports)
+    app.state.vendor_fetch = VendorFetch()
     app.state.log_seats = UploadSeats(services.limits.log_uploads)
     app.state.seats = StreamSeats(services.limits.streams, metrics.streams)
     for router in API_ROUTERS:
@@ -94,7 +106,10 @@ def create_app(services: ApiServices) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     logging.getLogger("uvicorn.access").addFilter(RedactTickets())
     starting = asyncio.create_task(keep_starting_drafts(app.state.services))
+    noting = asyncio.create_task(app.state.desk.keep_noting())
     yield
-    starting.cancel()
-    with suppress(asyncio.CancelledError):
-        await starting
+    for task in (starting, noting):
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    await app.state.desk.note()

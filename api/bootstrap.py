@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.blob_care import BlobCareActivities, CarePolicy, CareStores
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
 from activities.orders import Node
@@ -26,6 +27,7 @@ from activities.twins import DriftPolicy
 from api.app import create_app
 from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
+from api.download_desk import DeskLimits
 from api.node_security import client_tls_options, server_tls_files
 from api.ports import ApiLimits, ApiServices, ReadinessCheck
 from api.settings import Settings
@@ -40,11 +42,13 @@ from csms.secrets import hash_secret
 from csms.tls import ServerTls
 from signing.ceremony import DevelopmentCeremony
 from signing.development import ensure_manufacturer
+from signing.errors import NotInRelease
 from signing.inspection import Inspector
 from signing.service import OnlineKeys, SigningService
 from signing.trust_source import TrustSource, fetch_from
 from signing.verify import Verifier
 from storage import ports
+from storage.artifact import Artifact
 from storage.clock import system_clock
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
@@ -52,6 +56,7 @@ from storage.journal import JournalRule
 from storage.operator_ports import CommandStore, LeftoverStore, LogStore
 from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
+from storage.postgres.blob_care import PostgresBlobCareStore
 from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.commands import PostgresCommandStore
@@ -71,11 +76,14 @@ from storage.postgres.statistics import PostgresStatistics
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
+from storage.postgres.transfers import PostgresDownloadStore, PostgresUploadStore
 from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.watching import watch_stores
-from storage.s3 import S3BlobStore
+from storage.s3 import S3BlobStore, S3Manner
+from storage.s3_keeper import S3BlobKeeper
 from storage.s3_leftovers import S3Leftovers
 from storage.statistics import TableStatistics
+from storage.transfer import BlobCareStore, BlobKeeper, DownloadStore, UploadStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
 from workflows import registry
@@ -115,6 +123,10 @@ class Stores:
     transaction_ids: ports.TransactionIds
     watch: WatchStores
     twins: TwinStore
+    uploads: UploadStore
+    downloads: DownloadStore
+    care: BlobCareStore
+    keeper: BlobKeeper
 
 
 def database_url(settings: Settings) -> str:
@@ -197,6 +209,10 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore)
         transaction_ids=PostgresTransactionIds(engine),
         twins=PostgresTwinStore(engine, project),
         watch=watch_stores(engine),
+        uploads=PostgresUploadStore(engine),
+        downloads=PostgresDownloadStore(engine),
+        care=PostgresBlobCareStore(engine),
+        keeper=S3BlobKeeper(blobs),
     )
 
 
@@ -212,7 +228,7 @@ def _blobs(settings: Settings) -> S3BlobStore:
         region=settings.s3_region,
         access_key=settings.s3_access_key.get_secret_value(),
         secret_key=settings.s3_secret_key.get_secret_value(),
-        checksum_mode=settings.s3_checksum_mode,
+        manner=S3Manner(settings.s3_checksum_mode, settings.s3_lock_days, settings.s3_timeout_s),
     )
 
 
@@ -295,6 +311,20 @@ def _readiness(stores: Stores, client: Client) -> dict[str, ReadinessCheck]:
     return {"database": database, "temporal": temporal}
 
 
+def _limits(settings: Settings) -> ApiLimits:
+    return ApiLimits(
+        upload_bytes=settings.upload_bytes,
+        log_bytes=settings.log_upload_bytes,
+        downloads=DeskLimits(
+            seats=settings.download_seats,
+            stall_s=settings.download_stall_s,
+            bytes_per_s=settings.download_bytes_per_s,
+            site_bytes_per_s=settings.download_site_bytes_per_s,
+        ),
+        same_address=settings.download_same_address,
+    )
+
+
 def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
     """The HTTP app over these stores."""
     pepper = read_key(settings.charger_pepper_path)
@@ -308,6 +338,8 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             learned=stores.learned,
             tokens=stores.tokens,
             tickets=stores.tickets,
+            uploads=stores.uploads,
+            downloads=stores.downloads,
             leases=stores.leases,
             commands=stores.commands,
             logs=stores.logs,
@@ -325,7 +357,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             base_url=settings.base_url,
             temporal_ui_url=settings.temporal_ui_url,
             temporal_namespace=settings.temporal_namespace,
-            limits=ApiLimits(log_bytes=settings.log_upload_bytes),
+            limits=_limits(settings),
             readiness={**_readiness(stores, client), "s3": stores.blobs.ready},
         )
     )
@@ -384,7 +416,13 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
         tls=None if tls is None else ServerTls(tls),
         certificates=_client_certificates(settings, stores),
     )
-    office = TicketOffice(stores.tickets, secrets.token_bytes, settings.base_url, system_clock)
+    office = TicketOffice(
+        stores.tickets,
+        secrets.token_bytes,
+        settings.base_url,
+        system_clock,
+        plain_url=(settings.unsafe_plain_http_url or "").rstrip("/") or None,
+    )
     node = Node(
         _activity_stores(stores),
         gateway,
@@ -412,18 +450,37 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
     journal = JournalActivities(stores.journal, JournalRule(*days), system_clock)
     keeping = LogKeepingActivities(shared, stores.leftovers, timedelta(days=settings.log_kept_days))
     drift = DriftPolicy(timedelta(seconds=settings.drift_grace_s), settings.quarantine_on_suspicion)
+    care = blob_care(settings, stores, inspector)
     return Worker(
         client,
         task_queue=TASK_QUEUE,
         workflows=registry.WORKFLOWS,
         activities=registry.worker_activities(
-            shared, inspector, journal, keeping, stores.watch.sessions, drift
+            shared, inspector, journal, keeping, stores.watch.sessions, drift, care
         ),
         max_cached_workflows=4000,
         # How long a dead worker's workflows wait before another takes them: 10 s by default.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=GRACE,
     )
+
+
+def blob_care(settings: Settings, stores: Stores, inspector: Inspector) -> BlobCareActivities:
+    """Hashing what is stored against what was signed, and sweeping what is left over."""
+    source = _trust(settings, stores, "care")
+
+    async def signed(artifact: Artifact) -> str | None:
+        trust = await source.current(system_clock())
+        try:
+            return (await source.release(trust, artifact.target_path)).sha256
+        except NotInRelease:
+            return None
+
+    more = CareStores(stores.care, stores.keeper, stores.uploads, stores.watch.incidents)
+    policy = CarePolicy(
+        bytes_per_round=settings.rehash_bytes_per_day, grace=timedelta(hours=settings.leftover_grace_hours)
+    )
+    return BlobCareActivities(_activity_stores(stores), more, inspector, signed, policy)
 
 
 def signing_service(settings: Settings, stores: Stores) -> SigningService:
