@@ -14,6 +14,7 @@ from pathlib import Path
 from api.embedded import EmbeddedPostgres
 from tests.benchmarks import report
 from tests.benchmarks.child import open_files_limit
+from tests.benchmarks.downloads import measure_downloads
 from tests.benchmarks.ingest import measure_ingest
 from tests.benchmarks.latency import measure_latency
 from tests.benchmarks.memory import measure_memory
@@ -23,6 +24,7 @@ from tests.benchmarks.storm import measure_storm
 from tests.benchmarks.timeline import measure_timeline
 from tests.benchmarks.twin_query import measure_twin_query
 from tests.benchmarks.twin_writes import measure_twin_writes
+from tests.benchmarks.uploads import measure_uploads
 from tests.benchmarks.world import World
 
 Measure = Callable[[World], Awaitable[list[Row]]]
@@ -35,6 +37,8 @@ ROWS: dict[str, Measure] = {
     "twin-query": measure_twin_query,
     "timeline": measure_timeline,
     "latency": measure_latency,
+    "downloads": measure_downloads,
+    "uploads": measure_uploads,
 }
 BY_NAME_ONLY: dict[str, Measure] = {"soak": measure_soak}
 """Rows that take too long to be part of every run."""

@@ -43,6 +43,7 @@ from tests.support.memory import (
 from tests.support.memory_campaigns import MemoryArtifacts, MemoryCampaigns, MemoryOrchestrator
 from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from tests.support.memory_transfers import MemoryDownloads, MemoryUploads
 from tests.support.memory_twins import MemoryTwins
 from tests.support.memory_watch import memory_watch
 
@@ -82,6 +83,8 @@ class House:
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     twins: MemoryTwins = field(init=False)
+    uploads: MemoryUploads = field(default_factory=MemoryUploads)
+    downloads: MemoryDownloads = field(init=False)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     watch: WatchStores = field(default_factory=memory_watch)
@@ -93,6 +96,7 @@ class House:
 
     def __post_init__(self) -> None:
         self.twins = MemoryTwins(self.chargers)
+        self.downloads = MemoryDownloads(self.tickets)
         self.orchestrator = MemoryOrchestrator(self.campaigns, self.artifacts)
         self.orchestrator.commands = self.commands
         self.services = ApiServices(
@@ -103,6 +107,8 @@ class House:
             learned=self.learned,
             tokens=self.tokens,
             tickets=self.tickets,  # type: ignore[arg-type]
+            uploads=self.uploads,
+            downloads=self.downloads,
             leases=self.leases,  # type: ignore[arg-type]
             commands=self.commands,
             logs=self.logs,

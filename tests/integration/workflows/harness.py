@@ -5,7 +5,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,16 @@ from temporalio.worker import (
     Worker,
 )
 
+from activities.blob_care import BlobCareActivities, CareStores
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
+from storage.artifact import Artifact
 from storage.campaign import Approval, Campaign, CampaignPhase, Pace
 from storage.charger import Route
 from storage.events import StoredEvent
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, campaign_workflow_id, charger_workflow_id, node_queue
 from storage.journal import JournalRule
+from tests.support.memory_transfers import MemoryBucket, MemoryUploads
 from tests.unit.activities.world import BOOT_ID, NODE_ID, World
 from workflows.client import Orchestrator
 from workflows.options import DATA_CONVERTER
@@ -97,6 +100,7 @@ class Harness:
     env: WorkflowEnvironment
     world: World
     orchestrator: Orchestrator
+    bucket: MemoryBucket = field(default_factory=MemoryBucket)
 
     @property
     def client(self) -> Client:
@@ -198,6 +202,16 @@ async def real_server(*more: str) -> AsyncIterator[WorkflowEnvironment]:
         yield env
 
 
+def care_of(world: World, bucket: MemoryBucket) -> BlobCareActivities:
+    """The daily care over a bucket in memory; signed metadata lists nothing of what is released."""
+
+    async def signed(artifact: Artifact) -> str | None:
+        return None
+
+    more = CareStores(bucket, bucket, MemoryUploads(), bucket)  # type: ignore[arg-type]
+    return BlobCareActivities(world.stores, more, world, signed)
+
+
 @asynccontextmanager
 async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000) -> AsyncIterator[Harness]:
     """All roles at work on a server; ``cached``: how many workflows the worker keeps in memory."""
@@ -207,7 +221,15 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
     async with AsyncExitStack() as stack:
         journal = JournalActivities(world.journal, JournalRule(), lambda: world.now)
         logs = LogKeepingActivities(world.stores, world.leftovers, timedelta(days=90))
-        shared = worker_activities(world.stores, world, journal, logs, world)  # type: ignore[arg-type]
+        care = care_of(world, harness.bucket)
+        shared = worker_activities(
+            world.stores,  # type: ignore[arg-type]
+            world,
+            journal,
+            logs,
+            world,  # type: ignore[arg-type]
+            care=care,
+        )
         await stack.enter_async_context(
             harness.worker(
                 TASK_QUEUE,
