@@ -52,7 +52,7 @@ WORKFLOWS: tuple[type, ...] = (
 """All of them, for the worker role on ``storage.ids.TASK_QUEUE``."""
 
 
-def worker_activities(
+def worker_activities(  # noqa: PLR0913 - what the worker is handed, one by one
     stores: Stores,
     inspector: ArtifactInspector,
     journal: JournalActivities,
