@@ -14,7 +14,13 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import Key, Signer
 
-from signing.errors import DirectiveNotInTime, DirectiveRefused, KeyUnavailable, UnknownDirectiveKey
+from signing.errors import (
+    DirectiveNotInTime,
+    DirectiveRefused,
+    KeyUnavailable,
+    SigningError,
+    UnknownDirectiveKey,
+)
 from signing.ports import DispatchRequest
 from signing.release import Release
 from signing.roles import MAX_DIRECTIVE_CHARGERS, MAX_DIRECTIVE_WINDOW
@@ -31,6 +37,8 @@ def sign_envelope(directive: Directive, signer: Signer) -> bytes:
     envelope = Envelope(canonical_json(directive), PAYLOAD_TYPE, {})
     try:
         envelope.sign(signer)
+    except SigningError:
+        raise  # what a guarded key refuses
     except Exception as error:  # adapters raise what their libraries raise
         raise KeyUnavailable("The directive key could not sign.") from error
     return canonical_json(envelope.to_dict())

@@ -10,6 +10,7 @@ SigningError
 │   └── VendorSignatureBad   the vendor's signature or certificate does not hold
 ├── RepositoryUnreachable    metadata could not be fetched; retryable, and until then nothing is sent
 ├── StaleStage               another release was published first: stage and sign again
+├── TooHasty                 a key was asked to sign more often than it may; retryable, later
 └── KeyUnavailable           a key address cannot be opened; retryable, for a key store may come back
 """
 
@@ -61,6 +62,12 @@ class RepositoryUnreachable(SigningError):
 
 class StaleStage(SigningError):
     """Another release was published first: stage and sign again."""
+
+
+class TooHasty(SigningError):
+    """A key was asked to sign more often than it may (S64)."""
+
+    retryable: ClassVar[bool] = True
 
 
 class KeyUnavailable(SigningError):

@@ -11,7 +11,7 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, Targets
 from tuf.api.serialization import DeserializationError, SerializationError
 from tuf.api.serialization.json import CanonicalJSONSerializer, JSONSerializer
 
-from signing.errors import KeyUnavailable, MetadataExpired, VerificationFailed
+from signing.errors import KeyUnavailable, MetadataExpired, SigningError, VerificationFailed
 
 T = TypeVar("T", Root, Timestamp, Snapshot, Targets)
 
@@ -78,11 +78,13 @@ def listing(version: int, data: bytes) -> MetaFile:
 
 
 def sign(signed: T, *signers: Signer) -> bytes:
-    """Sign with every signer and return the file. Raises KeyUnavailable."""
+    """Sign with every signer and return the file. Raises KeyUnavailable, or what a guarded key refuses."""
     metadata = Metadata(signed)
     for signer in signers:
         try:
             metadata.sign(signer, append=True)
         except RepositoryError as error:
+            if isinstance(error.__cause__, SigningError):
+                raise error.__cause__ from None
             raise KeyUnavailable(f"A key of {signed.type} could not sign.") from error
     return encode(metadata)

@@ -15,6 +15,7 @@ from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import Key, Signature, Signer
 from tuf.api.metadata import Metadata, Targets
 
+from signing import guard
 from signing.directive import MAX_ENVELOPE, check_release, shape_problems, sign_envelope
 from signing.errors import (
     KeyUnavailable,
@@ -23,6 +24,7 @@ from signing.errors import (
     StaleStage,
     VerificationFailed,
 )
+from signing.guard import KeyGuard, Limits
 from signing.keys import file_address, key_material, open_signer
 from signing.lint import refuse_if
 from signing.metadata import canonical, decode, decode_payload, encode
@@ -70,6 +72,7 @@ class SigningService:
     """``signing.ports.ReleaseSigner`` over a bucket and three key addresses.
 
     ``allowed_roles`` narrows which vendor roles this signer serves; None: all that targets delegates to.
+    ``limits`` bounds how often each key signs; None: as often as it is asked.
     """
 
     def __init__(
@@ -80,11 +83,13 @@ class SigningService:
         clock: Clock,
         *,
         allowed_roles: Iterable[str] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._blobs = blobs
         self._repository = Repository(blobs, trusted_root)
         self._keys = keys
         self._clock = clock
+        self._guard = KeyGuard(clock, limits)
         self._allowed = None if allowed_roles is None else frozenset(allowed_roles)
         self._lock = asyncio.Lock()
 
@@ -111,7 +116,7 @@ class SigningService:
             head = await self._head()
             refuse_if(self._directive_problems(directive), f"directive {directive.directive_id}")
             await self._check_released(head, directive)
-            signer = _open(self._keys.directive, head.policy.directive_keys.values())
+            signer = self._guard.directive(_open(self._keys.directive, head.policy.directive_keys.values()))
             envelope = await asyncio.to_thread(sign_envelope, directive, signer)
             if len(envelope) > MAX_ENVELOPE:
                 raise VerificationFailed(f"Directive {directive.directive_id} is too long.")
@@ -152,6 +157,11 @@ class SigningService:
         head = await self._settled(staged.role)
         if not await self._is_published(head, staged):
             current = (await self._repository.role(head, staged.role)).signed
+            if payload.version > current.version + 1:
+                raise VerificationFailed(
+                    f"{staged.role} {staged.version} skips versions: after {current.version}"
+                    " comes only the next (S64)."
+                )
             if payload.version != current.version + 1:
                 raise StaleStage(
                     f"{staged.role} is at version {current.version} by now.",
@@ -196,9 +206,10 @@ class SigningService:
             raise VerificationFailed(f"This signer does not serve the role {role!r} (S64).")
 
     async def _extend(self, head: Head, files: list[NewFile]) -> Head:
+        known = _known(head)
         signers = OnlineSigners(
-            _open(self._keys.snapshot, head.online_keys(SNAPSHOT)),
-            _open(self._keys.timestamp, head.online_keys(TIMESTAMP)),
+            self._guard.snapshot(_open(self._keys.snapshot, head.online_keys(SNAPSHOT)), known),
+            self._guard.timestamp(_open(self._keys.timestamp, head.online_keys(TIMESTAMP)), known),
         )
         await self._repository.publish(head, files, signers, self._clock())
         return await self._head()
@@ -302,6 +313,12 @@ class SigningService:
             except StaleVersion:
                 continue
         raise RepositoryUnreachable("The repository keeps changing under the signer.", hint="Try again.")
+
+
+def _known(head: Head) -> guard.Head:
+    """What the guard of the keys needs to know of a verified head."""
+    roles = {name.removesuffix(".json"): meta.version for name, meta in head.snapshot.meta.items()}
+    return guard.Head(head.snapshot.version, head.timestamp.version if head.timestamp else 0, roles)
 
 
 def _open(address: str, candidates: Iterable[Key]) -> Signer:

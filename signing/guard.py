@@ -1,0 +1,219 @@
+"""What the online keys refuse to sign, whoever asks (S64).
+
+The publisher decides what the next file is; the guard, which holds the key, reads those very bytes before
+it lets the key sign them, and believes the head of the bucket and its own clock only. So a publisher that
+was taken over, or is broken, gets no skipped version, no long expiry, no other role's file and no flood.
+What it signed is verified before it leaves: a key that is not the listed one never reaches a reader.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from securesystemslib.exceptions import UnverifiedSignatureError
+from securesystemslib.signer import Key, Signature, Signer
+from tuf.api.metadata import Snapshot, Timestamp
+
+from signing.directive import PAYLOAD_TYPE, parse_directive, shape_problems
+from signing.errors import KeyUnavailable, SigningError, TooHasty, VerificationFailed
+from signing.lint import refuse_if
+from signing.roles import DIRECTIVE, MAX_DIRECTIVE_WINDOW, SNAPSHOT, TIMESTAMP, rule_for
+from storage.clock import Clock
+
+Judge = Callable[[bytes], list[str]]
+"""What is wrong with bytes that a key is asked to sign."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Signatures per minute of each key; so many may also come at once."""
+
+    metadata_per_minute: int = 60
+    directives_per_minute: int = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The versions that the bucket holds, verified: what may come next follows from them alone."""
+
+    snapshot: int
+    timestamp: int
+    roles: dict[str, int]
+    """Targets and vendor roles."""
+
+
+class Pace:
+    """A bucket of signatures that fills evenly. ``None``: no limit."""
+
+    def __init__(self, per_minute: int | None, clock: Clock) -> None:
+        self._limit = per_minute
+        self._clock = clock
+        self._left = float(per_minute or 0)
+        self._at = clock()
+
+    def take(self, what: str) -> None:
+        """Raises TooHasty."""
+        if self._limit is None:
+            return
+        now = self._clock()
+        passed = max(0.0, (now - self._at).total_seconds())
+        self._left, self._at = min(float(self._limit), self._left + passed * self._limit / 60), now
+        if self._left < 1:
+            raise TooHasty(
+                f"The {what} key signs {self._limit} times a minute at most (S64).",
+                hint="It goes on by itself. If nobody released that much, find out who asks.",
+            )
+        self._left -= 1
+
+
+class GuardedSigner(Signer):
+    """A key that reads what it signs."""
+
+    def __init__(self, inner: Signer, role: str, judge: Judge, pace: Pace) -> None:
+        self._inner = inner
+        self._role = role
+        self._judge = judge
+        self._pace = pace
+
+    @property
+    def public_key(self) -> Key:
+        """The public half."""
+        return self._inner.public_key
+
+    @classmethod
+    def from_priv_key_uri(
+        cls, priv_key_uri: str, public_key: Key, secrets_handler: Callable[[str], str] | None = None
+    ) -> "GuardedSigner":
+        """Guarded keys come from KeyGuard only."""
+        raise NotImplementedError(priv_key_uri, public_key, secrets_handler)
+
+    def sign(self, payload: bytes) -> Signature:
+        """Raises VerificationFailed, TooHasty or KeyUnavailable."""
+        refuse_if(self._judge(payload), f"what the {self._role} key was asked to sign")
+        self._pace.take(self._role)
+        try:
+            signature = self._inner.sign(payload)
+            self.public_key.verify_signature(signature, payload)
+        except UnverifiedSignatureError as error:
+            raise KeyUnavailable(
+                f"The {self._role} key signs as another key than the signed metadata lists.",
+                hint="Give the address of the key that was listed, or have this one signed in.",
+            ) from error
+        except SigningError:
+            raise
+        except Exception as error:  # adapters raise what their libraries raise
+            raise KeyUnavailable(
+                f"The {self._role} key could not sign: {type(error).__name__}.",
+                hint="Check its holder with: ampwave key check ADDRESS",
+            ) from error
+        return signature
+
+
+class KeyGuard:
+    """Hands out guarded keys; remembers what each has signed, so that versions never jump."""
+
+    def __init__(self, clock: Clock, limits: Limits | None = None) -> None:
+        self._clock = clock
+        metadata = limits.metadata_per_minute if limits else None
+        directives = limits.directives_per_minute if limits else None
+        self._paces = {
+            SNAPSHOT: Pace(metadata, clock),
+            TIMESTAMP: Pace(metadata, clock),
+            DIRECTIVE: Pace(directives, clock),
+        }
+        self._signed = {SNAPSHOT: 0, TIMESTAMP: 0}
+
+    def snapshot(self, signer: Signer, head: Head) -> Signer:
+        """For the next snapshot after this head."""
+        return self._guarded(signer, SNAPSHOT, lambda payload: self._snapshot_problems(payload, head))
+
+    def timestamp(self, signer: Signer, head: Head) -> Signer:
+        """For the next timestamp after this head."""
+        return self._guarded(signer, TIMESTAMP, lambda payload: self._timestamp_problems(payload, head))
+
+    def directive(self, signer: Signer) -> Signer:
+        """For one directive."""
+        return self._guarded(signer, DIRECTIVE, lambda payload: directive_problems(payload, self._clock()))
+
+    def _guarded(self, signer: Signer, role: str, judge: Judge) -> Signer:
+        return GuardedSigner(signer, role, judge, self._paces[role])
+
+    def _snapshot_problems(self, payload: bytes, head: Head) -> list[str]:
+        signed = _read(payload)
+        if not isinstance(signed, Snapshot):
+            return ["it is no snapshot"]
+        problems = self._version_problems(SNAPSHOT, signed.version, head.snapshot)
+        problems += _expiry_problems(SNAPSHOT, signed.expires, self._clock())
+        listed = {name.removesuffix(".json"): meta.version for name, meta in signed.meta.items()}
+        for role, version in head.roles.items():
+            if role not in listed:
+                problems.append(f"it drops {role}")
+            elif not version <= listed[role] <= version + 1:
+                problems.append(f"it takes {role} from {version} to {listed[role]}")
+        problems += [
+            f"it adds {role} at version {version}"
+            for role, version in listed.items()
+            if role not in head.roles and version != 1
+        ]
+        return problems or self._remember(SNAPSHOT, signed.version)
+
+    def _timestamp_problems(self, payload: bytes, head: Head) -> list[str]:
+        signed = _read(payload)
+        if not isinstance(signed, Timestamp):
+            return ["it is no timestamp"]
+        problems = self._version_problems(TIMESTAMP, signed.version, head.timestamp)
+        problems += _expiry_problems(TIMESTAMP, signed.expires, self._clock())
+        listed = signed.snapshot_meta.version
+        if not head.snapshot <= listed <= head.snapshot + 1:
+            problems.append(f"it lists snapshot {listed}, after {head.snapshot}")
+        return problems or self._remember(TIMESTAMP, signed.version)
+
+    def _version_problems(self, role: str, version: int, head: int) -> list[str]:
+        """The next one, or again one that was signed and never got into the bucket (S12)."""
+        highest = max(head, self._signed[role])
+        if head < version <= highest + 1:
+            return []
+        return [f"it is version {version} of {role}, after {highest} comes only the next (S64)"]
+
+    def _remember(self, role: str, version: int) -> list[str]:
+        self._signed[role] = max(self._signed[role], version)
+        return []
+
+
+def directive_problems(payload: bytes, now: datetime) -> list[str]:
+    """What is wrong with a DSSE payload that the directive key is asked to sign. Pure."""
+    head = f"DSSEv1 {len(PAYLOAD_TYPE)} {PAYLOAD_TYPE} ".encode()
+    length, _, body = payload.removeprefix(head).partition(b" ")
+    if not payload.startswith(head) or length != str(len(body)).encode():
+        return ["it is no directive"]
+    try:
+        directive = parse_directive(body)
+    except VerificationFailed as error:
+        return [error.message]
+    problems = shape_problems(directive)
+    if directive.not_after <= now:
+        problems.append("its window is over")
+    if directive.not_before > now + MAX_DIRECTIVE_WINDOW:
+        problems.append("its window begins more than 24 hours ahead")
+    return problems
+
+
+def _expiry_problems(role: str, expires: datetime, now: datetime) -> list[str]:
+    lifetime: timedelta = rule_for(role).lifetime
+    if not now < expires <= now + lifetime:
+        return [
+            f"it expires at {expires:%Y-%m-%d %H:%M}Z; {role} holds for {lifetime.days} days at most (S64)"
+        ]
+    return []
+
+
+def _read(payload: bytes) -> Snapshot | Timestamp | None:
+    """The metadata in the very bytes that would be signed; None: something else."""
+    try:
+        fields = json.loads(payload, strict=False)
+        if fields["_type"] == SNAPSHOT:
+            return Snapshot.from_dict(fields)
+        return Timestamp.from_dict(fields) if fields["_type"] == TIMESTAMP else None
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
