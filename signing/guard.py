@@ -111,7 +111,7 @@ class GuardedSigner(Signer):
 
 
 class KeyGuard:
-    """Hands out guarded keys; remembers what each has signed, so that versions never jump."""
+    """Hands out guarded keys; remembers the highest head it was shown, so that no version comes twice."""
 
     def __init__(self, clock: Clock, limits: Limits | None = None) -> None:
         self._clock = clock
@@ -122,14 +122,21 @@ class KeyGuard:
             TIMESTAMP: Pace(metadata, clock),
             DIRECTIVE: Pace(directives, clock),
         }
-        self._signed = {SNAPSHOT: 0, TIMESTAMP: 0}
+        self._highest = {SNAPSHOT: 0, TIMESTAMP: 0}
+
+    def saw(self, head: Head) -> None:
+        """The bucket has got this far, so nothing older comes next (S12)."""
+        for role, version in ((SNAPSHOT, head.snapshot), (TIMESTAMP, head.timestamp)):
+            self._highest[role] = max(version, self._highest[role])
 
     def snapshot(self, signer: Signer, head: Head) -> Signer:
         """For the next snapshot after this head."""
+        self.saw(head)
         return self._guarded(signer, SNAPSHOT, lambda payload: self._snapshot_problems(payload, head))
 
     def timestamp(self, signer: Signer, head: Head) -> Signer:
         """For the next timestamp after this head."""
+        self.saw(head)
         return self._guarded(signer, TIMESTAMP, lambda payload: self._timestamp_problems(payload, head))
 
     def directive(self, signer: Signer) -> Signer:
@@ -156,7 +163,7 @@ class KeyGuard:
             for role, version in listed.items()
             if role not in head.roles and version != 1
         ]
-        return problems or self._remember(SNAPSHOT, signed.version)
+        return problems
 
     def _timestamp_problems(self, payload: bytes, head: Head) -> list[str]:
         signed = _read(payload)
@@ -167,18 +174,14 @@ class KeyGuard:
         listed = signed.snapshot_meta.version
         if not head.snapshot <= listed <= head.snapshot + 1:
             problems.append(f"it lists snapshot {listed}, after {head.snapshot}")
-        return problems or self._remember(TIMESTAMP, signed.version)
+        return problems
 
     def _version_problems(self, role: str, version: int, head: int) -> list[str]:
-        """The next one, or again one that was signed and never got into the bucket (S12)."""
-        highest = max(head, self._signed[role])
+        """The next one; if the bucket was taken back, the next after the highest that was seen (S12)."""
+        highest = self._highest[role]
         if head < version <= highest + 1:
             return []
         return [f"it is version {version} of {role}, after {highest} comes only the next (S64)"]
-
-    def _remember(self, role: str, version: int) -> list[str]:
-        self._signed[role] = max(self._signed[role], version)
-        return []
 
 
 def directive_problems(payload: bytes, now: datetime) -> list[str]:

@@ -212,7 +212,9 @@ class SigningService:
             self._guard.timestamp(_open(self._keys.timestamp, head.online_keys(TIMESTAMP)), known),
         )
         await self._repository.publish(head, files, signers, self._clock())
-        return await self._head()
+        head = await self._head()
+        self._guard.saw(_known(head))
+        return head
 
     async def _is_published(self, head: Head, staged: StagedRelease) -> bool:
         if head.version_of(staged.role) < staged.version:
