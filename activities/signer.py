@@ -1,19 +1,28 @@
 """Activities of the signer process, the only one that can reach online keys (S63, S64)."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import wraps
+from typing import Any, TypeVar
 
 from temporalio import activity
 
 from activities.authority import Cohorts, approvals_of, check_authority
-from activities.errors import mapped
+from activities.errors import beating, mapped
+from activities.refusals import Refusals
 from activities.stores import Stores
+from signing.errors import TooHasty, VerificationFailed
 from signing.ports import ReleaseSigner, ReleaseStamp
 from storage.artifact import Artifact, SignOff
 from storage.campaign import ROLLBACK_WAVE_BASE, Campaign, Directive
 from storage.errors import Conflict, NotFound
 
+A = TypeVar("A")
+R = TypeVar("R")
+
+_HEARTBEAT_S = 3.0
 _CLOCK_SLACK = timedelta(seconds=60)
 """A directive is valid from a little earlier, for nodes whose clock is behind."""
 
@@ -48,6 +57,32 @@ class DirectiveOrder:
     seconds: float
 
 
+def guarded(
+    method: Callable[["SignerActivities", A], Awaitable[R]],
+) -> Callable[["SignerActivities", A], Awaitable[R]]:
+    """Its refusals go on record (S64); it beats, so that the loss of the signer is noticed at once (S63)."""
+
+    @wraps(method)
+    async def call(self: "SignerActivities", given: A) -> R:
+        async with AsyncExitStack() as stack:
+            if activity.in_activity():
+                await stack.enter_async_context(beating(_HEARTBEAT_S))
+            try:
+                return await method(self, given)
+            except (VerificationFailed, TooHasty) as error:
+                await self.refusals.record(method.__name__, subject_of(given), error)
+                raise
+
+    return call
+
+
+def subject_of(given: Any) -> str:
+    """What a request to the signer is about, as the audit log names it."""
+    if isinstance(given, DirectiveOrder):
+        return f"campaign/{given.campaign_id}"
+    return f"artifact/{given.artifact_id if isinstance(given, SignOff) else given}"
+
+
 class SignerActivities:
     """What needs a key. Register on the signer's queue only."""
 
@@ -56,9 +91,11 @@ class SignerActivities:
         self._signer = signer
         self._new_nonce = new_nonce
         self._cohorts = Cohorts(stores.campaigns)
+        self.refusals = Refusals(stores)
 
     @activity.defn
     @mapped
+    @guarded
     async def stage_release(self, artifact_id: str) -> StagedFacts:
         """Prepare the metadata that people sign; sign-offs of an earlier staging no longer count (S16)."""
         artifact = await self._stores.artifacts.get(artifact_id)
@@ -76,6 +113,7 @@ class SignerActivities:
 
     @activity.defn
     @mapped
+    @guarded
     async def check_sign_off(self, given: SignOff) -> int:
         """Verify and store one person's signature; returns how many distinct keys have signed.
 
@@ -100,6 +138,7 @@ class SignerActivities:
 
     @activity.defn
     @mapped
+    @guarded
     async def publish_release(self, artifact_id: str) -> ReleaseStamp:
         """Publish what was signed. Idempotent. Raises VerificationFailed or StaleStage."""
         staged = await self._stores.artifacts.staged(artifact_id)
@@ -109,6 +148,7 @@ class SignerActivities:
 
     @activity.defn
     @mapped
+    @guarded
     async def sign_directive(self, given: DirectiveOrder) -> str:
         """Sign and store who gets what and when; returns the directive's id. Idempotent.
 
@@ -167,6 +207,7 @@ class SignerActivities:
     @mapped
     async def refresh_metadata(self) -> None:
         """Sign snapshot and timestamp anew if they near their expiry (S14)."""
+        await self.refusals.flush()
         await self._signer.refresh()
 
 

@@ -26,6 +26,7 @@ from activities.twins import DriftPolicy
 from api.app import create_app
 from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
+from api.key_access import online_keys, use_tokens
 from api.node_security import client_tls_options, server_tls_files
 from api.ports import ApiLimits, ApiServices, ReadinessCheck
 from api.settings import Settings
@@ -40,8 +41,9 @@ from csms.secrets import hash_secret
 from csms.tls import ServerTls
 from signing.ceremony import DevelopmentCeremony
 from signing.development import ensure_manufacturer
+from signing.guard import Limits
 from signing.inspection import Inspector
-from signing.service import OnlineKeys, SigningService
+from signing.service import SigningService
 from signing.trust_source import TrustSource, fetch_from
 from signing.verify import Verifier
 from storage import ports
@@ -68,6 +70,7 @@ from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.statistics import PostgresStatistics
+from storage.postgres.seat import PostgresSeat
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
@@ -76,6 +79,7 @@ from storage.postgres.watching import watch_stores
 from storage.s3 import S3BlobStore
 from storage.s3_leftovers import S3Leftovers
 from storage.statistics import TableStatistics
+from storage.seat import Seat
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
 from workflows import registry
@@ -427,9 +431,28 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
 
 
 def signing_service(settings: Settings, stores: Stores) -> SigningService:
-    """The signer over the online keys of this machine's key folder."""
-    root = settings.trusted_root_path.read_bytes()
-    return SigningService(stores.blobs, root, OnlineKeys.in_folder(settings.keys), system_clock)
+    """The signer over the online keys at their addresses."""
+    use_tokens(settings)
+    path = settings.trusted_root_path
+    if not path.is_file():
+        raise InvalidInput(
+            f"The trusted TUF root {path} does not exist.",
+            hint="Point AMPWAVE_TRUSTED_ROOT_FILE at the root.json of your ceremony.",
+        )
+    return SigningService(
+        stores.blobs,
+        path.read_bytes(),
+        online_keys(settings),
+        system_clock,
+        allowed_roles=settings.signer_roles or None,
+        limits=Limits(settings.signer_metadata_per_minute, settings.signer_directives_per_minute),
+    )
+
+
+def signer_seat(settings: Settings) -> Seat:
+    """Where one signer at a time sits per set of keys."""
+    keys = online_keys(settings)
+    return PostgresSeat(database_url(settings), f"signer {keys.snapshot} {keys.timestamp} {keys.directive}")
 
 
 def signer_worker(stores: Stores, client: Client, signer: SigningService) -> Worker:

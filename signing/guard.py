@@ -16,8 +16,9 @@ from securesystemslib.signer import Key, Signature, Signer
 from tuf.api.metadata import Snapshot, Timestamp
 
 from signing.directive import PAYLOAD_TYPE, parse_directive, shape_problems
-from signing.errors import KeyUnavailable, SigningError, TooHasty, VerificationFailed
+from signing.errors import KeyUnavailable, SigningError, VerificationFailed
 from signing.lint import refuse_if
+from signing.pace import Pace
 from signing.roles import DIRECTIVE, MAX_DIRECTIVE_WINDOW, SNAPSHOT, TIMESTAMP, rule_for
 from storage.clock import Clock
 
@@ -41,30 +42,6 @@ class Head:
     timestamp: int
     roles: dict[str, int]
     """Targets and vendor roles."""
-
-
-class Pace:
-    """A bucket of signatures that fills evenly. ``None``: no limit."""
-
-    def __init__(self, per_minute: int | None, clock: Clock) -> None:
-        self._limit = per_minute
-        self._clock = clock
-        self._left = float(per_minute or 0)
-        self._at = clock()
-
-    def take(self, what: str) -> None:
-        """Raises TooHasty."""
-        if self._limit is None:
-            return
-        now = self._clock()
-        passed = max(0.0, (now - self._at).total_seconds())
-        self._left, self._at = min(float(self._limit), self._left + passed * self._limit / 60), now
-        if self._left < 1:
-            raise TooHasty(
-                f"The {what} key signs {self._limit} times a minute at most (S64).",
-                hint="It goes on by itself. If nobody released that much, find out who asks.",
-            )
-        self._left -= 1
 
 
 class GuardedSigner(Signer):
@@ -91,7 +68,7 @@ class GuardedSigner(Signer):
     def sign(self, payload: bytes) -> Signature:
         """Raises VerificationFailed, TooHasty or KeyUnavailable."""
         refuse_if(self._judge(payload), f"what the {self._role} key was asked to sign")
-        self._pace.take(self._role)
+        self._pace.take(f"The {self._role} key signs")
         try:
             signature = self._inner.sign(payload)
             self.public_key.verify_signature(signature, payload)

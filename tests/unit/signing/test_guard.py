@@ -13,8 +13,9 @@ from tuf.api.metadata import MetaFile, Snapshot, Targets, Timestamp
 
 from signing.directive import PAYLOAD_TYPE
 from signing.errors import KeyUnavailable, TooHasty, VerificationFailed
-from signing.guard import GuardedSigner, Head, KeyGuard, Limits, Pace
+from signing.guard import GuardedSigner, Head, KeyGuard, Limits
 from signing.metadata import canonical
+from signing.pace import Pace
 from storage.canonical import canonical_json
 
 NOON = datetime.fromisoformat("2026-05-04T12:00:00+00:00")
@@ -164,7 +165,7 @@ def test_a_flood_is_cut_off_and_flows_again_by_and_by(watch, key) -> None:
     guarded = KeyGuard(watch, Limits(metadata_per_minute=60)).timestamp(key, HEAD)
     assert sum(signs(guarded, timestamp()) for _ in range(60)) == 60
     for _ in range(940):
-        with pytest.raises(TooHasty, match="60 times a minute") as refused:
+        with pytest.raises(TooHasty, match="timestamp key signs at most 60 times a minute") as refused:
             guarded.sign(timestamp())
         assert refused.value.retryable
     watch.now += timedelta(seconds=3)
@@ -187,12 +188,12 @@ def test_a_refused_request_costs_nothing_of_the_pace(watch, key) -> None:
 
 def test_a_clock_that_goes_back_fills_nothing(watch) -> None:
     pace = Pace(1, watch)
-    pace.take("x")
+    pace.take("It is done")
     watch.now -= timedelta(days=1)
     with pytest.raises(TooHasty):
-        pace.take("x")
+        pace.take("It is done")
     watch.now += timedelta(seconds=60)
-    pace.take("x")
+    pace.take("It is done")
 
 
 @pytest.mark.requirement("S64")
