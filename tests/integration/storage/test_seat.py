@@ -1,0 +1,57 @@
+"""One signer at a time: who comes second stands by, and takes over whatever becomes of the first."""
+
+import asyncio
+
+import asyncpg
+import pytest
+
+from storage.errors import EngineUnavailable
+from storage.postgres.seat import PostgresSeat
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.requirement("S63")
+async def test_a_second_one_is_told_who_sits_there_and_takes_over_when_it_leaves(database: str) -> None:
+    told: asyncio.Queue[str] = asyncio.Queue()
+    first = await PostgresSeat(database, "signer a").take(told.put_nowait)
+    second = asyncio.create_task(PostgresSeat(database, "signer a").take(told.put_nowait))
+    async with await PostgresSeat(database, "signer b").take(pytest.fail):
+        assert (await told.get()).endswith("Z")
+    assert told.empty()
+    assert not second.done()
+    async with first:
+        pass
+    async with await second as seat:
+        assert not seat.lost.is_set()
+
+
+@pytest.mark.requirement("S63")
+async def test_who_loses_the_connection_knows_that_the_seat_is_lost(database: str) -> None:
+    async with await PostgresSeat(database, "signer").take(print) as seat:
+        admin = await asyncpg.connect(database)
+        ended = (
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ampwave seat'"
+        )
+        await admin.execute(f"{ended} AND datname = current_database()")
+        await admin.close()
+        async with asyncio.timeout(30):
+            await seat.lost.wait()
+        async with await PostgresSeat(database, "signer").take(print):
+            assert seat.lost.is_set()
+
+
+async def test_a_database_that_is_away_is_said_so() -> None:
+    with pytest.raises(EngineUnavailable, match="does not answer"):
+        await PostgresSeat("postgresql://a:b@127.0.0.1:9/c", "signer").take(print)
+
+
+async def test_giving_up_waiting_frees_everything(database: str) -> None:
+    held = await PostgresSeat(database, "signer").take(print)
+    waiting = asyncio.create_task(PostgresSeat(database, "signer").take(lambda _: waiting.cancel()))
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    async with held:
+        pass
+    async with await PostgresSeat(database, "signer").take(pytest.fail) as again:
+        assert not again.lost.is_set()
