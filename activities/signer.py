@@ -22,7 +22,7 @@ from storage.errors import Conflict, NotFound
 A = TypeVar("A")
 R = TypeVar("R")
 
-_HEARTBEAT_S = 3.0
+_HEARTBEAT_S = 2.0
 _CLOCK_SLACK = timedelta(seconds=60)
 """A directive is valid from a little earlier, for nodes whose clock is behind."""
 
@@ -160,7 +160,8 @@ class SignerActivities:
         latest = await stores.campaigns.directive(given.campaign_id, given.wave, given.shard)
         if latest is None or latest.directive_id != directive_id:
             directive = await self._directive(given, directive_id)
-            await stores.campaigns.add_directive(await self._signer.sign_directive(directive, given.shard))
+            signed = await self._signer.sign_directive(directive, given.shard)
+            # First on record, then in force: killed in between, it is on record twice and never not at all.
             await stores.record(
                 f"campaign/{given.campaign_id}",
                 "directive.signed",
@@ -170,6 +171,7 @@ class SignerActivities:
                 directive=directive_id,
                 not_after=directive.not_after.isoformat(),
             )
+            await stores.campaigns.add_directive(signed)
         return directive_id
 
     async def _directive(self, given: DirectiveOrder, directive_id: str) -> Directive:

@@ -32,7 +32,7 @@ _LOCAL_S = 30
 _SHARED_S = 300
 _SIGNER_S = 120
 # A signer that was killed is noticed after this, and its job goes to the next one (S63).
-_SIGNER_HEARTBEAT_S = 10
+_SIGNER_HEARTBEAT_S = 8
 # A node that does not take a command at once is gone or overloaded: ask for the route again.
 _NODE_SCHEDULE_TO_START_S = 8
 _NODE_START_TO_CLOSE_S = 90
