@@ -110,6 +110,13 @@ def file_address(path: Path) -> str:
     return f"{FILE_SCHEME}:{path.absolute()}"
 
 
+def private_file(address: str) -> Path:
+    """The file behind a ``file2:`` address, if it is its owner's alone. Raises KeyUnavailable."""
+    path = Path(urlparse(address).path)
+    _check_private(path)
+    return path
+
+
 def public_of_file(path: Path) -> SSlibKey:
     """The public half of a private key file. Raises KeyUnavailable."""
     _check_private(path)
@@ -126,7 +133,7 @@ def public_of(address: str) -> SSlibKey:
     """The public half of the key at an address, asked of its holder. Raises KeyUnavailable."""
     holder = holder_of(address)
     if holder.scheme == FILE_SCHEME:
-        return public_of_file(Path(urlparse(address).path))
+        return public_of_file(private_file(address))
     try:
         if holder.scheme == HSM_SCHEME:
             return SSlibKey.from_crypto(public_on_token(address))
