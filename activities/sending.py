@@ -11,6 +11,7 @@ from activities.availability import closed_to_cars, put_back
 from activities.facts import has_car, out_of_service, unfetchable
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node
 from activities.stores import this_run
+from activities.withdrawn import distrusted
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, UpdateFirmware
 from csms.errors import CallFailed, CommandTimeout, CsmsError, NotAccepted, NotConnectedHere, Unsupported
 from signing.errors import DirectiveNotInTime, MetadataExpired, SigningError, VerificationFailed
@@ -21,6 +22,7 @@ from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.ids import charger_workflow_id
 from storage.ports import ChargerView
 from storage.twin import busy_reason
+from storage.withdrawal import artifact_subject
 
 _SENT = frozenset({TargetPhase.DISPATCHED, TargetPhase.CONFIRMING})
 
@@ -254,12 +256,20 @@ class Sending:
             raise Obstacle(DispatchKind.HALT, error.message) from None
         except SigningError as error:
             raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
+        await self._require_not_withdrawn(proof)
         if not await self._stores.campaigns.use_directive(
             order.directive.directive_id, self._given.charger_id, order.request_id
         ):
             reason = "its directive was used for another request of it; the next one is good again"
             raise Obstacle(DispatchKind.NOT_NOW, reason)
         return proof
+
+    async def _require_not_withdrawn(self, proof: VerifiedDispatch) -> None:
+        """Looked up for each charger, so a withdrawal counts at once, in the middle of a wave (S36, S66)."""
+        subjects = (artifact_subject(proof.directive.sha256), *proof.certificate_subjects)
+        for withdrawn in await self._stores.withdrawals.in_force(subjects):
+            await self._security_event("Withdrawn", withdrawn.sentence())
+            raise Obstacle(DispatchKind.HALT, withdrawn.sentence())
 
     async def _request(self, order: Order) -> DispatchRequest:
         given, stores = self._given, self._stores
@@ -318,7 +328,7 @@ class Sending:
             raise Obstacle(DispatchKind.REFUSED, error.message) from None
         except Unsupported as error:
             raise Obstacle(DispatchKind.UNSUPPORTED, error.message) from None
-        return await self._judge(answer)
+        return await self._judge(answer, order.artifact.artifact_id)
 
     async def _mark(self, order: Order) -> None:
         """Write down that it is sent, if it may be: one statement, so that no abort or skip slips in."""
@@ -351,7 +361,7 @@ class Sending:
             signature=vendor.signature if vendor else None,
         )
 
-    async def _judge(self, answer: CommandAnswer) -> DispatchKind:
+    async def _judge(self, answer: CommandAnswer, artifact_id: str) -> DispatchKind:
         said = f"it answered {answer.status.value} {answer.detail}".strip()
         match answer.status:
             case AnswerStatus.ACCEPTED | AnswerStatus.ACCEPTED_CANCELED:
@@ -359,6 +369,7 @@ class Sending:
                 return DispatchKind.ACCEPTED
             case AnswerStatus.INVALID_CERTIFICATE | AnswerStatus.REVOKED_CERTIFICATE:
                 await self._security_event(answer.status.value, said)
+                await distrusted(self._stores, artifact_id, self._given.charger_id, said)
                 raise Obstacle(DispatchKind.HALT, said)
             case AnswerStatus.NOT_IMPLEMENTED:
                 raise Obstacle(DispatchKind.UNSUPPORTED, said)

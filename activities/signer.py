@@ -13,11 +13,12 @@ from activities.authority import Cohorts, approvals_of, check_authority
 from activities.errors import beating, mapped
 from activities.refusals import Refusals
 from activities.stores import Stores
-from signing.errors import TooHasty, VerificationFailed
+from signing.errors import DirectiveRefused, TooHasty, VerificationFailed
 from signing.ports import ReleaseSigner, ReleaseStamp
 from storage.artifact import Artifact, SignOff
 from storage.campaign import ROLLBACK_WAVE_BASE, Campaign, Directive
 from storage.errors import Conflict, NotFound
+from storage.withdrawal import artifact_subject
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -183,6 +184,7 @@ class SignerActivities:
         cohort = await self._cohorts.of(campaign)
         check_authority(campaign, cohort, given.wave, given.first, targets)
         artifact = await stores.artifacts.get(targets[0].artifact_id)
+        await self._refuse_withdrawn(artifact)
         rollback = given.wave >= ROLLBACK_WAVE_BASE
         return Directive(
             directive_id=directive_id,
@@ -204,6 +206,12 @@ class SignerActivities:
             release_counter=artifact.release_counter,
             compatible=tuple((entry.vendor, entry.model) for entry in artifact.compatible),
         )
+
+    async def _refuse_withdrawn(self, artifact: Artifact) -> None:
+        """No further directive for what was withdrawn; nodes look again at each charger (S36)."""
+        subject = artifact_subject(artifact.artifact_id)
+        for withdrawn in await self._stores.withdrawals.in_force([subject]):
+            raise DirectiveRefused(f"No directive for {artifact.target_path}: {withdrawn.sentence()}.")
 
     @activity.defn
     @mapped

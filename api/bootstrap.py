@@ -76,12 +76,14 @@ from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
 from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.watching import watch_stores
+from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.s3 import S3BlobStore
 from storage.s3_leftovers import S3Leftovers
 from storage.statistics import TableStatistics
 from storage.seat import Seat
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
+from storage.withdrawal import WithdrawalStore
 from workflows import registry
 from workflows.client import Orchestrator
 
@@ -119,6 +121,7 @@ class Stores:
     transaction_ids: ports.TransactionIds
     watch: WatchStores
     twins: TwinStore
+    withdrawals: WithdrawalStore
 
 
 def database_url(settings: Settings) -> str:
@@ -201,6 +204,7 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore)
         transaction_ids=PostgresTransactionIds(engine),
         twins=PostgresTwinStore(engine, project),
         watch=watch_stores(engine),
+        withdrawals=PostgresWithdrawalStore(engine),
     )
 
 
@@ -283,6 +287,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         commands=stores.commands,
         logs=stores.logs,
         ingest=stores.ingest,
+        withdrawals=stores.withdrawals,
         clock=system_clock,
     )
 
@@ -410,7 +415,11 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
     """Workflows, and the activities that need no socket and no key."""
     shared = _activity_stores(stores)
     inspector = Inspector(
-        stores.blobs, _trust(settings, stores, "worker"), stores.chargers.model, system_clock
+        stores.blobs,
+        _trust(settings, stores, "worker"),
+        stores.chargers.model,
+        system_clock,
+        withdrawn=stores.withdrawals.in_force,
     )
     days = (settings.journal_partition_days, settings.journal_ahead_days, settings.journal_kept_days)
     journal = JournalActivities(stores.journal, JournalRule(*days), system_clock)

@@ -1,13 +1,15 @@
 """Looking at an upload before people are asked to sign: everything wrong with it, at once (S32-S35, S41)."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from signing.errors import NotInRelease
+from signing.errors import NotInRelease, VendorSignatureBad
 from signing.ports import Inspection
 from signing.release import Release, release_of, release_problems
+from signing.revocation import certificate_subjects
 from signing.step import addition_problems
 from signing.trust import Trust
 from signing.trust_source import TrustSource
@@ -17,9 +19,14 @@ from storage.charger import ModelProfile
 from storage.clock import Clock
 from storage.errors import NotFound
 from storage.ports import BlobStore
+from storage.withdrawal import Withdrawal, artifact_subject
 
 ModelLookup = Callable[[str, str], Awaitable[ModelProfile | None]]
 """(vendor, model) -> profile; ``ChargerStore.model``."""
+
+
+WithdrawalLookup = Callable[[Sequence[str]], Awaitable[Sequence[Withdrawal]]]
+"""Subjects -> those withdrawn; ``WithdrawalStore.in_force``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +40,20 @@ class _ReadBack:
 class Inspector:
     """``signing.ports.ArtifactInspector``: reads the bytes back and checks what was said about them."""
 
-    def __init__(self, blobs: BlobStore, source: TrustSource, models: ModelLookup, clock: Clock) -> None:
+    def __init__(
+        self,
+        blobs: BlobStore,
+        source: TrustSource,
+        models: ModelLookup,
+        clock: Clock,
+        *,
+        withdrawn: WithdrawalLookup | None = None,
+    ) -> None:
         self._blobs = blobs
         self._source = source
         self._models = models
         self._clock = clock
+        self._withdrawn = withdrawn
 
     async def inspect(self, artifact: Artifact) -> Inspection:
         """All problems at once; empty when people may be asked to sign.
@@ -55,6 +71,7 @@ class Inspector:
         problems += await self._model_problems(release)
         if found is not None:
             problems += _vendor_problems(release, found.sha256, now, trust.policy.roots_of(release.role))
+        problems += await self._withdrawal_problems(release)
         return Inspection(
             sha256=found.sha256.hex() if found else "",
             length=found.length if found else 0,
@@ -84,6 +101,16 @@ class Inspector:
         except NotInRelease as error:
             return [*release_problems(release), error.message]
         return addition_problems(release.role, trust.role(release.role), release)
+
+    async def _withdrawal_problems(self, release: Release) -> list[str]:
+        """Neither the image nor a certificate it comes with may be withdrawn (S36, S66)."""
+        if self._withdrawn is None:
+            return []
+        subjects = [artifact_subject(release.sha256)]
+        for proof in release.vendor_signatures:
+            with suppress(VendorSignatureBad):  # said already
+                subjects += certificate_subjects(proof.certificate)
+        return [found.sentence() for found in await self._withdrawn(subjects)]
 
     async def _model_problems(self, release: Release) -> list[str]:
         """Each model must be known, and have a signature under its own scheme or a waiver (S33, S37)."""

@@ -57,6 +57,8 @@ class VerifiedDispatch:
     """None only under a model's unsigned waiver."""
     evidence: dict[str, str | int]
     """Metadata versions and key ids that were relied upon; goes to the audit log."""
+    certificate_subjects: tuple[str, ...] = ()
+    """Under which its signing certificate can have been withdrawn (``storage.withdrawal``)."""
 
 
 class DispatchVerifier(Protocol):

@@ -10,6 +10,7 @@ from signing.directive import check_directive, check_release, open_envelope
 from signing.errors import NotInRelease, UnknownDirectiveKey, VendorSignatureBad, VerificationFailed
 from signing.ports import DispatchRequest, VerifiedDispatch
 from signing.release import Release
+from signing.revocation import certificate_subjects
 from signing.trust import Trust
 from signing.trust_source import TrustSource
 from signing.vendor_signature import certificate_fingerprint, verify_vendor_signature
@@ -83,7 +84,8 @@ def judge(
         "verified_at": request.now.isoformat(),
         "metadata_read_at": trust.at.isoformat(),
     }
-    return VerifiedDispatch(authorised.directive, proof, evidence)
+    subjects = certificate_subjects(proof.certificate) if proof else ()
+    return VerifiedDispatch(authorised.directive, proof, evidence, subjects)
 
 
 def _vendor_proof(

@@ -65,6 +65,7 @@ class ChargerUpdateWorkflow:
         self._needs_reset = False
         self._reset_at: datetime | None = None
         self._stopped = False
+        self._distrusted = False
         self._news = False
         self._sightings: dict[int, Sighting] = {}
         self._look: asyncio.Task[None] | None = None
@@ -249,6 +250,7 @@ class ChargerUpdateWorkflow:
             return UpdateEnd(Outcome.UPDATED, judged.reason)
         if judged.finding is Finding.SILENT:
             return UpdateEnd(Outcome.SILENT, judged.reason, (Mark.SUSPICIOUS,))
+        self._distrusted = judged.halt
         retry = judged.retryable and not self._given.last_attempt
         said = {Mark.RETRY: retry, Mark.SUSPICIOUS: judged.suspicious, Mark.HALT: judged.halt}
         return UpdateEnd(None if retry else Outcome.FAILED, judged.reason, _marks(said))
@@ -301,6 +303,7 @@ class ChargerUpdateWorkflow:
             outcome=end.outcome,
             reason=failed if Mark.RETRY in end.marks else end.reason,
             for_session=Mark.SESSION in end.marks,
+            distrusted=self._distrusted,
         )
 
 

@@ -75,6 +75,7 @@ from tests.unit.activities.memory import (
     MemoryOutOfService,
     MemoryRoutes,
     MemoryTickets,
+    MemoryWithdrawals,
 )
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -156,6 +157,7 @@ class World:
     events: MemoryEvents = field(default_factory=MemoryEvents)
     tickets: MemoryTickets = field(default_factory=MemoryTickets)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
+    withdrawals: MemoryWithdrawals = field(default_factory=MemoryWithdrawals)
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     leftovers: MemoryLeftovers = field(default_factory=MemoryLeftovers)
@@ -480,6 +482,7 @@ class World:
             commands=self.commands,
             logs=self.logs,
             ingest=self,
+            withdrawals=self.withdrawals,  # type: ignore[arg-type]
             clock=lambda: self.now,
         )
 
