@@ -38,11 +38,13 @@ from api.routers import (
     tuf,
     twins,
     watching,
+    withdrawals,
 )
 from api.sse import StreamSeats
 
 API_ROUTERS = (
     artifacts.router,
+    withdrawals.router,
     campaigns.router,
     chargers.router,
     commands.router,

@@ -22,6 +22,8 @@ class Permission(StrEnum):
     AUDIT_READ = "audit.read"
     ARTIFACT_UPLOAD = "artifact.upload"
     ARTIFACT_SIGN = "artifact.sign"
+    ARTIFACT_WITHDRAW = "artifact.withdraw"
+    ARTIFACT_RESTORE = "artifact.restore"
     CAMPAIGN_PLAN = "campaign.plan"
     CAMPAIGN_CREATE = "campaign.create"
     CAMPAIGN_APPROVE = "campaign.approve"
@@ -65,6 +67,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         {
             Permission.READ,
             Permission.ARTIFACT_UPLOAD,
+            Permission.ARTIFACT_WITHDRAW,
+            Permission.ARTIFACT_RESTORE,
             Permission.CAMPAIGN_PLAN,
             Permission.CAMPAIGN_CREATE,
             Permission.CAMPAIGN_APPROVE,
@@ -80,6 +84,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.READ,
             Permission.AUDIT_READ,
             Permission.ARTIFACT_SIGN,
+            Permission.ARTIFACT_WITHDRAW,
+            Permission.ARTIFACT_RESTORE,
             Permission.CHARGER_QUERY,
             Permission.CHARGER_SECURE,
             Permission.LOG_DIAGNOSTICS,

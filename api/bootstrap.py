@@ -5,7 +5,7 @@ import asyncio
 import hashlib
 import secrets
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -272,6 +272,19 @@ def _trust(settings: Settings, stores: Stores, role: str) -> TrustSource:
     return TrustSource(fetch_from(stores.blobs), path.read_bytes(), memory_file=memory)
 
 
+def _manufacturer_roots(settings: Settings, stores: Stores) -> Callable[[], Awaitable[Sequence[str]]]:
+    """Read when asked for: an api needs the trusted root for this alone."""
+    sources: list[TrustSource] = []
+
+    async def roots() -> Sequence[str]:
+        if not sources:
+            sources.append(_trust(settings, stores, "api"))
+        trust = await sources[0].current(system_clock())
+        return [pem for role in trust.roles() for pem in trust.policy.roots_of(role)]
+
+    return roots
+
+
 def _activity_stores(stores: Stores) -> ActivityStores:
     return ActivityStores(
         chargers=stores.chargers,
@@ -324,6 +337,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             audit=stores.audit,
             blobs=stores.blobs,
             watch=stores.watch,
+            withdrawals=stores.withdrawals,
             orchestrator=Orchestrator(client),
             clock=system_clock,
             new_id=lambda: uuid.uuid4().hex[:16],
@@ -332,6 +346,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             decode_payloads=AesGcmCodec(payload_key).decode,
             session_key=hashlib.sha256(b"dashboard session" + payload_key).digest(),
             base_url=settings.base_url,
+            manufacturer_roots=_manufacturer_roots(settings, stores),
             temporal_ui_url=settings.temporal_ui_url,
             temporal_namespace=settings.temporal_namespace,
             limits=ApiLimits(log_bytes=settings.log_upload_bytes),

@@ -24,6 +24,7 @@ from storage.ports import (
 )
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
+from storage.withdrawal import WithdrawalStore
 from workflows.charger_command import CommandInput
 from workflows.log_retrieval import LogInput
 
@@ -105,6 +106,7 @@ class ApiServices:
     audit: AuditLog
     blobs: BlobStore
     watch: WatchStores
+    withdrawals: WithdrawalStore
     orchestrator: Orchestrator
     clock: Clock
     new_id: Callable[[], str]
@@ -115,6 +117,8 @@ class ApiServices:
     session_key: bytes = field(repr=False)
     """Seals dashboard sessions; the same in every api process."""
     base_url: str
+    manufacturer_roots: Callable[[], Awaitable[Sequence[str]]]
+    """All manufacturers' roots (PEM) that the signed metadata lists, verified."""
     temporal_ui_url: str | None = None
     temporal_namespace: str = "default"
     readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)

@@ -40,9 +40,8 @@ def revoked_subjects(data: bytes, roots: Iterable[str], now: datetime) -> dict[s
             hint="Get it from the manufacturer, and have its root signed into targets first.",
         )
     if crl.last_update_utc > now:
-        raise VerificationFailed(
-            f"The revocation list is of the future: {crl.last_update_utc:%Y-%m-%d %H:%M}Z."
-        )
+        issued = f"{crl.last_update_utc:%Y-%m-%d %H:%M}Z"
+        raise VerificationFailed(f"The revocation list is of the future: {issued}.")
     return {_serial(crl.issuer, entry.serial_number): said for entry in crl if (said := _reason(entry))}
 
 

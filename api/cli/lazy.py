@@ -27,6 +27,7 @@ TABLE: dict[str, Entry] = {
     ),
     "simulate": Entry("On this machine", "Run simulated chargers against a CSMS.", "processes", "simulate"),
     "artifact": Entry("Releases", "Upload, sign and release firmware.", "artifact"),
+    "withdrawal": Entry("Releases", "Take an image or certificate away, and give it back.", "withdrawal"),
     "campaign": Entry("Releases", "Plan, approve, watch and stop rollouts.", "campaign"),
     "charger": Entry("Fleet", "Import, register, look at and command chargers.", "charger"),
     "site": Entry("Fleet", "Sites and how many chargers each may miss at once.", "site"),

@@ -45,6 +45,7 @@ from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
 from tests.support.memory_twins import MemoryTwins
 from tests.support.memory_watch import memory_watch
+from tests.support.memory_withdrawals import MemoryWithdrawals
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 BASE = "http://ampwave.test"
@@ -85,6 +86,8 @@ class House:
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     watch: WatchStores = field(default_factory=memory_watch)
+    withdrawals: MemoryWithdrawals = field(default_factory=MemoryWithdrawals)
+    manufacturer_roots: list[str] = field(default_factory=list)
     counter: Counter = field(default_factory=Counter)
     now: datetime = NOW
     limits: ApiLimits = field(default_factory=ApiLimits)
@@ -110,6 +113,7 @@ class House:
             audit=self.audit,
             blobs=self.blobs,  # type: ignore[arg-type]
             watch=self.watch,
+            withdrawals=self.withdrawals,
             orchestrator=self.orchestrator,
             clock=lambda: self.now,
             new_id=self.counter.new_id,
@@ -118,12 +122,16 @@ class House:
             decode_payloads=no_decoding,
             session_key=b"k" * 32,
             base_url=BASE,
+            manufacturer_roots=self._roots,
             temporal_ui_url=self.temporal_ui_url,
             readiness=self.readiness,
             limits=self.limits,
         )
         self.app: FastAPI = create_app(self.services)
         self.texts = {role: self._token(role) for role in Role}
+
+    async def _roots(self) -> Sequence[str]:
+        return self.manufacturer_roots
 
     def _token(self, role: Role) -> str:
         return self.token(Principal(f"{role.value}@ampwave.test", role))

@@ -233,6 +233,8 @@ async def test_a_signature_that_does_not_hold_on_a_charger_halts_everything(
     assert [name for name, _ in world.updates()] == names[:2]
     assert world.campaigns.outcomes("c1")[names[1]] is Outcome.FAILED
     assert world.version(names[0]) == "1.1", "nothing more is sent, not even the way back"
+    [row] = world.withdrawals.rows.values()
+    assert (row.subject, row.withdrawn_by) == (f"artifact:{campaign.plan.artifact_id}", f"charger/{names[1]}")
 
 
 @pytest.mark.requirement("S38")

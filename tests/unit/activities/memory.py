@@ -24,7 +24,6 @@ from storage.errors import Conflict, NotFound
 from storage.events import StoredEvent
 from storage.journal import JournalRound, JournalRule, Partition
 from storage.ports import ChargerView
-from storage.withdrawal import Withdrawal
 
 _UNUSED = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -181,19 +180,6 @@ class MemoryAudit:
 
     def actions(self) -> list[str]:
         return [row.action for row in self.rows]
-
-
-class MemoryWithdrawals:
-    def __init__(self) -> None:
-        self.rows: dict[str, Withdrawal] = {}
-
-    async def add(self, withdrawals: Sequence[Withdrawal]) -> Sequence[str]:
-        new = [each for each in withdrawals if each.subject not in self.rows]
-        self.rows |= {each.subject: each for each in new}
-        return [each.subject for each in new]
-
-    async def in_force(self, subjects: Sequence[str]) -> Sequence[Withdrawal]:
-        return [self.rows[name] for name in subjects if name in self.rows and self.rows[name].in_force]
 
 
 class MemoryArtifacts:

@@ -64,6 +64,8 @@ from storage.twin import (
 )
 from storage.watching import DoubtfulSession
 from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
+from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from tests.support.memory_withdrawals import MemoryWithdrawals
 from tests.unit.activities.memory import (
     MemoryArtifacts,
     MemoryAudit,
@@ -75,7 +77,6 @@ from tests.unit.activities.memory import (
     MemoryOutOfService,
     MemoryRoutes,
     MemoryTickets,
-    MemoryWithdrawals,
 )
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -174,6 +175,7 @@ class World:
     sent: list[tuple[str, Command]] = field(default_factory=list)
     """Every command that reached a charger."""
     refused_proofs: set[str] = field(default_factory=set)
+    certificate_subjects: tuple[str, ...] = ()
     inoperative: set[str] = field(default_factory=set)
     unsigned_only: set[str] = field(default_factory=set)
     on_settle: Callable[[str], None] | None = None
@@ -426,7 +428,8 @@ class World:
             raise VerificationFailed("The proof does not hold.")
         artifact = self.artifacts.rows[directive.sha256]
         signature = artifact.vendor_signatures[0] if request.signed_update else None
-        return VerifiedDispatch(directive, signature, {"directive_id": directive.directive_id})
+        evidence: dict[str, str | int] = {"directive_id": directive.directive_id}
+        return VerifiedDispatch(directive, signature, evidence, self.certificate_subjects)
 
     async def sign_directive(self, directive: Directive, shard: int) -> SignedDirective:
         return SignedDirective(
