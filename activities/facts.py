@@ -16,6 +16,12 @@ from storage.events import FIRMWARE_DISTRUST, NO_RESTART, ConnectorStatus, Event
 from storage.ports import ChargerView
 from storage.twin import Lifecycle, OperationSection, busy_reason
 
+# OCPP 1.6 security whitepaper and 2.0.1 FirmwareType; OCPP 2.1 has room for more (S34).
+_LOCATION = 512
+_LONG_LOCATION = 2000
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""What never leaves this machine needs no encryption: the bench of `ampwave up`."""
+
 
 @dataclass(frozen=True, slots=True)
 class ArtifactFacts:
@@ -246,6 +252,18 @@ def unfetchable(view: ChargerView, profile: ModelProfile | None, location: str) 
     if able.fetches(scheme) is not False:
         return None
     return f"it fetches by {', '.join(able.known.transfers or ())}, and not by {scheme.upper()}"
+
+
+def unsendable(view: ChargerView, profile: ModelProfile | None, location: str, *, signed: bool) -> str | None:
+    """Why a download address must not go to a charger, or cannot be used by it; None: it may."""
+    dialect = view.twin.connectivity.dialect if view.twin.connectivity else None
+    longest = _LONG_LOCATION if dialect == "ocpp2.1" else _LOCATION
+    if len(location) > longest:
+        return f"its download address has {len(location)} characters, {dialect or 'OCPP'} allows {longest}"
+    parts = urlsplit(location)
+    if not signed and parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+        return f"an update without a signature goes over https only, not {parts.scheme}"  # S37
+    return unfetchable(view, profile, location)
 
 
 def has_car(operation: OperationSection | None) -> bool:

@@ -1,3 +1,4 @@
+# long-file: the one step that sends; its order is its point
 """The flow of the step that sends.
 
 Everything is looked at again here, after the last frame of the charger is committed and after no
@@ -8,10 +9,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from activities.availability import closed_to_cars, put_back
-from activities.facts import has_car, out_of_service, unfetchable
+from activities.facts import has_car, out_of_service, unsendable
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node
 from activities.stores import this_run
-from activities.withdrawn import distrusted
+from activities.withdrawn import distrusted, withdrawn_by
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, UpdateFirmware
 from csms.errors import CallFailed, CommandTimeout, CsmsError, NotAccepted, NotConnectedHere, Unsupported
 from signing.errors import DirectiveNotInTime, MetadataExpired, SigningError, VerificationFailed
@@ -22,7 +23,6 @@ from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.ids import charger_workflow_id
 from storage.ports import ChargerView
 from storage.twin import busy_reason
-from storage.withdrawal import artifact_subject
 
 _SENT = frozenset({TargetPhase.DISPATCHED, TargetPhase.CONFIRMING})
 
@@ -256,20 +256,15 @@ class Sending:
             raise Obstacle(DispatchKind.HALT, error.message) from None
         except SigningError as error:
             raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
-        await self._require_not_withdrawn(proof)
+        if withdrawn := await withdrawn_by(self._stores, proof):
+            await self._security_event("Withdrawn", withdrawn)
+            raise Obstacle(DispatchKind.HALT, withdrawn)
         if not await self._stores.campaigns.use_directive(
             order.directive.directive_id, self._given.charger_id, order.request_id
         ):
             reason = "its directive was used for another request of it; the next one is good again"
             raise Obstacle(DispatchKind.NOT_NOW, reason)
         return proof
-
-    async def _require_not_withdrawn(self, proof: VerifiedDispatch) -> None:
-        """Looked up for each charger, so a withdrawal counts at once, in the middle of a wave (S36, S66)."""
-        subjects = (artifact_subject(proof.directive.sha256), *proof.certificate_subjects)
-        for withdrawn in await self._stores.withdrawals.in_force(subjects):
-            await self._security_event("Withdrawn", withdrawn.sentence())
-            raise Obstacle(DispatchKind.HALT, withdrawn.sentence())
 
     async def _request(self, order: Order) -> DispatchRequest:
         given, stores = self._given, self._stores
@@ -308,7 +303,8 @@ class Sending:
         await self._wanted()  # Once more: a pause, an abort or a skip since then holds it back.
         command = await self._update(order, proof)
         view = await self._stores.chargers.get(self._given.charger_id)
-        if unfit := unfetchable(view, order.profile, command.location):
+        signed = command.signature is not None
+        if unfit := unsendable(view, order.profile, command.location, signed=signed):
             raise Obstacle(DispatchKind.UNSUPPORTED, unfit)
         if not self._drained:
             await self._look()  # Somebody else closed it to cars, and may have opened it again.

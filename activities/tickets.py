@@ -13,6 +13,8 @@ from storage.operator_ports import LogStore
 from storage.ports import TicketStore
 
 TICKET_BYTES = 32
+TICKET_LETTERS = 43
+"""Of so many bytes in base64 without padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,10 @@ class TicketOffice:
     random_bytes: Callable[[int], bytes] = field(repr=False)
     base_url: str
     clock: Clock
+
+    def example(self) -> str:
+        """A download address as long as every other."""
+        return f"{self.base_url}/d/{'x' * TICKET_LETTERS}"
 
     async def mint(self, charger_id: str, artifact_id: str, seconds: float) -> str:
         """The download address for this charger, valid from now for ``seconds``."""

@@ -429,12 +429,14 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
 def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
     """Workflows, and the activities that need no socket and no key."""
     shared = _activity_stores(stores)
+    office = TicketOffice(stores.tickets, secrets.token_bytes, settings.base_url, system_clock)
     inspector = Inspector(
         stores.blobs,
         _trust(settings, stores, "worker"),
         stores.chargers.model,
         system_clock,
         withdrawn=stores.withdrawals.in_force,
+        location=office.example(),
     )
     days = (settings.journal_partition_days, settings.journal_ahead_days, settings.journal_kept_days)
     journal = JournalActivities(stores.journal, JournalRule(*days), system_clock)

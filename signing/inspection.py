@@ -13,7 +13,7 @@ from signing.revocation import certificate_subjects
 from signing.step import addition_problems
 from signing.trust import Trust
 from signing.trust_source import TrustSource
-from signing.vendor_signature import vendor_signature_problems
+from signing.vendor_signature import location_problems, vendor_signature_problems
 from storage.artifact import Artifact
 from storage.charger import ModelProfile
 from storage.clock import Clock
@@ -48,12 +48,15 @@ class Inspector:
         clock: Clock,
         *,
         withdrawn: WithdrawalLookup | None = None,
+        location: str = "",
     ) -> None:
         self._blobs = blobs
         self._source = source
         self._models = models
         self._clock = clock
         self._withdrawn = withdrawn
+        self._location = location
+        """A download address as chargers will get it; "" where none is known."""
 
     async def inspect(self, artifact: Artifact) -> Inspection:
         """All problems at once; empty when people may be asked to sign.
@@ -71,7 +74,7 @@ class Inspector:
         problems += await self._model_problems(release)
         if found is not None:
             problems += _vendor_problems(release, found.sha256, now, trust.policy.roots_of(release.role))
-        problems += await self._withdrawal_problems(release)
+        problems += await self._withdrawal_problems(release) + location_problems(self._location)
         return Inspection(
             sha256=found.sha256.hex() if found else "",
             length=found.length if found else 0,

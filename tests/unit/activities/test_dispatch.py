@@ -21,7 +21,7 @@ from storage.canonical import sha256_hex
 from storage.capability import Declared
 from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.events import ConnectorStatus
-from storage.twin import ConnectorState, OperationSection
+from storage.twin import ConnectivitySection, ConnectorState, OperationSection
 from storage.withdrawal import Source, Withdrawal, artifact_subject
 from tests.unit.activities.world import MODEL, START, VENDOR, World, idle, lost_answer
 
@@ -399,9 +399,31 @@ async def test_no_plain_update_without_a_waiver(world: World) -> None:
     assert (await dispatch(world)).kind is DispatchKind.UNSUPPORTED
 
     world.chargers.profiles[VENDOR, MODEL] = ModelProfile(VENDOR, MODEL, unsafe_unsigned_waiver="bench, ada")
+    plain = await dispatch(world)
+    assert (plain.kind, plain.reason) == (
+        DispatchKind.UNSUPPORTED,
+        "an update without a signature goes over https only, not http",
+    )
+    assert not world.updates()
+
+    world.base_url = "https://api"
     assert (await dispatch(world)).kind is DispatchKind.ACCEPTED
     [(_, command)] = world.updates(CP)
     assert command.signature is None
+
+
+@pytest.mark.requirement("S34")
+@pytest.mark.parametrize(("dialect", "longest"), [("ocpp1.6", 512), ("ocpp2.0.1", 512), ("ocpp2.1", 2000)])
+async def test_an_address_that_the_protocol_cannot_carry_is_not_sent(
+    world: World, dialect: str, longest: int
+) -> None:
+    """As a presigned address with a session token would be: 826 to 1,566 characters."""
+    world._twin(CP, connectivity=ConnectivitySection(online=True, dialect=dialect))
+    for length, kind in ((longest + 1, DispatchKind.UNSUPPORTED), (longest, DispatchKind.ACCEPTED)):
+        world.base_url = "https://" + "b" * (length - len("https:///d/") - 43)
+        answer = await dispatch(world)
+        assert answer.kind is kind, answer.reason
+    assert [len(command.location) for _, command in world.updates(CP)] == [longest]
 
 
 @pytest.mark.requirement("F58")

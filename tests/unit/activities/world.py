@@ -175,6 +175,7 @@ class World:
     sent: list[tuple[str, Command]] = field(default_factory=list)
     """Every command that reached a charger."""
     refused_proofs: set[str] = field(default_factory=set)
+    base_url: str = "http://api"
     certificate_subjects: tuple[str, ...] = ()
     inoperative: set[str] = field(default_factory=set)
     unsigned_only: set[str] = field(default_factory=set)
@@ -514,7 +515,7 @@ class World:
     @property
     def node(self) -> Node:
         office = TicketOffice(
-            self.stores.tickets, lambda count: b"\x07" * count, "http://api", lambda: self.now
+            self.stores.tickets, lambda count: b"\x07" * count, self.base_url, lambda: self.now
         )
         vendors = frozenset({"acme"})
         return Node(self.stores, self, self, office, command_seconds=1.0, data_transfer_vendors=vendors)

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -5,9 +7,12 @@ import pytest
 from signing.development import DevelopmentManufacturer
 from signing.errors import RepositoryUnreachable
 from signing.inspection import Inspector
+from signing.revocation import certificate_subjects
 from storage.artifact import Compatible
 from storage.charger import ModelProfile, SignatureScheme
 from storage.errors import EngineUnavailable
+from storage.withdrawal import Source, Withdrawal
+from tests.support.memory_withdrawals import MemoryWithdrawals
 
 MODELS = {
     "Volt 22": ModelProfile("Acme", "Volt 22"),
@@ -52,6 +57,62 @@ async def test_a_good_upload_has_no_problems_and_its_facts_are_read_back(bench) 
 async def test_each_thing_wrong_with_an_upload_is_said_in_words(bench, changes, words) -> None:
     found = await inspect(bench, await bench.upload(**changes))
     assert any(problem.startswith(words) for problem in found.problems), found.problems
+
+
+@pytest.mark.requirement("S34")
+@pytest.mark.parametrize(("length", "problems"), [(512, 0), (513, 1), (1566, 1)])
+async def test_an_address_that_chargers_cannot_take_is_found_before_people_sign(
+    bench, length, problems
+) -> None:
+    """1,566: a presigned address with the token of a temporary session, as measured."""
+    inspector = Inspector(bench.blobs, bench.source(), models, bench.clock, location="h" * length)
+    found = (await inspector.inspect(await bench.upload())).problems
+    assert len(found) == problems
+    assert all("OCPP 1.6 and 2.0.1 allow 512" in problem for problem in found)
+
+
+@pytest.mark.requirement("S36", "S66")
+async def test_what_is_withdrawn_is_not_offered_for_signature(bench) -> None:
+    artifact = await bench.upload()
+    (proof,) = artifact.vendor_signatures
+    for subject in (f"artifact:{artifact.artifact_id}", *certificate_subjects(proof.certificate)):
+        held = MemoryWithdrawals()
+        await held.add([Withdrawal(subject, "stolen key", Source.PERSON, "ada", bench.now)])
+        inspector = Inspector(bench.blobs, bench.source(), models, bench.clock, withdrawn=held.in_force)
+        (problem,) = (await inspector.inspect(artifact)).problems
+        assert problem.endswith("was withdrawn by ada: stolen key.")
+
+
+_LARGE = """
+import asyncio, hashlib, resource
+from dataclasses import replace
+from signing.inspection import Inspector
+
+CHUNK, COUNT = bytes(2**20), 500
+
+class Blobs:
+    async def read(self, key):
+        for _ in range(COUNT):
+            yield bytes(CHUNK)  # each a copy of its own, as from a socket
+
+async def main():
+    inspector = Inspector(Blobs(), None, None, None)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = await inspector._read_back("x")
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(found.length, (after - before) // 1024)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.requirement("S39")
+@pytest.mark.skipif(sys.platform != "linux", reason="counts memory as Linux does")
+def test_an_image_of_500_mb_is_looked_at_within_64_mb() -> None:
+    done = subprocess.run([sys.executable, "-c", _LARGE], capture_output=True, text=True, check=True)
+    length, grown = map(int, done.stdout.split())
+    assert length == 500 * 2**20
+    assert grown < 64
 
 
 @pytest.mark.requirement("S41")
