@@ -18,6 +18,7 @@ from tests.benchmarks.ingest import measure_ingest
 from tests.benchmarks.latency import measure_latency
 from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.report import Row
+from tests.benchmarks.signing import measure_directives, measure_publish
 from tests.benchmarks.soak import measure_soak
 from tests.benchmarks.storm import measure_storm
 from tests.benchmarks.timeline import measure_timeline
@@ -35,6 +36,8 @@ ROWS: dict[str, Measure] = {
     "twin-query": measure_twin_query,
     "timeline": measure_timeline,
     "latency": measure_latency,
+    "publish": measure_publish,
+    "directives": measure_directives,
 }
 BY_NAME_ONLY: dict[str, Measure] = {"soak": measure_soak}
 """Rows that take too long to be part of every run."""
