@@ -31,8 +31,17 @@ _HOLDER = """
 SELECT coalesce(host(activity.client_addr), 'this machine'), activity.backend_start
 FROM pg_locks JOIN pg_stat_activity AS activity USING (pid)
 WHERE locktype = 'advisory' AND objsubid = 1 AND granted
-  AND (classid::bigint << 32) | objid::bigint = $1::bigint & x'7fffffffffffffff'::bigint
+  AND (classid::bigint << 32) | objid::bigint = $1::bigint
 """
+
+
+SPACE = 0x0C00
+"""The upper 16 bits of these locks; 0x0A00 and 0x0B00 are the ingest's and the partitions'."""
+
+
+def seat_key(name: str) -> int:
+    """A lock of our own space: in the ingest's it would hold back every reader of events."""
+    return (SPACE << 48) | int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")
 
 
 class HeldSeat:
@@ -69,8 +78,7 @@ class PostgresSeat:
 
     def __init__(self, database_url: str, name: str) -> None:
         self._url = database_url
-        # Positive, so that pg_locks shows it in two halves without a sign.
-        self._key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
+        self.key = seat_key(name)
 
     async def take(self, taken: Callable[[str], None]) -> HeldSeat:
         """Wait until it is free. ``taken`` is told once who has it. Raises EngineUnavailable."""
@@ -95,9 +103,9 @@ class PostgresSeat:
 
     async def _wait(self, connection: "asyncpg.Connection[Any]", taken: Callable[[str], None]) -> None:
         said = False
-        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", self._key):
+        while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", self.key):
             if not said:
-                row = await connection.fetchrow(_HOLDER, self._key)
+                row = await connection.fetchrow(_HOLDER, self.key)
                 taken(f"{row[0]}, since {row[1]:%Y-%m-%d %H:%M:%S}Z" if row else "somebody")
                 said = True
             await asyncio.sleep(_LOOK_S)

@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from storage.errors import EngineUnavailable
-from storage.postgres.seat import PostgresSeat
+from storage.postgres.seat import PostgresSeat, seat_key
 
 pytestmark = pytest.mark.integration
 
@@ -39,6 +39,12 @@ async def test_who_loses_the_connection_knows_that_the_seat_is_lost(database: st
             await seat.lost.wait()
         async with await PostgresSeat(database, "signer").take(print):
             assert seat.lost.is_set()
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_no_seat_is_in_the_space_of_other_locks(number: int) -> None:
+    """In the ingest's, 0x0A00, it would be taken for a writer in flight, and nobody would see new events."""
+    assert seat_key(f"signer {number}") >> 48 == 0x0C00
 
 
 async def test_a_database_that_is_away_is_said_so() -> None:
