@@ -4,6 +4,7 @@
 import asyncio
 import hashlib
 import secrets
+import socket
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -478,7 +479,8 @@ def signing_service(settings: Settings, stores: Stores) -> SigningService:
 def signer_seat(settings: Settings) -> Seat:
     """Where one signer at a time sits per set of keys."""
     keys = online_keys(settings)
-    return PostgresSeat(database_url(settings), f"signer {keys.snapshot} {keys.timestamp} {keys.directive}")
+    name = f"signer {keys.snapshot} {keys.timestamp} {keys.directive}"
+    return PostgresSeat(database_url(settings), name, socket.gethostname())
 
 
 def signer_worker(stores: Stores, client: Client, signer: SigningService) -> Worker:

@@ -5,6 +5,10 @@ import sys
 
 from api.settings import Settings
 from signing import tokens
+from signing.addresses import holder_of
+from signing.errors import SigningError
+from signing.keys import public_of
+from signing.roles import DIRECTIVE, SNAPSHOT, TIMESTAMP
 from signing.service import OnlineKeys
 
 
@@ -16,6 +20,20 @@ def online_keys(settings: Settings) -> OnlineKeys:
         timestamp=settings.signer_timestamp or files.timestamp,
         directive=settings.signer_directive or files.directive,
     )
+
+
+def described(settings: Settings) -> dict[str, dict[str, str]]:
+    """What the signer's keys are, by role: holder and key id, or the problem. Asks their holders."""
+    keys = online_keys(settings)
+    addresses = {SNAPSHOT: keys.snapshot, TIMESTAMP: keys.timestamp, DIRECTIVE: keys.directive}
+    return {role: _described(address) for role, address in addresses.items()}
+
+
+def _described(address: str) -> dict[str, str]:
+    try:
+        return {"holder": holder_of(address).words, "keyid": public_of(address).keyid}
+    except SigningError as error:
+        return {"problem": error.message, "hint": error.hint}
 
 
 def use_tokens(settings: Settings, *, ask: bool = False) -> None:

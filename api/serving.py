@@ -7,6 +7,7 @@ import structlog
 import uvicorn
 
 from api import bootstrap, watchers
+from api.key_access import described
 from api.settings import Settings
 from api.until_signalled import until_signalled
 from csms import collector
@@ -74,6 +75,8 @@ async def serve_signer(settings: Settings) -> None:
     async with bootstrap.open_stores(settings) as stores:
         client = await bootstrap.connect_temporal(settings)
         signer = bootstrap.signing_service(settings, stores)
+        for role, found in (await asyncio.to_thread(described, settings)).items():
+            (_log.warning if "problem" in found else _log.info)("signer.key", key=role, **found)
         stop = asyncio.create_task(until_signalled())
         try:
             while (seat := await _seated(settings, stop)) is not None:

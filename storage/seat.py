@@ -19,3 +19,6 @@ class Seat(Protocol):
 
     async def take(self, taken: Callable[[str], None]) -> HeldSeat:
         """Wait until it is free; ``taken`` is told once who has it. Raises EngineUnavailable."""
+
+    async def holder(self) -> str | None:
+        """The machine that has it, or None. Raises EngineUnavailable."""

@@ -22,19 +22,19 @@ _ANSWER_S = 5.0
 
 # A machine that vanishes without a word frees its seat after half a minute, not after two hours.
 _KEEPALIVE = {
-    "application_name": "ampwave seat",
     "tcp_keepalives_idle": "10",
     "tcp_keepalives_interval": "5",
     "tcp_keepalives_count": "3",
 }
 _HOLDER = """
-SELECT coalesce(host(activity.client_addr), 'this machine'), activity.backend_start
+SELECT activity.application_name, activity.backend_start
 FROM pg_locks JOIN pg_stat_activity AS activity USING (pid)
 WHERE locktype = 'advisory' AND objsubid = 1 AND granted
   AND (classid::bigint << 32) | objid::bigint = $1::bigint
 """
 
 
+_NAME = "ampwave seat "
 SPACE = 0x0C00
 """The upper 16 bits of these locks; 0x0A00 and 0x0B00 are the ingest's and the partitions'."""
 
@@ -76,21 +76,15 @@ class HeldSeat:
 class PostgresSeat:
     """The seat of this name in this database."""
 
-    def __init__(self, database_url: str, name: str) -> None:
+    def __init__(self, database_url: str, name: str, host: str = "") -> None:
+        """``host``: this machine's name, by which others see who has the seat."""
         self._url = database_url
+        self._host = f"{_NAME}{host}"[:63]
         self.key = seat_key(name)
 
     async def take(self, taken: Callable[[str], None]) -> HeldSeat:
         """Wait until it is free. ``taken`` is told once who has it. Raises EngineUnavailable."""
-        try:
-            connection = await asyncpg.connect(
-                driver_dsn(self._url),
-                timeout=CONNECT_TIMEOUT_S,
-                command_timeout=_ANSWER_S,
-                server_settings=_KEEPALIVE,
-            )
-        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
-            raise EngineUnavailable(f"PostgreSQL does not answer: {type(error).__name__}.") from error
+        connection = await self._connect(self._host)
         try:
             await self._wait(connection, taken)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
@@ -101,11 +95,37 @@ class PostgresSeat:
             raise
         return HeldSeat(connection)
 
+    async def holder(self) -> str | None:
+        """The machine that has it, or None. Raises EngineUnavailable."""
+        connection = await self._connect("ampwave probe")
+        try:
+            row = await connection.fetchrow(_HOLDER, self.key)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+            raise EngineUnavailable(f"PostgreSQL went away: {type(error).__name__}.") from error
+        finally:
+            connection.terminate()
+        return _machine(row) if row else None
+
+    async def _connect(self, application_name: str) -> "asyncpg.Connection[Any]":
+        try:
+            return await asyncpg.connect(
+                driver_dsn(self._url),
+                timeout=CONNECT_TIMEOUT_S,
+                command_timeout=_ANSWER_S,
+                server_settings={"application_name": application_name, **_KEEPALIVE},
+            )
+        except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+            raise EngineUnavailable(f"PostgreSQL does not answer: {type(error).__name__}.") from error
+
     async def _wait(self, connection: "asyncpg.Connection[Any]", taken: Callable[[str], None]) -> None:
         said = False
         while not await connection.fetchval("SELECT pg_try_advisory_lock($1)", self.key):
             if not said:
                 row = await connection.fetchrow(_HOLDER, self.key)
-                taken(f"{row[0]}, since {row[1]:%Y-%m-%d %H:%M:%S}Z" if row else "somebody")
+                taken(f"{_machine(row)}, since {row[1]:%Y-%m-%d %H:%M:%S}Z" if row else "somebody")
                 said = True
             await asyncio.sleep(_LOOK_S)
+
+
+def _machine(row: "asyncpg.Record") -> str:
+    return str(row[0]).removeprefix(_NAME) or "an unnamed machine"

@@ -14,10 +14,13 @@ pytestmark = pytest.mark.integration
 @pytest.mark.requirement("S63")
 async def test_a_second_one_is_told_who_sits_there_and_takes_over_when_it_leaves(database: str) -> None:
     told: asyncio.Queue[str] = asyncio.Queue()
-    first = await PostgresSeat(database, "signer a").take(told.put_nowait)
+    first = await PostgresSeat(database, "signer a", "host-1").take(told.put_nowait)
     second = asyncio.create_task(PostgresSeat(database, "signer a").take(told.put_nowait))
     async with await PostgresSeat(database, "signer b").take(pytest.fail):
-        assert (await told.get()).endswith("Z")
+        assert (await told.get()).startswith("host-1, since 2")
+        assert await PostgresSeat(database, "signer a").holder() == "host-1"
+        assert await PostgresSeat(database, "signer b").holder() == "an unnamed machine"
+        assert await PostgresSeat(database, "signer c").holder() is None
     assert told.empty()
     assert not second.done()
     async with first:
@@ -30,10 +33,8 @@ async def test_a_second_one_is_told_who_sits_there_and_takes_over_when_it_leaves
 async def test_who_loses_the_connection_knows_that_the_seat_is_lost(database: str) -> None:
     async with await PostgresSeat(database, "signer").take(print) as seat:
         admin = await asyncpg.connect(database)
-        ended = (
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'ampwave seat'"
-        )
-        await admin.execute(f"{ended} AND datname = current_database()")
+        ours = "application_name LIKE 'ampwave seat%' AND datname = current_database()"
+        await admin.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {ours}")
         await admin.close()
         async with asyncio.timeout(30):
             await seat.lost.wait()
