@@ -7,8 +7,8 @@ What it signed is verified before it leaves: a key that is not the listed one ne
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from securesystemslib.exceptions import UnverifiedSignatureError
@@ -36,12 +36,14 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The versions that the bucket holds, verified: what may come next follows from them alone."""
+    """The versions that the bucket holds, verified: what may come next follows from them."""
 
-    snapshot: int
-    timestamp: int
-    roles: dict[str, int]
+    snapshot: int = 0
+    timestamp: int = 0
+    roles: Mapping[str, int] = field(default_factory=dict)
     """Targets and vendor roles."""
+    keyids: frozenset[str] = frozenset()
+    """Keys that count for snapshot and timestamp there; another one was rotated in (TUF 5.3.11)."""
 
 
 class GuardedSigner(Signer):
@@ -88,7 +90,7 @@ class GuardedSigner(Signer):
 
 
 class KeyGuard:
-    """Hands out guarded keys; remembers the highest head it was shown, so that no version comes twice."""
+    """Hands out guarded keys. Feed it every verified head of the bucket; it remembers what it signed."""
 
     def __init__(self, clock: Clock, limits: Limits | None = None) -> None:
         self._clock = clock
@@ -99,66 +101,83 @@ class KeyGuard:
             TIMESTAMP: Pace(metadata, clock),
             DIRECTIVE: Pace(directives, clock),
         }
-        self._highest = {SNAPSHOT: 0, TIMESTAMP: 0}
+        self._head = Head()
+        self._roles: dict[str, int] = {}
+        self._signed: dict[tuple[str, str], int] = {}
+        """The highest version by role and key."""
 
     def saw(self, head: Head) -> None:
-        """The bucket has got this far, so nothing older comes next (S12)."""
-        for role, version in ((SNAPSHOT, head.snapshot), (TIMESTAMP, head.timestamp)):
-            self._highest[role] = max(version, self._highest[role])
+        """The bucket stands here now."""
+        self._head, self._roles = head, dict(head.roles)
 
-    def snapshot(self, signer: Signer, head: Head) -> Signer:
-        """For the next snapshot after this head."""
-        self.saw(head)
-        return self._guarded(signer, SNAPSHOT, lambda payload: self._snapshot_problems(payload, head))
-
-    def timestamp(self, signer: Signer, head: Head) -> Signer:
-        """For the next timestamp after this head."""
-        self.saw(head)
-        return self._guarded(signer, TIMESTAMP, lambda payload: self._timestamp_problems(payload, head))
+    def online(self, role: str, signer: Signer) -> Signer:
+        """A snapshot's or timestamp's key, for what may follow."""
+        keyid = signer.public_key.keyid
+        judge = self._snapshot_problems if role == SNAPSHOT else self._timestamp_problems
+        return GuardedSigner(signer, role, lambda payload: judge(payload, keyid), self._paces[role])
 
     def directive(self, signer: Signer) -> Signer:
-        """For one directive."""
-        return self._guarded(signer, DIRECTIVE, lambda payload: directive_problems(payload, self._clock()))
+        """The key of directives."""
+        return GuardedSigner(
+            signer,
+            DIRECTIVE,
+            lambda payload: directive_problems(payload, self._clock()),
+            self._paces[DIRECTIVE],
+        )
 
-    def _guarded(self, signer: Signer, role: str, judge: Judge) -> Signer:
-        return GuardedSigner(signer, role, judge, self._paces[role])
-
-    def _snapshot_problems(self, payload: bytes, head: Head) -> list[str]:
+    def _snapshot_problems(self, payload: bytes, keyid: str) -> list[str]:
         signed = _read(payload)
         if not isinstance(signed, Snapshot):
             return ["it is no snapshot"]
-        problems = self._version_problems(SNAPSHOT, signed.version, head.snapshot)
+        problems = self._version_problems(SNAPSHOT, signed.version, self._head.snapshot, keyid)
         problems += _expiry_problems(SNAPSHOT, signed.expires, self._clock())
         listed = {name.removesuffix(".json"): meta.version for name, meta in signed.meta.items()}
-        for role, version in head.roles.items():
-            if role not in listed:
-                problems.append(f"it drops {role}")
-            elif not version <= listed[role] <= version + 1:
-                problems.append(f"it takes {role} from {version} to {listed[role]}")
-        problems += [
-            f"it adds {role} at version {version}"
-            for role, version in listed.items()
-            if role not in head.roles and version != 1
-        ]
+        problems += _listing_problems(self._roles, listed)
+        if not problems:
+            self._signed[SNAPSHOT, keyid] = signed.version
+            self._roles = listed
         return problems
 
-    def _timestamp_problems(self, payload: bytes, head: Head) -> list[str]:
+    def _timestamp_problems(self, payload: bytes, keyid: str) -> list[str]:
         signed = _read(payload)
         if not isinstance(signed, Timestamp):
             return ["it is no timestamp"]
-        problems = self._version_problems(TIMESTAMP, signed.version, head.timestamp)
+        problems = self._version_problems(TIMESTAMP, signed.version, self._head.timestamp, keyid)
         problems += _expiry_problems(TIMESTAMP, signed.expires, self._clock())
-        listed = signed.snapshot_meta.version
-        if not head.snapshot <= listed <= head.snapshot + 1:
-            problems.append(f"it lists snapshot {listed}, after {head.snapshot}")
+        listed, newest = signed.snapshot_meta.version, self._newest_snapshot()
+        if not min(self._head.snapshot, newest) <= listed <= newest + 1:
+            problems.append(f"it lists snapshot {listed}, after {newest}")
+        if not problems:
+            self._signed[TIMESTAMP, keyid] = signed.version
         return problems
 
-    def _version_problems(self, role: str, version: int, head: int) -> list[str]:
-        """The next one; if the bucket was taken back, the next after the highest that was seen (S12)."""
-        highest = self._highest[role]
-        if head < version <= highest + 1:
-            return []
-        return [f"it is version {version} of {role}, after {highest} comes only the next (S64)"]
+    def _version_problems(self, role: str, version: int, head: int, keyid: str) -> list[str]:
+        """One on from the bucket, or from what this key signed last if that is not there yet (S12).
+
+        A key that was rotated in may begin lower: that is how a fast-forward is recovered from.
+        """
+        highest = max(head, self._signed.get((role, keyid), 0))
+        if version > highest + 1 or (keyid in self._head.keyids and version <= head):
+            return [f"it is version {version} of {role}, after {highest} comes only the next (S64)"]
+        return []
+
+    def _newest_snapshot(self) -> int:
+        signed = [version for (role, _), version in self._signed.items() if role == SNAPSHOT]
+        return max([self._head.snapshot, *signed])
+
+
+def _listing_problems(before: Mapping[str, int], listed: Mapping[str, int]) -> list[str]:
+    """No role is dropped, taken back or skipped ahead, and new ones begin at 1."""
+    problems = []
+    for role, version in before.items():
+        if role not in listed:
+            problems.append(f"it drops {role}")
+        elif not version <= listed[role] <= version + 1:
+            problems.append(f"it takes {role} from {version} to {listed[role]}")
+    new = {role: version for role, version in listed.items() if role not in before}
+    return problems + [
+        f"it adds {role} at version {version}" for role, version in new.items() if version != 1
+    ]
 
 
 def directive_problems(payload: bytes, now: datetime) -> list[str]:

@@ -190,6 +190,7 @@ class SigningService:
             raise RepositoryUnreachable(
                 "There is no TUF repository in the bucket yet.", hint="Run the key ceremony first."
             )
+        self._guard.saw(_known(head))
         return head
 
     async def _settled(self, role: str) -> Head:
@@ -206,15 +207,12 @@ class SigningService:
             raise VerificationFailed(f"This signer does not serve the role {role!r} (S64).")
 
     async def _extend(self, head: Head, files: list[NewFile]) -> Head:
-        known = _known(head)
         signers = OnlineSigners(
-            self._guard.snapshot(_open(self._keys.snapshot, head.online_keys(SNAPSHOT)), known),
-            self._guard.timestamp(_open(self._keys.timestamp, head.online_keys(TIMESTAMP)), known),
+            self._guard.online(SNAPSHOT, _open(self._keys.snapshot, head.online_keys(SNAPSHOT))),
+            self._guard.online(TIMESTAMP, _open(self._keys.timestamp, head.online_keys(TIMESTAMP))),
         )
         await self._repository.publish(head, files, signers, self._clock())
-        head = await self._head()
-        self._guard.saw(_known(head))
-        return head
+        return await self._head()
 
     async def _is_published(self, head: Head, staged: StagedRelease) -> bool:
         if head.version_of(staged.role) < staged.version:
@@ -320,7 +318,12 @@ class SigningService:
 def _known(head: Head) -> guard.Head:
     """What the guard of the keys needs to know of a verified head."""
     roles = {name.removesuffix(".json"): meta.version for name, meta in head.snapshot.meta.items()}
-    return guard.Head(head.snapshot.version, head.timestamp.version if head.timestamp else 0, roles)
+    return guard.Head(
+        snapshot=head.snapshot.version,
+        timestamp=head.timestamp.version if head.timestamp else 0,
+        roles=roles,
+        keyids=frozenset(key.keyid for role in (SNAPSHOT, TIMESTAMP) for key in head.online_keys(role)),
+    )
 
 
 def _open(address: str, candidates: Iterable[Key]) -> Signer:

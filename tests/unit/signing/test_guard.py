@@ -16,10 +16,12 @@ from signing.errors import KeyUnavailable, TooHasty, VerificationFailed
 from signing.guard import GuardedSigner, Head, KeyGuard, Limits
 from signing.metadata import canonical
 from signing.pace import Pace
+from signing.roles import SNAPSHOT, TIMESTAMP
 from storage.canonical import canonical_json
 
 NOON = datetime.fromisoformat("2026-05-04T12:00:00+00:00")
-HEAD = Head(snapshot=7, timestamp=9, roles={"targets": 2, "acme": 4})
+KEY = CryptoSigner.generate_ed25519()
+HEAD = Head(7, 9, {"targets": 2, "acme": 4}, frozenset({KEY.public_key.keyid}))
 DAY = timedelta(days=1)
 
 
@@ -40,7 +42,15 @@ def watch() -> Watch:
 
 @pytest.fixture
 def key() -> CryptoSigner:
-    return CryptoSigner.generate_ed25519()
+    return KEY
+
+
+def guarded(
+    watch: Watch, role: str, signer: CryptoSigner = KEY, limits: Limits | None = None
+) -> GuardedSigner:
+    guard = KeyGuard(watch, limits)
+    guard.saw(HEAD)
+    return guard.online(role, signer)
 
 
 def snapshot(version: int = 8, life: timedelta = 7 * DAY, **roles: int) -> bytes:
@@ -82,12 +92,12 @@ def signs(guarded: GuardedSigner, payload: bytes) -> bool:
     ],
 )
 def test_the_snapshot_key_signs_the_next_snapshot_and_nothing_else(watch, key, payload, words) -> None:
-    guarded = KeyGuard(watch).snapshot(key, HEAD)
+    asked = guarded(watch, SNAPSHOT)
     with pytest.raises(VerificationFailed) as refused:
-        guarded.sign(payload)
+        asked.sign(payload)
     assert words in refused.value.message
-    assert signs(guarded, snapshot())
-    assert signs(KeyGuard(watch).snapshot(key, HEAD), snapshot(bolt=1))
+    assert signs(asked, snapshot())
+    assert signs(guarded(watch, SNAPSHOT), snapshot(bolt=1))
 
 
 @pytest.mark.requirement("S64")
@@ -103,27 +113,51 @@ def test_the_snapshot_key_signs_the_next_snapshot_and_nothing_else(watch, key, p
     ],
 )
 def test_the_timestamp_key_signs_the_next_timestamp_and_nothing_else(watch, key, payload, words) -> None:
-    guarded = KeyGuard(watch).timestamp(key, HEAD)
+    asked = guarded(watch, TIMESTAMP)
     with pytest.raises(VerificationFailed) as refused:
-        guarded.sign(payload)
+        asked.sign(payload)
     assert words in refused.value.message
-    assert signs(guarded, timestamp())
+    assert signs(asked, timestamp())
 
 
 @pytest.mark.requirement("S12", "S64")
 @given(steps=st.lists(st.tuples(st.integers(0, 12), st.integers(0, 14)), max_size=12))
 def test_whatever_is_asked_at_whatever_head_versions_never_jump(steps: list[tuple[int, int]]) -> None:
-    """Signed is only what follows the bucket: asking one by one does not climb, a bucket taken back heals."""
-    key, guard, highest = CryptoSigner.generate_ed25519(), KeyGuard(lambda: NOON), 0
+    guard, signed = KeyGuard(lambda: NOON), 0
     for head, version in steps:
         payload = canonical(Snapshot(version, expires=NOON + DAY)) if version else b"{}"
+        guard.saw(Head(head, head, {}, HEAD.keyids))
         try:
-            guard.snapshot(key, Head(head, head, {})).sign(payload)
+            guard.online(SNAPSHOT, KEY).sign(payload)
             done = True
         except VerificationFailed:
             done = False
-        highest = max(highest, head)
-        assert done == (head < version <= highest + 1)
+        assert done == (head < version <= max(head, signed) + 1)
+        signed = version if done else signed
+
+
+@pytest.mark.requirement("S13", "S64")
+def test_a_key_that_was_rotated_in_may_begin_lower_and_not_higher(watch) -> None:
+    """The way back from a fast-forward; the old key, which a thief may have, never gets it."""
+    guard, new = KeyGuard(watch), CryptoSigner.generate_ed25519()
+    guard.saw(Head(2**31, 2**31, {}, HEAD.keyids))
+    with pytest.raises(VerificationFailed):
+        guard.online(SNAPSHOT, KEY).sign(canonical(Snapshot(8, expires=NOON + DAY)))
+    with pytest.raises(VerificationFailed):
+        guard.online(SNAPSHOT, new).sign(canonical(Snapshot(2**31 + 2, expires=NOON + DAY)))
+    assert signs(guard.online(SNAPSHOT, new), canonical(Snapshot(8, expires=NOON + DAY)))
+
+
+@pytest.mark.requirement("S64")
+def test_a_repository_that_begins_begins_at_one(watch) -> None:
+    guard = KeyGuard(watch)
+    with pytest.raises(VerificationFailed):
+        guard.online(SNAPSHOT, KEY).sign(snapshot(2, targets=1, acme=1))
+    assert signs(guard.online(SNAPSHOT, KEY), snapshot(1, targets=1, acme=1))
+    assert signs(guard.online(TIMESTAMP, KEY), timestamp(1, listed=1))
+    assert signs(guard.online(SNAPSHOT, KEY), snapshot(2, targets=1, acme=2)), (
+        "before it is seen in the bucket"
+    )
 
 
 def pae(body: bytes, kind: str = PAYLOAD_TYPE) -> bytes:
@@ -134,7 +168,7 @@ def pae(body: bytes, kind: str = PAYLOAD_TYPE) -> bytes:
 async def test_the_directive_key_signs_plain_directives_only(bench) -> None:
     good = bench.directive(await bench.upload())
     (key,) = bench.signers("directive")
-    guarded = KeyGuard(bench.clock).directive(key)
+    asked = KeyGuard(bench.clock).directive(key)
     year = timedelta(days=365)
     refused = {
         "longer than 24 hours": pae(canonical_json(replace(good, not_after=good.not_after + year))),
@@ -152,38 +186,38 @@ async def test_the_directive_key_signs_plain_directives_only(bench) -> None:
     }
     for words, payload in refused.items():
         with pytest.raises(VerificationFailed) as said:
-            guarded.sign(payload)
+            asked.sign(payload)
         assert words in said.value.message
     for payload in (snapshot(), timestamp(), canonical_json(good), pae(canonical_json(good)) + b"x", b""):
         with pytest.raises(VerificationFailed, match="no directive"):
-            guarded.sign(payload)
-    assert signs(guarded, pae(canonical_json(good)))
+            asked.sign(payload)
+    assert signs(asked, pae(canonical_json(good)))
 
 
 @pytest.mark.requirement("S64")
 def test_a_flood_is_cut_off_and_flows_again_by_and_by(watch, key) -> None:
-    guarded = KeyGuard(watch, Limits(metadata_per_minute=60)).timestamp(key, HEAD)
-    assert sum(signs(guarded, timestamp()) for _ in range(60)) == 60
+    asked = guarded(watch, TIMESTAMP, limits=Limits(metadata_per_minute=60))
+    assert sum(signs(asked, timestamp()) for _ in range(60)) == 60
     for _ in range(940):
         with pytest.raises(TooHasty, match="timestamp key signs at most 60 times a minute") as refused:
-            guarded.sign(timestamp())
+            asked.sign(timestamp())
         assert refused.value.retryable
     watch.now += timedelta(seconds=3)
     for expected in (True, True, True, False):
         if expected:
-            assert signs(guarded, timestamp())
+            assert signs(asked, timestamp())
         else:
             with pytest.raises(TooHasty):
-                guarded.sign(timestamp())
+                asked.sign(timestamp())
 
 
 def test_a_refused_request_costs_nothing_of_the_pace(watch, key) -> None:
     """Else nonsense alone could keep good releases out."""
-    guarded = KeyGuard(watch, Limits(metadata_per_minute=1)).timestamp(key, HEAD)
+    asked = guarded(watch, TIMESTAMP, limits=Limits(metadata_per_minute=1))
     for _ in range(100):
         with pytest.raises(VerificationFailed):
-            guarded.sign(timestamp(1009))
-    assert signs(guarded, timestamp())
+            asked.sign(timestamp(1009))
+    assert signs(asked, timestamp())
 
 
 def test_a_clock_that_goes_back_fills_nothing(watch) -> None:
@@ -208,7 +242,7 @@ def test_a_key_that_is_not_the_listed_one_publishes_nothing(watch, key) -> None:
     other = CryptoSigner.generate_ed25519()
     swapped = Swapped(other._private_key, other.public_key)
     with pytest.raises(KeyUnavailable, match="another key than the signed metadata lists"):
-        KeyGuard(watch).timestamp(swapped, HEAD).sign(timestamp())
+        guarded(watch, TIMESTAMP, swapped).sign(timestamp())
 
 
 @pytest.mark.requirement("S63")
@@ -219,7 +253,7 @@ def test_a_key_that_fails_says_so_and_is_retried(watch, key) -> None:
 
     broken = Broken(key._private_key, key.public_key)
     with pytest.raises(KeyUnavailable) as refused:
-        KeyGuard(watch).timestamp(broken, HEAD).sign(timestamp())
+        guarded(watch, TIMESTAMP, broken).sign(timestamp())
     assert refused.value.retryable
     assert "8642" not in refused.value.diagnostics()
 
