@@ -110,6 +110,10 @@ class KeyGuard:
         """The bucket stands here now."""
         self._head, self._roles = head, dict(head.roles)
 
+    def admit(self, role: str) -> None:
+        """Before anything is read for it: a flood shall cost nothing. Raises TooHasty."""
+        self._paces[role].check(f"The {role} key signs")
+
     def online(self, role: str, signer: Signer) -> Signer:
         """A snapshot's or timestamp's key, for what may follow."""
         keyid = signer.public_key.keyid

@@ -15,7 +15,13 @@ class Pace:
 
     def take(self, what: str) -> None:
         """Raises TooHasty."""
+        self.check(what)
+        self._left -= 1
+
+    def check(self, what: str) -> None:
+        """The same without doing it, for who has much to do before. Raises TooHasty."""
         if self._limit is None:
+            self._left = 1
             return
         now = self._clock()
         passed = max(0.0, (now - self._at).total_seconds())
@@ -25,4 +31,3 @@ class Pace:
                 f"{what} at most {self._limit} times a minute (S64).",
                 hint="It goes on by itself. If nobody released that much, find out who asks.",
             )
-        self._left -= 1

@@ -113,6 +113,7 @@ class SigningService:
     async def sign_directive(self, directive: Directive, shard: int) -> SignedDirective:
         """DSSE with the directive key, if it is within policy and speaks of a released image."""
         async with self._lock:
+            self._guard.admit(DIRECTIVE)
             head = await self._head()
             refuse_if(self._directive_problems(directive), f"directive {directive.directive_id}")
             await self._check_released(head, directive)
