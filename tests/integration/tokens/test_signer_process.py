@@ -191,7 +191,7 @@ async def test_a_second_signer_stands_by_and_takes_over_when_the_first_is_killed
 
 async def said(log: Path, event: str) -> dict[str, Any]:
     """The line of a log, as soon as it is there."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not (found := find_line(log, event)):  # noqa: ASYNC110 - a file has no event to wait for
             await asyncio.sleep(0.05)
     return found
