@@ -68,6 +68,21 @@ class OnlineKeys:
         return cls(*(file_address(folder / f"{name}.pem") for name in (SNAPSHOT, TIMESTAMP, DIRECTIVE)))
 
 
+class _Watched(Repository):
+    """Shows the guard of the keys every head that is read, whoever reads it."""
+
+    def __init__(self, blobs: BlobStore, trusted_root: bytes, key_guard: KeyGuard) -> None:
+        super().__init__(blobs, trusted_root)
+        self._key_guard = key_guard
+
+    async def head(self) -> Head | None:
+        """The newest verified state."""
+        head = await super().head()
+        if head is not None:
+            self._key_guard.saw(_known(head))
+        return head
+
+
 class SigningService:
     """``signing.ports.ReleaseSigner`` over a bucket and three key addresses.
 
@@ -86,10 +101,10 @@ class SigningService:
         limits: Limits | None = None,
     ) -> None:
         self._blobs = blobs
-        self._repository = Repository(blobs, trusted_root)
+        self._guard = KeyGuard(clock, limits)
+        self._repository = _Watched(blobs, trusted_root, self._guard)
         self._keys = keys
         self._clock = clock
-        self._guard = KeyGuard(clock, limits)
         self._allowed = None if allowed_roles is None else frozenset(allowed_roles)
         self._lock = asyncio.Lock()
 
@@ -191,7 +206,6 @@ class SigningService:
             raise RepositoryUnreachable(
                 "There is no TUF repository in the bucket yet.", hint="Run the key ceremony first."
             )
-        self._guard.saw(_known(head))
         return head
 
     async def _settled(self, role: str) -> Head:
