@@ -70,8 +70,8 @@ from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
 from storage.postgres.routes import PostgresRouteStore
-from storage.postgres.statistics import PostgresStatistics
 from storage.postgres.seat import PostgresSeat
+from storage.postgres.statistics import PostgresStatistics
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
@@ -80,8 +80,8 @@ from storage.postgres.watching import watch_stores
 from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.s3 import S3BlobStore
 from storage.s3_leftovers import S3Leftovers
-from storage.statistics import TableStatistics
 from storage.seat import Seat
+from storage.statistics import TableStatistics
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
 from storage.withdrawal import WithdrawalStore

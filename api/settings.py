@@ -24,8 +24,6 @@ Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 """Comma-separated in the environment."""
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
 """Comma-separated in the environment."""
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-"""Comma-separated in the environment."""
 
 
 class Settings(BaseSettings):

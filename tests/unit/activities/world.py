@@ -64,7 +64,6 @@ from storage.twin import (
 )
 from storage.watching import DoubtfulSession
 from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
-from tests.support.memory_operator import MemoryCommands, MemoryLogs
 from tests.support.memory_withdrawals import MemoryWithdrawals
 from tests.unit.activities.memory import (
     MemoryArtifacts,
