@@ -118,6 +118,8 @@ def merge(bundles: Iterable[Bundle]) -> Bundle:
             for keyid, signature in part.signatures.items():
                 # A bad copy of a signature must not hide a good one; whether it holds is judged elsewhere.
                 merged.parts[role].signatures.setdefault(keyid, signature)
+    for part in merged.parts.values():
+        part.signatures = dict(sorted(part.signatures.items()))
     entries = {canonical_json(entry): entry for bundle in (first, *others) for entry in bundle.transcript}
     evidence = {name: data for bundle in (*others, first) for name, data in bundle.evidence.items()}
     return replace(merged, evidence=evidence, transcript=tuple(entries[key] for key in sorted(entries)))

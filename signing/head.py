@@ -273,6 +273,10 @@ class HeadReader:
         """How far this role has been seen to get under these keys."""
         return self._highest.get(_keys(root, role), 0)
 
+    def forget(self) -> None:
+        """Begin anew, where people restore an older state on purpose."""
+        self._highest.clear()
+
     def _note(self, root: Root, role: str, version: int) -> None:
         self._highest[_keys(root, role)] = max(version, self.highest(root, role))
 

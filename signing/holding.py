@@ -94,7 +94,11 @@ def review(bundle: Bundle, trusted_root: bytes | None, now: datetime) -> Review:
     """
     if not bundle.parts:
         raise VerificationFailed("This ceremony file asks for nothing to be signed.")
-    present = _present(bundle, trusted_root)
+    return judge(bundle, _present(bundle, trusted_root), now)
+
+
+def judge(bundle: Bundle, present: Present | None, now: datetime) -> Review:
+    """Judge a ceremony against what is signed now; None: nothing is. Raises VerificationFailed."""
     found = changes(bundle, present, now)
     demands = tuple(_demands(bundle, present))
     lines = (*_standing(present, now), *found.lines)
@@ -169,12 +173,17 @@ def _differs(before: Root, after: Root, role: str) -> bool:
 
 def _demand(bundle: Bundle, role: str, delegator: Root | Targets, by: str, *, needed: bool = True) -> Demand:
     seats = delegator.get_delegated_role(role)
-    keys = {keyid: delegator.get_key(keyid) for keyid in seats.keyids}
+    held = delegator.keys if isinstance(delegator, Root) else _delegated_keys(delegator)
+    keys = {keyid: held[keyid] for keyid in seats.keyids if keyid in held}
     signed: dict[bytes, Key] = {}
     for keyid, key in keys.items():
         if _holds(bundle.parts[role], key, bundle.parts[role].signatures.get(keyid)):
             signed.setdefault(key_material(key), key)
     return Demand(role, by, seats.threshold, keys, tuple(signed.values()), needed)
+
+
+def _delegated_keys(targets: Targets) -> dict[str, Key]:
+    return targets.delegations.keys if targets.delegations else {}
 
 
 def _holds(part: People, key: Key, signature: Signature | None) -> bool:

@@ -30,6 +30,20 @@ class ReleaseStamp:
 
 
 @dataclass(frozen=True, slots=True)
+class CeremonyStamp:
+    """What a concluded ceremony left behind."""
+
+    fingerprint: str
+    """Nothing, where a backup was restored."""
+    versions: dict[str, int]
+    """Of root, targets and the vendor roles, as published now."""
+    snapshot_version: int
+    timestamp_version: int
+    signers: tuple[str, ...]
+    """Holders whose signatures counted; nobody, if it had been published before."""
+
+
+@dataclass(frozen=True, slots=True)
 class DispatchRequest:
     """What is about to be sent to one charger, for the last check before it leaves."""
 
@@ -91,6 +105,14 @@ class ReleaseSigner(Protocol):
 
     async def sign_directive(self, directive: Directive, shard: int) -> SignedDirective:
         """DSSE with the directive key. Raises VerificationFailed if its window or size is out of policy."""
+
+    async def conclude_ceremony(self, data: bytes) -> CeremonyStamp:
+        """Publish what a ceremony's people signed, or restore a backup; idempotent.
+
+        Raises:
+            VerificationFailed: somebody has not signed, or it breaks a rule; nothing was written.
+            StaleStage: another ceremony or release came first.
+        """
 
     async def refresh(self) -> None:
         """Sign snapshot and timestamp anew if they near their expiry."""

@@ -9,7 +9,7 @@ that readers who have followed it and readers who have not both find a state tha
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -133,6 +133,24 @@ class Repository(HeadReader):
         if after is None:
             raise RepositoryUnreachable("The repository vanished while its root was replaced.")
         await self.publish(after, [], succession.after, now)
+
+    async def restore(self, files: Mapping[str, bytes]) -> bool:
+        """Verified files into a bucket that has no timestamp, the timestamp last; False if it has one.
+
+        Raises StaleVersion: a file is there with other bytes, or somebody else restored meanwhile.
+        """
+        stamp = metadata_file(TIMESTAMP, 0)
+        there = await self.file(stamp, rule_for(TIMESTAMP).max_bytes)
+        if there is not None:
+            return there == files[stamp]
+        for name, data in files.items():
+            key = METADATA_PREFIX + name
+            if name == stamp:
+                self.forget()
+                await self._blobs.replace(key, data, etag=None)
+            elif not await self._blobs.put_bytes(key, data) and await self.file(name, len(data)) != data:
+                raise StaleVersion(f"{name} is in the bucket with other bytes.", hint="Use a newer backup.")
+        return True
 
     async def _check_all(
         self, head: Head | None, files: Sequence[NewFile], root: Root, targets: Targets | None

@@ -1,0 +1,90 @@
+"""Gathering the published files that a ceremony, a backup or a mirror needs. Nothing is verified here."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from signing.errors import RepositoryUnreachable
+from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, metadata_file, rule_for
+from signing.trust_source import MAX_ROOT_ROTATIONS, Fetch
+from storage.errors import InvalidInput, NotFound
+
+STAMP = metadata_file(TIMESTAMP, 0)
+
+
+async def collect_published(fetch: Fetch) -> dict[str, bytes]:
+    """Every root, and what the timestamp leads to: snapshot, targets, every role that it lists.
+
+    Raises:
+        NotFound: there is no repository.
+        RepositoryUnreachable: the timestamp lists what is not there; see ``collect_signed``.
+    """
+    files = await _roots(fetch)
+    files[STAMP] = await fetch(STAMP, rule_for(TIMESTAMP).max_bytes)
+    try:
+        listed = dict(_listed(files[STAMP]))[SNAPSHOT]
+        name = metadata_file(SNAPSHOT, listed)
+        files[name] = await fetch(name, rule_for(SNAPSHOT).max_bytes)
+        for role, version in _listed(files[name]):
+            file = metadata_file(role, version)
+            files[file] = await fetch(file, rule_for(role).max_bytes)
+    except (NotFound, InvalidInput, KeyError) as error:
+        raise RepositoryUnreachable(
+            "The timestamp leads to files that are not there.",
+            hint="Its keys may be stolen: prepare the ceremony with --without-timestamp.",
+        ) from error
+    return files
+
+
+async def collect_signed(fetch: Fetch) -> dict[str, bytes]:
+    """Every root, and the latest of what people signed, found by counting; no word of the online keys."""
+    files = await _roots(fetch)
+    targets = await _latest(fetch, TARGETS, files)
+    for role in _delegated(targets) if targets else ():
+        await _latest(fetch, role, files)
+    return files
+
+
+async def _roots(fetch: Fetch) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for version in range(1, MAX_ROOT_ROTATIONS + 1):
+        name = metadata_file(ROOT, version)
+        try:
+            files[name] = await fetch(name, rule_for(ROOT).max_bytes)
+        except NotFound:
+            break
+    return files
+
+
+async def _latest(fetch: Fetch, role: str, files: dict[str, bytes]) -> bytes | None:
+    data, version = None, 1
+    while True:
+        name = metadata_file(role, version)
+        try:
+            data = await fetch(name, rule_for(role).max_bytes)
+        except NotFound:
+            if data is not None:
+                files[metadata_file(role, version - 1)] = data
+            return data
+        version += 1
+
+
+def _signed(data: bytes) -> dict[str, Any]:
+    try:
+        signed: dict[str, Any] = dict(json.loads(data)["signed"])
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RepositoryUnreachable("A published file is not TUF metadata.") from error
+    return signed
+
+
+def _listed(data: bytes) -> Iterator[tuple[str, int]]:
+    """(role, version) as a timestamp or a snapshot lists them."""
+    for name, meta in _signed(data).get("meta", {}).items():
+        role, version = str(name).removesuffix(".json"), meta.get("version")
+        if "/" not in role and isinstance(version, int):
+            yield role, version
+
+
+def _delegated(data: bytes) -> list[str]:
+    roles = (_signed(data).get("delegations") or {}).get("roles") or []
+    return [str(role["name"]) for role in roles if "/" not in str(role.get("name", "/"))]
