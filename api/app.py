@@ -57,6 +57,7 @@ API_ROUTERS = (
     access.router,
     health.router,
     watching.router,
+    tuf.ceremonies,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router)
 

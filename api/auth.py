@@ -42,6 +42,8 @@ class Permission(StrEnum):
     """Any desired side; configuration then asks for CHARGER_CONFIGURE, the others for TWIN_CONTROL."""
     TWIN_CONTROL = "twin.control"
     """Desired firmware and security: what drift is judged by (F18)."""
+    TUF_PUBLISH = "tuf.publish"
+    """Hand in what the people of a ceremony signed; it decides nothing by itself."""
     TOKEN_ADMIN = "token.admin"  # noqa: S105 - the name of a permission, not a password
 
 
@@ -80,6 +82,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.READ,
             Permission.AUDIT_READ,
             Permission.ARTIFACT_SIGN,
+            Permission.TUF_PUBLISH,
             Permission.CHARGER_QUERY,
             Permission.CHARGER_SECURE,
             Permission.LOG_DIAGNOSTICS,

@@ -19,6 +19,7 @@ from temporalio.worker import Worker
 
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
+from activities.metadata import MetadataActivities
 from activities.orders import Node
 from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
@@ -40,7 +41,9 @@ from csms.secrets import hash_secret
 from csms.tls import ServerTls
 from signing.ceremony import DevelopmentCeremony
 from signing.development import ensure_manufacturer
+from signing.expiry import RoleExpiry
 from signing.inspection import Inspector
+from signing.published import read_expiries
 from signing.service import OnlineKeys, SigningService
 from signing.trust_source import TrustSource, fetch_from
 from signing.verify import Verifier
@@ -417,13 +420,28 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
         task_queue=TASK_QUEUE,
         workflows=registry.WORKFLOWS,
         activities=registry.worker_activities(
-            shared, inspector, journal, keeping, stores.watch.sessions, drift
+            shared,
+            inspector,
+            journal,
+            keeping,
+            stores.watch.sessions,
+            drift,
+            _metadata(settings, stores),
         ),
         max_cached_workflows=4000,
         # How long a dead worker's workflows wait before another takes them: 10 s by default.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=GRACE,
     )
+
+
+def _metadata(settings: Settings, stores: Stores) -> MetadataActivities:
+    root = settings.trusted_root_path.read_bytes()
+
+    async def read() -> tuple[RoleExpiry, ...]:
+        return await read_expiries(fetch_from(stores.blobs), root)
+
+    return MetadataActivities(read, stores.watch.incidents, system_clock)
 
 
 def signing_service(settings: Settings, stores: Stores) -> SigningService:
@@ -438,7 +456,7 @@ def signer_worker(stores: Stores, client: Client, signer: SigningService) -> Wor
         client,
         task_queue=SIGNER_QUEUE,
         activities=registry.signer_activities(
-            _activity_stores(stores), signer, lambda: secrets.token_hex(16)
+            _activity_stores(stores), signer, lambda: secrets.token_hex(16), stores.blobs
         ),
         max_concurrent_activities=20,
         graceful_shutdown_timeout=GRACE,

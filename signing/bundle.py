@@ -14,12 +14,11 @@ from tuf.api.metadata import Metadata, Root, Targets
 
 from signing.errors import VerificationFailed
 from signing.metadata import People, canonical, decode_people, encode_people, refusing
+from signing.ports import MAX_CEREMONY
 from signing.roles import ROOT, SNAPSHOT, TIMESTAMP, metadata_file
 from storage.canonical import canonical_json, sha256_hex
 
 FORMAT = "ampwave ceremony 1"
-MAX_BUNDLE = 24 * 1024 * 1024
-"""A dozen vendor roles of 2 MB; an api takes no more either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +77,8 @@ def write_bundle(bundle: Bundle) -> bytes:
 
 def read_bundle(data: bytes) -> Bundle:
     """Parse the file. Raises VerificationFailed for anything but its exact form."""
-    if len(data) > MAX_BUNDLE:
-        raise VerificationFailed(f"The ceremony file is longer than {MAX_BUNDLE} bytes.")
+    if len(data) > MAX_CEREMONY:
+        raise VerificationFailed(f"The ceremony file is longer than {MAX_CEREMONY} bytes.")
     try:
         document = json.loads(data, object_pairs_hook=_once)
         if document["format"] != FORMAT:

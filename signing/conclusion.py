@@ -126,7 +126,7 @@ class Conclusion:
             if head.version_of(role)
         }
         versions = {name.removesuffix(".json"): meta.version for name, meta in head.snapshot.meta.items()}
-        return Present(head.root, head.targets, roles, versions, self._clock())
+        return Present(head.root, head.targets, roles, versions, head.timestamp)
 
     async def _restore(self, bundle: Bundle) -> None:
         """What a backup holds, verified from the embedded root, into a bucket that lost its own."""

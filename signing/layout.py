@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from securesystemslib.signer import Key
-from tuf.api.metadata import DelegatedRole, Delegations, Role, Root, Signed, Targets
+from tuf.api.metadata import DelegatedRole, Delegations, Role, Root, Signed, Snapshot, Targets, Timestamp
 
 from signing.lint import root_problems, targets_problems
 from signing.policy import FIELD, TrustPolicy, write_policy
@@ -79,8 +79,14 @@ class Present:
     roles: Mapping[str, Targets] = field(default_factory=dict)
     versions: Mapping[str, int] = field(default_factory=dict)
     """Of every role that a snapshot ever listed; a role that comes back goes on from there."""
-    seen_until: datetime | None = None
-    """Until when the timestamp says that this is current; None: no timestamp vouches for it."""
+    timestamp: Timestamp | None = None
+    """None: no timestamp vouches that this is the newest state."""
+    snapshot: Snapshot | None = None
+
+    @property
+    def seen_until(self) -> datetime | None:
+        """Until when the timestamp says that this is current."""
+        return self.timestamp.expires if self.timestamp else None
 
 
 @dataclass(frozen=True, slots=True)

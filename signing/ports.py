@@ -29,6 +29,10 @@ class ReleaseStamp:
     timestamp_version: int
 
 
+MAX_CEREMONY = 24 * 1024 * 1024
+"""Bytes of a ceremony file: a dozen vendor roles of 2 MB."""
+
+
 @dataclass(frozen=True, slots=True)
 class CeremonyStamp:
     """What a concluded ceremony left behind."""

@@ -56,7 +56,7 @@ def _listed(files: Files, root: Root) -> Present:
     versions = {name.removesuffix(".json"): meta.version for name, meta in snapshot.meta.items()}
     targets = _role(files, TARGETS, snapshot, root)
     roles = {role: _role(files, role, snapshot, targets) for role in delegated(targets) if role in versions}
-    return Present(root, targets, roles, versions, timestamp.expires)
+    return Present(root, targets, roles, versions, timestamp, snapshot)
 
 
 def _role(files: Files, role: str, snapshot: Snapshot, delegator: Root | Targets) -> Targets:

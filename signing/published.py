@@ -1,10 +1,12 @@
-"""Gathering the published files that a ceremony, a backup or a mirror needs. Nothing is verified here."""
+"""Gathering the published files that a ceremony, a backup or a mirror needs. Collecting verifies nothing."""
 
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from signing.errors import RepositoryUnreachable
+from signing.errors import RepositoryUnreachable, VerificationFailed
+from signing.expiry import RoleExpiry
+from signing.present import present_in
 from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, metadata_file, rule_for
 from signing.trust_source import MAX_ROOT_ROTATIONS, Fetch
 from storage.errors import InvalidInput, NotFound
@@ -43,6 +45,29 @@ async def collect_signed(fetch: Fetch) -> dict[str, bytes]:
     for role in _delegated(targets) if targets else ():
         await _latest(fetch, role, files)
     return files
+
+
+async def read_expiries(fetch: Fetch, trusted_root: bytes) -> tuple[RoleExpiry, ...]:
+    """Every role, verified but for its expiry. Nothing where there is no repository yet.
+
+    Raises:
+        VerificationFailed, RepositoryUnreachable: the repository does not hold, or cannot be read.
+    """
+    try:
+        files = await collect_published(fetch)
+    except NotFound:
+        return ()
+    present = present_in(files, trusted_root)
+    if present.targets is None or present.timestamp is None or present.snapshot is None:
+        raise VerificationFailed("The published metadata is not whole.")
+    signed = {
+        ROOT: present.root,
+        TARGETS: present.targets,
+        SNAPSHOT: present.snapshot,
+        TIMESTAMP: present.timestamp,
+        **present.roles,
+    }
+    return tuple(RoleExpiry(role, each.version, each.expires) for role, each in signed.items())
 
 
 async def _roots(fetch: Fetch) -> dict[str, bytes]:

@@ -14,6 +14,10 @@ class IncidentKind(StrEnum):
     SITE_OUTAGE = "site_outage"
     WATCHDOG_BLIND = "watchdog_blind"
     """The synthetic silent charger was not found in time: the health system itself is not to be trusted."""
+    METADATA_EXPIRING = "metadata_expiring"
+    """Signed metadata runs out soon, or has: once it has, nothing is sent."""
+    METADATA_UNREADABLE = "metadata_unreadable"
+    """Signed metadata cannot be read or does not hold: nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)

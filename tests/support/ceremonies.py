@@ -15,8 +15,8 @@ from signing.keys import ensure_key_file, file_address
 from signing.layout import Holders, Layout, VendorLayout, Wishes, first_metadata, next_metadata
 from signing.metadata import encode_people
 from signing.present import present_in
-from signing.roles import ROOT
 from signing.published import collect_published
+from signing.roles import ROOT
 from signing.trust_source import Fetch
 
 TOOLS = "ampwave 0 tuf 0"

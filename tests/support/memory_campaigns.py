@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from activities.metadata import CeremonyOrder
+from signing.ports import CeremonyStamp
 from storage.artifact import Artifact, ArtifactPhase, SignOff, StagedRelease
 from storage.campaign import (
     Approval,
@@ -162,6 +164,10 @@ class MemoryOrchestrator:
     async def sign_off(self, sign_off: SignOff) -> None:
         await self._note("sign_off", sign_off)
         await self._artifacts.add_sign_off(sign_off)
+
+    async def publish_ceremony(self, order: CeremonyOrder) -> CeremonyStamp:
+        await self._note("publish_ceremony", order)
+        return CeremonyStamp("f" * 64, {"root": 2, "targets": 3}, 7, 8, ("ada", "grace"))
 
     async def start_campaign(self, campaign_id: str) -> None:
         await self._note("start_campaign", campaign_id)

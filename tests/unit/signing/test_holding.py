@@ -12,11 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tuf.api.metadata import Targets
 
-from signing.bundle import MAX_BUNDLE, Bundle, merge, read_bundle, unsigned, write_bundle
+from signing.bundle import Bundle, merge, read_bundle, unsigned, write_bundle
 from signing.errors import KeyUnavailable, StaleStage, VerificationFailed
 from signing.holding import review, sign
 from signing.layout import Holders, Layout, first_metadata
 from signing.metadata import encode_people
+from signing.ports import MAX_CEREMONY
 from signing.present import present_in
 from signing.published import collect_published
 from signing.service import OnlineKeys, SigningService
@@ -330,7 +331,7 @@ def test_rubbish_is_refused_in_our_words(data: bytes) -> None:
 
 def test_a_file_that_is_too_long_is_not_parsed() -> None:
     with pytest.raises(VerificationFailed, match="longer than"):
-        read_bundle(b" " * (MAX_BUNDLE + 1))
+        read_bundle(b" " * (MAX_CEREMONY + 1))
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
