@@ -3,9 +3,11 @@
 Every difference has a line. What no line can explain is a flag, and a flag means: do not sign.
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from securesystemslib.signer import Key
 from tuf.api.metadata import Role, Root, Signed, Targets
@@ -13,7 +15,7 @@ from tuf.api.metadata import Role, Root, Signed, Targets
 from signing.bundle import Bundle
 from signing.errors import VerificationFailed
 from signing.holders import HOLDER_FIELD, spoken
-from signing.layout import Present
+from signing.layout import Present, other_policy
 from signing.lint import root_problems, targets_problems, vendor_problems
 from signing.policy import FIELD, TrustPolicy, read_policy
 from signing.present import delegated
@@ -104,10 +106,7 @@ def _targets_flags(targets: Targets, root: Root) -> Iterator[str]:
         yield error.message
         return
     yield from targets_problems(targets, root, policy)
-    if set(targets.unrecognized_fields) != {FIELD} or set(targets.unrecognized_fields[FIELD]) != {
-        "directive_keys",
-        "manufacturer_roots",
-    }:
+    if set(targets.unrecognized_fields) != {FIELD}:
         yield "targets has unknown fields"
     roles = delegated(targets)
     yield from (
@@ -202,6 +201,7 @@ def _targets_lines(targets: Targets, before: Targets | None) -> Iterator[str]:
         gone = [name for name in delegated(before) if name not in delegated(targets)]
         yield from (f"  - vendor role {name}: nothing of it can be sent any more" for name in gone)
     yield from _policy_lines(_policy(targets), _policy(before) if before else None)
+    yield from _other_lines(other_policy(targets), other_policy(before))
 
 
 def _policy(targets: Targets) -> TrustPolicy:
@@ -222,6 +222,20 @@ def _policy_lines(policy: TrustPolicy, before: TrustPolicy | None) -> Iterator[s
             map(_fingerprint, policy.roots_of(role)),
             map(_fingerprint, old.roots_of(role)),
         )
+
+
+def _other_lines(policy: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[str]:
+    """Whatever else these people sign, as it is written: it decides, so it is shown."""
+    for name in sorted({*policy, *before}):
+        if policy.get(name) != before.get(name):
+            if name in before:
+                yield f"  - {name}: {_written(before[name])}"
+            if name in policy:
+                yield f"  + {name}: {_written(policy[name])}"
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
 
 
 def _words(what: str, now: Iterable[str], before: Iterable[str]) -> Iterator[str]:
@@ -250,4 +264,5 @@ def _vendor_lines(role: str, signed: Targets, before: Targets | None) -> Iterato
         yield f"  {'~' if path in old else '+'} {words}"
     yield from (f"  - {path}: it can be sent no more" for path in old if path not in signed.targets)
     kept = sum(path in old and old[path] == target for path, target in signed.targets.items())
-    yield f"  = {kept} releases as before"
+    if before is not None:
+        yield f"  = {kept} releases as before"

@@ -12,8 +12,9 @@ from typing import Any
 from securesystemslib.signer import Key
 from tuf.api.metadata import DelegatedRole, Delegations, Role, Root, Signed, Snapshot, Targets, Timestamp
 
+from signing.errors import VerificationFailed
 from signing.lint import root_problems, targets_problems
-from signing.policy import FIELD, TrustPolicy, write_policy
+from signing.policy import FIELD, TrustPolicy, read_policy, write_policy
 from signing.roles import (
     ROOT,
     RULES,
@@ -59,6 +60,8 @@ class Layout:
     timestamp: Holders
     directive: Holders
     vendors: Mapping[str, VendorLayout] = field(default_factory=dict)
+    policy: Mapping[str, Any] | None = None
+    """What else the targets people sign, as it is written in their metadata; None: as it is now."""
 
     def top_level(self) -> dict[str, Holders]:
         """The roles that root names."""
@@ -106,7 +109,7 @@ def first_metadata(layout: Layout, now: datetime) -> dict[str, Root | Targets]:
         InvalidInput: the layout breaks a rule; all problems are listed.
     """
     root = _root(layout, 1, now)
-    targets = _targets(layout, 1, now)
+    targets = _targets(layout, 1, now, {})
     _check(layout, root, targets)
     vendors = {role: _vendor(role, 1, None, now) for role in layout.vendors}
     return {ROOT: root, TARGETS: targets, **vendors}
@@ -122,7 +125,7 @@ def next_metadata(
         Conflict: nothing differs, and nothing nears its expiry.
     """
     root = _root(layout, present.root.version + 1, now)
-    targets = _targets(layout, _version(present, TARGETS) + 1, now)
+    targets = _targets(layout, _version(present, TARGETS) + 1, now, other_policy(present.targets))
     _check(layout, root, targets)
     _check_wishes(layout, present, wishes)
     parts: dict[str, Root | Targets] = {}
@@ -195,7 +198,14 @@ def _root(layout: Layout, version: int, now: datetime) -> Root:
     return Root(version, expires=now + RULES[ROOT].lifetime, keys=held, roles=roles, consistent_snapshot=True)
 
 
-def _targets(layout: Layout, version: int, now: datetime) -> Targets:
+def other_policy(targets: Targets | None) -> dict[str, Any]:
+    """What targets say beside delegations, directive keys and manufacturers' roots."""
+    written = targets.unrecognized_fields.get(FIELD) if targets else None
+    known = write_policy(TrustPolicy({}))
+    return {name: value for name, value in (written or {}).items() if name not in known}
+
+
+def _targets(layout: Layout, version: int, now: datetime, policy_now: Mapping[str, Any]) -> Targets:
     delegated = {
         role: DelegatedRole(
             role, vendor.holders.keyids, vendor.holders.threshold, terminating=True, paths=vendor_paths(role)
@@ -213,7 +223,9 @@ def _targets(layout: Layout, version: int, now: datetime) -> Targets:
         version,
         expires=now + RULES[TARGETS].lifetime,
         delegations=Delegations(held, delegated),
-        unrecognized_fields={FIELD: write_policy(policy)},
+        unrecognized_fields={
+            FIELD: write_policy(policy) | dict(policy_now if layout.policy is None else layout.policy)
+        },
     )
 
 
@@ -230,7 +242,10 @@ def _vendor(
 def _check(layout: Layout, root: Root, targets: Targets) -> None:
     for role in layout.vendors:
         check_vendor_role(role)
-    policy = TrustPolicy({key.keyid: key for key in layout.directive.keys})
+    try:
+        policy = read_policy(targets)
+    except VerificationFailed as error:
+        raise InvalidInput("This layout breaks our rules.", [error.message], hint="Change it.") from error
     problems = [*root_problems(root), *targets_problems(targets, root, policy)]
     problems += [
         f"{role} has {len(vendor.holders.keys)} keys, needs {VENDOR_RULE.keys} (S1)"

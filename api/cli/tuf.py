@@ -1,18 +1,18 @@
 """``ampwave tuf``: the signed repository, checked on this machine from your own root."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from api.cli import tuf_ceremony
 from api.cli.errors import Record
+from api.cli.fetch import fetch_for
 from api.cli.output import Column, Screen, ago
 from api.cli.session import Session, command, group
 
-if TYPE_CHECKING:
-    from signing.trust_source import Fetch
-
 app = group("Set up and check the signed repository.")
+tuf_ceremony.register(app)
 
 Root = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Your own root.json. [default: the one in the settings]")
@@ -22,8 +22,8 @@ Folder = Annotated[
 ]
 
 
-@command(app, "init", online=False)
-def init(
+@command(app, "develop", online=False)
+def develop(
     session: Session,
     role: Annotated[list[str], typer.Option(metavar="ROLE", help="A vendor role to have; repeat for more.")],
     manufacturer_root: Annotated[
@@ -33,7 +33,8 @@ def init(
 ) -> None:
     """Make a repository with keys FOR DEVELOPMENT. Run again, it adds roles and changes nothing else.
 
-    All keys end up on this machine. In production each person makes their own, offline.
+    All keys end up on this machine. In production each person makes their own, offline: see
+    signing/CEREMONY.md and `ampwave tuf init`.
     """
     from api.cli.ceremony import make_repository
 
@@ -77,22 +78,7 @@ def _verified(session: Session, root: Path | None, folder: Path | None) -> list[
 
     trusted = read_root(root or load_settings().trusted_root_path)
     now = session.clock()
-    return [state.document(now) for state in verify_repository(_fetch(session, folder), trusted, now)]
-
-
-def _fetch(session: Session, folder: Path | None) -> "Fetch":
-    import asyncio
-
-    from api.cli.repository import fetch_from_folder
-
-    if folder is not None:
-        return fetch_from_folder(folder)
-    api = session.public_api
-
-    async def fetch(name: str, limit: int) -> bytes:
-        return await asyncio.to_thread(api.metadata, name, limit)
-
-    return fetch
+    return [state.document(now) for state in verify_repository(fetch_for(session, folder), trusted, now)]
 
 
 def _draw(screen: Screen, rows: list[Record], session: Session) -> None:

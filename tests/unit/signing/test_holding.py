@@ -159,7 +159,7 @@ def test_a_file_that_breaks_the_rules_is_signed_by_nobody(people: People, attack
         targets["delegations"]["keys"][keyid] = root["keys"][keyid]
         acme["keyids"][0] = keyid
     elif attack == "hidden":
-        targets["x-ampwave"]["also"] = "this"
+        targets["x-also"] = "this"
     elif attack == "diamond":
         second = {"keys": targets["delegations"]["keys"], "roles": [acme]}
         document["parts"]["acme"]["signed"]["delegations"] = second
