@@ -11,7 +11,7 @@ from securesystemslib.signer import Signer
 from tuf.api.metadata import Root
 
 from signing.bundle import Bundle, read_bundle
-from signing.errors import KeyUnavailable, VerificationFailed
+from signing.errors import KeyUnavailable, RepositoryUnreachable, VerificationFailed
 from signing.head import Head
 from signing.holding import Review, judge, review, signers
 from signing.layout import Present
@@ -51,10 +51,19 @@ class Conclusion:
         if not bundle.parts:
             await self._restore(bundle)
             return await self._stamp(bundle, ())
-        head = await self._repository.head()
+        head = await self._head(bundle)
         if head is None:
             return await self._stamp(bundle, await self._begin(bundle))
         return await self._stamp(bundle, await self._go_on(bundle, head))
+
+    async def _head(self, bundle: Bundle) -> Head | None:
+        """Today's state; where online keys told lies, and a new root may replace them, what people signed."""
+        try:
+            return await self._repository.head()
+        except (VerificationFailed, RepositoryUnreachable):
+            if ROOT not in bundle.parts:
+                raise
+            return await self._repository.people_head()
 
     async def _begin(self, bundle: Bundle) -> tuple[str, ...]:
         root = bundle.root()

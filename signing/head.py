@@ -24,6 +24,8 @@ from signing.trust_source import METADATA_PREFIX
 from storage.errors import InvalidInput, NotFound
 from storage.ports import BlobStore
 
+_STOLEN = "The snapshot key may be stolen: have the root holders replace it (ampwave tuf rotate)."
+
 
 @dataclass(frozen=True, slots=True)
 class NewFile:
@@ -130,11 +132,36 @@ class HeadReader:
             if found is None:
                 self._check_never_seen()
                 return None
-            snapshot, data = found
+            snapshot, data, seen = found
             targets = await self._listed(snapshot, TARGETS, roots)
         except _SupersededError:
             return await self._found_again(roots, stamp)
+        await self._check_unseen(snapshot, seen, targets.signed)
         return _head(roots[-1], stamp, snapshot, data, targets.signed)
+
+    async def people_head(self) -> Head:
+        """The state from what people signed, where the online keys told lies. Raises VerificationFailed."""
+        roots = await self.roots()
+        return await self._found_again(roots, await self._timestamp(roots))
+
+    async def _check_unseen(self, snapshot: Snapshot, seen: Snapshot | None, targets: Targets) -> None:
+        """A snapshot that no timestamp lists may be a thief's: what it changes must be signed by people."""
+        if snapshot is seen:
+            return
+        before = seen.meta if seen else {}
+        for name, meta in before.items():
+            if name not in snapshot.meta or snapshot.meta[name].version < meta.version:
+                raise VerificationFailed(f"Snapshot {snapshot.version} takes {name} back.", hint=_STOLEN)
+        for role in delegated(targets):
+            listed = snapshot.meta.get(f"{role}.json")
+            if listed is not None and listed != before.get(f"{role}.json"):
+                try:
+                    decode_verified(Targets, await self.listed_file(snapshot, role), targets, role)
+                except (VerificationFailed, RepositoryUnreachable) as error:
+                    raise VerificationFailed(
+                        f"Snapshot {snapshot.version} lists {role} {listed.version}, which nobody signed.",
+                        hint=_STOLEN,
+                    ) from error
 
     def _check_never_seen(self) -> None:
         """There is no repository; a process that has seen one says so instead of beginning anew."""
@@ -181,9 +208,12 @@ class HeadReader:
 
     async def _newest_snapshot(
         self, roots: list[Root], stamp: _Stamp | None
-    ) -> tuple[Snapshot, bytes] | None:
-        """The snapshot that is listed, or a later one that our key signed: never an older (S12)."""
-        found = None
+    ) -> tuple[Snapshot, bytes, Snapshot | None] | None:
+        """The snapshot that is listed, or a later one that our key signed: never an older (S12).
+
+        The third is the one that readers see.
+        """
+        found, seen = None, None
         version = stamp.signed.snapshot_meta.version if stamp else 1
         if stamp and not stamp.counts and not await self._exists(SNAPSHOT, version):
             raise _SupersededError  # what a stolen key listed: find out by ourselves
@@ -191,6 +221,8 @@ class HeadReader:
             snapshot = _by(Snapshot, data, roots, SNAPSHOT).signed
             if snapshot.version != version:
                 raise VerificationFailed(f"Snapshot {version} calls itself {snapshot.version}.")
+            if found is None and stamp is not None:
+                seen = snapshot
             found = snapshot, data
             version += 1
         if stamp is not None and found is None:
@@ -202,7 +234,7 @@ class HeadReader:
                 hint="Restore the bucket's newest objects; then restart the signer.",
             )
         self._note(roots[-1], SNAPSHOT, version - 1)
-        return found
+        return (*found, seen) if found else None
 
     async def _listed(self, snapshot: Snapshot, role: str, roots: list[Root]) -> Metadata[Targets]:
         return _by(Targets, await self.listed_file(snapshot, role), roots, role)

@@ -1,12 +1,17 @@
-"""Gathering the published files that a ceremony, a backup or a mirror needs. Collecting verifies nothing."""
+"""Gathering the published files that a ceremony, a backup or an alarm needs."""
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+from tuf.api.metadata import Root, Targets
+
+from signing.bundle import Bundle, write_bundle
 from signing.errors import RepositoryUnreachable, VerificationFailed
 from signing.expiry import RoleExpiry
-from signing.present import present_in
+from signing.metadata import decode_verified
+from signing.present import delegated, follow_roots, present_in
 from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, metadata_file, rule_for
 from signing.trust_source import MAX_ROOT_ROTATIONS, Fetch
 from storage.errors import InvalidInput, NotFound
@@ -15,7 +20,7 @@ STAMP = metadata_file(TIMESTAMP, 0)
 
 
 async def collect_published(fetch: Fetch) -> dict[str, bytes]:
-    """Every root, and what the timestamp leads to: snapshot, targets, every role that it lists.
+    """Every root, and what the timestamp leads to: snapshot, targets, every role. Nothing is verified.
 
     Raises:
         NotFound: there is no repository.
@@ -38,12 +43,16 @@ async def collect_published(fetch: Fetch) -> dict[str, bytes]:
     return files
 
 
-async def collect_signed(fetch: Fetch) -> dict[str, bytes]:
-    """Every root, and the latest of what people signed, found by counting; no word of the online keys."""
+async def collect_signed(fetch: Fetch, trusted_root: bytes) -> dict[str, bytes]:
+    """Every root, and the latest of what people signed, found by counting; no word of the online keys.
+
+    Raises VerificationFailed: the roots do not follow from one's own.
+    """
     files = await _roots(fetch)
-    targets = await _latest(fetch, TARGETS, files)
-    for role in _delegated(targets) if targets else ():
-        await _latest(fetch, role, files)
+    root = follow_roots(files, trusted_root)
+    targets = await _latest(fetch, TARGETS, root, files)
+    for role in delegated(targets) if targets else ():
+        await _latest(fetch, role, targets or root, files)
     return files
 
 
@@ -81,17 +90,23 @@ async def _roots(fetch: Fetch) -> dict[str, bytes]:
     return files
 
 
-async def _latest(fetch: Fetch, role: str, files: dict[str, bytes]) -> bytes | None:
-    data, version = None, 1
-    while True:
-        name = metadata_file(role, version)
-        try:
-            data = await fetch(name, rule_for(role).max_bytes)
-        except NotFound:
-            if data is not None:
-                files[metadata_file(role, version - 1)] = data
-            return data
-        version += 1
+async def _latest(
+    fetch: Fetch, role: str, delegator: Root | Targets, files: dict[str, bytes]
+) -> Targets | None:
+    """The newest file that the role's people signed; files of others may lie beyond it."""
+    version = 0
+    with suppress(NotFound):
+        while True:
+            await fetch(metadata_file(role, version + 1), rule_for(role).max_bytes)
+            version += 1
+    for candidate in range(version, 0, -1):
+        name = metadata_file(role, candidate)
+        data = await fetch(name, rule_for(role).max_bytes)
+        with suppress(VerificationFailed):
+            signed = decode_verified(Targets, data, delegator, role).signed
+            files[name] = data
+            return signed
+    return None
 
 
 def _signed(data: bytes) -> dict[str, Any]:
@@ -110,6 +125,6 @@ def _listed(data: bytes) -> Iterator[tuple[str, int]]:
             yield role, version
 
 
-def _delegated(data: bytes) -> list[str]:
-    roles = (_signed(data).get("delegations") or {}).get("roles") or []
-    return [str(role["name"]) for role in roles if "/" not in str(role.get("name", "/"))]
+def write_backup(files: dict[str, bytes]) -> bytes:
+    """A ceremony file that asks for no signature: ``ampwave tuf restore`` brings its files back."""
+    return write_bundle(Bundle({}, files))

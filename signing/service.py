@@ -136,6 +136,11 @@ class SigningService:
         async with self._lock:
             return await self._again(lambda: self._conclusion.conclude(data))
 
+    async def settle(self, role: str) -> None:
+        """Finish what a killed publisher left of a vendor role, if its people's threshold signed it."""
+        async with self._lock:
+            await self._again(lambda: self._settled(role))
+
     async def refresh(self) -> None:
         """Sign snapshot and timestamp anew if they near their expiry, and finish what was interrupted."""
         async with self._lock:

@@ -80,8 +80,8 @@ def rotate(  # noqa: PLR0913 - a command's options are its signature
     from signing.published import collect_published, collect_signed
 
     wanted, own = read_layout(layout), read_root(root)
-    collect = collect_signed if without_timestamp else collect_published
-    evidence = asyncio.run(collect(fetch_for(session, folder)))
+    fetch = fetch_for(session, folder)
+    evidence = asyncio.run(collect_signed(fetch, own) if without_timestamp else collect_published(fetch))
     present = present_in(evidence, own)
     wishes = Wishes(renew or (), withdraw or ())
     bundle = unsigned(next_metadata(wanted, present, wishes, _now(session)), evidence)

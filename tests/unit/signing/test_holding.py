@@ -15,15 +15,16 @@ from tuf.api.metadata import Targets
 from signing.bundle import Bundle, merge, read_bundle, unsigned, write_bundle
 from signing.errors import KeyUnavailable, StaleStage, VerificationFailed
 from signing.holding import review, sign
+from signing.keys import file_address
 from signing.layout import Holders, Layout, first_metadata
 from signing.metadata import encode_people
 from signing.ports import MAX_CEREMONY
 from signing.present import present_in
 from signing.published import collect_published
+from signing.rehearsal import TOOLS, People
 from signing.service import OnlineKeys, SigningService
 from signing.trust_source import fetch_from, load_role, load_trust
 from storage.errors import Conflict, InvalidInput
-from tests.support.ceremonies import TOOLS, People
 from tests.unit.signing.conftest import NOON, DictBlobs
 
 FOUNDERS = ("ada", "joan", "hedy", "rosa", "acme-release", "acme-qa")
@@ -114,7 +115,7 @@ def test_whoever_edits_the_file_voids_what_was_signed(people: People) -> None:
     assert any("changed after it was signed (S16)" in flag for flag in reviewed.flags)
     assert not reviewed.complete
     with pytest.raises(VerificationFailed, match="Not signed"):
-        sign(reviewed, people.address("mary"), now=NOON, tools=TOOLS)
+        sign(reviewed, file_address(people.path("mary")), now=NOON, tools=TOOLS)
     with pytest.raises(VerificationFailed, match="another ceremony"):
         review(edited, None, NOON)
     with pytest.raises(VerificationFailed, match="not copies of one ceremony"):
@@ -173,7 +174,7 @@ def test_a_file_that_breaks_the_rules_is_signed_by_nobody(people: People, attack
     reviewed = review(read_bundle(json.dumps(document).encode()), None, NOON)
     assert reviewed.flags
     with pytest.raises(VerificationFailed, match="Not signed"):
-        sign(reviewed, people.address("ada"), now=NOON, tools=TOOLS)
+        sign(reviewed, file_address(people.path("ada")), now=NOON, tools=TOOLS)
 
 
 @pytest.mark.requirement("S15")
