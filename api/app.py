@@ -58,6 +58,7 @@ API_ROUTERS = (
     health.router,
     watching.router,
     tuf.ceremonies,
+    tuf.drills,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router)
 

@@ -167,6 +167,22 @@ async def open_blobs(settings: Settings) -> AsyncIterator[ports.BlobStore]:
         blobs.close()
 
 
+@asynccontextmanager
+async def scratch_blobs(settings: Settings) -> AsyncIterator[ports.BlobStore]:
+    """A bucket of its own beside the live one, removed with all that is in it; for drills."""
+    name = f"{settings.s3_bucket[:40]}-drill-{secrets.token_hex(6)}"
+    blobs = _blobs(settings.model_copy(update={"s3_bucket": name}))
+    try:
+        await blobs.ensure_bucket()
+        yield blobs
+    finally:
+        try:
+            await blobs.remove_bucket()
+        except EngineUnavailable as error:
+            log.warning("a drill's bucket was not removed", bucket=name, why=error.message)
+        blobs.close()
+
+
 async def ensure_bucket(settings: Settings) -> None:
     """Create the bucket if it is not there, and switch versioning on (S40)."""
     blobs = _blobs(settings)

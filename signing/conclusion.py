@@ -96,7 +96,7 @@ class Conclusion:
         """With a bridge if the old keys are at hand: whoever lost one, or had it stolen, takes it away."""
         after = self._online(root)
         file = NewFile(ROOT, root.version, encode_people(bundle.parts[ROOT]))
-        if not head.complete:
+        if not head.snapshot_data:
             return Succession(file, after, None)
         try:
             before = self._online(head.root)

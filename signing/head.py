@@ -227,6 +227,8 @@ class HeadReader:
             version += 1
         if stamp is not None and found is None:
             raise RepositoryUnreachable(f"Snapshot {version} is listed and not in the bucket.")
+        if found is None:
+            return None
         highest = self.highest(roots[-1], SNAPSHOT)
         if version - 1 < highest:
             raise VerificationFailed(
@@ -234,7 +236,7 @@ class HeadReader:
                 hint="Restore the bucket's newest objects; then restart the signer.",
             )
         self._note(roots[-1], SNAPSHOT, version - 1)
-        return (*found, seen) if found else None
+        return (*found, seen)
 
     async def _listed(self, snapshot: Snapshot, role: str, roots: list[Root]) -> Metadata[Targets]:
         return _by(Targets, await self.listed_file(snapshot, role), roots, role)

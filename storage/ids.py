@@ -40,6 +40,11 @@ def ceremony_key(sha256: str) -> str:
     return f"tuf/ceremonies/{sha256}.json"
 
 
+def drill_key(number: int) -> str:
+    """Where the result of a drill is kept in the object store."""
+    return f"tuf/drills/{number:06d}.json"
+
+
 def charger_workflow_id(charger_id: str) -> str:
     """The lock of one charger's maintenance, whatever its kind."""
     return f"charger/{charger_id}"

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import tuf_ceremony
+from api.cli import tuf_ceremony, tuf_drill
 from api.cli.errors import Record
 from api.cli.fetch import fetch_for
 from api.cli.output import Column, Screen, ago
@@ -13,6 +13,7 @@ from api.cli.session import Session, command, group
 
 app = group("Set up and check the signed repository.")
 tuf_ceremony.register(app)
+tuf_drill.register(app)
 
 Root = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Your own root.json. [default: the one in the settings]")

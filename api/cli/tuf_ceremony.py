@@ -33,6 +33,8 @@ def register(app: typer.Typer) -> None:
     command(app, "review", online=False)(review)
     command(app, "bootstrap", posts=True)(bootstrap)
     command(app, "publish", posts=True)(publish)
+    command(app, "backup")(backup)
+    command(app, "restore", posts=True)(restore)
 
 
 def init(session: Session, layout: LayoutFile, output: Output) -> None:
@@ -118,7 +120,7 @@ def sign(  # noqa: PLR0913 - a command's options are its signature
         session.note(line)
     if not reviewed.flags:
         session.confirm("Do all holders read the same fingerprint, and do you want all of this?", yes=yes)
-    bundle, holder, roles = sign_parts(reviewed, key, now=now, tools=_tools(), keyid=keyid)
+    bundle, holder, roles = sign_parts(reviewed, key, now=now, tools=tools(), keyid=keyid)
     target = output or file
     _write_bundle(target, bundle)
     after = judge(bundle, own, now)
@@ -202,6 +204,39 @@ def publish(session: Session, file: CeremonyFile) -> None:
     """Publish a ceremony that everybody has signed, through the api. The same file again changes nothing."""
     if not _read(file).parts:
         raise WrongUse(f"{file} holds nothing to publish.", hint="A backup is restored: ampwave tuf restore")
+    _post(session, file)
+
+
+def backup(
+    session: Session,
+    output: Output,
+    root: Annotated[Path, typer.Option(metavar="FILE", help="Your own root.json.")],
+    folder: Annotated[
+        Path | None, typer.Option("--dir", metavar="DIR", help="Metadata files in a folder; needs no api.")
+    ] = None,
+) -> None:
+    """Keep all of the published metadata in one file, verified from your own root. Images are not in it."""
+    import asyncio
+
+    from api.cli.fetch import fetch_for
+    from api.cli.repository import read_root
+    from signing.present import present_in
+    from signing.published import collect_published, write_backup
+
+    files = asyncio.run(collect_published(fetch_for(session, folder)))
+    present = present_in(files, read_root(root))
+    _write(output, write_backup(files))
+    kept = {"file": str(output), "files": sorted(files), "root_version": present.root.version}
+    session.show(kept, lambda screen: screen.line(f"{len(files)} files are kept in {output}."))
+
+
+def restore(session: Session, file: CeremonyFile) -> None:
+    """Bring a backup back into a bucket that lost its repository, through the api.
+
+    Readers who saw a newer state refuse it until the online keys are replaced: ampwave tuf rotate.
+    """
+    if _read(file).parts:
+        raise WrongUse(f"{file} is no backup.", hint="A ceremony is published: ampwave tuf publish")
     _post(session, file)
 
 
@@ -307,7 +342,8 @@ def _write(file: Path, data: bytes) -> None:
         raise WrongUse(f"{file} cannot be written: {error.strerror}.") from error
 
 
-def _tools() -> str:
+def tools() -> str:
+    """Which tools, in which versions, for the record."""
     from importlib.metadata import version
 
     return f"ampwave {version('ampwave')} tuf {version('tuf')} securesystemslib {version('securesystemslib')}"

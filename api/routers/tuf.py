@@ -5,21 +5,21 @@ Only "there is none" is 404: an outage is 503, so that nobody mistakes it for th
 
 import re
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from activities.metadata import CeremonyOrder
 from api.acts import audit
 from api.auth import Permission
 from api.guard import Caller, GuardedRoute, Services, permit
-from api.replies import tag_matches
-from api.schemas.common import Sha256
-from api.schemas.tuf import CeremonyReply
+from api.replies import Limit, tag_matches
+from api.schemas.common import PageReply, Sha256
+from api.schemas.tuf import CeremonyReply, DrillReply
 from signing.ports import MAX_CEREMONY
 from storage.canonical import sha256_hex
 from storage.errors import Conflict, InvalidInput, NotFound
-from storage.ids import ceremony_key
+from storage.ids import ceremony_key, drill_key
 
 router = APIRouter(prefix="/tuf/metadata", tags=["tuf"], include_in_schema=False)
 
@@ -84,3 +84,25 @@ async def get_ceremony(services: Services, sha256: Sha256) -> Response:
     """A ceremony file that was handed in, with every signature and its transcript."""
     data, _ = await services.blobs.get(ceremony_key(sha256), limit=MAX_CEREMONY)
     return Response(data, media_type="application/json")
+
+
+drills = APIRouter(prefix="/api/v1/tuf/drills", tags=["tuf"], route_class=GuardedRoute)
+_RECORD_BYTES = 262_144
+
+
+@drills.get("")
+@permit(Permission.READ)
+async def list_drills(
+    services: Services,
+    after: Annotated[int, Query(ge=0, le=999_999, description="Records up to this number are known.")] = 0,
+    limit: Limit = 100,
+) -> PageReply[DrillReply]:
+    """Drills on record, first to last, each with the hash of the one before (`ampwave tuf drill`)."""
+    items: list[DrillReply] = []
+    for number in range(after + 1, after + 1 + limit):
+        try:
+            data, _ = await services.blobs.get(drill_key(number), limit=_RECORD_BYTES)
+        except NotFound:
+            return PageReply(items=tuple(items), next_cursor=None)
+        items.append(DrillReply.model_validate_json(data))
+    return PageReply(items=tuple(items), next_cursor=None)
