@@ -9,6 +9,7 @@ expiry, and changes nothing else.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -121,7 +122,7 @@ class DevelopmentCeremony:
 
     async def _renew_root(self, repository: Repository, keys: dict[str, list[Key]]) -> None:
         """The next root, the same but for its expiry, when the newest nears its own."""
-        root, now = await repository.root(), self._clock()
+        root, now = deepcopy(await repository.root()), self._clock()
         if RULES[ROOT].is_due(root.expires, now):
             root.version += 1
             root.expires = now + RULES[ROOT].lifetime

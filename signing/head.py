@@ -97,6 +97,7 @@ class HeadReader:
     def __init__(self, blobs: BlobStore, trusted_root: bytes) -> None:
         self._blobs = blobs
         self._trusted_root = trusted_root
+        self._roots: list[Root] = []
         self._highest: dict[tuple[str, frozenset[str]], int] = {}
         """By role and its keys: under rotated keys versions begin anew."""
 
@@ -111,13 +112,18 @@ class HeadReader:
         return data
 
     async def roots(self) -> list[Root]:
-        """Every root from the embedded one to the newest, each signed by the one before and itself (S4)."""
-        embedded = decode(Root, self._trusted_root, "the embedded root").signed
-        roots = [decode_verified(Root, self._trusted_root, embedded, ROOT).signed]
+        """Every root from the embedded one to the newest, each signed by the one before and itself (S4).
+
+        One that was verified once is not fetched again: nobody takes it back from us.
+        """
+        if not self._roots:
+            embedded = decode(Root, self._trusted_root, "the embedded root").signed
+            self._roots.append(decode_verified(Root, self._trusted_root, embedded, ROOT).signed)
+        roots = self._roots
         while data := await self.file(metadata_file(ROOT, roots[-1].version + 1), rule_for(ROOT).max_bytes):
             roots.append(next_root(roots[-1], data))
         refuse_if(root_problems(roots[-1]), f"root {roots[-1].version}")
-        return roots
+        return list(roots)
 
     async def root(self) -> Root:
         """The newest root."""
