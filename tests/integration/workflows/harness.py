@@ -24,6 +24,7 @@ from temporalio.worker import (
 
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
+from activities.metadata import MetadataActivities
 from storage.campaign import Approval, Campaign, CampaignPhase, Pace
 from storage.charger import Route
 from storage.events import StoredEvent
@@ -208,6 +209,8 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
         journal = JournalActivities(world.journal, JournalRule(), lambda: world.now)
         logs = LogKeepingActivities(world.stores, world.leftovers, timedelta(days=90))
         shared = worker_activities(world.stores, world, journal, logs, world)  # type: ignore[arg-type]
+        metadata = MetadataActivities(world.expiries, world.incidents, lambda: world.now)
+        shared = worker_activities(world.stores, world, journal, world, metadata=metadata)  # type: ignore[arg-type]
         await stack.enter_async_context(
             harness.worker(
                 TASK_QUEUE,
@@ -216,7 +219,7 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
                 max_cached_workflows=cached,
             )
         )
-        signing = signer_activities(world.stores, world, lambda: "n" * 32)  # type: ignore[arg-type]
+        signing = signer_activities(world.stores, world, lambda: "n" * 32, world.blobs)  # type: ignore[arg-type]
         await stack.enter_async_context(harness.worker(SIGNER_QUEUE, activities=list(signing)))
         await stack.enter_async_context(harness.node_worker())
         yield harness

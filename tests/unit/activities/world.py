@@ -25,7 +25,8 @@ from csms.commands import (
 from csms.errors import CommandTimeout, NotConnectedHere
 from csms.ports import PasswordChange
 from signing.errors import StaleStage, VerificationFailed
-from signing.ports import DispatchRequest, Inspection, ReleaseStamp, VerifiedDispatch
+from signing.expiry import RoleExpiry
+from signing.ports import CeremonyStamp, DispatchRequest, Inspection, ReleaseStamp, VerifiedDispatch
 from storage.artifact import Artifact, ArtifactPhase, Compatible, SignOff, StagedRelease, VendorSignature
 from storage.campaign import (
     Approval,
@@ -64,6 +65,9 @@ from storage.twin import (
 )
 from storage.watching import DoubtfulSession
 from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
+from tests.support.memory import MemoryBlobs
+from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from tests.support.memory_watch import MemoryIncidents
 from tests.unit.activities.memory import (
     MemoryArtifacts,
     MemoryAudit,
@@ -193,6 +197,8 @@ class World:
         self.chargers = MemoryChargers(self.leases)
         self.out_of_service = MemoryOutOfService(self.leases, self.routes)
         self.journal = MemoryJournal()
+        self.incidents = MemoryIncidents()
+        self.blobs = MemoryBlobs()
 
     def tick(self, now: datetime) -> None:
         """Move the clock; everybody who is online was heard just now."""
@@ -434,6 +440,12 @@ class World:
     async def inspect(self, artifact: Artifact) -> Inspection:
         problems = ("its vendor signature does not hold",) if artifact.length == 0 else ()
         return Inspection(artifact.artifact_id, artifact.length, problems)
+
+    async def conclude_ceremony(self, data: bytes) -> CeremonyStamp:
+        return CeremonyStamp("f" * 64, {"root": 2, "targets": 3}, 4, 5, (data.decode(),))
+
+    async def expiries(self) -> tuple[RoleExpiry, ...]:
+        return (RoleExpiry("root", 1, self.now + timedelta(days=20)),)
 
     async def stage(self, artifact: Artifact) -> StagedRelease:
         self._stagings += 1
