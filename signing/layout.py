@@ -13,6 +13,7 @@ from securesystemslib.signer import Key
 from tuf.api.metadata import DelegatedRole, Delegations, Role, Root, Signed, Snapshot, Targets, Timestamp
 
 from signing.errors import VerificationFailed
+from signing.holders import spoken
 from signing.lint import root_problems, targets_problems
 from signing.policy import FIELD, TrustPolicy, read_policy, write_policy
 from signing.roles import (
@@ -108,6 +109,7 @@ def first_metadata(layout: Layout, now: datetime) -> dict[str, Root | Targets]:
     Raises:
         InvalidInput: the layout breaks a rule; all problems are listed.
     """
+    _check_repeats(layout)
     root = _root(layout, 1, now)
     targets = _targets(layout, 1, now, {})
     _check(layout, root, targets)
@@ -124,6 +126,7 @@ def next_metadata(
         InvalidInput: the layout or a wish breaks a rule; all problems are listed.
         Conflict: nothing differs, and nothing nears its expiry.
     """
+    _check_repeats(layout)
     root = _root(layout, present.root.version + 1, now)
     targets = _targets(layout, _version(present, TARGETS) + 1, now, other_policy(present.targets))
     _check(layout, root, targets)
@@ -190,6 +193,22 @@ def _shape(signed: Signed) -> dict[str, Any]:
     if "delegations" in document:
         document["delegations"]["roles"] = sorted(roles, key=lambda role: str(role["name"]))
     return document
+
+
+def _check_repeats(layout: Layout) -> None:
+    """One key under two names would be two people to a threshold, and TUF cannot even write it down."""
+    roles = {
+        **layout.top_level(),
+        **{role: vendor.holders for role, vendor in layout.vendors.items()},
+        "directive": layout.directive,
+    }
+    problems = [
+        f"{role} lists one key twice: {', '.join(map(spoken, holders.keys))} (S2)"
+        for role, holders in roles.items()
+        if len(set(holders.keyids)) < len(holders.keys)
+    ]
+    if problems:
+        raise InvalidInput("This layout breaks our rules.", problems, hint="Change the layout.")
 
 
 def _root(layout: Layout, version: int, now: datetime) -> Root:
