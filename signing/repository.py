@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from securesystemslib.signer import Signer
 from tuf.api.metadata import MetaFile, Root, Snapshot, Targets, Timestamp
 
-from signing.errors import RepositoryUnreachable, StaleStage, VerificationFailed
+from signing.errors import KeyUnavailable, RepositoryUnreachable, StaleStage, VerificationFailed
 from signing.head import Head, HeadReader, NewFile
 from signing.lint import refuse_if, root_problems, targets_problems, vendor_problems
 from signing.metadata import T, decode, decode_verified, listing, sign
@@ -101,6 +101,7 @@ class Repository(HeadReader):
             StaleVersion: another publisher was faster: read the head again, then decide again.
         """
         delegators = await self._delegators(head, files)
+        _check_online(delegators[0], signers)
         await self._check_all(head, files, *delegators)
         snapshot, data = await self._list(head, await self._write(files, *delegators), signers, now)
         await self._next_timestamp(head, snapshot, data, signers.of(TIMESTAMP), now)
@@ -277,6 +278,16 @@ class Repository(HeadReader):
             if file.role == TARGETS:
                 return root, decode_verified(Targets, file.data, root, TARGETS).signed
         return root, head.targets if head else None
+
+
+def _check_online(root: Root, signers: OnlineSigners) -> None:
+    """What another key signs would lock every reader out."""
+    for role, signer in ((SNAPSHOT, signers.snapshot), (TIMESTAMP, signers.timestamp)):
+        if signer.public_key.keyid not in root.roles[role].keyids:
+            raise KeyUnavailable(
+                f"The {role} key at hand is not the one that root {root.version} names.",
+                hint="Give the signer the key of the ceremony that made this root.",
+            )
 
 
 def _signed_by(kind: type[T], data: bytes, signers: Sequence[Signer]) -> bool:

@@ -15,13 +15,17 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Root, Snapshot, Timestamp
 from tuf.ngclient import Updater
 
-from signing.bundle import write_bundle
+from signing.bundle import unsigned, write_bundle
+from signing.ceremony import DevelopmentCeremony
 from signing.errors import KeyUnavailable, RepositoryUnreachable, SigningError, VerificationFailed
+from signing.holding import review, sign
+from signing.keys import ensure_key_file, file_address, public_of_file
 from signing.layout import VendorLayout
 from signing.metadata import decode, listing
 from signing.metadata import sign as metadata_sign
 from signing.published import collect_published, write_backup
 from signing.rehearsal import People
+from signing.repository import OnlineSigners, Repository
 from signing.service import OnlineKeys, SigningService
 from signing.trust_source import TrustSource, fetch_from
 from storage.errors import Conflict, EngineUnavailable
@@ -417,3 +421,37 @@ async def test_an_expired_repository_is_brought_back_by_its_people(stage: Stage)
     trust = await TrustSource(fetch_from(stage.blobs), stage.people.root).current(later)
     assert trust.root.version == decode(Root, stage.stored("2.root.json"), "root").signed.version == 2
     assert replace(stage.people.layout).vendors.keys() == set(trust.roles())
+
+
+async def test_a_key_that_the_root_does_not_name_stamps_nothing(stage: Stage) -> None:
+    wrong = OnlineSigners(stage.people.online_signer("snapshot"), stage.people.online_signer("snapshot"))
+    repository = Repository(stage.blobs, stage.people.root)
+    before = stage.stored("timestamp.json")
+    with pytest.raises(KeyUnavailable, match="timestamp key at hand"):
+        await repository.publish(await repository.head(), [], wrong, NOW + timedelta(hours=20))
+    assert stage.stored("timestamp.json") == before
+
+
+async def test_the_development_ceremony_goes_on_after_a_real_one(stage: Stage, tmp_path: Path) -> None:
+    """Whoever replaced a development key by a real ceremony can start the machine again."""
+    folder, blobs = tmp_path / "development", DictBlobs()
+    made = await DevelopmentCeremony(blobs, folder, lambda: NOW).ensure(["acme"])
+    ensure_key_file(folder / "timestamp-2.pem")
+    root = decode(Root, made.trusted_root, "root").signed
+    new = public_of_file(folder / "timestamp-2.pem")
+    root.version, root.roles["timestamp"].keyids = 2, [new.keyid]
+    root.keys = {key.keyid: key for key in (*root.keys.values(), new) if _named(root, key.keyid)}
+    signed = unsigned({"root": root}, await collect_published(fetch_from(blobs)))
+    for name in ("root-1", "root-2"):
+        reviewed = review(signed, made.trusted_root, NOW)
+        signed, *_ = sign(reviewed, file_address(folder / f"{name}.pem"), now=NOW, tools="")
+    service = SigningService(blobs, made.trusted_root, OnlineKeys.in_folder(folder), lambda: NOW)
+    await service.conclude_ceremony(write_bundle(signed))
+    later = NOW + timedelta(hours=12)
+    await DevelopmentCeremony(blobs, folder, lambda: later).ensure(["acme", "bolt"])
+    trust = await TrustSource(fetch_from(blobs), made.trusted_root).current(later)
+    assert (trust.root.version, trust.roles()) == (2, ("acme", "bolt"))
+
+
+def _named(root: Root, keyid: str) -> bool:
+    return any(keyid in role.keyids for role in root.roles.values())
