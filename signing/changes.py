@@ -20,8 +20,9 @@ from signing.lint import root_problems, targets_problems, vendor_problems
 from signing.policy import FIELD, TrustPolicy, read_policy
 from signing.present import delegated
 from signing.release import from_target
-from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, rule_for
+from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, check_vendor_role, rule_for
 from signing.vendor_signature import certificate_fingerprint
+from storage.errors import InvalidName
 
 _EXPIRY_SLACK = timedelta(days=1)
 
@@ -109,6 +110,8 @@ def _targets_flags(targets: Targets, root: Root) -> Iterator[str]:
     if set(targets.unrecognized_fields) != {FIELD}:
         yield "targets has unknown fields"
     roles = delegated(targets)
+    for role in roles:
+        yield from _name_flags(role)
     yield from (
         f"{role} has manufacturer roots and is no vendor role"
         for role in policy.manufacturer_roots
@@ -117,6 +120,14 @@ def _targets_flags(targets: Targets, root: Root) -> Iterator[str]:
     if targets.delegations is not None:
         named = {keyid for role in roles for keyid in targets.get_delegated_role(role).keyids}
         yield from _key_flags(TARGETS, targets.delegations.keys, named)
+
+
+def _name_flags(role: str) -> Iterator[str]:
+    """A role's name becomes part of file names and paths."""
+    try:
+        check_vendor_role(role)
+    except InvalidName as error:
+        yield error.message
 
 
 def _key_flags(where: str, keys: Mapping[str, Key], named: set[str]) -> Iterator[str]:
@@ -131,6 +142,7 @@ def _vendor_flags(
     role: str, signed: Targets, before: Targets | None, targets: Targets | None
 ) -> Iterator[str]:
     yield from vendor_problems(role, signed)
+    yield from _name_flags(role)
     old = before.targets if before else {}
     for path, target in signed.targets.items():
         if old.get(path) != target:

@@ -7,6 +7,7 @@ given away and revoked, 500 releases, and a publisher that is killed after every
 import asyncio
 import hashlib
 import itertools
+import json
 import secrets
 import sys
 import threading
@@ -19,9 +20,10 @@ from typing import Any
 import pytest
 from tuf.api.metadata import TargetFile
 from tuf.ngclient import Updater
+from typer.testing import CliRunner
 
+from api.cli.main import app
 from signing.bundle import write_bundle
-from signing.drills import DRILLS, Scene, play
 from signing.layout import VendorLayout
 from signing.metadata import sign
 from signing.published import collect_published
@@ -289,18 +291,23 @@ async def test_a_publisher_killed_with_kill_9_after_every_write_breaks_no_reader
 
 
 @pytest.mark.requirement("S67")
-@pytest.mark.parametrize("name", ["wiped-bucket", "fast-forward"])
-async def test_a_drill_holds_on_a_real_bucket(s3_settings: Any, tmp_path: Path, name: str) -> None:
-    blobs = S3BlobStore(
-        bucket=s3_settings.bucket,
-        endpoint=s3_settings.endpoint,
-        region=s3_settings.region,
-        access_key=s3_settings.access_key,
-        secret_key=s3_settings.secret_key,
-    )
-    await blobs.ensure_bucket()
-    scene = Scene(blobs, tmp_path, system_clock)
-    assert name in DRILLS
-    assert await play(name, scene), [step.what for step in scene.steps]
-    await blobs.remove_bucket()
-    blobs.close()
+async def test_the_drill_command_plays_in_a_bucket_of_its_own_and_keeps_a_record(
+    embedded_s3: Any, s3_settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("endpoint", "access_key", "secret_key", "bucket", "region"):
+        monkeypatch.setenv(f"AMPWAVE_S3_{name.upper()}", getattr(s3_settings, name))
+
+    async def run(*arguments: str) -> Any:
+        result = await asyncio.to_thread(CliRunner().invoke, app, ["tuf", "drill", *arguments, "--json"])
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)
+
+    client = embedded_s3.client()
+    before = {one["Name"] for one in client.list_buckets()["Buckets"]}
+    record = await run("wiped-bucket")
+    assert (record["number"], record["held"]) == (1, True)
+    assert await run("--list") == [record]
+    left = client.list_objects_v2(Bucket=s3_settings.bucket)["Contents"]
+    assert [one["Key"] for one in left] == ["tuf/drills/000001.json"]
+    assert {one["Name"] for one in client.list_buckets()["Buckets"]} == before

@@ -146,7 +146,9 @@ def test_a_layout_that_breaks_the_rules_is_not_even_prepared(people: People, att
 
 
 @pytest.mark.requirement("S2", "S5", "S8", "S15")
-@pytest.mark.parametrize("attack", ["alias", "online", "hidden", "diamond", "wide", "release", "long"])
+@pytest.mark.parametrize(
+    "attack", ["alias", "online", "hidden", "diamond", "wide", "release", "long", "name"]
+)
 def test_a_file_that_breaks_the_rules_is_signed_by_nobody(people: People, attack: str) -> None:
     """Made by somebody who does not use our tools: the holder's own command refuses it."""
     document = json.loads(write_bundle(people.first(NOON)))
@@ -166,6 +168,9 @@ def test_a_file_that_breaks_the_rules_is_signed_by_nobody(people: People, attack
         document["parts"]["acme"]["signed"]["delegations"] = second
     elif attack == "wide":
         acme["paths"] = ["*/*/*"]
+    elif attack == "name":
+        acme["name"], acme["paths"] = "../acme", ["../acme/*/*"]
+        document["parts"]["../acme"] = document["parts"].pop("acme")
     elif attack == "release":
         file = {"length": 1, "hashes": {"sha256": "0" * 64}}
         document["parts"]["acme"]["signed"]["targets"] = {"acme/1/firmware.bin": file}
