@@ -88,8 +88,9 @@ class Conclusion:
         root = left.root()
         if root is None:
             await self._repository.publish(head, _files(left), self._online(head.root), now)
-        else:
-            await self._repository.succeed(head, self._succession(left, head, root), _files(left), now)
+        elif not await self._repository.succeed(head, self._succession(left, head, root), _files(left), now):
+            after = await self._head(bundle)
+            await self._repository.publish(after, [], self._online(root), now)
         return signers(reviewed)
 
     def _succession(self, bundle: Bundle, head: Head, root: Root) -> Succession:
@@ -97,18 +98,18 @@ class Conclusion:
         after = self._online(root)
         file = NewFile(ROOT, root.version, encode_people(bundle.parts[ROOT]))
         if not head.snapshot_data:
-            return Succession(file, after, None)
+            return Succession(file, None)
         try:
             before = self._online(head.root)
         except KeyUnavailable:
-            return Succession(file, after, None)
+            return Succession(file, None)
         bridge = OnlineSigners(
             before.snapshot,
             before.timestamp,
             _other(after.snapshot, before.snapshot),
             _other(after.timestamp, before.timestamp),
         )
-        return Succession(file, after, bridge)
+        return Succession(file, bridge)
 
     def _online(self, root: Root) -> OnlineSigners:
         return OnlineSigners(self._open(root, SNAPSHOT), self._open(root, TIMESTAMP))

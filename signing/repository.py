@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from securesystemslib.signer import Signer
 from tuf.api.metadata import MetaFile, Root, Snapshot, Targets, Timestamp
 
-from signing.errors import KeyUnavailable, RepositoryUnreachable, StaleStage, VerificationFailed
+from signing.errors import KeyUnavailable, StaleStage, VerificationFailed
 from signing.head import Head, HeadReader, NewFile
 from signing.lint import refuse_if, root_problems, targets_problems, vendor_problems
 from signing.metadata import T, decode, decode_verified, listing, sign
@@ -56,7 +56,6 @@ class Succession:
     """How a new root gets in. ``bridge``: the old keys and the new; None: the old ones are lost or stolen."""
 
     root: NewFile
-    after: OnlineSigners
     bridge: OnlineSigners | None
 
 
@@ -108,12 +107,13 @@ class Repository(HeadReader):
 
     async def succeed(
         self, head: Head, succession: Succession, files: Sequence[NewFile], now: datetime
-    ) -> None:
+    ) -> bool:
         """A new root with all that it needs; whenever it is killed, a rerun or a refresh goes on.
 
         With a bridge readers notice nothing: roles, targets, snapshot and timestamp come first, signed by
         the keys of both roots, the root last. Without one the root comes before snapshot and timestamp,
-        and readers are refused until the timestamp is there: what the lost keys sign counts no more.
+        and readers are refused until the timestamp is there: what the lost keys sign counts no more. That
+        is left to ``publish`` over the head that is found then; returns whether nothing is left.
 
         Raises: as ``publish``.
         """
@@ -128,12 +128,9 @@ class Repository(HeadReader):
             snapshot, data = await self._list(head, written, succession.bridge, now)
             await self._next_timestamp(head, snapshot, data, succession.bridge.of(TIMESTAMP), now)
             await self.put_root(root.version, succession.root.data)
-            return
+            return True
         await self.put_root(root.version, succession.root.data)
-        after = await self.head()
-        if after is None:
-            raise RepositoryUnreachable("The repository vanished while its root was replaced.")
-        await self.publish(after, [], succession.after, now)
+        return False
 
     async def restore(self, files: Mapping[str, bytes]) -> bool:
         """Verified files into a bucket that has no timestamp, the timestamp last; False if it has one.
