@@ -185,8 +185,6 @@ async def publication(harness: Harness, world: World, record: Recorder) -> None:
     await record.keep("publish_artifact", f"artifact/{artifact.artifact_id}")
 
 
-async def housekeeping_with_logs(harness: Harness, world: World, record: Recorder) -> None:
-    """One round that keeps journal and logs and tends twins; the other histories are from before it did."""
 async def ceremony(harness: Harness, world: World, record: Recorder) -> None:
     """What people signed is published."""
     sha256 = sha256_hex(b"ada, grace")
@@ -196,7 +194,7 @@ async def ceremony(harness: Harness, world: World, record: Recorder) -> None:
 
 
 async def housekeeping_with_metadata(harness: Harness, world: World, record: Recorder) -> None:
-    """One round that keeps the journal and tends twins; the other histories are from before it did."""
+    """One round that does all there is by now; the other histories are from before it did."""
     await harness.client.execute_workflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
     assert world.journal.rounds
     await record.keep("housekeeping", "housekeeping")
@@ -283,7 +281,6 @@ Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
 SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
 REAL: tuple[Scenario, ...] = (
     publication,
-    housekeeping_with_logs,
     ceremony,
     housekeeping_with_metadata,
     operator,

@@ -208,9 +208,8 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
     async with AsyncExitStack() as stack:
         journal = JournalActivities(world.journal, JournalRule(), lambda: world.now)
         logs = LogKeepingActivities(world.stores, world.leftovers, timedelta(days=90))
-        shared = worker_activities(world.stores, world, journal, logs, world)  # type: ignore[arg-type]
         metadata = MetadataActivities(world.expiries, world.incidents, lambda: world.now)
-        shared = worker_activities(world.stores, world, journal, world, metadata=metadata)  # type: ignore[arg-type]
+        shared = worker_activities(world.stores, world, journal, logs, world, metadata=metadata)  # type: ignore[arg-type]
         await stack.enter_async_context(
             harness.worker(
                 TASK_QUEUE,

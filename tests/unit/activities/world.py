@@ -64,9 +64,8 @@ from storage.twin import (
     TwinState,
 )
 from storage.watching import DoubtfulSession
-from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
 from tests.support.memory import MemoryBlobs
-from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
 from tests.support.memory_watch import MemoryIncidents
 from tests.unit.activities.memory import (
     MemoryArtifacts,
