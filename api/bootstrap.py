@@ -435,15 +435,10 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
         client,
         task_queue=TASK_QUEUE,
         workflows=registry.WORKFLOWS,
-        activities=registry.worker_activities(
-            shared,
-            inspector,
-            journal,
-            keeping,
-            stores.watch.sessions,
-            drift,
-            _metadata(settings, stores),
-        ),
+        activities=[
+            *registry.worker_activities(shared, inspector, journal, keeping, stores.watch.sessions, drift),
+            *registry.metadata_activities(_metadata(settings, stores)),
+        ],
         max_cached_workflows=4000,
         # How long a dead worker's workflows wait before another takes them: 10 s by default.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),

@@ -60,7 +60,6 @@ def worker_activities(
     log_keeping: LogKeepingActivities,
     sessions: SessionStore,
     drift: DriftPolicy | None = None,
-    metadata: MetadataActivities | None = None,
 ) -> Activities:
     """For the worker role, beside the workflows: they run as local activities, too."""
     campaigns, fleet = CampaignActivities(stores), FleetActivities(stores)
@@ -102,8 +101,12 @@ def worker_activities(
         logs.reconcile_log,
         logs.conclude_log,
         DoubtActivities(sessions, stores.clock).find_doubtful_sessions,
-        *((metadata.watch_metadata,) if metadata else ()),
     )
+
+
+def metadata_activities(metadata: MetadataActivities) -> Activities:
+    """For the worker role, too: what can be seen of the signed metadata without a key."""
+    return (metadata.watch_metadata,)
 
 
 def node_activities(node: Node, keeper: FindingKeeper) -> Activities:

@@ -35,6 +35,7 @@ from workflows.client import Orchestrator
 from workflows.options import DATA_CONVERTER
 from workflows.registry import (
     WORKFLOWS,
+    metadata_activities,
     node_activities,
     signer_activities,
     worker_activities,
@@ -209,12 +210,12 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
         journal = JournalActivities(world.journal, JournalRule(), lambda: world.now)
         logs = LogKeepingActivities(world.stores, world.leftovers, timedelta(days=90))
         metadata = MetadataActivities(world.expiries, world.incidents, lambda: world.now)
-        shared = worker_activities(world.stores, world, journal, logs, world, metadata=metadata)  # type: ignore[arg-type]
+        shared = worker_activities(world.stores, world, journal, logs, world)  # type: ignore[arg-type]
         await stack.enter_async_context(
             harness.worker(
                 TASK_QUEUE,
                 workflows=list(WORKFLOWS),
-                activities=list(shared),
+                activities=[*shared, *metadata_activities(metadata)],
                 max_cached_workflows=cached,
             )
         )
