@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from weakref import WeakValueDictionary
 
+from activities.alarms import DispatchAlarms
 from activities.stores import Stores
 from activities.tickets import TicketOffice
 from csms.ports import ChargerSender
+from signing.ledger import UseLedger
 from signing.ports import DispatchVerifier
 
 
@@ -109,4 +111,7 @@ class Node:
     """A site lease outlives an attempt's deadline by this much: time to conclude."""
     data_transfer_vendors: frozenset[str] = frozenset()
     """Whose messages people may send; nobody's unless named."""
+    uses: UseLedger = field(default_factory=UseLedger)
+    """What this node knows to have been used, whatever the database says."""
+    alarms: DispatchAlarms = field(default_factory=DispatchAlarms)
     locks: ChargerLocks = field(default_factory=ChargerLocks)

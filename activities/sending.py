@@ -13,7 +13,13 @@ from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node
 from activities.stores import this_run
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, UpdateFirmware
 from csms.errors import CallFailed, CommandTimeout, CsmsError, NotAccepted, NotConnectedHere, Unsupported
-from signing.errors import DirectiveNotInTime, MetadataExpired, SigningError, VerificationFailed
+from signing.errors import (
+    DirectiveNotInTime,
+    MetadataExpired,
+    RepositoryUnreachable,
+    SigningError,
+    VerificationFailed,
+)
 from signing.ports import DispatchRequest, VerifiedDispatch
 from storage.artifact import Artifact
 from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, Pace, SignedDirective, Target, TargetPhase
@@ -247,11 +253,13 @@ class Sending:
     async def _prove(self, order: Order) -> VerifiedDispatch:
         try:
             proof = await self._node.verifier.verify(await self._request(order))
-        except (DirectiveNotInTime, MetadataExpired) as error:
-            raise Obstacle(DispatchKind.NOT_NOW, error.message) from None  # Both are signed anew in time.
+        except DirectiveNotInTime as error:
+            raise Obstacle(DispatchKind.NOT_NOW, error.message) from None  # It is signed anew in time.
+        except (MetadataExpired, RepositoryUnreachable) as error:
+            await self._alarm(error)
+            raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
         except VerificationFailed as error:
-            await self._security_event(type(error).__name__, error.message)
-            raise Obstacle(DispatchKind.HALT, error.message) from None
+            raise await self._refused(error) from None
         except SigningError as error:
             raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
         if not await self._stores.campaigns.use_directive(
@@ -259,7 +267,26 @@ class Sending:
         ):
             reason = "its directive was used for another request of it; the next one is good again"
             raise Obstacle(DispatchKind.NOT_NOW, reason)
+        try:
+            uses, now = self._node.uses, self._stores.clock()
+            await uses.use(proof.directive, self._given.charger_id, order.request_id, now)
+        except VerificationFailed as error:
+            raise await self._refused(error) from None  # The database forgot, or was made to.
         return proof
+
+    async def _refused(self, error: VerificationFailed) -> Obstacle:
+        """A security event, and an end for this wave: what does not hold is not tried again and again."""
+        self._node.alarms.refused(type(error).__name__, self._given.charger_id, error.message)
+        await self._security_event(type(error).__name__, error.message)
+        return Obstacle(DispatchKind.HALT, error.message)
+
+    async def _alarm(self, error: SigningError) -> None:
+        """Nothing is sent by this node until it can read fresh metadata again (S20, S22, S31)."""
+        kind = type(error).__name__
+        if self._node.alarms.blind(kind, error.message, self._stores.clock()):
+            await self._stores.record(
+                "csms node", "security.dispatch_stopped", "tuf", kind=kind, detail=error.message
+            )
 
     async def _request(self, order: Order) -> DispatchRequest:
         given, stores = self._given, self._stores
@@ -280,6 +307,7 @@ class Sending:
             unsafe_unsigned_waiver=order.profile.unsafe_unsigned_waiver,
             directive=order.directive,
             now=stores.clock(),
+            told=self._node.sender.told(given.charger_id, given.session_epoch),
         )
 
     async def _security_event(self, kind: str, detail: str) -> None:

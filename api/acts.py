@@ -12,6 +12,7 @@ from api.auth import Permission, require
 from api.errors import Forbidden
 from api.ports import ApiServices
 from api.replies import update_id
+from signing.errors import VerificationFailed
 from storage.access import Principal
 from storage.audit import AuditEntry
 from storage.campaign import Approval
@@ -36,9 +37,15 @@ class CampaignActs:
     campaign_id: str
     key: str
 
-    async def approve(self, plan_digest: str) -> None:
-        """A yes to exactly this plan and cohort."""
-        approval = Approval(self.actor.name, self.services.clock(), plan_digest)
+    async def approve(self, plan_digest: str, evidence: str = "") -> None:
+        """A yes to exactly this plan and cohort, signed where the signed policy asks for that.
+
+        Raises ApprovalRefused when it could not count.
+        """
+        approval = Approval(self.actor.name, self.services.clock(), plan_digest, evidence)
+        if self.services.check_approval is not None:
+            campaign = await self.services.campaigns.get(self.campaign_id)
+            await self._checked("approve", self.services.check_approval(campaign, approval))
         await self._do(
             "approve",
             self.services.orchestrator.approve(self.campaign_id, approval, self._once("approve")),
@@ -100,6 +107,14 @@ class CampaignActs:
         except Conflict as error:
             # A workflow that is not there and a state that forbids it look alike: tell them apart.
             await self.services.campaigns.get(self.campaign_id)
+            subject, why = f"campaign/{self.campaign_id}", error.diagnostics()
+            await audit(self.services, self.actor, f"campaign.{verb}_refused", subject, why=why)
+            raise
+
+    async def _checked(self, verb: str, check: Awaitable[None]) -> None:
+        try:
+            await check
+        except VerificationFailed as error:
             subject, why = f"campaign/{self.campaign_id}", error.diagnostics()
             await audit(self.services, self.actor, f"campaign.{verb}_refused", subject, why=why)
             raise

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.alarms import DispatchAlarms
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
 from activities.orders import Node
@@ -27,7 +28,7 @@ from api.app import create_app
 from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
 from api.node_security import client_tls_options, server_tls_files
-from api.ports import ApiLimits, ApiServices, ReadinessCheck
+from api.ports import ApiLimits, ApiServices, ApprovalCheck, ReadinessCheck
 from api.settings import Settings
 from csms.client_certificates import ClientCertificates
 from csms.gateway import Gateway
@@ -38,13 +39,16 @@ from csms.pki.ocsp_client import OcspClient
 from csms.projection import project
 from csms.secrets import hash_secret
 from csms.tls import ServerTls
+from signing.approval import check_given
 from signing.ceremony import DevelopmentCeremony
 from signing.development import ensure_manufacturer
 from signing.inspection import Inspector
+from signing.ledger import UseLedger
 from signing.service import OnlineKeys, SigningService
 from signing.trust_source import TrustSource, fetch_from
 from signing.verify import Verifier
 from storage import ports
+from storage.campaign import Approval, Campaign
 from storage.clock import system_clock
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
@@ -327,8 +331,26 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             temporal_namespace=settings.temporal_namespace,
             limits=ApiLimits(log_bytes=settings.log_upload_bytes),
             readiness={**_readiness(stores, client), "s3": stores.blobs.ready},
+            check_approval=_approval_check(settings, stores),
         )
     )
+
+
+def _approval_check(settings: Settings, stores: Stores) -> ApprovalCheck | None:
+    """Signed approvals are looked at where they come in, so that people learn at once what does not count.
+
+    An api without a root cannot: signer and nodes look at them all the same.
+    """
+    if not settings.trusted_root_path.is_file():
+        log.warning("approvals are not checked here, for there is no trusted root")
+        return None
+    trust = _trust(settings, stores, "api")
+
+    async def check(campaign: Campaign, approval: Approval) -> None:
+        now = system_clock()
+        check_given(approval, campaign, (await trust.current(now)).policy.approvers, now)
+
+    return check
 
 
 def _client_certificates(settings: Settings, stores: Stores) -> ClientCertificates | None:
@@ -391,6 +413,8 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
         Verifier(_trust(settings, stores, "csms")),
         office,
         data_transfer_vendors=frozenset(settings.data_transfer_vendors),
+        uses=UseLedger(settings.data_dir / "trust" / f"uses-{settings.node_id}.jsonl"),
+        alarms=DispatchAlarms(lambda kind: gateway.metrics.refusals.labels(kind).inc()),
     )
     worker = Worker(
         client,

@@ -7,7 +7,7 @@ from typing import Protocol
 from temporalio.api.common.v1 import Payload
 
 from storage.artifact import SignOff
-from storage.campaign import Approval
+from storage.campaign import Approval, Campaign
 from storage.clock import Clock
 from storage.operator_ports import CommandStore, LogStore
 from storage.ports import (
@@ -87,6 +87,9 @@ class ApiLimits:
     readiness_seconds: float = 3.0
 
 
+ApprovalCheck = Callable[[Campaign, Approval], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class ApiServices:
     """Everything the app needs, as ports and values; ``api.bootstrap`` fills it."""
@@ -120,3 +123,5 @@ class ApiServices:
     readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
     """``database``, ``temporal``, ``s3``."""
     limits: ApiLimits = field(default_factory=ApiLimits)
+    check_approval: ApprovalCheck | None = None
+    """Raises ApprovalRefused for a yes that no signer and no node would count."""

@@ -53,7 +53,7 @@ from csms.tls import ServerTls
 from csms.transport import TransportClosed
 from csms.watching import NodeWatch
 from csms.websocket import ABNORMAL, MESSAGE_TOO_BIG, ChargerConnection, SocketLimits, WebSocketTransport
-from storage.charger import Route
+from storage.charger import Route, SelfReport
 from storage.errors import AmpwaveError, EngineUnavailable
 from storage.events import (
     NO_SESSION_EPOCH,
@@ -427,6 +427,10 @@ class Gateway:
     def supports_signed_update(self, charger_id: str, session_epoch: int) -> bool:
         """Whether this session can take a signed update. Raises NotConnectedHere."""
         return self._registry.held(charger_id, session_epoch).takes_signed_update
+
+    def told(self, charger_id: str, session_epoch: int) -> SelfReport | None:
+        """Who the charger said it is on this socket. Raises NotConnectedHere."""
+        return self._registry.held(charger_id, session_epoch).told
 
     async def change_password(
         self, charger_id: str, session_epoch: int, *, deadline_s: float

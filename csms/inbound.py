@@ -24,9 +24,10 @@ from csms.quirks.quirk import Adaptation
 from csms.redaction import printable
 from csms.registration import Registrar, Registration, Standing, by_lifecycle
 from csms.timestamps import parse_instant
+from storage.charger import SelfReport
 from storage.clock import Clock
 from storage.errors import EngineUnavailable
-from storage.events import DeviationTolerated, EventRecord, FrameRejected
+from storage.events import ChargerBooted, DeviationTolerated, EventRecord, FrameRejected
 from storage.ports import TransactionIds
 from storage.reports import CertificateStatusRequested
 
@@ -102,6 +103,8 @@ class Inbound:
         reply: Callable[[str], Awaitable[None]],
     ) -> None:
         self.standing = Standing(accepted)
+        self.told: SelfReport | None = None
+        """Who the charger said it is, in its newest BootNotification here."""
         self._journal = journal
         self._dialect = dialect
         self._quirks = quirks
@@ -168,10 +171,17 @@ class Inbound:
             )
             await self.reject(Fault.INTERNAL, "the central system could not process it", raw, at, call)
             return False
+        self._keep_self_report(events)
         if self._is_stale(at):
             text = self._answer(call, replace(answering, now=self._tools.clock()))
         await self._reply(text)
         return True
+
+    def _keep_self_report(self, events: list[EventRecord]) -> None:
+        for record in events:
+            if isinstance(record.event, ChargerBooted):
+                booted = record.event
+                self.told = SelfReport(booted.vendor, booted.model, booted.firmware_version)
 
     async def take(self, send: Send, raw: str, at: datetime) -> None:
         """OCPP 2.1: store a message that wants no answer."""

@@ -49,6 +49,7 @@ from csms.portions import Room, is_list, portions, smaller
 from csms.quirks.quirk import Adaptation
 from csms.registration import Registration, Standing
 from csms.transport import Transport, TransportClosed
+from storage.charger import SelfReport
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.events import ChargerThrottled, CommandAnswered, FrameRejected, VariablesReported
 from storage.reports import CertificatesListed
@@ -152,6 +153,11 @@ class Session:
     def confined(self) -> bool:
         """Whether the charger is here for a new certificate and nothing else."""
         return self._inbound.standing.confined
+
+    @property
+    def told(self) -> SelfReport | None:
+        """Who it said it is, in the newest BootNotification of this socket."""
+        return self._inbound.told
 
     @property
     def takes_signed_update(self) -> bool:

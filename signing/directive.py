@@ -14,7 +14,16 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import Key, Signer
 
-from signing.errors import DirectiveNotInTime, DirectiveRefused, KeyUnavailable, UnknownDirectiveKey
+from signing.approval import people_behind
+from signing.errors import (
+    ApprovalRefused,
+    DirectiveNotInTime,
+    DirectiveRefused,
+    DowngradeRefused,
+    KeyUnavailable,
+    UnknownDirectiveKey,
+)
+from signing.policy import TrustPolicy
 from signing.ports import DispatchRequest
 from signing.release import Release
 from signing.roles import MAX_DIRECTIVE_CHARGERS, MAX_DIRECTIVE_WINDOW
@@ -23,7 +32,8 @@ from storage.canonical import canonical_json
 
 PAYLOAD_TYPE = "application/vnd.ampwave.directive+json"
 MAX_ENVELOPE = 256 * 1024
-"""500 ids of 48 characters with many approvals stay below a quarter of it."""
+"""500 ids of 48 characters with ten signed approvals take a quarter of it."""
+DOWNGRADE_APPROVALS = 2
 
 
 def sign_envelope(directive: Directive, signer: Signer) -> bytes:
@@ -107,13 +117,13 @@ def shape_problems(directive: Directive) -> list[str]:
     given, needed = len({approval.actor for approval in directive.approvals}), directive.required_approvals
     if given < max(1, needed):
         problems.append(f"it carries the approvals of {given} people, not of {max(1, needed)}")
-    if directive.downgrade and not (directive.approvals and directive.reason.strip()):
-        problems.append("a downgrade needs an approval and a reason (S25)")
+    if directive.downgrade and (given < DOWNGRADE_APPROVALS or not directive.reason.strip()):
+        problems.append(f"a downgrade needs {DOWNGRADE_APPROVALS} approvals and a reason (S25)")
     return problems
 
 
 def check_directive(directive: Directive, request: DispatchRequest) -> None:
-    """Whether it covers this charger, now, and its counter does not go back.
+    """Whether it covers this charger, now.
 
     Raises:
         DirectiveNotInTime: nothing but the time is wrong.
@@ -124,14 +134,50 @@ def check_directive(directive: Directive, request: DispatchRequest) -> None:
         problems.append(f"it does not name {request.charger_id}")
     if (request.vendor, request.model) not in directive.compatible:
         problems.append(f"it is not for {request.vendor} {request.model}")
-    installed = request.installed_counter
-    if installed is not None and directive.release_counter < installed and not directive.downgrade:
-        problems.append(
-            f"release counter {directive.release_counter} is below the installed {installed} "
-            "and no downgrade is authorised (S25)"
-        )
     late = _not_in_time(directive, request.now)
     _refuse(directive, problems + late, DirectiveRefused if problems else DirectiveNotInTime)
+
+
+def check_approvals(directive: Directive, policy: TrustPolicy, now: datetime) -> tuple[str, ...]:
+    """The people whose own keys signed for it; () where the policy lists no approvers. Pure.
+
+    Raises ApprovalRefused when fewer did than plan, policy and (for a way back) S25 ask for.
+    """
+    if not policy.approvers:
+        return ()
+    people = people_behind(directive, policy.approvers, now)
+    back = DOWNGRADE_APPROVALS if directive.downgrade else 1
+    needed = max(back, directive.required_approvals, policy.approval_threshold)
+    if len(people) < needed:
+        raise ApprovalRefused(
+            f"Directive {directive.directive_id} carries the signed approvals of "
+            f"{', '.join(people) or 'nobody'}; {needed} listed people have to sign (S24).",
+            hint="Approve the campaign with `ampwave campaign approve --key`.",
+        )
+    return people
+
+
+def check_progress(directive: Directive, installed: int | None, minimum: int) -> None:
+    """Raise DowngradeRefused if the release counter goes back without authority, or below the minimum.
+
+    Args:
+        directive: What is to be sent.
+        installed: The highest counter by which the installed version is known; None: it is not known.
+        minimum: What people signed for the model; nothing goes below it, authorised or not (S25).
+    """
+    counter = directive.release_counter
+    problems = []
+    if installed is not None and counter < installed and not directive.downgrade:
+        problems.append(
+            f"release counter {counter} is below the installed {installed} and no downgrade is authorised"
+        )
+    if counter < minimum:
+        problems.append(f"release counter {counter} is below the model's minimum of {minimum}")
+    if problems:
+        raise DowngradeRefused(
+            f"Directive {directive.directive_id} is refused: {'; '.join(problems)} (S25).",
+            hint="Release a newer version; a way back needs a campaign that names it and two approvals.",
+        )
 
 
 def _not_in_time(directive: Directive, now: datetime) -> list[str]:
@@ -194,7 +240,11 @@ def _well_typed(directive: Directive) -> bool:
     """JSON could hold a number where text belongs; canonical form alone would not notice."""
     values: dict[str, Any] = {field.name: getattr(directive, field.name) for field in fields(directive)}
     names = (*directive.charger_ids, *(part for pair in directive.compatible for part in pair))
-    people = (part for approval in directive.approvals for part in (approval.actor, approval.plan_digest))
+    people = (
+        part
+        for approval in directive.approvals
+        for part in (approval.actor, approval.plan_digest, approval.evidence)
+    )
     return all(type(values[name]) is kind for name, kind in _SCALARS.items()) and all(
         type(name) is str for name in (*names, *people)
     )

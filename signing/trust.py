@@ -7,19 +7,22 @@ root" (S20), asks the machine for the time and keeps files. On top come our own 
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from tuf.api.exceptions import EqualVersionNumberError, RepositoryError
 from tuf.api.metadata import Root, Targets
 from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 from tuf.ngclient.config import EnvelopeType
 
-from signing.errors import MetadataExpired, NotInRelease, VerificationFailed
+from signing.errors import ClockRefused, MetadataExpired, NotInRelease, VerificationFailed
 from signing.lint import refuse_if, root_problems, targets_problems, vendor_problems
 from signing.metadata import decode, refusing
 from signing.policy import TrustPolicy, read_policy
 from signing.release import Release, from_target
 from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, metadata_file, rule_for
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far the clocks of signer and verifier may be apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,17 @@ class Trust:
             except EqualVersionNumberError:
                 pass
         self._timestamp = kept or data
+        self._check_clock()
+
+    def _check_clock(self) -> None:
+        """S31. A timestamp lives for a day: one that seems to live longer was signed after our "now"."""
+        signed_at = self._set.timestamp.expires - rule_for(TIMESTAMP).lifetime
+        behind = signed_at - self.at
+        if behind > CLOCK_TOLERANCE:
+            raise ClockRefused(
+                f"By this machine's clock timestamp.json was signed {behind.total_seconds():.0f} s from now.",
+                hint="Set the clock right. If it is, then the timestamp key signs for longer than it may.",
+            )
 
     def snapshot_file(self) -> tuple[str, int]:
         """Which snapshot to fetch, and how long it may be."""
@@ -161,6 +175,12 @@ class Trust:
                 hint="Have it signed and released before it is rolled out.",
             )
         return from_target(name, target)
+
+    def counter_of(self, role: str, version: str) -> int | None:
+        """The highest signed release counter of a version; None where the role lists no such version."""
+        listed = self.role(role).targets
+        paths = [path for path in listed if path.startswith(f"{role}/{version}/")]
+        return max((from_target(role, listed[path]).release_counter for path in paths), default=None)
 
     def check_unexpired(self, now: datetime, *roles: str) -> None:
         """Raise MetadataExpired if any top-level role, or one of ``roles``, has expired by ``now``."""

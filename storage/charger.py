@@ -76,6 +76,20 @@ class ChargerCredential:
 
 
 @dataclass(frozen=True, slots=True)
+class SelfReport:
+    """Who a charger said it is in the BootNotification of the socket that it has now."""
+
+    vendor: str
+    model: str
+    firmware_version: str | None
+
+    def differs_from(self, vendor: str, model: str) -> bool:
+        """Whether it is another vendor or model; blanks around and capitals make no difference."""
+        ours, theirs = (vendor, model), (self.vendor, self.model)
+        return any(a.strip().casefold() != b.strip().casefold() for a, b in zip(ours, theirs, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """Which node holds a charger's socket. ``session_epoch`` rises with every authenticated socket."""
 

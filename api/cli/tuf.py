@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.cli import tuf_policy
 from api.cli.errors import Record
 from api.cli.output import Column, Screen, ago
 from api.cli.session import Session, command, group
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from signing.trust_source import Fetch
 
 app = group("Set up and check the signed repository.")
+tuf_policy.register(app)
 
 Root = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Your own root.json. [default: the one in the settings]")

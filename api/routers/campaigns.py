@@ -126,7 +126,7 @@ async def approve_campaign(
     key: IdempotencyKey = None,
 ) -> CampaignReply:
     """Say yes to exactly this plan and cohort. Whoever made a plan with two approvals cannot give both."""
-    await _acts(services, caller, campaign_id, key).approve(body.plan_digest)
+    await _acts(services, caller, campaign_id, key).approve(body.plan_digest, body.evidence)
     _accepted(response, campaign_id)
     return await _whole(services, campaign_id)
 

@@ -117,7 +117,12 @@ class PlanBody(Body):
         default=None,
         description="What updated chargers go back to when the gate aborts; null: it only stops.",
     )
-    required_approvals: Whole = Field(default=1, ge=1, le=10)
+    required_approvals: Whole = Field(
+        default=1,
+        ge=1,
+        le=10,
+        description="People but its author who have to say yes; at least two with a rollback artifact.",
+    )
     seed: Whole = Field(default=0, ge=0, le=2**31 - 1)
     start_at: Instant | None = None
 
@@ -131,7 +136,7 @@ class PlanBody(Body):
             gate=self.gate.to_noun(),
             pace=self.pace.to_noun(),
             rollback_artifact_id=self.rollback_artifact_id,
-            required_approvals=self.required_approvals,
+            required_approvals=max(self.required_approvals, 1 if self.rollback_artifact_id is None else 2),
             seed=self.seed,
             start_at=self.start_at,
         )
@@ -251,6 +256,11 @@ class ApproveBody(Body):
     """A yes to exactly this plan and cohort."""
 
     plan_digest: Sha256
+    evidence: str = Field(
+        default="",
+        max_length=8192,
+        description="The DSSE envelope of your own key; needed where signed metadata lists approvers.",
+    )
 
 
 class AbortBody(Body):

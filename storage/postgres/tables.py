@@ -280,6 +280,7 @@ campaign_approval = sa.Table(
     name("actor"),
     name("plan_digest"),
     time("at"),
+    words("evidence", default=""),
     sa.PrimaryKeyConstraint("campaign_id", "actor", "plan_digest"),
 )
 

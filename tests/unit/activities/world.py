@@ -37,7 +37,7 @@ from storage.campaign import (
     WavePlan,
 )
 from storage.canonical import canonical_json, sha256_hex
-from storage.charger import Charger, ChargerFilter, ModelProfile, Route, SignatureScheme, Site
+from storage.charger import Charger, ChargerFilter, ModelProfile, Route, SelfReport, SignatureScheme, Site
 from storage.charging import ChargingSession, SessionState
 from storage.credentials import PendingFate
 from storage.events import (
@@ -172,6 +172,7 @@ class World:
     sent: list[tuple[str, Command]] = field(default_factory=list)
     """Every command that reached a charger."""
     refused_proofs: set[str] = field(default_factory=set)
+    self_reports: dict[str, SelfReport] = field(default_factory=dict)
     inoperative: set[str] = field(default_factory=set)
     unsigned_only: set[str] = field(default_factory=set)
     on_settle: Callable[[str], None] | None = None
@@ -392,6 +393,9 @@ class World:
         if isinstance(self.password_change, Exception):
             raise self.password_change
         return self.password_change
+
+    def told(self, charger_id: str, session_epoch: int) -> SelfReport | None:
+        return self.self_reports.get(charger_id)
 
     def supports_signed_update(self, charger_id: str, session_epoch: int) -> bool:
         return charger_id not in self.unsigned_only
