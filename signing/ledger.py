@@ -30,7 +30,8 @@ class Use:
     """The last use of a directive on one charger."""
 
     campaign_id: str
-    nonce: str
+    directive: str
+    """Its id and nonce."""
     signed_for: datetime
     """The beginning of its window: later directives begin later."""
     request_id: int
@@ -53,7 +54,7 @@ class UseLedger:
         async with self._lock:
             uses = await self._remembered(now)
             before = uses.get(charger_id)
-            fresh = Use(directive.campaign_id, directive.nonce, directive.not_before, request_id)
+            fresh = Use(directive.campaign_id, _name(directive), directive.not_before, request_id)
             if before == fresh:
                 return
             if before is not None:
@@ -82,7 +83,7 @@ class UseLedger:
 
 
 def _check(before: Use, fresh: Use, directive: Directive, charger_id: str) -> None:
-    if before.nonce == fresh.nonce:
+    if before.directive == fresh.directive:
         problem = f"was used for request {before.request_id} already"
     elif fresh.signed_for < before.signed_for and (
         fresh.campaign_id == before.campaign_id or directive.downgrade
@@ -96,8 +97,12 @@ def _check(before: Use, fresh: Use, directive: Directive, charger_id: str) -> No
     )
 
 
+def _name(directive: Directive) -> str:
+    return f"{directive.directive_id}/{directive.nonce}"
+
+
 def _line(charger_id: str, use: Use) -> str:
-    fields = (charger_id, use.campaign_id, use.nonce, use.signed_for.isoformat(), use.request_id)
+    fields = (charger_id, use.campaign_id, use.directive, use.signed_for.isoformat(), use.request_id)
     return json.dumps(fields) + "\n"
 
 
@@ -109,9 +114,9 @@ def _read(file: Path | None, now: datetime) -> dict[str, Use]:
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     for line in lines:
         try:
-            charger_id, campaign_id, nonce, signed_for, request_id = json.loads(line)
+            charger_id, campaign_id, name, signed_for, request_id = json.loads(line)
             signed_at = datetime.fromisoformat(signed_for).astimezone(UTC)
-            uses[charger_id] = Use(campaign_id, nonce, signed_at, request_id)
+            uses[charger_id] = Use(campaign_id, name, signed_at, request_id)
         except (ValueError, TypeError):
             continue
     if lines:

@@ -51,11 +51,12 @@ class Stack:
     async def start_campaign(self, artifact_id: str, waves: list[dict[str, Any]], **plan: Any) -> str:
         """Create and approve a campaign over the whole fleet; its id."""
 
+        from api.demo.people import approve
+
         def start() -> str:
             body = {"name": f"e2e {self.releases}", "artifact_id": artifact_id, "waves": waves, "pace": PACE}
             campaign = self.people.author.post("/campaigns", {**body, **plan})
-            path = f"/campaigns/{campaign['campaign_id']}"
-            self.people.approver.post(f"{path}/approve", {"plan_digest": campaign["plan_digest"]})
+            approve(self.people, campaign)
             return str(campaign["campaign_id"])
 
         return await asyncio.to_thread(start)

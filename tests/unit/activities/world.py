@@ -24,6 +24,7 @@ from csms.commands import (
 )
 from csms.errors import CommandTimeout, NotConnectedHere
 from csms.ports import PasswordChange
+from signing.directive import parse_directive
 from signing.errors import StaleStage, VerificationFailed
 from signing.ports import DispatchRequest, Inspection, ReleaseStamp, VerifiedDispatch
 from storage.artifact import Artifact, ArtifactPhase, Compatible, SignOff, StagedRelease, VendorSignature
@@ -78,6 +79,7 @@ from tests.unit.activities.memory import (
 )
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+PEOPLE = ("grace", "hedy", "ida")
 VENDOR, MODEL = "Voltworks", "VW-22"
 NODE_ID, BOOT_ID = "node-1", "boot-1"
 
@@ -548,9 +550,9 @@ class World:
 
     async def approve(self, campaign_id: str = "c1", *actors: str) -> None:
         """These people say yes to the campaign as it stands, and it runs."""
-        digest = (await self.campaigns.get(campaign_id)).plan_digest
-        for actor in actors or ("grace",):
-            await self.campaigns.add_approval(campaign_id, Approval(actor, START, digest))
+        campaign = await self.campaigns.get(campaign_id)
+        for actor in actors or PEOPLE[: campaign.plan.approvals_needed]:
+            await self.campaigns.add_approval(campaign_id, Approval(actor, START, campaign.plan_digest))
         await self.campaigns.set_phase(campaign_id, CampaignPhase.RUNNING, "", START)
 
     def plan(self, waves: int = 1, version: str = "1.1", **changes: Any) -> CampaignPlan:
@@ -569,8 +571,7 @@ class World:
 
 
 def _parsed(signed: SignedDirective) -> Directive:
-    raw = orjson.loads(signed.envelope)
-    return Directive(**{**raw, "charger_ids": tuple(raw["charger_ids"])})
+    return parse_directive(signed.envelope)
 
 
 async def lost_answer(world: World, charger_id: str, command: UpdateFirmware) -> CommandAnswer:
