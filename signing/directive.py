@@ -188,6 +188,16 @@ def _not_in_time(directive: Directive, now: datetime) -> list[str]:
     return []
 
 
+def check_window(directive: Directive, now: datetime) -> None:
+    """Raise DirectiveNotInTime unless it is valid now."""
+    _refuse(directive, _not_in_time(directive, now), DirectiveNotInTime)
+
+
+def payload_of(envelope: bytes) -> bytes:
+    """What an envelope says, proven by nothing yet. Raises DirectiveRefused."""
+    return _parse_envelope(envelope).payload
+
+
 def check_release(directive: Directive, release: Release) -> None:
     """Raise DirectiveRefused unless directive and signed release agree on everything (S23)."""
     pairs = {(entry.vendor, entry.model) for entry in release.compatible}

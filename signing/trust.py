@@ -8,9 +8,10 @@ root" (S20), asks the machine for the time and keeps files. On top come our own 
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from tuf.api.exceptions import EqualVersionNumberError, RepositoryError
-from tuf.api.metadata import Root, Targets
+from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 from tuf.ngclient.config import EnvelopeType
 
@@ -20,6 +21,8 @@ from signing.metadata import decode, refusing
 from signing.policy import TrustPolicy, read_policy
 from signing.release import Release, from_target
 from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, metadata_file, rule_for
+
+T = TypeVar("T", Root, Timestamp, Snapshot, Targets)
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far the clocks of signer and verifier may be apart."""
@@ -38,6 +41,17 @@ class Remembered:
     snapshot: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RoleProof:
+    """One role's metadata as it was verified, and by which keys."""
+
+    role: str
+    version: int
+    expires: datetime
+    threshold: int
+    signed_by: tuple[str, ...]
+
+
 class Trust:
     """One consistent state of the repository at one instant.
 
@@ -53,6 +67,8 @@ class Trust:
         self._timestamp = b""
         self._snapshot = b""
         self._signers: dict[str, tuple[str, ...]] = {}
+        self._top: dict[str, RoleProof] = {}
+        self._note(ROOT, decode(Root, trusted_root, "the embedded root"))
         refuse_if(root_problems(self.root), "the embedded root")
         self.at = at
         self.policy: TrustPolicy
@@ -69,11 +85,13 @@ class Trust:
 
     def add_root(self, data: bytes) -> None:
         """The next root: signed by the thresholds of both, exactly one version on (TUF 5.3.4-5)."""
-        root = decode(Root, data, "the next root").signed
+        metadata = decode(Root, data, "the next root")
+        root = metadata.signed
         refuse_if(root_problems(root), f"root {root.version}")
         with refusing("the next root"):
             self._set.update_root(data)
         self._roots.append(data)
+        self._note(ROOT, metadata)
 
     def set_timestamp(self, data: bytes, remembered: bytes | None = None) -> None:
         """Not older than the one remembered (TUF 5.4)."""
@@ -90,6 +108,7 @@ class Trust:
             except EqualVersionNumberError:
                 pass
         self._timestamp = kept or data
+        self._note(TIMESTAMP, decode(Timestamp, self._timestamp, "timestamp.json"))
         self._check_clock()
 
     def _check_clock(self) -> None:
@@ -115,13 +134,34 @@ class Trust:
         with refusing("snapshot"):
             self._set.update_snapshot(data)
         self._snapshot = data
+        self._note(SNAPSHOT, decode(Snapshot, data, "snapshot"))
 
     def set_targets(self, data: bytes) -> None:
         """The top-level targets, and with it the policy its people signed."""
         with refusing("targets"):
             targets = self._set.update_targets(data)
+        self._note(TARGETS, decode(Targets, data, "targets"))
         self.policy = read_policy(targets)
         refuse_if(targets_problems(targets, self.root, self.policy), "targets")
+
+    def _note(self, role: str, metadata: Metadata[T]) -> None:
+        """Which of the root's keys signed a top-level role, for those who ask."""
+        result = self.root.get_verification_result(role, metadata.signed_bytes, metadata.signatures)
+        signed, threshold = metadata.signed, self.root.roles[role].threshold
+        self._top[role] = RoleProof(role, signed.version, signed.expires, threshold, tuple(result.signed))
+
+    def role_proofs(self) -> tuple[RoleProof, ...]:
+        """Every role that was verified, top-level ones first."""
+        vendors = []
+        for name, signers in self._signers.items():
+            role, threshold = self.role(name), self.targets.get_delegated_role(name).threshold
+            vendors.append(RoleProof(name, role.version, role.expires, threshold, signers))
+        return (*self._top.values(), *vendors)
+
+    def releases(self, role: str) -> tuple[Release, ...]:
+        """Every release of a vendor role, by path."""
+        listed = self.role(role).targets
+        return tuple(from_target(role, listed[path]) for path in sorted(listed))
 
     def roles(self) -> tuple[str, ...]:
         """The vendor roles that exist, by name."""
