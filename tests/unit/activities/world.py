@@ -174,6 +174,8 @@ class World:
     sent: list[tuple[str, Command]] = field(default_factory=list)
     """Every command that reached a charger."""
     refused_proofs: set[str] = field(default_factory=set)
+    proof_errors: dict[str, Exception] = field(default_factory=dict)
+    """What the verifier says of a charger instead of a proof."""
     self_reports: dict[str, SelfReport] = field(default_factory=dict)
     inoperative: set[str] = field(default_factory=set)
     unsigned_only: set[str] = field(default_factory=set)
@@ -426,6 +428,8 @@ class World:
 
     async def verify(self, request: DispatchRequest) -> VerifiedDispatch:
         directive = _parsed(request.directive)
+        if error := self.proof_errors.get(request.charger_id):
+            raise error
         if request.charger_id in self.refused_proofs or request.charger_id not in directive.charger_ids:
             raise VerificationFailed("The proof does not hold.")
         artifact = self.artifacts.rows[directive.sha256]
