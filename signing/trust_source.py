@@ -234,6 +234,6 @@ def _keep(path: Path | None, memory: Remembered) -> None:
         "snapshot": base64.b64encode(memory.snapshot or b"").decode(),
     }
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     draft.write_text(json.dumps(encoded))
     draft.replace(path)

@@ -229,7 +229,8 @@ async def test_11_by_ordering_it_as_an_operators_command(town: Town) -> None:
     for kind in ("UpdateFirmware", "PublishFirmware"):
         await town.sql(
             "INSERT INTO operator_command (command_id, charger_id, command, parameters, "
-            "request_sha256, actor, requested_at, deadline_at) VALUES ($1, 'CP-1', $1, '{}', '', 'eve', now(), now())",
+            "request_sha256, actor, requested_at, deadline_at) "
+            "VALUES ($1, 'CP-1', $1, '{}', '', 'eve', now(), now())",
             kind,
         )
         order = SendOrder(kind, "CP-1", route.session_epoch, kind, body, 5.0)
