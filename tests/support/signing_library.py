@@ -1,14 +1,16 @@
 """A small repository in memory for tests of the doors: one released image, one directive for it."""
 
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from signing.approval import Statement, sign_statement
 from signing.ceremony import DevelopmentCeremony
-from signing.development import DevelopmentManufacturer
-from signing.keys import file_address
+from signing.development import DevelopmentLeaf, DevelopmentManufacturer
+from signing.keys import ensure_key_file, file_address, open_signer, public_of_file
+from signing.policy import Approver
 from signing.service import OnlineKeys, SigningService
 from signing.sign_off import collect_evidence, review, sign
 from signing.trust_source import METADATA_PREFIX, fetch_from
@@ -58,22 +60,49 @@ class Library:
         found = {key: data for key, data in self.blobs.objects.items() if key.startswith(METADATA_PREFIX)}
         return {key.removeprefix(METADATA_PREFIX): data for key, data in found.items()}
 
+    def service(self) -> SigningService:
+        return SigningService(self.blobs, self.root, OnlineKeys.in_folder(self.folder), system_clock)
+
     def copy(self, folder: Path) -> "Library":
         shutil.copytree(self.folder, folder)
         return Library(Bucket(dict(self.blobs.objects)), folder, self.root, self.envelope)
 
 
-async def make_library(place: Path) -> Library:
-    """The ceremony, a release signed by two people, and a directive."""
-    now = system_clock()
+async def make_library(place: Path, *, releases: int = 1, approvers: tuple[str, ...] = ()) -> Library:
+    """The ceremony, releases signed by two people each, and a directive for 1.1, approved by these."""
     library = Library(Bucket(), place / "keys", b"")
-    maker = DevelopmentManufacturer.create("acme", now)
-    ceremony = DevelopmentCeremony(library.blobs, library.folder, system_clock)
+    maker = DevelopmentManufacturer.create("acme", system_clock())
+    keys = {name: ensure_key_file(library.folder / f"approver-{name}.pem") for name in approvers}
+    people = {key.keyid: Approver(name, key) for name, key in keys.items()}
+    ceremony = DevelopmentCeremony(
+        library.blobs, library.folder, system_clock, change=lambda policy: replace(policy, approvers=people)
+    )
     made = await ceremony.ensure(["acme"], manufacturer_roots={"acme": (maker.root,)})
     library.root = made.trusted_root
-    artifact = _artifact(maker)
-    await library.blobs.put_bytes(artifact.artifact_id, IMAGE)
-    service = SigningService(library.blobs, library.root, OnlineKeys.in_folder(library.folder), system_clock)
+    leaf = maker.leaf(SignatureScheme.ECDSA_P256, system_clock())
+    first = _artifact(leaf, "1.1", IMAGE, 11)
+    others = [_artifact(leaf, f"2.{number}", b"%d" % number, 100 + number) for number in range(1, releases)]
+    for artifact, image in [(first, IMAGE), *((one, one.version[2:].encode()) for one in others)]:
+        await library.blobs.put_bytes(artifact.artifact_id, image)
+        await _release(library, artifact)
+    directive = _directive(first)
+    if approvers:
+        directive = replace(directive, approvals=tuple(_yes(library, directive, name) for name in approvers))
+    library.envelope = (await library.service().sign_directive(directive, 0)).envelope
+    return library
+
+
+def _yes(library: Library, directive: Directive, name: str) -> Approval:
+    now, pem = system_clock(), library.folder / f"approver-{name}.pem"
+    campaign, digest = directive.campaign_id, directive.plan_digest
+    said = Statement(campaign, digest, directive.sha256, None, name, now, now + timedelta(days=30))
+    return Approval(
+        name, now, digest, sign_statement(said, open_signer(file_address(pem), [public_of_file(pem)]))
+    )
+
+
+async def _release(library: Library, artifact: Artifact) -> None:
+    service, now = library.service(), system_clock()
     staged = await service.stage(artifact)
     evidence = await collect_evidence(fetch_from(library.blobs), "acme")
     reviewed = await review("acme", staged.payload, evidence, library.root, now)
@@ -82,20 +111,17 @@ async def make_library(place: Path) -> Library:
         keyid, signature = sign(reviewed, file_address(library.folder / f"acme-{person}.pem"))
         offs.append(SignOff(artifact.artifact_id, staged.sha256, keyid, signature, person, now))
     await service.publish(staged, tuple(offs))
-    library.envelope = (await service.sign_directive(_directive(artifact), 0)).envelope
-    return library
 
 
-def _artifact(maker: DevelopmentManufacturer) -> Artifact:
-    leaf = maker.leaf(SignatureScheme.ECDSA_P256, system_clock())
+def _artifact(leaf: DevelopmentLeaf, version: str, image: bytes, counter: int) -> Artifact:
     return Artifact(
-        artifact_id=sha256_hex(IMAGE),
+        artifact_id=sha256_hex(image),
         vendor_role="acme",
-        version="1.1",
-        release_counter=11,
-        length=len(IMAGE),
+        version=version,
+        release_counter=counter,
+        length=len(image),
         compatible=(Compatible("Acme", "Volt"),),
-        vendor_signatures=(leaf.sign(IMAGE),),
+        vendor_signatures=(leaf.sign(image),),
         phase=ArtifactPhase.RELEASED,
         uploaded_by="rita",
         uploaded_at=system_clock(),
