@@ -86,8 +86,8 @@ async def _rows(world: World, library: Library, server: EmbeddedS3, blobs: S3Blo
         warm.append(time.perf_counter() - started)
     said = f"ms, p95, {world.sized(RELEASES, 2)} releases, S3"
     return [
-        _row("verify warm", said, warm, bare_warm, WARM_S),
-        _row("verify cold", said, cold, bare_cold, COLD_S),
+        _row("verify warm", said, (warm, WARM_S), bare_warm, "tuf.ngclient, one more look-up"),
+        _row("verify cold", said, (cold, COLD_S), bare_cold, "tuf.ngclient, refresh and look-up"),
     ]
 
 
@@ -123,11 +123,12 @@ def _request(library: Library) -> DispatchRequest:
     )
 
 
-def _row(name: str, said: str, ours: list[float], bare: list[float], target: float) -> Row:
-    value, beside = _p95(ours) * 1000, _p95(bare) * 1000
-    say(f"{name}: p95 {value:.2f} ms, worst {max(ours) * 1000:.2f} ms; stock client {beside:.2f} ms")
+def _row(name: str, said: str, ours: tuple[list[float], float], bare: list[float], comparator: str) -> Row:
+    seconds, target = ours
+    value, beside = _p95(seconds) * 1000, _p95(bare) * 1000
+    say(f"{name}: p95 {value:.2f} ms, worst {max(seconds) * 1000:.2f} ms; stock client {beside:.2f} ms")
     return Row(
-        *(name, value, said, "tuf.ngclient, refresh and look-up alone", beside, value / beside),
+        *(name, value, said, comparator, beside, value / beside),
         target=f"< {target * 1000:g}",
         met=value < target * 1000,
     )

@@ -12,7 +12,7 @@ from temporalio.api.common.v1 import Payload
 
 from api.app import create_app
 from api.auth import mint_token
-from api.ports import ApiLimits, ApiServices
+from api.ports import ApiLimits, ApiServices, ApprovalCheck
 from storage.access import Principal, Role
 from storage.artifact import Artifact, ArtifactPhase, Compatible
 from storage.canonical import sha256_hex
@@ -90,6 +90,7 @@ class House:
     limits: ApiLimits = field(default_factory=ApiLimits)
     readiness: dict[str, Callable[[], Any]] = field(default_factory=dict)
     temporal_ui_url: str | None = "http://temporal.test:8233"
+    check_approval: ApprovalCheck | None = None
 
     def __post_init__(self) -> None:
         self.twins = MemoryTwins(self.chargers)
@@ -121,6 +122,7 @@ class House:
             temporal_ui_url=self.temporal_ui_url,
             readiness=self.readiness,
             limits=self.limits,
+            check_approval=self.check_approval,
         )
         self.app: FastAPI = create_app(self.services)
         self.texts = {role: self._token(role) for role in Role}
