@@ -63,6 +63,9 @@ class Proving:
             await uses.use(proof.directive, self._given.charger_id, order.request_id, now)
         except VerificationFailed as error:
             raise await self._refused(error) from None  # The database forgot, or was made to.
+        except SigningError as error:
+            await self._alarm(error)
+            raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
         return proof
 
     async def _refused(self, error: VerificationFailed, kind: DispatchKind = DispatchKind.HALT) -> Obstacle:

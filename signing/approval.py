@@ -94,16 +94,24 @@ def check_given(
     _refuse(statement, [what for what, (theirs, ours) in wanted.items() if theirs != ours], now)
 
 
-def people_behind(directive: Directive, approvers: Mapping[str, Approver], now: datetime) -> tuple[str, ...]:
-    """Who signed that this campaign may send this image now; sorted, each person once.
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """Who signed for a directive, sorted and each once; and why other signed approvals do not count."""
 
-    An approval without evidence counts for nobody; one that does not hold is refused with its reason.
-    """
-    found = set()
+    people: tuple[str, ...]
+    problems: tuple[str, ...]
+
+
+def people_behind(directive: Directive, approvers: Mapping[str, Approver], now: datetime) -> Behind:
+    """Who signed that this campaign may send this image now. An approval without evidence is nobody's."""
+    found, problems = set(), []
     for approval in directive.approvals:
-        if approval.evidence:
-            found.add(_person(approval, directive, approvers, now))
-    return tuple(sorted(found))
+        try:
+            if approval.evidence:
+                found.add(_person(approval, directive, approvers, now))
+        except ApprovalRefused as error:
+            problems.append(error.message)
+    return Behind(tuple(sorted(found)), tuple(problems))
 
 
 def _person(

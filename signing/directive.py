@@ -145,16 +145,17 @@ def check_approvals(directive: Directive, policy: TrustPolicy, now: datetime) ->
     """
     if not policy.approvers:
         return ()
-    people = people_behind(directive, policy.approvers, now)
+    behind = people_behind(directive, policy.approvers, now)
     back = DOWNGRADE_APPROVALS if directive.downgrade else 1
     needed = max(back, directive.required_approvals, policy.approval_threshold)
-    if len(people) < needed:
+    if len(behind.people) < needed:
+        signed = ", ".join(behind.people) or "nobody"
         raise ApprovalRefused(
-            f"Directive {directive.directive_id} carries the signed approvals of "
-            f"{', '.join(people) or 'nobody'}; {needed} listed people have to sign (S24).",
+            f"Directive {directive.directive_id} carries the signed approvals of {signed}; "
+            f"{needed} listed people have to sign (S24). {' '.join(behind.problems)}".rstrip(),
             hint="Approve the campaign with `ampwave campaign approve --key`.",
         )
-    return people
+    return behind.people
 
 
 def check_progress(directive: Directive, installed: int | None, minimum: int) -> None:

@@ -15,6 +15,7 @@ SigningError
 │   └── VendorSignatureBad   the vendor's signature or certificate does not hold
 ├── RepositoryUnreachable    metadata could not be fetched; retryable, and until then nothing is sent
 │   └── ClockRefused         this machine's clock went back, or is behind what has been signed
+├── LedgerUnwritable         the use of a directive cannot be written down; retryable, nothing is sent
 ├── StaleStage               another release was published first: stage and sign again
 └── KeyUnavailable           a key address cannot be opened; retryable, for a key store may come back
 """
@@ -87,6 +88,12 @@ class RepositoryUnreachable(SigningError):
 
 class ClockRefused(RepositoryUnreachable):
     """The clock went back, or is behind what has been signed (S31). Retryable: somebody sets it right."""
+
+
+class LedgerUnwritable(SigningError):
+    """The use of a directive cannot be written down, so nothing is sent. Retryable: somebody makes room."""
+
+    retryable: ClassVar[bool] = True
 
 
 class StaleStage(SigningError):

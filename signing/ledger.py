@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from signing.errors import DirectiveSpent
+from signing.errors import DirectiveSpent, LedgerUnwritable
 from signing.roles import MAX_DIRECTIVE_WINDOW
 from storage.campaign import Directive
 
@@ -49,7 +49,7 @@ class UseLedger:
     async def use(self, directive: Directive, charger_id: str, request_id: int, now: datetime) -> None:
         """Write down that it is used now, before anything leaves; the same request may come again.
 
-        Raises DirectiveSpent.
+        Raises DirectiveSpent or LedgerUnwritable.
         """
         async with self._lock:
             uses = await self._remembered(now)
@@ -59,7 +59,13 @@ class UseLedger:
                 return
             if before is not None:
                 _check(before, fresh, directive, charger_id)
-            await asyncio.to_thread(self._write, charger_id, fresh, now)
+            try:
+                await asyncio.to_thread(self._write, charger_id, fresh, now)
+            except OSError as error:
+                raise LedgerUnwritable(
+                    f"The use of a directive cannot be written down: {error.strerror}.",
+                    hint="Nothing is sent meanwhile. Make room, or let this node write to its data folder.",
+                ) from error
             uses[charger_id] = fresh
 
     async def _remembered(self, now: datetime) -> dict[str, Use]:
@@ -71,7 +77,10 @@ class UseLedger:
         if self._file is None:
             return
         if self._lines >= _COMPACT_AT:
-            _rewrite(self._file, {**(self._uses or {}), charger_id: use}, now)
+            uses = self._uses or {}
+            for name in [name for name, one in uses.items() if not _counts(one, now)]:
+                del uses[name]
+            _rewrite(self._file, {**uses, charger_id: use}, now)
             self._lines = 0
             return
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """``ampwave campaign``: plan, approve, watch and stop rollouts."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -108,6 +109,23 @@ def targets(
     """List a campaign's chargers and where each of them stands."""
     rows = list(session.api.pages(f"{_path(session, campaign)}/targets", limit, wave=wave))
     session.show(rows, lambda screen: views.draw_targets(screen, rows, session.clock()))
+
+
+@command(app, "directive")
+def directive(
+    session: Session,
+    campaign: Reference,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the envelope.")],
+    wave: Annotated[int, typer.Option(min=0, metavar="N", help="1000 and up roll back.")] = 0,
+    shard: Annotated[int, typer.Option(min=0, metavar="N", help="Of that wave.")] = 0,
+) -> None:
+    """Fetch the signed directive of a wave, to prove it with: ampwave tuf verify --directive FILE."""
+    found = session.api.get(f"{_path(session, campaign)}/directives/{wave}/{shard}")
+    try:
+        out.write_text(json.dumps(found["envelope"]) + "\n")
+    except OSError as error:
+        raise WrongUse(f"{out} cannot be written: {error.strerror}.") from error
+    session.show(found, lambda screen: screen.line(f"{found['directive_id']} is in {out}."))
 
 
 @command(app, "approve", posts=True)

@@ -1,5 +1,6 @@
 """Campaigns at the door."""
 
+import json
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ from storage.campaign import (
     GatePolicy,
     Outcome,
     Pace,
+    SignedDirective,
     TargetPhase,
     VerdictWord,
     WavePlan,
@@ -230,6 +232,25 @@ class TargetReply(Reply):
     dispatched_at: datetime | None
     finished_at: datetime | None
     deferred_for_session: bool
+
+
+class DirectiveReply(Reply):
+    """Who gets what and when, in the envelope of the directive key, with what people signed inside."""
+
+    directive_id: str
+    wave: int
+    shard: int
+    envelope: dict[str, Any] = Field(description="DSSE: payload, payloadType and signatures.")
+
+    @classmethod
+    def of(cls, signed: SignedDirective) -> "DirectiveReply":
+        """The reply for a stored directive."""
+        return cls(
+            directive_id=signed.directive_id,
+            wave=signed.wave,
+            shard=signed.shard,
+            envelope=json.loads(signed.envelope),
+        )
 
 
 class DecisionReply(Reply):

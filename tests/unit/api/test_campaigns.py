@@ -1,14 +1,25 @@
 """Campaigns at the door: preview, freeze once, and each act once however often it is sent."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from signing.errors import ApprovalRefused
+from signing.proof import stored_envelope
 from storage.access import Principal, Role
 from storage.artifact import Artifact
-from storage.campaign import Approval, Campaign, CampaignPhase, Decision, Outcome, TargetPhase, VerdictWord
+from storage.campaign import (
+    Approval,
+    Campaign,
+    CampaignPhase,
+    Decision,
+    Outcome,
+    SignedDirective,
+    TargetPhase,
+    VerdictWord,
+)
 from storage.errors import EngineUnavailable
 from tests.support.house import NOW, House, plan_json
 
@@ -352,3 +363,21 @@ async def test_a_way_back_takes_two_approvals_whatever_the_plan_says(asked: int 
     async with house.client(Role.VIEWER) as client:
         shown = (await client.get(f"{ALL}/{campaign_id}")).json()
     assert shown["plan"]["required_approvals"] == needed
+
+
+@pytest.mark.requirement("S24")
+async def test_a_signed_directive_is_handed_out_as_it_was_signed() -> None:
+    house, artifact = ready()
+    campaign_id = await created(house, artifact)
+    path = f"{ALL}/{campaign_id}/directives"
+    envelope = b'{"payload":"e30=","payloadType":"x","signatures":[{"keyid":"k","sig":"s"}]}'
+    house.campaigns.directives[campaign_id, 0, 1] = SignedDirective("d", campaign_id, 0, 1, envelope)
+    async with house.client(Role.VIEWER) as client:
+        found = await client.get(f"{path}/0/1")
+        missing = [await client.get(f"{path}/{place}") for place in ("0/0", "7/1")]
+        bad = [await client.get(f"{path}/{place}") for place in ("-1/0", "0/x", "0/9999999")]
+
+    assert found.json()["envelope"] == json.loads(envelope)
+    assert stored_envelope(found.content) == json.dumps(json.loads(envelope)).encode()
+    assert [one.status_code for one in missing] == [404, 404]
+    assert [one.status_code for one in bad] == [422, 422, 422]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signing import ledger as module
-from signing.errors import DirectiveSpent
+from signing.errors import DirectiveSpent, LedgerUnwritable
 from signing.ledger import UseLedger
 from tests.unit.signing.test_approval import DIRECTIVE, NOON
 
@@ -86,3 +86,12 @@ async def test_no_directive_is_ever_used_for_two_requests_in_a_row(moves: list[t
         except DirectiveSpent:
             continue
         assert sent.setdefault((charger, number), request) == request, "forward only, one request each"
+
+
+async def test_what_cannot_be_written_down_is_not_sent(tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    ledger = UseLedger(blocked / "uses.jsonl")
+    for _ in range(2):
+        with pytest.raises(LedgerUnwritable, match="cannot be written"):
+            await ledger.use(DIRECTIVE, "CP-1", 7, NOON)
