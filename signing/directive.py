@@ -36,9 +36,23 @@ MAX_ENVELOPE = 256 * 1024
 DOWNGRADE_APPROVALS = 2
 
 
+def directive_payload(directive: Directive) -> bytes:
+    """The bytes that are signed. An approval without evidence has no such field, as it never had."""
+    said: dict[str, Any] = {field.name: getattr(directive, field.name) for field in fields(directive)}
+    said["approvals"] = [
+        {
+            field.name: getattr(one, field.name)
+            for field in fields(one)
+            if field.name != "evidence" or one.evidence
+        }
+        for one in directive.approvals
+    ]
+    return canonical_json(said)
+
+
 def sign_envelope(directive: Directive, signer: Signer) -> bytes:
     """The envelope (JSON bytes). Raises KeyUnavailable."""
-    envelope = Envelope(canonical_json(directive), PAYLOAD_TYPE, {})
+    envelope = Envelope(directive_payload(directive), PAYLOAD_TYPE, {})
     try:
         envelope.sign(signer)
     except Exception as error:  # adapters raise what their libraries raise
@@ -89,7 +103,7 @@ def parse_directive(payload: bytes) -> Directive:
                 "not_after": _instant(raw["not_after"]),
             }
         )
-        same = canonical_json(directive) == payload
+        same = directive_payload(directive) == payload
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DirectiveRefused("The envelope holds no directive.") from error
     if not same or not _well_typed(directive):

@@ -171,6 +171,7 @@ class Town:
     gateway: Gateway
     node: Node
     database: str
+    settings: Settings
     wires: dict[str, Wire] = field(default_factory=dict)
 
     async def sql(self, statement: str, *values: Any) -> None:
@@ -279,6 +280,7 @@ Attack = Callable[[Town], Awaitable[None]]
 async def town(library: Library, database: str, tmp_path: Path) -> AsyncIterator[Town]:
     settings = Settings(
         data_dir=tmp_path,
+        trusted_root_file=library.folder / "root.json",
         database_url=database,
         s3_endpoint=library.settings["endpoint"],
         s3_bucket=library.settings["bucket"],
@@ -304,7 +306,7 @@ async def town(library: Library, database: str, tmp_path: Path) -> AsyncIterator
         shared = bootstrap._activity_stores(stores)
         office = TicketOffice(stores.tickets, secrets.token_bytes, "http://api", system_clock)
         node = Node(shared, gateway, Verifier(library.source()), office)
-        town = Town(library, stores, shared, gateway, node, database)
+        town = Town(library, stores, shared, gateway, node, database, settings)
         async with town.charger("CP-1"):
             yield town
         await gateway.stop()

@@ -17,12 +17,15 @@ from activities.campaigns import CampaignActivities, RecordedApproval
 from activities.operator import CommandActivities, SendOrder
 from activities.orders import DispatchKind
 from activities.signer import SignerActivities
+from api import bootstrap
+from signing.errors import ApprovalRefused
 from storage.artifact import SignOff
 from storage.campaign import Approval, Campaign
 from storage.canonical import canonical_json, sha256_hex
 from storage.clock import system_clock
 from storage.codec import to_json
 from storage.plan_digest import plan_digest
+from storage.ticket_binding import is_of
 from tests.integration.signing.conftest import PEOPLE, Town
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("S17")]
@@ -254,6 +257,39 @@ async def test_12_by_turning_the_campaign_round(town: Town) -> None:
     await rewrite(town, campaign, ["CP-1"], rollback_artifact_id=town.library.artifacts["0.9"].artifact_id)
     assert "ApprovalRefused" in await town.authorise(wave=1000)
     assert town.updates() == []
+
+
+@pytest.mark.requirement("S24")
+async def test_13_by_making_tokens_and_saying_yes_as_somebody_else(town: Town) -> None:
+    campaign = town.campaign("CP-1")
+    await town.approve_and_store(campaign, "CP-1", people=())
+    check = bootstrap._approval_check(town.settings, town.stores)
+    assert check is not None
+    await check(campaign, town.approval(campaign, "ada"))
+    for forged in (
+        Approval("ada", system_clock(), campaign.plan_digest),
+        town.approval(campaign, "ada", key="mallory"),
+        replace(town.approval(campaign, "bob"), actor="ada"),
+    ):
+        with pytest.raises(ApprovalRefused):
+            await check(campaign, forged)
+
+
+@pytest.mark.requirement("S43")
+async def test_14_by_turning_the_ticket_of_a_command_that_was_sent(town: Town) -> None:
+    await approved(town)
+    assert await town.authorise() == ""
+    assert (await town.dispatch()).kind is DispatchKind.ACCEPTED
+    [update] = town.updates()
+    text = update["firmware"]["location"].rpartition("/")[2]
+    before = await town.stores.tickets.find(sha256_hex(text.encode()))
+    assert before is not None
+    assert is_of(text, before)
+    for change in ("artifact_sha256 = $1", "charger_id = $1"):
+        await town.sql(f"UPDATE download_ticket SET {change}", town.library.artifacts["0.9"].artifact_id)
+        turned = await town.stores.tickets.find(sha256_hex(text.encode()))
+        assert turned is not None
+        assert not is_of(text, turned)
 
 
 @pytest.mark.requirement("S17", "S24")

@@ -24,7 +24,7 @@ from csms.commands import (
 )
 from csms.errors import CommandTimeout, NotConnectedHere
 from csms.ports import PasswordChange
-from signing.directive import parse_directive
+from signing.directive import directive_payload, parse_directive
 from signing.errors import StaleStage, VerificationFailed
 from signing.ports import DispatchRequest, Inspection, ReleaseStamp, VerifiedDispatch
 from storage.artifact import Artifact, ArtifactPhase, Compatible, SignOff, StagedRelease, VendorSignature
@@ -438,7 +438,7 @@ class World:
 
     async def sign_directive(self, directive: Directive, shard: int) -> SignedDirective:
         return SignedDirective(
-            directive.directive_id, directive.campaign_id, directive.wave, shard, canonical_json(directive)
+            directive.directive_id, directive.campaign_id, directive.wave, shard, directive_payload(directive)
         )
 
     async def inspect(self, artifact: Artifact) -> Inspection:

@@ -13,6 +13,7 @@ from signing.directive import (
     check_directive,
     check_progress,
     check_release,
+    directive_payload,
     open_envelope,
     parse_directive,
     shape_problems,
@@ -116,7 +117,7 @@ async def test_a_directive_stored_under_another_name_is_refused(bench) -> None:
     ],
 )
 async def test_anything_but_a_directive_in_canonical_form_is_refused(bench, change) -> None:
-    payload = canonical_json(bench.directive(await bench.upload()))
+    payload = directive_payload(bench.directive(await bench.upload()))
     assert parse_directive(orjson.dumps(json.loads(payload)))
     with pytest.raises(DirectiveRefused):
         parse_directive(orjson.dumps(change(json.loads(payload))))
@@ -208,3 +209,15 @@ async def test_directive_and_signed_release_must_agree_on_everything(bench, chan
     check_release(bench.directive(artifact), release_of(artifact))
     with pytest.raises(DirectiveRefused, match=words):
         check_release(bench.directive(artifact, **changes), release_of(artifact))
+
+
+async def test_a_directive_of_before_approvals_were_signed_is_the_same_bytes(bench) -> None:
+    """Nodes of both versions read it, so a fleet of nodes can be upgraded while campaigns run."""
+    directive = bench.directive(await bench.upload())
+    payload = directive_payload(directive)
+    assert b"evidence" not in payload
+    assert parse_directive(payload) == directive
+    with pytest.raises(DirectiveRefused, match="canonical"):
+        parse_directive(canonical_json(directive))
+    signed = replace(directive, approvals=(Approval("sam", NOON, "f" * 64, "{}"),))
+    assert parse_directive(directive_payload(signed)) == signed
