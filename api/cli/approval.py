@@ -11,8 +11,9 @@ from api.cli.http import Api
 from api.schemas.campaigns import PlanBody
 from signing.approval import Statement, sign_statement
 from signing.keys import open_signer
-from signing.policy import Approver
-from signing.trust_source import load_trust
+from signing.release import Release
+from signing.trust import Trust
+from signing.trust_source import load_role, load_trust
 from storage.plan_digest import plan_digest
 
 LIFE = timedelta(days=30)
@@ -26,6 +27,9 @@ class SigningApproval:
 
     statement: Statement
     chargers: int
+    image: Release
+    """As people signed it, not as the server calls it."""
+    back: Release | None
     signer: Signer
 
     def sign(self) -> str:
@@ -38,10 +42,11 @@ def prepare(
 ) -> SigningApproval:
     """Read who may approve from signed metadata, and the digest from the plan and its chargers.
 
-    Raises CliError when the server's digest is not that of the plan it shows; WrongUse when the signed
-    metadata lists no approvers; VerificationFailed; KeyUnavailable.
+    Raises CliError when the server's digest is not that of the plan it shows, or an image is not released;
+    WrongUse when the signed metadata lists no approvers; VerificationFailed; KeyUnavailable.
     """
-    approvers = asyncio.run(_approvers(api, trusted_root, now))
+    trust = asyncio.run(_trust(api, trusted_root, now))
+    approvers = trust.policy.approvers
     if not approvers:
         raise WrongUse(
             "The signed metadata lists no approvers, so a signature means nothing here.",
@@ -51,23 +56,40 @@ def prepare(
     approver = approvers[signer.public_key.keyid]
     digest, count = _digest(api, campaign)
     plan = campaign["plan"]
+    back = plan["rollback_artifact_id"]
+    images = _released(trust, plan["artifact_id"]), None if back is None else _released(trust, back)
     statement = Statement(
         campaign_id=campaign["campaign_id"],
         plan_digest=digest,
         artifact_id=plan["artifact_id"],
-        rollback_artifact_id=plan["rollback_artifact_id"],
+        rollback_artifact_id=back,
         actor=approver.name,
         at=now,
         not_after=now + LIFE,
     )
-    return SigningApproval(statement, count, signer)
+    return SigningApproval(statement, count, *images, signer)
 
 
-async def _approvers(api: Api, trusted_root: bytes, now: datetime) -> dict[str, Approver]:
+def _released(trust: Trust, sha256: str) -> Release:
+    """The release with this image in signed metadata. Raises CliError."""
+    for role in trust.roles():
+        for release in trust.releases(role):
+            if release.sha256 == sha256:
+                return release
+    raise CliError(
+        f"Not signed: nobody released the image {sha256[:12]} of this campaign.",
+        hint="It is not in the signed metadata. Tell your security people if the server says otherwise.",
+    )
+
+
+async def _trust(api: Api, trusted_root: bytes, now: datetime) -> Trust:
     async def fetch(name: str, limit: int) -> bytes:
         return await asyncio.to_thread(api.metadata, name, limit)
 
-    return dict((await load_trust(fetch, trusted_root, now)).policy.approvers)
+    trust = await load_trust(fetch, trusted_root, now)
+    for role in trust.roles():
+        await load_role(fetch, trust, role)
+    return trust
 
 
 def _digest(api: Api, campaign: Record) -> tuple[str, int]:

@@ -15,6 +15,7 @@ from api.cli.session import Session, command, group
 if TYPE_CHECKING:
     from api.cli.approval import SigningApproval
     from api.cli.planfile import PlanFile
+    from signing.release import Release
 
 app = group("Plan, approve, watch and stop rollouts.")
 
@@ -291,9 +292,13 @@ def _signing(
     prepared = prepare(session.api, found, trusted, session.clock(), (key, keyid))
     session.note(f"You sign as {prepared.statement.actor}, until {prepared.statement.not_after:%Y-%m-%d}:")
     session.note(f"  campaign {prepared.statement.campaign_id}, {prepared.chargers} chargers, counted here")
-    session.note(f"  image    {prepared.statement.artifact_id}")
-    session.note(f"  back to  {prepared.statement.rollback_artifact_id or 'nothing'}")
+    session.note(f"  image    {_image(prepared.image)}")
+    session.note(f"  back to  {_image(prepared.back) if prepared.back else 'nothing'}")
     return prepared
+
+
+def _image(release: "Release") -> str:
+    return f"{release.path}, release counter {release.release_counter}, {release.sha256[:12]}"
 
 
 def _approved(before: Record, after: Record) -> str:

@@ -198,9 +198,12 @@ def enlisted(library: Library, tmp_path: Path) -> Library:
 
 @pytest.mark.requirement("S24")
 class TestApprove:
-    def offer(self, fake: Any, sample: Any, library: Library, cohort: list[list[str]]) -> dict[str, Any]:
+    def offer(
+        self, fake: Any, sample: Any, library: Library, cohort: list[list[str]], image: str = ""
+    ) -> dict[str, Any]:
         """A server that shows a campaign over these chargers."""
         campaign: dict[str, Any] = sample.campaign("awaiting_approval", approvals=[])
+        campaign["artifact_id"] = campaign["plan"]["artifact_id"] = image or sha256_hex(IMAGE)
         plan = PlanBody.model_validate(campaign["plan"]).to_noun()
         campaign["plan_digest"] = plan_digest(plan, cohort)
         path = f"/campaigns/{campaign['campaign_id']}"
@@ -233,6 +236,8 @@ class TestApprove:
         assert result.exit_code == 0, result.output
         assert "You sign as ada" in result.stderr
         assert "3 chargers, counted here" in result.stderr
+        assert "image    acme/1.1/firmware.bin, release counter 11" in result.stderr
+        assert "back to  nothing" in result.stderr
         [sent] = [one.json for one in fake.seen if one.method == "POST"]
         key = public_of_file(enlisted.folder / "ada.pem")
         statement = open_statement(sent["evidence"], {key.keyid: Approver("ada", key)})
@@ -249,6 +254,14 @@ class TestApprove:
         result = self.approve(run, enlisted)
         assert result.exit_code == 1
         assert "Not signed: the server's digest" in result.stderr
+        assert [one for one in fake.seen if one.method == "POST"] == []
+
+    def test_an_image_that_nobody_released_is_not_approved(
+        self, run: Any, fake: Any, sample: Any, enlisted: Library
+    ) -> None:
+        self.offer(fake, sample, enlisted, [["CP-1"], ["CP-2"]], image="6" * 64)
+        result = self.approve(run, enlisted)
+        assert (result.exit_code, "nobody released the image" in result.stderr) == (1, True)
         assert [one for one in fake.seen if one.method == "POST"] == []
 
     def test_a_key_that_nobody_listed_and_a_policy_without_approvers_sign_nothing(
