@@ -64,9 +64,12 @@ def verify(
     try:
         proof = asyncio.run(prove(fetch, pinned, now, image=measured, envelope=envelope))
     except RepositoryUnreachable as error:
-        raise Unreachable(error.message, hint=error.hint) from error
+        raise Unreachable(
+            error.message,
+            hint="That proves nothing either way. Try again, or name a copy with --repository or --dir.",
+        ) from error
     written = _document(proof, hashlib.sha256(pinned).hexdigest())
-    session.show(written, lambda screen: _draw(screen, proof, session))
+    session.show(written, lambda screen: _draw(screen, proof, written, session))
 
 
 def _fetch(session: Session, repository: str | None, folder: Path | None) -> "Fetch":
@@ -169,8 +172,9 @@ def _directive_document(proof: "DirectiveProof") -> Record:
     }
 
 
-def _draw(screen: Screen, proof: "Proof", session: Session) -> None:
+def _draw(screen: Screen, proof: "Proof", written: Record, session: Session) -> None:
     now = session.clock()
+    screen.line(f"From your root with SHA-256 {written['pinned_root_sha256']}:")
     for one in proof.roles:
         keys = ", ".join(key[:8] for key in one.signed_by)
         expires = ago(one.expires.isoformat(), now)
@@ -194,10 +198,9 @@ def _draw_directive(screen: Screen, said: "DirectiveProof", session: Session) ->
     directive = said.directive
     until = ago(directive.not_after.isoformat(), session.clock())
     way = "BACK to" if directive.downgrade else "to"
-    count = len(directive.charger_ids)
-    screen.line(
-        f"Directed: {directive.directive_id}, {count} chargers {way} {directive.version}, until {until}"
-    )
+    number = len(directive.charger_ids)
+    count = f"{number} charger" if number == 1 else f"{number} chargers"
+    screen.line(f"Directed: {directive.directive_id}, {count} {way} {directive.version}, ends {until}")
     screen.line(f"  key      {said.keyid[:16]}")
     if said.people:
         screen.line(f"  approved by their own keys: {', '.join(said.people)}")

@@ -68,7 +68,7 @@ class TestVerify:
             "Released: acme/1.1/firmware.bin, counter 11, 12 bytes",
             "for    Acme Volt",
             "vendor ecdsa-p256-sha256, certificate",
-            "Directed: d-1, 1 chargers to 1.1",
+            "Directed: d-1, 1 charger to 1.1, ends in",
             "approved by sam, says the signer",
             "It holds: 5 roles, 1 releases, nothing expired.",
         ):
