@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from securesystemslib.dsse import Envelope
 from securesystemslib.signer import Signer
@@ -22,6 +23,7 @@ PAYLOAD_TYPE = "application/vnd.ampwave.approval+json"
 MAX_EVIDENCE = 8 * 1024
 """A statement takes 400 bytes and a signature of RSA-4096 another 700; both in base64."""
 MAX_LIFE = timedelta(days=90)
+_LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,8 @@ def _statement(payload: bytes) -> Statement:
 
 
 def _well_typed(statement: Statement) -> bool:
-    words = (statement.campaign_id, statement.plan_digest, statement.artifact_id, statement.actor)
-    back = statement.rollback_artifact_id
-    return all(type(word) is str for word in words) and (back is None or type(back) is str)
+    words: list[Any] = [statement.campaign_id, statement.plan_digest, statement.artifact_id, statement.actor]
+    if statement.rollback_artifact_id is not None:
+        words.append(statement.rollback_artifact_id)
+    # They end in sentences and in histories, before anybody knows who wrote them.
+    return all(type(word) is str and len(word) <= _LONGEST and word.isprintable() for word in words)

@@ -152,6 +152,14 @@ def test_signed_rubbish_is_refused_as_well(value: object) -> None:
             open_statement(sign_statement(statement, SIGNERS["ada"]), APPROVERS)
 
 
+@pytest.mark.parametrize("text", ["x" * 201, "ada\nError: all is well", "\x1b[2J"])
+def test_text_that_would_spoil_a_sentence_is_refused(text: str) -> None:
+    for field in ("actor", "campaign_id", "rollback_artifact_id"):
+        with pytest.raises(ApprovalRefused, match="canonical") as refused:
+            open_statement(sign_statement(replace(SAID, **{field: text}), SIGNERS["ada"]), APPROVERS)
+        assert text not in refused.value.message
+
+
 @pytest.mark.requirement("S24", "S25")
 def test_as_many_as_plan_policy_and_a_way_back_ask_for() -> None:
     ada, bob = yes(SAID), yes(replace(SAID, actor="bob"), "bob", "bob")
