@@ -259,6 +259,34 @@ async def test_12_by_turning_the_campaign_round(town: Town) -> None:
     assert town.updates() == []
 
 
+@pytest.mark.requirement("S24", "S25")
+async def test_a_way_back_is_a_directive_of_its_own_and_forward_is_not_played_again_after_it(
+    town: Town,
+) -> None:
+    await approved(town)
+    assert await town.authorise() == ""
+    assert (await town.dispatch()).kind is DispatchKind.ACCEPTED
+    await town.wires["CP-1"].introduce("Volt", "1.1")
+    old = town.library.artifacts["1.0"]
+    await town.sql(
+        "INSERT INTO campaign_target SELECT campaign_id, 1000, 0, charger_id, site_id, $1, '1.1', '1.0', "
+        "'waiting', NULL, '', 0, NULL, NULL, NULL, false FROM campaign_target",
+        old.artifact_id,
+    )
+    await town.sql("UPDATE campaign SET phase = 'rolling_back', reason = 'it faults'")
+    assert await town.authorise(wave=1000) == ""
+    assert (await town.dispatch(wave=1000)).kind is DispatchKind.ACCEPTED
+    assert town.updates()[-1]["firmware"]["signature"] == old.vendor_signatures[0].signature
+
+    await town.wires["CP-1"].introduce("Volt", "1.0")
+    await town.sql("UPDATE campaign SET phase = 'running'")
+    await town.sql("DELETE FROM directive_use")
+    await town.sql("UPDATE campaign_target SET attempt = 0, request_id = NULL, phase = 'waiting'")
+    answer = await town.dispatch()
+    assert (answer.kind, len(town.updates())) == (DispatchKind.HALT, 2)
+    assert await town.refusals() == ["DirectiveSpent"]
+
+
 @pytest.mark.requirement("S24")
 async def test_13_by_making_tokens_and_saying_yes_as_somebody_else(town: Town) -> None:
     campaign = town.campaign("CP-1")
