@@ -286,6 +286,8 @@ class Gateway:
         journal = SessionJournal(charger_id, route.session_epoch, self._ingest, self._clock, drift_s)
         session = Session(journal, dialect, transport, self._tools, quirks, lease)
         session.judged_by(lambda: self._judge(charger_id))
+        firmware = view.twin.firmware
+        session.booted_before(firmware.booted_at if firmware else None, version)
         configuration = view.twin.configuration
         link = view.twin.connectivity
         session.watch_clock(suspicious=link is not None and link.clock_suspicious)
@@ -303,6 +305,8 @@ class Gateway:
             self._supersede(older)
         follow_ups: list[asyncio.Task[None]] = []
         session.on_boot = lambda: _follow_up(follow_ups, self._spawn(self._ask(session)))
+        if session.version_unread:
+            session.on_boot()  # It may not boot again, and what it runs is not known.
         connections = self.metrics.connections.labels(session.dialect.name)
         connections.inc()
         try:

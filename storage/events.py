@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from storage.findings import FINDING_TYPES, Finding
+from storage.findings import FINDING_TYPES, Finding, FirmwareVersionRead
 from storage.reports import REPORT_TYPES, Report
 
 
@@ -52,6 +52,7 @@ class EventKind(StrEnum):
     SESSION_STUCK = "session_stuck"
     CHARGER_FELL_SILENT = "charger_fell_silent"
     CHARGER_SPOKE_AGAIN = "charger_spoke_again"
+    FIRMWARE_VERSION_READ = "firmware_version_read"
 
 
 class ConnectorStatus(StrEnum):
@@ -261,6 +262,8 @@ class VariablesReported:
     """``report`` (NotifyReport), ``answer`` (GetVariables, GetConfiguration)."""
     complete: bool = False
     """The last part of a full report arrived."""
+    request_id: int | None = None
+    """Of the request that a report answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,7 +458,7 @@ def wake_token(record: EventRecord) -> str | None:
     A lease names the tokens it waits for, so a signal is sent only where it can move something.
     """
     event = record.event
-    if isinstance(event, ChargerBooted):
+    if isinstance(event, ChargerBooted | FirmwareVersionRead):
         return "booted"
     if isinstance(event, FirmwareStatusReported):
         if event.status in FIRMWARE_FAILURES:

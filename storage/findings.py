@@ -73,7 +73,28 @@ class ChargerSpokeAgain:
     silent_s: float
 
 
-Finding = SessionQuestioned | SessionAbandoned | SessionStuck | ChargerFellSilent | ChargerSpokeAgain
+@dataclass(frozen=True, slots=True)
+class FirmwareVersionRead:
+    """A charger whose boot told no version (2.x leaves that open) was asked after it, and said this.
+
+    Together with that boot it is what a boot with a version is (R28); it counts for no other boot.
+    """
+
+    version: str
+    booted_at: datetime
+    """Server time of the boot after which it was asked."""
+    name: str = ""
+    """The variable that said so."""
+
+
+Finding = (
+    SessionQuestioned
+    | SessionAbandoned
+    | SessionStuck
+    | ChargerFellSilent
+    | ChargerSpokeAgain
+    | FirmwareVersionRead
+)
 
 FINDING_TYPES: dict[str, type[Any]] = {
     "session_questioned": SessionQuestioned,
@@ -81,5 +102,6 @@ FINDING_TYPES: dict[str, type[Any]] = {
     "session_stuck": SessionStuck,
     "charger_fell_silent": ChargerFellSilent,
     "charger_spoke_again": ChargerSpokeAgain,
+    "firmware_version_read": FirmwareVersionRead,
 }
 """By stored name; ``storage.events`` takes them into its table."""
