@@ -34,6 +34,7 @@ from api.routers import (
     manual,
     models,
     past,
+    registry,
     sites,
     tuf,
     twins,
@@ -57,6 +58,7 @@ API_ROUTERS = (
     access.router,
     health.router,
     watching.router,
+    registry.router,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router)
 

@@ -65,12 +65,15 @@ from storage.postgres.migrate import upgrade
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
+from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
+from storage.postgres.trust import PostgresTrustStore
 from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.watching import watch_stores
+from storage.registry_ports import RegistryStore, TrustStore
 from storage.s3 import S3BlobStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
@@ -104,10 +107,12 @@ class Stores:
     logs: LogStore
     out_of_service: ports.OutOfServiceStore
     outbox: ports.OutboxStore
+    registry: RegistryStore
     routes: ports.RouteStore
     tickets: ports.TicketStore
     tokens: ports.TokenStore
     transaction_ids: ports.TransactionIds
+    trust: TrustStore
     watch: WatchStores
     twins: TwinStore
 
@@ -133,7 +138,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     ingest_engine = create_ingest_engine(database_url(settings))
     blobs = _blobs(settings)
     try:
-        yield _stores(engine, ingest_engine, blobs)
+        yield _stores(engine, ingest_engine, blobs, settings)
     finally:
         blobs.close()
         await engine.dispose()
@@ -159,7 +164,9 @@ async def ensure_bucket(settings: Settings) -> None:
         blobs.close()
 
 
-def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: ports.BlobStore) -> Stores:
+def _stores(
+    engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: ports.BlobStore, settings: Settings
+) -> Stores:
     return Stores(
         artifacts=PostgresArtifactStore(engine),
         audit=PostgresAuditLog(engine),
@@ -176,10 +183,12 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: ports.BlobSt
         logs=PostgresLogStore(engine),
         out_of_service=PostgresOutOfServiceStore(engine),
         outbox=PostgresOutboxStore(engine),
+        registry=PostgresRegistryStore(engine),
         routes=PostgresRouteStore(engine),
         tickets=PostgresTicketStore(engine),
         tokens=PostgresTokenStore(engine),
         transaction_ids=PostgresTransactionIds(engine),
+        trust=PostgresTrustStore(engine, quarantine=settings.quarantine_on_suspicion),
         twins=PostgresTwinStore(engine, project),
         watch=watch_stores(engine),
     )
@@ -297,6 +306,8 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             commands=stores.commands,
             logs=stores.logs,
             twins=stores.twins,
+            registry=stores.registry,
+            ingest=stores.ingest,
             audit=stores.audit,
             blobs=stores.blobs,
             watch=stores.watch,

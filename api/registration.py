@@ -113,7 +113,8 @@ def _is_same(there: Charger, body: ChargerBody) -> bool:
     if body.security_floor > there.security_floor:
         return False
     asked = body.to_noun(there.registered_at)
-    return replace(asked, lifecycle=there.lifecycle, security_floor=there.security_floor) == there
+    kept = {name: getattr(there, name) for name in ("lifecycle", "security_floor", "identity_version")}
+    return replace(asked, **kept) == there
 
 
 def _site_problems(body: ChargerBody, sites: frozenset[str]) -> list[str]:

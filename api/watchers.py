@@ -21,7 +21,7 @@ def canary(settings: Settings, stores: Stores, gateway: Gateway) -> Canary:
 
 
 def observer(stores: Stores) -> Observer:
-    """Session records, health hours and outages."""
+    """Session records, health hours, doubts and outages."""
     watch = stores.watch
-    reads = ObserverStores(stores.events, watch.projections, watch.incidents, watch.health)
+    reads = ObserverStores(stores.events, watch.projections, watch.incidents, watch.health, stores.trust)
     return Observer(reads, system_clock)

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from csms.auth import Admitted, Authenticator
+from csms.auth import Admitted, Authenticator, Refused
 from csms.client_certificates import ClientCertificates
 from csms.collector import Litter
 from csms.commands import Command, CommandAnswer
@@ -256,7 +256,7 @@ class Gateway:
             reason = f"no common subprotocol; offer one of {', '.join(SUBPROTOCOLS)}"
             log.warning("refused a charger", charger_id=charger_id, address=address, reason=reason)
             self.metrics.refused.labels("subprotocol").inc()
-            self._record_refusal(charger_id, reason, address)
+            self._record_refusal(charger_id, Refused(400, reason, registered=True), address)
             await transport.close(1002, reason)
             return None
         if not await self._entrance.pass_through(charger_id, connection, transport):
@@ -351,9 +351,10 @@ class Gateway:
     async def _record(self, session: Session, event: Event) -> asyncio.Future[None]:
         return await session.journal.put([], [session.journal.event(event, self._clock())])
 
-    def _record_refusal(self, charger_id: str, reason: str, address: str) -> None:
+    def _record_refusal(self, charger_id: str, refused: Refused, address: str) -> None:
         """On the timeline of a registered charger; the peer does not wait for it."""
-        self._spawn(self._store_outside(charger_id, ConnectionRefused(reason, address)))
+        told = ConnectionRefused(refused.reason, address, refused.profile)
+        self._spawn(self._store_outside(charger_id, told))
 
     def _record_throttled(self, charger_id: str) -> None:
         allowed_per_s = self._options.arrivals.per_s

@@ -53,6 +53,7 @@ class EventKind(StrEnum):
     CHARGER_FELL_SILENT = "charger_fell_silent"
     CHARGER_SPOKE_AGAIN = "charger_spoke_again"
     FIRMWARE_VERSION_READ = "firmware_version_read"
+    NOTE_ADDED = "note_added"
 
 
 class ConnectorStatus(StrEnum):
@@ -138,6 +139,8 @@ class ConnectionRefused:
 
     reason: str
     remote_address: str
+    profile: int | None = None
+    """It proved to be this charger, over this profile, which is below the charger's floor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,6 +401,7 @@ NOT_SAID = frozenset(
         EventKind.SESSION_ABANDONED,
         EventKind.SESSION_STUCK,
         EventKind.CHARGER_FELL_SILENT,
+        EventKind.NOTE_ADDED,
     }
 )
 """Facts that the charger did not tell: they are no sign that it lives."""

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from storage.note import NoteAdded
+
 
 class SessionFinding(StrEnum):
     """What asking a charger about one of its sessions brought to light."""
@@ -94,6 +96,7 @@ Finding = (
     | ChargerFellSilent
     | ChargerSpokeAgain
     | FirmwareVersionRead
+    | NoteAdded
 )
 
 FINDING_TYPES: dict[str, type[Any]] = {
@@ -103,5 +106,6 @@ FINDING_TYPES: dict[str, type[Any]] = {
     "charger_fell_silent": ChargerFellSilent,
     "charger_spoke_again": ChargerSpokeAgain,
     "firmware_version_read": FirmwareVersionRead,
+    "note_added": NoteAdded,
 }
 """By stored name; ``storage.events`` takes them into its table."""

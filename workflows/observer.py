@@ -18,6 +18,7 @@ from storage.clock import Clock
 from storage.errors import AmpwaveError, EngineUnavailable
 from storage.incident import IncidentKind
 from storage.ports import EventStore
+from storage.registry_ports import TrustStore
 from storage.watching import HealthStore, IncidentStore, ProjectionStore
 from workflows.outages import OutageRule, judge
 
@@ -35,6 +36,8 @@ class ObserverStores:
     projections: ProjectionStore
     incidents: IncidentStore
     health: HealthStore
+    trust: TrustStore | None = None
+    """None: nobody doubts anybody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class Observer:
         steps = (
             await store.advance_sessions(session_records.fold, limit=batch, kinds=session_records.CONCERNS),
             await store.advance_health(health_hours.fold, limit=batch),
+            *([await self._stores.trust.advance_trust(limit=batch)] if self._stores.trust else []),
         )
         return any(step.read == batch for step in steps)
 
@@ -101,6 +105,8 @@ class Observer:
         for round_ in count():
             try:
                 await self.look_at_sites()
+                if self._stores.trust:
+                    await self._stores.trust.recheck()
                 if round_ % _FORGET_EVERY == 0:
                     keep = timedelta(days=self._pace.keep_hours_days)
                     await self._stores.health.forget(self._clock() - keep)

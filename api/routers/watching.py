@@ -5,11 +5,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from api.auth import Permission
-from api.guard import GuardedRoute, Services, permit
+from api.auth import Permission, require
+from api.guard import Caller, GuardedRoute, Services, permit
 from api.replies import Cursor, Limit
 from api.schemas.common import ChargerId, Instant, PageReply
 from api.schemas.watching import (
+    CloseBody,
     HealthReply,
     IncidentReply,
     SessionReply,
@@ -18,6 +19,7 @@ from api.schemas.watching import (
 )
 from storage.charging import ChargingSession
 from storage.errors import InvalidInput
+from storage.incident import Closing, IncidentKind
 
 router = APIRouter(prefix="/api/v1", tags=["watching"], route_class=GuardedRoute)
 
@@ -138,3 +140,19 @@ async def list_incidents(
     """Incidents, latest first: sites that are dark, stuck sessions, energy that contradicts itself."""
     found = await services.watch.incidents.find(open_only=not closed, limit=limit)
     return PageReply(items=tuple(IncidentReply.model_validate(each) for each in found), next_cursor=None)
+
+
+@router.post("/incidents/{incident_id}/close", responses={409: {"description": "It is closed already"}})
+@permit(Permission.INCIDENT_CLOSE)
+async def close_incident(
+    services: Services,
+    caller: Caller,
+    incident_id: Annotated[int, Path(ge=1, lt=2**63, description="Its number.")],
+    body: CloseBody,
+) -> IncidentReply:
+    """Say that an incident is over and why. What it was about may open a new one when it is found again."""
+    known = await services.watch.incidents.get(incident_id)
+    if known.kind is IncidentKind.SUSPECTED_INTRUSION:
+        require(caller, Permission.TWIN_CONTROL)
+    closing = Closing(incident_id, caller.name, body.reason, services.clock())
+    return IncidentReply.model_validate(await services.watch.incidents.end(closing))
