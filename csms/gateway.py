@@ -42,6 +42,7 @@ from csms.quirks.catalogue import CATALOGUE
 from csms.quirks.quirk import Adaptation
 from csms.registration import Registration
 from csms.registry import SessionRegistry
+from csms.rereading import Rereader, changes_something
 from csms.routes import LeaseTerms, RouteKeeper
 from csms.secrets import hash_secret
 from csms.security_watch import SecurityWatch
@@ -129,6 +130,7 @@ class Gateway:
         self._route_store = stores.routes
         self._routes = RouteKeeper(stores.routes, self._registry, terms)
         self._litter = Litter()
+        self._rereader = Rereader(stores.desires, options.reread, lambda: self._ingest.at_ease)
         self.watching = NodeWatch(self._registry, self._tools, options.silence)
         self._servers: list[Server] = []
         self._internal_server: Server | None = None
@@ -151,6 +153,7 @@ class Gateway:
         self._spawn(self._routes.renew_for_ever(self._supersede))
         self._spawn(sweep_for_ever(self._route_store, self._routes, self._record_gone))
         self._spawn(self.watching.silence.run())
+        self._spawn(self._rereader.run())
 
     async def _listen(self, port: int, tls: ssl.SSLContext | None) -> Server:
         options = self._options
@@ -304,7 +307,8 @@ class Gateway:
         if older is not None:
             self._supersede(older)
         follow_ups: list[asyncio.Task[None]] = []
-        session.on_boot = lambda: _follow_up(follow_ups, self._spawn(self._ask(session)))
+        session.on_boot = lambda: self._booted(session, follow_ups)
+        self._rereader.returned(session)
         if session.version_unread:
             session.on_boot()  # It may not boot again, and what it runs is not known.
         connections = self.metrics.connections.labels(session.dialect.name)
@@ -322,6 +326,10 @@ class Gateway:
                 task.cancel()
             await self._routes.release(session)
             self._litter.add()
+
+    def _booted(self, session: Session, follow_ups: list[asyncio.Task[None]]) -> None:
+        self._rereader.returned(session)
+        _follow_up(follow_ups, self._spawn(self._ask(session)))
 
     async def _ask(self, session: Session) -> None:
         options = self._options
@@ -385,7 +393,12 @@ class Gateway:
         session = self._registry.held(charger_id, session_epoch)
         action, outcome = type(command).__name__, "failed"
         try:
-            answer = await session.send(command, deadline_s - await self._confirmed(session))
+            left_s = deadline_s - await self._confirmed(session)
+            if changes_something(command):
+                began = self._monotonic()
+                await self._rereader.before(session, left_s / 2)
+                left_s -= self._monotonic() - began
+            answer = await session.send(command, left_s)
             outcome = answer.status.value
         except CsmsError as error:
             outcome = type(error).__name__

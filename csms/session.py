@@ -48,6 +48,7 @@ from csms.registration import Registration, Standing
 from csms.transport import Transport, TransportClosed
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.events import ChargerThrottled, CommandAnswered, FrameRejected, VariablesReported
+from storage.findings import Finding
 from storage.reports import CertificatesListed
 
 log = structlog.get_logger(__name__)
@@ -103,6 +104,8 @@ class Session:
         """Called after a BootNotification was stored and accepted."""
         self.heard_at = journal.now()
         """When the charger last sent something on this socket, or opened it."""
+        self.reread_due = False
+        """It came back, and what is desired of it was not read since (``csms.rereading``)."""
         self._transport = transport
         self._tools = tools
         self._inbound = Inbound(journal, dialect, quirks, tools, self._reply)
@@ -210,6 +213,10 @@ class Session:
         self.lease.lose()
         self._outbound.lost()
         return news
+
+    async def note(self, finding: Finding) -> None:
+        """Put what we found out among its events."""
+        await self.journal.put([], [self.journal.event(finding, self._tools.clock())])
 
     async def settled(self) -> None:
         """Wait until every frame received so far is stored."""

@@ -54,6 +54,7 @@ class EventKind(StrEnum):
     CHARGER_SPOKE_AGAIN = "charger_spoke_again"
     FIRMWARE_VERSION_READ = "firmware_version_read"
     NOTE_ADDED = "note_added"
+    DESIRED_COMPARED = "desired_compared"
 
 
 class ConnectorStatus(StrEnum):
@@ -402,6 +403,7 @@ NOT_SAID = frozenset(
         EventKind.SESSION_STUCK,
         EventKind.CHARGER_FELL_SILENT,
         EventKind.NOTE_ADDED,
+        EventKind.DESIRED_COMPARED,
     }
 )
 """Facts that the charger did not tell: they are no sign that it lives."""

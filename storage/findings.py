@@ -89,6 +89,18 @@ class FirmwareVersionRead:
     """The variable that said so."""
 
 
+@dataclass(frozen=True, slots=True)
+class DesiredCompared:
+    """What is desired of a charger was read again after it came back, and compared (F22)."""
+
+    desired: int
+    """Values that are desired of it."""
+    differs: tuple[str, ...] = ()
+    """Those that it reports otherwise."""
+    untold: tuple[str, ...] = ()
+    """Those that it would not tell."""
+
+
 Finding = (
     SessionQuestioned
     | SessionAbandoned
@@ -97,6 +109,7 @@ Finding = (
     | ChargerSpokeAgain
     | FirmwareVersionRead
     | NoteAdded
+    | DesiredCompared
 )
 
 FINDING_TYPES: dict[str, type[Any]] = {
@@ -107,5 +120,6 @@ FINDING_TYPES: dict[str, type[Any]] = {
     "charger_spoke_again": ChargerSpokeAgain,
     "firmware_version_read": FirmwareVersionRead,
     "note_added": NoteAdded,
+    "desired_compared": DesiredCompared,
 }
 """By stored name; ``storage.events`` takes them into its table."""
