@@ -45,6 +45,7 @@ class Permission(StrEnum):
     CHARGER_IDENTITY = "charger.identity"
     """What a charger is registered as: written once, changed on record (F2)."""
     NOTE_ADD = "note.add"
+    PRIVACY_ERASE = "privacy.erase"
     INCIDENT_CLOSE = "incident.close"
     """One that looks like an intrusion asks for TWIN_CONTROL as well."""
     TOKEN_ADMIN = "token.admin"  # noqa: S105 - the name of a permission, not a password

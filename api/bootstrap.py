@@ -65,6 +65,7 @@ from storage.postgres.migrate import upgrade
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
+from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.tickets import PostgresTicketStore
@@ -73,7 +74,7 @@ from storage.postgres.transaction_ids import PostgresTransactionIds
 from storage.postgres.trust import PostgresTrustStore
 from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.watching import watch_stores
-from storage.registry_ports import RegistryStore, TrustStore
+from storage.registry_ports import PrivacyStore, RegistryStore, TrustStore
 from storage.s3 import S3BlobStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
@@ -107,6 +108,7 @@ class Stores:
     logs: LogStore
     out_of_service: ports.OutOfServiceStore
     outbox: ports.OutboxStore
+    privacy: PrivacyStore
     registry: RegistryStore
     routes: ports.RouteStore
     tickets: ports.TicketStore
@@ -183,6 +185,7 @@ def _stores(
         logs=PostgresLogStore(engine),
         out_of_service=PostgresOutOfServiceStore(engine),
         outbox=PostgresOutboxStore(engine),
+        privacy=PostgresPrivacyStore(engine),
         registry=PostgresRegistryStore(engine),
         routes=PostgresRouteStore(engine),
         tickets=PostgresTicketStore(engine),
@@ -307,6 +310,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             logs=stores.logs,
             twins=stores.twins,
             registry=stores.registry,
+            privacy=stores.privacy,
             ingest=stores.ingest,
             audit=stores.audit,
             blobs=stores.blobs,

@@ -23,7 +23,7 @@ from storage.ports import (
     TicketStore,
     TokenStore,
 )
-from storage.registry_ports import RegistryStore
+from storage.registry_ports import PrivacyStore, RegistryStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
 from workflows.charger_command import CommandInput
@@ -105,6 +105,7 @@ class ApiServices:
     logs: LogStore
     twins: TwinStore
     registry: RegistryStore
+    privacy: PrivacyStore
     ingest: IngestStore
     """For what people note on timelines."""
     audit: AuditLog

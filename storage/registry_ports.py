@@ -1,10 +1,12 @@
 """What is asked of the engine about who is who, and whether to believe it."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Protocol
 
 from storage.charger import Charger
 from storage.identifiers import Identifier, Reidentification
+from storage.privacy import Erased, Erasure
 from storage.trust import Acceptance
 from storage.watching import Progress
 
@@ -17,6 +19,19 @@ class TrustStore(Protocol):
 
     async def recheck(self, *, limit: int = 500) -> int:
         """Look at chargers in doubt again; how many doubts opened or closed."""
+
+
+class PrivacyStore(Protocol):
+    """What is kept of people."""
+
+    async def forget_sessions(self, before: datetime, *, limit: int = 5000) -> int:
+        """Remove records of sessions that are over and were last heard of before then; how many."""
+
+    async def forget_tokens(self, before: datetime, *, limit: int = 5000) -> int:
+        """Take id tokens' hashes out of what is older; how many events were looked at."""
+
+    async def erase(self, given: Erasure) -> Erased:
+        """Take one token's hash out of everything, audited."""
 
 
 class RegistryStore(Protocol):

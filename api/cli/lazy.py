@@ -35,6 +35,7 @@ TABLE: dict[str, Entry] = {
     "audit": Entry("Trust", "Export the audit log and check its chain.", "audit"),
     "key": Entry("Trust", "Make and list keys to sign releases with.", "key"),
     "tuf": Entry("Trust", "Set up and check the signed repository.", "tuf"),
+    "privacy": Entry("Trust", "Take a person out of what is kept.", "privacy"),
     "token": Entry("Trust", "Who may use the api.", "token"),
     "api": Entry("Processes", "HTTP, dashboard and downloads.", "processes", "api"),
     "csms": Entry("Processes", "A node that holds chargers' sockets.", "processes", "csms"),

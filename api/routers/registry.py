@@ -14,6 +14,8 @@ from api.schemas.common import ChargerId, PageReply, Slug
 from api.schemas.registry import (
     AcceptBody,
     AcceptReply,
+    ErasureBody,
+    ErasureReply,
     IdentifierBody,
     IdentifierReply,
     IdentityBody,
@@ -35,6 +37,7 @@ from storage.identifiers import (
     check_value,
 )
 from storage.note import NoteAdded
+from storage.privacy import Erasure
 from storage.trust import Acceptance
 
 router = APIRouter(prefix="/api/v1", tags=["registry"], route_class=GuardedRoute)
@@ -166,6 +169,15 @@ async def add_note(
     added = bool(await services.ingest.commit([], [record], project))
     response.status_code = 201 if added else 200
     return NoteReply(charger_id=charger_id, added=added)
+
+
+@router.post("/erasures")
+@permit(Permission.PRIVACY_ERASE)
+async def erase_person(services: Services, caller: Caller, body: ErasureBody) -> ErasureReply:
+    """Take the hash of an id token out of all sessions and events. The audit log never had it."""
+    token_hash = services.hash_charger_secret(body.id_token.get_secret_value()).hex()
+    given = Erasure(token_hash, caller.name, body.reason, services.clock())
+    return ErasureReply.model_validate(await services.privacy.erase(given))
 
 
 def _free(namespace: str) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from api.schemas.common import Body, Instant, Label, Reply, Sentence
 from storage.note import NoteKind
@@ -94,6 +94,20 @@ class NoteBody(Body):
         default="", description="Number of the ticket or RMA in the system that has it.", examples=["T-4711"]
     )
     happened_at: Instant | None = Field(default=None, description="When it happened; left out: now.")
+
+
+class ErasureBody(Body):
+    """A person who is to be forgotten."""
+
+    id_token: SecretStr = Field(min_length=1, max_length=255, description="The id token (card) as it is.")
+    reason: Sentence
+
+
+class ErasureReply(Reply):
+    """From how much the person was taken out."""
+
+    sessions: int
+    events: int
 
 
 class NoteReply(Reply):

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from storage.charger import Charger
 from storage.errors import Conflict, NotFound, StaleVersion
 from storage.events import EventRecord, FrameRecord, StoredEvent
 from storage.identifiers import Identifier, Reidentification
+from storage.privacy import Erased, Erasure
 from storage.trust import Acceptance
 from tests.support.memory_chargers import MemoryChargers
 
@@ -53,6 +55,23 @@ class MemoryRegistry:
             raise Conflict("Nothing of this is in doubt.")
         self.accepted.append(given)
         return found
+
+
+class MemoryPrivacy:
+    """What it was asked to erase."""
+
+    def __init__(self) -> None:
+        self.erased: list[Erasure] = []
+
+    async def forget_sessions(self, before: datetime, *, limit: int = 5000) -> int:
+        return 0
+
+    async def forget_tokens(self, before: datetime, *, limit: int = 5000) -> int:
+        return 0
+
+    async def erase(self, given: Erasure) -> Erased:
+        self.erased.append(given)
+        return Erased(2, 1)
 
 
 class MemoryIngest:

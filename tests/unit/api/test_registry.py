@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from storage.access import Role
-from storage.identifiers import Identifier
 from storage.incident import Incident, IncidentKind
 from tests.support.house import NOW, House
 
@@ -166,5 +165,16 @@ async def test_an_incident_is_closed_by_hand_once_with_a_reason(house: House) ->
         assert (await client.post("/api/v1/incidents/2/close", json=reason)).status_code == 200
 
 
-def test_the_doubles_speak_of_the_same_nouns() -> None:
-    assert Identifier("erp", "1", "charger/CP-1", "ada").since is None
+@pytest.mark.requirement("F23")
+async def test_a_person_is_erased_by_a_hash_and_the_token_goes_nowhere(house: House) -> None:
+    body = {"id_token": "04AABBCC", "reason": "asked by letter"}
+    async with house.client(Role.SECURITY) as client:
+        assert (await client.post("/api/v1/erasures", json=body)).status_code == 403
+    async with house.client(Role.ADMIN) as client:
+        answer = await client.post("/api/v1/erasures", json=body)
+        wrong = await client.post("/api/v1/erasures", json={"id_token": "", "reason": "x"})
+    assert answer.json() == {"sessions": 2, "events": 1}
+    assert wrong.status_code == 422
+    (erasure,) = house.privacy.erased
+    assert erasure.id_token_hash == b"hmac:8".hex()
+    assert "04AABBCC" not in str(erasure)

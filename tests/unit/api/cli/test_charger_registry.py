@@ -168,3 +168,15 @@ def test_jobs_are_listed_and_stopped(run: Any, fake: Any) -> None:
     assert "HeartbeatInterval=300" in run("charger", "configurations").stdout
     assert "2 stopped" in run("charger", "configurations", "job-1", "--stop").stdout
     assert run("charger", "configurations", "--stop").exit_code == 2
+
+
+@pytest.mark.requirement("F23")
+def test_a_person_is_erased_by_a_token_that_is_in_no_argument(run: Any, fake: Any, tmp_path: Any) -> None:
+    fake.on("POST", "/erasures", (200, {"sessions": 2, "events": 3}))
+    file = tmp_path / "token"
+    file.write_text("04AABBCC\n")
+    given = ["privacy", "erase", "--token-file", str(file), "--reason", "asked by letter"]
+    assert run(*given).exit_code == 2, "nobody is there to say yes"
+    assert run(*given, "--yes").stdout == "Erased from 2 sessions and 3 events.\n"
+    assert fake.last("POST", "/erasures").json == {"id_token": "04AABBCC", "reason": "asked by letter"}
+    assert run("privacy", "erase", "--token-file", "/nowhere", "--reason", "x", "--yes").exit_code == 2
