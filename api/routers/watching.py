@@ -5,7 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from api.auth import Permission, require
+from api.acts import close_incident as end_incident
+from api.auth import Permission
 from api.guard import Caller, GuardedRoute, Services, permit
 from api.replies import Cursor, Limit
 from api.schemas.common import ChargerId, Instant, PageReply
@@ -19,7 +20,6 @@ from api.schemas.watching import (
 )
 from storage.charging import ChargingSession
 from storage.errors import InvalidInput
-from storage.incident import Closing, IncidentKind
 
 router = APIRouter(prefix="/api/v1", tags=["watching"], route_class=GuardedRoute)
 
@@ -151,8 +151,5 @@ async def close_incident(
     body: CloseBody,
 ) -> IncidentReply:
     """Say that an incident is over and why. What it was about may open a new one when it is found again."""
-    known = await services.watch.incidents.get(incident_id)
-    if known.kind is IncidentKind.SUSPECTED_INTRUSION:
-        require(caller, Permission.TWIN_CONTROL)
-    closing = Closing(incident_id, caller.name, body.reason, services.clock())
-    return IncidentReply.model_validate(await services.watch.incidents.end(closing))
+    after = await end_incident(services, caller, incident_id, body.reason)
+    return IncidentReply.model_validate(after)
