@@ -46,8 +46,9 @@ class Registrar:
         known = await self._known([body.charger_id for body in bodies if isinstance(body, ChargerBody)])
         results: list[RowResult] = []
         seen: set[str] = set()
+        serials: dict[tuple[str, str], str] = {}
         for number, body in enumerate(bodies, start=1):
-            result = _judge(number, body, sites, known, seen)
+            result = _same_serial(_judge(number, body, sites, known, seen), body, serials)
             if result.result == "registered" and not dry_run and isinstance(body, ChargerBody):
                 result = await self._try(result, body)
             results.append(result)
@@ -105,6 +106,19 @@ def _judge(
         problems.append("charger_id: registered already, with other values")
     result = "refused" if problems else "unchanged" if there else "registered"
     return RowResult(row=number, charger_id=body.charger_id, result=result, problems=tuple(problems))
+
+
+def _same_serial(
+    result: RowResult, body: ChargerBody | tuple[str, ...], serials: dict[tuple[str, str], str]
+) -> RowResult:
+    """Two chargers of one vendor cannot have one serial number (F20)."""
+    if not isinstance(body, ChargerBody) or body.serial_number is None:
+        return result
+    owner = serials.setdefault((body.vendor, body.serial_number), body.charger_id)
+    if owner == body.charger_id:
+        return result
+    problem = f"serial_number: {owner} in an earlier row has it too"
+    return result.model_copy(update={"result": "refused", "problems": (*result.problems, problem)})
 
 
 def _is_same(there: Charger, body: ChargerBody) -> bool:

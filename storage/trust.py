@@ -18,7 +18,7 @@ BASELINE = 0
 TAMPER_EVENTS = frozenset({"TamperDetectionActivated"})
 PROFILE_NAMES = ("SecurityProfile", "SecurityCtrlr.SecurityProfile")
 _PROFILES = frozenset({"0", "1", "2", "3"})
-SERIAL_PATH = "identity.serial_number"
+SERIAL_PATH, VERSION_PATH = "identity.serial_number", "firmware.version"
 ACCEPTABLE = frozenset(
     {
         "firmware.version",
@@ -209,7 +209,7 @@ def _firmware(facts: TrustFacts) -> Doubt | None:
     if runs is None or not allowed or runs in allowed or facts.updating or facts.firmware_desired:
         return None
     why = f"it runs {runs}, which nobody rolled out to it; it last proved {allowed[0]}"
-    return Doubt("firmware.version", allowed[0], runs, why)
+    return Doubt(VERSION_PATH, allowed[0], runs, why)
 
 
 def _security(facts: TrustFacts) -> list[Doubt | None]:

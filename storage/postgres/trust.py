@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select, text, update
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -25,12 +25,13 @@ from storage.postgres.engine import transaction
 from storage.postgres.incidents import apply_changes
 from storage.postgres.projections import BUSY, step
 from storage.postgres.tables import anomaly, charger, drift, projection, trust_memory
-from storage.postgres.trust_facts import trust_facts
+from storage.postgres.trust_facts import attempts, trust_facts
 from storage.trust import (
     ACCEPTABLE,
     BASELINE,
     CONCERNS,
     SERIAL_PATH,
+    VERSION_PATH,
     Acceptance,
     Doubt,
     Memory,
@@ -70,7 +71,9 @@ class PostgresTrustStore:
 
     async def recheck(self, *, limit: int = 500) -> int:
         """A version that was proved, or an identity that was changed, is told by no event of a charger."""
-        doubted = select(_DRIFT.charger_id).where(_DRIFT.desired_version == BASELINE, _OPEN).distinct()
+        doubted = select(_DRIFT.charger_id).where(_DRIFT.desired_version == BASELINE, _OPEN)
+        # Any of them, so that none waits for ever where there are more than one round takes.
+        doubted = doubted.group_by(_DRIFT.charger_id).order_by(func.random())
         async with transaction(self._engine) as connection:
             await connection.execute(_ALONE)
             ids = list((await connection.execute(doubted.limit(limit))).scalars())
@@ -135,6 +138,7 @@ class _Look:
                 memories[charger_id] = memory
                 facts[charger_id] = replace(known, memory=memory)
         await _remember(self._connection, memories)
+        facts |= await self._with_attempts(facts)
         open_now = await self._open(ids)
         moved = 0
         for charger_id, known in facts.items():
@@ -145,6 +149,14 @@ class _Look:
             ]:
                 await self._note(known, list(doubts.values()), booted[-1])
         return moved
+
+    async def _with_attempts(self, facts: dict[str, TrustFacts]) -> dict[str, TrustFacts]:
+        """What is on its way to those whose firmware would be in doubt; nobody else is looked up."""
+        doubted = [
+            name for name, known in facts.items() if any(each.path == VERSION_PATH for each in judge(known))
+        ]
+        sent = await attempts(self._connection, doubted) if doubted else {}
+        return {name: replace(facts[name], proved=facts[name].proved + given) for name, given in sent.items()}
 
     async def _open(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         query = select(drift).where(_DRIFT.charger_id.in_(ids), _DRIFT.desired_version == BASELINE, _OPEN)

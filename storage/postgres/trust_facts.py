@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.charger import Charger
 from storage.codec import decode, decode_twin
 from storage.identifiers import CHARGER_SAYS, SERIAL, charger_subject, serial_value
-from storage.postgres.tables import identifier, trust_memory
+from storage.postgres.tables import campaign_target, identifier, trust_memory
 from storage.trust import Memory, Proved, TrustFacts
 from storage.twin import Lifecycle, TwinState
 
@@ -62,6 +62,20 @@ async def trust_facts(connection: AsyncConnection, ids: Sequence[str]) -> dict[s
         )
         for row in rows
     }
+
+
+async def attempts(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, tuple[Proved, ...]]:
+    """Versions that were sent and whose attempts are not over, such as one that waits for its next try."""
+    target = campaign_target.c
+    query = select(target.charger_id, target.to_version, target.dispatched_at).where(
+        target.charger_id == any_(cast(list(ids), ARRAY(Text))),
+        target.finished_at.is_(None),
+        target.dispatched_at.is_not(None),
+    )
+    found: dict[str, tuple[Proved, ...]] = {}
+    for name, version, at in await connection.execute(query):
+        found[name] = (*found.get(name, ()), Proved(version, attested=False, finished_at=at))
+    return found
 
 
 async def _memories(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, Memory]:

@@ -154,6 +154,14 @@ async def test_a_firmware_that_nobody_rolled_out_sets_a_charger_aside_where_that
     assert await world.acts() == ["charger.drift_opened", "charger.quarantined"]
     await world.tell(replace(BOOT, firmware_version="1.1"))
     assert (await world.open(), await world.incidents.find()) == ([], [])
+    await sql(
+        "INSERT INTO campaign_target (campaign_id, wave, ordinal, charger_id, site_id, artifact_id,"
+        " to_version, phase, reason, attempt, dispatched_at)"
+        " VALUES ('c1', 1, 0, 'A', 's1', 'x', '1.2', 'waiting', '', 1, $1)",
+        NOW,
+    )
+    await world.tell(replace(BOOT, firmware_version="1.2"))
+    assert await world.open() == [], "sent, and not over: it waits for its next try"
 
 
 @pytest.mark.requirement("F34")
