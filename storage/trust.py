@@ -208,7 +208,9 @@ def _firmware(facts: TrustFacts) -> Doubt | None:
     runs = firmware.version if firmware else None
     if runs is None or not allowed or runs in allowed or facts.updating or facts.firmware_desired:
         return None
-    why = f"it runs {runs}, which nobody rolled out to it; it last proved {allowed[0]}"
+    had = any(each.attested and each.version == runs for each in facts.proved)
+    why = f"it went back to {runs} by itself" if had else f"it runs {runs}, which nobody rolled out to it"
+    why = f"{why}; it last proved {allowed[0]}"
     return Doubt(VERSION_PATH, allowed[0], runs, why)
 
 

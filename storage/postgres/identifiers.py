@@ -25,6 +25,7 @@ from storage.postgres.audit import append_entry
 from storage.postgres.engine import reading, transaction
 from storage.postgres.leases import ALIVE
 from storage.postgres.tables import charger, identifier, site, site_lease
+from storage.postgres.trust import alone, look
 from storage.twin import Lifecycle
 
 _C = identifier.c
@@ -99,6 +100,7 @@ class PostgresIdentifierStore:
     async def reidentify(self, given: Reidentification) -> Charger:
         """Change what was registered; the audit log says so in the same transaction."""
         async with transaction(self._engine) as connection:
+            await alone(connection)
             before = await _for_change(connection, given)
             after = {**before, **given.values}
             changed = {
@@ -111,6 +113,7 @@ class PostgresIdentifierStore:
             subject = charger_subject(given.charger_id)
             entry = AuditEntry(given.at, given.actor, "charger.reidentified", subject, detail)
             await append_entry(connection, entry)
+            await look(connection, given.charger_id, f"re-identified by {given.actor}: {given.reason}")
         return _charger(row)
 
 

@@ -105,6 +105,16 @@ async def accept(engine: AsyncEngine, given: Acceptance) -> Sequence[str]:
     return doubted
 
 
+async def look(connection: AsyncConnection, charger_id: str, why: str) -> None:
+    """Judge one charger anew within a transaction that changed what is on record of it."""
+    await _Look(connection, why=why).judge([charger_id])
+
+
+async def alone(connection: AsyncConnection) -> None:
+    """Whoever calls ``look`` later in its transaction begins with this, so that nobody waits in a circle."""
+    await connection.execute(_ALONE)
+
+
 _OPEN = _DRIFT.state == DriftState.OPEN.value
 
 

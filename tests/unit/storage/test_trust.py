@@ -133,6 +133,12 @@ def test_it_may_run_what_it_proved_last_and_what_it_was_sent_since(proved, memor
     assert allowed_versions(replace(FACTS, proved=proved, memory=memory)) == allowed
 
 
+def test_one_that_fell_back_by_itself_is_told_from_one_that_somebody_else_flashed() -> None:
+    proved = (Proved("1.0", True, NOW), Proved("1.1", True, LATER))
+    (doubt,) = judge(replace(twin(firmware={"version": "1.0"}), proved=proved))
+    assert doubt.suspicion == "it went back to 1.0 by itself; it last proved 1.1"
+
+
 @pytest.mark.parametrize("why", ["updating", "firmware_desired"])
 def test_a_version_is_not_doubted_where_somebody_else_judges_it(why) -> None:
     assert judge(replace(twin(firmware={"version": "6.6"}), **{why: True})) == ()
