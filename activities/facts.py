@@ -148,7 +148,8 @@ def sighting_in(sequence: int, at: datetime, kind: str, body: dict[str, Any]) ->
         return Sighting(sequence, at, booted=True, version=version, triggered=triggered)
     if kind == EventKind.FIRMWARE_VERSION_READ.value:
         booted_at = datetime.fromisoformat(body["booted_at"])
-        return Sighting(sequence, at, booted=False, version=body["version"], read_after=booted_at)
+        version, asked = body["version"], not body.get("restarted", True)
+        return Sighting(sequence, at, booted=False, version=version, triggered=asked, read_after=booted_at)
     if kind == EventKind.FIRMWARE_STATUS_REPORTED.value:
         status = FirmwareStatus(body["status"])
         return Sighting(sequence, at, booted=False, status=status, request_id=body.get("request_id"))

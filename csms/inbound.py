@@ -25,7 +25,14 @@ from csms.timestamps import parse_instant
 from csms.versions import VersionWatch
 from storage.clock import Clock
 from storage.errors import EngineUnavailable
-from storage.events import ChargerBooted, DeviationTolerated, EventRecord, FrameRejected, VariablesReported
+from storage.events import (
+    NO_RESTART,
+    ChargerBooted,
+    DeviationTolerated,
+    EventRecord,
+    FrameRejected,
+    VariablesReported,
+)
 from storage.findings import FirmwareVersionRead
 from storage.ports import TransactionIds
 from storage.reports import CertificateStatusRequested
@@ -264,7 +271,8 @@ class Inbound:
         """Where a boot told no version: what a report that was asked for since says of it."""
         for record in events:
             if isinstance(record.event, ChargerBooted):
-                self.versions.booted(record.received_at, record.event.firmware_version)
+                version, restarted = record.event.firmware_version, record.event.reason not in NO_RESTART
+                self.versions.booted(record.received_at, version, restarted=restarted)
             elif isinstance(record.event, VariablesReported) and self.versions.booted_at is not None:
                 report = record.event
                 told = self._named(self.versions.reported(report.values, report.request_id))

@@ -15,11 +15,12 @@ from storage.twin import FirmwareSection
 class VersionWatch:
     """The boot of one session whose version is not known, and what was asked since."""
 
-    __slots__ = ("_asked", "_names", "_told", "booted_at")
+    __slots__ = ("_asked", "_names", "_restarted", "_told", "booted_at")
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = names
         self._told: str | None = None
+        self._restarted = True
         self._asked: frozenset[int] = frozenset()
         self.booted_at: datetime | None = None
         """Server time of the boot that told no version; None: it told one, or there was none."""
@@ -29,8 +30,9 @@ class VersionWatch:
         """Whether it booted without a version, and has not said since."""
         return self.booted_at is not None and self._told is None
 
-    def booted(self, at: datetime, version: str | None) -> None:
+    def booted(self, at: datetime, version: str | None, *, restarted: bool = True) -> None:
         """It booted, with or without saying what runs."""
+        self._restarted = restarted
         self.booted_at, self._told, self._asked = None if version else at, None, frozenset()
 
     def asked_for_report(self, request_id: int) -> None:
@@ -52,7 +54,7 @@ class VersionWatch:
         if name is None or values[name] == self._told:
             return None
         self._told = values[name]
-        return FirmwareVersionRead(values[name], self.booted_at, name)
+        return FirmwareVersionRead(values[name], self.booted_at, name, self._restarted)
 
 
 def runs(known: FirmwareSection, version: str | None) -> FirmwareSection:

@@ -465,7 +465,9 @@ def wake_token(record: EventRecord) -> str | None:
     """
     event = record.event
     if isinstance(event, ChargerBooted | FirmwareVersionRead):
-        return "booted"
+        # A boot without a version moves no update: what is read after it does.
+        told = isinstance(event, FirmwareVersionRead) or event.firmware_version
+        return "booted" if told else "restarted"
     if isinstance(event, FirmwareStatusReported):
         if event.status in FIRMWARE_FAILURES:
             return "firmware_failed"

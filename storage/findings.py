@@ -87,6 +87,8 @@ class FirmwareVersionRead:
     """Server time of the boot after which it was asked."""
     name: str = ""
     """The variable that said so."""
+    restarted: bool = True
+    """That boot was a restart, and not one that we asked it to tell of."""
 
 
 @dataclass(frozen=True, slots=True)

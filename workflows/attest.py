@@ -79,10 +79,7 @@ def judge(attempt: Attempt, sightings: Iterable[Sighting], *, reads: bool = True
             boot = sighting
             verdict = _judge_boot(attempt, boot, installed=installed) if boot.version or not reads else None
         elif sighting.read_after is not None:
-            # Of the latest boot that we saw after the command, or of none that counts.
-            ours = boot is not None and boot.at == sighting.read_after
-            known = replace(boot, version=sighting.version) if boot is not None and ours else None
-            verdict = _judge_boot(attempt, known, installed=installed) if known else None
+            verdict = _judge_read(attempt, sighting, boot, installed=installed)
         else:
             verdict = _judge_status(sighting)
             installed = installed or sighting.status in _INSTALLED
@@ -143,6 +140,16 @@ def _judge_boot(attempt: Attempt, boot: Sighting, *, installed: bool) -> Judgeme
         reason = f"it installed {attempt.to_version} and came back with {boot.version or 'no version'}"
         return Judgement(Finding.FAILED, reason)
     return None  # A reboot on the way; the update may go on.
+
+
+def _judge_read(
+    attempt: Attempt, read: Sighting, boot: Sighting | None, *, installed: bool
+) -> Judgement | None:
+    """A reading tells of which boot it is, so it stands for that boot, if that came after the command."""
+    of = read.read_after
+    if of is None or of < attempt.since or (boot is not None and boot.at > of):
+        return None
+    return _judge_boot(attempt, replace(read, at=of, booted=True), installed=installed)
 
 
 def _fell_back(attempt: Attempt, boot: Sighting) -> bool:

@@ -87,16 +87,21 @@ def test_a_version_read_after_the_boot_that_told_none_is_proof() -> None:
 @pytest.mark.parametrize(
     "claims",
     [
-        [read("1.1", 4)],
         [boot(None, 3, at=NOW - timedelta(seconds=9)), read("1.1", 4, after=NOW - timedelta(seconds=9))],
-        [read("1.1", 3), boot(None, 4, at=LATER + timedelta(seconds=30))],
         [boot(None, 3, at=LATER + timedelta(seconds=30)), read("1.1", 4)],
         [INSTALLED, boot(None, 3)],
     ],
-    ids=["no boot", "boot before the command", "read before the boot", "read after an older boot", "unread"],
+    ids=["boot before the command", "read after an older boot", "unread"],
 )
 def test_what_was_read_of_any_other_boot_proves_nothing(claims) -> None:
     assert judge(ATTEMPT, claims) is None
+
+
+def test_a_reading_brings_its_boot_with_it_and_one_that_was_asked_for_is_no_restart() -> None:
+    verdict = judge(ATTEMPT, [INSTALLED, read("1.1", 4)])
+    assert verdict is not None
+    assert verdict.finding is Finding.UPDATED
+    assert judge(ATTEMPT, [INSTALLED, replace(read("1.0", 4), triggered=True)]) is None
 
 
 def test_a_boot_whose_version_was_never_read_is_overdue_and_says_why() -> None:
