@@ -265,12 +265,18 @@ def draw_logs(screen: Screen, items: Sequence[Record], now: datetime) -> None:
             ago(one["requested_at"], now),
             str(one["actor"]),
             str(one["upload"]["filename"]) if one["upload"] else "-",
-            size(one["upload"]["length"]) if one["upload"] else "-",
+            _size_of_log(one["upload"]),
             str(one["reason"]),
         )
         for one in items
     ]
     screen.table(columns, rows, empty="Nobody has asked it for a log yet.")
+
+
+def _size_of_log(upload: Record | None) -> str:
+    if upload is None:
+        return "-"
+    return "removed" if upload.get("removed_at") else size(upload["length"])
 
 
 def draw_log(screen: Screen, item: Record, file: object) -> None:

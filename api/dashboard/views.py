@@ -294,5 +294,7 @@ def _asked_log(request: LogRequest) -> Asked:
         tone = _DONE
     size = request.upload.length if request.upload else None
     reason = request.reason or "it is about to be asked"
+    if request.upload and request.upload.removed_at:
+        reason = f"{reason}; removed after its time"
     what = f"{request.kind.value} log"
     return Asked(request.requested_at, what, request.actor, request.state, tone, reason, size)

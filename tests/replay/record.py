@@ -183,8 +183,8 @@ async def publication(harness: Harness, world: World, record: Recorder) -> None:
     await record.keep("publish_artifact", f"artifact/{artifact.artifact_id}")
 
 
-async def housekeeping_with_twins(harness: Harness, world: World, record: Recorder) -> None:
-    """One round that keeps the journal and tends twins; the other histories are from before it did."""
+async def housekeeping_with_logs(harness: Harness, world: World, record: Recorder) -> None:
+    """One round that keeps journal and logs and tends twins; the other histories are from before it did."""
     await harness.client.execute_workflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
     assert world.journal.rounds
     await record.keep("housekeeping", "housekeeping")
@@ -271,7 +271,7 @@ Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
 SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
 REAL: tuple[Scenario, ...] = (
     publication,
-    housekeeping_with_twins,
+    housekeeping_with_logs,
     operator,
     session_watch,
     configuration,

@@ -23,6 +23,7 @@ from temporalio.worker import (
 )
 
 from activities.journal import JournalActivities
+from activities.log_keeping import LogKeepingActivities
 from storage.campaign import Approval, Campaign, CampaignPhase, Pace
 from storage.charger import Route
 from storage.events import StoredEvent
@@ -205,7 +206,8 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
     world.tick(await env.get_current_time())
     async with AsyncExitStack() as stack:
         journal = JournalActivities(world.journal, JournalRule(), lambda: world.now)
-        shared = worker_activities(world.stores, world, journal, world)  # type: ignore[arg-type]
+        logs = LogKeepingActivities(world.stores, world.leftovers, timedelta(days=90))
+        shared = worker_activities(world.stores, world, journal, logs, world)  # type: ignore[arg-type]
         await stack.enter_async_context(
             harness.worker(
                 TASK_QUEUE,

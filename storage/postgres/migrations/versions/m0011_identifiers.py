@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0011"
-down_revision = "0007"
+down_revision = "0012"
 
 STATEMENTS = (
     "ALTER TABLE charger ADD COLUMN identity_version BIGINT DEFAULT 1 NOT NULL",
