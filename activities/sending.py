@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from activities.availability import closed_to_cars, put_back
-from activities.facts import has_car, out_of_service, unfetchable
+from activities.facts import has_car, out_of_service, unfetchable, version_unread
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node, Obstacle, Order
 from activities.proving import Proving, security_event
 from activities.stores import this_run
@@ -166,6 +166,8 @@ class Sending:
 
     def _require_fit(self, view: ChargerView, order: Order) -> None:
         given, firmware = self._given, view.twin.firmware
+        if version_unread(view.twin):
+            raise Obstacle(DispatchKind.NOT_NOW, "it has not told which version it runs")
         if firmware and firmware.version == order.target.to_version:
             raise Obstacle(DispatchKind.ALREADY, f"it runs {firmware.version} already")
         if self._rollback and not self._sent_before:
@@ -267,10 +269,8 @@ class Sending:
             await self._stores.campaigns.unmark_dispatched(unsent)
 
     async def _update(self, order: Order, proof: VerifiedDispatch) -> UpdateFirmware:
-        given, vendor = self._given, proof.vendor_signature
-        location = await self._node.office.mint(
-            given.charger_id, proof.directive.sha256, self._pace.ticket_seconds
-        )
+        given, vendor, digest = self._given, proof.vendor_signature, proof.directive.sha256
+        location = await self._node.office.mint(given.charger_id, digest, self._pace.ticket_seconds)
         return UpdateFirmware(
             request_id=order.request_id,
             location=location,

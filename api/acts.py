@@ -17,12 +17,22 @@ from storage.access import Principal
 from storage.audit import AuditEntry
 from storage.campaign import Approval
 from storage.errors import Conflict
+from storage.incident import Closing, Incident, IncidentKind
 
 
 async def audit(services: ApiServices, actor: Principal, action: str, subject: str, **detail: Any) -> None:
     """Append one act to the audit log, now."""
     entry = AuditEntry(services.clock(), actor.name, action, subject, {"role": actor.role.value, **detail})
     await services.audit.append(entry)
+
+
+async def close_incident(services: ApiServices, actor: Principal, incident_id: int, reason: str) -> Incident:
+    """End an incident by hand, audited. Raises NotFound, Conflict (it is closed), Forbidden."""
+    known = await services.watch.incidents.get(incident_id)
+    if known.kind is IncidentKind.SUSPECTED_INTRUSION:
+        require(actor, Permission.TWIN_CONTROL)
+    closing = Closing(incident_id, actor.name, reason, services.clock())
+    return await services.watch.incidents.end(closing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,13 @@ from storage.ports import (
     CampaignStore,
     ChargerStore,
     EventStore,
+    IngestStore,
     LearnedStore,
     LeaseStore,
     TicketStore,
     TokenStore,
 )
+from storage.registry_ports import PrivacyStore, RegistryStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
 from workflows.charger_command import CommandInput
@@ -105,6 +107,10 @@ class ApiServices:
     commands: CommandStore
     logs: LogStore
     twins: TwinStore
+    registry: RegistryStore
+    privacy: PrivacyStore
+    ingest: IngestStore
+    """For what people note on timelines."""
     audit: AuditLog
     blobs: BlobStore
     watch: WatchStores

@@ -63,6 +63,8 @@ class Charger:
     registered_at: datetime | None = None
     security_floor: int = 0
     """The lowest OCPP security profile it may connect with; it rises and never goes down (A05.FR.07)."""
+    identity_version: int = 1
+    """Rises whenever what was registered is changed (F2)."""
 
 
 @dataclass(frozen=True, slots=True)

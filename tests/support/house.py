@@ -43,6 +43,7 @@ from tests.support.memory import (
 from tests.support.memory_campaigns import MemoryArtifacts, MemoryCampaigns, MemoryOrchestrator
 from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from tests.support.memory_registry import MemoryIngest, MemoryPrivacy, MemoryRegistry
 from tests.support.memory_twins import MemoryTwins
 from tests.support.memory_watch import memory_watch
 
@@ -82,6 +83,9 @@ class House:
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     twins: MemoryTwins = field(init=False)
+    registry: MemoryRegistry = field(init=False)
+    ingest: MemoryIngest = field(default_factory=MemoryIngest)
+    privacy: MemoryPrivacy = field(default_factory=MemoryPrivacy)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     watch: WatchStores = field(default_factory=memory_watch)
@@ -94,6 +98,7 @@ class House:
 
     def __post_init__(self) -> None:
         self.twins = MemoryTwins(self.chargers)
+        self.registry = MemoryRegistry(self.chargers)
         self.orchestrator = MemoryOrchestrator(self.campaigns, self.artifacts)
         self.orchestrator.commands = self.commands
         self.services = ApiServices(
@@ -108,6 +113,9 @@ class House:
             commands=self.commands,
             logs=self.logs,
             twins=self.twins,  # type: ignore[arg-type]
+            registry=self.registry,
+            privacy=self.privacy,
+            ingest=self.ingest,
             audit=self.audit,
             blobs=self.blobs,  # type: ignore[arg-type]
             watch=self.watch,

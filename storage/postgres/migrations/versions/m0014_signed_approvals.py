@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0014"
-down_revision = "0012"
+down_revision = "0011"
 
 STATEMENTS = ("ALTER TABLE campaign_approval ADD COLUMN evidence TEXT DEFAULT '' NOT NULL",)
 
