@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.alarms import DispatchAlarms
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
 from activities.metadata import MetadataActivities
@@ -28,7 +29,7 @@ from api.app import create_app
 from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
 from api.node_security import client_tls_options, server_tls_files
-from api.ports import ApiLimits, ApiServices, ReadinessCheck
+from api.ports import ApiLimits, ApiServices, ApprovalCheck, ReadinessCheck
 from api.settings import Settings
 from csms.client_certificates import ClientCertificates
 from csms.gateway import Gateway
@@ -39,15 +40,18 @@ from csms.pki.ocsp_client import OcspClient
 from csms.projection import project
 from csms.secrets import hash_secret
 from csms.tls import ServerTls
+from signing.approval import check_given
 from signing.ceremony import DevelopmentCeremony
 from signing.development import ensure_manufacturer
 from signing.expiry import RoleExpiry
 from signing.inspection import Inspector
+from signing.ledger import UseLedger
 from signing.published import read_expiries
 from signing.service import OnlineKeys, SigningService
 from signing.trust_source import TrustSource, fetch_from
 from signing.verify import Verifier
 from storage import ports
+from storage.campaign import Approval, Campaign
 from storage.clock import system_clock
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
@@ -69,13 +73,17 @@ from storage.postgres.migrate import upgrade
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
+from storage.postgres.privacy import PostgresPrivacyStore
+from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.statistics import PostgresStatistics
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
+from storage.postgres.trust import PostgresTrustStore
 from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.watching import watch_stores
+from storage.registry_ports import PrivacyStore, RegistryStore, TrustStore
 from storage.s3 import S3BlobStore
 from storage.s3_leftovers import S3Leftovers
 from storage.statistics import TableStatistics
@@ -112,10 +120,13 @@ class Stores:
     logs: LogStore
     out_of_service: ports.OutOfServiceStore
     outbox: ports.OutboxStore
+    privacy: PrivacyStore
+    registry: RegistryStore
     routes: ports.RouteStore
     tickets: ports.TicketStore
     tokens: ports.TokenStore
     transaction_ids: ports.TransactionIds
+    trust: TrustStore
     watch: WatchStores
     twins: TwinStore
 
@@ -150,7 +161,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     ingest_engine = create_ingest_engine(database_url(settings))
     blobs = _blobs(settings)
     try:
-        yield _stores(engine, ingest_engine, blobs)
+        yield _stores(engine, ingest_engine, blobs, settings)
     finally:
         blobs.close()
         await engine.dispose()
@@ -192,7 +203,9 @@ async def ensure_bucket(settings: Settings) -> None:
         blobs.close()
 
 
-def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore) -> Stores:
+def _stores(
+    engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore, settings: Settings
+) -> Stores:
     return Stores(
         artifacts=PostgresArtifactStore(engine),
         audit=PostgresAuditLog(engine),
@@ -210,10 +223,13 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore)
         logs=PostgresLogStore(engine),
         out_of_service=PostgresOutOfServiceStore(engine),
         outbox=PostgresOutboxStore(engine),
+        privacy=PostgresPrivacyStore(engine),
+        registry=PostgresRegistryStore(engine),
         routes=PostgresRouteStore(engine),
         tickets=PostgresTicketStore(engine),
         tokens=PostgresTokenStore(engine),
         transaction_ids=PostgresTransactionIds(engine),
+        trust=PostgresTrustStore(engine, quarantine=settings.quarantine_on_suspicion),
         twins=PostgresTwinStore(engine, project),
         watch=watch_stores(engine),
     )
@@ -331,6 +347,9 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             commands=stores.commands,
             logs=stores.logs,
             twins=stores.twins,
+            registry=stores.registry,
+            privacy=stores.privacy,
+            ingest=stores.ingest,
             audit=stores.audit,
             blobs=stores.blobs,
             watch=stores.watch,
@@ -346,8 +365,26 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             temporal_namespace=settings.temporal_namespace,
             limits=ApiLimits(log_bytes=settings.log_upload_bytes),
             readiness={**_readiness(stores, client), "s3": stores.blobs.ready},
+            check_approval=_approval_check(settings, stores),
         )
     )
+
+
+def _approval_check(settings: Settings, stores: Stores) -> ApprovalCheck | None:
+    """Signed approvals are looked at where they come in, so that people learn at once what does not count.
+
+    An api without a root cannot: signer and nodes look at them all the same.
+    """
+    if not settings.trusted_root_path.is_file():
+        log.warning("approvals are not checked here, for there is no trusted root")
+        return None
+    trust = _trust(settings, stores, "api")
+
+    async def check(campaign: Campaign, approval: Approval) -> None:
+        now = system_clock()
+        check_given(approval, campaign, (await trust.current(now)).policy.approvers, now)
+
+    return check
 
 
 def _client_certificates(settings: Settings, stores: Stores) -> ClientCertificates | None:
@@ -397,7 +434,8 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
             stores.ingest,
             stores.routes,
             stores.transaction_ids,
-            _readiness(stores, client),
+            desires=stores.twins.desired_variables,
+            readiness=_readiness(stores, client),
         ),
         Sources(system_clock),
         tls=None if tls is None else ServerTls(tls),
@@ -410,6 +448,8 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
         Verifier(_trust(settings, stores, "csms")),
         office,
         data_transfer_vendors=frozenset(settings.data_transfer_vendors),
+        uses=UseLedger(settings.data_dir / "trust" / f"uses-{settings.node_id}.jsonl"),
+        alarms=DispatchAlarms(lambda kind: gateway.metrics.refusals.labels(kind).inc()),
     )
     worker = Worker(
         client,

@@ -9,7 +9,7 @@ from temporalio.api.common.v1 import Payload
 from activities.metadata import CeremonyOrder
 from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
-from storage.campaign import Approval
+from storage.campaign import Approval, Campaign
 from storage.clock import Clock
 from storage.operator_ports import CommandStore, LogStore
 from storage.ports import (
@@ -19,11 +19,13 @@ from storage.ports import (
     CampaignStore,
     ChargerStore,
     EventStore,
+    IngestStore,
     LearnedStore,
     LeaseStore,
     TicketStore,
     TokenStore,
 )
+from storage.registry_ports import PrivacyStore, RegistryStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
 from workflows.charger_command import CommandInput
@@ -90,6 +92,9 @@ class ApiLimits:
     readiness_seconds: float = 3.0
 
 
+ApprovalCheck = Callable[[Campaign, Approval], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class ApiServices:
     """Everything the app needs, as ports and values; ``api.bootstrap`` fills it."""
@@ -105,6 +110,10 @@ class ApiServices:
     commands: CommandStore
     logs: LogStore
     twins: TwinStore
+    registry: RegistryStore
+    privacy: PrivacyStore
+    ingest: IngestStore
+    """For what people note on timelines."""
     audit: AuditLog
     blobs: BlobStore
     watch: WatchStores
@@ -123,3 +132,5 @@ class ApiServices:
     readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
     """``database``, ``temporal``, ``s3``."""
     limits: ApiLimits = field(default_factory=ApiLimits)
+    check_approval: ApprovalCheck | None = None
+    """Raises ApprovalRefused for a yes that no signer and no node would count."""

@@ -8,10 +8,10 @@ expiry, and changes nothing else.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from signing.head import online_keys
 from signing.keys import ensure_key_file, file_address, open_signer, write_new
 from signing.lint import refuse_if, root_problems
 from signing.metadata import decode, sign
-from signing.policy import FIELD, TrustPolicy, write_policy
+from signing.policy import FIELD, TrustPolicy, policy_problems, write_policy
 from signing.repository import Head, NewFile, OnlineSigners, Repository
 from signing.roles import (
     DIRECTIVE,
@@ -71,10 +71,18 @@ def key_names(vendor_roles: Sequence[str]) -> dict[str, tuple[str, ...]]:
 class DevelopmentCeremony:
     """Creates and extends a repository with keys that all lie in ``folder``."""
 
-    def __init__(self, blobs: BlobStore, folder: Path, clock: Clock) -> None:
+    def __init__(
+        self,
+        blobs: BlobStore,
+        folder: Path,
+        clock: Clock,
+        *,
+        change: Callable[[TrustPolicy], TrustPolicy] = lambda policy: policy,
+    ) -> None:
         self._blobs = blobs
         self._folder = folder
         self._clock = clock
+        self._change = change
 
     async def ensure(
         self,
@@ -185,8 +193,11 @@ class DevelopmentCeremony:
                     role, keyids, VENDOR_RULE.threshold, terminating=True, paths=vendor_paths(role)
                 )
         kept = dict(head.policy.manufacturer_roots) if head else {}
-        directive = head.policy.directive_keys if head else {key.keyid: key for key in keys[DIRECTIVE]}
-        policy = TrustPolicy(directive, kept | roots)
+        directive = {key.keyid: key for key in keys[DIRECTIVE]}
+        policy = replace(head.policy if head else TrustPolicy(directive), manufacturer_roots=kept | roots)
+        if head is not None:
+            policy = self._change(policy)
+        refuse_if(policy_problems(policy), "the policy")
         return Targets(
             (head.targets.version if head else 0) + 1,
             expires=now + rule_for(TARGETS).lifetime,

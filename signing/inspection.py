@@ -1,9 +1,12 @@
 """Looking at an upload before people are asked to sign: everything wrong with it, at once (S32-S35, S41)."""
 
+import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 from signing.errors import NotInRelease
 from signing.ports import Inspection
@@ -15,11 +18,14 @@ from signing.vendor_signature import vendor_signature_problems
 from storage.artifact import Artifact
 from storage.charger import ModelProfile
 from storage.clock import Clock
-from storage.errors import NotFound
+from storage.errors import EngineUnavailable, NotFound
 from storage.ports import BlobStore
 
 ModelLookup = Callable[[str, str], Awaitable[ModelProfile | None]]
 """(vendor, model) -> profile; ``ChargerStore.model``."""
+GRACE_S = 60.0
+_SLOWEST = 100_000.0
+"""Bytes a second: a store that hands out an image more slowly is as good as away (S30)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,16 @@ class _ReadBack:
 class Inspector:
     """``signing.ports.ArtifactInspector``: reads the bytes back and checks what was said about them."""
 
-    def __init__(self, blobs: BlobStore, source: TrustSource, models: ModelLookup, clock: Clock) -> None:
+    def __init__(
+        self,
+        blobs: BlobStore,
+        source: TrustSource,
+        models: ModelLookup,
+        clock: Clock,
+        *,
+        grace_s: float = GRACE_S,
+    ) -> None:
+        self._grace_s = grace_s
         self._blobs = blobs
         self._source = source
         self._models = models
@@ -46,7 +61,7 @@ class Inspector:
         """
         now = self._clock()
         release = release_of(artifact)
-        found = await self._read_back(artifact.artifact_id)
+        found = await self._read_back(artifact)
         problems = list(_file_problems(artifact, found))
         trust = await self._source.current(now)
         if release.role not in trust.roles():
@@ -61,14 +76,24 @@ class Inspector:
             problems=tuple(dict.fromkeys(_sentence(problem) for problem in problems)),
         )
 
-    async def _read_back(self, key: str) -> _ReadBack | None:
+    async def _read_back(self, artifact: Artifact) -> _ReadBack | None:
+        """Bounded in bytes and in time (S30): what is longer than announced is not read to its end."""
         digest, length = hashlib.sha256(), 0
+        seconds = self._grace_s + artifact.length / _SLOWEST
         try:
-            async for chunk in self._blobs.read(key):
-                digest.update(chunk)
-                length += len(chunk)
+            reading = cast("AsyncGenerator[bytes]", self._blobs.read(artifact.artifact_id))
+            async with asyncio.timeout(seconds), aclosing(reading) as chunks:
+                async for chunk in chunks:
+                    digest.update(chunk)
+                    length += len(chunk)
+                    if length > artifact.length:
+                        break
         except NotFound:
             return None
+        except TimeoutError:
+            raise EngineUnavailable(
+                f"The image could not be read back within {seconds:.0f} s.", hint="Look at the object store."
+            ) from None
         return _ReadBack(digest.digest(), length)
 
     async def _role_problems(self, trust: Trust, release: Release) -> list[str]:

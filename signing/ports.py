@@ -6,7 +6,7 @@ from typing import Protocol
 
 from storage.artifact import Artifact, SignOff, StagedRelease, VendorSignature
 from storage.campaign import Directive, SignedDirective
-from storage.charger import SignatureScheme
+from storage.charger import SelfReport, SignatureScheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,8 @@ class DispatchRequest:
     unsafe_unsigned_waiver: str | None
     directive: SignedDirective
     now: datetime
+    told: SelfReport | None = None
+    """What the charger said of itself on this very socket; None: it has not booted on it."""
 
 
 @dataclass(frozen=True, slots=True)

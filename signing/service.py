@@ -16,7 +16,7 @@ from securesystemslib.signer import Key, Signature, Signer
 from tuf.api.metadata import Metadata, Root, Targets
 
 from signing.conclusion import Conclusion
-from signing.directive import MAX_ENVELOPE, check_release, shape_problems, sign_envelope
+from signing.directive import MAX_ENVELOPE, check_approvals, check_release, shape_problems, sign_envelope
 from signing.errors import (
     KeyUnavailable,
     NotInRelease,
@@ -122,6 +122,7 @@ class SigningService:
         async with self._lock:
             head = await self._head()
             refuse_if(self._directive_problems(directive), f"directive {directive.directive_id}")
+            check_approvals(directive, head.policy, self._clock())
             await self._check_released(head, directive)
             signer = _open(self._keys.of(DIRECTIVE), head.policy.directive_keys.values())
             envelope = await asyncio.to_thread(sign_envelope, directive, signer)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli import tuf_ceremony, tuf_drill
+from api.cli import tuf_ceremony, tuf_drill, tuf_policy, tuf_verify
 from api.cli.errors import Record
 from api.cli.fetch import fetch_for
 from api.cli.output import Column, Screen, ago
@@ -14,6 +14,8 @@ from api.cli.session import Session, command, group
 app = group("Set up and check the signed repository.")
 tuf_ceremony.register(app)
 tuf_drill.register(app)
+tuf_policy.register(app)
+tuf_verify.register(app)
 
 Root = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Your own root.json. [default: the one in the settings]")
@@ -59,18 +61,6 @@ def status(session: Session, root: Root = None, folder: Folder = None) -> None:
     """Show every role's version, keys and expiry, after verifying all of it."""
     rows = _verified(session, root, folder)
     session.show(rows, lambda screen: _draw(screen, rows, session))
-
-
-@command(app, "verify")
-def verify(session: Session, root: Root = None, folder: Folder = None) -> None:
-    """Verify the whole repository. Exit code 0 only if every role holds and none has expired."""
-    rows = _verified(session, root, folder)
-    releases = sum(row["releases"] or 0 for row in rows)
-    summary = {"holds": True, "roles": len(rows), "releases": releases}
-    session.show(
-        summary,
-        lambda screen: screen.line(f"It holds: {len(rows)} roles, {releases} releases, nothing expired."),
-    )
 
 
 def _verified(session: Session, root: Path | None, folder: Path | None) -> list[Record]:

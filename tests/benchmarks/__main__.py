@@ -23,6 +23,7 @@ from tests.benchmarks.storm import measure_storm
 from tests.benchmarks.timeline import measure_timeline
 from tests.benchmarks.twin_query import measure_twin_query
 from tests.benchmarks.twin_writes import measure_twin_writes
+from tests.benchmarks.verify import measure_verify
 from tests.benchmarks.world import World
 
 Measure = Callable[[World], Awaitable[list[Row]]]
@@ -35,6 +36,7 @@ ROWS: dict[str, Measure] = {
     "twin-query": measure_twin_query,
     "timeline": measure_timeline,
     "latency": measure_latency,
+    "verify": measure_verify,
 }
 BY_NAME_ONLY: dict[str, Measure] = {"soak": measure_soak}
 """Rows that take too long to be part of every run."""

@@ -14,6 +14,7 @@ from storage.campaign import (
     Campaign,
     CampaignPhase,
     Decision,
+    SignedDirective,
     Target,
     WaveTally,
 )
@@ -33,6 +34,7 @@ class MemoryCampaigns:
         self.rows: dict[str, list[Target]] = {}
         self.left_out: dict[str, list[tuple[str, str]]] = {}
         self.verdicts: dict[str, list[Decision]] = {}
+        self.directives: dict[tuple[str, int, int], SignedDirective] = {}
         self._request_ids = itertools.count(1)
 
     async def create(
@@ -93,6 +95,9 @@ class MemoryCampaigns:
 
     async def decisions(self, campaign_id: str) -> Sequence[Decision]:
         return self.verdicts.get(campaign_id, [])
+
+    async def directive(self, campaign_id: str, wave: int, shard: int) -> SignedDirective | None:
+        return self.directives.get((campaign_id, wave, shard))
 
     async def next_request_id(self) -> int:
         return next(self._request_ids)

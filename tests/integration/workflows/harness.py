@@ -30,7 +30,7 @@ from storage.charger import Route
 from storage.events import StoredEvent
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, campaign_workflow_id, charger_workflow_id, node_queue
 from storage.journal import JournalRule
-from tests.unit.activities.world import BOOT_ID, NODE_ID, World
+from tests.unit.activities.world import BOOT_ID, NODE_ID, PEOPLE, World
 from workflows.client import Orchestrator
 from workflows.options import DATA_CONVERTER
 from workflows.registry import (
@@ -137,7 +137,7 @@ class Harness:
     async def start(self, campaign: Campaign, *approvers: str) -> WorkflowHandle[Any, Any]:
         """Start a campaign and let these people approve it."""
         await self.orchestrator.start_campaign(campaign.campaign_id)
-        for actor in approvers or ("grace",):
+        for actor in approvers or PEOPLE[: campaign.plan.approvals_needed]:
             await self.approve(campaign, actor)
         return self.handle(campaign)
 

@@ -19,6 +19,7 @@ from storage.canonical import sha256_hex
 from storage.capability import Declared
 from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.events import ConnectorStatus
+from storage.ticket_binding import is_of
 from storage.twin import ConnectorState, OperationSection
 from tests.unit.activities.world import MODEL, START, VENDOR, World, idle, lost_answer
 
@@ -86,7 +87,9 @@ async def test_the_ticket_is_bound_hashed_and_never_returned(world: World) -> No
     [ticket] = world.tickets.rows
     assert ticket.ticket_sha256 == sha256_hex(secret.encode())
     assert (ticket.charger_id, ticket.artifact_sha256) == (CP, sha256_hex(b"1.1"))
-    assert len(secret) == 43
+    assert len(secret) == 44
+    assert is_of(secret, ticket)
+    assert not is_of(secret, replace(ticket, artifact_sha256=sha256_hex(b"1.0")))
     assert secret not in repr(answer)
     assert all(secret not in repr(entry) for entry in world.audit.rows)
 

@@ -24,6 +24,7 @@ from csms.commands import (
 )
 from csms.errors import CommandTimeout, NotConnectedHere
 from csms.ports import PasswordChange
+from signing.directive import directive_payload, parse_directive
 from signing.errors import StaleStage, VerificationFailed
 from signing.expiry import RoleExpiry
 from signing.ports import CeremonyStamp, DispatchRequest, Inspection, ReleaseStamp, VerifiedDispatch
@@ -38,7 +39,7 @@ from storage.campaign import (
     WavePlan,
 )
 from storage.canonical import canonical_json, sha256_hex
-from storage.charger import Charger, ChargerFilter, ModelProfile, Route, SignatureScheme, Site
+from storage.charger import Charger, ChargerFilter, ModelProfile, Route, SelfReport, SignatureScheme, Site
 from storage.charging import ChargingSession, SessionState
 from storage.credentials import PendingFate
 from storage.events import (
@@ -81,6 +82,7 @@ from tests.unit.activities.memory import (
 )
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+PEOPLE = ("grace", "hedy", "ida")
 VENDOR, MODEL = "Voltworks", "VW-22"
 NODE_ID, BOOT_ID = "node-1", "boot-1"
 
@@ -175,6 +177,9 @@ class World:
     sent: list[tuple[str, Command]] = field(default_factory=list)
     """Every command that reached a charger."""
     refused_proofs: set[str] = field(default_factory=set)
+    proof_errors: dict[str, Exception] = field(default_factory=dict)
+    """What the verifier says of a charger instead of a proof."""
+    self_reports: dict[str, SelfReport] = field(default_factory=dict)
     inoperative: set[str] = field(default_factory=set)
     unsigned_only: set[str] = field(default_factory=set)
     on_settle: Callable[[str], None] | None = None
@@ -398,6 +403,9 @@ class World:
             raise self.password_change
         return self.password_change
 
+    def told(self, charger_id: str, session_epoch: int) -> SelfReport | None:
+        return self.self_reports.get(charger_id)
+
     def supports_signed_update(self, charger_id: str, session_epoch: int) -> bool:
         return charger_id not in self.unsigned_only
 
@@ -425,6 +433,8 @@ class World:
 
     async def verify(self, request: DispatchRequest) -> VerifiedDispatch:
         directive = _parsed(request.directive)
+        if error := self.proof_errors.get(request.charger_id):
+            raise error
         if request.charger_id in self.refused_proofs or request.charger_id not in directive.charger_ids:
             raise VerificationFailed("The proof does not hold.")
         artifact = self.artifacts.rows[directive.sha256]
@@ -433,7 +443,7 @@ class World:
 
     async def sign_directive(self, directive: Directive, shard: int) -> SignedDirective:
         return SignedDirective(
-            directive.directive_id, directive.campaign_id, directive.wave, shard, canonical_json(directive)
+            directive.directive_id, directive.campaign_id, directive.wave, shard, directive_payload(directive)
         )
 
     async def inspect(self, artifact: Artifact) -> Inspection:
@@ -555,9 +565,9 @@ class World:
 
     async def approve(self, campaign_id: str = "c1", *actors: str) -> None:
         """These people say yes to the campaign as it stands, and it runs."""
-        digest = (await self.campaigns.get(campaign_id)).plan_digest
-        for actor in actors or ("grace",):
-            await self.campaigns.add_approval(campaign_id, Approval(actor, START, digest))
+        campaign = await self.campaigns.get(campaign_id)
+        for actor in actors or PEOPLE[: campaign.plan.approvals_needed]:
+            await self.campaigns.add_approval(campaign_id, Approval(actor, START, campaign.plan_digest))
         await self.campaigns.set_phase(campaign_id, CampaignPhase.RUNNING, "", START)
 
     def plan(self, waves: int = 1, version: str = "1.1", **changes: Any) -> CampaignPlan:
@@ -576,8 +586,7 @@ class World:
 
 
 def _parsed(signed: SignedDirective) -> Directive:
-    raw = orjson.loads(signed.envelope)
-    return Directive(**{**raw, "charger_ids": tuple(raw["charger_ids"])})
+    return parse_directive(signed.envelope)
 
 
 async def lost_answer(world: World, charger_id: str, command: UpdateFirmware) -> CommandAnswer:
