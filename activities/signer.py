@@ -196,7 +196,7 @@ class SignerActivities:
             not_after=now + timedelta(seconds=given.seconds),
             nonce=self._new_nonce(),
             approvals=approvals_of(campaign),
-            required_approvals=max(1, campaign.plan.required_approvals),
+            required_approvals=max(1, campaign.plan.approvals_needed),
             downgrade=rollback,
             reason=_reason(campaign, artifact, rollback=rollback),
             target_path=artifact.target_path,

@@ -44,6 +44,14 @@ class Permission(StrEnum):
     """Any desired side; configuration then asks for CHARGER_CONFIGURE, the others for TWIN_CONTROL."""
     TWIN_CONTROL = "twin.control"
     """Desired firmware and security: what drift is judged by (F18)."""
+    TUF_PUBLISH = "tuf.publish"
+    """Hand in what the people of a ceremony signed; it decides nothing by itself."""
+    CHARGER_IDENTITY = "charger.identity"
+    """What a charger is registered as: written once, changed on record (F2)."""
+    NOTE_ADD = "note.add"
+    PRIVACY_ERASE = "privacy.erase"
+    INCIDENT_CLOSE = "incident.close"
+    """One that looks like an intrusion asks for TWIN_CONTROL as well."""
     TOKEN_ADMIN = "token.admin"  # noqa: S105 - the name of a permission, not a password
 
 
@@ -60,6 +68,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.CHARGER_QUERY,
             Permission.CHARGER_OPERATE,
             Permission.LOG_DIAGNOSTICS,
+            Permission.NOTE_ADD,
+            Permission.INCIDENT_CLOSE,
             *_STOP,
         }
     ),
@@ -76,6 +86,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.CAMPAIGN_PROCEED,
             Permission.CAMPAIGN_ROLLBACK,
             Permission.CAMPAIGN_SKIP,
+            Permission.NOTE_ADD,
             *_STOP,
         }
     ),
@@ -86,12 +97,16 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.ARTIFACT_SIGN,
             Permission.ARTIFACT_WITHDRAW,
             Permission.ARTIFACT_RESTORE,
+            Permission.TUF_PUBLISH,
             Permission.CHARGER_QUERY,
             Permission.CHARGER_SECURE,
             Permission.LOG_DIAGNOSTICS,
             Permission.LOG_SECURITY,
             Permission.TWIN_DESIRE,
             Permission.TWIN_CONTROL,
+            Permission.CHARGER_IDENTITY,
+            Permission.NOTE_ADD,
+            Permission.INCIDENT_CLOSE,
             *_STOP,
         }
     ),

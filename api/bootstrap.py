@@ -18,8 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.alarms import DispatchAlarms
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
+from activities.metadata import MetadataActivities
 from activities.orders import Node
 from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
@@ -29,7 +31,7 @@ from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
 from api.key_access import online_keys, use_tokens
 from api.node_security import client_tls_options, server_tls_files
-from api.ports import ApiLimits, ApiServices, ReadinessCheck
+from api.ports import ApiLimits, ApiServices, ApprovalCheck, ReadinessCheck
 from api.settings import Settings
 from csms.client_certificates import ClientCertificates
 from csms.gateway import Gateway
@@ -40,14 +42,19 @@ from csms.pki.ocsp_client import OcspClient
 from csms.projection import project
 from csms.secrets import hash_secret
 from csms.tls import ServerTls
+from signing.approval import check_given
 from signing.ceremony import DevelopmentCeremony
 from signing.development import ensure_manufacturer
+from signing.expiry import RoleExpiry
 from signing.guard import Limits
 from signing.inspection import Inspector
+from signing.ledger import UseLedger
+from signing.published import read_expiries
 from signing.service import SigningService
 from signing.trust_source import TrustSource, fetch_from
 from signing.verify import Verifier
 from storage import ports
+from storage.campaign import Approval, Campaign
 from storage.clock import system_clock
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
@@ -69,15 +76,19 @@ from storage.postgres.migrate import upgrade
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
+from storage.postgres.privacy import PostgresPrivacyStore
+from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.seat import PostgresSeat
 from storage.postgres.statistics import PostgresStatistics
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
+from storage.postgres.trust import PostgresTrustStore
 from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.watching import watch_stores
 from storage.postgres.withdrawals import PostgresWithdrawalStore
+from storage.registry_ports import PrivacyStore, RegistryStore, TrustStore
 from storage.s3 import S3BlobStore
 from storage.s3_leftovers import S3Leftovers
 from storage.seat import Seat
@@ -116,10 +127,13 @@ class Stores:
     logs: LogStore
     out_of_service: ports.OutOfServiceStore
     outbox: ports.OutboxStore
+    privacy: PrivacyStore
+    registry: RegistryStore
     routes: ports.RouteStore
     tickets: ports.TicketStore
     tokens: ports.TokenStore
     transaction_ids: ports.TransactionIds
+    trust: TrustStore
     watch: WatchStores
     twins: TwinStore
     withdrawals: WithdrawalStore
@@ -155,7 +169,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     ingest_engine = create_ingest_engine(database_url(settings))
     blobs = _blobs(settings)
     try:
-        yield _stores(engine, ingest_engine, blobs)
+        yield _stores(engine, ingest_engine, blobs, settings)
     finally:
         blobs.close()
         await engine.dispose()
@@ -172,6 +186,22 @@ async def open_blobs(settings: Settings) -> AsyncIterator[ports.BlobStore]:
         blobs.close()
 
 
+@asynccontextmanager
+async def scratch_blobs(settings: Settings) -> AsyncIterator[ports.BlobStore]:
+    """A bucket of its own beside the live one, removed with all that is in it; for drills."""
+    name = f"{settings.s3_bucket[:40]}-drill-{secrets.token_hex(6)}"
+    blobs = _blobs(settings.model_copy(update={"s3_bucket": name}))
+    try:
+        await blobs.ensure_bucket()
+        yield blobs
+    finally:
+        try:
+            await blobs.remove_bucket()
+        except EngineUnavailable as error:
+            log.warning("a drill's bucket was not removed", bucket=name, why=error.message)
+        blobs.close()
+
+
 async def ensure_bucket(settings: Settings) -> None:
     """Create the bucket if it is not there, and switch versioning on (S40)."""
     blobs = _blobs(settings)
@@ -181,7 +211,9 @@ async def ensure_bucket(settings: Settings) -> None:
         blobs.close()
 
 
-def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore) -> Stores:
+def _stores(
+    engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore, settings: Settings
+) -> Stores:
     return Stores(
         artifacts=PostgresArtifactStore(engine),
         audit=PostgresAuditLog(engine),
@@ -199,10 +231,13 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore)
         logs=PostgresLogStore(engine),
         out_of_service=PostgresOutOfServiceStore(engine),
         outbox=PostgresOutboxStore(engine),
+        privacy=PostgresPrivacyStore(engine),
+        registry=PostgresRegistryStore(engine),
         routes=PostgresRouteStore(engine),
         tickets=PostgresTicketStore(engine),
         tokens=PostgresTokenStore(engine),
         transaction_ids=PostgresTransactionIds(engine),
+        trust=PostgresTrustStore(engine, quarantine=settings.quarantine_on_suspicion),
         twins=PostgresTwinStore(engine, project),
         watch=watch_stores(engine),
         withdrawals=PostgresWithdrawalStore(engine),
@@ -335,6 +370,9 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             commands=stores.commands,
             logs=stores.logs,
             twins=stores.twins,
+            registry=stores.registry,
+            privacy=stores.privacy,
+            ingest=stores.ingest,
             audit=stores.audit,
             blobs=stores.blobs,
             watch=stores.watch,
@@ -352,8 +390,26 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             temporal_namespace=settings.temporal_namespace,
             limits=ApiLimits(log_bytes=settings.log_upload_bytes),
             readiness={**_readiness(stores, client), "s3": stores.blobs.ready},
+            check_approval=_approval_check(settings, stores),
         )
     )
+
+
+def _approval_check(settings: Settings, stores: Stores) -> ApprovalCheck | None:
+    """Signed approvals are looked at where they come in, so that people learn at once what does not count.
+
+    An api without a root cannot: signer and nodes look at them all the same.
+    """
+    if not settings.trusted_root_path.is_file():
+        log.warning("approvals are not checked here, for there is no trusted root")
+        return None
+    trust = _trust(settings, stores, "api")
+
+    async def check(campaign: Campaign, approval: Approval) -> None:
+        now = system_clock()
+        check_given(approval, campaign, (await trust.current(now)).policy.approvers, now)
+
+    return check
 
 
 def _client_certificates(settings: Settings, stores: Stores) -> ClientCertificates | None:
@@ -403,7 +459,8 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
             stores.ingest,
             stores.routes,
             stores.transaction_ids,
-            _readiness(stores, client),
+            desires=stores.twins.desired_variables,
+            readiness=_readiness(stores, client),
         ),
         Sources(system_clock),
         tls=None if tls is None else ServerTls(tls),
@@ -416,6 +473,8 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
         Verifier(_trust(settings, stores, "csms")),
         office,
         data_transfer_vendors=frozenset(settings.data_transfer_vendors),
+        uses=UseLedger(settings.data_dir / "trust" / f"uses-{settings.node_id}.jsonl"),
+        alarms=DispatchAlarms(lambda kind: gateway.metrics.refusals.labels(kind).inc()),
     )
     worker = Worker(
         client,
@@ -447,14 +506,24 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
         client,
         task_queue=TASK_QUEUE,
         workflows=registry.WORKFLOWS,
-        activities=registry.worker_activities(
-            shared, inspector, journal, keeping, stores.watch.sessions, drift
-        ),
+        activities=[
+            *registry.worker_activities(shared, inspector, journal, keeping, stores.watch.sessions, drift),
+            *registry.metadata_activities(_metadata(settings, stores)),
+        ],
         max_cached_workflows=4000,
         # How long a dead worker's workflows wait before another takes them: 10 s by default.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=GRACE,
     )
+
+
+def _metadata(settings: Settings, stores: Stores) -> MetadataActivities:
+    root = settings.trusted_root_path.read_bytes()
+
+    async def read() -> tuple[RoleExpiry, ...]:
+        return await read_expiries(fetch_from(stores.blobs), root)
+
+    return MetadataActivities(read, stores.watch.incidents, system_clock)
 
 
 def signing_service(settings: Settings, stores: Stores) -> SigningService:
@@ -489,7 +558,7 @@ def signer_worker(stores: Stores, client: Client, signer: SigningService) -> Wor
         client,
         task_queue=SIGNER_QUEUE,
         activities=registry.signer_activities(
-            _activity_stores(stores), signer, lambda: secrets.token_hex(16)
+            _activity_stores(stores), signer, lambda: secrets.token_hex(16), stores.blobs
         ),
         max_concurrent_activities=20,
         graceful_shutdown_timeout=GRACE,

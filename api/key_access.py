@@ -19,6 +19,7 @@ def online_keys(settings: Settings) -> OnlineKeys:
         snapshot=settings.signer_snapshot or files.snapshot,
         timestamp=settings.signer_timestamp or files.timestamp,
         directive=settings.signer_directive or files.directive,
+        folder=files.folder,
     )
 
 

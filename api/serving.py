@@ -117,7 +117,7 @@ async def serve_relay(settings: Settings) -> None:
     async with bootstrap.open_stores(settings) as stores:
         client = await bootstrap.connect_temporal(settings)
         relay = asyncio.create_task(Relay(stores.outbox, client).run())
-        observer = asyncio.create_task(watchers.observer(stores).run())
+        observer = asyncio.create_task(watchers.observer(settings, stores).run())
         stop = asyncio.create_task(until_signalled())
         _log.info("relay.serving")
         done, _ = await asyncio.wait({relay, observer, stop}, return_when=asyncio.FIRST_COMPLETED)

@@ -193,6 +193,10 @@ class Settings(BaseSettings):
     """How many days ahead housekeeping makes partitions."""
     journal_kept_days: Annotated[int, Field(ge=1)] = 30
     """Days that raw frames are kept; then their partition is dropped whole."""
+    session_kept_days: Annotated[int, Field(ge=1, le=36_500)] = 400
+    """Days that the record of a charging session is kept once it is over."""
+    id_token_kept_days: Annotated[int, Field(ge=1, le=36_500)] = 90
+    """Days that the hash of who charged is kept, in records of sessions and in events."""
     unsafe_security_profile_0: bool = False
     """Let chargers connect without a password. For a bench, never for a fleet."""
 

@@ -1,10 +1,12 @@
 """Looking at an upload before people are asked to sign: everything wrong with it, at once (S32-S35, S41)."""
 
+import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 from signing.errors import NotInRelease, VendorSignatureBad
 from signing.ports import Inspection
@@ -17,12 +19,15 @@ from signing.vendor_signature import location_problems, vendor_signature_problem
 from storage.artifact import Artifact
 from storage.charger import ModelProfile
 from storage.clock import Clock
-from storage.errors import NotFound
+from storage.errors import EngineUnavailable, NotFound
 from storage.ports import BlobStore
 from storage.withdrawal import Withdrawal, artifact_subject
 
 ModelLookup = Callable[[str, str], Awaitable[ModelProfile | None]]
 """(vendor, model) -> profile; ``ChargerStore.model``."""
+GRACE_S = 60.0
+_SLOWEST = 100_000.0
+"""Bytes a second: a store that hands out an image more slowly is as good as away (S30)."""
 
 
 WithdrawalLookup = Callable[[Sequence[str]], Awaitable[Sequence[Withdrawal]]]
@@ -50,6 +55,7 @@ class Inspector:
         withdrawn: WithdrawalLookup | None = None,
         location: str = "",
     ) -> None:
+        self.grace_s = GRACE_S
         self._blobs = blobs
         self._source = source
         self._models = models
@@ -65,7 +71,7 @@ class Inspector:
         """
         now = self._clock()
         release = release_of(artifact)
-        found = await self._read_back(artifact.artifact_id)
+        found = await self._read_back(artifact)
         problems = list(_file_problems(artifact, found))
         trust = await self._source.current(now)
         if release.role not in trust.roles():
@@ -81,14 +87,24 @@ class Inspector:
             problems=tuple(dict.fromkeys(_sentence(problem) for problem in problems)),
         )
 
-    async def _read_back(self, key: str) -> _ReadBack | None:
+    async def _read_back(self, artifact: Artifact) -> _ReadBack | None:
+        """Bounded in bytes and in time (S30): what is longer than announced is not read to its end."""
         digest, length = hashlib.sha256(), 0
+        seconds = self.grace_s + artifact.length / _SLOWEST
         try:
-            async for chunk in self._blobs.read(key):
-                digest.update(chunk)
-                length += len(chunk)
+            reading = cast("AsyncGenerator[bytes]", self._blobs.read(artifact.artifact_id))
+            async with asyncio.timeout(seconds), aclosing(reading) as chunks:
+                async for chunk in chunks:
+                    digest.update(chunk)
+                    length += len(chunk)
+                    if length > artifact.length:
+                        break
         except NotFound:
             return None
+        except TimeoutError:
+            raise EngineUnavailable(
+                f"The image could not be read back within {seconds:.0f} s.", hint="Look at the object store."
+            ) from None
         return _ReadBack(digest.digest(), length)
 
     async def _role_problems(self, trust: Trust, release: Release) -> list[str]:

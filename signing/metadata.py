@@ -12,8 +12,11 @@ from tuf.api.serialization import DeserializationError, SerializationError
 from tuf.api.serialization.json import CanonicalJSONSerializer, JSONSerializer
 
 from signing.errors import KeyUnavailable, MetadataExpired, SigningError, VerificationFailed
+from signing.roles import ROOT
 
 T = TypeVar("T", Root, Timestamp, Snapshot, Targets)
+People = Metadata[Root] | Metadata[Targets]
+"""What people sign; the rest is the signer's."""
 
 
 @contextmanager
@@ -32,6 +35,16 @@ def refusing(what: str) -> Iterator[None]:
 def encode(metadata: Metadata[T]) -> bytes:
     """The file: compact JSON."""
     return metadata.to_bytes(JSONSerializer(compact=True))
+
+
+def encode_people(metadata: People) -> bytes:
+    """The file of a root, of targets or of a vendor role."""
+    return metadata.to_bytes(JSONSerializer(compact=True))
+
+
+def decode_people(data: bytes, role: str) -> People:
+    """A root, targets or a vendor role. Signatures are not looked at."""
+    return decode(Root, data, role) if role == ROOT else decode(Targets, data, role)
 
 
 def canonical(signed: Signed) -> bytes:

@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
         judge_deadline,
         progress_seen,
         sighting_of,
+        told_no_version,
     )
     from workflows.lasting import to_the_end
     from workflows.messages import ChargerUpdateInput, Mark, UpdateEnd
@@ -194,7 +195,7 @@ class ChargerUpdateWorkflow:
         self._say(f"waiting until it boots with {self._given.version}")
         while True:
             self._news = False
-            judged = judge(self._attempt(), self._sightings.values())
+            judged = self._judge()
             if judged:
                 return self._judged(judged)
             await self._reset_if_due()
@@ -202,8 +203,14 @@ class ChargerUpdateWorkflow:
                 continue
             facts = await self._reconcile()
             if workflow.now() >= self._deadline:
-                judged = judge(self._attempt(), self._sightings.values())
+                judged = self._judge()
                 return self._judged(judged or judge_deadline(self._attempt(), facts, workflow.now()))
+
+    def _judge(self) -> Judgement | None:
+        attempt, sightings = self._attempt(), self._sightings.values()
+        # Such a boot was a failure once. Asked only where there is one, as every marker costs history.
+        reads = not told_no_version(attempt, sightings) or workflow.patched("version-read")
+        return judge(attempt, sightings, reads=reads)
 
     async def _next_news(self) -> bool:
         """True when a signal came, False when it is time to look for ourselves."""

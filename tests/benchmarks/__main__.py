@@ -24,6 +24,7 @@ from tests.benchmarks.storm import measure_storm
 from tests.benchmarks.timeline import measure_timeline
 from tests.benchmarks.twin_query import measure_twin_query
 from tests.benchmarks.twin_writes import measure_twin_writes
+from tests.benchmarks.verify import measure_verify
 from tests.benchmarks.world import World
 
 Measure = Callable[[World], Awaitable[list[Row]]]
@@ -38,6 +39,7 @@ ROWS: dict[str, Measure] = {
     "latency": measure_latency,
     "publish": measure_publish,
     "directives": measure_directives,
+    "verify": measure_verify,
 }
 BY_NAME_ONLY: dict[str, Measure] = {"soak": measure_soak}
 """Rows that take too long to be part of every run."""

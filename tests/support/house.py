@@ -12,7 +12,7 @@ from temporalio.api.common.v1 import Payload
 
 from api.app import create_app
 from api.auth import mint_token
-from api.ports import ApiLimits, ApiServices
+from api.ports import ApiLimits, ApiServices, ApprovalCheck
 from storage.access import Principal, Role
 from storage.artifact import Artifact, ArtifactPhase, Compatible
 from storage.canonical import sha256_hex
@@ -43,6 +43,7 @@ from tests.support.memory import (
 from tests.support.memory_campaigns import MemoryArtifacts, MemoryCampaigns, MemoryOrchestrator
 from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from tests.support.memory_registry import MemoryIngest, MemoryPrivacy, MemoryRegistry
 from tests.support.memory_twins import MemoryTwins
 from tests.support.memory_watch import memory_watch
 from tests.support.memory_withdrawals import MemoryWithdrawals
@@ -83,6 +84,9 @@ class House:
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     twins: MemoryTwins = field(init=False)
+    registry: MemoryRegistry = field(init=False)
+    ingest: MemoryIngest = field(default_factory=MemoryIngest)
+    privacy: MemoryPrivacy = field(default_factory=MemoryPrivacy)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     watch: WatchStores = field(default_factory=memory_watch)
@@ -93,9 +97,11 @@ class House:
     limits: ApiLimits = field(default_factory=ApiLimits)
     readiness: dict[str, Callable[[], Any]] = field(default_factory=dict)
     temporal_ui_url: str | None = "http://temporal.test:8233"
+    check_approval: ApprovalCheck | None = None
 
     def __post_init__(self) -> None:
         self.twins = MemoryTwins(self.chargers)
+        self.registry = MemoryRegistry(self.chargers)
         self.orchestrator = MemoryOrchestrator(self.campaigns, self.artifacts)
         self.orchestrator.commands = self.commands
         self.services = ApiServices(
@@ -110,6 +116,9 @@ class House:
             commands=self.commands,
             logs=self.logs,
             twins=self.twins,  # type: ignore[arg-type]
+            registry=self.registry,
+            privacy=self.privacy,
+            ingest=self.ingest,
             audit=self.audit,
             blobs=self.blobs,  # type: ignore[arg-type]
             watch=self.watch,
@@ -126,6 +135,7 @@ class House:
             temporal_ui_url=self.temporal_ui_url,
             readiness=self.readiness,
             limits=self.limits,
+            check_approval=self.check_approval,
         )
         self.app: FastAPI = create_app(self.services)
         self.texts = {role: self._token(role) for role in Role}

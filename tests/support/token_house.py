@@ -15,6 +15,7 @@ from typing import Any
 
 from pydantic import SecretStr
 from securesystemslib.signer import Key, Signer
+from tuf.api.metadata import Root
 
 from api import bootstrap
 from api.development import ensure_secrets
@@ -22,6 +23,7 @@ from api.settings import Settings
 from api.stack import role_environment
 from signing.ceremony import DevelopmentCeremony
 from signing.development import DevelopmentManufacturer
+from signing.head import online_keys
 from signing.keys import file_address, open_signer, public_of
 from signing.roles import DIRECTIVE, SNAPSHOT, TIMESTAMP
 from signing.sign_off import collect_evidence, review, sign
@@ -52,6 +54,9 @@ class TokenCeremony(DevelopmentCeremony):
         if role in self.addresses:
             return [open_signer(self.addresses[role], keys[role])]
         return super()._signers(keys, role, count)
+
+    def _online_signer(self, root: Root, name: str) -> Signer:
+        return open_signer(self.addresses[name], online_keys(root, name))
 
 
 def token_keys() -> dict[str, str]:

@@ -24,16 +24,18 @@ from temporalio.worker import (
 
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
+from activities.metadata import MetadataActivities
 from storage.campaign import Approval, Campaign, CampaignPhase, Pace
 from storage.charger import Route
 from storage.events import StoredEvent
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, campaign_workflow_id, charger_workflow_id, node_queue
 from storage.journal import JournalRule
-from tests.unit.activities.world import BOOT_ID, NODE_ID, World
+from tests.unit.activities.world import BOOT_ID, NODE_ID, PEOPLE, World
 from workflows.client import Orchestrator
 from workflows.options import DATA_CONVERTER
 from workflows.registry import (
     WORKFLOWS,
+    metadata_activities,
     node_activities,
     signer_activities,
     worker_activities,
@@ -135,7 +137,7 @@ class Harness:
     async def start(self, campaign: Campaign, *approvers: str) -> WorkflowHandle[Any, Any]:
         """Start a campaign and let these people approve it."""
         await self.orchestrator.start_campaign(campaign.campaign_id)
-        for actor in approvers or ("grace",):
+        for actor in approvers or PEOPLE[: campaign.plan.approvals_needed]:
             await self.approve(campaign, actor)
         return self.handle(campaign)
 
@@ -207,16 +209,17 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
     async with AsyncExitStack() as stack:
         journal = JournalActivities(world.journal, JournalRule(), lambda: world.now)
         logs = LogKeepingActivities(world.stores, world.leftovers, timedelta(days=90))
+        metadata = MetadataActivities(world.expiries, world.incidents, lambda: world.now)
         shared = worker_activities(world.stores, world, journal, logs, world)  # type: ignore[arg-type]
         await stack.enter_async_context(
             harness.worker(
                 TASK_QUEUE,
                 workflows=list(WORKFLOWS),
-                activities=list(shared),
+                activities=[*shared, *metadata_activities(metadata)],
                 max_cached_workflows=cached,
             )
         )
-        signing = signer_activities(world.stores, world, lambda: "n" * 32)  # type: ignore[arg-type]
+        signing = signer_activities(world.stores, world, lambda: "n" * 32, world.blobs)  # type: ignore[arg-type]
         await stack.enter_async_context(harness.worker(SIGNER_QUEUE, activities=list(signing)))
         await stack.enter_async_context(harness.node_worker())
         yield harness

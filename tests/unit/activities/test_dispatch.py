@@ -21,6 +21,7 @@ from storage.canonical import sha256_hex
 from storage.capability import Declared
 from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.events import ConnectorStatus
+from storage.ticket_binding import is_of
 from storage.twin import ConnectivitySection, ConnectorState, OperationSection
 from storage.withdrawal import Source, Withdrawal, artifact_subject
 from tests.unit.activities.world import MODEL, START, VENDOR, World, idle, lost_answer
@@ -157,7 +158,9 @@ async def test_the_ticket_is_bound_hashed_and_never_returned(world: World) -> No
     [ticket] = world.tickets.rows
     assert ticket.ticket_sha256 == sha256_hex(secret.encode())
     assert (ticket.charger_id, ticket.artifact_sha256) == (CP, sha256_hex(b"1.1"))
-    assert len(secret) == 43
+    assert len(secret) == 44
+    assert is_of(secret, ticket)
+    assert not is_of(secret, replace(ticket, artifact_sha256=sha256_hex(b"1.0")))
     assert secret not in repr(answer)
     assert all(secret not in repr(entry) for entry in world.audit.rows)
 
@@ -420,7 +423,7 @@ async def test_an_address_that_the_protocol_cannot_carry_is_not_sent(
     """As a presigned address with a session token would be: 826 to 1,566 characters."""
     world._twin(CP, connectivity=ConnectivitySection(online=True, dialect=dialect))
     for length, kind in ((longest + 1, DispatchKind.UNSUPPORTED), (longest, DispatchKind.ACCEPTED)):
-        world.base_url = "https://" + "b" * (length - len("https:///d/") - 43)
+        world.base_url = "https://" + "b" * (length - len("https:///d/") - 44)
         answer = await dispatch(world)
         assert answer.kind is kind, answer.reason
     assert [len(command.location) for _, command in world.updates(CP)] == [longest]

@@ -11,13 +11,12 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import MetaFile, Snapshot, Targets, Timestamp
 
-from signing.directive import PAYLOAD_TYPE
+from signing.directive import PAYLOAD_TYPE, directive_payload
 from signing.errors import KeyUnavailable, TooHasty, VerificationFailed
 from signing.guard import GuardedSigner, Head, KeyGuard, Limits
 from signing.metadata import canonical
 from signing.pace import Pace
 from signing.roles import SNAPSHOT, TIMESTAMP
-from storage.canonical import canonical_json
 
 NOON = datetime.fromisoformat("2026-05-04T12:00:00+00:00")
 KEY = CryptoSigner.generate_ed25519()
@@ -171,27 +170,33 @@ async def test_the_directive_key_signs_plain_directives_only(bench) -> None:
     asked = KeyGuard(bench.clock).directive(key)
     year = timedelta(days=365)
     refused = {
-        "longer than 24 hours": pae(canonical_json(replace(good, not_after=good.not_after + year))),
+        "longer than 24 hours": pae(directive_payload(replace(good, not_after=good.not_after + year))),
         "window is over": pae(
-            canonical_json(replace(good, not_before=good.not_before - DAY, not_after=bench.now))
+            directive_payload(replace(good, not_before=good.not_before - DAY, not_after=bench.now))
         ),
         "24 hours ahead": pae(
-            canonical_json(replace(good, not_before=bench.now + 2 * DAY, not_after=bench.now + 2.1 * DAY))
+            directive_payload(replace(good, not_before=bench.now + 2 * DAY, not_after=bench.now + 2.1 * DAY))
         ),
-        "501 chargers": pae(canonical_json(replace(good, charger_ids=tuple(map(str, range(501)))))),
-        "approvals of 0": pae(canonical_json(replace(good, approvals=()))),
-        "canonical form": pae(json.dumps(json.loads(canonical_json(good)), indent=1).encode()),
+        "501 chargers": pae(directive_payload(replace(good, charger_ids=tuple(map(str, range(501)))))),
+        "approvals of 0": pae(directive_payload(replace(good, approvals=()))),
+        "canonical form": pae(json.dumps(json.loads(directive_payload(good)), indent=1).encode()),
         "holds no directive": pae(b'{"root": 1}'),
-        "no directive": pae(canonical_json(good), "application/vnd.other+json"),
+        "no directive": pae(directive_payload(good), "application/vnd.other+json"),
     }
     for words, payload in refused.items():
         with pytest.raises(VerificationFailed) as said:
             asked.sign(payload)
         assert words in said.value.message
-    for payload in (snapshot(), timestamp(), canonical_json(good), pae(canonical_json(good)) + b"x", b""):
+    for payload in (
+        snapshot(),
+        timestamp(),
+        directive_payload(good),
+        pae(directive_payload(good)) + b"x",
+        b"",
+    ):
         with pytest.raises(VerificationFailed, match="no directive"):
             asked.sign(payload)
-    assert signs(asked, pae(canonical_json(good)))
+    assert signs(asked, pae(directive_payload(good)))
 
 
 @pytest.mark.requirement("S64")

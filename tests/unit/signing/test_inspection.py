@@ -1,5 +1,8 @@
+import asyncio
+import hashlib
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
@@ -85,7 +88,7 @@ async def test_what_is_withdrawn_is_not_offered_for_signature(bench) -> None:
 
 _LARGE = """
 import asyncio, hashlib, resource
-from dataclasses import replace
+from types import SimpleNamespace
 from signing.inspection import Inspector
 
 CHUNK, COUNT = bytes(2**20), 500
@@ -98,7 +101,7 @@ class Blobs:
 async def main():
     inspector = Inspector(Blobs(), None, None, None)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    found = await inspector._read_back("x")
+    found = await inspector._read_back(SimpleNamespace(artifact_id="x", length=COUNT * 2**20))
     after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     print(found.length, (after - before) // 1024)
 
@@ -168,3 +171,62 @@ async def test_not_being_able_to_look_is_an_error_not_a_problem_of_the_upload(be
     bench.blobs.broken["tuf/metadata/timestamp.json"] = EngineUnavailable("S3 is away.")
     with pytest.raises(RepositoryUnreachable):
         await inspect(bench, artifact)
+
+
+@pytest.mark.requirement("S29")
+async def test_a_file_of_the_same_md5_is_another_file(bench) -> None:
+    # Wang, Feng, Lai and Yu, 2004.
+    first, second = (
+        bytes.fromhex(text)
+        for text in (
+            (
+                "d131dd02c5e6eec4693d9a0698aff95c2fcab58712467eab4004583eb8fb7f8955ad340609f4b30283e488832571415a"
+                "085125e8f7cdc99fd91dbdf280373c5bd8823e3156348f5bae6dacd436c919c6dd53e2b487da03fd02396306d248cda0"
+                "e99f33420f577ee8ce54b67080a80d1ec69821bcb6a8839396f9652b6ff72a70"
+            ),
+            (
+                "d131dd02c5e6eec4693d9a0698aff95c2fcab50712467eab4004583eb8fb7f8955ad340609f4b30283e4888325f1415a"
+                "085125e8f7cdc99fd91dbd7280373c5bd8823e3156348f5bae6dacd436c919c6dd53e23487da03fd02396306d248cda0"
+                "e99f33420f577ee8ce54b67080280d1ec69821bcb6a8839396f965ab6ff72a70"
+            ),
+        )
+    )
+    assert hashlib.md5(first).digest() == hashlib.md5(second).digest()
+    artifact = await bench.upload(image=first)
+    bench.blobs.objects[artifact.artifact_id] = second
+    found = await inspect(bench, artifact)
+    assert found.length == artifact.length
+    assert any("SHA-256" in problem for problem in found.problems)
+    assert any("vendor signature" in problem for problem in found.problems)
+
+
+@pytest.mark.requirement("S30")
+async def test_an_image_without_end_is_not_read_to_its_end(bench) -> None:
+    artifact = await bench.upload()
+    pieces = 0
+
+    async def endless(key: str) -> AsyncIterator[bytes]:
+        nonlocal pieces
+        while True:
+            pieces += 1
+            yield b"x" * 5
+
+    bench.blobs.read = endless
+    found = await inspect(bench, artifact)
+    assert pieces * 5 <= artifact.length + 5
+    assert any("bytes, the manifest says" in problem for problem in found.problems)
+
+
+@pytest.mark.requirement("S30")
+async def test_an_image_that_trickles_is_given_up(bench) -> None:
+    artifact = await bench.upload()
+
+    async def trickling(key: str) -> AsyncIterator[bytes]:
+        yield b"x"
+        await asyncio.Event().wait()
+
+    bench.blobs.read = trickling
+    inspector = Inspector(bench.blobs, bench.source(), models, bench.clock)
+    inspector.grace_s = 0.01
+    with pytest.raises(EngineUnavailable, match="could not be read back"):
+        await inspector.inspect(artifact)
