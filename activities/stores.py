@@ -21,6 +21,7 @@ from storage.ports import (
     TicketStore,
 )
 from storage.twin_ports import TwinStore
+from storage.withdrawal import WithdrawalStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Stores:
     commands: CommandStore
     logs: LogStore
     ingest: IngestStore
+    withdrawals: WithdrawalStore
     clock: Clock
 
     async def record(self, actor: str, action: str, subject: str, **detail: Any) -> None:

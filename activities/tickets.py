@@ -11,8 +11,11 @@ from storage.clock import Clock
 from storage.log import LogRequest, UploadTicket
 from storage.operator_ports import LogStore
 from storage.ports import TicketStore
+from storage.ticket_binding import SECRET_BYTES, bound_ticket
 
 TICKET_BYTES = 32
+TICKET_LETTERS = 43
+"""Of so many bytes in base64 without padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +49,23 @@ class TicketOffice:
     plain_url: str | None = None
     """Where models fetch that cannot speak TLS; None: they are sent to ``base_url`` as all others are."""
 
-    async def mint(self, charger_id: str, artifact_id: str, window: "FetchWindow") -> str:
+    def example(self) -> str:
+        """A download address as long as every other."""
+        return f"{self.base_url}/d/{'x' * TICKET_LETTERS}"
+
+    async def mint(self, charger_id: str, artifact_id: str, window: FetchWindow) -> str:
         """The download address for this charger, valid from now until its last try is over."""
-        secret, now = self._secret(), self.clock()
+        text, now = bound_ticket(self.random_bytes(SECRET_BYTES), charger_id, artifact_id), self.clock()
         await self.tickets.add(
             DownloadTicket(
-                ticket_sha256=sha256_hex(secret.encode()),
+                ticket_sha256=sha256_hex(text.encode()),
                 charger_id=charger_id,
                 artifact_sha256=artifact_id,
                 not_before=now,
                 expires_at=window.ends(now),
             )
         )
-        return f"{self.plain_url if window.plain and self.plain_url else self.base_url}/d/{secret}"
+        return f"{self.plain_url if window.plain and self.plain_url else self.base_url}/d/{text}"
 
     async def mint_upload(self, logs: LogStore, request: LogRequest) -> str:
         """The address to which this charger may upload this log, valid from now to the request's deadline."""

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from api import contract, problems
-from api.dashboard import actions, login, routes
+from api.dashboard import actions, incidents, login, routes
 from api.download_desk import DownloadDesk
 from api.downloads import RedactTickets
 from api.downloads import router as downloads_router
@@ -37,10 +37,12 @@ from api.routers import (
     manual,
     models,
     past,
+    registry,
     sites,
     tuf,
     twins,
     watching,
+    withdrawals,
 )
 from api.sse import StreamSeats
 from api.vendor_fetch import VendorFetch
@@ -49,6 +51,7 @@ from api.vendor_import import ImportSeats
 API_ROUTERS = (
     artifacts.router,
     intake.router,
+    withdrawals.router,
     campaigns.router,
     chargers.router,
     commands.router,
@@ -63,6 +66,9 @@ API_ROUTERS = (
     access.router,
     health.router,
     watching.router,
+    tuf.ceremonies,
+    tuf.drills,
+    registry.router,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router)
 
@@ -93,7 +99,7 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.seats = StreamSeats(services.limits.streams, metrics.streams)
     for router in API_ROUTERS:
         app.include_router(router)
-    for router in (*OTHER_ROUTERS, login.router, actions.router, routes.router):
+    for router in (*OTHER_ROUTERS, login.router, actions.router, incidents.router, routes.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=manual.STATIC), name="static")
     problems.install(app)

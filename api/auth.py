@@ -22,6 +22,8 @@ class Permission(StrEnum):
     AUDIT_READ = "audit.read"
     ARTIFACT_UPLOAD = "artifact.upload"
     ARTIFACT_SIGN = "artifact.sign"
+    ARTIFACT_WITHDRAW = "artifact.withdraw"
+    ARTIFACT_RESTORE = "artifact.restore"
     CAMPAIGN_PLAN = "campaign.plan"
     CAMPAIGN_CREATE = "campaign.create"
     CAMPAIGN_APPROVE = "campaign.approve"
@@ -42,6 +44,14 @@ class Permission(StrEnum):
     """Any desired side; configuration then asks for CHARGER_CONFIGURE, the others for TWIN_CONTROL."""
     TWIN_CONTROL = "twin.control"
     """Desired firmware and security: what drift is judged by (F18)."""
+    TUF_PUBLISH = "tuf.publish"
+    """Hand in what the people of a ceremony signed; it decides nothing by itself."""
+    CHARGER_IDENTITY = "charger.identity"
+    """What a charger is registered as: written once, changed on record (F2)."""
+    NOTE_ADD = "note.add"
+    PRIVACY_ERASE = "privacy.erase"
+    INCIDENT_CLOSE = "incident.close"
+    """One that looks like an intrusion asks for TWIN_CONTROL as well."""
     TOKEN_ADMIN = "token.admin"  # noqa: S105 - the name of a permission, not a password
 
 
@@ -58,6 +68,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.CHARGER_QUERY,
             Permission.CHARGER_OPERATE,
             Permission.LOG_DIAGNOSTICS,
+            Permission.NOTE_ADD,
+            Permission.INCIDENT_CLOSE,
             *_STOP,
         }
     ),
@@ -65,6 +77,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         {
             Permission.READ,
             Permission.ARTIFACT_UPLOAD,
+            Permission.ARTIFACT_WITHDRAW,
+            Permission.ARTIFACT_RESTORE,
             Permission.CAMPAIGN_PLAN,
             Permission.CAMPAIGN_CREATE,
             Permission.CAMPAIGN_APPROVE,
@@ -72,6 +86,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.CAMPAIGN_PROCEED,
             Permission.CAMPAIGN_ROLLBACK,
             Permission.CAMPAIGN_SKIP,
+            Permission.NOTE_ADD,
             *_STOP,
         }
     ),
@@ -80,12 +95,18 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.READ,
             Permission.AUDIT_READ,
             Permission.ARTIFACT_SIGN,
+            Permission.ARTIFACT_WITHDRAW,
+            Permission.ARTIFACT_RESTORE,
+            Permission.TUF_PUBLISH,
             Permission.CHARGER_QUERY,
             Permission.CHARGER_SECURE,
             Permission.LOG_DIAGNOSTICS,
             Permission.LOG_SECURITY,
             Permission.TWIN_DESIRE,
             Permission.TWIN_CONTROL,
+            Permission.CHARGER_IDENTITY,
+            Permission.NOTE_ADD,
+            Permission.INCIDENT_CLOSE,
             *_STOP,
         }
     ),

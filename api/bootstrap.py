@@ -4,8 +4,9 @@
 import asyncio
 import hashlib
 import secrets
+import socket
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,9 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.alarms import DispatchAlarms
 from activities.blob_care import BlobCareActivities, CarePolicy, CareStores
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
+from activities.metadata import MetadataActivities
 from activities.orders import Node
 from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
@@ -28,8 +31,9 @@ from api.app import create_app
 from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
 from api.download_desk import DeskLimits
+from api.key_access import online_keys, use_tokens
 from api.node_security import client_tls_options, server_tls_files
-from api.ports import ApiLimits, ApiServices, ReadinessCheck
+from api.ports import ApiLimits, ApiServices, ApprovalCheck, ReadinessCheck
 from api.settings import Settings
 from csms.client_certificates import ClientCertificates
 from csms.gateway import Gateway
@@ -40,15 +44,21 @@ from csms.pki.ocsp_client import OcspClient
 from csms.projection import project
 from csms.secrets import hash_secret
 from csms.tls import ServerTls
+from signing.approval import check_given
 from signing.ceremony import DevelopmentCeremony
 from signing.development import ensure_manufacturer
 from signing.errors import NotInRelease
+from signing.expiry import RoleExpiry
+from signing.guard import Limits
 from signing.inspection import Inspector
-from signing.service import OnlineKeys, SigningService
+from signing.ledger import UseLedger
+from signing.published import read_expiries
+from signing.service import SigningService
 from signing.trust_source import TrustSource, fetch_from
 from signing.verify import Verifier
 from storage import ports
 from storage.artifact import Artifact
+from storage.campaign import Approval, Campaign
 from storage.clock import system_clock
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
@@ -71,21 +81,29 @@ from storage.postgres.migrate import upgrade
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
+from storage.postgres.privacy import PostgresPrivacyStore
+from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.routes import PostgresRouteStore
+from storage.postgres.seat import PostgresSeat
 from storage.postgres.statistics import PostgresStatistics
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
 from storage.postgres.transfers import PostgresDownloadStore, PostgresUploadStore
+from storage.postgres.trust import PostgresTrustStore
 from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.watching import watch_stores
+from storage.postgres.withdrawals import PostgresWithdrawalStore
+from storage.registry_ports import PrivacyStore, RegistryStore, TrustStore
 from storage.s3 import S3BlobStore, S3Manner
 from storage.s3_keeper import S3BlobKeeper
 from storage.s3_leftovers import S3Leftovers
+from storage.seat import Seat
 from storage.statistics import TableStatistics
 from storage.transfer import BlobCareStore, BlobKeeper, DownloadStore, UploadStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
+from storage.withdrawal import WithdrawalStore
 from workflows import registry
 from workflows.client import Orchestrator
 
@@ -117,16 +135,20 @@ class Stores:
     logs: LogStore
     out_of_service: ports.OutOfServiceStore
     outbox: ports.OutboxStore
+    privacy: PrivacyStore
+    registry: RegistryStore
     routes: ports.RouteStore
     tickets: ports.TicketStore
     tokens: ports.TokenStore
     transaction_ids: ports.TransactionIds
+    trust: TrustStore
     watch: WatchStores
     twins: TwinStore
     uploads: UploadStore
     downloads: DownloadStore
     care: BlobCareStore
     keeper: BlobKeeper
+    withdrawals: WithdrawalStore
 
 
 def database_url(settings: Settings) -> str:
@@ -159,7 +181,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     ingest_engine = create_ingest_engine(database_url(settings))
     blobs = _blobs(settings)
     try:
-        yield _stores(engine, ingest_engine, blobs)
+        yield _stores(engine, ingest_engine, blobs, settings)
     finally:
         blobs.close()
         await engine.dispose()
@@ -176,6 +198,22 @@ async def open_blobs(settings: Settings) -> AsyncIterator[ports.BlobStore]:
         blobs.close()
 
 
+@asynccontextmanager
+async def scratch_blobs(settings: Settings) -> AsyncIterator[ports.BlobStore]:
+    """A bucket of its own beside the live one, removed with all that is in it; for drills."""
+    name = f"{settings.s3_bucket[:40]}-drill-{secrets.token_hex(6)}"
+    blobs = _blobs(settings.model_copy(update={"s3_bucket": name}))
+    try:
+        await blobs.ensure_bucket()
+        yield blobs
+    finally:
+        try:
+            await blobs.remove_bucket()
+        except EngineUnavailable as error:
+            log.warning("a drill's bucket was not removed", bucket=name, why=error.message)
+        blobs.close()
+
+
 async def ensure_bucket(settings: Settings) -> None:
     """Create the bucket if it is not there, and switch versioning on (S40)."""
     blobs = _blobs(settings)
@@ -185,7 +223,9 @@ async def ensure_bucket(settings: Settings) -> None:
         blobs.close()
 
 
-def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore) -> Stores:
+def _stores(
+    engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore, settings: Settings
+) -> Stores:
     return Stores(
         artifacts=PostgresArtifactStore(engine),
         audit=PostgresAuditLog(engine),
@@ -203,16 +243,20 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore)
         logs=PostgresLogStore(engine),
         out_of_service=PostgresOutOfServiceStore(engine),
         outbox=PostgresOutboxStore(engine),
+        privacy=PostgresPrivacyStore(engine),
+        registry=PostgresRegistryStore(engine),
         routes=PostgresRouteStore(engine),
         tickets=PostgresTicketStore(engine),
         tokens=PostgresTokenStore(engine),
         transaction_ids=PostgresTransactionIds(engine),
+        trust=PostgresTrustStore(engine, quarantine=settings.quarantine_on_suspicion),
         twins=PostgresTwinStore(engine, project),
         watch=watch_stores(engine),
         uploads=PostgresUploadStore(engine),
         downloads=PostgresDownloadStore(engine),
         care=PostgresBlobCareStore(engine),
         keeper=S3BlobKeeper(blobs),
+        withdrawals=PostgresWithdrawalStore(engine),
     )
 
 
@@ -280,6 +324,19 @@ def _trust(settings: Settings, stores: Stores, role: str) -> TrustSource:
     return TrustSource(fetch_from(stores.blobs), path.read_bytes(), memory_file=memory)
 
 
+def _manufacturer_roots(settings: Settings, stores: Stores) -> Callable[[], Awaitable[Sequence[str]]]:
+    """Read when asked for: an api needs the trusted root for this alone."""
+    sources: list[TrustSource] = []
+
+    async def roots() -> Sequence[str]:
+        if not sources:
+            sources.append(_trust(settings, stores, "api"))
+        trust = await sources[0].current(system_clock())
+        return [pem for role in trust.roles() for pem in trust.policy.roots_of(role)]
+
+    return roots
+
+
 def _activity_stores(stores: Stores) -> ActivityStores:
     return ActivityStores(
         chargers=stores.chargers,
@@ -295,6 +352,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         commands=stores.commands,
         logs=stores.logs,
         ingest=stores.ingest,
+        withdrawals=stores.withdrawals,
         clock=system_clock,
     )
 
@@ -344,9 +402,13 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             commands=stores.commands,
             logs=stores.logs,
             twins=stores.twins,
+            registry=stores.registry,
+            privacy=stores.privacy,
+            ingest=stores.ingest,
             audit=stores.audit,
             blobs=stores.blobs,
             watch=stores.watch,
+            withdrawals=stores.withdrawals,
             orchestrator=Orchestrator(client),
             clock=system_clock,
             new_id=lambda: uuid.uuid4().hex[:16],
@@ -355,12 +417,31 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             decode_payloads=AesGcmCodec(payload_key).decode,
             session_key=hashlib.sha256(b"dashboard session" + payload_key).digest(),
             base_url=settings.base_url,
+            manufacturer_roots=_manufacturer_roots(settings, stores),
             temporal_ui_url=settings.temporal_ui_url,
             temporal_namespace=settings.temporal_namespace,
             limits=_limits(settings),
             readiness={**_readiness(stores, client), "s3": stores.blobs.ready},
+            check_approval=_approval_check(settings, stores),
         )
     )
+
+
+def _approval_check(settings: Settings, stores: Stores) -> ApprovalCheck | None:
+    """Signed approvals are looked at where they come in, so that people learn at once what does not count.
+
+    An api without a root cannot: signer and nodes look at them all the same.
+    """
+    if not settings.trusted_root_path.is_file():
+        log.warning("approvals are not checked here, for there is no trusted root")
+        return None
+    trust = _trust(settings, stores, "api")
+
+    async def check(campaign: Campaign, approval: Approval) -> None:
+        now = system_clock()
+        check_given(approval, campaign, (await trust.current(now)).policy.approvers, now)
+
+    return check
 
 
 def _client_certificates(settings: Settings, stores: Stores) -> ClientCertificates | None:
@@ -410,7 +491,8 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
             stores.ingest,
             stores.routes,
             stores.transaction_ids,
-            _readiness(stores, client),
+            desires=stores.twins.desired_variables,
+            readiness=_readiness(stores, client),
         ),
         Sources(system_clock),
         tls=None if tls is None else ServerTls(tls),
@@ -429,6 +511,8 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
         Verifier(_trust(settings, stores, "csms")),
         office,
         data_transfer_vendors=frozenset(settings.data_transfer_vendors),
+        uses=UseLedger(settings.data_dir / "trust" / f"uses-{settings.node_id}.jsonl"),
+        alarms=DispatchAlarms(lambda kind: gateway.metrics.refusals.labels(kind).inc()),
     )
     worker = Worker(
         client,
@@ -443,8 +527,14 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
 def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
     """Workflows, and the activities that need no socket and no key."""
     shared = _activity_stores(stores)
+    office = TicketOffice(stores.tickets, secrets.token_bytes, settings.base_url, system_clock)
     inspector = Inspector(
-        stores.blobs, _trust(settings, stores, "worker"), stores.chargers.model, system_clock
+        stores.blobs,
+        _trust(settings, stores, "worker"),
+        stores.chargers.model,
+        system_clock,
+        withdrawn=stores.withdrawals.in_force,
+        location=office.example(),
     )
     days = (settings.journal_partition_days, settings.journal_ahead_days, settings.journal_kept_days)
     journal = JournalActivities(stores.journal, JournalRule(*days), system_clock)
@@ -455,9 +545,12 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
         client,
         task_queue=TASK_QUEUE,
         workflows=registry.WORKFLOWS,
-        activities=registry.worker_activities(
-            shared, inspector, journal, keeping, stores.watch.sessions, drift, care
-        ),
+        activities=[
+            *registry.worker_activities(
+                shared, inspector, journal, keeping, stores.watch.sessions, drift, care
+            ),
+            *registry.metadata_activities(_metadata(settings, stores)),
+        ],
         max_cached_workflows=4000,
         # How long a dead worker's workflows wait before another takes them: 10 s by default.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
@@ -483,10 +576,39 @@ def blob_care(settings: Settings, stores: Stores, inspector: Inspector) -> BlobC
     return BlobCareActivities(_activity_stores(stores), more, inspector, signed, policy)
 
 
-def signing_service(settings: Settings, stores: Stores) -> SigningService:
-    """The signer over the online keys of this machine's key folder."""
+def _metadata(settings: Settings, stores: Stores) -> MetadataActivities:
     root = settings.trusted_root_path.read_bytes()
-    return SigningService(stores.blobs, root, OnlineKeys.in_folder(settings.keys), system_clock)
+
+    async def read() -> tuple[RoleExpiry, ...]:
+        return await read_expiries(fetch_from(stores.blobs), root)
+
+    return MetadataActivities(read, stores.watch.incidents, system_clock)
+
+
+def signing_service(settings: Settings, stores: Stores) -> SigningService:
+    """The signer over the online keys at their addresses."""
+    use_tokens(settings)
+    path = settings.trusted_root_path
+    if not path.is_file():
+        raise InvalidInput(
+            f"The trusted TUF root {path} does not exist.",
+            hint="Point AMPWAVE_TRUSTED_ROOT_FILE at the root.json of your ceremony.",
+        )
+    return SigningService(
+        stores.blobs,
+        path.read_bytes(),
+        online_keys(settings),
+        system_clock,
+        allowed_roles=settings.signer_roles or None,
+        limits=Limits(settings.signer_metadata_per_minute, settings.signer_directives_per_minute),
+    )
+
+
+def signer_seat(settings: Settings) -> Seat:
+    """Where one signer at a time sits per set of keys."""
+    keys = online_keys(settings)
+    name = f"signer {keys.snapshot} {keys.timestamp} {keys.directive}"
+    return PostgresSeat(database_url(settings), name, socket.gethostname())
 
 
 def signer_worker(stores: Stores, client: Client, signer: SigningService) -> Worker:
@@ -495,7 +617,7 @@ def signer_worker(stores: Stores, client: Client, signer: SigningService) -> Wor
         client,
         task_queue=SIGNER_QUEUE,
         activities=registry.signer_activities(
-            _activity_stores(stores), signer, lambda: secrets.token_hex(16)
+            _activity_stores(stores), signer, lambda: secrets.token_hex(16), stores.blobs
         ),
         max_concurrent_activities=20,
         graceful_shutdown_timeout=GRACE,

@@ -28,6 +28,7 @@ from storage.canonical import sha256_hex
 from storage.charger import DownloadTicket
 from storage.errors import AmpwaveError, EngineUnavailable, NotFound
 from storage.log import UploadTicket
+from storage.ticket_binding import is_of
 from storage.transfer import Download
 
 router = APIRouter(tags=["downloads"])
@@ -117,7 +118,7 @@ async def _ticket(request: Request, text: str, address: str) -> Download:
     services = services_of(request)
     shaped = TICKET.fullmatch(text) is not None
     known = await services.downloads.of_ticket(sha256_hex(text.encode())) if shaped else None
-    if known is None:
+    if known is None or not is_of(text, known.ticket):
         raise NotFound("ticket", "...", hint="The update command that brought it may belong elsewhere.")
     try:
         check_window(known.ticket, services.clock())

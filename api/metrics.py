@@ -49,6 +49,12 @@ class ApiMetrics:
         self.log_bytes = Counter(
             "ampwave_api_log_bytes_total", "Bytes of logs taken in from chargers", registry=self.registry
         )
+        self.incidents = Gauge(
+            "ampwave_open_incidents",
+            "What a person should know of, by kind: metadata that runs out, dark sites, stuck sessions",
+            ["kind"],
+            registry=self.registry,
+        )
         self.streams = Gauge("ampwave_api_event_streams", "Event streams open now", registry=self.registry)
 
     def render(self) -> bytes:

@@ -122,6 +122,25 @@ class Settings(BaseSettings):
     trusted_root_file: Path | None = None
     """The TUF root that every verifier starts from (S19); default: data_dir/keys/root.json."""
 
+    # The signer process alone; an address says where a key is, never a PIN.
+    signer_snapshot: str | None = None
+    """Address of the key that signs snapshots: ``hsm:2?label=ampwave``, ``awskms:alias/ampwave-snapshot``,
+    ``gcpkms:``, ``azurekms:``, ``hv:`` or ``file2:``; default: snapshot.pem in key_dir."""
+    signer_timestamp: str | None = None
+    """Address of the key that signs timestamps; default: timestamp.pem in key_dir."""
+    signer_directive: str | None = None
+    """Address of the key that signs rollout directives; default: directive.pem in key_dir."""
+    signer_roles: Words = ()
+    """Comma-separated vendor roles that this signer serves; default: all that signed metadata lists."""
+    signer_metadata_per_minute: Annotated[int, Field(ge=1)] = 60
+    """Snapshots a minute, and timestamps, that the signer signs at most (S64)."""
+    signer_directives_per_minute: Annotated[int, Field(ge=1)] = 300
+    """Directives a minute that it signs at most; one is for up to 500 chargers (S64)."""
+    pkcs11_module: Path | None = None
+    """The PKCS#11 library of the tokens behind ``hsm:`` addresses, as in /usr/lib/softhsm/libsofthsm2.so."""
+    pkcs11_pin: SecretStr | None = None
+    """The tokens' user PIN. As ``_FILE`` only, in production; other roles never get it."""
+
     development_vendor_roles: str = "voltworks"
     """``up`` only: comma-separated TUF vendor roles for which the first start makes development keys."""
 
@@ -203,6 +222,10 @@ class Settings(BaseSettings):
     """How many days ahead housekeeping makes partitions."""
     journal_kept_days: Annotated[int, Field(ge=1)] = 30
     """Days that raw frames are kept; then their partition is dropped whole."""
+    session_kept_days: Annotated[int, Field(ge=1, le=36_500)] = 400
+    """Days that the record of a charging session is kept once it is over."""
+    id_token_kept_days: Annotated[int, Field(ge=1, le=36_500)] = 90
+    """Days that the hash of who charged is kept, in records of sessions and in events."""
     unsafe_security_profile_0: bool = False
     """Let chargers connect without a password. For a bench, never for a fleet."""
 

@@ -16,6 +16,12 @@ class IncidentKind(StrEnum):
     """The bytes of a stored image are not what was signed, or are gone."""
     WATCHDOG_BLIND = "watchdog_blind"
     """The synthetic silent charger was not found in time: the health system itself is not to be trusted."""
+    METADATA_EXPIRING = "metadata_expiring"
+    """Signed metadata runs out soon, or has: once it has, nothing is sent."""
+    METADATA_UNREADABLE = "metadata_unreadable"
+    """Signed metadata cannot be read or does not hold: nothing is sent."""
+    SUSPECTED_INTRUSION = "suspected_intrusion"
+    """A charger is not what our records say, in a way that looks like somebody's doing (F34)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +35,19 @@ class Incident:
     opened_at: datetime
     closed_at: datetime | None = None
     detail: dict[str, Any] = field(default_factory=dict)
+    closed_by: str | None = None
+    """Who closed it by hand; None: it is open, or what it was about ended."""
+    close_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A person ends an incident."""
+
+    incident_id: int
+    actor: str
+    reason: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

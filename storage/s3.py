@@ -1,3 +1,4 @@
+# long-file: one adapter; the upload of a stream belongs to the store that begins it
 """Objects in an S3 bucket: created once, read in ranges, replaced only under a condition.
 
 boto3 blocks, so its calls run on a few threads of their own. Nothing here holds more of an object
@@ -230,6 +231,17 @@ class S3BlobStore:
         await self.call(self.bucket, self._version_bucket)
         if self.manner.lock_days:
             await self.call(self.bucket, self._lock_bucket)
+
+    async def remove_bucket(self) -> None:
+        """Remove the bucket with every version of every object: for scratch buckets only."""
+        await self.call(self.bucket, self._remove_bucket)
+
+    def _remove_bucket(self) -> None:
+        client = self.client()
+        for page in client.get_paginator("list_object_versions").paginate(Bucket=self.bucket):
+            for each in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                client.delete_object(Bucket=self.bucket, Key=each["Key"], VersionId=each["VersionId"])
+        client.delete_bucket(Bucket=self.bucket)
 
     def _create_bucket(self) -> None:
         place: Any = {"LocationConstraint": self.region}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC
 
 from sqlalchemy import insert, select, update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.audit import AuditEntry, AuditRow, chain_hash
 from storage.codec import to_json
@@ -20,25 +20,8 @@ class PostgresAuditLog:
 
     async def append(self, entry: AuditEntry) -> AuditRow:
         """Add one act at the end of the chain."""
-        entry = _as_stored(entry)
         async with transaction(self._engine) as connection:
-            head = (await connection.execute(select(audit_head).with_for_update())).one()
-            number = head.number + 1
-            row = AuditRow(number, entry, head.row_hash, chain_hash(number, head.row_hash, entry))
-            await connection.execute(
-                insert(audit).values(
-                    number=number,
-                    at=entry.at,
-                    actor=entry.actor,
-                    action=entry.action,
-                    subject=entry.subject,
-                    detail=entry.detail,
-                    previous_hash=row.previous_hash,
-                    row_hash=row.row_hash,
-                )
-            )
-            await connection.execute(update(audit_head).values(number=number, row_hash=row.row_hash))
-        return row
+            return await append_entry(connection, entry)
 
     async def rows(self, *, after: int = 0, limit: int = 1000) -> Sequence[AuditRow]:
         """By number."""
@@ -53,6 +36,28 @@ class PostgresAuditLog:
                 )
                 for row in await connection.execute(query)
             ]
+
+
+async def append_entry(connection: AsyncConnection, entry: AuditEntry) -> AuditRow:
+    """Within a transaction that does what is told: neither without the other. Near its end, as it queues."""
+    entry = _as_stored(entry)
+    head = (await connection.execute(select(audit_head).with_for_update())).one()
+    number = head.number + 1
+    row = AuditRow(number, entry, head.row_hash, chain_hash(number, head.row_hash, entry))
+    await connection.execute(
+        insert(audit).values(
+            number=number,
+            at=entry.at,
+            actor=entry.actor,
+            action=entry.action,
+            subject=entry.subject,
+            detail=entry.detail,
+            previous_hash=row.previous_hash,
+            row_hash=row.row_hash,
+        )
+    )
+    await connection.execute(update(audit_head).values(number=number, row_hash=row.row_hash))
+    return row
 
 
 def _as_stored(entry: AuditEntry) -> AuditEntry:

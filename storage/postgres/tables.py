@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
+from storage.postgres.registry_tables import identifier, trust_memory
 from storage.postgres.transfer_tables import artifact_upload, artifact_upload_piece, blob_check, download
 from storage.postgres.twin_tables import (
     anomaly,
@@ -41,6 +42,7 @@ __all__ = [
     "drift_judged",
     "health_hour",
     "health_memory",
+    "identifier",
     "incident",
     "log_request",
     "log_upload",
@@ -48,6 +50,7 @@ __all__ = [
     "operator_command",
     "projection",
     "token",
+    "trust_memory",
     "twin",
     "twin_history",
     "twin_section",
@@ -98,6 +101,7 @@ charger = sa.Table(
     words("hardware_revision", nullable=True),
     time("registered_at", nullable=True),
     sa.Column("security_floor", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("identity_version", sa.BigInteger, nullable=False, server_default=sa.text("1")),
     sa.Index(None, "vendor", "model"),
     sa.Index(None, "serial_number"),
 )
@@ -285,6 +289,7 @@ campaign_approval = sa.Table(
     name("actor"),
     name("plan_digest"),
     time("at"),
+    words("evidence", default=""),
     sa.PrimaryKeyConstraint("campaign_id", "actor", "plan_digest"),
 )
 

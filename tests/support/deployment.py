@@ -15,17 +15,25 @@ from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.commands import PostgresCommandStore
 from storage.postgres.events import PostgresEventStore
+from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.learned import PostgresLearnedStore
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.logs import PostgresLogStore
+from storage.postgres.privacy import PostgresPrivacyStore
+from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transfers import PostgresDownloadStore, PostgresUploadStore
 from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.watching import watch_stores
+from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.s3 import S3BlobStore
 from tests.support.house import BASE, no_decoding
 from tests.support.memory_campaigns import MemoryOrchestrator
+
+
+async def _no_roots() -> tuple[str, ...]:
+    return ()
 
 
 def services_over(
@@ -48,6 +56,9 @@ def services_over(
         logs=PostgresLogStore(engine),
         learned=PostgresLearnedStore(engine),
         twins=PostgresTwinStore(engine, project),
+        registry=PostgresRegistryStore(engine),
+        privacy=PostgresPrivacyStore(engine),
+        ingest=PostgresIngestStore(engine),
         audit=PostgresAuditLog(engine),
         blobs=blobs,
         watch=watch_stores(engine),
@@ -59,6 +70,8 @@ def services_over(
         decode_payloads=no_decoding,
         session_key=secrets.token_bytes(32),
         base_url=BASE,
+        withdrawals=PostgresWithdrawalStore(engine),
+        manufacturer_roots=_no_roots,
         readiness={"s3": blobs.ready},
         limits=limits or ApiLimits(),
     )

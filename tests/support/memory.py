@@ -176,6 +176,15 @@ class MemoryBlobs:
             self.kept.add(key)
         return self.objects.setdefault(key, data) is data
 
+    async def put_bytes(self, key: str, data: bytes) -> bool:
+        return self.objects.setdefault(key, data) is data
+
+    async def get(self, key: str, *, limit: int) -> tuple[bytes, str]:
+        if key not in self.objects:
+            raise NotFound("object", key)
+        assert len(self.objects[key]) <= limit
+        return self.objects[key], "etag"
+
     async def delete(self, key: str) -> None:
         self.objects.pop(key, None)
 

@@ -1,12 +1,13 @@
 """In-memory doubles of the ports for sessions, health and incidents: for unit tests of the api only."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from storage.charging import ChargingSession
-from storage.errors import InvalidInput, NotFound
+from storage.errors import Conflict, InvalidInput, NotFound
 from storage.health import ChargerSignals, FleetSignals, Watermark
-from storage.incident import Incident
+from storage.incident import Closing, Incident, IncidentChange
 from storage.watching import TimelineEntry, WatchStores
 
 
@@ -64,8 +65,44 @@ class MemoryIncidents:
     def __init__(self) -> None:
         self.rows: list[Incident] = []
 
+    async def apply(self, changes: Sequence[IncidentChange]) -> int:
+        done = 0
+        for change in changes:
+            mine = [
+                place
+                for place, each in enumerate(self.rows)
+                if (each.kind, each.subject, each.closed_at) == (change.kind, change.subject, None)
+            ]
+            if change.close and mine:
+                self.rows[mine[0]] = replace(self.rows[mine[0]], closed_at=change.at)
+            elif not change.close and not mine:
+                number = len(self.rows) + 1
+                self.rows.append(
+                    Incident(
+                        number, change.kind, change.subject, change.summary, change.at, None, change.detail
+                    )
+                )
+            else:
+                continue
+            done += 1
+        return done
+
     async def find(self, *, open_only: bool = True, limit: int = 100) -> Sequence[Incident]:
         return [each for each in self.rows if not (open_only and each.closed_at)][:limit]
+
+    async def get(self, incident_id: int) -> Incident:
+        found = [each for each in self.rows if each.incident_id == incident_id]
+        if not found:
+            raise NotFound("incident", str(incident_id))
+        return found[0]
+
+    async def end(self, given: Closing) -> Incident:
+        known = await self.get(given.incident_id)
+        if known.closed_at is not None:
+            raise Conflict(f"Incident {given.incident_id} is closed already.")
+        closed = replace(known, closed_at=given.at, closed_by=given.actor, close_reason=given.reason)
+        self.rows = [closed if each is known else each for each in self.rows]
+        return closed
 
 
 def memory_watch() -> WatchStores:

@@ -25,6 +25,7 @@ from temporalio.worker import (
 from activities.blob_care import BlobCareActivities, CareStores
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
+from activities.metadata import MetadataActivities
 from storage.artifact import Artifact
 from storage.campaign import Approval, Campaign, CampaignPhase, Pace
 from storage.charger import Route
@@ -32,11 +33,12 @@ from storage.events import StoredEvent
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, campaign_workflow_id, charger_workflow_id, node_queue
 from storage.journal import JournalRule
 from tests.support.memory_transfers import MemoryBucket, MemoryUploads
-from tests.unit.activities.world import BOOT_ID, NODE_ID, World
+from tests.unit.activities.world import BOOT_ID, NODE_ID, PEOPLE, World
 from workflows.client import Orchestrator
 from workflows.options import DATA_CONVERTER
 from workflows.registry import (
     WORKFLOWS,
+    metadata_activities,
     node_activities,
     signer_activities,
     worker_activities,
@@ -139,7 +141,7 @@ class Harness:
     async def start(self, campaign: Campaign, *approvers: str) -> WorkflowHandle[Any, Any]:
         """Start a campaign and let these people approve it."""
         await self.orchestrator.start_campaign(campaign.campaign_id)
-        for actor in approvers or ("grace",):
+        for actor in approvers or PEOPLE[: campaign.plan.approvals_needed]:
             await self.approve(campaign, actor)
         return self.handle(campaign)
 
@@ -222,6 +224,7 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
         journal = JournalActivities(world.journal, JournalRule(), lambda: world.now)
         logs = LogKeepingActivities(world.stores, world.leftovers, timedelta(days=90))
         care = care_of(world, harness.bucket)
+        metadata = MetadataActivities(world.expiries, world.incidents, lambda: world.now)
         shared = worker_activities(
             world.stores,  # type: ignore[arg-type]
             world,
@@ -234,11 +237,11 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
             harness.worker(
                 TASK_QUEUE,
                 workflows=list(WORKFLOWS),
-                activities=list(shared),
+                activities=[*shared, *metadata_activities(metadata)],
                 max_cached_workflows=cached,
             )
         )
-        signing = signer_activities(world.stores, world, lambda: "n" * 32)  # type: ignore[arg-type]
+        signing = signer_activities(world.stores, world, lambda: "n" * 32, world.blobs)  # type: ignore[arg-type]
         await stack.enter_async_context(harness.worker(SIGNER_QUEUE, activities=list(signing)))
         await stack.enter_async_context(harness.node_worker())
         yield harness

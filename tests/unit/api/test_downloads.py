@@ -1,3 +1,4 @@
+# long-file: one door, and every way in which a charger may ask at it
 """Downloads: only a valid ticket, any single range, and never a ticket in a log."""
 
 import logging
@@ -22,6 +23,7 @@ from storage.access import Role
 from storage.canonical import sha256_hex
 from storage.charger import DownloadTicket
 from storage.read_budget import LARGEST, SMALLEST, ReadBudget
+from storage.ticket_binding import bound_ticket
 from storage.twin import ConnectivitySection
 from tests.support.house import NOW, House
 
@@ -58,6 +60,21 @@ async def test_a_ticket_brings_the_whole_image() -> None:
     assert answer.headers["etag"] == f'"{KEY}"'
     assert answer.headers["accept-ranges"] == "bytes"
     assert house.app.state.metrics.download_bytes._value.get() == len(IMAGE)
+
+
+@pytest.mark.requirement("S43")
+async def test_a_row_that_names_another_image_or_charger_by_now_hands_out_nothing() -> None:
+    house = house_with_ticket()
+    text = bound_ticket(b"s" * 16, "CP-1", KEY)
+    hashed = sha256_hex(text.encode())
+    row = DownloadTicket(hashed, "CP-1", KEY, NOW - timedelta(minutes=1), NOW + timedelta(hours=1))
+    house.blobs.objects["0" * 64] = b"evil"
+    answers = {}
+    for artifact, charger in ((KEY, "CP-1"), ("0" * 64, "CP-1"), (KEY, "CP-2")):
+        house.tickets.tickets[hashed] = replace(row, artifact_sha256=artifact, charger_id=charger)
+        answers[artifact, charger] = (await fetch(house, text=text)).status_code
+
+    assert list(answers.values()) == [200, 404, 404]
 
 
 @pytest.mark.requirement("S43")
