@@ -75,8 +75,8 @@ class Stratum:
     squares: int = 0
     cubes: int = 0
     clustered: int = 0
-    """Sum over sites of the squared score of the site: its part in the difference, chargers of one site
-    moving together (R42). In squared millionths."""
+    """How sites are spread: each with its part in the difference, its chargers moving together (R42). In
+    squared millionths."""
 
     @property
     def segment(self) -> str:

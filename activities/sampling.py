@@ -1,7 +1,7 @@
 """From counts of chargers to evidence: scores without regard to the arms, then sums per arm."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from operator import mul
@@ -82,18 +82,20 @@ def _signal(name: str, counts: Counts, cells: Sequence[_Cell], sample: Sample) -
     slope = _slope(parts)
     scores = [_scores(part, slope) for part in parts]
     small = sum(part.treated for part in parts) <= TABLE
+    updated = {sample.sites[row] for part in parts for row in part.rows[: part.treated]}
     by_site: defaultdict[str, float] = defaultdict(float)
     strata = []
     for part, score in zip(parts, scores, strict=True):
         sites = _site_scores(part, score, sample.sites)
         for site, value in sites.items():
             by_site[site] += value
-        strata.append(_stratum(part, score, _squares(sites.values()), small=small))
+        here = updated.intersection(sample.sites[row] for row in part.rows[: part.treated])
+        strata.append(_stratum(part, score, _clustered(sites, here), small=small))
     return SignalEvidence(
         signal=name,
         strata=tuple(strata),
-        sites=len({sample.sites[row] for part in parts for row in part.rows[: part.treated]}),
-        clustered=_squares(by_site.values()),
+        sites=len(updated),
+        clustered=_clustered(by_site, updated),
         binary=all(each == 1 for part in parts for each in part.exposure)
         and all(each <= 1 for part in parts for each in part.hits),
     )
@@ -168,8 +170,12 @@ def _site_scores(part: _Part, score: list[int], sites: Sequence[str]) -> dict[st
     return found
 
 
-def _squares(values: Iterable[float]) -> int:
-    return sum(each * each for each in map(round, values))
+def _clustered(sites: Mapping[str, float], updated: set[str]) -> int:
+    """Squares around the mean of sites with an updated charger: harm itself is not to be taken for spread."""
+    own = [round(value) for site, value in sites.items() if site in updated]
+    others = [round(value) for site, value in sites.items() if site not in updated]
+    spread = sum(each * each for each in own) - sum(own) * sum(own) // max(len(own), 1)
+    return spread * len(own) // max(len(own) - 1, 1) + sum(each * each for each in others)
 
 
 def _stratum(part: _Part, score: list[int], clustered: int, *, small: bool) -> Stratum:

@@ -22,6 +22,7 @@ from storage.ports import (
 )
 from storage.twin_ports import TwinStore
 from storage.withdrawal import WithdrawalStore
+from storage.watching import HealthStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Stores:
     logs: LogStore
     ingest: IngestStore
     withdrawals: WithdrawalStore
+    health: HealthStore
     clock: Clock
 
     async def record(self, actor: str, action: str, subject: str, **detail: Any) -> None:

@@ -353,6 +353,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         logs=stores.logs,
         ingest=stores.ingest,
         withdrawals=stores.withdrawals,
+        health=stores.watch.health,
         clock=system_clock,
     )
 

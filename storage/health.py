@@ -156,6 +156,44 @@ class ChargerSignals:
 
 
 @dataclass(frozen=True, slots=True)
+class SpanQuery:
+    """One charger over a span of its own: whole hours from ``since``, and the days before ``before``."""
+
+    charger_id: str
+    since: datetime
+    before: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerSpan:
+    """One charger over its span and its baseline, summed; ``heard`` means nothing in the sums."""
+
+    charger_id: str
+    vendor: str
+    model: str
+    hardware_revision: str | None
+    site_id: str
+    hours: int
+    heard_hours: int
+    """In which it sent anything."""
+    window: HealthHour
+    base_hours: int
+    """From its first known hour within the baseline."""
+    base_heard_hours: int
+    baseline: HealthHour
+    lately: bool
+    """It was heard in the last day of its baseline."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSpans:
+    """Spans of many chargers, and how far the projection had come."""
+
+    watermark: Watermark
+    chargers: tuple[ChargerSpan, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FleetSignals:
     """Any set of chargers, read at one instant together with how far the projection had come."""
 

@@ -8,7 +8,7 @@ from typing import Protocol
 from storage.charger import Route
 from storage.charging import ChargingSession
 from storage.events import EventKind, StoredEvent
-from storage.health import FleetSignals, HealthChange, HealthMemory, Watermark
+from storage.health import FleetSignals, FleetSpans, HealthChange, HealthMemory, SpanQuery, Watermark
 from storage.incident import Closing, Incident, IncidentChange
 
 Sessions = dict[tuple[str, str], ChargingSession]
@@ -108,6 +108,9 @@ class HealthStore(Protocol):
         self, charger_ids: Sequence[str], since: datetime, until: datetime, baseline: timedelta
     ) -> FleetSignals:
         """Of these chargers, in one query; hours count whole, from the one that ``since`` falls into."""
+
+    async def spans(self, queries: Sequence[SpanQuery], until: datetime, baseline: timedelta) -> FleetSpans:
+        """Each charger over a span of its own, whole hours only, in one query; unknown ones are left out."""
 
     async def forget(self, before: datetime) -> int:
         """Remove older hours; how many."""

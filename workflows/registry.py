@@ -10,6 +10,7 @@ from activities.chargers import ChargerActivities
 from activities.configuration import ConfigurationActivities
 from activities.dispatch import DispatchActivities
 from activities.fleet import FleetActivities
+from activities.health import HealthActivities
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
 from activities.logs import LogActivities, LogSender
@@ -83,6 +84,8 @@ def worker_activities(  # noqa: PLR0913 - what the worker is handed, one by one
         fleet.move_targets,
         fleet.measure_wave,
         fleet.measure_cohort,
+        HealthActivities(stores).measure_health,
+        campaigns.skip_segment,
         chargers.resolve_route,
         chargers.reconcile_update,
         chargers.close_update,

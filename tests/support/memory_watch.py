@@ -1,12 +1,12 @@
 """In-memory doubles of the ports for sessions, health and incidents: for unit tests of the api only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from storage.charging import ChargingSession
 from storage.errors import Conflict, InvalidInput, NotFound
-from storage.health import ChargerSignals, FleetSignals, Watermark
+from storage.health import ChargerSignals, ChargerSpan, FleetSignals, FleetSpans, SpanQuery, Watermark
 from storage.incident import Closing, Incident, IncidentChange
 from storage.watching import TimelineEntry, WatchStores
 
@@ -50,6 +50,12 @@ class MemoryHealth:
     def __init__(self) -> None:
         self.rows: dict[str, ChargerSignals] = {}
         self.watermark = Watermark()
+        self.life: Callable[[SpanQuery, datetime], ChargerSpan] | None = None
+        """How a charger fared over a span; None: nothing is known of any."""
+
+    async def spans(self, queries: Sequence[SpanQuery], until: datetime, baseline: timedelta) -> FleetSpans:
+        found = tuple(self.life(each, until) for each in queries) if self.life else ()
+        return FleetSpans(Watermark(1, until), found)
 
     async def signals(
         self, charger_ids: Sequence[str], since: datetime, until: datetime, baseline: timedelta

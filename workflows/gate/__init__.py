@@ -1,7 +1,7 @@
 """The gate: facts and evidence in, a verdict out, and a record from which anybody computes it again (X17).
 
-Pure: no I/O, no clock, and no chance but from a seed in the inputs. The live gate, `ampwave gate simulate` and
-`ampwave campaign verify-verdict` all judge by it.
+Pure: no I/O, no clock, and no chance but from a seed in the inputs. The live gate, the simulator and the
+offline check all judge by it.
 """
 
 from activities.evidence import (

@@ -145,10 +145,14 @@ def _told(policy: HealthPolicy, scope: Scope, found: Comparison) -> Comparison:
         )
     if found.alpha and found.chance <= found.alpha and found.estimate >= limit.threshold:
         return replace(found, says=Says.HARM, sentence=f"{numbers} {_beyond(found)}")
-    if together := _moved_together(found):
+    if together := _moved_together(scope, found):
         return replace(found, sentence=f"{numbers} {together}")
-    if short := _short(policy, scope, found):
-        return short
+    return _short(policy, scope, found) or _bounded(policy, scope, found, numbers)
+
+
+def _bounded(policy: HealthPolicy, scope: Scope, found: Comparison, numbers: str) -> Comparison:
+    """No harm beyond chance: how much remains possible?"""
+    limit = scope.limit
     if found.upper < limit.threshold:
         return replace(
             found, says=Says.CLEAR, sentence=f"{numbers} More than {_amount(found.upper)} is excluded."
@@ -165,8 +169,10 @@ def _told(policy: HealthPolicy, scope: Scope, found: Comparison) -> Comparison:
     )
 
 
-def _moved_together(found: Comparison) -> str:
+def _moved_together(scope: Scope, found: Comparison) -> str:
     """Both arms left their own past behind: an outage of ours or theirs, not the firmware (R44)."""
+    if scope.binary:  # whether something happened at all is no rate: two weeks are not a day
+        return ""
     usual, before = found.control.baseline, found.treated.baseline
     if usual is None or before is None:
         return ""

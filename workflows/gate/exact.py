@@ -1,4 +1,4 @@
-"""How likely chance alone is: exact for small arms, by the permutation distribution's shape for large ones."""
+"""How likely chance alone is: exact for small arms, by the shape of the same distribution for large ones."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +29,8 @@ class Spread:
     skewness: float
     weight: float
     """Divides the total into the difference of rates (Mantel and Haenszel)."""
+    sites: int = 0
+    """Over so many sites the variance was estimated; 0: it is that of the permuted sum itself."""
 
     @property
     def estimate(self) -> float:
@@ -45,7 +47,14 @@ class Spread:
         if self.variance <= 0 or self.skewness > SKEWEST:
             return 1.0
         z = (self.total - 0.5) / sqrt(self.variance)
-        return tail(skewed(z, self.skewness)) if z > 0 else 1.0
+        return tail(skewed(self._as_normal(z), self.skewness)) if z > 0 else 1.0
+
+    def _as_normal(self, z: float) -> float:
+        """Student's t of an estimated variance as the normal number that is as rare (Wallace)."""
+        if not self.sites:
+            return z
+        freedom = max(self.sites - 1, 1)
+        return z * (1 - 1 / (4 * freedom)) / sqrt(1 + z * z / (2 * freedom))
 
 
 def spread_of(strata: Sequence[Stratum], clustered: int, sites: int) -> Spread:
@@ -66,8 +75,8 @@ def spread_of(strata: Sequence[Stratum], clustered: int, sites: int) -> Spread:
         weight += treated.exposure * control.exposure / (treated.exposure + control.exposure)
     permuted = max(variance, 0.0)
     lopsided = third / (permuted * sqrt(permuted)) if permuted else 0.0
-    by_site = clustered * sites / (sites - 1) if sites > 1 else 0.0
-    return Spread(total / MICRO, max(permuted, by_site) / (MICRO * MICRO), lopsided, weight)
+    units = 0 if permuted >= clustered else sites
+    return Spread(total / MICRO, max(permuted, clustered) / (MICRO * MICRO), lopsided, weight, units)
 
 
 def binary_chance(strata: Sequence[Stratum]) -> float | None:

@@ -4,7 +4,7 @@ Harm aborts if it is at least the policy's threshold *and* beyond chance. What m
 whole campaign is ``false_stop``; it is spent in *epochs*: the k-th look that is paid for may err with
 ``false_stop / (k (k + 1))``, which adds up to ``false_stop`` for any number of them, and one is paid for only
 when the hours lived since the update have grown by a factor. Chargers differ, and stay different from day
-to day, so a longer watch is not new evidence as more chargers are; what is spent once is not won back by time.
+to day, so a longer watch is not new evidence as more chargers are: no martingale over time is valid here.
 Looks between cost nothing, and cannot abort.
 """
 
@@ -75,7 +75,7 @@ def _blind(policy: HealthPolicy, evidence: Evidence, history: History, hours: fl
 
 
 def _alone(evidence: Evidence, history: History, hours: float) -> Judgement:
-    """Nobody is left to compare with. After the last wave that is no reason to ask a person, if health passed."""
+    """Nobody is left to compare with: no reason to ask a person after the last wave, if health passed."""
     count = evidence.treated.chargers
     if not (evidence.last and history.passed):
         reason = f"There is no charger left to compare the {count} updated ones with."

@@ -9,7 +9,7 @@ PRIMARY, GUARD, SHADOW = SignalRole.PRIMARY, SignalRole.GUARD, SignalRole.SHADOW
 
 
 def _signals(points: float) -> tuple[SignalLimit, ...]:
-    """All signals; ``points`` is the harm to sessions that matters. Half of what may err is the primary ones'."""
+    """All signals; ``points`` is the harm to sessions that matters. The primary ones weigh about half."""
     return (
         SignalLimit("session_failures", points, PRIMARY, 4.0),
         SignalLimit("unheard", points, PRIMARY, 3.0),
@@ -59,8 +59,8 @@ def problems_of(policy: HealthPolicy) -> list[str]:
     rules = {
         "gate.health.false_stop must be above 0 and at most 0.5": 0 < policy.false_stop <= 0.5,
         "gate.health.growth must be from 1.1 to 100": 1.1 <= policy.growth <= 100,
-        "gate.health.first_hours must be above 0": 0 < policy.first_hours and isfinite(policy.first_hours),
-        "gate.health.min_hours must not be negative": 0 <= policy.min_hours and isfinite(policy.min_hours),
+        "gate.health.first_hours must be above 0": policy.first_hours > 0 and isfinite(policy.first_hours),
+        "gate.health.min_hours must not be negative": policy.min_hours >= 0 and isfinite(policy.min_hours),
         "gate.health.min_chargers must be at least 1": policy.min_chargers >= 1,
         "gate.health.min_exposure must be at least 1": policy.min_exposure >= 1,
         "gate.health.coverage must be above 0 and at most 1": 0 < policy.coverage <= 1,
@@ -81,14 +81,16 @@ def _signal_problems(policy: HealthPolicy) -> list[str]:
         found.append(
             "gate.health.signals needs at least one primary signal: a gate without any would never open"
         )
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        found.append(f"gate.health.signals names {name} more than once")
-    for limit in policy.signals:
-        where = f"gate.health.signals {limit.signal!r}"
-        if limit.signal not in SIGNALS:
-            found.append(f"{where} is not a signal; there are {', '.join(sorted(SIGNALS))}")
-        if not 0 < limit.threshold <= 1:
-            found.append(f"{where}: threshold must be above 0 and at most 1")
-        if limit.role is not SHADOW and not 0 < limit.weight < 1e6:
-            found.append(f"{where}: weight must be above 0")
-    return found
+    twice = sorted({name for name in names if names.count(name) > 1})
+    found += [f"gate.health.signals names {name} more than once" for name in twice]
+    return found + [problem for limit in policy.signals for problem in _limit_problems(limit)]
+
+
+def _limit_problems(limit: SignalLimit) -> list[str]:
+    where = f"gate.health.signals {limit.signal!r}"
+    rules = {
+        f"{where} is not a signal; there are {', '.join(sorted(SIGNALS))}": limit.signal in SIGNALS,
+        f"{where}: threshold must be above 0 and at most 1": 0 < limit.threshold <= 1,
+        f"{where}: weight must be above 0": limit.role is SHADOW or 0 < limit.weight < 1e6,
+    }
+    return [rule for rule, holds in rules.items() if not holds]

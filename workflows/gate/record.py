@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from activities.evidence import Evidence, History
 from activities.facts import GroupFacts, WaveFacts
-from storage.campaign import Decision, GatePolicy, VerdictWord
+from storage.campaign import Decision, GatePolicy
 from storage.canonical import ADDED, canonical_json, sha256_hex
 from storage.errors import AmpwaveError
 from workflows.gate.judge import judge
@@ -19,7 +19,7 @@ from workflows.gate.words import CheckResult, Verdict, combine
 RULES = "gate-4"
 """Name of this version of the rules; stored with each decision, raised when a rule changes."""
 _UNCHANGED = frozenset({"gate-3", RULES})
-"""Rules that this version judges by, too: gate-4 added health, and changed nothing where none is asked for."""
+"""Rules that this version judges by: gate-4 added health, and changed nothing where none is asked for."""
 
 GATE = "gate"
 ROLLBACK = "rollback"

@@ -67,7 +67,7 @@ from storage.twin import (
 from storage.watching import DoubtfulSession
 from tests.support.memory import MemoryBlobs
 from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
-from tests.support.memory_watch import MemoryIncidents
+from tests.support.memory_watch import MemoryHealth, MemoryIncidents
 from tests.support.memory_withdrawals import MemoryWithdrawals
 from tests.unit.activities.memory import (
     MemoryArtifacts,
@@ -166,6 +166,7 @@ class World:
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     leftovers: MemoryLeftovers = field(default_factory=MemoryLeftovers)
+    health: MemoryHealth = field(default_factory=MemoryHealth)
     answers: dict[type, CommandAnswer | Exception] = field(default_factory=dict)
     """What every charger says to a kind of command; nothing here: Accepted."""
     password_change: PasswordChange | Exception = TAKEN
@@ -507,6 +508,7 @@ class World:
             logs=self.logs,
             ingest=self,
             withdrawals=self.withdrawals,  # type: ignore[arg-type]
+            health=self.health,
             clock=lambda: self.now,
         )
 
