@@ -13,7 +13,7 @@ from workflows.gate.signals import words_of
 
 SCREEN = 10.0
 """The exact test is made only where the rough one comes within so many times of what is needed."""
-LEAST_SITES = 6
+LEAST_SITES = 3
 """A signal that sites share is not judged over fewer sites with an updated charger."""
 MOVED_SIGMA = 4.0
 STUCK_EXPECTED = 20.0
@@ -164,7 +164,8 @@ def _bounded(policy: HealthPolicy, scope: Scope, found: Comparison, numbers: str
         return replace(found, says=Says.QUIET, sentence=f"{numbers} No harm shown; {more}.")
     return replace(
         found,
-        needs_hours=_hours_for_bound(policy, scope, found),
+        # Whether a thing happened to a charger at all is told by more chargers, not by more hours.
+        needs_hours=None if scope.binary else _hours_for_bound(policy, scope, found),
         sentence=f"{numbers} No harm shown, but {more}.",
     )
 

@@ -64,6 +64,9 @@ def _blind(policy: HealthPolicy, evidence: Evidence, history: History, hours: fl
         return _hold(history, "arms", "No updated charger to judge.", "Chargers that prove the new version.")
     if not control.chargers:
         return _alone(evidence, history, hours)
+    if not treated.minutes:
+        young = "No updated charger has lived a full hour yet."
+        return _hold(history, "exposure", young, "Time.", 1.0)
     if evidence.behind_seconds > MAX_BEHIND_SECONDS:
         late = f"The counters of health are {evidence.behind_seconds / 60:.0f} minutes behind."
         return _hold(history, "measurement", late, "The observer's catching up.", 0.25)

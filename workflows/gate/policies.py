@@ -13,7 +13,7 @@ def _signals(points: float) -> tuple[SignalLimit, ...]:
     return (
         SignalLimit("session_failures", points, PRIMARY, 4.0),
         SignalLimit("unheard", points, PRIMARY, 3.0),
-        SignalLimit("faults", 0.05, PRIMARY, 3.0),
+        SignalLimit("faults", 0.05, GUARD, 2.0),
         SignalLimit("boot_loops", 0.02, GUARD, 2.0),
         SignalLimit("abnormal_stops", 0.05, GUARD),
         SignalLimit("unavailable", 0.05, GUARD),

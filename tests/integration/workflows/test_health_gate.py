@@ -12,17 +12,17 @@ from workflows.gate import POLICIES, recompute
 
 pytestmark = pytest.mark.integration
 P = CampaignPhase
-PLAN = GatePolicy(health=POLICIES["balanced"])
+PLAN = GatePolicy(health=POLICIES["fast"])
 
 
 def life(world: World, failing: float, sick: str = ""):
-    """Four sessions a day, one in twenty without energy; more on those with the new version."""
+    """Two sessions an hour, one in twenty without energy; more on those with the new version."""
 
     def lived(query: SpanQuery, until: datetime) -> ChargerSpan:
         charger = world.chargers.rows[query.charger_id].charger
         updated = world.version(query.charger_id) == "1.1" and charger.model.startswith(sick)
         hours = max(0, (until - query.since) // timedelta(hours=1))
-        sessions = hours * 4 // 24
+        sessions = hours * 2
         failed = round(sessions * (failing if updated else 0.05) + (int(query.charger_id[-1]) % 3) * 0.4)
         return ChargerSpan(
             charger_id=query.charger_id,
