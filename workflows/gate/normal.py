@@ -42,8 +42,8 @@ def quantile(p: float) -> float:
 def skewed(z: float, skewness: float) -> float:
     """The normal number that is as rare as ``z`` is in a shifted gamma distribution of this skewness.
 
-    Pearson type III is what a permuted sum follows closely (Mielke and Berry); the cube root of
-    Wilson and Hilferty leads from it to the normal. A tail that is lighter than the normal is taken for normal: cautious.
+    Pearson type III is what a permuted sum follows closely (Mielke and Berry); the cube root of Wilson and
+    Hilferty leads from it to the normal. A tail lighter than the normal is taken for normal: cautious.
     """
     if skewness <= 0.001:
         return z

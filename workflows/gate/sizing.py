@@ -72,8 +72,8 @@ def _too_small(limit: SignalLimit, canary: int, least: float, hours: float) -> s
         f"{limit.threshold * 100:g}",
     )
     return (
-        f"The first wave of {canary} chargers in {hours:g} hours finds at best {least_text} points more {title} "
-        f"(80 % power), not the {wanted} that matter; a larger first wave or more hours would find less."
+        f"The first wave of {canary} chargers in {hours:g} hours finds {least_text} points more "
+        f"{title} (80 % power), not the {wanted} that matter; a larger first wave or more hours find less."
     )
 
 
