@@ -72,9 +72,10 @@ class Stratum:
     name: str
     treated: Arm
     control: Arm
-    squares: int = 0
-    cubes: int = 0
-    clustered: int = 0
+    squares: float = 0.0
+    """Summed in whole numbers and rounded once: JSON has no larger ones than 64 bits."""
+    cubes: float = 0.0
+    clustered: float = 0.0
     """How sites are spread: each with its part in the difference, its chargers moving together (R42). In
     squared millionths."""
 
@@ -92,7 +93,7 @@ class SignalEvidence:
     strata: tuple[Stratum, ...]
     sites: int = 0
     """With an updated charger that has exposure."""
-    clustered: int = 0
+    clustered: float = 0.0
     """As of a stratum, but sites counted whole over all strata."""
     binary: bool = False
     """Each charger counts zero or one: the distribution of a sum is known exactly."""

@@ -170,22 +170,22 @@ def _site_scores(part: _Part, score: list[int], sites: Sequence[str]) -> dict[st
     return found
 
 
-def _clustered(sites: Mapping[str, float], updated: set[str]) -> int:
+def _clustered(sites: Mapping[str, float], updated: set[str]) -> float:
     """Squares around the mean of sites with an updated charger: harm itself is not to be taken for spread."""
     own = [round(value) for site, value in sites.items() if site in updated]
     others = [round(value) for site, value in sites.items() if site not in updated]
     spread = sum(each * each for each in own) - sum(own) * sum(own) // max(len(own), 1)
-    return spread * len(own) // max(len(own) - 1, 1) + sum(each * each for each in others)
+    return float(spread * len(own) // max(len(own) - 1, 1) + sum(each * each for each in others))
 
 
-def _stratum(part: _Part, score: list[int], clustered: int, *, small: bool) -> Stratum:
+def _stratum(part: _Part, score: list[int], clustered: float, *, small: bool) -> Stratum:
     squares = list(map(mul, score, score))
     return Stratum(
         name=part.cell.name,
         treated=_arm(part, score, slice(part.treated), TABLE if small else 0),
         control=_arm(part, score, slice(part.treated, None), TABLE_CONTROLS * part.treated if small else 0),
-        squares=sum(squares),
-        cubes=sum(map(mul, squares, score)),
+        squares=float(sum(squares)),
+        cubes=float(sum(map(mul, squares, score))),
         clustered=clustered,
     )
 

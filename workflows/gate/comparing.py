@@ -27,7 +27,7 @@ class Scope:
     limit: SignalLimit
     strata: tuple[Stratum, ...]
     """With both arms."""
-    clustered: int
+    clustered: float
     sites: int
     binary: bool
     segment: str

@@ -57,7 +57,7 @@ class Spread:
         return z * (1 - 1 / (4 * freedom)) / sqrt(1 + z * z / (2 * freedom))
 
 
-def spread_of(strata: Sequence[Stratum], clustered: int, sites: int) -> Spread:
+def spread_of(strata: Sequence[Stratum], clustered: float, sites: int) -> Spread:
     """From the sums of each stratum that has both arms."""
     total = variance = third = weight = 0.0
     for one in strata:

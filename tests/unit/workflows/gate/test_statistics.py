@@ -49,9 +49,8 @@ def test_shares_of_chargers_are_compared_by_fishers_test(hit: int, miss: int, ot
 def test_the_spread_is_that_of_all_permutations() -> None:
     """Variance and third moment of the score sum, against many shuffles of the very same scores."""
     chance = Random(3)
-    signal = next(
-        one for one in summarise(fleet(chance, 12, 36, sites=48, models=("A/1",))).signals if one.signal == "session_failures"
-    )
+    sample = fleet(chance, 12, 36, sites=48, models=("A/1",))
+    signal = next(one for one in summarise(sample).signals if one.signal == "session_failures")
     spread = spread_of(signal.strata, 0, 0)
     sums = []
     for _ in range(20_000):
