@@ -18,6 +18,11 @@ TABLE_CONTROLS = 4
 """Beside each of them the scores of so many others, the first in the caller's order."""
 
 
+def segment_of(stratum: str) -> str:
+    """``vendor/model`` of a stratum's name."""
+    return stratum.split("|", 1)[0]
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """One signal of many chargers: columns parallel to ``Sample.strata``; whole numbers."""
@@ -75,14 +80,23 @@ class Stratum:
     squares: float = 0.0
     """Summed in whole numbers and rounded once: JSON has no larger ones than 64 bits."""
     cubes: float = 0.0
-    clustered: float = 0.0
-    """How sites are spread: each with its part in the difference, its chargers moving together (R42). In
-    squared millionths."""
 
     @property
     def segment(self) -> str:
         """``vendor/model``."""
-        return self.name.split("|", 1)[0]
+        return segment_of(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """How the parts of sites in the difference are spread, the chargers of one moving together (R42)."""
+
+    segment: str
+    """Empty: all."""
+    sites: int
+    """With an updated charger that has exposure."""
+    squares: float
+    """In squared millionths."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +105,8 @@ class SignalEvidence:
 
     signal: str
     strata: tuple[Stratum, ...]
-    sites: int = 0
-    """With an updated charger that has exposure."""
-    clustered: float = 0.0
-    """As of a stratum, but sites counted whole over all strata."""
+    clusters: tuple[Cluster, ...] = ()
+    """Over all, and of each segment if there are several."""
     binary: bool = False
     """Each charger counts zero or one: the distribution of a sum is known exactly."""
 

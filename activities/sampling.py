@@ -1,9 +1,10 @@
 """From counts of chargers to evidence: scores without regard to the arms, then sums per arm."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
+from math import fsum
 from operator import mul
 
 from activities.evidence import (
@@ -11,12 +12,14 @@ from activities.evidence import (
     TABLE,
     TABLE_CONTROLS,
     Arm,
+    Cluster,
     Counts,
     Coverage,
     Evidence,
     Sample,
     SignalEvidence,
     Stratum,
+    segment_of,
 )
 
 
@@ -27,6 +30,12 @@ class _Cell:
     name: str
     rows: list[int]
     treated: int
+    sites: list[int]
+    """The site of each row, by number."""
+
+    @property
+    def segment(self) -> str:
+        return segment_of(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +43,8 @@ class _Part:
     """One signal in one stratum, rows without exposure left out."""
 
     cell: _Cell
-    rows: list[int]
     treated: int
+    sites: list[int]
     hits: list[int]
     exposure: list[int]
     base_hits: list[int]
@@ -52,9 +61,7 @@ def summarise(sample: Sample, *, last: bool = False, behind_seconds: float = 0.0
     return Evidence(
         treated=_coverage(sample, updated=True),
         control=_coverage(sample, updated=False),
-        signals=tuple(
-            _signal(name, counts, cells, sample) for name, counts in sorted(sample.signals.items())
-        ),
+        signals=tuple(_signal(name, counts, cells) for name, counts in sorted(sample.signals.items())),
         last=last,
         behind_seconds=behind_seconds,
     )
@@ -71,54 +78,47 @@ def _coverage(sample: Sample, *, updated: bool) -> Coverage:
 
 
 def _cells(sample: Sample) -> list[_Cell]:
+    numbers: dict[str, int] = {}
+    sites = [numbers.setdefault(site, len(numbers)) for site in sample.sites]
     arms: defaultdict[str, tuple[list[int], list[int]]] = defaultdict(lambda: ([], []))
     for row, (stratum, treated) in enumerate(zip(sample.strata, sample.treated, strict=True)):
         arms[stratum][not treated].append(row)
-    return [_Cell(name, [*arms[name][0], *arms[name][1]], len(arms[name][0])) for name in sorted(arms)]
+    cells = []
+    for name in sorted(arms):
+        rows = [*arms[name][0], *arms[name][1]]
+        cells.append(_Cell(name, rows, len(arms[name][0]), [sites[row] for row in rows]))
+    return cells
 
 
-def _signal(name: str, counts: Counts, cells: Sequence[_Cell], sample: Sample) -> SignalEvidence:
-    parts = [part for cell in cells if (part := _part(cell, counts)).rows]
+def _signal(name: str, counts: Counts, cells: Sequence[_Cell]) -> SignalEvidence:
+    parts = [part for cell in cells if (part := _part(cell, counts)).exposure]
     slope = _slope(parts)
     scores = [_scores(part, slope) for part in parts]
     small = sum(part.treated for part in parts) <= TABLE
-    updated = {sample.sites[row] for part in parts for row in part.rows[: part.treated]}
-    by_site: defaultdict[str, float] = defaultdict(float)
-    strata = []
-    for part, score in zip(parts, scores, strict=True):
-        sites = _site_scores(part, score, sample.sites)
-        for site, value in sites.items():
-            by_site[site] += value
-        here = updated.intersection(sample.sites[row] for row in part.rows[: part.treated])
-        strata.append(_stratum(part, score, _clustered(sites, here), small=small))
     return SignalEvidence(
         signal=name,
-        strata=tuple(strata),
-        sites=len(updated),
-        clustered=_clustered(by_site, updated),
-        binary=all(each == 1 for part in parts for each in part.exposure)
-        and all(each <= 1 for part in parts for each in part.hits),
+        strata=tuple(_stratum(part, score, small=small) for part, score in zip(parts, scores, strict=True)),
+        clusters=_clusters(parts, scores),
+        binary=all(part.exposure.count(1) == len(part.exposure) and max(part.hits) <= 1 for part in parts),
     )
 
 
 def _part(cell: _Cell, counts: Counts) -> _Part:
-    exposure = [counts.exposure[row] for row in cell.rows]
-    rows, treated = cell.rows, cell.treated
+    rows, treated, sites = cell.rows, cell.treated, cell.sites
+    exposure = [counts.exposure[row] for row in rows]
     if 0 in exposure:
-        rows = list(compress(rows, exposure))
-        treated = sum(1 for each in exposure[:treated] if each)
-        exposure = [each for each in exposure if each]
+        rows, sites = list(compress(rows, exposure)), list(compress(sites, exposure))
+        treated -= exposure[:treated].count(0)
+        exposure = list(filter(None, exposure))
     hits = [counts.hits[row] for row in rows]
     base_hits = [counts.base_hits[row] for row in rows] if counts.base_hits else []
     base_exposure = [counts.base_exposure[row] for row in rows] if counts.base_hits else []
-    total, rate = sum(hits), 0.0
-    if total:
+    raw: list[float] = []
+    if total := sum(hits):
         rate = total / sum(exposure)
         raw = [hit - rate * each for hit, each in zip(hits, exposure, strict=True)]
-    else:
-        raw = []
     usual = _usual(exposure, base_hits, base_exposure) if raw else []
-    return _Part(cell, rows, treated, hits, exposure, base_hits, base_exposure, raw, usual)
+    return _Part(cell, treated, sites, hits, exposure, base_hits, base_exposure, raw, usual)
 
 
 def _usual(exposure: list[int], base_hits: list[int], base_exposure: list[int]) -> list[float]:
@@ -129,23 +129,21 @@ def _usual(exposure: list[int], base_hits: list[int], base_exposure: list[int]) 
     rate, weight = hits / seen, seen / (2 * len(exposure))
     prior = rate * weight
     rates = [(hit + prior) / (each + weight) for hit, each in zip(base_hits, base_exposure, strict=True)]
-    middle = sum(map(mul, exposure, _micros(rates))) / (sum(exposure) * MICRO)
+    middle = fsum(map(mul, exposure, rates)) / sum(exposure)
     return [each * (own - middle) for each, own in zip(exposure, rates, strict=True)]
 
 
 def _micros(values: Iterable[float]) -> list[int]:
-    """As whole millionths: their sums are exact, so no order and no version of Python changes them."""
+    """As whole millionths, whose sums are exact."""
     return [round(value * MICRO) for value in values]
 
 
 def _slope(parts: Sequence[_Part]) -> float:
     """How much of a charger's own past carries over: least squares over both arms, from 0 to 1."""
-    above = below = 0
-    for part in parts:
-        if part.usual:
-            usual = _micros(part.usual)
-            above += sum(map(mul, usual, _micros(part.raw)))
-            below += sum(map(mul, usual, usual))
+    # fsum is exact: no order of rows and no version of Python changes it, which sum does not promise.
+    known = [part for part in parts if part.usual]
+    above = fsum(each for part in known for each in map(mul, part.usual, part.raw))
+    below = fsum(each for part in known for each in map(mul, part.usual, part.usual))
     return min(max(above / below, 0.0), 1.0) if below else 0.0
 
 
@@ -157,28 +155,50 @@ def _scores(part: _Part, slope: float) -> list[int]:
     return _micros([each - slope * own for each, own in zip(part.raw, part.usual, strict=True)])
 
 
-def _site_scores(part: _Part, score: list[int], sites: Sequence[str]) -> dict[str, float]:
+def _clusters(parts: Sequence[_Part], scores: Sequence[list[int]]) -> tuple[Cluster, ...]:
+    """Sites as units: over all, and within each segment if there are several."""
+    whole: defaultdict[int, float] = defaultdict(float)
+    by_segment: defaultdict[str, defaultdict[int, float]] = defaultdict(lambda: defaultdict(float))
+    updated: defaultdict[str, set[int]] = defaultdict(set)
+    for part, score in zip(parts, scores, strict=True):
+        segment = part.cell.segment
+        updated[segment].update(part.sites[: part.treated])
+        for site, value in _site_scores(part, score):
+            whole[site] += value
+            by_segment[segment][site] += value
+    found = [_cluster("", whole, set().union(*updated.values()))]
+    if len(updated) > 1:
+        found += [_cluster(segment, by_segment[segment], updated[segment]) for segment in sorted(updated)]
+    return tuple(found)
+
+
+def _site_scores(part: _Part, score: list[int]) -> Iterator[tuple[int, float]]:
     """Per site: updated scores minus the share of the stratum's updated in all of its scores."""
-    found: defaultdict[str, float] = defaultdict(float)
-    if not score or not 0 < part.treated < len(score):
-        return found
-    share = part.treated / len(score)
-    for row, value in zip(part.rows[: part.treated], score[: part.treated], strict=True):
-        found[sites[row]] += (1 - share) * value
-    for row, value in zip(part.rows[part.treated :], score[part.treated :], strict=True):
-        found[sites[row]] -= share * value
-    return found
+    count, updated = len(score), part.treated
+    if not 0 < updated < count:
+        return
+    own: defaultdict[int, int] = defaultdict(int)
+    others: defaultdict[int, int] = defaultdict(int)
+    for site, value in zip(part.sites[:updated], score[:updated], strict=True):
+        own[site] += value
+    for site, value in zip(part.sites[updated:], score[updated:], strict=True):
+        others[site] += value
+    for site in {**own, **others}:
+        yield site, ((count - updated) * own.get(site, 0) - updated * others.get(site, 0)) / count
 
 
-def _clustered(sites: Mapping[str, float], updated: set[str]) -> float:
+def _cluster(segment: str, sites: Mapping[int, float], updated: set[int]) -> Cluster:
     """Squares around the mean of sites with an updated charger: harm itself is not to be taken for spread."""
-    own = [round(value) for site, value in sites.items() if site in updated]
-    others = [round(value) for site, value in sites.items() if site not in updated]
-    spread = sum(each * each for each in own) - sum(own) * sum(own) // max(len(own), 1)
-    return float(spread * len(own) // max(len(own) - 1, 1) + sum(each * each for each in others))
+    own = [value for site, value in sites.items() if site in updated]
+    others = [value for site, value in sites.items() if site not in updated]
+    total, count = fsum(own), max(len(own), 1)
+    spread = fsum(map(mul, own, own)) - total * total / count
+    if count > 1:
+        spread *= count / (count - 1)
+    return Cluster(segment, len(updated), max(spread, 0.0) + fsum(map(mul, others, others)))
 
 
-def _stratum(part: _Part, score: list[int], clustered: float, *, small: bool) -> Stratum:
+def _stratum(part: _Part, score: list[int], *, small: bool) -> Stratum:
     squares = list(map(mul, score, score))
     return Stratum(
         name=part.cell.name,
@@ -186,7 +206,6 @@ def _stratum(part: _Part, score: list[int], clustered: float, *, small: bool) ->
         control=_arm(part, score, slice(part.treated, None), TABLE_CONTROLS * part.treated if small else 0),
         squares=float(sum(squares)),
         cubes=float(sum(map(mul, squares, score))),
-        clustered=clustered,
     )
 
 

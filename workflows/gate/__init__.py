@@ -6,6 +6,7 @@ offline check all judge by it.
 
 from activities.evidence import (
     Arm,
+    Cluster,
     Counts,
     Coverage,
     Epoch,
@@ -43,6 +44,7 @@ __all__ = [
     "Arm",
     "Check",
     "CheckResult",
+    "Cluster",
     "Comparison",
     "Counts",
     "Coverage",

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 
-from activities.evidence import Arm, Evidence, SignalEvidence, Stratum
+from activities.evidence import Arm, Cluster, Evidence, SignalEvidence, Stratum
 from storage.health_policy import HealthPolicy, SignalLimit, SignalRole
 from workflows.gate.exact import LEAST_CHANCE, Spread, binary_chance, has_tables, permuted_chance, spread_of
 from workflows.gate.judgement import Comparison, Rate, Says
 from workflows.gate.normal import quantile
 from workflows.gate.signals import words_of
 
+_NO_CLUSTER = Cluster("", 0, 0.0)
 SCREEN = 10.0
 """The exact test is made only where the rough one comes within so many times of what is needed."""
 LEAST_SITES = 3
@@ -27,8 +28,7 @@ class Scope:
     limit: SignalLimit
     strata: tuple[Stratum, ...]
     """With both arms."""
-    clustered: float
-    sites: int
+    cluster: Cluster
     binary: bool
     segment: str
     alpha: float
@@ -47,26 +47,24 @@ def scopes_of(
     )
     segments = sorted({one.segment for one in strata})
     several = len(segments) > 1
-    fleet = Scope(
-        limit,
-        strata,
-        signal.clustered,
-        signal.sites,
-        signal.binary,
-        "",
-        alpha / 2 if several else alpha,
-        hours,
-    )
+    clusters = {cluster.segment: cluster for cluster in signal.clusters}
+    whole = clusters.get("", _NO_CLUSTER)
+    fleet = Scope(limit, strata, whole, signal.binary, "", alpha / 2 if several else alpha, hours)
     if not several:
         return [fleet]
-    return [fleet, *(_segment(fleet, name, alpha / 2 / len(segments)) for name in segments)]
-
-
-def _segment(fleet: Scope, name: str, alpha: float) -> Scope:
-    strata = tuple(one for one in fleet.strata if one.segment == name)
-    return replace(
-        fleet, strata=strata, segment=name, alpha=alpha, clustered=sum(one.clustered for one in strata)
-    )
+    return [
+        fleet,
+        *(
+            replace(
+                fleet,
+                strata=tuple(one for one in strata if one.segment == name),
+                segment=name,
+                cluster=clusters.get(name, whole),
+                alpha=alpha / 2 / len(segments),
+            )
+            for name in segments
+        ),
+    ]
 
 
 def compare(policy: HealthPolicy, scope: Scope) -> Comparison:
@@ -74,7 +72,7 @@ def compare(policy: HealthPolicy, scope: Scope) -> Comparison:
     limit = scope.limit
     treated = _rate([one.treated for one in scope.strata])
     control = _rate([one.control for one in scope.strata])
-    spread = spread_of(scope.strata, scope.clustered, scope.sites)
+    spread = spread_of(scope.strata, scope.cluster)
     chance, test = _chance(scope, spread)
     upper = spread.estimate + quantile(1 - policy.confidence) * spread.error
     if treated.exposure:
@@ -139,9 +137,10 @@ def _told(policy: HealthPolicy, scope: Scope, found: Comparison) -> Comparison:
         )
         return replace(found, sentence=f"{_title(found)}: only {few}")
     numbers = _numbers(found)
-    if words.shared and scope.sites < LEAST_SITES:
+    if words.shared and scope.cluster.sites < LEAST_SITES:
         return replace(
-            found, sentence=f"{numbers} Sites share this, and {scope.sites} are fewer than {LEAST_SITES}."
+            found,
+            sentence=f"{numbers} Sites share this, and {scope.cluster.sites} are fewer than {LEAST_SITES}.",
         )
     if found.alpha and found.chance <= found.alpha and found.estimate >= limit.threshold:
         return replace(found, says=Says.HARM, sentence=f"{numbers} {_beyond(found)}")

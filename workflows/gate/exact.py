@@ -6,7 +6,7 @@ from hashlib import sha256
 from math import comb, sqrt
 from random import Random
 
-from activities.evidence import MICRO, TABLE, Stratum
+from activities.evidence import MICRO, TABLE, Cluster, Stratum
 from workflows.gate.normal import skewed, tail
 
 PERMUTATIONS = 10_000
@@ -57,7 +57,7 @@ class Spread:
         return z * (1 - 1 / (4 * freedom)) / sqrt(1 + z * z / (2 * freedom))
 
 
-def spread_of(strata: Sequence[Stratum], clustered: float, sites: int) -> Spread:
+def spread_of(strata: Sequence[Stratum], cluster: Cluster) -> Spread:
     """From the sums of each stratum that has both arms."""
     total = variance = third = weight = 0.0
     for one in strata:
@@ -75,8 +75,8 @@ def spread_of(strata: Sequence[Stratum], clustered: float, sites: int) -> Spread
         weight += treated.exposure * control.exposure / (treated.exposure + control.exposure)
     permuted = max(variance, 0.0)
     lopsided = third / (permuted * sqrt(permuted)) if permuted else 0.0
-    units = 0 if permuted >= clustered else sites
-    return Spread(total / MICRO, max(permuted, clustered) / (MICRO * MICRO), lopsided, weight, units)
+    units = 0 if permuted >= cluster.squares else cluster.sites
+    return Spread(total / MICRO, max(permuted, cluster.squares) / (MICRO * MICRO), lopsided, weight, units)
 
 
 def binary_chance(strata: Sequence[Stratum]) -> float | None:
