@@ -1,8 +1,13 @@
 """Small fleets for tests of the gate: chargers that differ from each other, on sites, in strata."""
 
+from datetime import datetime, timedelta
 from random import Random
 
-from activities.evidence import Counts, Sample
+from activities.evidence import Counts, History, Sample
+from activities.facts import GroupFacts, WaveFacts
+from activities.sampling import summarise
+from storage.campaign import Decision, GatePolicy, VerdictWord
+from workflows.gate import POLICIES, Health, Look, judged
 
 
 def fleet(
@@ -60,3 +65,23 @@ def binary(treated: tuple[int, int], control: tuple[int, int], signal: str = "fa
         heard=[True] * count,
         signals={signal: Counts(marks, [1] * count)},
     )
+
+
+def looks(
+    campaign_id: str, now: datetime, *, harm: float = 0.0, hours: tuple[int, ...] = (4, 8, 16, 24, 48, 96)
+) -> list[Decision]:
+    """The verdicts on one wave as its chargers live longer, by the real gate, up to the one that decides."""
+    groups = GroupFacts(120, 120, 0, 120, 0)
+    facts = WaveFacts(0, total=30, updated=30, treated=GroupFacts(30, 30, 0, 30, 0), control=groups)
+    history, found = History(), []
+    for number, lived in enumerate(hours, start=1):
+        evidence = summarise(fleet(Random(7), hours=lived, harm=harm))
+        look = Look(campaign_id, 0, number, now - timedelta(hours=hours[-1] - lived))
+        record, verdict = judged(
+            look, GatePolicy(health=POLICIES["balanced"]), facts, Health(evidence, history)
+        )
+        found.append(record)
+        if verdict.health is None or verdict.word is not VerdictWord.HOLD:
+            break
+        history = verdict.health.history
+    return found

@@ -72,7 +72,10 @@ def compare(policy: HealthPolicy, scope: Scope) -> Comparison:
     limit = scope.limit
     treated = _rate([one.treated for one in scope.strata])
     control = _rate([one.control for one in scope.strata])
-    spread = spread_of(scope.strata, scope.cluster)
+    # Chargers are drawn one by one, and spread over sites: whatever moves a site, permuting chargers is valid.
+    # Only what a site's own router decides is so alike that sites have to be counted instead.
+    shared = words_of(limit.signal).shared
+    spread = spread_of(scope.strata, scope.cluster if shared else _NO_CLUSTER)
     chance, test = _chance(scope, spread)
     upper = spread.estimate + quantile(1 - policy.confidence) * spread.error
     if treated.exposure:

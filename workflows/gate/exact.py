@@ -47,12 +47,12 @@ class Spread:
         if self.variance <= 0 or self.skewness > SKEWEST:
             return 1.0
         z = (self.total - 0.5) / sqrt(self.variance)
-        return tail(skewed(self._as_normal(z), self.skewness)) if z > 0 else 1.0
+        if z <= 0:
+            return 1.0
+        return tail(self._as_normal(z) if self.sites else skewed(z, self.skewness))
 
     def _as_normal(self, z: float) -> float:
         """Student's t of an estimated variance as the normal number that is as rare (Wallace)."""
-        if not self.sites:
-            return z
         freedom = max(self.sites - 1, 1)
         return z * (1 - 1 / (4 * freedom)) / sqrt(1 + z * z / (2 * freedom))
 
