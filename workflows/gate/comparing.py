@@ -72,8 +72,8 @@ def compare(policy: HealthPolicy, scope: Scope) -> Comparison:
     limit = scope.limit
     treated = _rate([one.treated for one in scope.strata])
     control = _rate([one.control for one in scope.strata])
-    # Chargers are drawn one by one, and spread over sites: whatever moves a site, permuting chargers is valid.
-    # Only what a site's own router decides is so alike that sites have to be counted instead.
+    # Chargers are drawn one by one, spread over sites: whatever moves a site, permuting them is valid. Only
+    # what a site's own router decides is so alike that sites are counted instead.
     shared = words_of(limit.signal).shared
     spread = spread_of(scope.strata, scope.cluster if shared else _NO_CLUSTER)
     chance, test = _chance(scope, spread)

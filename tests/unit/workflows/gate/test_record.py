@@ -69,7 +69,8 @@ def test_forged_evidence_does_not_compute() -> None:
     evidence = summarise(fleet(Random(5), 40, 120, harm=0.3))
     made = decision(Look("c1", 0, 1, NOW), POLICY, FACTS, Health(evidence, History()))
     forged = through_json(made)
-    forged.inputs["policy"]["health"]["false_stop"] = 1e-12
+    for limit in forged.inputs["policy"]["health"]["signals"]:
+        limit["threshold"] = 1.0
     again = recompute(forged)
     assert again.inputs_sha256 != made.inputs_sha256
     assert again.verdict is not VerdictWord.ABORT
