@@ -88,3 +88,5 @@ MEASURES: dict[str, Callable[[Span], Pair]] = {
     "lost_stops": _drained,
     "lower_profile": _any("profile_drops"),
 }
+SHARED = frozenset({"unheard", "reconnects", "probes"})
+"""A site's router or fuse moves these for all its chargers: sites are the units, not chargers (R42)."""

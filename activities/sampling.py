@@ -1,9 +1,9 @@
 """From counts of chargers to evidence: scores without regard to the arms, then sums per arm."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import compress
+from itertools import chain, compress
 from math import fsum
 from operator import mul
 
@@ -21,6 +21,7 @@ from activities.evidence import (
     Stratum,
     segment_of,
 )
+from activities.measures import SHARED
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +99,31 @@ def _signal(name: str, counts: Counts, cells: Sequence[_Cell]) -> SignalEvidence
     return SignalEvidence(
         signal=name,
         strata=tuple(_stratum(part, score, small=small) for part, score in zip(parts, scores, strict=True)),
-        clusters=_clusters(parts, scores),
+        clusters=_clusters(parts, scores) if name in SHARED else (),
         binary=all(part.exposure.count(1) == len(part.exposure) and max(part.hits) <= 1 for part in parts),
     )
 
 
 def _part(cell: _Cell, counts: Counts) -> _Part:
     rows, treated, sites = cell.rows, cell.treated, cell.sites
-    exposure = [counts.exposure[row] for row in rows]
+    exposure = _picked(counts.exposure, rows)
     if 0 in exposure:
         rows, sites = list(compress(rows, exposure)), list(compress(sites, exposure))
         treated -= exposure[:treated].count(0)
         exposure = list(filter(None, exposure))
-    hits = [counts.hits[row] for row in rows]
-    base_hits = [counts.base_hits[row] for row in rows] if counts.base_hits else []
-    base_exposure = [counts.base_exposure[row] for row in rows] if counts.base_hits else []
+    hits = _picked(counts.hits, rows)
+    base_hits = _picked(counts.base_hits, rows) if counts.base_hits else []
+    base_exposure = _picked(counts.base_exposure, rows) if counts.base_hits else []
     raw: list[float] = []
     if total := sum(hits):
         rate = total / sum(exposure)
         raw = [hit - rate * each for hit, each in zip(hits, exposure, strict=True)]
     usual = _usual(exposure, base_hits, base_exposure) if raw else []
     return _Part(cell, treated, sites, hits, exposure, base_hits, base_exposure, raw, usual)
+
+
+def _picked(column: Sequence[int], rows: Sequence[int]) -> list[int]:
+    return list(map(column.__getitem__, rows))
 
 
 def _usual(exposure: list[int], base_hits: list[int], base_exposure: list[int]) -> list[float]:
@@ -133,26 +138,24 @@ def _usual(exposure: list[int], base_hits: list[int], base_exposure: list[int]) 
     return [each * (own - middle) for each, own in zip(exposure, rates, strict=True)]
 
 
-def _micros(values: Iterable[float]) -> list[int]:
-    """As whole millionths, whose sums are exact."""
-    return [round(value * MICRO) for value in values]
-
-
 def _slope(parts: Sequence[_Part]) -> float:
     """How much of a charger's own past carries over: least squares over both arms, from 0 to 1."""
     # fsum is exact: no order of rows and no version of Python changes it, which sum does not promise.
     known = [part for part in parts if part.usual]
-    above = fsum(each for part in known for each in map(mul, part.usual, part.raw))
-    below = fsum(each for part in known for each in map(mul, part.usual, part.usual))
+    above = fsum(chain.from_iterable(map(mul, part.usual, part.raw) for part in known))
+    below = fsum(chain.from_iterable(map(mul, part.usual, part.usual) for part in known))
     return min(max(above / below, 0.0), 1.0) if below else 0.0
 
 
 def _scores(part: _Part, slope: float) -> list[int]:
     if not part.raw:
         return []
+    # In whole millionths, whose sums are exact.
     if not slope or not part.usual:
-        return _micros(part.raw)
-    return _micros([each - slope * own for each, own in zip(part.raw, part.usual, strict=True)])
+        return list(map(int, [each * MICRO for each in part.raw]))
+    return list(
+        map(int, [(each - slope * own) * MICRO for each, own in zip(part.raw, part.usual, strict=True)])
+    )
 
 
 def _clusters(parts: Sequence[_Part], scores: Sequence[list[int]]) -> tuple[Cluster, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from math import sqrt
 
 from activities.evidence import Arm, Cluster, Evidence, SignalEvidence, Stratum
+from activities.measures import SHARED
 from storage.health_policy import HealthPolicy, SignalLimit, SignalRole
 from workflows.gate.exact import LEAST_CHANCE, Spread, binary_chance, has_tables, permuted_chance, spread_of
 from workflows.gate.judgement import Comparison, Rate, Says
@@ -74,7 +75,7 @@ def compare(policy: HealthPolicy, scope: Scope) -> Comparison:
     control = _rate([one.control for one in scope.strata])
     # Chargers are drawn one by one, spread over sites: whatever moves a site, permuting them is valid. Only
     # what a site's own router decides is so alike that sites are counted instead.
-    shared = words_of(limit.signal).shared
+    shared = limit.signal in SHARED
     spread = spread_of(scope.strata, scope.cluster if shared else _NO_CLUSTER)
     chance, test = _chance(scope, spread)
     upper = spread.estimate + quantile(1 - policy.confidence) * spread.error
@@ -113,7 +114,7 @@ def _chance(scope: Scope, spread: Spread) -> tuple[float, str]:
     """The chance, and the name of the test that found it."""
     if not scope.strata or spread.estimate <= 0:
         return 1.0, "none"
-    shared = words_of(scope.limit.signal).shared
+    shared = scope.limit.signal in SHARED
     if scope.binary and not shared:
         exact = binary_chance(scope.strata)
         if exact is not None:
@@ -132,7 +133,7 @@ def _chance(scope: Scope, spread: Spread) -> tuple[float, str]:
 
 def _told(policy: HealthPolicy, scope: Scope, found: Comparison) -> Comparison:
     """The word, in the order in which one thing overrides another."""
-    words, limit = words_of(scope.limit.signal), scope.limit
+    limit = scope.limit
     least = min(found.treated.chargers, found.control.chargers)
     if least < policy.min_chargers:
         few = (
@@ -140,7 +141,7 @@ def _told(policy: HealthPolicy, scope: Scope, found: Comparison) -> Comparison:
         )
         return replace(found, sentence=f"{_title(found)}: only {few}")
     numbers = _numbers(found)
-    if words.shared and scope.cluster.sites < LEAST_SITES:
+    if scope.limit.signal in SHARED and scope.cluster.sites < LEAST_SITES:
         return replace(
             found,
             sentence=f"{numbers} Sites share this, and {scope.cluster.sites} are fewer than {LEAST_SITES}.",

@@ -1,8 +1,6 @@
-"""The words for each signal, and whether chargers of one site share it."""
+"""The words for each signal."""
 
 from dataclasses import dataclass
-
-POINTS, PER_100 = "points", "per 100"
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,21 +10,19 @@ class SignalWords:
     title: str
     of: str
     """What its exposure counts."""
-    shared: bool = False
-    """A site's router or fuse moves it for all its chargers: sites are the units, and there must be some."""
 
 
 SIGNALS: dict[str, SignalWords] = {
     "session_failures": SignalWords("sessions that got no energy", "sessions"),
     "abnormal_stops": SignalWords("sessions that stopped abnormally", "stops"),
-    "unheard": SignalWords("hours without a sign of life", "hours", shared=True),
+    "unheard": SignalWords("hours without a sign of life", "hours"),
     "faults": SignalWords("chargers with a fault", "chargers"),
     "unavailable": SignalWords("chargers with a connector out of service", "chargers"),
     "boots": SignalWords("restarts per hour", "hours"),
     "boot_loops": SignalWords("chargers in a boot loop", "chargers"),
-    "reconnects": SignalWords("reconnects per hour", "hours", shared=True),
+    "reconnects": SignalWords("reconnects per hour", "hours"),
     "silences": SignalWords("chargers that fell silent on a living connection", "chargers"),
-    "probes": SignalWords("probes without an answer", "probes", shared=True),
+    "probes": SignalWords("probes without an answer", "probes"),
     "protocol_errors": SignalWords("messages that broke the protocol", "messages"),
     "clock": SignalWords("chargers with a wrong clock", "chargers"),
     "meter_backwards": SignalWords("chargers whose meter went back", "chargers"),

@@ -83,7 +83,7 @@ def test_the_test_errs_no_more_than_it_says() -> None:
     for seed in range(runs):
         sample = fleet(Random(seed), 25, 75, hours=36, models=("A/1",), sites=100)
         signal = next(one for one in summarise(sample).signals if one.signal == "session_failures")
-        chance = spread_of(signal.strata, signal.clusters[0]).chance()
+        chance = spread_of(signal.strata, Cluster("", 0, 0.0)).chance()
         for level in below:
             below[level] += chance <= level
     for level, count in below.items():
