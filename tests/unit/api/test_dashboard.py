@@ -1,6 +1,5 @@
 """The dashboard: sessions that end when their token does, forms that only our pages can send, safe pages."""
 
-import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +14,6 @@ from api.dashboard.session import COOKIE
 from api.ports import ApiLimits
 from storage.access import Principal, Role
 from storage.campaign import CampaignPhase
-from tests.support.gate_samples import looks
 from tests.support.house import NOW, House
 from tests.support.showcase import showcase
 
@@ -393,20 +391,3 @@ async def test_styles_and_scripts_are_our_own() -> None:
             "/static/vendor/uPlot.min.css",
         }:
             assert (await client.get(path)).status_code == 200, path
-
-
-@pytest.mark.requirement("X17")
-async def test_a_campaign_shows_what_its_gates_judged_health_by() -> None:
-    house = showcase()
-    decided = looks("spring-release-1-1", NOW, harm=0.05)
-    house.campaigns.verdicts["spring-release-1-1"] = decided
-    async with browser(house, Role.VIEWER) as client:
-        page = (await client.get(RUNNING)).text
-
-    assert "Health after the update" in page
-    assert 'id="signal-session_failures"' in page
-    assert "Decided by " in page
-    shown = re.search(r'data-looks="([^"]+)"', page)
-    assert shown
-    assert len(json.loads(shown[1])) == len(decided)
-    assert "uPlot.iife.min.js" in page
