@@ -16,13 +16,12 @@ from activities.sampling import summarise
 from activities.stores import Stores
 from storage.campaign import ROLLBACK_WAVE_BASE, Outcome, Target
 from storage.health import ChargerSpan, SpanQuery, Watermark
-from storage.ports import ChargerView
 
 BASELINE = timedelta(days=14)
 _HOUR = timedelta(hours=1)
 _PAGE = 1000
 _ALL = 1_000_000
-MAX_STRATA = 24
+MAX_STRATA = 16
 """More are told apart by model only, so that the evidence stays small."""
 
 
@@ -90,10 +89,11 @@ class HealthActivities:
         return updated, waiting
 
     async def _models(self, names: Sequence[str]) -> dict[str, tuple[str, str]]:
-        views: list[ChargerView] = []
-        for start in range(0, len(names), _PAGE):
-            views += await self._stores.chargers.views(names[start : start + _PAGE])
-        return {view.charger.charger_id: (view.charger.vendor, view.charger.model) for view in views}
+        models: dict[str, tuple[str, str]] = {}
+        for start in range(0, len(names), _PAGE):  # a page of twins at a time: a whole fleet's are large
+            for view in await self._stores.chargers.views(names[start : start + _PAGE]):
+                models[view.charger.charger_id] = (view.charger.vendor, view.charger.model)
+        return models
 
     async def _rows(
         self, queries: Sequence[SpanQuery], treated: set[str], now: datetime

@@ -7,7 +7,14 @@ from math import sqrt
 from activities.evidence import Arm, Cluster, Evidence, SignalEvidence, Stratum
 from activities.measures import SHARED
 from storage.health_policy import HealthPolicy, SignalLimit, SignalRole
-from workflows.gate.exact import LEAST_CHANCE, Spread, binary_chance, has_tables, permuted_chance, spread_of
+from workflows.gate.exact import (
+    Spread,
+    binary_chance,
+    has_tables,
+    permutations_of,
+    permuted_chance,
+    spread_of,
+)
 from workflows.gate.judgement import Comparison, Rate, Says
 from workflows.gate.normal import quantile
 from workflows.gate.signals import words_of
@@ -127,7 +134,7 @@ def _chance(scope: Scope, spread: Spread) -> tuple[float, str]:
     if not near:
         return rough, "stratified score test, chargers as units"
     permuted = permuted_chance(scope.strata, scope.alpha)
-    reached = permuted <= max(scope.alpha, LEAST_CHANCE)
+    reached = permuted <= max(scope.alpha, 1 / (permutations_of(scope.strata) + 1))
     return (rough if reached else max(rough, permuted)), "permutation of chargers within strata"
 
 

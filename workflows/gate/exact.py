@@ -10,8 +10,8 @@ from activities.evidence import MICRO, TABLE, Cluster, Stratum
 from workflows.gate.normal import skewed, tail
 
 PERMUTATIONS = 10_000
-LEAST_CHANCE = 1 / (PERMUTATIONS + 1)
-"""What so many permutations can show at best; further out the shape of the distribution has to do as well."""
+DRAWN = 160_000
+"""Chargers drawn in all permutations of one comparison at most: a workflow must not think for seconds."""
 HYPERGEOMETRIC = 200
 """Up to so many chargers with a hit the distribution is written out in whole numbers."""
 SKEWEST = 2.0
@@ -113,6 +113,11 @@ def has_tables(strata: Sequence[Stratum]) -> bool:
     )
 
 
+def permutations_of(strata: Sequence[Stratum]) -> int:
+    """How many are drawn. Further out than one in so many, the shape of the distribution has to do as well."""
+    return min(PERMUTATIONS, DRAWN // max(sum(one.treated.chargers for one in strata), 1))
+
+
 def permuted_chance(strata: Sequence[Stratum], alpha: float) -> float:
     """The share of random divisions into arms with at least this sum; a few thousand of them, from a seed.
 
@@ -122,16 +127,17 @@ def permuted_chance(strata: Sequence[Stratum], alpha: float) -> float:
     observed = sum(sum(pool[:size]) for pool, size in pools)
     seed = sha256(repr(pools).encode()).digest()
     chance = Random(int.from_bytes(seed[:8], "big")).random  # noqa: S311 - reproducible, not a secret
-    allowed, reached = int(alpha * (PERMUTATIONS + 1)), 1  # the division that was drawn is one of them
-    for drawn in range(1, PERMUTATIONS + 1):
+    count = permutations_of(strata)
+    allowed, reached = int(alpha * (count + 1)), 1  # the division that was drawn is one of them
+    for drawn in range(1, count + 1):
         total = 0
         for pool, size in pools:
-            count = len(pool)
+            whole = len(pool)
             for i in range(size):
-                j = i + int(chance() * (count - i))
+                j = i + int(chance() * (whole - i))
                 pool[i], pool[j] = pool[j], pool[i]
                 total += pool[i]
         reached += total >= observed
         if reached > max(allowed, 1):
             return reached / (drawn + 1)
-    return reached / (PERMUTATIONS + 1)
+    return reached / (count + 1)
