@@ -141,10 +141,12 @@ class Epoch:
     """One look that was paid for."""
 
     number: int
-    """From 1, over the whole campaign; it may err with ``false_stop / (number * (number + 1))``."""
+    """From 1, over the whole campaign and those of its kind; it may err with 1 / (number (number + 1))."""
     wave: int
     hours: float
     """Charger-hours of the updated at that time."""
+    early: bool = False
+    """Before the updated had lived as long as demanded: only a tenth of ``false_stop`` is for those."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ def has_tables(strata: Sequence[Stratum]) -> bool:
 
 
 def permutations_of(strata: Sequence[Stratum]) -> int:
-    """How many are drawn. Further out than one in so many, the shape of the distribution has to do as well."""
+    """How many are drawn. Further out than one in so many, the distribution's shape has to do as well."""
     return min(PERMUTATIONS, DRAWN // max(sum(one.treated.chargers for one in strata), 1))
 
 

@@ -1,22 +1,25 @@
 """The judgement of health: evidence and what was spent before in, a word with its numbers out. Pure.
 
 Harm aborts if it is at least the policy's threshold *and* beyond chance. What may err by chance over the
-whole campaign is ``false_stop``; it is spent in *epochs*: the k-th look that is paid for may err with
-``false_stop / (k (k + 1))``, which adds up to ``false_stop`` for any number of them, and one is paid for only
-when the hours lived since the update have grown by a factor. Chargers differ, and stay different from day
-to day, so a longer watch is not new evidence as more chargers are: no martingale over time is valid here.
-Looks between cost nothing, and cannot abort.
+whole campaign is ``false_stop``; it is spent in *epochs*: the k-th look that is paid for may err with a share
+of 1 / (k (k + 1)), which adds up to ``false_stop`` for any number of them. One is paid for when the hours
+lived since the update have grown by a factor, and when a wave has lived as long as it must before it may
+proceed, so that none opens unexamined. Looks before that draw on a tenth: early on only disasters show.
+Chargers differ, and stay different from day to day, so a longer watch is not new evidence as more chargers
+are: no martingale over time is valid here. Looks between cost nothing, and cannot abort.
 """
 
 from dataclasses import replace
 
-from activities.evidence import Epoch, Evidence, History
+from activities.evidence import Coverage, Epoch, Evidence, History
 from storage.campaign import VerdictWord
 from storage.health_policy import HealthPolicy, SegmentRule, SignalRole
 from workflows.gate.comparing import compare, scopes_of
 from workflows.gate.judgement import Comparison, Judgement, Says
 from workflows.gate.signals import words_of
 
+EARLY_SHARE = 0.1
+"""Of ``false_stop``, for looks before the updated have lived as long as demanded."""
 MIN_SITES = 2
 MAX_BEHIND_SECONDS = 900.0
 
@@ -29,7 +32,7 @@ def judge(policy: HealthPolicy, evidence: Evidence | None, history: History, wav
     hours = evidence.treated.minutes / 60
     if blind := _blind(policy, evidence, history, hours):
         return blind
-    epoch = _epoch(policy, history, wave, hours)
+    epoch = _epoch(policy, history, wave, evidence.treated)
     comparisons = _compared(policy, evidence, epoch, hours)
     after = replace(history, epochs=(*history.epochs, epoch)) if epoch else history
     found = _decided(policy, evidence, comparisons, after)
@@ -44,10 +47,22 @@ def next_hours(policy: HealthPolicy, history: History) -> float:
     return history.epochs[-1].hours * policy.growth if history.epochs else policy.first_hours
 
 
-def _epoch(policy: HealthPolicy, history: History, wave: int, hours: float) -> Epoch | None:
-    if hours < next_hours(policy, history):
+def _epoch(policy: HealthPolicy, history: History, wave: int, treated: Coverage) -> Epoch | None:
+    """This look, if it is paid for. Decided by hours lived alone: what happened in them has no say."""
+    hours = treated.minutes / 60
+    early = hours < policy.min_hours * treated.chargers
+    first = not early and not any(each.wave == wave and not each.early for each in history.epochs)
+    if not first and hours < next_hours(policy, history):
         return None
-    return Epoch(len(history.epochs) + 1, wave, hours)
+    return Epoch(1 + sum(each.early is early for each in history.epochs), wave, hours, early)
+
+
+def _spent(policy: HealthPolicy, epoch: Epoch | None) -> float:
+    """What may err at this look."""
+    if epoch is None:
+        return 0.0
+    share = EARLY_SHARE if epoch.early else 1 - EARLY_SHARE
+    return policy.false_stop * share / (epoch.number * (epoch.number + 1))
 
 
 def _hold(history: History, rule: str, reason: str, change: str, hours: float | None = None) -> Judgement:
@@ -122,7 +137,7 @@ def _compared(
     policy: HealthPolicy, evidence: Evidence, epoch: Epoch | None, hours: float
 ) -> tuple[Comparison, ...]:
     weights = sum(limit.weight for limit in policy.signals if limit.role is not SignalRole.SHADOW)
-    spent = policy.false_stop / (epoch.number * (epoch.number + 1)) if epoch else 0.0
+    spent = _spent(policy, epoch)
     by_name = {one.signal: one for one in evidence.signals}
     found = []
     for limit in policy.signals:

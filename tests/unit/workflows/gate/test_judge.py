@@ -189,6 +189,29 @@ def test_looks_are_paid_for_as_hours_grow_and_free_between() -> None:
     assert paid.word is ABORT
 
 
+@pytest.mark.requirement("R40")
+def test_no_wave_opens_before_a_look_that_was_paid_for() -> None:
+    policy = replace(SESSIONS, min_hours=48.0)
+    evidence = summarise(fleet(Random(1), harm=0.25))  # 48 hours each: just old enough
+    earlier = History((Epoch(1, 0, 1400.0),), passed=(0,))
+    assert judge(policy, evidence, earlier, wave=0).epoch is None
+    ripe = judge(policy, evidence, earlier, wave=1)
+    assert ripe.epoch == Epoch(2, 1, 1440.0)
+    assert ripe.word is ABORT
+    again = judge(policy, evidence, ripe.history, wave=1)
+    assert again.epoch is None
+
+
+@pytest.mark.requirement("R40", "R41")
+def test_looks_at_young_chargers_draw_on_a_tenth() -> None:
+    policy = replace(SESSIONS, min_hours=49.0)
+    young = judge(policy, summarise(fleet(Random(1), harm=0.25)), History(), wave=0)
+    assert young.epoch == Epoch(1, 0, 1440.0, early=True)
+    assert sum(one.alpha for one in young.comparisons) <= policy.false_stop * 0.1 / 2 + 1e-12
+    ripe = judge(SESSIONS, summarise(fleet(Random(1), harm=0.25)), young.history, wave=0)
+    assert ripe.epoch == Epoch(1, 0, 1440.0)
+
+
 @given(st.integers(1, 200))
 @pytest.mark.requirement("R40", "R41")
 def test_all_looks_signals_and_segments_together_may_err_with_false_stop(looks: int) -> None:
