@@ -21,8 +21,8 @@ from storage.ports import (
     TicketStore,
 )
 from storage.twin_ports import TwinStore
-from storage.withdrawal import WithdrawalStore
 from storage.watching import HealthStore
+from storage.withdrawal import WithdrawalStore
 
 
 @dataclass(frozen=True, slots=True)
