@@ -8,6 +8,7 @@ from activities.evidence import Arm, Cluster, Evidence, SignalEvidence, Stratum
 from activities.measures import SHARED
 from storage.health_policy import HealthPolicy, SignalLimit, SignalRole
 from workflows.gate.exact import (
+    DRAWN,
     Spread,
     binary_chance,
     has_tables,
@@ -42,6 +43,8 @@ class Scope:
     alpha: float
     hours: float
     """Charger-hours of the updated."""
+    draws: int = DRAWN
+    """For the permutations of this comparison."""
 
 
 def scopes_of(
@@ -69,6 +72,7 @@ def scopes_of(
                 segment=name,
                 cluster=clusters.get(name, whole),
                 alpha=alpha / 2 / len(segments),
+                draws=DRAWN // len(segments),
             )
             for name in segments
         ),
@@ -133,8 +137,8 @@ def _chance(scope: Scope, spread: Spread) -> tuple[float, str]:
     near = scope.alpha and spread.estimate >= scope.limit.threshold and rough <= SCREEN * scope.alpha
     if not near:
         return rough, "stratified score test, chargers as units"
-    permuted = permuted_chance(scope.strata, scope.alpha)
-    reached = permuted <= max(scope.alpha, 1 / (permutations_of(scope.strata) + 1))
+    permuted = permuted_chance(scope.strata, scope.alpha, scope.draws)
+    reached = permuted <= max(scope.alpha, 1 / (permutations_of(scope.strata, scope.draws) + 1))
     return (rough if reached else max(rough, permuted)), "permutation of chargers within strata"
 
 

@@ -10,8 +10,9 @@ from activities.evidence import MICRO, TABLE, Cluster, Stratum
 from workflows.gate.normal import skewed, tail
 
 PERMUTATIONS = 10_000
-DRAWN = 160_000
-"""Chargers drawn in all permutations of one comparison at most: a workflow must not think for seconds."""
+DRAWN = 64_000
+"""Chargers drawn in all permutations of one signal over the fleet, and again over its segments together: a
+workflow that thinks for two seconds is taken for stuck."""
 HYPERGEOMETRIC = 200
 """Up to so many chargers with a hit the distribution is written out in whole numbers."""
 SKEWEST = 2.0
@@ -113,12 +114,12 @@ def has_tables(strata: Sequence[Stratum]) -> bool:
     )
 
 
-def permutations_of(strata: Sequence[Stratum]) -> int:
+def permutations_of(strata: Sequence[Stratum], draws: int = DRAWN) -> int:
     """How many are drawn. Further out than one in so many, the distribution's shape has to do as well."""
-    return min(PERMUTATIONS, DRAWN // max(sum(one.treated.chargers for one in strata), 1))
+    return min(PERMUTATIONS, draws // max(sum(one.treated.chargers for one in strata), 1))
 
 
-def permuted_chance(strata: Sequence[Stratum], alpha: float) -> float:
+def permuted_chance(strata: Sequence[Stratum], alpha: float, draws: int = DRAWN) -> float:
     """The share of random divisions into arms with at least this sum; a few thousand of them, from a seed.
 
     Ends early once ``alpha`` is out of reach, with a chance that is not below it.
@@ -127,7 +128,7 @@ def permuted_chance(strata: Sequence[Stratum], alpha: float) -> float:
     observed = sum(sum(pool[:size]) for pool, size in pools)
     seed = sha256(repr(pools).encode()).digest()
     chance = Random(int.from_bytes(seed[:8], "big")).random  # noqa: S311 - reproducible, not a secret
-    count = permutations_of(strata)
+    count = permutations_of(strata, draws)
     allowed, reached = int(alpha * (count + 1)), 1  # the division that was drawn is one of them
     for drawn in range(1, count + 1):
         total = 0
