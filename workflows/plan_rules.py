@@ -51,7 +51,10 @@ def detectable_failure_rate(sample: int) -> float:
 def planned_seconds(plan: CampaignPlan) -> tuple[float, float]:
     """After the start: when the last install can be over, and when it must be at the latest."""
     pace, between = plan.pace, max(0, len(plan.waves) - 1)
+    lived = plan.gate.health.min_hours * 3600 if plan.gate.health else 0.0
     rests = sum(wave.soak_seconds for wave in plan.waves[:-1]) + pace.settle_seconds * between
+    # What a gate demands is lived by all updated on average: only the first wave is sure to wait as long.
+    rests += lived if between else 0.0
     earliest = rests + pace.attempt_deadline_seconds
     return earliest, earliest + pace.wave_deadline_seconds * len(plan.waves)
 

@@ -296,3 +296,8 @@ def test_a_policy_that_cannot_work_is_refused_with_every_problem() -> None:
         "at least two waves",
     ):
         assert part in problems
+
+
+def test_the_hours_a_gate_demands_are_part_of_how_long_a_plan_takes() -> None:
+    judged = replace(PLAN, gate=GatePolicy(health=POLICIES["balanced"]))
+    assert planned_seconds(judged)[0] - planned_seconds(PLAN)[0] == 24 * 3600
