@@ -37,6 +37,7 @@ _SIGNALS = text(f"""
                max(h.hour) FILTER (WHERE h.attempts > 0) AS last_session_at,
                coalesce(max(h.connects) FILTER (WHERE {_NEW}), 0) AS most_connects,
                {_sums("new", _NEW)},
+               count(*) FILTER (WHERE {_OLD} AND h.heard <> 0) AS old_hours,
                {_sums("old", _OLD)}
         FROM wanted w
         LEFT JOIN health_hour h
@@ -105,6 +106,7 @@ def _signals(row: Any) -> ChargerSignals:
         awaiting_return_since=row.left_at,
         online=bool(row.online),
         silent=row.silent,
+        baseline_heard_hours=row.old_hours,
     )
 
 

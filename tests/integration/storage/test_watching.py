@@ -197,6 +197,7 @@ async def test_signals_come_with_their_baseline_coverage_and_watermark(keep, pro
     a, c = found.chargers
     assert (a.charger_id, a.window.boots, a.baseline.boots) == ("A", 0, 1)
     assert (a.window.messages, a.heard_minutes, a.baseline_heard_minutes) == (3, 2, 3)
+    assert a.baseline_heard_hours == 2
     assert a.last_session_at == AT - timedelta(days=1)
     assert (a.peer_attempts, c.peer_attempts) == (1, 0), "B stands beside A, C stands alone"
     assert a.online
