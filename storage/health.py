@@ -163,6 +163,8 @@ class ChargerSignals:
     """It went away for an update and is not back."""
     online: bool = False
     silent: bool = False
+    heard_hours: int = 0
+    """Hours of the window in which anything was heard."""
     baseline_heard_hours: int = 0
     """Hours of the baseline in which anything was heard: the time that its counts belong to."""
 

@@ -101,6 +101,16 @@ class SessionStore(Protocol):
         """Every frame and event of a charger within a span of server time, oldest first."""
 
 
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """A charger that proved its new version, and when."""
+
+    charger_id: str
+    campaign_id: str
+    version: str
+    at: datetime
+
+
 class HealthStore(Protocol):
     """Reading health signals."""
 
@@ -108,6 +118,9 @@ class HealthStore(Protocol):
         self, charger_ids: Sequence[str], since: datetime, until: datetime, baseline: timedelta
     ) -> FleetSignals:
         """Of these chargers, in one query; hours count whole, from the one that ``since`` falls into."""
+
+    async def updated(self, since: datetime) -> Sequence[Updated]:
+        """Every charger that a campaign has updated since then, with its latest update."""
 
     async def forget(self, before: datetime) -> int:
         """Remove older hours; how many."""
