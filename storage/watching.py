@@ -74,6 +74,8 @@ class TimelineEntry:
     direction: str | None = None
     text: str | None = None
     """The frame as journaled, secrets redacted."""
+    answer: str | None = None
+    """What we answered to it, where the answer is no frame of its own."""
 
 
 class SessionStore(Protocol):

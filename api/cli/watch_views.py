@@ -59,8 +59,9 @@ def draw_session(screen: Screen, session: Record, entries: Sequence[Record], now
     screen.line()
     columns = (Column(""), Column("WHEN"), Column("WHAT"), Column("CONTENT", fold=True))
     rows = [
-        ("*" if one["concerns"] else "", str(one["at"])[:23].replace("T", " "), *_content(one))
+        ("*" if one["concerns"] else "", str(one["at"])[:23].replace("T", " "), *told)
         for one in entries
+        for told in _content(one)
     ]
     screen.table(columns, rows, empty="Nothing of it is in the journal any more.")
     screen.line("* names this session")
@@ -87,6 +88,21 @@ def draw_health(screen: Screen, health: Record) -> None:
     screen.table(columns, rows, empty="")
 
 
+def draw_incidents(screen: Screen, incidents: Sequence[Record], now: datetime) -> None:
+    """Latest first."""
+    columns = (Column("WHAT"), Column("SINCE"), Column("OVER"), Column("SAYS", fold=True))
+    rows = [
+        (
+            words(one["kind"]),
+            ago(one["opened_at"], now),
+            ago(one["closed_at"], now) if one["closed_at"] else "-",
+            str(one["summary"]),
+        )
+        for one in incidents
+    ]
+    screen.table(columns, rows, empty="Nothing is open that a person should know of.")
+
+
 def _energy(watt_hours: float | None) -> str:
     return "unknown" if watt_hours is None else f"{watt_hours / 1000:.2f} kWh"
 
@@ -108,10 +124,15 @@ def _remark(session: Record) -> str:
     return "; ".join(remarks) or "-"
 
 
-def _content(entry: Record) -> tuple[str, str]:
+def _content(entry: Record) -> list[tuple[str, str]]:
     event: dict[str, Any] | None = entry["event"]
     if event is not None:
-        return words(event["kind"]), facts(event["body"])
-    arrow = "<-" if entry["direction"] == "in" else "->"
-    text = str(entry["frame"])
-    return arrow, text if len(text) <= _FRAME_CHARS else text[:_FRAME_CHARS] + "..."
+        return [(words(event["kind"]), facts(event["body"]))]
+    arrow, back = ("<-", "->") if entry["direction"] == "in" else ("->", "<-")
+    answered = [(back, _cut(entry["answer"]))] if entry.get("answer") else []
+    return [(arrow, _cut(entry["frame"])), *answered]
+
+
+def _cut(text: object) -> str:
+    whole = str(text)
+    return whole if len(whole) <= _FRAME_CHARS else whole[:_FRAME_CHARS] + "..."

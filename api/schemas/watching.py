@@ -62,6 +62,7 @@ class EntryReply(Reply):
     event: EventReply | None = None
     direction: str | None = Field(default=None, description="`in` from the charger, `out` to it.")
     frame: str | None = Field(default=None, description="As journaled: secrets are redacted.")
+    answer: str | None = Field(default=None, description="What we answered to it, likewise.")
 
 
 class SessionTimelineReply(Reply):
@@ -81,9 +82,11 @@ def entry_reply(entry: TimelineEntry, session: ChargingSession) -> EntryReply:
     if entry.event is None:
         return EntryReply(
             at=entry.at,
-            concerns=_names(entry.text or "", session.transaction_id),
+            # In 1.6 a start names its session in our answer alone.
+            concerns=_names(f"{entry.text} {entry.answer or ''}", session.transaction_id),
             direction=entry.direction,
             frame=entry.text,
+            answer=entry.answer,
         )
     caused = {cause.sequence for cause in session.causes}
     named = entry.event.body.get("transaction_id") == session.transaction_id

@@ -244,9 +244,9 @@ async def test_sessions_in_doubt_are_found_while_their_charger_is_connected(
 
 @pytest.mark.requirement("F88")
 async def test_the_timeline_has_every_frame_and_event_in_order(keep, sessions) -> None:
-    frame = FrameRecord("A", 1, "in", AT, '[2,"1","StartTransaction",{}]')
-    answer = FrameRecord("A", 1, "out", AT + timedelta(seconds=1), '[3,"1",{}]')
-    await keep([told(START), told(END, 60), told(START, 0, "B")], [frame, answer])
+    frame = FrameRecord("A", 1, "in", AT, '[2,"1","StartTransaction",{}]', '[3,"1",{"transactionId":7}]')
+    call = FrameRecord("A", 1, "out", AT + timedelta(seconds=1), '[2,"2","ClearCache",{}]')
+    await keep([told(START), told(END, 60), told(START, 0, "B")], [frame, call])
     span = (AT - timedelta(minutes=1), AT + timedelta(minutes=5))
     whole = await sessions.timeline("A", *span)
     assert [each.direction or (each.event and each.event.kind.value) for each in whole] == [
@@ -255,6 +255,7 @@ async def test_the_timeline_has_every_frame_and_event_in_order(keep, sessions) -
         "out",
         "transaction_ended",
     ]
+    assert [each.answer for each in whole] == ['[3,"1",{"transactionId":7}]', None, None, None]
     paged, after = [], None
     while page := await sessions.timeline("A", *span, limit=1, after=after):
         paged += page

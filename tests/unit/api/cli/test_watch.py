@@ -1,11 +1,17 @@
 """Sessions and health signals on the command line."""
 
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from api.schemas.chargers import EventReply
 from api.schemas.watching import EntryReply, HealthReply, SessionReply
 from storage.charging import ChargingSession, SessionState, StopCause
+from storage.events import EventKind
 from storage.health import ChargerSignals, FleetSignals, HealthHour, Watermark
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -53,7 +59,13 @@ def test_sessions_show_energy_who_ended_them_and_what_is_wrong(run: Any, fake: A
 
 def test_one_session_shows_its_frames_and_events(run: Any, fake: Any) -> None:
     [session] = replies(DOUBTED)
-    entry = EntryReply(at=NOW, concerns=True, direction="in", frame='[2,"1","StartTransaction",{}]')
+    entry = EntryReply(
+        at=NOW,
+        concerns=True,
+        direction="in",
+        frame='[2,"1","StartTransaction",{}]',
+        answer='[3,"1",{"transactionId":8}]',
+    )
     fake.on("GET", "/chargers/CP-1/sessions/8", (200, session))
     page = {"session": session, "items": [entry.model_dump(mode="json")], "next_cursor": None}
     fake.on("GET", "/chargers/CP-1/sessions/8/timeline", (200, page))
@@ -64,8 +76,69 @@ def test_one_session_shows_its_frames_and_events(run: Any, fake: Any) -> None:
         "went back from 2 to 1 Wh",
         "StartTransaction",
         "<-",
+        "->",
+        '"transactionId":8',
     ):
         assert word in result.stdout
+
+
+@pytest.mark.requirement("F90")
+def test_a_session_is_exported_whole_and_a_file_that_was_changed_shows(
+    run: Any, fake: Any, tmp_path: Path
+) -> None:
+    [session] = replies(DOUBTED)
+    said = EntryReply(at=NOW, concerns=True, direction="in", frame='[2,"1","Heartbeat",{}]', answer="[3]")
+    stored = EventReply(
+        sequence=7,
+        charger_id="CP-1",
+        kind=EventKind.HEARTBEAT_RECEIVED,
+        body={},
+        observed_at=NOW,
+        received_at=NOW,
+    )
+    heard = EntryReply(at=NOW, concerns=False, event=stored)
+    pages = [
+        {"session": session, "items": [each.model_dump(mode="json")], "next_cursor": cursor}
+        for each, cursor in ((said, "more"), (heard, None))
+    ]
+    fake.on("GET", "/chargers/CP-1/sessions/8", (200, session))
+    fake.on("GET", "/chargers/CP-1/sessions/8/timeline", *((200, page) for page in pages))
+    file = tmp_path / "8.jsonl"
+    result = run("charger", "session", "CP-1", "8", "--limit", "1", "--export", str(file))
+    assert result.exit_code == 0, result.output
+    *before, last = file.read_bytes().splitlines(keepends=True)
+    lines = [json.loads(line) for line in before]
+    assert [line["record"] for line in lines] == ["session", "frame", "event"]
+    assert (lines[1]["frame"], lines[1]["answer"]) == ('[2,"1","Heartbeat",{}]', "[3]")
+    digest = hashlib.sha256(b"".join(before)).hexdigest()
+    assert json.loads(last) == {"record": "end", "lines": 3, "sha256": digest}
+    assert digest in result.output.replace("\n", "")
+    again = run("charger", "session", "CP-1", "8", "--export", str(file))
+    assert again.exit_code != 0
+    assert "there already" in again.output
+
+
+def test_an_export_that_breaks_off_leaves_no_file(run: Any, fake: Any, tmp_path: Path) -> None:
+    [session] = replies(DOUBTED)
+    fake.on("GET", "/chargers/CP-1/sessions/8", (200, session))
+    file = tmp_path / "8.jsonl"
+    assert run("charger", "session", "CP-1", "8", "--export", str(file)).exit_code != 0
+    assert not file.exists()
+
+
+def test_incidents_are_shown_with_what_they_say(run: Any, fake: Any) -> None:
+    opened = (NOW - timedelta(hours=2)).isoformat()
+    said = "Since its update to 2.0, CP-1 is not as it was: 4 restarts in 6 hours, usual 0.0"
+    one = {"incident_id": 1, "kind": "update_departure", "subject": "charger/CP-1", "summary": said}
+    fake.page("/incidents", [one | {"opened_at": opened, "closed_at": None, "detail": {}}])
+    result = run("charger", "incidents")
+    assert result.exit_code == 0, result.output
+    shown = " ".join(result.stdout.split())
+    assert "update departure" in shown
+    assert "4 restarts" in shown
+    fake.page("/incidents", [])
+    assert "Nothing is open" in run("charger", "incidents").stdout
+    assert fake.last("GET", "/incidents").query["closed"] == ["false"]
 
 
 def health(*chargers: ChargerSignals, through: datetime | None = NOW) -> Any:
