@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
-from typing import Any
 
 import structlog
 
@@ -20,7 +19,7 @@ from csms import health_hours, session_records
 from csms.health_hours import hour_of
 from storage.clock import Clock
 from storage.errors import AmpwaveError, EngineUnavailable
-from storage.incident import IncidentChange, IncidentKind
+from storage.incident import Incident, IncidentChange, IncidentKind
 from storage.ports import EventStore
 from storage.privacy import Keeping
 from storage.registry_ports import PrivacyStore, TrustStore
@@ -161,12 +160,14 @@ class Observer:
         if until == self._soaked:
             return 0
         incidents, found = self._stores.incidents, 0
-        known = {
-            each.subject.removeprefix("charger/"): each.detail
-            for each in await incidents.find(limit=10_000)
+        told = [
+            each
+            for each in await incidents.find(open_only=False, limit=10_000)
             if each.kind is IncidentKind.UPDATE_DEPARTURE
-        }
-        for begin, updates in (await self._soaking(until, known)).items():
+        ]
+        known = {_of(each).charger_id: _of(each) for each in told if each.closed_at is None}
+        looked_into = {_of(each) for each in told if each.closed_by is not None}
+        for begin, updates in (await self._soaking(until, known, looked_into)).items():
             for first in range(0, len(updates), _AT_ONCE):
                 changes = await self._soaked_since(begin, until, updates[first : first + _AT_ONCE], known)
                 if changes is None:
@@ -190,12 +191,15 @@ class Observer:
         return [change for change in judged if change is not None]
 
     async def _soaking(
-        self, until: datetime, known: Mapping[str, Mapping[str, Any]]
+        self, until: datetime, known: Mapping[str, Updated], looked_into: Collection[Updated]
     ) -> Mapping[datetime, Sequence[Updated]]:
-        """Who is to be looked at, by the first whole hour after the update."""
-        updates = {name: _remembered(name, detail) for name, detail in known.items()}
+        """Who is to be looked at, by the first whole hour after the update.
+
+        Not an update whose departure a person closed: that one was looked into, and would open every hour.
+        """
         since = until - self._soak.soak - timedelta(hours=1)
-        updates |= {each.charger_id: each for each in await self._stores.health.updated(since)}
+        fresh = [each for each in await self._stores.health.updated(since) if each not in looked_into]
+        updates = {**known, **{each.charger_id: each for each in fresh}}
         groups: defaultdict[datetime, list[Updated]] = defaultdict(list)
         for each in updates.values():
             begin = hour_of(each.at) + timedelta(hours=1)
@@ -204,9 +208,11 @@ class Observer:
         return groups
 
 
-def _remembered(charger_id: str, detail: Mapping[str, Any]) -> Updated:
+def _of(incident: Incident) -> Updated:
+    """The update that a departure follows."""
+    detail = incident.detail
     at = datetime.fromisoformat(detail["updated_at"])
-    return Updated(charger_id, detail["campaign_id"], detail["version"], at)
+    return Updated(incident.subject.removeprefix("charger/"), detail["campaign_id"], detail["version"], at)
 
 
 async def _next(beats: AsyncIterator[None]) -> None:

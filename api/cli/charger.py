@@ -223,19 +223,6 @@ def session_(
     session.show(data, lambda screen: draw_session(screen, found, entries, session.clock()))
 
 
-@command(app, "incidents")
-def incidents(
-    session: Session,
-    closed: Annotated[bool, typer.Option("--closed", help="Also those that are over.")] = False,
-    limit: Limit = 50,
-) -> None:
-    """Show what a person should know of: dark sites, stuck sessions, departures after an update ..."""
-    from api.cli.watch_views import draw_incidents
-
-    found = list(session.api.pages("/incidents", min(limit, 500), closed=closed))
-    session.show(found, lambda screen: draw_incidents(screen, found, session.clock()))
-
-
 @command(app, "health")
 def health(
     session: Session,

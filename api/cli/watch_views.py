@@ -88,21 +88,6 @@ def draw_health(screen: Screen, health: Record) -> None:
     screen.table(columns, rows, empty="")
 
 
-def draw_incidents(screen: Screen, incidents: Sequence[Record], now: datetime) -> None:
-    """Latest first."""
-    columns = (Column("WHAT"), Column("SINCE"), Column("OVER"), Column("SAYS", fold=True))
-    rows = [
-        (
-            words(one["kind"]),
-            ago(one["opened_at"], now),
-            ago(one["closed_at"], now) if one["closed_at"] else "-",
-            str(one["summary"]),
-        )
-        for one in incidents
-    ]
-    screen.table(columns, rows, empty="Nothing is open that a person should know of.")
-
-
 def _energy(watt_hours: float | None) -> str:
     return "unknown" if watt_hours is None else f"{watt_hours / 1000:.2f} kWh"
 

@@ -10,7 +10,7 @@ from storage.campaign import Campaign, CampaignPhase, CampaignPlan, Outcome, Tar
 from storage.canonical import digest
 from storage.charger import ChargerFilter
 from storage.events import ChargerBooted, Event, EventRecord, HeartbeatReceived
-from storage.incident import IncidentKind
+from storage.incident import Closing, IncidentKind
 from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.health import PostgresHealthStore
 from storage.postgres.incidents import PostgresIncidentStore
@@ -52,7 +52,7 @@ class World:
 
 
 @pytest.fixture
-async def world(engine, chargers) -> World:
+async def world(engine: Any, chargers: Any) -> World:
     campaigns = PostgresCampaignStore(engine)
     await campaigns.create(
         Campaign("c1", PLAN, digest(PLAN), CampaignPhase.DRAFT, "ann", AT, cohort_size=2), TARGETS, []
@@ -81,6 +81,16 @@ async def test_a_departure_within_the_soak_is_one_incident_until_it_is_over(worl
     for hour in range(4, 60):
         await world.tell(hour, HeartbeatReceived())
     assert await world.look(24 * 31) == 1, "long after the soak, while nobody closed it"
+    assert await world.incidents.find() == []
+
+
+async def test_a_departure_that_a_person_closed_stays_closed(world: World) -> None:
+    for minute in range(0, 60, 12):
+        await world.tell(1 + minute / 60, ChargerBooted("Volt", "V2", "1.1"))
+    assert await world.look(3) == 1
+    (incident,) = await world.incidents.find()
+    await world.incidents.end(Closing(incident.incident_id, "ada", "a loose cable", world.now))
+    assert [await world.look(hour) for hour in (4, 5)] == [0, 0]
     assert await world.incidents.find() == []
 
 

@@ -126,21 +126,6 @@ def test_an_export_that_breaks_off_leaves_no_file(run: Any, fake: Any, tmp_path:
     assert not file.exists()
 
 
-def test_incidents_are_shown_with_what_they_say(run: Any, fake: Any) -> None:
-    opened = (NOW - timedelta(hours=2)).isoformat()
-    said = "Since its update to 2.0, CP-1 is not as it was: 4 restarts in 6 hours, usual 0.0"
-    one = {"incident_id": 1, "kind": "update_departure", "subject": "charger/CP-1", "summary": said}
-    fake.page("/incidents", [one | {"opened_at": opened, "closed_at": None, "detail": {}}])
-    result = run("charger", "incidents")
-    assert result.exit_code == 0, result.output
-    shown = " ".join(result.stdout.split())
-    assert "update departure" in shown
-    assert "4 restarts" in shown
-    fake.page("/incidents", [])
-    assert "Nothing is open" in run("charger", "incidents").stdout
-    assert fake.last("GET", "/incidents").query["closed"] == ["false"]
-
-
 def health(*chargers: ChargerSignals, through: datetime | None = NOW) -> Any:
     fleet = FleetSignals(Watermark(3, through), NOW - timedelta(hours=24), NOW, NOW, chargers)
     return HealthReply.of(fleet).model_dump(mode="json")
