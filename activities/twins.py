@@ -63,8 +63,10 @@ class TwinActivities:
     async def _judge(self, facts: DriftFacts) -> Sequence[Drift]:
         now = self._stores.clock()
         verdict = judge(facts, self._policy.grace, now)
+        open_already = {drift.path for drift in facts.known if drift.state is DriftState.OPEN}
         for drift in verdict.drifts:
-            if drift.state is DriftState.OPEN and drift.suspicion and self._policy.quarantine:
+            opens = drift.state is DriftState.OPEN and drift.path not in open_already
+            if opens and drift.suspicion and self._policy.quarantine:
                 # Before it is on record as open, for then nobody would look at it again after a crash.
                 await self._quarantine(drift)
         moved = await self._stores.twins.note_drift(facts, verdict.drifts, now)

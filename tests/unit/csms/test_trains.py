@@ -3,7 +3,6 @@
 Both generations speak: every train is built as frames, read by its dialect, and projected.
 """
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,13 +25,9 @@ from storage.events import (
     FIRMWARE_FAILURES,
     ConnectionOpened,
     ConnectorStatus,
-    Event,
     EventRecord,
     FirmwareStatus,
-    TransactionEnded,
-    TransactionUpdated,
 )
-from storage.postgres.batch import changed_sections
 from storage.twin import Gap, TwinState, busy_reason
 from workflows.attest import Attempt, Finding, judge
 
@@ -242,23 +237,6 @@ def test_a_charger_that_counts_wildly_does_not_make_its_twin_grow(numbers: list[
         said.payload["seqNo"] = number
     operation = arriving(OCPP201, train).operation
     assert operation is None or len(operation.sequences["7"].missing) <= 100
-
-
-@pytest.mark.parametrize(("evses", "rounds"), [(2, 30), (12, 5)])
-def test_a_counter_that_evses_share_cannot_freeze_the_twin(evses: int, rounds: int) -> None:
-    """Each session sees every message of the others as a gap; the next start must count all the same."""
-    twin, numbers = TwinState("CP-1"), itertools.count(1)
-    for round_ in range(rounds):
-        names = [f"session-{round_:02d}-{place:02d}-of-one-that-shares" for place in range(evses)]
-        told: list[Event] = [
-            TransactionUpdated(name, seq_no=next(numbers)) for _ in range(60) for name in names
-        ]
-        if round_ < rounds - 1:
-            told += [TransactionEnded(name, seq_no=next(numbers)) for name in names]
-        twin = reduce(project, [EventRecord("CP-1", event, T0, T0, 1) for event in told], twin)
-        assert changed_sections(TwinState("CP-1"), twin)[2] == [], "or nothing new would reach the twin"
-    assert twin.operation is not None
-    assert len(twin.operation.transactions) == evses
 
 
 @quick
