@@ -138,7 +138,7 @@ def _both(hour: HealthHour, bad: str, tries: str) -> tuple[int, int]:
 
 
 def _share(given: _Tries, alpha: float) -> str:
-    if not given.tries or not given.tries_before:
+    if given.tries <= 0 or given.tries_before <= 0:
         return ""
     usual = given.bad_before / given.tries_before
     if given.bad / given.tries < usual + given.points:

@@ -78,6 +78,7 @@ def draw_health(screen: Screen, health: Record) -> None:
             ("Window", f"{health['since']} to {health['until']}"),
             ("Heard", f"{share(charger['coverage'], 1)} of the minutes; the rest is unknown"),
             ("Counted up to", str(through) if through else "nothing yet: no observer has run"),
+            *(("Not as before", sentence) for sentence in charger["departures"]),
         ]
     )
     if through and not health["complete"]:

@@ -104,6 +104,7 @@ async def test_health_signals_say_how_far_they_were_counted_and_how_much_was_hea
     states = {each["name"]: each["state"] for each in charger["signals"]}
     assert (states["connector_regression"], states["clock"], states["meter"]) == ("bad", "unknown", "fine")
     assert "heard" not in charger["window"]
+    assert charger["departures"] == [], "without a baseline there is no normal to depart from"
 
 
 @pytest.mark.parametrize(

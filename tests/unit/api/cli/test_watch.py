@@ -127,13 +127,16 @@ def test_an_export_that_breaks_off_leaves_no_file(run: Any, fake: Any, tmp_path:
 
 
 def health(*chargers: ChargerSignals, through: datetime | None = NOW) -> Any:
-    fleet = FleetSignals(Watermark(3, through), NOW - timedelta(hours=24), NOW, NOW, chargers)
+    fleet = FleetSignals(
+        Watermark(3, through), NOW - timedelta(hours=24), NOW, NOW - timedelta(days=15), chargers
+    )
     return HealthReply.of(fleet).model_dump(mode="json")
 
 
 def test_health_shows_each_signal_and_how_much_is_unknown(run: Any, fake: Any) -> None:
+    window, heard = HealthHour(silences=1, boots=9), {"heard_hours": 20, "baseline_heard_hours": 300}
     signals = ChargerSignals(
-        "CP-1", HealthHour(silences=1), HealthHour(), 720, 0, 1, None, 0, online=True, silent=True
+        "CP-1", window, HealthHour(), 720, 0, 1, None, 0, online=True, silent=True, **heard
     )
     fake.on("GET", "/health/signals", (200, health(signals, through=NOW - timedelta(hours=1))))
     result = run("charger", "health", "CP-1", "--hours", "24")
@@ -142,6 +145,7 @@ def test_health_shows_each_signal_and_how_much_is_unknown(run: Any, fake: Any) -
     assert "50" in result.stdout
     assert "Later events are not counted yet." in result.stdout
     assert "application silence" in result.stdout
+    assert "9 restarts in 20 hours, usual 0.0" in " ".join(result.stdout.split())
     query = fake.last("GET", "/health/signals").query
     assert query["chargers"] == ["CP-1"]
     assert query["baseline_days"] == ["14"]
