@@ -16,7 +16,8 @@ _IS_SECRET = re.compile(_NAMES, re.IGNORECASE)
 _STRING = r'"(?:[^"\\]|\\.)*"'
 
 _KEYS = "(?:parent)?idTag|(?:additional)?idToken|customerIdentifier|(?:basicAuth|apn)?password"
-_TOKENS = re.compile(rf'("(?:{_KEYS})"\s*:\s*){_STRING}', re.IGNORECASE)
+# A card's number may come as one, which breaks the schema, and is refused and journaled all the same.
+_TOKENS = re.compile(rf'("(?:{_KEYS})"\s*:\s*)(?:{_STRING}|-?\d[\d.eE+-]*)', re.IGNORECASE)
 # The same in JSON that is a string of JSON, as vendors' DataTransfer carries it; a run of backslashes is
 # looked at once, from its beginning.
 _NESTED = re.compile(rf'((?<!\\)(\\+)"(?:{_KEYS})\2"\s*:\s*\2")[^"\\]*', re.IGNORECASE)

@@ -201,6 +201,13 @@ def test_a_frame_and_its_answer_lose_what_each_alone_would_lose(text: str, answe
     assert redact_both(text, answer) == (redact(text), redact(answer))
 
 
+@pytest.mark.parametrize("number", ["12345678", "-12345678", "1.2345678e7", "12345678 "])
+def test_the_number_of_a_card_is_a_secret_whatever_type_it_comes_as(number: str) -> None:
+    frame = f'[2,"1","Authorize",{{"idTag":{number}}}]'
+    assert "2345678" not in redact(frame)
+    assert json.loads(redact(frame))[3] == {"idTag": "***"}
+
+
 ROOT = Path(__file__).parents[3]
 HALF_A_MEGABYTE = 512 * 1024
 """`AMPWAVE_CSMS_MAX_FRAME_BYTES`, as it is by default."""
