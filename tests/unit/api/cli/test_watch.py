@@ -136,9 +136,7 @@ def health(*chargers: ChargerSignals, through: datetime | None = NOW) -> Any:
 
 def test_health_shows_each_signal_and_how_much_is_unknown(run: Any, fake: Any) -> None:
     window = HealthHour(silences=1, boots=9)
-    signals = ChargerSignals(
-        "CP-1", window, HealthHour(), 720, 0, 1, None, 0, online=True, silent=True
-    )
+    signals = ChargerSignals("CP-1", window, HealthHour(), 720, 0, 1, None, 0, online=True, silent=True)
     signals = replace(signals, heard_hours=20, baseline_heard_hours=300)
     fake.on("GET", "/health/signals", (200, health(signals, through=NOW - timedelta(hours=1))))
     result = run("charger", "health", "CP-1", "--hours", "24")
