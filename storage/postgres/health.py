@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import delete, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from storage.campaign import Outcome
 from storage.health import (
     COUNTERS,
     ChargerSignals,
@@ -21,6 +22,7 @@ from storage.postgres.batch import SEPARATOR
 from storage.postgres.engine import reading, transaction
 from storage.postgres.projections import HEALTH
 from storage.postgres.tables import health_hour
+from storage.watching import Updated
 
 _NEW, _OLD = "h.hour >= :since", "h.hour < :since"
 
@@ -46,6 +48,8 @@ _SIGNALS = text(f"""
                max(h.hour) FILTER (WHERE h.attempts > 0) AS last_session_at,
                coalesce(max(h.connects) FILTER (WHERE {_NEW}), 0) AS most_connects,
                {_sums("new", _NEW)},
+               count(*) FILTER (WHERE {_NEW} AND h.heard <> 0) AS new_hours,
+               count(*) FILTER (WHERE {_OLD} AND h.heard <> 0) AS old_hours,
                {_sums("old", _OLD)}
         FROM wanted w
         LEFT JOIN health_hour h
@@ -97,6 +101,10 @@ _SPANS = text(f"""
     LEFT JOIN projection mark ON mark.name = :projection
     LEFT JOIN (mine JOIN wanted USING (charger_id)) ON true
 """)  # noqa: S608
+_UPDATED = text("""
+    SELECT DISTINCT ON (charger_id) charger_id, campaign_id, to_version, finished_at FROM campaign_target
+    WHERE outcome = :outcome AND finished_at >= :since ORDER BY charger_id, finished_at DESC
+""")
 
 
 class PostgresHealthStore:
@@ -142,6 +150,12 @@ class PostgresHealthStore:
         )
         return FleetSpans(Watermark(rows[0].sequence or 0, rows[0].through), spans)
 
+    async def updated(self, since: datetime) -> Sequence[Updated]:
+        """The latest one of each charger."""
+        async with reading(self._engine) as connection:
+            rows = await connection.execute(_UPDATED, {"outcome": Outcome.UPDATED.value, "since": since})
+            return [Updated(*row) for row in rows]
+
     async def forget(self, before: datetime) -> int:
         """Remove hours that no window or baseline needs any more."""
         async with transaction(self._engine) as connection:
@@ -161,6 +175,8 @@ def _signals(row: Any) -> ChargerSignals:
         awaiting_return_since=row.left_at,
         online=bool(row.online),
         silent=row.silent,
+        heard_hours=row.new_hours,
+        baseline_heard_hours=row.old_hours,
     )
 
 

@@ -198,6 +198,7 @@ async def test_signals_come_with_their_baseline_coverage_and_watermark(keep, pro
     a, c = found.chargers
     assert (a.charger_id, a.window.boots, a.baseline.boots) == ("A", 0, 1)
     assert (a.window.messages, a.heard_minutes, a.baseline_heard_minutes) == (3, 2, 3)
+    assert a.baseline_heard_hours == 2
     assert a.last_session_at == AT - timedelta(days=1)
     assert (a.peer_attempts, c.peer_attempts) == (1, 0), "B stands beside A, C stands alone"
     assert a.online
@@ -270,9 +271,9 @@ async def test_sessions_in_doubt_are_found_while_their_charger_is_connected(
 
 @pytest.mark.requirement("F88")
 async def test_the_timeline_has_every_frame_and_event_in_order(keep, sessions) -> None:
-    frame = FrameRecord("A", 1, "in", AT, '[2,"1","StartTransaction",{}]')
-    answer = FrameRecord("A", 1, "out", AT + timedelta(seconds=1), '[3,"1",{}]')
-    await keep([told(START), told(END, 60), told(START, 0, "B")], [frame, answer])
+    frame = FrameRecord("A", 1, "in", AT, '[2,"1","StartTransaction",{}]', '[3,"1",{"transactionId":7}]')
+    call = FrameRecord("A", 1, "out", AT + timedelta(seconds=1), '[2,"2","ClearCache",{}]')
+    await keep([told(START), told(END, 60), told(START, 0, "B")], [frame, call])
     span = (AT - timedelta(minutes=1), AT + timedelta(minutes=5))
     whole = await sessions.timeline("A", *span)
     assert [each.direction or (each.event and each.event.kind.value) for each in whole] == [
@@ -281,6 +282,7 @@ async def test_the_timeline_has_every_frame_and_event_in_order(keep, sessions) -
         "out",
         "transaction_ended",
     ]
+    assert [each.answer for each in whole] == ['[3,"1",{"transactionId":7}]', None, None, None]
     paged, after = [], None
     while page := await sessions.timeline("A", *span, limit=1, after=after):
         paged += page
