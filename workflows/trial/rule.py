@@ -1,0 +1,54 @@
+"""The gate that judges real campaigns, as a rule for simulated ones. Nothing of it is written twice."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from activities.evidence import History
+from storage.campaign import GatePolicy, VerdictWord
+from storage.health_policy import HealthPolicy
+from workflows.gate.patience import Patience
+from workflows.gate.record import RULES, GateInputs, assess_wave
+from workflows.trial.campaign import Says, Tally, Word
+from workflows.trial.view import View
+
+_EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
+"""A Monday."""
+OUTCOMES = GatePolicy(max_failure_share=0.10, early_stop_failures=1_000_000)
+"""The failures of a simulated wave are judged by their share: a count that stops suits one size of wave only."""
+
+
+class GateRule:
+    """One campaign under one policy."""
+
+    def __init__(self, policy: HealthPolicy, outcomes: GatePolicy = OUTCOMES) -> None:
+        self._policy = replace(outcomes, health=policy)
+        self._history = History()
+        self._patience = Patience(policy, _EPOCH)
+        self._held = 0
+
+    def attempted(self, tally: Tally) -> str:
+        """So many failures stop a wave at once."""
+        stop = tally.failed >= self._policy.early_stop_failures
+        return f"{tally.failed} chargers failed." if stop else ""
+
+    def look(self, view: View, waited: int) -> Says:
+        """Exactly what a campaign's workflow does at its gate."""
+        now = _EPOCH + timedelta(hours=view.now)
+        if not waited:
+            self._patience, self._held = Patience(self._policy.health, now), 0
+        inputs = GateInputs(RULES, self._policy, view.facts(), view.evidence(), self._history)
+        verdict = assess_wave(inputs)
+        if verdict.health is not None:
+            self._history = verdict.health.history
+        if verdict.word is VerdictWord.ABORT:
+            return Says(Word.STOP, verdict.reason)
+        if verdict.word is VerdictWord.PROCEED:
+            return Says(Word.GO, verdict.reason)
+        gathering = self._patience.gathers(verdict, now)
+        if gathering:
+            self._held = 0
+            return Says(Word.WAIT, verdict.reason, max(1, round(gathering / 3600)))
+        self._held += 1
+        if self._held >= self._policy.max_looks:
+            return Says(Word.ASK, verdict.reason)
+        return Says(Word.WAIT, verdict.reason, max(1, round(self._policy.hold_seconds / 3600)))
