@@ -9,17 +9,17 @@ from pydantic import TypeAdapter
 
 from activities.evidence import Evidence, History
 from activities.facts import GroupFacts, WaveFacts
-from storage.campaign import Decision, GatePolicy
+from storage.campaign import Decision, GatePolicy, VerdictWord
 from storage.canonical import ADDED, canonical_json, sha256_hex
 from storage.errors import AmpwaveError
 from workflows.gate.judge import judge
-from workflows.gate.outcomes import assess, assess_rollback
+from workflows.gate.outcomes import MAX_CONTROL_OFFLINE_SHARE, assess, assess_rollback
 from workflows.gate.words import CheckResult, Verdict, combine
 
 RULES = "gate-4"
 """Name of this version of the rules; stored with each decision, raised when a rule changes."""
 _UNCHANGED = frozenset({"gate-3", RULES})
-"""Rules that this version judges by: gate-4 added health, and changed nothing where none is asked for."""
+"""Rules that this version judges by: gate-4 added health, and tells an outage of everybody from harm."""
 
 GATE = "gate"
 ROLLBACK = "rollback"
@@ -39,13 +39,38 @@ class GateInputs:
 
 def assess_wave(inputs: GateInputs) -> Verdict:
     """Outcomes, and health where the policy asks for it."""
-    outcomes, health = assess(inputs.policy, inputs.facts), inputs.policy.health
+    health = inputs.policy.health
+    outcomes = assess(inputs.policy, inputs.facts) if inputs.rules == "gate-3" else _concurrent(inputs)
     if health is None:
         return outcomes
     wave = inputs.facts.wave if inputs.facts else 0
     found = judge(health, inputs.evidence, inputs.history or History(), wave)
     checks = (*outcomes.checks, CheckResult("health", found.word, found.reason))
     return replace(combine(checks), health=found)
+
+
+def _concurrent(inputs: GateInputs) -> Verdict:
+    """Outcomes, with an outage of everybody told from harm (R44).
+
+    gate-3 compared with the cohort before the start when none of the others *reported*, so an outage that
+    took both groups away looked like harm to one of them.
+    """
+    facts = inputs.facts
+    if facts is None:
+        return assess(inputs.policy, None)
+    if facts.control.size:
+        return assess(inputs.policy, replace(facts, baseline=None))
+    found, treated = assess(inputs.policy, facts), facts.treated
+    if treated.offline <= MAX_CONTROL_OFFLINE_SHARE * treated.known:
+        return found
+    return combine(_perhaps_outage(check) for check in found.checks)
+
+
+def _perhaps_outage(check: CheckResult) -> CheckResult:
+    """Nobody is left to tell by, and nothing could be rolled back on chargers that are away."""
+    if check.name != "offline" or check.word is not VerdictWord.ABORT:
+        return check
+    return replace(check, word=VerdictWord.HOLD, sentence=f"{check.sentence} An outage here?")
 
 
 _JUDGES: dict[str, Callable[[GateInputs], Verdict]] = {

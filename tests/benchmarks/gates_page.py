@@ -1,0 +1,108 @@
+"""The published page of the row ``gates``: tables, a plot, and where others win."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.benchmarks.plot import Bars, bars
+from workflows.trial import HARMS, NO_HARM, FleetShape, Score
+
+if TYPE_CHECKING:
+    from tests.benchmarks.gates import Results
+
+WHAT = {
+    "sessions": "+5 points of sessions fail",
+    "sessions-10": "+10 points",
+    "one-model": "+15 points on one model of three",
+    "after-hours": "+20 points from 20:00 to 6:00",
+    "offline": "+5 points of hours offline",
+    "faults": "a fault each 20 days more",
+    "boot-loops": "a boot loop each 33 days",
+    "installs": "+20 points of installs fail",
+}
+
+
+def write(folder: Path, results: "Results", command: str) -> None:
+    """``GATE-NUMBERS.md`` and ``gate-numbers.svg``."""
+    (folder / "GATE-NUMBERS.md").write_text(page(results, command))
+    (folder / "gate-numbers.svg").write_text(plot(results, command))
+
+
+def plot(results: "Results", command: str) -> str:
+    """Chargers harmed by each kind of release, for every rule that keeps the permitted false stops."""
+    names = [*(name for name in results.scores if name.startswith("Ampwave")), *results.tuned()]
+    most = max(results.scores[name][harm].harmed for name in names for harm in HARMS)
+    panels = [
+        Bars(f"{harm}: {WHAT[harm]}", [(n, results.scores[n][harm].harmed) for n in names], most)
+        for harm in HARMS
+    ]
+    title = f"Chargers harmed before the stop, of {FleetShape().chargers}; fewer is better"
+    return bars(title, f"Rules that stop at most 5 % of good campaigns. {command}", panels, "Ampwave")
+
+
+def page(results: "Results", command: str) -> str:
+    """The page."""
+    return "\n".join(
+        [
+            "# Gates in numbers",
+            "",
+            f"Made by `{command}`; `make bench ONLY=gates` runs a smaller one. {results.good} good campaigns "
+            f"and {results.bad} with each harm, each on a fleet of its own of {FleetShape().chargers} chargers:",
+            "chargers, sites and days differ, sites lose power, the back end goes away about every 20 days. "
+            "Waves of 5, 15, 30 and 50 %; every rule sees the same campaigns. Rules of others "
+            "(`tests/benchmarks/rivals.py`) soak 24 hours after each wave, more than `balanced` needs on "
+            "a good release; where our gate asks a person, the person lets it go on.",
+            "",
+            "## Good releases",
+            "",
+            "| rule | stopped (95 % interval) | asked a person | days to complete |",
+            "|---|---|---|---|",
+            *(_good(name, scores[NO_HARM.name]) for name, scores in results.scores.items()),
+            "",
+            "*Tuned* has the threshold that stops 5 % of exactly these good campaigns: "
+            f"{_limits(results)}.",
+            "",
+            "## Bad releases: chargers harmed before the stop, on average (share of campaigns stopped)",
+            "",
+            f"| rule | {' | '.join(HARMS)} | mean |",
+            f"|---|{'---|' * (len(HARMS) + 1)}",
+            *(_bad(name, scores, results.harmed(name)) for name, scores in results.scores.items()),
+            "",
+            *(f"- `{harm}`: {what}" for harm, what in WHAT.items()),
+            "",
+            "![Chargers harmed by rule](gate-numbers.svg)",
+            "",
+            "## Where others win",
+            "",
+            *_losses(results),
+            "",
+        ]
+    )
+
+
+def _good(name: str, found: Score) -> str:
+    stopped = found.stopped
+    interval = f"{stopped.share * 100:.1f} % ({stopped.low * 100:.1f} to {stopped.high * 100:.1f})"
+    return f"| {name} | {interval} | {found.asked.share * 100:.0f} % | {found.hours / 24:.1f} |"
+
+
+def _bad(name: str, scores: dict[str, Score], mean: float) -> str:
+    cells = [f"{scores[harm].harmed:.0f} ({scores[harm].stopped.share * 100:.0f} %)" for harm in HARMS]
+    return f"| {name} | {' | '.join(cells)} | {mean:.0f} |"
+
+
+def _limits(results: "Results") -> str:
+    return ", ".join(f"{name} {limit:.3g}" for name, limit in results.limits.items())
+
+
+def _losses(results: "Results") -> Sequence[str]:
+    """Each harm where a rule with no more false stops than permitted harms fewer than ours."""
+    found = []
+    for policy in (name for name in results.scores if name.startswith("Ampwave")):
+        for harm in HARMS:
+            ours = results.scores[policy][harm].harmed
+            better = [name for name in results.tuned() if results.scores[name][harm].harmed < ours]
+            if better:
+                shown = ", ".join(f"{name} {results.scores[name][harm].harmed:.0f}" for name in better)
+                found.append(f"- {policy}, `{harm}`: {ours:.0f} harmed; fewer by {shown}.")
+    return found or ["- Nowhere among the rules that stop at most 5 % of good campaigns."]
