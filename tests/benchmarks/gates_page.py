@@ -16,7 +16,7 @@ WHAT = {
     "one-model": "+15 points on one model of three",
     "after-hours": "+20 points from 20:00 to 6:00",
     "offline": "+5 points of hours offline",
-    "faults": "a fault each 20 days more",
+    "faults": "a fault each 10 days more",
     "boot-loops": "a boot loop each 33 days",
     "installs": "+20 points of installs fail",
 }

@@ -86,7 +86,7 @@ HARMS: dict[str, Harm] = {
         Harm("one-model", sessions=0.15, model="Acme/DC150"),
         Harm("after-hours", sessions=0.20, after_hours=True),
         Harm("offline", offline=0.05),
-        Harm("faults", faults=0.05),
+        Harm("faults", faults=0.10),
         Harm("boot-loops", boot_loops=0.03),
         Harm("installs", installs=0.20),
     )
