@@ -5,6 +5,7 @@ would see: install results, where that is all that its product has. Those that s
 wave, which is more than our gate takes on a good release, and those that have no soak at all get it as a gift.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import sqrt
@@ -14,6 +15,7 @@ import numpy as np
 from workflows.gate.normal import quantile
 from workflows.trial import Says, Tally, View, Word
 from workflows.trial.view import Row
+from workflows.trial.world import Hours
 
 SOAK_HOURS = 24
 METRICS = ("session_failures", "unheard", "faults")
@@ -177,14 +179,19 @@ def _shift_limit(rows: Sequence[Row], signal: str, since: int, now: int) -> floa
 
 def _series(rows: Sequence[Row], signal: str, span: tuple[int, int], *, updated: bool) -> list[float]:
     since, until = span
-    points = []
-    arm = [row for row in rows if row.updated is updated]
-    for hour in range(since, until):
-        hits = cases = 0
-        for row in arm:
-            tracks = row.unit.new if updated else row.unit.old
-            hit, case = tracks[signal].count(hour, hour + 1)
-            hits, cases = hits + hit, cases + case
-        if cases:
-            points.append(hits / cases)
-    return points
+    hits, cases = [0] * (until - since), [0] * (until - since)
+    for row in rows:
+        if row.updated is updated:
+            track = (row.unit.new if updated else row.unit.old)[signal]
+            _add(hits, track.hits, span)
+            if track.cases is None:
+                cases = [each + 1 for each in cases]
+            else:
+                _add(cases, track.cases, span)
+    return [hit / case for hit, case in zip(hits, cases, strict=True) if case]
+
+
+def _add(counts: list[int], hours: Hours, span: tuple[int, int]) -> None:
+    since, until = span
+    for hour in hours[bisect_left(hours, since) : bisect_left(hours, until)]:
+        counts[hour - since] += 1

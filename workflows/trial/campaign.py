@@ -42,6 +42,8 @@ class Says:
     word: Word
     reason: str = ""
     again: int = 24
+    without: tuple[str, ...] = ()
+    """Models that leave the campaign; it goes on for the others."""
 
 
 class Rule(Protocol):
@@ -59,6 +61,7 @@ class Ending(StrEnum):
 
     COMPLETED = "completed"
     STOPPED = "stopped"
+    """For all, or for a model."""
     GIVEN_UP = "given up"
     """It ran out of days."""
 
@@ -82,16 +85,17 @@ def run(world: World, plan: PlanShape, rule: Rule) -> Outcome:
     """The whole campaign."""
     view = View(world, waves_of(world, plan))
     asked = looks = 0
-    for wave, units in enumerate(view.waves):
+    for wave in range(len(view.waves)):
         if reason := _roll_out(view, wave, plan, rule):
             return _outcome(view, Ending.STOPPED, (asked, looks), reason)
         ended, waited = view.now, 0
         while True:
             says = rule.look(view, waited)
             looks += 1
+            view.exclude(says.without, says.reason)
             if says.word is Word.STOP:
                 return _outcome(view, Ending.STOPPED, (asked, looks), says.reason)
-            if says.word in (Word.GO, Word.ASK) or not units:
+            if says.word in (Word.GO, Word.ASK) or not view.waves[wave]:
                 asked += says.word is Word.ASK
                 break
             waited += max(says.again, 1)
@@ -100,7 +104,9 @@ def run(world: World, plan: PlanShape, rule: Rule) -> Outcome:
             view.now = ended + waited
         if view.now + plan.rollout_hours >= world.hours:
             return _outcome(view, Ending.GIVEN_UP, (asked, looks), "out of days")
-    return _outcome(view, Ending.COMPLETED, (asked, looks), "")
+    # To take out a good model is as false as to stop everybody.
+    ending = Ending.STOPPED if view.excluded else Ending.COMPLETED
+    return _outcome(view, ending, (asked, looks), view.excluded)
 
 
 def waves_of(world: World, plan: PlanShape) -> list[list[Unit]]:

@@ -44,6 +44,8 @@ class GateRule:
             return Says(Word.STOP, verdict.reason)
         if verdict.word is VerdictWord.PROCEED:
             return Says(Word.GO, verdict.reason)
+        if verdict.health is not None and verdict.health.bad_segments:
+            return Says(Word.WAIT, verdict.reason, 1, verdict.health.bad_segments)
         gathering = self._patience.gathers(verdict, now)
         if gathering:
             self._held = 0

@@ -32,9 +32,15 @@ class Row:
         tracks = self.unit.new if self.updated else self.unit.old
         return tracks[signal].count(self.since, until)
 
-    def before(self, signal: str) -> tuple[int, int]:
+    def counts(self, until: int) -> list[tuple[int, int]]:
+        """Of every signal."""
+        tracks, since = self.unit.new if self.updated else self.unit.old, self.since
+        return [track.count(since, until) for track in tracks.values()]
+
+    def before(self) -> list[tuple[int, int]]:
         """The same of its own days before."""
-        return self.unit.old[signal].count(max(self.since - BASELINE_HOURS, 0), self.since - 1)
+        start, end = max(self.since - BASELINE_HOURS, 0), self.since - 1
+        return [track.count(start, end) for track in self.unit.old.values()]
 
 
 @dataclass(slots=True)
@@ -51,6 +57,10 @@ class View:
     succeeded: int = 0
     """Attempts of this wave."""
     failed: int = 0
+    excluded: str = ""
+    """Why models left the campaign."""
+    _before: dict[tuple[str, int], list[tuple[int, int]]] = field(default_factory=dict)
+    """Days before do not change from look to look."""
 
     def attempt(self, unit: Unit, hour: int) -> None:
         """One charger's turn."""
@@ -66,10 +76,17 @@ class View:
         """The next wave."""
         self.wave, self.succeeded, self.failed = wave, 0, 0
 
+    def exclude(self, segments: Sequence[str], reason: str) -> None:
+        """Models leave: those of them whose turn has not come keep what they have."""
+        if segments:
+            self.excluded = reason
+            later = [[unit for unit in wave if unit.model.name not in segments] for wave in self.waves]
+            self.waves = [*self.waves[: self.wave + 1], *later[self.wave + 1 :]]
+
     @property
     def last(self) -> bool:
         """Whether nobody is left for a later wave."""
-        return self.wave == len(self.waves) - 1
+        return not any(self.waves[self.wave + 1 :])
 
     def harmed(self) -> int:
         """Chargers that the release did something to until now."""
@@ -98,7 +115,9 @@ class View:
     def evidence(self) -> Evidence:
         """What the gate is given."""
         rows = [row for row in self.rows() if self._lately(row)]
-        signals = rows[0].unit.old if rows else {}
+        signals = list(rows[0].unit.old) if rows else []
+        now = [row.counts(self.now) for row in rows]
+        before = [self._baseline(row) for row in rows]
         return summarise(
             Sample(
                 strata=[row.unit.stratum for row in rows],
@@ -106,7 +125,15 @@ class View:
                 treated=[row.updated for row in rows],
                 minutes=[max(self.now - row.since, 0) * 60 for row in rows],
                 heard=[self._heard(row) for row in rows],
-                signals={name: self._counts(name, rows) for name in signals},
+                signals={
+                    name: Counts(
+                        hits=[each[place][0] for each in now],
+                        exposure=[each[place][1] for each in now],
+                        base_hits=[each[place][0] for each in before],
+                        base_exposure=[each[place][1] for each in before],
+                    )
+                    for place, name in enumerate(signals)
+                },
             ),
             last=self.last,
         )
@@ -131,15 +158,12 @@ class View:
     def _waiting(self) -> Iterable[Unit]:
         return (unit for wave in self.waves[self.wave + 1 :] for unit in wave)
 
-    def _counts(self, signal: str, rows: Sequence[Row]) -> Counts:
-        now = [row.count(signal, self.now) for row in rows]
-        before = [row.before(signal) for row in rows]
-        return Counts(
-            [hits for hits, _ in now],
-            [cases for _, cases in now],
-            [hits for hits, _ in before],
-            [cases for _, cases in before],
-        )
+    def _baseline(self, row: Row) -> list[tuple[int, int]]:
+        key = (row.unit.name, row.since)
+        found = self._before.get(key)
+        if found is None:
+            found = self._before[key] = row.before()
+        return found
 
     def _lately(self, row: Row) -> bool:
         silent, _ = row.unit.old["unheard"].count(row.since - _HEARD_WITHIN, row.since)

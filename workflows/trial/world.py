@@ -47,12 +47,14 @@ class Track:
 
     def count(self, since: int, until: int) -> tuple[int, int]:
         """Hits and exposure from one hour to before another."""
-        hits = _between(self.hits, since, until)
+        if until <= since:
+            return 0, 0
+        hits = bisect_left(self.hits, until) - bisect_left(self.hits, since)
         if self.once:
-            return int(hits > 0), int(until > since)
+            return int(hits > 0), 1
         if self.cases is None:
-            return hits, max(until - since, 0) * self.per_hour
-        return hits, _between(self.cases, since, until)
+            return hits, (until - since) * self.per_hour
+        return hits, bisect_left(self.cases, until) - bisect_left(self.cases, since)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +118,6 @@ def build(shape: FleetShape, harm: Harm, days: int, seed: int) -> World:
         for number, model in enumerate(models)
     ]
     return World(tuple(units), harm, hours)
-
-
-def _between(hours: Hours, since: int, until: int) -> int:
-    return max(bisect_left(hours, until) - bisect_left(hours, since), 0)
 
 
 def _times(shape: FleetShape, hours: int, chance: Random) -> _Times:
