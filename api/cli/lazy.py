@@ -29,6 +29,7 @@ TABLE: dict[str, Entry] = {
     "artifact": Entry("Releases", "Upload, sign and release firmware.", "artifact"),
     "withdrawal": Entry("Releases", "Take an image or certificate away, and give it back.", "withdrawal"),
     "campaign": Entry("Releases", "Plan, approve, watch and stop rollouts.", "campaign"),
+    "gate": Entry("Releases", "Try how a gate judges, on simulated fleets.", "gate"),
     "charger": Entry("Fleet", "Import, register, look at and command chargers.", "charger"),
     "site": Entry("Fleet", "Sites and how many chargers each may miss at once.", "site"),
     "model": Entry("Fleet", "What holds for every charger of one model.", "model"),

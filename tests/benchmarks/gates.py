@@ -204,11 +204,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--good", type=int, default=400, help="good campaigns")
     parser.add_argument("--bad", type=int, default=100, help="campaigns with each harm")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--policies", default=",".join(POLICIES), help="ours")
     parser.add_argument("--write", type=Path, default=Path("docs"), help="folder of GATE-NUMBERS.md")
     chosen = parser.parse_args(arguments)
-    ours = tuple(name for name in RULES if name.startswith("Ampwave"))
+    ours = tuple(f"Ampwave {name}" for name in chosen.policies.split(","))
     results = compare(chosen.good, lambda _: chosen.bad, chosen.seed, ours)
     command = f"python -m tests.benchmarks.gates --good {chosen.good} --bad {chosen.bad} --seed {chosen.seed}"
+    command += f" --policies {chosen.policies}" if chosen.policies != ",".join(POLICIES) else ""
     gates_page.write(chosen.write, results, command)
     for row in rows_of(results):
         say(f"{row.name}: {row.value:.1f} {row.unit} ({row.comparator}: {row.comparator_value})")

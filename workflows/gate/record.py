@@ -12,6 +12,7 @@ from activities.facts import GroupFacts, WaveFacts
 from storage.campaign import Decision, GatePolicy, VerdictWord
 from storage.canonical import ADDED, canonical_json, sha256_hex
 from storage.errors import AmpwaveError
+from storage.health_policy import HealthPolicy, SignalRole
 from workflows.gate.judge import judge
 from workflows.gate.outcomes import MAX_CONTROL_OFFLINE_SHARE, assess, assess_rollback
 from workflows.gate.words import CheckResult, Verdict, combine
@@ -45,8 +46,26 @@ def assess_wave(inputs: GateInputs) -> Verdict:
         return outcomes
     wave = inputs.facts.wave if inputs.facts else 0
     found = judge(health, inputs.evidence, inputs.history or History(), wave)
-    checks = (*outcomes.checks, CheckResult("health", found.word, found.reason))
+    checks = (
+        *(_left_to_health(check, health) for check in outcomes.checks),
+        CheckResult("health", found.word, found.reason),
+    )
     return replace(combine(checks), health=found)
+
+
+_SIGNAL_OF = {"offline": "unheard", "faulted": "faults"}
+
+
+def _left_to_health(check: CheckResult, policy: HealthPolicy) -> CheckResult:
+    """Who is away or faulted at this instant is looked at again at every look, and chance is not paid for:
+    in a canary of ten, two that are away by chance would stop a campaign sooner or later. Health counts the
+    hours of it, and pays.
+    """
+    signal = _SIGNAL_OF.get(check.name)
+    judged_there = any(each.signal == signal and each.role is not SignalRole.SHADOW for each in policy.signals)
+    if check.word is VerdictWord.PROCEED or not judged_there:
+        return check
+    return replace(check, word=VerdictWord.PROCEED, sentence=f"{check.sentence} Health decides on that.")
 
 
 def _concurrent(inputs: GateInputs) -> Verdict:

@@ -25,6 +25,9 @@ async def test_a_row_measures_something(
         assert rows[0].value == 0, "an acknowledged message was not in the journal"
     elif name == "storm":
         assert "40 twins right" in rows[0].unit
+    elif name == "gates":
+        assert {row.name for row in rows} == {"gates-false-stops", "gates-power", "gates-harmed"}
+        assert all(0 <= row.value <= 600 for row in rows)
     else:
         assert all(row.value > 0 for row in rows)
 

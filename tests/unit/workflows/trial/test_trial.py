@@ -230,3 +230,19 @@ def test_an_outage_of_everybody_is_not_harm() -> None:
     # Those of the updated alone who are away are the release's.
     assert _word(_facts(away, GroupFacts(120, 120, 1, 119, 0))) is VerdictWord.ABORT
     assert _word(_facts(GroupFacts(30, 30, 9, 21, 0), GroupFacts())) is VerdictWord.ABORT
+
+
+@pytest.mark.requirement("R40", "R41")
+def test_who_is_away_at_this_instant_does_not_stop_what_health_judges() -> None:
+    facts = _facts(GroupFacts(30, 30, 4, 26, 0), GroupFacts(120, 120, 1, 119, 0))
+    assert _word(facts) is VerdictWord.ABORT
+    young = View(build(SMALL, NO_HARM, 2, 5), [[]]).evidence()
+    with_health = GateInputs(RULES, replace(OUTCOMES, health=POLICIES["balanced"]), facts, young)
+    verdict = assess_wave(with_health)
+    assert verdict.word is VerdictWord.HOLD
+    assert any("Health decides" in check.sentence for check in verdict.checks)
+    # Where health does not judge silence, who is silent stops the wave as before.
+    sessions_only = replace(POLICIES["balanced"], signals=POLICIES["balanced"].signals[:1])
+    assert assess_wave(replace(with_health, policy=replace(OUTCOMES, health=sessions_only))).word is (
+        VerdictWord.ABORT
+    )

@@ -1,0 +1,171 @@
+"""What ``ampwave gate simulate`` was asked for, as a trial, and its running on all processors."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, fields, replace
+from math import isfinite
+from multiprocessing import get_context
+from pathlib import Path
+
+from api.cli.documents import nearest, number
+from api.cli.errors import Record, WrongUse
+from api.cli.planfile import parse_model, read_plan
+from api.schemas.campaigns import GateBody
+from storage.campaign import GatePolicy
+from storage.health_policy import HealthPolicy
+from workflows.gate import POLICIES
+from workflows.gate.policies import problems_of
+from workflows.trial import HARMS, FleetShape, Harm, Model, PlanShape
+from workflows.trial.many import PolicyScore, Trial, scores, simulate, worlds
+from workflows.trial.rule import OUTCOMES
+
+_SHAPE: dict[str, tuple[str, float, float]] = {
+    "chargers": ("chargers", 20, 20_000),
+    "sites": ("sites", 1, 20_000),
+    "sessions": ("sessions", 0.1, 50),
+    "failures": ("session_failures", 0.001, 0.5),
+    "alike": ("alike", 0, 0.9),
+    "outages": ("backend_outages", 2, 10_000),
+}
+"""What may be said of a fleet: the field, and from where to where."""
+_PER_SITE = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """As typed."""
+
+    plan: Path | None
+    fleet: str
+    models: str | None
+    harm: str
+
+
+def kinds() -> list[Record]:
+    """Every harm with what it does."""
+    return [{"name": name, "does": _does(harm)} for name, harm in HARMS.items()]
+
+
+def trial_of(given: Given, campaigns: int, seed: int) -> Trial:
+    """Check what was typed; raises WrongUse with everything that is wrong with a plan or a policy."""
+    shape = _shape(given)
+    shares, gate = _plan(given.plan)
+    policies = dict(POLICIES)
+    outcomes = OUTCOMES
+    if gate is not None and gate.health is not None:
+        policies = {_own_name(gate.health): gate.health, **POLICIES}
+        outcomes = replace(gate, health=None)
+        if problems := problems_of(gate.health):
+            raise WrongUse("The plan's policy cannot work.", problems)
+    if len(shares) < 2:
+        raise WrongUse("A policy compares with chargers of later waves.", hint="Name at least two waves.")
+    plan = PlanShape(shares)
+    return Trial(policies, shape, plan, _harm(given.harm, shape), campaigns, seed, outcomes)
+
+
+def carry_out(trial: Trial, tell: Callable[[int, int], None]) -> dict[str, PolicyScore]:
+    """All campaigns, on every processor of this machine; the result does not depend on how many there are."""
+    tasks = worlds(trial)
+    step = max(len(tasks) // 4, 1)
+    done = []
+    with ProcessPoolExecutor(min(os.cpu_count() or 1, len(tasks)), get_context("spawn")) as pool:
+        for count, (task, outcomes) in enumerate(
+            zip(tasks, pool.map(simulate, tasks), strict=True), start=1
+        ):
+            done.append((task, outcomes))
+            if count % step == 0:
+                tell(count, len(tasks))
+    return scores(trial, done)
+
+
+def _own_name(policy: HealthPolicy) -> str:
+    shipped = POLICIES.get(policy.name)
+    return policy.name if shipped is None or shipped == policy else f"{policy.name} (the plan's)"
+
+
+def _plan(path: Path | None) -> tuple[tuple[float, ...], GatePolicy | None]:
+    if path is None:
+        return PlanShape().shares, None
+    body = read_plan(path).body
+    try:
+        gate = GateBody.model_validate(body.get("gate", {})).to_noun()
+    except ValueError as error:
+        raise WrongUse(f"{path}: the gate cannot be read.", [str(error)]) from error
+    if gate.health is None:
+        raise WrongUse(f"{path} names no policy of health.", hint="Add one: gate: {health: balanced}")
+    return tuple(float(wave["share"]) for wave in body["waves"]), gate
+
+
+def _shape(given: Given) -> FleetShape:
+    values: dict[str, float] = {}
+    for part in filter(None, (part.strip() for part in given.fleet.split(","))):
+        name, _, text = part.partition("=")
+        if name not in _SHAPE:
+            raise WrongUse(f"--fleet: {name!r} says nothing of a fleet. {nearest(name, _SHAPE)}")
+        values[name] = _within(name, text)
+    chargers = int(values.get("chargers", FleetShape().chargers))
+    values.setdefault("sites", max(chargers // _PER_SITE, 1))
+    if "outages" in values:
+        values["outages"] = 1 / values["outages"]
+    whole = {item.name for item in fields(FleetShape) if item.type in (int, "int")}
+    known = {_SHAPE[name][0]: value for name, value in values.items()}
+    shape = FleetShape(**{name: int(value) if name in whole else value for name, value in known.items()})  # type: ignore[arg-type]  # by the field's own type
+    return replace(shape, models=_models(given.models)) if given.models is not None else shape
+
+
+def _within(name: str, text: str) -> float:
+    _, low, high = _SHAPE[name]
+    try:
+        value = number(text)
+    except ValueError:
+        value = float("nan")
+    if not isfinite(value) or not low <= value <= high:
+        raise WrongUse(f"--fleet: {name}={text} should be a number from {low:g} to {high:g}.")
+    return value
+
+
+def _models(text: str) -> tuple[Model, ...]:
+    found = []
+    for part in text.split(","):
+        name, _, share = part.strip().rpartition(":")
+        try:
+            found.append(Model("/".join(parse_model(name)), number(share)))
+        except ValueError as error:
+            raise WrongUse(
+                f"--models: {part.strip()!r} is not VENDOR/MODEL:SHARE.", hint="As in Acme/AC22:70%."
+            ) from error
+    if not abs(sum(model.share for model in found) - 1) < 1e-6 or any(model.share <= 0 for model in found):
+        raise WrongUse("--models: the shares have to be more than 0 and add up to 100 %.")
+    return tuple(found)
+
+
+def _harm(name: str, shape: FleetShape) -> Harm:
+    harm = HARMS.get(name)
+    if harm is None:
+        raise WrongUse(f"--harm: {name!r} is not known. {nearest(name, HARMS)}", hint="--harm list")
+    names = [model.name for model in shape.models]
+    return replace(harm, model=names[-1]) if harm.model and harm.model not in names else harm
+
+
+def _does(harm: Harm) -> str:
+    parts = [
+        (harm.sessions, f"{harm.sessions * 100:g} points more of the sessions fail"),
+        (harm.offline, f"{harm.offline * 100:g} points more of the hours offline"),
+        (harm.faults, f"{harm.faults:g} more faults per charger and day"),
+        (harm.boot_loops, f"{harm.boot_loops:g} boot loops per charger and day"),
+        (harm.installs, f"{harm.installs * 100:g} points more of the attempts fail"),
+        (harm.model, "on one model"),
+        (harm.after_hours, "from 20:00 to 6:00"),
+    ]
+    return ", ".join(text for applies, text in parts if applies)
+
+
+def about(trial: Trial) -> str:
+    """What is simulated, before it takes its time."""
+    shares = ", ".join(f"{share * 100:g}" for share in trial.plan.shares)
+    return (
+        f"{trial.campaigns} good and {trial.campaigns} bad campaigns ({trial.harm.name}: {_does(trial.harm)}) "
+        f"on {trial.shape.chargers} chargers at {trial.shape.sites} sites, waves of {shares} %, "
+        f"under {', '.join(trial.policies)}."
+    )

@@ -1,0 +1,75 @@
+"""Some policies, each on the same good and the same bad campaigns. Pure; one world at a time."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from storage.campaign import GatePolicy
+from storage.health_policy import HealthPolicy
+from workflows.trial.campaign import Outcome, run
+from workflows.trial.rule import OUTCOMES, GateRule
+from workflows.trial.score import Score, score
+from workflows.trial.shapes import NO_HARM, FleetShape, Harm, PlanShape
+from workflows.trial.world import build
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is tried, on what."""
+
+    policies: Mapping[str, HealthPolicy]
+    shape: FleetShape
+    plan: PlanShape
+    harm: Harm
+    campaigns: int
+    seed: int = 7
+    outcomes: GatePolicy = OUTCOMES
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One of the worlds of a trial, as its number."""
+
+    trial: Trial
+    number: int
+    good: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyScore:
+    """One policy."""
+
+    good: Score
+    bad: Score
+
+
+def worlds(trial: Trial) -> list[World]:
+    """All that have to be simulated, in any order and anywhere."""
+    return [World(trial, number, good) for good in (True, False) for number in range(trial.campaigns)]
+
+
+def simulate(one: World) -> dict[str, Outcome]:
+    """What each policy made of it."""
+    trial = one.trial
+    seed = 2 * (trial.seed * 1_000_000 + one.number) + one.good
+    harm = NO_HARM if one.good else trial.harm
+    world = build(trial.shape, harm, trial.plan.max_days, seed)
+    plan = replace(trial.plan, seed=seed)
+    return {
+        name: run(world, plan, GateRule(policy, trial.outcomes)) for name, policy in trial.policies.items()
+    }
+
+
+def scores(
+    trial: Trial, done: Iterable[tuple[World, Mapping[str, Outcome]]]
+) -> dict[str, PolicyScore]:
+    """By policy."""
+    found: dict[bool, list[Mapping[str, Outcome]]] = {True: [], False: []}
+    for world, outcomes in done:
+        found[world.good].append(outcomes)
+    return {
+        name: PolicyScore(_of(found[True], name), _of(found[False], name)) for name in trial.policies
+    }
+
+
+def _of(outcomes: Sequence[Mapping[str, Outcome]], name: str) -> Score:
+    return score([each[name] for each in outcomes])
