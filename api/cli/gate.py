@@ -28,7 +28,7 @@ _COLUMNS = (
 
 
 @command(app, "simulate", online=False)
-def simulate(
+def simulate(  # noqa: PLR0913 - each is an option
     session: Session,
     plan: Annotated[
         Path | None, typer.Argument(metavar="[PLAN]", help="Its waves and its policy. [default: balanced]")
@@ -37,7 +37,7 @@ def simulate(
         str,
         typer.Option(
             metavar="SHAPE",
-            help="chargers, sites, sessions (per day), failures (share), alike (0 to 1), outages (days between).",
+            help="chargers, sites, sessions a day, failures (share), alike (0 to 1), outages (days between).",
         ),
     ] = "chargers=600",
     models: Annotated[
@@ -91,10 +91,10 @@ def _share(share: "Wilson") -> str:
 
 def _explained(trial: "Trial") -> str:
     return (
-        "FALSE STOPS: good campaigns that were stopped. CAUGHT: bad ones. In brackets what is known with 95 %\n"
-        "confidence; more --campaigns narrow it. HARMED: chargers that the bad release did something to before\n"
-        "the stop, on average. ASKED: good campaigns in which a person is asked. The chargers are simulated:\n"
-        "compare policies by these numbers, and do not take them for a promise."
+        "FALSE STOPS: good campaigns that were stopped. CAUGHT: bad ones. In brackets what is known with\n"
+        "95 % confidence; more --campaigns narrow it. HARMED: chargers that the bad release did something\n"
+        "to before the stop, on average. ASKED: good campaigns in which a person is asked. The chargers are\n"
+        "simulated: compare policies by these numbers, and do not take them for a promise."
         + (f"\nThe bad model is {trial.harm.model}." if trial.harm.model else "")
     )
 

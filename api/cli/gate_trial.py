@@ -70,9 +70,7 @@ def carry_out(trial: Trial, tell: Callable[[int, int], None]) -> dict[str, Polic
     step = max(len(tasks) // 4, 1)
     done = []
     with ProcessPoolExecutor(min(os.cpu_count() or 1, len(tasks)), get_context("spawn")) as pool:
-        for count, (task, outcomes) in enumerate(
-            zip(tasks, pool.map(simulate, tasks), strict=True), start=1
-        ):
+        for count, (task, outcomes) in enumerate(zip(tasks, pool.map(simulate, tasks), strict=True), start=1):
             done.append((task, outcomes))
             if count % step == 0:
                 tell(count, len(tasks))
@@ -165,7 +163,8 @@ def about(trial: Trial) -> str:
     """What is simulated, before it takes its time."""
     shares = ", ".join(f"{share * 100:g}" for share in trial.plan.shares)
     return (
-        f"{trial.campaigns} good and {trial.campaigns} bad campaigns ({trial.harm.name}: {_does(trial.harm)}) "
+        f"{trial.campaigns} good and {trial.campaigns} bad campaigns "
+        f"({trial.harm.name}: {_does(trial.harm)}) "
         f"on {trial.shape.chargers} chargers at {trial.shape.sites} sites, waves of {shares} %, "
         f"under {', '.join(trial.policies)}."
     )

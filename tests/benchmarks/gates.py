@@ -92,7 +92,7 @@ class Results:
     seed: int
 
     def tuned(self) -> list[str]:
-        """Rules that are compared at an equal rate of false stops: the tuned, and those that keep it anyhow."""
+        """Rules compared at an equal rate of false stops: the tuned, and those that keep it anyhow."""
         good = NO_HARM.name
         return [
             name

@@ -46,12 +46,7 @@ def page(results: "Results", command: str) -> str:
         [
             "# Gates in numbers",
             "",
-            f"Made by `{command}`; `make bench ONLY=gates` runs a smaller one. {results.good} good campaigns "
-            f"and {results.bad} with each harm, each on a fleet of its own of {FleetShape().chargers} chargers:",
-            "chargers, sites and days differ, sites lose power, the back end goes away about every 20 days. "
-            "Waves of 5, 15, 30 and 50 %; every rule sees the same campaigns. Rules of others "
-            "(`tests/benchmarks/rivals.py`) soak 24 hours after each wave, more than `balanced` needs on "
-            "a good release; where our gate asks a person, the person lets it go on.",
+            *_made(results, command),
             "",
             "## Good releases",
             "",
@@ -59,8 +54,7 @@ def page(results: "Results", command: str) -> str:
             "|---|---|---|---|",
             *(_good(name, scores[NO_HARM.name]) for name, scores in results.scores.items()),
             "",
-            "*Tuned* has the threshold that stops 5 % of exactly these good campaigns: "
-            f"{_limits(results)}.",
+            _tuned(results),
             "",
             "## Bad releases: chargers harmed before the stop, on average (share of campaigns stopped)",
             "",
@@ -77,6 +71,24 @@ def page(results: "Results", command: str) -> str:
             *_losses(results),
             "",
         ]
+    )
+
+
+def _made(results: "Results", command: str) -> Sequence[str]:
+    size = FleetShape().chargers
+    return [
+        f"Made by `{command}`; `make bench ONLY=gates` runs a smaller one. {results.good} good campaigns",
+        f"and {results.bad} with each harm, each on a fleet of its own of {size} chargers: chargers, sites and",
+        "days differ, sites lose power, the back end goes away about every 20 days. Waves of 5, 15, 30 and",
+        "50 %; every rule sees the same campaigns. Rules of others (`tests/benchmarks/rivals.py`) soak 24 hours",
+        "after each wave. Where our gate asks a person, the person lets it go on, as if nobody knew better.",
+    ]
+
+
+def _tuned(results: "Results") -> str:
+    return (
+        "*Tuned* has the threshold that stops 5 % of exactly these good campaigns, which no user can know "
+        f"beforehand: {_limits(results)}."
     )
 
 

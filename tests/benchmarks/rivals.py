@@ -1,8 +1,8 @@
 """Rules of other products, as published, on the same simulated campaigns as our gate.
 
-Written from their documentation and observed behaviour, as noted at each; nothing is copied. Each sees what it
-would see: install results, where that is all that its product has. Those that soak get 24 hours after each
-wave, which is more than our gate takes on a good release, and those that have no soak at all get it as a gift.
+Written from their documentation and observed behaviour, as noted at each; nothing is copied. Each sees what
+it would see: install results, where that is all that its product has. Each gets 24 hours after each wave,
+which is more than our gate takes on a good release, also where its product has no soak at all.
 """
 
 from bisect import bisect_left
@@ -36,7 +36,7 @@ class Installs:
         self.worst = max(self.worst, self.ratio(tally))
         return "too many attempts failed" if self.stops(tally) else ""
 
-    def look(self, view: View, waited: int) -> Says:  # noqa: ARG002 - the rule's signature
+    def look(self, view: View, waited: int) -> Says:
         """Nothing but time."""
         return Says(Word.GO) if waited >= SOAK_HOURS else Says(Word.WAIT, again=SOAK_HOURS - waited)
 
@@ -95,7 +95,7 @@ class Daily:
     limit: float
     worst: float = field(default=0.0)
 
-    def attempted(self, tally: Tally) -> str:  # noqa: ARG002 - the rule's signature
+    def attempted(self, tally: Tally) -> str:
         """It does not count attempts."""
         return ""
 
@@ -139,8 +139,8 @@ def kayenta(confidence: float = KAYENTA_CONFIDENCE) -> Daily:
     """Spinnaker's Kayenta: Mann-Whitney on each metric's time series, a score over all of them.
 
     A metric is High if the lower end of the confidence interval (0.98) of the Hodges-Lehmann shift is above
-    0.25 of the shift itself (NetflixACAJudge, MannWhitneyClassifier); the canary fails if the share of metrics
-    that pass is below the marginal score, 75 in Spinnaker's documentation. A point is an hour of one arm; the
+    0.25 of the shift itself (NetflixACAJudge, MannWhitneyClassifier); the canary fails if the share of
+    metrics that pass is below the marginal score, 75 in Spinnaker's documentation. A point is an hour of one arm; the
     interval is the normal approximation with ties corrected, as R's ``wilcox.test`` gives for so many.
     """
     return kayenta_at(quantile((1 - confidence) / 2))
@@ -157,7 +157,8 @@ def _kayenta(view: View) -> float:
     since = max((row.since for row in rows if row.updated), default=view.now)
     limits = sorted((_shift_limit(rows, name, since, view.now) for name in METRICS), reverse=True)
     # As many metrics must be High as bring the score below marginal.
-    failing = next(n for n in range(1, len(METRICS) + 1) if 100 * (1 - n / len(METRICS)) < KAYENTA_MARGINAL)
+    counts = range(1, len(METRICS) + 1)
+    failing = next(count for count in counts if 100 * (1 - count / len(METRICS)) < KAYENTA_MARGINAL)
     return limits[failing - 1]
 
 

@@ -57,12 +57,15 @@ _SIGNAL_OF = {"offline": "unheard", "faulted": "faults"}
 
 
 def _left_to_health(check: CheckResult, policy: HealthPolicy) -> CheckResult:
-    """Who is away or faulted at this instant is looked at again at every look, and chance is not paid for:
-    in a canary of ten, two that are away by chance would stop a campaign sooner or later. Health counts the
-    hours of it, and pays.
+    """Who is away or faulted at this instant does not stop what health judges by all hours.
+
+    It is looked at again at every look, and nothing is paid for it: in a canary of ten, two that are away by
+    chance would stop a good campaign sooner or later.
     """
     signal = _SIGNAL_OF.get(check.name)
-    judged_there = any(each.signal == signal and each.role is not SignalRole.SHADOW for each in policy.signals)
+    judged_there = any(
+        each.signal == signal and each.role is not SignalRole.SHADOW for each in policy.signals
+    )
     if check.word is VerdictWord.PROCEED or not judged_there:
         return check
     return replace(check, word=VerdictWord.PROCEED, sentence=f"{check.sentence} Health decides on that.")

@@ -1,4 +1,4 @@
-"""A policy on trial: campaigns on simulated fleets, judged by the gate that judges real ones. Pure, from a seed."""
+"""A policy on trial: campaigns on simulated fleets, judged as real ones are. Pure, from a seed."""
 
 from workflows.trial.campaign import Ending, Outcome, Rule, Says, Tally, Word, run, waves_of
 from workflows.trial.rule import GateRule

@@ -1,4 +1,4 @@
-"""One campaign on one world under one rule: waves in turn, until the rule stops it or all are through. Pure."""
+"""One campaign on one world under one rule: waves in turn, until it is stopped or all are through. Pure."""
 
 from dataclasses import dataclass
 from enum import StrEnum

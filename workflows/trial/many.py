@@ -59,16 +59,12 @@ def simulate(one: World) -> dict[str, Outcome]:
     }
 
 
-def scores(
-    trial: Trial, done: Iterable[tuple[World, Mapping[str, Outcome]]]
-) -> dict[str, PolicyScore]:
+def scores(trial: Trial, done: Iterable[tuple[World, Mapping[str, Outcome]]]) -> dict[str, PolicyScore]:
     """By policy."""
     found: dict[bool, list[Mapping[str, Outcome]]] = {True: [], False: []}
     for world, outcomes in done:
         found[world.good].append(outcomes)
-    return {
-        name: PolicyScore(_of(found[True], name), _of(found[False], name)) for name in trial.policies
-    }
+    return {name: PolicyScore(_of(found[True], name), _of(found[False], name)) for name in trial.policies}
 
 
 def _of(outcomes: Sequence[Mapping[str, Outcome]], name: str) -> Score:

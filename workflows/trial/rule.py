@@ -14,7 +14,7 @@ from workflows.trial.view import View
 _EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
 """A Monday."""
 OUTCOMES = GatePolicy(max_failure_share=0.10, early_stop_failures=1_000_000)
-"""The failures of a simulated wave are judged by their share: a count that stops suits one size of wave only."""
+"""Failed attempts are judged by their share: a count that stops suits one size of wave only."""
 
 
 class GateRule:

@@ -1,7 +1,7 @@
 """What can be known of a campaign at some hour: outcomes, and counts of both groups. Pure.
 
 It measures as ``activities.health`` does: an updated charger from the hour after its proof, each of the
-others from the same hour as an updated one of its model, dealt out in turn; before that, two weeks of its own.
+others from the same hour as an updated one of its model, dealt out in turn; before that, its own two weeks.
 """
 
 from bisect import bisect_left

@@ -7,6 +7,7 @@ compared on the same worlds, and a world is built once for all of them.
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate
@@ -129,9 +130,7 @@ def _times(shape: FleetShape, hours: int, chance: Random) -> _Times:
 @lru_cache(maxsize=8)
 def _week(hours: int) -> Sequence[float]:
     return list(
-        accumulate(
-            _HOURLY[hour % 24] * (_WEEKEND if hour // 24 % 7 >= 5 else 1.0) for hour in range(hours)
-        )
+        accumulate(_HOURLY[hour % 24] * (_WEEKEND if hour // 24 % 7 >= 5 else 1.0) for hour in range(hours))
     )
 
 
@@ -208,7 +207,7 @@ def _histories(make: _Maker, model: Model, place: _Site) -> tuple[dict[str, Trac
     return old | unchanged, new | unchanged
 
 
-def _unchanged(make: _Maker, away: set[int]) -> dict[str, Track]:
+def _unchanged(make: _Maker, away: AbstractSet[int]) -> dict[str, Track]:
     """Signals that no release here changes: they are looked at all the same, and may be wrong by chance."""
     hours, chance = make.times.hours, make.chance
     nervous = chance.gammavariate(1.0, 0.4)
@@ -257,4 +256,3 @@ def _own_rate(shape: FleetShape, model: Model, place: _Site, chance: Random) -> 
         return mean
     size = 1 / shape.alike - 1
     return chance.betavariate(mean * size, (1 - mean) * size)
-

@@ -52,9 +52,7 @@ def test_kayentas_interval_is_that_of_the_rank_test(monkeypatch: pytest.MonkeyPa
         rivals, "_series", lambda _rows, _name, _span, *, updated: treated if updated else control
     )
     ours = rivals._shift_limit([], "any", 0, 1)
-    theirs = mannwhitneyu(
-        treated, control, alternative="greater", method="asymptotic", use_continuity=False
-    )
+    theirs = mannwhitneyu(treated, control, alternative="greater", method="asymptotic", use_continuity=False)
     ties = np.count_nonzero(np.equal.outer(treated, control)) / 2
     assert ours >= 2
     from workflows.gate.normal import tail

@@ -32,7 +32,9 @@ gate:
 """
 
 
-def given(plan: Path | None = None, fleet: str = "", models: str | None = None, harm: str = "sessions") -> Given:
+def given(
+    plan: Path | None = None, fleet: str = "", models: str | None = None, harm: str = "sessions"
+) -> Given:
     return Given(plan, fleet, models, harm)
 
 
@@ -78,7 +80,7 @@ def test_a_plan_brings_its_waves_and_its_policy(tmp_path: Path) -> None:
 def test_what_is_wrong_is_told(typed: Given, told: str) -> None:
     with pytest.raises(WrongUse) as caught:
         trial_of(typed, 3, 7)
-    assert told in " ".join([caught.value.diagnostics(), *caught.value.details])
+    assert told in " ".join([caught.value.diagnostics(), *caught.value.problems])
 
 
 @pytest.mark.parametrize(
@@ -90,14 +92,12 @@ def test_what_is_wrong_is_told(typed: Given, told: str) -> None:
         (("gate:", "pace: {}\nunused:"), "unused"),
     ],
 )
-def test_a_plan_that_cannot_be_tried_is_refused(
-    tmp_path: Path, change: tuple[str, str], told: str
-) -> None:
+def test_a_plan_that_cannot_be_tried_is_refused(tmp_path: Path, change: tuple[str, str], told: str) -> None:
     path = tmp_path / "plan.yaml"
     path.write_text(PLAN.replace(*change))
     with pytest.raises(WrongUse) as caught:
         trial_of(given(path), 3, 7)
-    assert told in " ".join([caught.value.diagnostics(), *caught.value.details])
+    assert told in " ".join([caught.value.diagnostics(), *caught.value.problems])
 
 
 @pytest.mark.requirement("R56")

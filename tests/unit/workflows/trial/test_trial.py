@@ -1,4 +1,4 @@
-"""Simulated campaigns: the same seed, the same campaign; harm only where the release runs; the gate as it is."""
+"""Simulated campaigns: the same seed, the same campaign; harm only where the release runs; the real gate."""
 
 from dataclasses import replace
 
@@ -162,7 +162,8 @@ def test_a_bad_model_leaves_and_the_others_go_on() -> None:
 
     found = run(world, PLAN, Excluding())
     assert (found.ending, found.reason, found.wave) == (Ending.STOPPED, "it is bad", 1)
-    assert found.harmed < 20 < 70 < found.updated
+    assert found.harmed < 20
+    assert found.updated > 70
 
 
 def test_failed_attempts_stop_within_the_wave() -> None:
