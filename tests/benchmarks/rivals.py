@@ -140,8 +140,9 @@ def kayenta(confidence: float = KAYENTA_CONFIDENCE) -> Daily:
 
     A metric is High if the lower end of the confidence interval (0.98) of the Hodges-Lehmann shift is above
     0.25 of the shift itself (NetflixACAJudge, MannWhitneyClassifier); the canary fails if the share of
-    metrics that pass is below the marginal score, 75 in Spinnaker's documentation. A point is an hour of one arm; the
-    interval is the normal approximation with ties corrected, as R's ``wilcox.test`` gives for so many.
+    metrics that pass is below the marginal score, 75 in Spinnaker's documentation. A point is an hour of
+    one arm; the interval is the normal approximation with ties corrected, as R's ``wilcox.test`` gives
+    for so many.
     """
     return kayenta_at(quantile((1 - confidence) / 2))
 
