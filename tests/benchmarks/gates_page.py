@@ -77,11 +77,12 @@ def page(results: "Results", command: str) -> str:
 def _made(results: "Results", command: str) -> Sequence[str]:
     size = FleetShape().chargers
     return [
-        f"Made by `{command}`; `make bench ONLY=gates` runs a smaller one. {results.good} good campaigns",
-        f"and {results.bad} with each harm, each on a fleet of its own of {size} chargers: chargers, sites",
-        "and days differ, sites lose power, the back end goes away about every 20 days. Waves of 5, 15, 30 and",
-        "50 %; every rule sees the same campaigns. Rules of others (`tests/benchmarks/rivals.py`) soak 24",
-        "hours after each wave. Where our gate asks a person, the person lets it go on, as if nobody knew better.",
+        f"Made by `{command}`; `make bench ONLY=gates` runs another. {results.good} good campaigns and",
+        f"{results.bad} with each harm, each on a fleet of its own of {size} chargers: chargers, sites and",
+        "days differ, sites lose power, the back end goes away about every 20 days. Waves of 5, 15, 30",
+        "and 50 %; every rule sees the same campaigns. Rules of others (`tests/benchmarks/rivals.py`) soak",
+        "24 hours after each wave. Where our gate asks a person, the person lets it go on, as if nobody",
+        "knew better.",
     ]
 
 
