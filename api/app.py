@@ -22,6 +22,7 @@ from api.ports import ApiServices
 from api.routers import (
     access,
     artifacts,
+    audit_proof,
     campaigns,
     chargers,
     codec,
@@ -55,6 +56,7 @@ API_ROUTERS = (
     models.router,
     events.router,
     access.router,
+    audit_proof.router,
     health.router,
     watching.router,
 )

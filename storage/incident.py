@@ -14,6 +14,10 @@ class IncidentKind(StrEnum):
     SITE_OUTAGE = "site_outage"
     WATCHDOG_BLIND = "watchdog_blind"
     """The synthetic silent charger was not found in time: the health system itself is not to be trusted."""
+    AUDIT_BROKEN = "audit_broken"
+    """The audit log does not follow from what was signed of it before."""
+    HALTED = "halted"
+    """Somebody broke the glass: a release is withdrawn, or everything stands."""
 
 
 @dataclass(frozen=True, slots=True)

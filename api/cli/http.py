@@ -133,9 +133,11 @@ class Api:
         finally:
             part.unlink(missing_ok=True)
 
-    def pages(self, path: str, limit: int, **params: str | int | bool | None) -> Iterator[Record]:
-        """The items of a listing, page after page, at most ``limit`` of them."""
-        cursor: str | None = None
+    def pages(
+        self, path: str, limit: int, *, start: str | None = None, **params: str | int | bool | None
+    ) -> Iterator[Record]:
+        """The items of a listing after the cursor ``start``, page after page, at most ``limit`` of them."""
+        cursor = start
         left = limit
         while left > 0:
             page = self.get(path, limit=min(left, 500), cursor=cursor, **params)

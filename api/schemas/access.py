@@ -84,6 +84,13 @@ class AuditReply(Reply):
         )
 
 
+class CheckpointReply(Reply):
+    """A signed checkpoint of the audit log."""
+
+    sequence: int
+    envelope: dict[str, Any] = Field(description="DSSE; its payload is the checkpoint.")
+
+
 class WhoReply(Reply):
     """The caller, as this api sees it."""
 
