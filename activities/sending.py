@@ -109,6 +109,9 @@ class Sending:
             raise Obstacle(DispatchKind.NOT_NOW, "its target is done already")
         if target.attempt > given.attempt:
             raise Obstacle(DispatchKind.NOT_NOW, "a later attempt has begun")
+        halt = await self._stores.halts.covering(target.artifact_id)
+        if halt is not None:
+            raise Obstacle(DispatchKind.NOT_NOW, halt.sentence)
         return target
 
     async def _reserve(self, target: Target) -> Order:

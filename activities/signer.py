@@ -8,6 +8,7 @@ from temporalio import activity
 
 from activities.authority import Cohorts, approvals_of, check_authority
 from activities.errors import mapped
+from activities.halts import refuse_halted
 from activities.stores import Stores
 from signing.ports import ReleaseSigner, ReleaseStamp
 from storage.artifact import Artifact, SignOff
@@ -102,6 +103,7 @@ class SignerActivities:
     @mapped
     async def publish_release(self, artifact_id: str) -> ReleaseStamp:
         """Publish what was signed. Idempotent. Raises VerificationFailed or StaleStage."""
+        await refuse_halted(self._stores.halts, artifact_id)
         staged = await self._stores.artifacts.staged(artifact_id)
         if staged is None:
             raise NotFound("staged release of artifact", artifact_id)
@@ -141,6 +143,7 @@ class SignerActivities:
         cohort = await self._cohorts.of(campaign)
         check_authority(campaign, cohort, given.wave, given.first, targets)
         artifact = await stores.artifacts.get(targets[0].artifact_id)
+        await refuse_halted(stores.halts, artifact.artifact_id)
         rollback = given.wave >= ROLLBACK_WAVE_BASE
         return Directive(
             directive_id=directive_id,

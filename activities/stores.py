@@ -7,6 +7,7 @@ from temporalio import activity
 
 from storage.audit import AuditEntry
 from storage.clock import Clock
+from storage.halt import HaltStore
 from storage.operator_ports import CommandStore, LogStore
 from storage.ports import (
     ArtifactStore,
@@ -40,6 +41,7 @@ class Stores:
     commands: CommandStore
     logs: LogStore
     ingest: IngestStore
+    halts: HaltStore
     clock: Clock
 
     async def record(self, actor: str, action: str, subject: str, **detail: Any) -> None:

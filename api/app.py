@@ -10,6 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 from api import contract, problems
 from api.dashboard import actions, login, routes
+from api.dashboard import halts as halt_pages
 from api.downloads import RedactTickets
 from api.downloads import router as downloads_router
 from api.drafts import keep_starting_drafts
@@ -30,6 +31,7 @@ from api.routers import (
     configurations,
     drift,
     events,
+    halts,
     health,
     logs,
     manual,
@@ -57,6 +59,7 @@ API_ROUTERS = (
     events.router,
     access.router,
     audit_proof.router,
+    halts.router,
     health.router,
     watching.router,
 )
@@ -83,7 +86,7 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.seats = StreamSeats(services.limits.streams, metrics.streams)
     for router in API_ROUTERS:
         app.include_router(router)
-    for router in (*OTHER_ROUTERS, login.router, actions.router, routes.router):
+    for router in (*OTHER_ROUTERS, login.router, actions.router, halt_pages.router, routes.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=manual.STATIC), name="static")
     problems.install(app)

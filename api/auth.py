@@ -31,6 +31,9 @@ class Permission(StrEnum):
     CAMPAIGN_ROLLBACK = "campaign.rollback"
     CAMPAIGN_PROCEED = "campaign.proceed"
     CAMPAIGN_SKIP = "campaign.skip"
+    HALT = "halt"
+    """Break the glass: withdraw a release, or halt everything."""
+    HALT_RESTORE = "halt.restore"
     FLEET_WRITE = "fleet.write"
     CHARGER_QUERY = "charger.query"
     CHARGER_OPERATE = "charger.operate"
@@ -47,7 +50,7 @@ class Permission(StrEnum):
 
 # Stopping is the safe direction, so everyone who may act may stop. Rolling back is not stopping: it sends
 # older firmware to chargers, so it is for those who may send firmware at all.
-_STOP = {Permission.CAMPAIGN_PAUSE, Permission.CAMPAIGN_ABORT}
+_STOP = {Permission.CAMPAIGN_PAUSE, Permission.CAMPAIGN_ABORT, Permission.HALT}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: frozenset({Permission.READ}),
@@ -72,6 +75,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.CAMPAIGN_PROCEED,
             Permission.CAMPAIGN_ROLLBACK,
             Permission.CAMPAIGN_SKIP,
+            Permission.HALT_RESTORE,
             *_STOP,
         }
     ),
@@ -86,6 +90,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.LOG_SECURITY,
             Permission.TWIN_DESIRE,
             Permission.TWIN_CONTROL,
+            Permission.HALT_RESTORE,
             *_STOP,
         }
     ),

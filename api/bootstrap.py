@@ -46,6 +46,7 @@ from signing.verify import Verifier
 from storage import ports
 from storage.clock import system_clock
 from storage.errors import EngineUnavailable, InvalidInput
+from storage.halt import HaltStore
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 from storage.journal import JournalRule
 from storage.operator_ports import CommandStore, LogStore
@@ -57,6 +58,7 @@ from storage.postgres.commands import PostgresCommandStore
 from storage.postgres.engine import create_engine, create_ingest_engine
 from storage.postgres.events import PostgresEventStore
 from storage.postgres.frames import PostgresFrameStore
+from storage.postgres.halts import PostgresHaltStore
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.learned import PostgresLearnedStore
 from storage.postgres.leases import PostgresLeaseStore
@@ -108,6 +110,7 @@ class Stores:
     tickets: ports.TicketStore
     tokens: ports.TokenStore
     transaction_ids: ports.TransactionIds
+    halts: HaltStore
     watch: WatchStores
     twins: TwinStore
 
@@ -181,6 +184,7 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: ports.BlobSt
         tokens=PostgresTokenStore(engine),
         transaction_ids=PostgresTransactionIds(engine),
         twins=PostgresTwinStore(engine, project),
+        halts=PostgresHaltStore(engine),
         watch=watch_stores(engine),
     )
 
@@ -264,6 +268,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         commands=stores.commands,
         logs=stores.logs,
         ingest=stores.ingest,
+        halts=stores.halts,
         clock=system_clock,
     )
 
@@ -300,6 +305,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             audit=stores.audit,
             blobs=stores.blobs,
             watch=stores.watch,
+            halts=stores.halts,
             orchestrator=Orchestrator(client),
             clock=system_clock,
             new_id=lambda: uuid.uuid4().hex[:16],

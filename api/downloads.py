@@ -18,6 +18,7 @@ from starlette.types import Send
 
 from api.errors import RangeRefused, TicketGone
 from api.guard import Services, metrics_of
+from api.halts import refuse_halted, until_halted
 from api.metrics import ApiMetrics
 from api.ports import ApiServices
 from storage.canonical import sha256_hex
@@ -79,6 +80,7 @@ async def download(request: Request, services: Services, ticket: str) -> Respons
     """The object behind a ticket."""
     found = await _ticket(services, ticket)
     key = found.artifact_sha256
+    await refuse_halted(services, key)
     length = await services.blobs.length(key)
     etag = f'"{key}"'
     headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-store"}
@@ -91,7 +93,7 @@ async def download(request: Request, services: Services, ticket: str) -> Respons
         headers["Content-Range"] = f"bytes {part.first}-{part.last}/{length}"
     if request.method == "HEAD":
         return Response(status_code=status, headers=headers, media_type="application/octet-stream")
-    stream = services.blobs.read(key, first=sent.first, last=sent.last)
+    stream = until_halted(services, key, services.blobs.read(key, first=sent.first, last=sent.last))
     return _Counted(stream, status, headers, metrics_of(request))
 
 

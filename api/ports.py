@@ -22,6 +22,7 @@ from storage.ports import (
     TicketStore,
     TokenStore,
 )
+from storage.halt import HaltStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
 from workflows.charger_command import CommandInput
@@ -105,6 +106,7 @@ class ApiServices:
     audit: AuditLog
     blobs: BlobStore
     watch: WatchStores
+    halts: HaltStore
     orchestrator: Orchestrator
     clock: Clock
     new_id: Callable[[], str]

@@ -13,6 +13,7 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.halts import HaltActivities
     from activities.notary import NotaryActivities
     from activities.retention import RetentionActivities
     from storage.ids import SIGNER_QUEUE, TASK_QUEUE
@@ -32,6 +33,7 @@ class RecordKeepingWorkflow:
         Returns how many rows and objects were removed.
         """
         await _step(NotaryActivities.checkpoint_audit, SIGNER_QUEUE, "sign a checkpoint of the audit log")
+        await _step(HaltActivities.record_halts, TASK_QUEUE, "write down a halt that is not on record")
         return await _step(RetentionActivities.remove_outlived, TASK_QUEUE, "remove what had its time") or 0
 
 

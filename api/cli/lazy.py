@@ -28,6 +28,7 @@ TABLE: dict[str, Entry] = {
     "simulate": Entry("On this machine", "Run simulated chargers against a CSMS.", "processes", "simulate"),
     "artifact": Entry("Releases", "Upload, sign and release firmware.", "artifact"),
     "campaign": Entry("Releases", "Plan, approve, watch and stop rollouts.", "campaign"),
+    "halt": Entry("Releases", "Stop a release or everything; two people restore it.", "halt"),
     "charger": Entry("Fleet", "Import, register, look at and command chargers.", "charger"),
     "site": Entry("Fleet", "Sites and how many chargers each may miss at once.", "site"),
     "model": Entry("Fleet", "What holds for every charger of one model.", "model"),

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 
-from api.auth import Permission
+from api.auth import Permission, may
 from api.dashboard import views
 from api.dashboard.guard import PageContext, PageRoute
 from api.dashboard.offers import offers
@@ -166,11 +166,16 @@ async def _signing(store: ArtifactStore, artifact: Artifact) -> tuple[str, objec
 
 @router.get("/artifacts/{artifact_id}")
 @permit(Permission.READ)
-async def artifact_page(services: Services, context: PageContext, artifact_id: Sha256) -> Response:
+async def artifact_page(
+    services: Services, caller: Caller, context: PageContext, artifact_id: Sha256
+) -> Response:
     """One artifact: what it is for, its proofs, and who signed."""
     found = await services.artifacts.get(artifact_id)
     _, signing = await _signing(services.artifacts, found)
-    return _page("artifact.html", context, artifact=found, signing=signing, now=services.clock())
+    halted = any(halt.artifact_id == artifact_id for halt in await services.halts.in_force())
+    offered = may(caller, Permission.HALT) and not halted
+    now = services.clock()
+    return _page("artifact.html", context, artifact=found, signing=signing, may_halt=offered, now=now)
 
 
 @router.get("/chargers")

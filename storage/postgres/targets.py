@@ -21,6 +21,7 @@ from storage.campaign import (
 from storage.codec import decode
 from storage.errors import NotFound
 from storage.postgres.engine import reading, transaction
+from storage.postgres.halts import not_halted
 from storage.postgres.tables import campaign, campaign_target
 
 _MOVE_MANY = text("""
@@ -116,6 +117,7 @@ class TargetRows:
                 _COLUMNS.attempt <= target.attempt,
                 campaign.c.campaign_id == _COLUMNS.campaign_id,
                 campaign.c.phase == while_in.value,
+                not_halted(target.artifact_id),
             )
             .values(
                 phase=TargetPhase.DISPATCHED.value,

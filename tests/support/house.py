@@ -42,6 +42,7 @@ from tests.support.memory import (
 )
 from tests.support.memory_campaigns import MemoryArtifacts, MemoryCampaigns, MemoryOrchestrator
 from tests.support.memory_chargers import MemoryChargers
+from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
 from tests.support.memory_twins import MemoryTwins
 from tests.support.memory_watch import memory_watch
@@ -85,6 +86,7 @@ class House:
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     watch: WatchStores = field(default_factory=memory_watch)
+    halts: MemoryHalts = field(default_factory=MemoryHalts)
     counter: Counter = field(default_factory=Counter)
     now: datetime = NOW
     limits: ApiLimits = field(default_factory=ApiLimits)
@@ -110,6 +112,7 @@ class House:
             audit=self.audit,
             blobs=self.blobs,  # type: ignore[arg-type]
             watch=self.watch,
+            halts=self.halts,
             orchestrator=self.orchestrator,
             clock=lambda: self.now,
             new_id=self.counter.new_id,

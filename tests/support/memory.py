@@ -149,6 +149,16 @@ class MemoryBlobs:
         assert length in (None, len(data))
         return self.objects.setdefault(key, data) is data
 
+    async def put_bytes(self, key: str, data: bytes) -> bool:
+        return self.objects.setdefault(key, data) is data
+
+    async def get(self, key: str, *, limit: int) -> tuple[bytes, str]:
+        if key not in self.objects:
+            raise NotFound("object", key)
+        if len(self.objects[key]) > limit:
+            raise InvalidInput(f"{key} is longer than {limit} bytes.")
+        return self.objects[key], "etag"
+
     async def delete(self, key: str) -> None:
         self.objects.pop(key, None)
 

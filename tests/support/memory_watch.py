@@ -1,12 +1,13 @@
 """In-memory doubles of the ports for sessions, health and incidents: for unit tests of the api only."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from storage.charging import ChargingSession
 from storage.errors import InvalidInput, NotFound
 from storage.health import ChargerSignals, FleetSignals, Watermark
-from storage.incident import Incident
+from storage.incident import Incident, IncidentChange
 from storage.watching import TimelineEntry, WatchStores
 
 
@@ -63,6 +64,17 @@ class MemoryIncidents:
 
     def __init__(self) -> None:
         self.rows: list[Incident] = []
+
+    async def apply(self, changes: Sequence[IncidentChange]) -> int:
+        for change in changes:
+            about = [row for row in self.rows if (row.kind, row.subject) == (change.kind, change.subject)]
+            still = [row for row in about if row.closed_at is None]
+            if change.close:
+                self.rows = [replace(row, closed_at=change.at) if row in still else row for row in self.rows]
+            elif not still:
+                number = len(self.rows) + 1
+                self.rows.append(Incident(number, change.kind, change.subject, change.summary, change.at))
+        return len(changes)
 
     async def find(self, *, open_only: bool = True, limit: int = 100) -> Sequence[Incident]:
         return [each for each in self.rows if not (open_only and each.closed_at)][:limit]

@@ -23,6 +23,7 @@ from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.commands import PostgresCommandStore
 from storage.postgres.engine import create_engine
 from storage.postgres.events import PostgresEventStore
+from storage.postgres.halts import PostgresHaltStore
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.learned import PostgresLearnedStore
 from storage.postgres.leases import PostgresLeaseStore
@@ -82,6 +83,7 @@ async def deployment(database: str, s3_settings: S3Settings) -> AsyncIterator[De
         audit=PostgresAuditLog(engine),
         blobs=blobs,
         watch=watch_stores(engine),
+        halts=PostgresHaltStore(engine),
         orchestrator=orchestrator,
         clock=system_clock,
         new_id=lambda: secrets.token_hex(8),

@@ -4,6 +4,7 @@
 from dataclasses import replace
 
 import pytest
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.availability import STILL_OUT
@@ -19,6 +20,7 @@ from storage.canonical import sha256_hex
 from storage.capability import Declared
 from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.events import ConnectorStatus
+from storage.halt import EVERYTHING, Vote, scope_of
 from storage.twin import ConnectorState, OperationSection
 from tests.unit.activities.world import MODEL, START, VENDOR, World, idle, lost_answer
 
@@ -75,6 +77,21 @@ async def test_sends_once_everything_holds(world: World) -> None:
     assert await target(world) == (TargetPhase.CONFIRMING, None)
     assert world.leases.rows[CP].request_id == answer.request_id
     assert "update.dispatched" in world.audit.actions()
+
+
+@pytest.mark.requirement("S66")
+@pytest.mark.parametrize("scope", [EVERYTHING, scope_of(sha256_hex(b"1.1"))])
+async def test_nothing_is_sent_or_signed_while_it_is_halted(world: World, scope: str) -> None:
+    halt = await world.halts.pull(scope, "ann", "smoke at depot 3", START)
+    answer = await dispatch(world)
+    assert (answer.kind, world.sent) == (DispatchKind.NOT_NOW, [])
+    assert "smoke at depot 3" in answer.reason
+    with pytest.raises(ApplicationError, match="smoke") as refused:
+        await authorise(world, issue=2)
+    assert not refused.value.non_retryable, "it goes on by itself once it is restored"
+    for name in ("bob", "cid"):
+        await world.halts.restore(halt.halt_id, Vote(name, "it was steam", START))
+    assert (await dispatch(world)).kind is DispatchKind.ACCEPTED
 
 
 @pytest.mark.requirement("S43")

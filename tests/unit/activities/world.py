@@ -61,6 +61,7 @@ from storage.twin import (
     TwinState,
 )
 from storage.watching import DoubtfulSession
+from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
 from tests.unit.activities.memory import (
     MemoryArtifacts,
@@ -153,6 +154,7 @@ class World:
     events: MemoryEvents = field(default_factory=MemoryEvents)
     tickets: MemoryTickets = field(default_factory=MemoryTickets)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
+    halts: MemoryHalts = field(default_factory=MemoryHalts)
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     answers: dict[type, CommandAnswer | Exception] = field(default_factory=dict)
@@ -462,6 +464,7 @@ class World:
             commands=self.commands,
             logs=self.logs,
             ingest=self,
+            halts=self.halts,
             clock=lambda: self.now,
         )
 

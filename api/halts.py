@@ -1,0 +1,144 @@
+"""Breaking the glass at the door: in force first, everything that can fail or wait after it (S66)."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import structlog
+
+from api.acts import audit
+from api.errors import TicketGone
+from api.ports import ApiServices
+from api.replies import update_id
+from storage.access import Principal
+from storage.artifact import Artifact
+from storage.campaign import Campaign, CampaignPhase
+from storage.errors import AmpwaveError, EngineUnavailable
+from storage.halt import EVERYTHING, Halt, Vote, scope_of
+from storage.incident import IncidentChange, IncidentKind
+
+log = structlog.get_logger("halts")
+
+_PATIENCE_S = 10.0
+"""What follows a halt may take so long; the halt itself is in force before."""
+LOOK_S = 20.0
+"""A download that is under way looks again so often, well within the five minutes of S66."""
+
+
+@dataclass(frozen=True, slots=True)
+class Paused:
+    """What became of a campaign that the halt concerns."""
+
+    campaign_id: str
+    paused: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class HaltActs:
+    """What one person does about halts."""
+
+    services: ApiServices
+    actor: Principal
+
+    async def halt_everything(self, reason: str) -> tuple[Halt, tuple[Paused, ...]]:
+        """No update, no download, no directive and no publication until two people restored it."""
+        return await self._pull(EVERYTHING, reason)
+
+    async def withdraw(self, artifact: Artifact, reason: str) -> tuple[Halt, tuple[Paused, ...]]:
+        """This release goes to nobody any more, by an update or by a download that is under way."""
+        return await self._pull(scope_of(artifact.artifact_id), reason)
+
+    async def restore(self, halt_id: int, reason: str) -> Halt:
+        """One person's word; the second person's lifts it. Campaigns stay paused: people resume them."""
+        services = self.services
+        halt = await services.halts.restore(halt_id, Vote(self.actor.name, reason, services.clock()))
+        lifted = halt.lifted_at is not None
+        action = "halt.lifted" if lifted else "halt.restore_voted"
+        people = [vote.actor for vote in halt.votes]
+        await audit(services, self.actor, action, halt.scope, halt=halt_id, reason=reason, votes=people)
+        if lifted:
+            change = IncidentChange(IncidentKind.HALTED, halt.scope, services.clock(), close=True)
+            await services.watch.incidents.apply([change])
+            log.warning("halt lifted", scope=halt.scope, halt=halt_id, by=people)
+        return halt
+
+    async def _pull(self, scope: str, reason: str) -> tuple[Halt, tuple[Paused, ...]]:
+        services = self.services
+        halt = await services.halts.pull(scope, self.actor.name, reason, services.clock())
+        log.error("halted", scope=scope, halt=halt.halt_id, by=halt.actor, reason=halt.reason)
+        _, paused = await asyncio.gather(self._record(halt, reason), self._pause(halt))
+        return halt, paused
+
+    async def _record(self, halt: Halt, reason: str) -> None:
+        """Into the audit log and the list of incidents; what fails here is made up for by record keeping."""
+        services = self.services
+        change = IncidentChange(IncidentKind.HALTED, halt.scope, halt.at, halt.sentence)
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await audit(services, self.actor, "halt.pulled", halt.scope, halt=halt.halt_id, reason=reason)
+                await services.halts.mark_recorded(halt.halt_id)
+                await services.watch.incidents.apply([change])
+        except (AmpwaveError, TimeoutError) as error:
+            log.warning("a halt is in force and not on record yet", halt=halt.halt_id, error=str(error))
+
+    async def _pause(self, halt: Halt) -> tuple[Paused, ...]:
+        """Campaigns that run stop asking. Nothing is sent either way: every node looks before it sends."""
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                running = [one async for one in _campaigns(self.services) if _concerned(one, halt)]
+        except (AmpwaveError, TimeoutError) as error:
+            log.warning("campaigns could not be listed", error=str(error))
+            return ()
+        return tuple(await asyncio.gather(*(self._pause_one(halt, one) for one in running)))
+
+    async def _pause_one(self, halt: Halt, campaign: Campaign) -> Paused:
+        once = update_id("pause", self.actor.name, f"halt-{halt.halt_id}")
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                await self.services.orchestrator.pause(campaign.campaign_id, self.actor.name, once)
+        except (AmpwaveError, TimeoutError) as error:
+            said = error.message if isinstance(error, AmpwaveError) else "no worker answered in time"
+            return Paused(campaign.campaign_id, paused=False, why=f"{said} Nothing is sent all the same.")
+        return Paused(campaign.campaign_id, paused=True, why="")
+
+
+async def refuse_halted(services: ApiServices, artifact_id: str) -> None:
+    """Raise unless this image may be handed out now."""
+    halt = await services.halts.covering(artifact_id)
+    if halt is None:
+        return
+    if halt.artifact_id is not None:
+        raise TicketGone("is for a release that was withdrawn")
+    raise EngineUnavailable("All downloads are halted.", hint="Try again later.")
+
+
+async def until_halted(
+    services: ApiServices, artifact_id: str, stream: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    """The stream, which breaks off soon after somebody withdraws the image or halts everything."""
+    looked = services.clock()
+    async for chunk in stream:
+        now = services.clock()
+        if (now - looked).total_seconds() >= LOOK_S:
+            await refuse_halted(services, artifact_id)
+            looked = now
+        yield chunk
+
+
+def _concerned(campaign: Campaign, halt: Halt) -> bool:
+    if campaign.phase is not CampaignPhase.RUNNING:
+        return False
+    images = {campaign.plan.artifact_id, campaign.plan.rollback_artifact_id}
+    return halt.artifact_id is None or halt.artifact_id in images
+
+
+async def _campaigns(services: ApiServices) -> AsyncIterator[Campaign]:
+    cursor: str | None = None
+    while True:
+        page = await services.campaigns.find(limit=200, cursor=cursor)
+        for campaign in page.items:
+            yield campaign
+        cursor = page.next_cursor
+        if cursor is None:
+            return
