@@ -82,6 +82,7 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.services = services
     app.state.metrics = metrics
     app.state.refusals = RefusalMemory()
+    app.state.scales = health.Scales()
     app.state.log_seats = UploadSeats(services.limits.log_uploads)
     app.state.seats = StreamSeats(services.limits.streams, metrics.streams)
     for router in API_ROUTERS:

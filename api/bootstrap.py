@@ -18,7 +18,9 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.journal import JournalActivities
+from activities.notary import NotaryActivities
 from activities.orders import Node
+from activities.retention import RetentionActivities
 from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
 from activities.twins import DriftPolicy
@@ -27,6 +29,7 @@ from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
 from api.node_security import client_tls_options, server_tls_files
 from api.ports import ApiLimits, ApiServices, ReadinessCheck
+from api.retention import retention_policy
 from api.settings import Settings
 from csms.client_certificates import ClientCertificates
 from csms.gateway import Gateway
@@ -40,6 +43,8 @@ from csms.tls import ServerTls
 from signing.ceremony import DevelopmentCeremony
 from signing.development import ensure_manufacturer
 from signing.inspection import Inspector
+from signing.keys import ensure_key_file
+from signing.notary import RECORD, AuditNotary, RecordKeys
 from signing.service import OnlineKeys, SigningService
 from signing.trust_source import TrustSource, fetch_from
 from signing.verify import Verifier
@@ -67,12 +72,14 @@ from storage.postgres.migrate import upgrade
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
+from storage.postgres.retention import PostgresRetentionStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
 from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.watching import watch_stores
+from storage.retention import RetentionStore
 from storage.s3 import S3BlobStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
@@ -106,6 +113,7 @@ class Stores:
     logs: LogStore
     out_of_service: ports.OutOfServiceStore
     outbox: ports.OutboxStore
+    retention: RetentionStore
     routes: ports.RouteStore
     tickets: ports.TicketStore
     tokens: ports.TokenStore
@@ -144,6 +152,16 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
 
 
 @asynccontextmanager
+async def open_retention(settings: Settings) -> AsyncIterator[RetentionStore]:
+    """The database alone, for counting and removing what is stored."""
+    engine = create_engine(database_url(settings), application_name="ampwave retention", pool_size=1)
+    try:
+        yield PostgresRetentionStore(engine)
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
 async def open_blobs(settings: Settings) -> AsyncIterator[ports.BlobStore]:
     """The bucket alone, for what needs no database."""
     blobs = _blobs(settings)
@@ -179,6 +197,7 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: ports.BlobSt
         logs=PostgresLogStore(engine),
         out_of_service=PostgresOutOfServiceStore(engine),
         outbox=PostgresOutboxStore(engine),
+        retention=PostgresRetentionStore(engine),
         routes=PostgresRouteStore(engine),
         tickets=PostgresTicketStore(engine),
         tokens=PostgresTokenStore(engine),
@@ -239,6 +258,7 @@ async def ensure_repository(settings: Settings, stores: Stores) -> None:
     )
     ceremony = DevelopmentCeremony(stores.blobs, settings.keys, system_clock)
     await ceremony.ensure(roles, manufacturer_roots={role: (maker.root,) for role, maker in makers.items()})
+    await asyncio.to_thread(ensure_key_file, settings.keys / f"{RECORD}.pem")
 
 
 def _trust(settings: Settings, stores: Stores, role: str) -> TrustSource:
@@ -306,6 +326,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             blobs=stores.blobs,
             watch=stores.watch,
             halts=stores.halts,
+            retention=stores.retention,
             orchestrator=Orchestrator(client),
             clock=system_clock,
             new_id=lambda: uuid.uuid4().hex[:16],
@@ -396,11 +417,15 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
     days = (settings.journal_partition_days, settings.journal_ahead_days, settings.journal_kept_days)
     journal = JournalActivities(stores.journal, JournalRule(*days), system_clock)
     drift = DriftPolicy(timedelta(seconds=settings.drift_grace_s), settings.quarantine_on_suspicion)
+    policy = retention_policy(settings)
     return Worker(
         client,
         task_queue=TASK_QUEUE,
         workflows=registry.WORKFLOWS,
-        activities=registry.worker_activities(shared, inspector, journal, stores.watch.sessions, drift),
+        activities=(
+            *registry.worker_activities(shared, inspector, journal, stores.watch.sessions, drift),
+            *registry.record_activities(shared, RetentionActivities(stores.retention, policy, system_clock)),
+        ),
         max_cached_workflows=4000,
         # How long a dead worker's workflows wait before another takes them: 10 s by default.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
@@ -414,13 +439,26 @@ def signing_service(settings: Settings, stores: Stores) -> SigningService:
     return SigningService(stores.blobs, root, OnlineKeys.in_folder(settings.keys), system_clock)
 
 
-def signer_worker(stores: Stores, client: Client, signer: SigningService) -> Worker:
+def _notary(settings: Settings, stores: Stores) -> NotaryActivities:
+    """Who vouches for the audit log, with the key that the database does not hold."""
+    notary = AuditNotary(
+        stores.blobs,
+        lambda: RecordKeys.in_folder(settings.keys, settings.record_key),
+        system_clock,
+        memory_file=private_dir(settings.data_dir / "trust") / "audit-checkpoint.json",
+        every=timedelta(seconds=settings.audit_checkpoint_s),
+    )
+    return NotaryActivities(stores.audit, stores.watch.incidents, notary, system_clock)
+
+
+def signer_worker(settings: Settings, stores: Stores, client: Client, signer: SigningService) -> Worker:
     """What needs a key, on the signer's queue."""
     return Worker(
         client,
         task_queue=SIGNER_QUEUE,
-        activities=registry.signer_activities(
-            _activity_stores(stores), signer, lambda: secrets.token_hex(16)
+        activities=(
+            *registry.signer_activities(_activity_stores(stores), signer, lambda: secrets.token_hex(16)),
+            _notary(settings, stores).checkpoint_audit,
         ),
         max_concurrent_activities=20,
         graceful_shutdown_timeout=GRACE,

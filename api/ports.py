@@ -23,6 +23,7 @@ from storage.ports import (
     TokenStore,
 )
 from storage.halt import HaltStore
+from storage.retention import RetentionStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
 from workflows.charger_command import CommandInput
@@ -119,6 +120,8 @@ class ApiServices:
     base_url: str
     temporal_ui_url: str | None = None
     temporal_namespace: str = "default"
+    retention: RetentionStore | None = None
+    """For metrics of what is stored; None: there are none."""
     readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
     """``database``, ``temporal``, ``s3``."""
     limits: ApiLimits = field(default_factory=ApiLimits)

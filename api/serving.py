@@ -67,7 +67,7 @@ async def serve_signer(settings: Settings) -> None:
     async with bootstrap.open_stores(settings) as stores:
         client = await bootstrap.connect_temporal(settings)
         signer = bootstrap.signing_service(settings, stores)
-        async with bootstrap.signer_worker(stores, client, signer):
+        async with bootstrap.signer_worker(settings, stores, client, signer):
             _log.info("signer.serving")
             await until_signalled()
 

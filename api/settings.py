@@ -91,6 +91,12 @@ class Settings(BaseSettings):
     trusted_root_file: Path | None = None
     """The TUF root that every verifier starts from (S19); default: data_dir/keys/root.json."""
 
+    record_key: str | None = None
+    """Signer only: address of the key that signs checkpoints of the audit log and verdicts on evidence; its
+    public half is record.pub.json in key_dir. Default: file2:key_dir/record.pem."""
+    audit_checkpoint_s: Annotated[float, Field(ge=1)] = 600.0
+    """Seconds after which the signer vouches for the audit log again, if it grew."""
+
     development_vendor_roles: str = "voltworks"
     """``up`` only: comma-separated TUF vendor roles for which the first start makes development keys."""
 
@@ -166,6 +172,16 @@ class Settings(BaseSettings):
     """How many days ahead housekeeping makes partitions."""
     journal_kept_days: Annotated[int, Field(ge=1)] = 30
     """Days that raw frames are kept; then their partition is dropped whole."""
+    events_kept_days: Annotated[int, Field(ge=60)] = 400
+    """Days that events are kept, but for those that something needs (`ampwave db retention --dry-run`)."""
+    dispute_days: Annotated[int, Field(ge=1)] = 400
+    """Days for which a session can be disputed: its events are kept so long, whatever events_kept_days says."""
+    incidents_kept_days: Annotated[int, Field(ge=1)] = 400
+    """Days that closed incidents are kept."""
+    commands_kept_days: Annotated[int, Field(ge=1)] = 400
+    """Days that people's commands to chargers are kept; the audit log keeps its own word of them for ever."""
+    tickets_kept_days: Annotated[int, Field(ge=1)] = 30
+    """Days that download and upload tickets are kept after they expired."""
     unsafe_security_profile_0: bool = False
     """Let chargers connect without a password. For a bench, never for a fleet."""
 

@@ -42,6 +42,7 @@ from workflows.log_retrieval import LogInput, LogRetrievalWorkflow
 from workflows.messages import CampaignInput, CampaignStatus
 from workflows.options import OTA_CAMPAIGN, OTA_CHARGER, OTA_STATE, keywords
 from workflows.publish_artifact import PublicationInput, PublishArtifactWorkflow
+from workflows.record_keeping import RecordKeepingWorkflow
 from workflows.session_rules import SessionWatchPolicy
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.signals import AbortRequest, PersonRequest, SkipRequest
@@ -50,6 +51,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 HOUSEKEEPING_SCHEDULE = "ampwave-housekeeping"
+RECORDS_SCHEDULE = "ampwave-records"
 SESSION_WATCH_SCHEDULE = "ampwave-session-watch"
 _UNREACHABLE = frozenset(
     {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
@@ -276,6 +278,10 @@ class Orchestrator:
         )
         keep = ScheduleActionStartWorkflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
         await self._schedule(HOUSEKEEPING_SCHEDULE, keep, every)
+        records = ScheduleActionStartWorkflow(
+            RecordKeepingWorkflow.run, id="record-keeping", task_queue=TASK_QUEUE
+        )
+        await self._schedule(RECORDS_SCHEDULE, records, every)
         await self._schedule(SESSION_WATCH_SCHEDULE, watch, timedelta(minutes=1))
 
     async def _schedule(self, name: str, action: ScheduleActionStartWorkflow, every: timedelta) -> None:

@@ -9,11 +9,13 @@ from activities.chargers import ChargerActivities
 from activities.configuration import ConfigurationActivities
 from activities.dispatch import DispatchActivities
 from activities.fleet import FleetActivities
+from activities.halts import HaltActivities
 from activities.journal import JournalActivities
 from activities.logs import LogActivities, LogSender
 from activities.operator import CommandActivities, OperatorActivities
 from activities.orders import Node
 from activities.recovery import DoubtActivities, RecoveryActivities
+from activities.retention import RetentionActivities
 from activities.signer import SignerActivities
 from activities.stores import Stores
 from activities.twins import DriftPolicy, TwinActivities
@@ -27,6 +29,7 @@ from workflows.configuration import ConfigurationWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.log_retrieval import LogRetrievalWorkflow
 from workflows.publish_artifact import PublishArtifactWorkflow
+from workflows.record_keeping import RecordKeepingWorkflow
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.shard import ShardWorkflow
 from workflows.wave import WaveWorkflow
@@ -44,6 +47,7 @@ WORKFLOWS: tuple[type, ...] = (
     ConfigurationWorkflow,
     HousekeepingWorkflow,
     SessionWatchWorkflow,
+    RecordKeepingWorkflow,
 )
 """All of them, for the worker role on ``storage.ids.TASK_QUEUE``."""
 
@@ -111,6 +115,11 @@ def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
         CommandActivities(node).send_command,
         LogSender(node).request_log,
     )
+
+
+def record_activities(stores: Stores, retention: RetentionActivities) -> Activities:
+    """For the worker role too: halts on record, and the end of what had its time."""
+    return (HaltActivities(stores).record_halts, retention.remove_outlived)
 
 
 def signer_activities(stores: Stores, signer: ReleaseSigner, new_nonce: Callable[[], str]) -> Activities:

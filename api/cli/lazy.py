@@ -41,7 +41,7 @@ TABLE: dict[str, Entry] = {
     "worker": Entry("Processes", "Workflows and shared activities.", "processes", "worker"),
     "signer": Entry("Processes", "The only process that reaches the online keys.", "processes", "signer"),
     "relay": Entry("Processes", "Events to the workflows that wait for them.", "processes", "relay"),
-    "db": Entry("Processes", "Bring the database to this version.", "processes", "db"),
+    "db": Entry("Processes", "Bring the database up to date; what is kept how long.", "processes", "db"),
     "config": Entry("Processes", "Check and show the settings.", "processes", "config"),
 }
 

@@ -104,7 +104,7 @@ worker = single(_worker)
 signer = single(_signer)
 relay = single(_relay)
 
-db = group("Bring the database to this version.")
+db = group("Bring the database to this version; remove what had its time.")
 config = group("Check and show the settings.")
 
 
@@ -112,6 +112,15 @@ config = group("Check and show the settings.")
 def _db_upgrade() -> None:
     """Apply the migrations that are missing; does nothing on a current database."""
     call("roles:run_db_upgrade")
+
+
+@db.command("retention")
+def _db_retention(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show what each class of stored things costs, and remove what had its time."""
+    call("retention:run_retention", dry_run=dry_run, as_json=as_json)
 
 
 @config.command("check")

@@ -1,6 +1,8 @@
 """Is the process alive, can it do its work, and what did it count."""
 
 import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -8,11 +10,19 @@ from pydantic import Field
 from starlette.requests import Request
 
 from api.guard import Services, metrics_of
-from api.ports import ReadinessCheck
+from api.ports import ApiServices, ReadinessCheck
 from api.schemas.common import Reply
 from storage.errors import AmpwaveError
 
 router = APIRouter(tags=["health"])
+_WEIGHED_EVERY = timedelta(minutes=5)
+
+
+@dataclass
+class Scales:
+    """When what is stored was weighed last, in this process."""
+
+    read_at: datetime | None = None
 
 
 class ReadyReply(Reply):
@@ -55,6 +65,24 @@ async def _ask(check: ReadinessCheck, seconds: float) -> str:
 
 
 @router.get("/metrics", response_class=Response, include_in_schema=False)
-async def metrics(request: Request) -> Response:
+async def metrics(request: Request, services: Services) -> Response:
     """Prometheus exposition. Keep it off the public address in production."""
+    await _weigh(request, services)
     return Response(metrics_of(request).render(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _weigh(request: Request, services: ApiServices) -> None:
+    """What is stored, weighed again every few minutes; a database that is away leaves the last numbers."""
+    scales, now = request.app.state.scales, services.clock()
+    if services.retention is None or (scales.read_at and now - scales.read_at < _WEIGHED_EVERY):
+        return
+    scales.read_at = now
+    gauges = metrics_of(request)
+    try:
+        async with asyncio.timeout(services.limits.readiness_seconds):
+            sizes = await services.retention.sizes()
+    except (AmpwaveError, TimeoutError):
+        return
+    for each in sizes:
+        gauges.stored_rows.labels(each.name).set(each.rows)
+        gauges.stored_bytes.labels(each.name).set(each.bytes)

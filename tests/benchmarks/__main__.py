@@ -13,6 +13,7 @@ from pathlib import Path
 
 from api.embedded import EmbeddedPostgres
 from tests.benchmarks import report
+from tests.benchmarks.audit import measure_audit
 from tests.benchmarks.child import open_files_limit
 from tests.benchmarks.ingest import measure_ingest
 from tests.benchmarks.latency import measure_latency
@@ -31,6 +32,7 @@ ROWS: dict[str, Measure] = {
     "storm": measure_storm,
     "twin-writes": measure_twin_writes,
     "latency": measure_latency,
+    "audit": measure_audit,
 }
 BY_NAME_ONLY: dict[str, Measure] = {"soak": measure_soak}
 """Rows that take too long to be part of every run."""

@@ -23,17 +23,21 @@ from temporalio.worker import (
 )
 
 from activities.journal import JournalActivities
+from activities.notary import NotaryActivities
+from activities.retention import RetentionActivities
 from storage.campaign import Approval, Campaign, CampaignPhase, Pace
 from storage.charger import Route
 from storage.events import StoredEvent
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, campaign_workflow_id, charger_workflow_id, node_queue
 from storage.journal import JournalRule
+from storage.retention import RetentionPolicy
 from tests.unit.activities.world import BOOT_ID, NODE_ID, World
 from workflows.client import Orchestrator
 from workflows.options import DATA_CONVERTER
 from workflows.registry import (
     WORKFLOWS,
     node_activities,
+    record_activities,
     signer_activities,
     worker_activities,
 )
@@ -205,16 +209,19 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
     world.tick(await env.get_current_time())
     async with AsyncExitStack() as stack:
         journal = JournalActivities(world.journal, JournalRule(), lambda: world.now)
+        retention = RetentionActivities(world.records, RetentionPolicy(), lambda: world.now)  # type: ignore[arg-type]
         shared = worker_activities(world.stores, world, journal, world)  # type: ignore[arg-type]
         await stack.enter_async_context(
             harness.worker(
                 TASK_QUEUE,
                 workflows=list(WORKFLOWS),
-                activities=list(shared),
+                activities=[*shared, *record_activities(world.stores, retention)],
                 max_cached_workflows=cached,
             )
         )
         signing = signer_activities(world.stores, world, lambda: "n" * 32)  # type: ignore[arg-type]
-        await stack.enter_async_context(harness.worker(SIGNER_QUEUE, activities=list(signing)))
+        notary = NotaryActivities(world.stores.audit, world.incidents, world.records, lambda: world.now)  # type: ignore[arg-type]
+        vouching = [*signing, notary.checkpoint_audit]
+        await stack.enter_async_context(harness.worker(SIGNER_QUEUE, activities=vouching))
         await stack.enter_async_context(harness.node_worker())
         yield harness

@@ -35,6 +35,7 @@ from storage.campaign import (
     SignedDirective,
     WavePlan,
 )
+from storage.audit import AuditCheckpoint
 from storage.canonical import canonical_json, sha256_hex
 from storage.charger import Charger, ChargerFilter, ModelProfile, Route, SignatureScheme, Site
 from storage.charging import ChargingSession, SessionState
@@ -51,6 +52,7 @@ from storage.events import (
 from storage.findings import Finding
 from storage.plan_digest import plan_digest
 from storage.ports import ChargerView, Projector
+from storage.retention import RetentionPolicy
 from storage.twin import (
     ConnectivitySection,
     ConnectorState,
@@ -63,6 +65,7 @@ from storage.twin import (
 from storage.watching import DoubtfulSession
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from tests.support.memory_watch import MemoryIncidents
 from tests.unit.activities.memory import (
     MemoryArtifacts,
     MemoryAudit,
@@ -129,6 +132,23 @@ async def unheard(world: "World", charger_id: str, command: UpdateFirmware) -> C
     return ACCEPTED
 
 
+class KeptRecords:
+    """The retention store and the audit log's notary, as far as a round of record keeping asks them."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.rounds: list[RetentionPolicy] = []
+
+    async def remove(self, policy: RetentionPolicy, now: datetime, *, seconds: float) -> dict[str, int]:
+        self.rounds.append(policy)
+        return {"events": 3}
+
+    async def checkpoint(self, rows: Any) -> AuditCheckpoint:
+        if self.broken:
+            raise VerificationFailed("Row 4 of the audit log was changed.")
+        return AuditCheckpoint(1, 7, "f" * 64, START, "")
+
+
 class NoTwins:
     """Nothing is desired of anybody."""
 
@@ -155,6 +175,8 @@ class World:
     tickets: MemoryTickets = field(default_factory=MemoryTickets)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     halts: MemoryHalts = field(default_factory=MemoryHalts)
+    records: KeptRecords = field(default_factory=KeptRecords)
+    incidents: MemoryIncidents = field(default_factory=MemoryIncidents)
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     answers: dict[type, CommandAnswer | Exception] = field(default_factory=dict)
