@@ -14,7 +14,9 @@ class ReleaseHalted(AmpwaveError):
     retryable = True
 
     def __init__(self, halt: Halt) -> None:
-        super().__init__(f"Nothing is done: {halt.sentence}.", hint="Two people restore it: ampwave halt restore.")
+        super().__init__(
+            f"Nothing is done: {halt.sentence}.", hint="Two people restore it: ampwave halt restore."
+        )
 
 
 async def refuse_halted(halts: HaltStore, artifact_id: str) -> None:

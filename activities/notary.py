@@ -6,7 +6,7 @@ from temporalio import activity
 
 from activities.errors import mapped
 from signing.errors import VerificationFailed
-from signing.notary import AuditNotary
+from signing.ports import Notary
 from storage.audit import AuditRow
 from storage.clock import Clock
 from storage.incident import IncidentChange, IncidentKind
@@ -19,9 +19,7 @@ _SUBJECT = "audit/log"
 class NotaryActivities:
     """Register on the signer's queue only."""
 
-    def __init__(
-        self, audit: AuditLog, incidents: IncidentStore, notary: AuditNotary, clock: Clock
-    ) -> None:
+    def __init__(self, audit: AuditLog, incidents: IncidentStore, notary: Notary, clock: Clock) -> None:
         self._audit = audit
         self._incidents = incidents
         self._notary = notary

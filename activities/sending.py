@@ -109,15 +109,13 @@ class Sending:
             raise Obstacle(DispatchKind.NOT_NOW, "its target is done already")
         if target.attempt > given.attempt:
             raise Obstacle(DispatchKind.NOT_NOW, "a later attempt has begun")
-        halt = await self._stores.halts.covering(target.artifact_id)
-        if halt is not None:
+        if halt := await self._stores.halts.covering(target.artifact_id):
             raise Obstacle(DispatchKind.NOT_NOW, halt.sentence)
         return target
 
     async def _reserve(self, target: Target) -> Order:
         given, stores = self._given, self._stores
-        directive = await stores.campaigns.directive(given.campaign_id, given.wave, given.shard)
-        if directive is None:
+        if not (directive := await stores.campaigns.directive(given.campaign_id, given.wave, given.shard)):
             raise Obstacle(DispatchKind.NOT_NOW, "there is no signed directive for it yet")
         view = await stores.chargers.get(given.charger_id)
         artifact = await stores.artifacts.get(target.artifact_id)
@@ -131,8 +129,8 @@ class Sending:
 
     async def _profile(self, view: ChargerView) -> ModelProfile:
         charger = view.charger
-        profile = await self._stores.chargers.model(charger.vendor, charger.model)
-        profile = profile or ModelProfile(charger.vendor, charger.model)
+        known = await self._stores.chargers.model(charger.vendor, charger.model)
+        profile = known or ModelProfile(charger.vendor, charger.model)
         self._needs_reset = profile.needs_reset_after_install
         return profile
 
@@ -184,8 +182,7 @@ class Sending:
         await self._node.sender.settle(given.charger_id, given.session_epoch)
         view = await self._stores.chargers.get(given.charger_id)
         operation = view.twin.operation
-        busy = busy_reason(operation, self._stores.clock())
-        if busy:
+        if busy := busy_reason(operation, self._stores.clock()):
             raise Obstacle(DispatchKind.NOT_NOW, busy, for_session=has_car(operation))
         return view
 

@@ -10,7 +10,7 @@ from activities.authority import Cohorts, approvals_of, check_authority
 from activities.errors import mapped
 from activities.halts import refuse_halted
 from activities.stores import Stores
-from signing.ports import ReleaseSigner, ReleaseStamp
+from signing.ports import EvidenceJudge, ReleaseSigner, ReleaseStamp
 from storage.artifact import Artifact, SignOff
 from storage.campaign import ROLLBACK_WAVE_BASE, Campaign, Directive
 from storage.errors import Conflict, NotFound
@@ -52,10 +52,17 @@ class DirectiveOrder:
 class SignerActivities:
     """What needs a key. Register on the signer's queue only."""
 
-    def __init__(self, stores: Stores, signer: ReleaseSigner, new_nonce: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        signer: ReleaseSigner,
+        new_nonce: Callable[[], str],
+        desk: EvidenceJudge | None = None,
+    ) -> None:
         self._stores = stores
         self._signer = signer
         self._new_nonce = new_nonce
+        self._desk = desk
         self._cohorts = Cohorts(stores.campaigns)
 
     @activity.defn
@@ -63,6 +70,8 @@ class SignerActivities:
     async def stage_release(self, artifact_id: str) -> StagedFacts:
         """Prepare the metadata that people sign; sign-offs of an earlier staging no longer count (S16)."""
         artifact = await self._stores.artifacts.get(artifact_id)
+        if self._desk is not None:
+            await self._desk.require(artifact)  # judged where it is staged, whatever a row says
         staged = await self._signer.stage(artifact)
         await self._stores.artifacts.stage(staged)
         sign_offs = await self._stores.artifacts.sign_offs(artifact_id)

@@ -31,6 +31,7 @@ from api.routers import (
     configurations,
     drift,
     events,
+    evidence,
     halts,
     health,
     logs,
@@ -46,6 +47,7 @@ from api.sse import StreamSeats
 
 API_ROUTERS = (
     artifacts.router,
+    evidence.router,
     campaigns.router,
     chargers.router,
     commands.router,

@@ -22,6 +22,7 @@ class Permission(StrEnum):
     AUDIT_READ = "audit.read"
     ARTIFACT_UPLOAD = "artifact.upload"
     ARTIFACT_SIGN = "artifact.sign"
+    EVIDENCE_WRITE = "evidence.write"
     CAMPAIGN_PLAN = "campaign.plan"
     CAMPAIGN_CREATE = "campaign.create"
     CAMPAIGN_APPROVE = "campaign.approve"
@@ -68,6 +69,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         {
             Permission.READ,
             Permission.ARTIFACT_UPLOAD,
+            Permission.EVIDENCE_WRITE,
             Permission.CAMPAIGN_PLAN,
             Permission.CAMPAIGN_CREATE,
             Permission.CAMPAIGN_APPROVE,
@@ -84,6 +86,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.READ,
             Permission.AUDIT_READ,
             Permission.ARTIFACT_SIGN,
+            Permission.EVIDENCE_WRITE,
             Permission.CHARGER_QUERY,
             Permission.CHARGER_SECURE,
             Permission.LOG_DIAGNOSTICS,

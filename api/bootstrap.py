@@ -42,6 +42,8 @@ from csms.secrets import hash_secret
 from csms.tls import ServerTls
 from signing.ceremony import DevelopmentCeremony
 from signing.development import ensure_manufacturer
+from signing.evidence_desk import EvidenceDesk
+from signing.evidence_policy import read_policy
 from signing.inspection import Inspector
 from signing.keys import ensure_key_file
 from signing.notary import RECORD, AuditNotary, RecordKeys
@@ -451,13 +453,28 @@ def _notary(settings: Settings, stores: Stores) -> NotaryActivities:
     return NotaryActivities(stores.audit, stores.watch.incidents, notary, system_clock)
 
 
+def _evidence_desk(settings: Settings, stores: Stores) -> EvidenceDesk:
+    """Who judges what a release brings along, by the operator's file."""
+    return EvidenceDesk(
+        stores.blobs,
+        lambda: read_policy(settings.evidence_policy_file),
+        lambda: RecordKeys.in_folder(settings.keys, settings.record_key),
+        system_clock,
+    )
+
+
 def signer_worker(settings: Settings, stores: Stores, client: Client, signer: SigningService) -> Worker:
     """What needs a key, on the signer's queue."""
     return Worker(
         client,
         task_queue=SIGNER_QUEUE,
         activities=(
-            *registry.signer_activities(_activity_stores(stores), signer, lambda: secrets.token_hex(16)),
+            *registry.signer_activities(
+                _activity_stores(stores),
+                signer,
+                lambda: secrets.token_hex(16),
+                _evidence_desk(settings, stores),
+            ),
             _notary(settings, stores).checkpoint_audit,
         ),
         max_concurrent_activities=20,

@@ -9,6 +9,7 @@ from temporalio.api.common.v1 import Payload
 from storage.artifact import SignOff
 from storage.campaign import Approval
 from storage.clock import Clock
+from storage.halt import HaltStore
 from storage.operator_ports import CommandStore, LogStore
 from storage.ports import (
     ArtifactStore,
@@ -22,7 +23,6 @@ from storage.ports import (
     TicketStore,
     TokenStore,
 )
-from storage.halt import HaltStore
 from storage.retention import RetentionStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
@@ -37,6 +37,7 @@ class Orchestrator(Protocol):
     """
 
     async def start_publication(self, artifact_id: str) -> None: ...
+    async def evidence_changed(self, artifact_id: str) -> None: ...
     async def sign_off(self, sign_off: SignOff) -> None: ...
     async def start_campaign(self, campaign_id: str) -> None: ...
     async def approve(self, campaign_id: str, approval: Approval, update_id: str) -> None: ...
@@ -68,6 +69,7 @@ class ApiLimits:
 
     upload_bytes: int = 2 * 1024**3
     body_bytes: int = 1024**2
+    evidence_bytes: int = 8 * 1024**2
     import_bytes: int = 32 * 1024**2
     import_rows: int = 100_000
     log_bytes: int = 256 * 1024**2

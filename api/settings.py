@@ -94,6 +94,9 @@ class Settings(BaseSettings):
     record_key: str | None = None
     """Signer only: address of the key that signs checkpoints of the audit log and verdicts on evidence; its
     public half is record.pub.json in key_dir. Default: file2:key_dir/record.pem."""
+    evidence_policy_file: Path | None = None
+    """Signer only: what a release must prove, by vendor and model (JSON; signing/README.md). Default: nothing
+    is mandatory, and whatever is brought must hold."""
     audit_checkpoint_s: Annotated[float, Field(ge=1)] = 600.0
     """Seconds after which the signer vouches for the audit log again, if it grew."""
 
@@ -175,7 +178,7 @@ class Settings(BaseSettings):
     events_kept_days: Annotated[int, Field(ge=60)] = 400
     """Days that events are kept, but for those that something needs (`ampwave db retention --dry-run`)."""
     dispute_days: Annotated[int, Field(ge=1)] = 400
-    """Days for which a session can be disputed: its events are kept so long, whatever events_kept_days says."""
+    """Days for which a session can be disputed; its events are kept so long at least."""
     incidents_kept_days: Annotated[int, Field(ge=1)] = 400
     """Days that closed incidents are kept."""
     commands_kept_days: Annotated[int, Field(ge=1)] = 400

@@ -10,6 +10,7 @@ SigningError
 │   └── VendorSignatureBad   the vendor's signature or certificate does not hold
 ├── RepositoryUnreachable    metadata could not be fetched; retryable, and until then nothing is sent
 ├── StaleStage               another release was published first: stage and sign again
+├── PolicyUnreadable         the evidence policy cannot be used; retryable, nothing is staged until then
 └── KeyUnavailable           a key address cannot be opened; retryable, for a key store may come back
 """
 
@@ -61,6 +62,12 @@ class RepositoryUnreachable(SigningError):
 
 class StaleStage(SigningError):
     """Another release was published first: stage and sign again."""
+
+
+class PolicyUnreadable(SigningError):
+    """The operator's evidence policy cannot be used. Retryable: the file can be mended."""
+
+    retryable: ClassVar[bool] = True
 
 
 class KeyUnavailable(SigningError):

@@ -7,7 +7,7 @@ after the last checkpoint must follow from that one's hash, and the last row it 
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +24,7 @@ from signing.checkpoint import (
 )
 from signing.errors import KeyUnavailable, VerificationFailed
 from signing.keys import file_address, open_signer, public_bytes, read_public
+from signing.ports import ReadRows
 from storage.audit import GENESIS, AuditCheckpoint, AuditRow, first_break
 from storage.canonical import sha256_hex
 from storage.clock import Clock
@@ -34,8 +35,6 @@ log = structlog.get_logger(__name__)
 
 RECORD = "record"
 _PAGE = 1000
-ReadRows = Callable[[int, int], Awaitable[Sequence[AuditRow]]]
-"""(after this number, at most so many) -> rows by number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ class RecordKeys:
 
     @classmethod
     def in_folder(cls, folder: Path, address: str | None = None) -> "RecordKeys":
-        """``record.pub.json`` and, after a rotation, ``record-*.pub.json`` beside it. Raises KeyUnavailable."""
+        """``record.pub.json``, and ``record-*.pub.json`` of older keys. Raises KeyUnavailable."""
         current = folder / f"{RECORD}.pub.json"
         if not current.is_file():
             raise KeyUnavailable(

@@ -117,10 +117,10 @@ class ChainCheck:
         if row.row_hash == chain_hash(row.number, row.previous_hash, row.entry):
             return
         if row.row_hash == chain_hash(row.number - 1, row.previous_hash, row.entry):
-            why = f"row {row.number} was number {row.number - 1} when it was written: one before it was inserted"
+            why = f"row {row.number} was number {row.number - 1} once: one before it was inserted"
             self._say(row.number, Tamper.INSERTED, why)
         elif row.row_hash == chain_hash(row.number + 1, row.previous_hash, row.entry):
-            why = f"row {row.number} was number {row.number + 1} when it was written: one before it was deleted"
+            why = f"row {row.number} was number {row.number + 1} once: one before it was deleted"
             self._say(row.number, Tamper.DELETED, why)
         else:
             why = f"row {row.number} was edited: its content does not hash to what is noted in it"

@@ -1,3 +1,4 @@
+# long-file: what is asked of the engines, on one page
 """What the rest of Ampwave asks of its engines. Adapters live below and meet in ``api.bootstrap``.
 
 Every method that writes is one transaction. Errors: ``storage.errors`` only; engine failures
@@ -39,6 +40,7 @@ from storage.charger import (
 )
 from storage.credentials import CredentialStore
 from storage.events import EventRecord, FrameRecord, StoredEvent
+from storage.evidence import EvidenceKind, EvidenceRef
 from storage.journal import JournalRound, JournalRule, Partition
 from storage.learned import Trail
 from storage.twin import Lifecycle, TwinState
@@ -255,6 +257,8 @@ class ArtifactStore(Protocol):
     async def find(self, *, limit: int = 100, cursor: str | None = None) -> Page[Artifact]: ...
     async def by_version(self, vendor_role: str, version: str) -> Artifact | None: ...
     async def set_phase(self, artifact_id: str, phase: ArtifactPhase, reason: str) -> None: ...
+    async def set_evidence(self, artifact_id: str, piece: EvidenceRef) -> Artifact: ...
+    async def remove_evidence(self, artifact_id: str, kind: EvidenceKind) -> Artifact: ...
     async def stage(self, staged: StagedRelease) -> None:
         """Replace what was staged for this artifact; sign-offs of other bytes no longer count."""
 

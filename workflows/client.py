@@ -127,6 +127,13 @@ class Orchestrator:
             static_summary=f"publish artifact {artifact_id[:12]}",
         )
 
+    @_in_our_words
+    async def evidence_changed(self, artifact_id: str) -> None:
+        """A hint that an artifact's evidence is another one; whoever does not wait for it reads it later."""
+        handle = self._client.get_workflow_handle(artifact_workflow_id(artifact_id))
+        with suppress(Conflict):
+            await _asked(handle.signal(PublishArtifactWorkflow.evidence_changed, rpc_timeout=self._timeout))
+
     async def sign_off(self, sign_off: SignOff) -> None:
         """Pass on one person's signature. Raises Conflict if it does not count or does not hold."""
         await self._ask(

@@ -4,13 +4,13 @@ One schedule starts it; see ``Orchestrator.ensure_schedules``. A step that fails
 round.
 """
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any
+from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
+from temporalio.types import MethodAsyncNoParam
 
 with workflow.unsafe.imports_passed_through():
     from activities.halts import HaltActivities
@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.retention import RetentionActivities
     from storage.ids import SIGNER_QUEUE, TASK_QUEUE
 
+A = TypeVar("A")
 _ROUND = timedelta(minutes=4)
 _RETRIES = RetryPolicy(maximum_attempts=3)
 
@@ -37,7 +38,7 @@ class RecordKeepingWorkflow:
         return await _step(RetentionActivities.remove_outlived, TASK_QUEUE, "remove what had its time") or 0
 
 
-async def _step(method: Callable[[Any], Awaitable[int]], queue: str, summary: str) -> int | None:
+async def _step(method: MethodAsyncNoParam[A, int], queue: str, summary: str) -> int | None:
     try:
         return await workflow.execute_activity_method(
             method,

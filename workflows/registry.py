@@ -8,6 +8,7 @@ from activities.campaigns import CampaignActivities
 from activities.chargers import ChargerActivities
 from activities.configuration import ConfigurationActivities
 from activities.dispatch import DispatchActivities
+from activities.evidence import EvidenceActivities
 from activities.fleet import FleetActivities
 from activities.halts import HaltActivities
 from activities.journal import JournalActivities
@@ -20,7 +21,7 @@ from activities.signer import SignerActivities
 from activities.stores import Stores
 from activities.twins import DriftPolicy, TwinActivities
 from csms.ports import FindingKeeper
-from signing.ports import ArtifactInspector, ReleaseSigner
+from signing.ports import ArtifactInspector, EvidenceJudge, ReleaseSigner
 from storage.watching import SessionStore
 from workflows.campaign import FirmwareCampaignWorkflow
 from workflows.charger_command import ChargerCommandWorkflow
@@ -122,10 +123,13 @@ def record_activities(stores: Stores, retention: RetentionActivities) -> Activit
     return (HaltActivities(stores).record_halts, retention.remove_outlived)
 
 
-def signer_activities(stores: Stores, signer: ReleaseSigner, new_nonce: Callable[[], str]) -> Activities:
+def signer_activities(
+    stores: Stores, signer: ReleaseSigner, new_nonce: Callable[[], str], desk: EvidenceJudge
+) -> Activities:
     """For the signer, on ``storage.ids.SIGNER_QUEUE``. ``new_nonce``: at least 16 random characters."""
-    signing = SignerActivities(stores, signer, new_nonce)
+    signing = SignerActivities(stores, signer, new_nonce, desk)
     return (
+        EvidenceActivities(stores, desk).judge_evidence,
         signing.stage_release,
         signing.check_sign_off,
         signing.publish_release,

@@ -150,7 +150,9 @@ def _draw(screen: Screen, verdict: Verdict) -> None:
         had = max(report.known, report.last)
         screen.line(f"A part of the log: rows {report.first} to {report.last} of at least {had}.")
     if not report.proven:
-        screen.line("No signed checkpoint covers them, so only a hash that you noted proves that none is new.")
+        screen.line(
+            "No signed checkpoint covers them, so only a hash that you noted proves that none is new."
+        )
     elif report.proven < report.last:
         after = report.last - report.proven
         screen.line(f"Signed up to row {report.proven}; the next checkpoint will cover the {after} after it.")

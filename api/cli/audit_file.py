@@ -78,7 +78,7 @@ def lines_of(file: Path) -> Iterator[Record]:
                 try:
                     line = json.loads(text)
                     if not isinstance(line, dict):
-                        raise ValueError("not an object")  # noqa: TRY004, TRY301 - reported with its line
+                        raise ValueError("not an object")  # noqa: TRY004 - reported with its line
                 except (ValueError, RecursionError) as error:
                     raise WrongUse(
                         f"{file} is not an export of the audit log.", [f"line {number}: {error}"]
@@ -97,7 +97,7 @@ def check(rows: Iterable[Record], proof: Proof, pinned: tuple["Key", ...]) -> Ve
     from storage.audit_check import ChainCheck, Problem, Tamper, checkpoint_problems
     from storage.canonical import canonical_json, sha256_hex
 
-    problems = []
+    problems: list[Problem] = []
     given = pinned or _keys(proof, read_key, problems)
     keys = {key.keyid: key for key in given}
     points, digests, signers = [], {}, set()
@@ -137,7 +137,7 @@ def row_of(record: Record) -> "AuditRow":
         )
         row = AuditRow(record["number"], entry, record["previous_hash"], record["row_hash"])
         if type(row.number) is not int or not isinstance(row.previous_hash, str):
-            raise TypeError("a row has a whole number and a hash")  # noqa: TRY301 - said once, below
+            raise TypeError("a row has a whole number and a hash")
     except (KeyError, TypeError, ValueError) as error:
         raise CliError("This is not a row of an audit log.", [str(error)]) from error
     return row

@@ -92,7 +92,9 @@ def _draw(screen: Screen, halt: Record, session: Session) -> None:
         screen.line(f"Campaign {one['campaign_id']} is {done}")
     screen.line()
     if halt["lifted_at"]:
-        screen.line("It is lifted. Campaigns stay paused until somebody resumes each: ampwave campaign resume ID")
+        screen.line(
+            "It is lifted. Campaigns stay paused until somebody resumes each: ampwave campaign resume ID"
+        )
     else:
         left = halt["votes_needed"] - len(halt["votes"])
         screen.line(

@@ -77,6 +77,10 @@ class Api:
         headers = {**self._key(), "Content-Type": media_type}
         return self._send("POST", path, content=content, params=params, headers=headers)
 
+    def put_bytes(self, path: str, content: bytes, media_type: str) -> Any:
+        """PUT a document as it is."""
+        return self._send("PUT", path, content=content, headers={"Content-Type": media_type})
+
     def upload(self, path: str, file: Path, manifest: Record) -> Any:
         """POST a file, streamed from disk, with its manifest as multipart form data."""
         with file.open("rb") as stream:

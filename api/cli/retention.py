@@ -35,9 +35,7 @@ async def _work(dry_run: bool) -> tuple[Sequence[ClassSurvey], Mapping[str, int]
         return found, {} if dry_run else await store.remove(policy, now, seconds=3600)
 
 
-def _draw(
-    screen: Screen, found: Sequence[ClassSurvey], removed: Mapping[str, int], *, dry_run: bool
-) -> None:
+def _draw(screen: Screen, found: Sequence[ClassSurvey], removed: Mapping[str, int], *, dry_run: bool) -> None:
     columns = (
         Column("CLASS"),
         Column("ROWS", right=True),

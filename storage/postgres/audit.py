@@ -71,10 +71,9 @@ class PostgresAuditLog:
             # One of them cannot be stored; the acts of others must not go unrecorded for it.
             if len(entries) == 1:
                 raise
-            rows = []
-            for entry in entries:
-                rows.append(await self._write_alone(entry))
-        return {ticket: row for ticket, row in zip(tickets, rows, strict=True) if row is not None}
+            alone = [await self._write_alone(entry) for entry in entries]
+            return {ticket: row for ticket, row in zip(tickets, alone, strict=True) if row is not None}
+        return dict(zip(tickets, rows, strict=True))
 
     async def _write_alone(self, entry: AuditEntry) -> AuditRow | None:
         try:

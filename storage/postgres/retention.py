@@ -34,7 +34,7 @@ class PostgresRetentionStore:
         self._shelves = tuple(shelves)
 
     async def sizes(self) -> Sequence[ClassSize]:
-        """From the server's own books; bytes in the object store are added up from the rows that point there."""
+        """From the server's books; bytes in the object store are added up from the rows that point there."""
         async with driver_transaction(self._engine, _COUNTING) as connection:
             found = await self._books(connection)
             return [
@@ -71,7 +71,9 @@ class PostgresRetentionStore:
         removed = 0
         while time.monotonic() < until:
             async with driver_transaction(self._engine, _REMOVING) as connection:
-                piece = await connection.fetchrow(_next_piece(shelf, first=last is None), cuts[0], *_some(last))
+                piece = await connection.fetchrow(
+                    _next_piece(shelf, first=last is None), cuts[0], *_some(last)
+                )
                 if piece is None or piece["last"] is None:
                     return removed
                 if piece["old"] or not shelf.in_order:

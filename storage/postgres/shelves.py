@@ -57,7 +57,8 @@ SHELVES = (
                 "s.state IN ('open', 'suspect', 'recovered') AND s.began_at <= r.received_at)"
             ),
             "a projection that has not read it": (
-                "r.sequence > (SELECT CASE WHEN count(*) < 2 THEN 0 ELSE min(p.sequence) END FROM projection p)"
+                "r.sequence > "
+                "(SELECT CASE WHEN count(*) < 2 THEN 0 ELSE min(p.sequence) END FROM projection p)"
             ),
             "a signal that is on its way": "EXISTS (SELECT FROM outbox o WHERE o.sequence = r.sequence)",
             "a twin's revision": (
@@ -111,7 +112,8 @@ SHELVES = (
         ages_by="expires_at",
         held={
             "a log that is still awaited": (
-                "EXISTS (SELECT FROM log_request q WHERE q.request_id = r.request_id AND q.finished_at IS NULL)"
+                "EXISTS (SELECT FROM log_request q WHERE q.request_id = r.request_id "
+                "AND q.finished_at IS NULL)"
             )
         },
     ),

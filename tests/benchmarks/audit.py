@@ -43,7 +43,14 @@ async def measure_audit(world: World) -> list[Row]:
     say(f"audit: {single:,.0f}/s one by one, {burst:,.0f}/s in bursts, {rows} rows in one chain")
     return [
         Row(
-            *("audit", single, "acts/s", f"{WRITERS} writers, inserts without a chain", plain, single / plain),
+            *(
+                "audit",
+                single,
+                "acts/s",
+                f"{WRITERS} writers, inserts without a chain",
+                plain,
+                single / plain,
+            ),
             target=f">= {TARGET:,.0f}, no fork",
             met=single >= TARGET,
         ),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from storage.artifact import Artifact, ArtifactPhase, SignOff, StagedRelease
+from storage.artifact import EVIDENCE_OPEN, Artifact, ArtifactPhase, SignOff, StagedRelease
 from storage.campaign import (
     Approval,
     Campaign,
@@ -17,6 +17,7 @@ from storage.campaign import (
 )
 from storage.command import CommandEnd, CommandState
 from storage.errors import Conflict, NotFound
+from storage.evidence import EvidenceKind, EvidenceRef, with_piece, without
 from storage.ports import Page
 from tests.support.memory import page_of
 from tests.support.memory_operator import MemoryCommands
@@ -124,6 +125,19 @@ class MemoryArtifacts:
     async def set_phase(self, artifact_id: str, phase: ArtifactPhase, reason: str) -> None:
         self.all[artifact_id] = replace(self.all[artifact_id], phase=phase, reason=reason)
 
+    async def set_evidence(self, artifact_id: str, piece: EvidenceRef) -> Artifact:
+        return self._change(artifact_id, lambda pieces: with_piece(pieces, piece))
+
+    async def remove_evidence(self, artifact_id: str, kind: EvidenceKind) -> Artifact:
+        return self._change(artifact_id, lambda pieces: without(pieces, kind))
+
+    def _change(self, artifact_id: str, change: Any) -> Artifact:
+        row = self.all[artifact_id]
+        if row.phase not in EVIDENCE_OPEN:
+            raise Conflict(f"The artifact is {row.phase.value}.")
+        self.all[artifact_id] = replace(row, evidence=change(row.evidence))
+        return self.all[artifact_id]
+
     async def stage(self, staged: StagedRelease) -> None:
         self.stages[staged.artifact_id] = staged
 
@@ -158,6 +172,9 @@ class MemoryOrchestrator:
 
     async def start_publication(self, artifact_id: str) -> None:
         await self._note("start_publication", artifact_id)
+
+    async def evidence_changed(self, artifact_id: str) -> None:
+        await self._note("evidence_changed", artifact_id)
 
     async def sign_off(self, sign_off: SignOff) -> None:
         await self._note("sign_off", sign_off)

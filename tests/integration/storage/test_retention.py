@@ -66,9 +66,7 @@ def needed(number: int, row: Row, campaign: int | None, session: int | None, rea
     return row.kind != "heartbeat_received" and row.age_days <= 100
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(worlds())
 async def test_what_anything_needs_stays_and_all_else_goes(
     engine, sql, world: tuple[list[Row], int | None, int | None, int]
@@ -137,7 +135,9 @@ async def _add_campaign(sql: Any, name: str, at: datetime, finished: datetime | 
 async def test_the_audit_log_stays_whole_whatever_else_is_removed(engine, sql) -> None:
     log = PostgresAuditLog(engine)
     for number in range(3):
-        await log.append(AuditEntry(NOW - timedelta(days=4000), "ann", "charger.erased", f"charger/{number}", {}))
+        await log.append(
+            AuditEntry(NOW - timedelta(days=4000), "ann", "charger.erased", f"charger/{number}", {})
+        )
     everything = RetentionPolicy({shelf.name: 1 for shelf in SHELVES}, dispute_days=1)
     await PostgresRetentionStore(engine).remove(everything, NOW, seconds=60)
     rows = list(await log.rows())
@@ -155,8 +155,8 @@ async def test_tickets_commands_and_incidents_go_and_their_living_stay(engine, s
         )
     await _add_campaign(sql, "c1", young, None)
     await sql(
-        "INSERT INTO campaign_target (campaign_id, wave, ordinal, charger_id, site_id, artifact_id, to_version,"
-        " phase, reason, attempt) VALUES ('c1', 0, 0, 'B', 's2', 'x', '1.1', 'dispatched', '', 1)"
+        "INSERT INTO campaign_target (campaign_id, wave, ordinal, charger_id, site_id, artifact_id,"
+        " to_version, phase, reason, attempt) VALUES ('c1', 0, 0, 'B', 's2', 'x', '1.1', 'dispatched', '', 1)"
     )
     for number, closed in enumerate((old, None, young)):
         await sql(
@@ -166,15 +166,23 @@ async def test_tickets_commands_and_incidents_go_and_their_living_stay(engine, s
         )
     for name, finished in (("done", old), ("open", None)):
         await sql(
-            "INSERT INTO operator_command (command_id, charger_id, command, parameters, request_sha256, actor,"
-            " requested_at, deadline_at, finished_at) VALUES ($1, 'A', 'reset', '{}', '', 'ann', $2, $2, $3)",
+            "INSERT INTO operator_command (command_id, charger_id, command, parameters, request_sha256,"
+            " actor, requested_at, deadline_at, finished_at)"
+            " VALUES ($1, 'A', 'reset', '{}', '', 'ann', $2, $2, $3)",
             *(name, old, finished),
         )
     store = PostgresRetentionStore(engine)
     surveys = {one.name: one for one in await store.survey(POLICY, NOW)}
     assert surveys["download_tickets"].held == {"a campaign that is not over": 1}
-    assert await store.remove(POLICY, NOW, seconds=60) == {"download_tickets": 1, "incidents": 1, "commands": 1}
-    assert [each[0] for each in await sql("SELECT ticket_sha256 FROM download_ticket ORDER BY 1")] == ["t2", "t3"]
+    assert await store.remove(POLICY, NOW, seconds=60) == {
+        "download_tickets": 1,
+        "incidents": 1,
+        "commands": 1,
+    }
+    assert [each[0] for each in await sql("SELECT ticket_sha256 FROM download_ticket ORDER BY 1")] == [
+        "t2",
+        "t3",
+    ]
     assert await sql.value("SELECT count(*) FROM incident") == 2
     assert await sql.value("SELECT command_id FROM operator_command") == "open"
 

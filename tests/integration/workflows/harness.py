@@ -219,7 +219,7 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
                 max_cached_workflows=cached,
             )
         )
-        signing = signer_activities(world.stores, world, lambda: "n" * 32)  # type: ignore[arg-type]
+        signing = signer_activities(world.stores, world, lambda: "n" * 32, world.desk)  # type: ignore[arg-type]
         notary = NotaryActivities(world.stores.audit, world.incidents, world.records, lambda: world.now)  # type: ignore[arg-type]
         vouching = [*signing, notary.checkpoint_audit]
         await stack.enter_async_context(harness.worker(SIGNER_QUEUE, activities=vouching))

@@ -22,6 +22,7 @@ from storage.campaign import (
 from storage.charger import DownloadTicket, LeaseAnswer, ModelProfile, OutOfService, Route, Site, SiteLease
 from storage.errors import Conflict, NotFound
 from storage.events import StoredEvent
+from storage.evidence import EvidenceRef, with_piece
 from storage.journal import JournalRound, JournalRule, Partition
 from storage.ports import ChargerView
 
@@ -201,6 +202,11 @@ class MemoryArtifacts:
 
     async def set_phase(self, artifact_id: str, phase: ArtifactPhase, reason: str) -> None:
         self.rows[artifact_id] = replace(self.rows[artifact_id], phase=phase, reason=reason)
+
+    async def set_evidence(self, artifact_id: str, piece: EvidenceRef) -> Artifact:
+        row = self.rows[artifact_id]
+        self.rows[artifact_id] = replace(row, evidence=with_piece(row.evidence, piece))
+        return self.rows[artifact_id]
 
     async def stage(self, staged: StagedRelease) -> None:
         self.staged_rows[staged.artifact_id] = staged

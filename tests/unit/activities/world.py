@@ -23,9 +23,12 @@ from csms.commands import (
     UpdateFirmware,
 )
 from csms.errors import CommandTimeout, NotConnectedHere
-from signing.errors import StaleStage, VerificationFailed
+from signing.errors import KeyUnavailable, StaleStage, VerificationFailed
+from signing.evidence_desk import EvidenceDesk
+from signing.evidence_policy import EvidencePolicy
 from signing.ports import DispatchRequest, Inspection, ReleaseStamp, VerifiedDispatch
 from storage.artifact import Artifact, ArtifactPhase, Compatible, SignOff, StagedRelease, VendorSignature
+from storage.audit import AuditCheckpoint
 from storage.campaign import (
     Approval,
     Campaign,
@@ -35,7 +38,6 @@ from storage.campaign import (
     SignedDirective,
     WavePlan,
 )
-from storage.audit import AuditCheckpoint
 from storage.canonical import canonical_json, sha256_hex
 from storage.charger import Charger, ChargerFilter, ModelProfile, Route, SignatureScheme, Site
 from storage.charging import ChargingSession, SessionState
@@ -63,6 +65,7 @@ from storage.twin import (
     TwinState,
 )
 from storage.watching import DoubtfulSession
+from tests.support.memory import MemoryBlobs
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
 from tests.support.memory_watch import MemoryIncidents
@@ -175,6 +178,7 @@ class World:
     tickets: MemoryTickets = field(default_factory=MemoryTickets)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     halts: MemoryHalts = field(default_factory=MemoryHalts)
+    desk: Any = None
     records: KeptRecords = field(default_factory=KeptRecords)
     incidents: MemoryIncidents = field(default_factory=MemoryIncidents)
     commands: MemoryCommands = field(default_factory=MemoryCommands)
@@ -210,6 +214,11 @@ class World:
         self.chargers = MemoryChargers(self.leases)
         self.out_of_service = MemoryOutOfService(self.leases, self.routes)
         self.journal = MemoryJournal()
+        self.desk = EvidenceDesk(MemoryBlobs(), EvidencePolicy, self._no_keys, lambda: self.now)  # type: ignore[arg-type]
+
+    @staticmethod
+    def _no_keys() -> Any:
+        raise KeyUnavailable("A verdict was to be signed where there is nothing to say.")
 
     def tick(self, now: datetime) -> None:
         """Move the clock; everybody who is online was heard just now."""

@@ -72,7 +72,13 @@ async def test_it_is_in_force_although_audit_log_and_temporal_are_away() -> None
 
 async def test_a_reason_is_needed_and_hostile_input_is_refused() -> None:
     house = House()
-    for body in ({"reason": ""}, {"reason": "x" * 501}, {"reason": "a\x00b"}, {"artifact_id": "../x"}, {"x": 1}):
+    for body in (
+        {"reason": ""},
+        {"reason": "x" * 501},
+        {"reason": "a\x00b"},
+        {"artifact_id": "../x"},
+        {"x": 1},
+    ):
         assert (await post(house, Role.ADMIN, **body)).status_code == 422, body
     assert (await post(house, Role.ADMIN, artifact_id="f" * 64)).status_code == 404
     assert house.halts.rows == {}

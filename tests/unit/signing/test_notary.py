@@ -169,7 +169,8 @@ async def test_without_a_key_it_says_how_to_make_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "document", [b"", b"{}", b"[]", b"\xff", b'{"payload":"e30=","payloadType":"x","signatures":[]}', b"[" * 9999]
+    "document",
+    [b"", b"{}", b"[]", b"\xff", b'{"payload":"e30=","payloadType":"x","signatures":[]}', b"[" * 9999],
 )
 def test_no_document_but_ours_is_a_checkpoint(desk: Desk, document: bytes) -> None:
     with pytest.raises((VerificationFailed, InvalidInput)):

@@ -85,6 +85,8 @@ def test_what_nobody_signed_can_be_written_anew_unseen_and_is_not_called_proven(
 
 def test_a_hostile_file_costs_no_memory_and_few_words() -> None:
     rows = chained(["a"])
-    report = check([*rows, replace(rows[0], number=10**15), *[replace(rows[0], number=n) for n in range(2, 400)]])
+    report = check(
+        [*rows, replace(rows[0], number=10**15), *[replace(rows[0], number=n) for n in range(2, 400)]]
+    )
     assert not report.intact
     assert len(report.problems) <= 20

@@ -145,9 +145,9 @@ def _off_by_the_head(rows: Rows) -> Rows:
         (_edit, 4, "edited", "Row 4 was edited"),
         (_edit_and_hash, 5, "replaced", "Row 6 was written after a row with the hash"),
         (_delete, 4, "deleted", "Row 4 is missing"),
-        (_delete_and_renumber, 4, "deleted", "Row 4 was number 5 when it was written"),
+        (_delete_and_renumber, 4, "deleted", "Row 4 was number 5 once"),
         (_insert, 2, "inserted", "Row 2 is there more than once"),
-        (_insert_and_renumber, 6, "inserted", "Row 6 was number 5 when it was written"),
+        (_insert_and_renumber, 6, "inserted", "Row 6 was number 5 once"),
         (_swap, 4, "reordered", "Row 4 comes after row 5"),
         (_cut, 7, "cut", "Rows 7 to 8 are missing: checkpoint 2"),
         (_new_tail, 8, "rebuilt", "from row 4 on or later"),
@@ -193,9 +193,10 @@ def test_a_missing_checkpoint_and_a_changed_one_are_found(run: Any, serve: Any) 
     assert "Checkpoint 2 is missing" in run("audit", "verify", "--key", "notary.pub.json").stderr
     points[1]["envelope"]["signatures"][0]["sig"] = points[0]["envelope"]["signatures"][0]["sig"]
     serve(rows, points)
-    assert "signature of the checkpoint does not hold" in run(
-        "audit", "verify", "--key", "notary.pub.json"
-    ).stderr
+    assert (
+        "signature of the checkpoint does not hold"
+        in run("audit", "verify", "--key", "notary.pub.json").stderr
+    )
 
 
 def test_this_machines_own_key_is_found(run: Any, serve: Any, home: Path) -> None:
@@ -209,7 +210,9 @@ def test_this_machines_own_key_is_found(run: Any, serve: Any, home: Path) -> Non
     assert (result["keys_pinned"], result["proven_up_to"]) == (True, 4)
 
 
-def test_a_range_is_held_against_the_checkpoint_before_it(run: Any, fake: Any, serve: Any, home: Path) -> None:
+def test_a_range_is_held_against_the_checkpoint_before_it(
+    run: Any, fake: Any, serve: Any, home: Path
+) -> None:
     rows = _log(9)
     serve(rows[3:6], _checkpoints(rows, [3, 8]))
     assert run("audit", "export", "log.jsonl", "--from", "4", "--to", "6").exit_code == 0
@@ -253,7 +256,9 @@ def test_a_file_that_is_no_export(run: Any, home: Path) -> None:
     assert run("audit", "verify", "z").exit_code == 2
 
 
-def test_an_export_never_overwrites_and_leaves_nothing_half(run: Any, serve: Any, fake: Any, home: Path) -> None:
+def test_an_export_never_overwrites_and_leaves_nothing_half(
+    run: Any, serve: Any, fake: Any, home: Path
+) -> None:
     serve(_log(2))
     (home / "log.jsonl").write_text("mine")
     assert run("audit", "export", "log.jsonl").exit_code == 2

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from api.schemas.access import AuditReply
 from api.schemas.chargers import EventReply, ImportReply, RowResult, SiteBody
 from api.schemas.models import ModelBody
 from storage.charger import SiteLease
