@@ -126,13 +126,13 @@ class MemoryArtifacts:
         self.all[artifact_id] = replace(self.all[artifact_id], phase=phase, reason=reason)
 
     async def set_evidence(self, artifact_id: str, piece: EvidenceRef) -> Artifact:
-        return self._change(artifact_id, lambda pieces: with_piece(pieces, piece))
+        return await self._change(artifact_id, lambda pieces: with_piece(pieces, piece))
 
     async def remove_evidence(self, artifact_id: str, kind: EvidenceKind) -> Artifact:
-        return self._change(artifact_id, lambda pieces: without(pieces, kind))
+        return await self._change(artifact_id, lambda pieces: without(pieces, kind))
 
-    def _change(self, artifact_id: str, change: Any) -> Artifact:
-        row = self.all[artifact_id]
+    async def _change(self, artifact_id: str, change: Any) -> Artifact:
+        row = await self.get(artifact_id)
         if row.phase not in EVIDENCE_OPEN:
             raise Conflict(f"The artifact is {row.phase.value}.")
         self.all[artifact_id] = replace(row, evidence=change(row.evidence))
