@@ -31,6 +31,7 @@ from api.node_security import client_tls_options, server_tls_files
 from api.ports import ApiLimits, ApiServices, ReadinessCheck
 from api.retention import retention_policy
 from api.settings import Settings
+from api.time_stamps import poster
 from csms.client_certificates import ClientCertificates
 from csms.gateway import Gateway
 from csms.ingest import IngestOptions
@@ -449,6 +450,7 @@ def _notary(settings: Settings, stores: Stores) -> NotaryActivities:
         system_clock,
         memory_file=private_dir(settings.data_dir / "trust") / "audit-checkpoint.json",
         every=timedelta(seconds=settings.audit_checkpoint_s),
+        authority=poster(settings.audit_timestamp_url) if settings.audit_timestamp_url else None,
     )
     return NotaryActivities(stores.audit, stores.watch.incidents, notary, system_clock)
 

@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     record_key: str | None = None
     """Signer only: address of the key that signs checkpoints of the audit log and verdicts on evidence; its
     public half is record.pub.json in key_dir. Default: file2:key_dir/record.pem."""
+    audit_timestamp_url: str | None = None
+    """Signer only: an RFC 3161 authority that dates the checkpoints too; unset: none."""
     evidence_policy_file: Path | None = None
     """Signer only: what a release must prove, by vendor and model (JSON; signing/README.md). Default: nothing
     is mandatory, and whatever is brought must hold."""

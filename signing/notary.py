@@ -25,10 +25,11 @@ from signing.checkpoint import (
 from signing.errors import KeyUnavailable, VerificationFailed
 from signing.keys import file_address, open_signer, public_bytes, read_public
 from signing.ports import ReadRows
+from signing.timestamping import Post, fetch_stamp, stamp_key
 from storage.audit import GENESIS, AuditCheckpoint, AuditRow, first_break
 from storage.canonical import sha256_hex
 from storage.clock import Clock
-from storage.errors import NotFound
+from storage.errors import AmpwaveError, NotFound
 from storage.ports import BlobStore
 
 log = structlog.get_logger(__name__)
@@ -84,12 +85,15 @@ class AuditNotary:
         *,
         memory_file: Path | None = None,
         every: timedelta = timedelta(minutes=10),
+        authority: Post | None = None,
     ) -> None:
         self._blobs = blobs
         self._keys = keys
         self._clock = clock
         self._memory_file = memory_file
         self._every = every
+        self._authority = authority
+        self._stamped = 0
         self._known: _Known | None = None
         self._lock = asyncio.Lock()
 
@@ -103,12 +107,29 @@ class AuditNotary:
         async with self._lock:
             keys = self._keys()
             known = await self._newest(keys)
+            await self._stamp(known)
             if known and self._clock() - known.checkpoint.at < self._every:
                 return None
             head = await _read_on(rows, known.checkpoint if known else None)
             if head is None:
                 return None
-            return await self._sign(keys, known, head)
+            checkpoint = await self._sign(keys, known, head)
+            await self._stamp(self._known)
+            return checkpoint
+
+    async def _stamp(self, known: _Known | None) -> None:
+        """Have an outside authority date the newest checkpoint; one that is away is asked again next time."""
+        if self._authority is None or known is None or known.checkpoint.sequence == self._stamped:
+            return
+        sequence = known.checkpoint.sequence
+        try:
+            document, _ = await self._blobs.get(checkpoint_key(sequence), limit=MAX_DOCUMENT)
+            stamp = await fetch_stamp(document, self._authority)
+            await self._blobs.put_bytes(stamp_key(sequence), stamp)
+        except AmpwaveError as error:
+            log.warning("checkpoint without a time stamp", sequence=sequence, error=error.message)
+            return
+        self._stamped = sequence
 
     async def _newest(self, keys: RecordKeys) -> _Known | None:
         """Read on in the bucket from the checkpoint that we remember."""

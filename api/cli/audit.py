@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from api.cli.audit_file import Proof, Verdict, check, header, pinned_keys, read_proof, rows_of
+from api.cli.audit_file import (
+    Proof,
+    Verdict,
+    authorities_of,
+    check,
+    header,
+    pinned_keys,
+    read_proof,
+    rows_of,
+)
 from api.cli.errors import CliError, Record, WrongUse
 from api.cli.output import Screen
 from api.cli.session import Session, command, group
@@ -68,6 +77,10 @@ def verify(
             help="Public key that signs checkpoints; repeat for more. [default: record.pub.json, if here]",
         ),
     ] = None,
+    tsa_root: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Root (PEM) of a time stamp authority; repeat for more."),
+    ] = None,
     last_hash: Annotated[
         str | None, typer.Option(metavar="HASH", help="A hash you noted; the log has to hold it still.")
     ] = None,
@@ -81,7 +94,7 @@ def verify(
     proof = read_proof(file) if file else _live_proof(session)
     rows = rows_of(file) if file else _live_rows(session, 1, None)
     noted = _Noted(rows, last_hash)
-    verdict = check(noted, proof, pinned_keys(key, load_settings().keys))
+    verdict = check(noted, proof, pinned_keys(key, load_settings().keys), authorities_of(tsa_root))
     result = _result(verdict, noted)
     session.show(result, lambda screen: _draw(screen, verdict))
     if not verdict.pinned and verdict.checkpoints:
@@ -132,6 +145,9 @@ def _result(verdict: Verdict, noted: _Noted) -> Record:
         "log_had": report.known,
         "keys": list(verdict.signers),
         "keys_pinned": verdict.pinned,
+        "time_stamps": verdict.dated.stamps,
+        "dated_up_to": verdict.dated.row,
+        "dated_at": verdict.dated.at.isoformat() if verdict.dated.at else None,
         "problems": problems,
     }
 
@@ -158,20 +174,30 @@ def _draw(screen: Screen, verdict: Verdict) -> None:
         screen.line(f"Signed up to row {report.proven}; the next checkpoint will cover the {after} after it.")
     else:
         screen.line(f"Signed up to its last row, by {verdict.checkpoints} checkpoints.")
+    _draw_dates(screen, verdict)
+
+
+def _draw_dates(screen: Screen, verdict: Verdict) -> None:
+    dated = verdict.dated
+    if dated.at is not None:
+        screen.line(f"An outside authority saw it up to row {dated.row} at {dated.at:%Y-%m-%d %H:%M:%S}Z.")
+    elif dated.stamps:
+        screen.line(f"{dated.stamps} time stamps were not checked: name the authority with --tsa-root.")
 
 
 def _head_lines(session: Session, proof: Proof, first: int, last: int | None) -> Iterator[Record]:
     yield header(first, last, session.clock())
     for key in proof.keys:
         yield {"kind": "key", **key}
-    for envelope in proof.envelopes:
-        yield {"kind": "checkpoint", "envelope": envelope}
+    for envelope, stamp in zip(proof.envelopes, proof.stamps, strict=True):
+        yield {"kind": "checkpoint", "envelope": envelope, "timestamp": stamp or None}
 
 
 def _live_proof(session: Session) -> Proof:
     proof = Proof()
     for item in session.api.pages("/audit/checkpoints", _ALL):
         proof.envelopes.append(item["envelope"])
+        proof.stamps.append(item.get("timestamp") or "")
     signed = {str(one["keyid"]) for each in proof.envelopes for one in each["signatures"]}
     proof.keys = [session.api.get(f"/audit/keys/{keyid}") for keyid in sorted(signed)]
     return proof

@@ -4,6 +4,7 @@ Rows are as the api gives them. Lines with a ``kind`` say what was exported, and
 checkpoints and the public keys, so that one file is enough to check the log anywhere.
 """
 
+import base64
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from api.cli.errors import CliError, Record, WrongUse
 
 if TYPE_CHECKING:
+    from cryptography.x509 import Certificate
     from securesystemslib.signer import Key
 
     from storage.audit import AuditRow
-    from storage.audit_check import Report
+    from storage.audit_check import Problem, Report
 
 FORMAT = 1
 
@@ -30,6 +32,17 @@ class Proof:
     whole: bool = True
     envelopes: list[Record] = field(default_factory=list)
     keys: list[Record] = field(default_factory=list)
+    stamps: list[str] = field(default_factory=list)
+    """RFC 3161 responses over the envelopes, base64, in their order; "" where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dated:
+    """What outside authorities say: how many checkpoints carry a time stamp, and the newest that holds."""
+
+    stamps: int = 0
+    row: int = 0
+    at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,7 @@ class Verdict:
     """Ids of the keys whose checkpoints were believed."""
     pinned: bool
     """Whether those keys were known here, or only came along."""
+    dated: "Dated"
 
 
 def header(first: int, last: int | None, at: datetime) -> Record:
@@ -60,6 +74,7 @@ def read_proof(file: Path) -> Proof:
             proof.first, proof.whole = int(line.get("from") or 1), line.get("to") is None
         elif kind == "checkpoint":
             proof.envelopes.append(line.get("envelope") or {})
+            proof.stamps.append(str(line.get("timestamp") or ""))
         elif kind == "key":
             proof.keys.append({name: value for name, value in line.items() if name != "kind"})
     return proof
@@ -90,7 +105,12 @@ def lines_of(file: Path) -> Iterator[Record]:
         raise WrongUse(f"{file} cannot be read: {error.strerror}.") from error
 
 
-def check(rows: Iterable[Record], proof: Proof, pinned: tuple["Key", ...]) -> Verdict:
+def check(
+    rows: Iterable[Record],
+    proof: Proof,
+    pinned: tuple["Key", ...],
+    authorities: tuple["Certificate", ...] = (),
+) -> Verdict:
     """Recompute the chain, and hold it against every checkpoint that a known key signed."""
     from signing.checkpoint import open_checkpoint, read_key
     from signing.errors import VerificationFailed
@@ -119,8 +139,49 @@ def check(rows: Iterable[Record], proof: Proof, pinned: tuple["Key", ...]) -> Ve
     report = chain.finish(whole=proof.whole)
     from dataclasses import replace
 
-    whole = replace(report, problems=(*report.problems, *problems))
-    return Verdict(whole, len(points), tuple(sorted(signers)), bool(pinned))
+    dated, undated = _dated(proof, keys, authorities)
+    whole = replace(report, problems=(*report.problems, *problems, *undated))
+    return Verdict(whole, len(points), tuple(sorted(signers)), bool(pinned), dated)
+
+
+def _dated(
+    proof: Proof, keys: "dict[str, Key]", authorities: tuple["Certificate", ...]
+) -> "tuple[Dated, list[Problem]]":
+    """The time stamps, checked if there is anybody to check them by."""
+    from signing.checkpoint import open_checkpoint
+    from signing.errors import VerificationFailed
+    from signing.timestamping import check_stamp
+    from storage.audit_check import Problem, Tamper
+    from storage.canonical import canonical_json
+
+    newest = Dated(sum(1 for stamp in proof.stamps if stamp))
+    problems: list[Problem] = []
+    if not authorities:
+        return newest, problems
+    for envelope, stamp in zip(proof.envelopes, proof.stamps, strict=False):
+        if not stamp:
+            continue
+        document = canonical_json(envelope)
+        try:
+            at = check_stamp(base64.b64decode(stamp), document, authorities)
+            row = open_checkpoint(document, keys).size
+        except (VerificationFailed, ValueError) as error:
+            why = error.message if isinstance(error, VerificationFailed) else "it is not base64"
+            problems.append(Problem(0, Tamper.CHECKPOINT, f"a time stamp of a checkpoint: {why}".rstrip(".")))
+            continue
+        if row >= newest.row:
+            newest = Dated(newest.stamps, row, at)
+    return newest, problems
+
+
+def authorities_of(files: list[Path] | None) -> tuple["Certificate", ...]:
+    """The roots of time stamp authorities in these PEM files. Raises WrongUse."""
+    from cryptography.x509 import load_pem_x509_certificates
+
+    try:
+        return tuple(one for file in files or [] for one in load_pem_x509_certificates(file.read_bytes()))
+    except (OSError, ValueError) as error:
+        raise WrongUse(f"This is no PEM file of certificates: {error}.") from error
 
 
 def row_of(record: Record) -> "AuditRow":

@@ -1,6 +1,7 @@
 """What proves the audit log: its signed checkpoints and the keys they are signed with, from the bucket."""
 
 import asyncio
+import base64
 import json
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from api.replies import Limit, NumberCursor
 from api.schemas.access import CheckpointReply
 from api.schemas.common import PageReply
 from signing.checkpoint import MAX_DOCUMENT, checkpoint_key, public_key_key
+from signing.timestamping import MAX_STAMP, stamp_key
 from storage.errors import NotFound
 
 router = APIRouter(prefix="/api/v1/audit", tags=["access"], route_class=GuardedRoute)
@@ -53,4 +55,9 @@ async def _checkpoint(services: ApiServices, sequence: int) -> CheckpointReply |
         document, _ = await services.blobs.get(checkpoint_key(sequence), limit=MAX_DOCUMENT)
     except NotFound:
         return None
-    return CheckpointReply(sequence=sequence, envelope=json.loads(document))
+    try:
+        stamp, _ = await services.blobs.get(stamp_key(sequence), limit=MAX_STAMP)
+    except NotFound:
+        stamp = b""
+    text = base64.b64encode(stamp).decode() if stamp else None
+    return CheckpointReply(sequence=sequence, envelope=json.loads(document), timestamp=text)

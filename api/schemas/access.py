@@ -89,6 +89,7 @@ class CheckpointReply(Reply):
 
     sequence: int
     envelope: dict[str, Any] = Field(description="DSSE; its payload is the checkpoint.")
+    timestamp: str | None = Field(description="RFC 3161 response over it, base64; null: it has none.")
 
 
 class WhoReply(Reply):

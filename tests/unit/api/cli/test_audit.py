@@ -1,5 +1,7 @@
 """The audit log at the command line: exported with its proof, and checked where our server is not."""
 
+import asyncio
+import base64
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,8 +14,10 @@ from securesystemslib.signer import CryptoSigner
 from api.schemas.access import AuditReply
 from signing.checkpoint import sign_checkpoint
 from signing.keys import public_bytes
+from signing.timestamping import fetch_stamp
 from storage.audit import GENESIS, AuditCheckpoint, AuditEntry, AuditRow, chain_hash
-from storage.canonical import sha256_hex
+from storage.canonical import canonical_json, sha256_hex
+from tests.support.time_stamp_authority import Authority
 
 pytestmark = pytest.mark.requirement("S65", "F32")
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -87,6 +91,9 @@ def test_an_honest_export_verifies_without_the_server(run: Any, exported: Path) 
         "log_had": 8,
         "keys": [NOTARY.public_key.keyid],
         "keys_pinned": True,
+        "time_stamps": 0,
+        "dated_up_to": 0,
+        "dated_at": None,
         "problems": [],
     }
     said = _verify(run).stdout
@@ -223,6 +230,30 @@ def test_a_range_is_held_against_the_checkpoint_before_it(
     lines = [line for line in (home / "log.jsonl").read_text().splitlines() if '"kind"' in line]
     (home / "log.jsonl").write_text("\n".join([*lines, *map(json.dumps, forged)]) + "\n")
     assert "Row 4 does not begin where the log does" in _verify(run).stderr
+
+
+async def _stamped(points: list[dict[str, Any]], authority: Authority) -> None:
+    for item in points:
+        stamp = await fetch_stamp(canonical_json(item["envelope"]), authority.post)
+        item["timestamp"] = base64.b64encode(stamp).decode()
+
+
+def test_time_stamps_travel_with_an_export_and_are_checked(run: Any, serve: Any, home: Path) -> None:
+    rows, authority = _log(9), Authority(home / "tsa")
+    points = _checkpoints(rows, [3, 8])
+    asyncio.run(_stamped(points, authority))
+    serve(rows, points)
+    assert run("audit", "export", "log.jsonl").exit_code == 0
+    assert "2 time stamps were not checked" in _verify(run).stdout
+    result = json.loads(_verify(run, "--tsa-root", "tsa/ca.pem", "--json").stdout)
+    assert (result["intact"], result["dated_up_to"]) == (True, 8)
+    assert "An outside authority saw it up to row 8" in _verify(run, "--tsa-root", "tsa/ca.pem").stdout
+    points[1]["timestamp"] = points[0]["timestamp"]
+    serve(rows, points)
+    forged = run("audit", "verify", "--key", "notary.pub.json", "--tsa-root", "tsa/ca.pem")
+    assert forged.exit_code == 1
+    assert "time stamp of a checkpoint" in forged.stderr
+    assert run("audit", "verify", "--tsa-root", "notary.pub.json").exit_code == 2
 
 
 def test_from_the_api(run: Any, serve: Any) -> None:
