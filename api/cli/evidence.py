@@ -10,7 +10,6 @@ from api.cli.errors import CliError, Record, WrongUse
 from api.cli.evidence_target import FOLDER, save_metadata, target_problems
 from api.cli.output import Column, Screen, moment, short, size
 from api.cli.references import ARTIFACT_HELP, artifact_id
-from api.cli.repository import read_root
 from api.cli.session import Session, command, group
 
 if TYPE_CHECKING:
@@ -95,6 +94,7 @@ def verify(
 ) -> None:
     """Judge the evidence again, offline, and hold the signed verdict against it. Exit code 0: both hold."""
     from api.cli.credentials import load_settings
+    from api.cli.repository import read_root
     from signing.evidence import judge
     from signing.evidence_policy import read_policy
     from signing.notary import RECORD

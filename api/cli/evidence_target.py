@@ -4,13 +4,15 @@ import asyncio
 import json
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from api.cli.http import Api
+if TYPE_CHECKING:
+    from api.cli.http import Api
 
 FOLDER = "metadata"
 
 
-def save_metadata(api: Api, role: str, folder: Path) -> None:
+def save_metadata(api: "Api", role: str, folder: Path) -> None:
     """The signed metadata that lists a release, as it is now."""
     from signing.sign_off import collect_evidence
 
