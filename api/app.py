@@ -32,6 +32,7 @@ from api.routers import (
     drift,
     events,
     evidence,
+    exports,
     halts,
     health,
     logs,
@@ -62,6 +63,7 @@ API_ROUTERS = (
     access.router,
     audit_proof.router,
     halts.router,
+    exports.router,
     health.router,
     watching.router,
 )

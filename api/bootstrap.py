@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.daily import DailyActivities
 from activities.journal import JournalActivities
 from activities.notary import NotaryActivities
 from activities.orders import Node
@@ -53,6 +54,7 @@ from signing.trust_source import TrustSource, fetch_from
 from signing.verify import Verifier
 from storage import ports
 from storage.clock import system_clock
+from storage.daily import DailyStore
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.halt import HaltStore
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
@@ -63,6 +65,7 @@ from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.commands import PostgresCommandStore
+from storage.postgres.daily import PostgresDailyStore
 from storage.postgres.engine import create_engine, create_ingest_engine
 from storage.postgres.events import PostgresEventStore
 from storage.postgres.frames import PostgresFrameStore
@@ -107,6 +110,7 @@ class Stores:
     campaigns: ports.CampaignStore
     chargers: ports.ChargerStore
     commands: CommandStore
+    daily: DailyStore
     events: ports.EventStore
     frames: ports.FrameStore
     journal: ports.JournalStore
@@ -191,6 +195,7 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: ports.BlobSt
         campaigns=PostgresCampaignStore(engine),
         chargers=PostgresChargerStore(engine),
         commands=PostgresCommandStore(engine),
+        daily=PostgresDailyStore(engine),
         events=PostgresEventStore(engine),
         learned=PostgresLearnedStore(engine),
         frames=PostgresFrameStore(engine),
@@ -427,7 +432,11 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
         workflows=registry.WORKFLOWS,
         activities=(
             *registry.worker_activities(shared, inspector, journal, stores.watch.sessions, drift),
-            *registry.record_activities(shared, RetentionActivities(stores.retention, policy, system_clock)),
+            *registry.record_activities(
+                shared,
+                DailyActivities(shared, stores.daily, stores.blobs),
+                RetentionActivities(stores.retention, policy, system_clock),
+            ),
         ),
         max_cached_workflows=4000,
         # How long a dead worker's workflows wait before another takes them: 10 s by default.

@@ -13,6 +13,7 @@ from temporalio.exceptions import ActivityError
 from temporalio.types import MethodAsyncNoParam
 
 with workflow.unsafe.imports_passed_through():
+    from activities.daily import DailyActivities
     from activities.halts import HaltActivities
     from activities.notary import NotaryActivities
     from activities.retention import RetentionActivities
@@ -35,6 +36,7 @@ class RecordKeepingWorkflow:
         """
         await _step(NotaryActivities.checkpoint_audit, SIGNER_QUEUE, "sign a checkpoint of the audit log")
         await _step(HaltActivities.record_halts, TASK_QUEUE, "write down a halt that is not on record")
+        await _step(DailyActivities.export_days, TASK_QUEUE, "write the files of the days that are over")
         return await _step(RetentionActivities.remove_outlived, TASK_QUEUE, "remove what had its time") or 0
 
 

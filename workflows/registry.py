@@ -7,6 +7,7 @@ from activities.artifacts import ArtifactActivities
 from activities.campaigns import CampaignActivities
 from activities.chargers import ChargerActivities
 from activities.configuration import ConfigurationActivities
+from activities.daily import DailyActivities
 from activities.dispatch import DispatchActivities
 from activities.evidence import EvidenceActivities
 from activities.fleet import FleetActivities
@@ -118,9 +119,9 @@ def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
     )
 
 
-def record_activities(stores: Stores, retention: RetentionActivities) -> Activities:
-    """For the worker role too: halts on record, and the end of what had its time."""
-    return (HaltActivities(stores).record_halts, retention.remove_outlived)
+def record_activities(stores: Stores, daily: DailyActivities, retention: RetentionActivities) -> Activities:
+    """For the worker role too: halts on record, files of each day, and the end of what had its time."""
+    return (HaltActivities(stores).record_halts, daily.export_days, retention.remove_outlived)
 
 
 def signer_activities(

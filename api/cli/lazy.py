@@ -32,6 +32,7 @@ TABLE: dict[str, Entry] = {
     "charger": Entry("Fleet", "Import, register, look at and command chargers.", "charger"),
     "site": Entry("Fleet", "Sites and how many chargers each may miss at once.", "site"),
     "model": Entry("Fleet", "What holds for every charger of one model.", "model"),
+    "export": Entry("Fleet", "Daily files for finance, with a manifest of digests.", "export"),
     "audit": Entry("Trust", "Export the audit log and check its chain.", "audit"),
     "key": Entry("Trust", "Make and list keys to sign releases with.", "key"),
     "tuf": Entry("Trust", "Set up and check the signed repository.", "tuf"),

@@ -22,6 +22,7 @@ from temporalio.worker import (
     Worker,
 )
 
+from activities.daily import DailyActivities
 from activities.journal import JournalActivities
 from activities.notary import NotaryActivities
 from activities.retention import RetentionActivities
@@ -31,6 +32,7 @@ from storage.events import StoredEvent
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, campaign_workflow_id, charger_workflow_id, node_queue
 from storage.journal import JournalRule
 from storage.retention import RetentionPolicy
+from tests.support.memory import MemoryBlobs
 from tests.unit.activities.world import BOOT_ID, NODE_ID, World
 from workflows.client import Orchestrator
 from workflows.options import DATA_CONVERTER
@@ -210,12 +212,13 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
     async with AsyncExitStack() as stack:
         journal = JournalActivities(world.journal, JournalRule(), lambda: world.now)
         retention = RetentionActivities(world.records, RetentionPolicy(), lambda: world.now)  # type: ignore[arg-type]
+        daily = DailyActivities(world.stores, world.records, MemoryBlobs())  # type: ignore[arg-type]
         shared = worker_activities(world.stores, world, journal, world)  # type: ignore[arg-type]
         await stack.enter_async_context(
             harness.worker(
                 TASK_QUEUE,
                 workflows=list(WORKFLOWS),
-                activities=[*shared, *record_activities(world.stores, retention)],
+                activities=[*shared, *record_activities(world.stores, daily, retention)],
                 max_cached_workflows=cached,
             )
         )

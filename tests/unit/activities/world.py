@@ -146,6 +146,9 @@ class KeptRecords:
         self.rounds.append(policy)
         return {"events": 3}
 
+    async def first_day(self) -> None:
+        return None
+
     async def checkpoint(self, rows: Any) -> AuditCheckpoint:
         if self.broken:
             raise VerificationFailed("Row 4 of the audit log was changed.")
