@@ -40,6 +40,7 @@ from api.routers import (
     models,
     past,
     sites,
+    storage,
     tuf,
     twins,
     watching,
@@ -64,6 +65,7 @@ API_ROUTERS = (
     audit_proof.router,
     halts.router,
     exports.router,
+    storage.router,
     health.router,
     watching.router,
 )

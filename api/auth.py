@@ -46,6 +46,7 @@ class Permission(StrEnum):
     """Any desired side; configuration then asks for CHARGER_CONFIGURE, the others for TWIN_CONTROL."""
     TWIN_CONTROL = "twin.control"
     """Desired firmware and security: what drift is judged by (F18)."""
+    STORAGE_ADMIN = "storage.admin"
     TOKEN_ADMIN = "token.admin"  # noqa: S105 - the name of a permission, not a password
 
 

@@ -335,6 +335,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             watch=stores.watch,
             halts=stores.halts,
             retention=stores.retention,
+            retention_policy=retention_policy(settings),
             orchestrator=Orchestrator(client),
             clock=system_clock,
             new_id=lambda: uuid.uuid4().hex[:16],

@@ -23,7 +23,7 @@ from storage.ports import (
     TicketStore,
     TokenStore,
 )
-from storage.retention import RetentionStore
+from storage.retention import RetentionPolicy, RetentionStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
 from workflows.charger_command import CommandInput
@@ -123,7 +123,8 @@ class ApiServices:
     temporal_ui_url: str | None = None
     temporal_namespace: str = "default"
     retention: RetentionStore | None = None
-    """For metrics of what is stored; None: there are none."""
+    """For metrics and counts of what is stored; None: there are none."""
+    retention_policy: RetentionPolicy = field(default_factory=RetentionPolicy)
     readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
     """``database``, ``temporal``, ``s3``."""
     limits: ApiLimits = field(default_factory=ApiLimits)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from signing.errors import VerificationFailed
-from signing.evidence_policy import EvidencePolicy, EvidenceRule
+from signing.evidence_policy import ANY, EvidencePolicy, EvidenceRule
 from signing.ports import Judgement
 from signing.provenance import provenance_problems
 from signing.sbom import Sbom, read_sbom
@@ -48,11 +48,16 @@ def judge(
 
 def _missing(rules: Iterable[EvidenceRule], pieces: Pieces) -> list[str]:
     return [
-        f"{capital(_NAMES[kind])} is required for {rule.vendor} {rule.model}, and there is none"
+        f"{capital(_NAMES[kind])} is required for {_who(rule)}, and there is none"
         for rule in rules
         for kind in SUPPLIED
         if kind in rule.require and kind not in pieces
     ]
+
+
+def _who(rule: EvidenceRule) -> str:
+    vendor = "any vendor's" if rule.vendor == ANY else rule.vendor
+    return f"every {vendor} model" if rule.model == ANY else f"{vendor} {rule.model}"
 
 
 def _provenance(data: bytes, image_sha256: str, rule: EvidenceRule) -> list[str]:

@@ -18,8 +18,8 @@ _SIZES = """
 SELECT parent.relname AS name, sum(greatest(part.reltuples, 0))::bigint AS rows,
        sum(pg_total_relation_size(part.oid))::bigint AS bytes
 FROM pg_class parent
-CROSS JOIN LATERAL pg_partition_tree(parent.oid) AS tree
-JOIN pg_class part ON part.oid = tree.relid
+LEFT JOIN LATERAL pg_partition_tree(parent.oid) AS tree ON parent.relkind = 'p'
+JOIN pg_class part ON part.oid = coalesce(tree.relid, parent.oid)
 WHERE parent.relname = ANY ($1) AND parent.relkind IN ('r', 'p')
   AND parent.relnamespace = current_schema()::regnamespace
 GROUP BY parent.relname

@@ -191,6 +191,8 @@ async def test_every_class_is_counted_and_names_a_table(engine) -> None:
     sizes = {one.name: one for one in await PostgresRetentionStore(engine).sizes()}
     assert set(sizes) == {shelf.name for shelf in SHELVES}
     assert sizes["frames"].bytes > 0, "partitions count"
+    assert sizes["audit"].bytes > 0
+    assert sizes["events"].bytes > 0
     assert {shelf.table for shelf in SHELVES} <= set(metadata.tables)
     assert "audit" not in REMOVABLE
 

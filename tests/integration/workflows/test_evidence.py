@@ -51,7 +51,7 @@ async def test_nothing_is_staged_until_the_evidence_holds(
     rows = world.artifacts.rows
     await real.orchestrator.start_publication(artifact_id)
     await until(lambda: rows[artifact_id].phase is ArtifactPhase.AWAITING_EVIDENCE)
-    assert "An SBOM is required for Voltworks" in rows[artifact_id].reason
+    assert "An SBOM is required for every Voltworks model" in rows[artifact_id].reason
 
     await bring(real, blobs, artifact_id, EvidenceKind.SBOM, made.sbom(artifact_id, CVE))
     await until(lambda: CVE in rows[artifact_id].reason)

@@ -84,10 +84,10 @@ def test_an_sbom_of_another_image_or_shape_is_refused(data: bytes, why: str) -> 
 @pytest.mark.requirement("S49")
 def test_a_missing_piece_is_named(policy: EvidencePolicy) -> None:
     assert problems(policy, provenance=made.provenance()) == (
-        "An SBOM is required for Voltworks *, and there is none"
+        "An SBOM is required for every Voltworks model, and there is none"
     )
     assert problems(policy, sbom=made.sbom(sha256=SHA, components=[])) == (
-        "Provenance is required for Voltworks *, and there is none"
+        "Provenance is required for every Voltworks model, and there is none"
     )
 
 
