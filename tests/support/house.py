@@ -19,6 +19,7 @@ from storage.canonical import sha256_hex
 from storage.charger import Charger, Site
 from storage.events import ConnectorStatus, EventKind, StoredEvent
 from storage.ports import ChargerView
+from storage.retention import RetentionPolicy
 from storage.twin import (
     ConfigurationSection,
     ConnectivitySection,
@@ -37,6 +38,7 @@ from tests.support.memory import (
     MemoryEvents,
     MemoryLearned,
     MemoryLeases,
+    MemoryRetention,
     MemoryTickets,
     MemoryTokens,
 )
@@ -87,6 +89,7 @@ class House:
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     watch: WatchStores = field(default_factory=memory_watch)
     halts: MemoryHalts = field(default_factory=MemoryHalts)
+    retention: MemoryRetention = field(default_factory=MemoryRetention)
     counter: Counter = field(default_factory=Counter)
     now: datetime = NOW
     limits: ApiLimits = field(default_factory=ApiLimits)
@@ -113,6 +116,8 @@ class House:
             blobs=self.blobs,  # type: ignore[arg-type]
             watch=self.watch,
             halts=self.halts,
+            retention=self.retention,
+            retention_policy=RetentionPolicy({"events": 400}),
             orchestrator=self.orchestrator,
             clock=lambda: self.now,
             new_id=self.counter.new_id,
