@@ -5,7 +5,7 @@ Firmware goes out through campaigns alone, where it is proven (S22-S26), so ``Up
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any
 
@@ -13,6 +13,7 @@ from csms.access import (
     ClearCache,
     CustomerInformation,
     GetLocalListVersion,
+    RotatePassword,
     SendLocalList,
     SetNetworkProfile,
 )
@@ -40,7 +41,7 @@ from csms.monitoring import (
     SetMonitoringLevel,
     SetVariableMonitoring,
 )
-from storage.twin import ConfigurationSection, TwinState
+from storage.twin import TwinState
 
 
 class Need(IntEnum):
@@ -98,6 +99,8 @@ GUARDS: dict[type[Any], Need | Callable[[Any], Need]] = {
     GetVariables: Need.NOTHING,
     InstallCertificate: Need.ALONE,
     Reset: _of_reset,
+    # Some restart for it, and one whose update runs must come back with what it had.
+    RotatePassword: Need.IDLE,
     SendLocalList: Need.NOTHING,
     SetMonitoringBase: Need.NOTHING,
     SetMonitoringLevel: Need.NOTHING,
@@ -113,30 +116,44 @@ BY_NAME: dict[str, type[Any]] = {kind.__name__: kind for kind in GUARDS}
 
 _ACTIVE = "OCPPCommCtrlr.ActiveNetworkProfile"
 _PRIORITY = "OCPPCommCtrlr.NetworkConfigurationPriority"
+CONNECTIONS = (_ACTIVE, _PRIORITY)
+"""What tells which connection a 2.x charger uses."""
+_NUMBER = re.compile(r"\d+")
 
 
-def need_of(command: Command) -> Need | None:
+def need_of(command: Command | RotatePassword) -> Need | None:
     """What this command needs; None: it is never sent through this door."""
     guard = GUARDS.get(type(command))
     return guard(command) if callable(guard) else guard
 
 
-def profile_problem(command: SetNetworkProfile, twin: TwinState) -> str | None:
-    """Why this connection must not be written, or None."""
+def vendor_problem(command: DataTransfer, allowed: frozenset[str]) -> str | None:
+    """Why this vendor's message must not be sent, or None: what it does, nobody here can tell (CiString)."""
+    if command.vendor_id.casefold() in {name.casefold() for name in allowed}:
+        return None
+    return (
+        f"messages of vendor {command.vendor_id!r} are not allowed:"
+        " AMPWAVE_DATA_TRANSFER_VENDORS names those that are"
+    )
+
+
+def level_problem(command: SetNetworkProfile, twin: TwinState) -> str | None:
+    """Why a connection of this level must not be written, or None."""
     now, wanted = twin.security.profile if twin.security else None, command.profile.security_profile
     if now is not None and wanted < now:
         # A05.FR.07: never allow a lower one again.
         return f"it connects with security profile {now}, and that is never lowered"
-    return slot_problem(command.slot, twin.configuration)
+    return None
 
 
-def slot_problem(slot: int, configuration: ConfigurationSection | None) -> str | None:
+def slot_problem(slot: int, known: Mapping[str, str]) -> str | None:
     """Why this slot must not be written: a charger that loses the connection it uses is lost (OCPP B09)."""
-    known = configuration.values if configuration else {}
-    active, priority = known.get(_ACTIVE, ""), known.get(_PRIORITY, "")
+    active, priority = (_NUMBER.findall(known.get(name, "")) for name in CONNECTIONS)
     if not active and not priority:
         return f"which slot it uses now is not known; read {_PRIORITY} first"
-    first = priority.split(",")[0].strip()
-    if str(slot) in (active.strip(), first):
+    if str(slot) in active or (active and str(slot) == next(iter(priority), None)):
         return f"slot {slot} is the connection it uses now; write another one"
+    if not active and str(slot) in priority:
+        # Which of them it fell back to, it does not tell.
+        return f"slot {slot} may be the connection it uses now: its priorities are {', '.join(priority)}"
     return None

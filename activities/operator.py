@@ -14,11 +14,27 @@ from typing import Any
 from temporalio import activity
 
 from activities.errors import beating, mapped
-from activities.guards import BY_NAME, Need, need_of, profile_problem
+from activities.guards import (
+    BY_NAME,
+    CONNECTIONS,
+    Need,
+    level_problem,
+    need_of,
+    slot_problem,
+    vendor_problem,
+)
 from activities.orders import Node
+from activities.passwords import rotate_password
 from activities.stores import Stores, this_run
-from csms.access import SetNetworkProfile
-from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer
+from csms.access import RotatePassword, SetNetworkProfile
+from csms.commands import (
+    AnswerStatus,
+    ChangeAvailability,
+    Command,
+    CommandAnswer,
+    DataTransfer,
+    GetVariables,
+)
 from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHere, Unsupported
 from storage.charger import SiteLease
 from storage.codec import decode, to_json
@@ -108,15 +124,22 @@ class _Sending:
         kind = BY_NAME.get(self._given.kind)
         if kind is None:
             raise InvalidInput(f"{self._given.kind} is no command that people send.")
-        command: Command = decode(kind, self._given.body)
+        command: Command | RotatePassword = decode(kind, self._given.body)
         need = need_of(command) or Need.NOTHING
         try:
+            self._require_allowed(command)
             if need is Need.NOTHING:
                 return Sent(await self._send(command))
             async with self._alone():
                 return await self._guarded(command, need)
         except Obstacle as obstacle:
             return Sent(obstacle.end)
+
+    def _require_allowed(self, command: Command | RotatePassword) -> None:
+        if isinstance(command, DataTransfer):
+            problem = vendor_problem(command, self._node.data_transfer_vendors)
+            if problem:
+                raise Obstacle(CommandState.REFUSED, problem)
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:
@@ -132,7 +155,7 @@ class _Sending:
         finally:
             lock.release()
 
-    async def _guarded(self, command: Command, need: Need) -> Sent:
+    async def _guarded(self, command: Command | RotatePassword, need: Need) -> Sent:
         await self._require_alone()
         if need >= Need.ROOM:
             await self._take_lease(need)
@@ -195,19 +218,39 @@ class _Sending:
             raise Obstacle(CommandState.BUSY, busy)
 
     async def _require_safe(self, command: SetNetworkProfile) -> None:
-        view = await self._stores.chargers.get(self._given.charger_id)
-        problem = profile_problem(command, view.twin)
+        twin = (await self._stores.chargers.get(self._given.charger_id)).twin
+        problem = level_problem(command, twin)
+        if problem is None:
+            known = twin.configuration.values if twin.configuration else {}
+            problem = slot_problem(command.slot, {**known, **await self._connections()})
         if problem:
             raise Obstacle(CommandState.REFUSED, problem)
 
-    async def _forget_absence(self, command: Command, end: CommandEnd) -> None:
+    async def _connections(self) -> dict[str, str]:
+        """Which connection it uses, in its own words now: it may have fallen back since it last told."""
+        given = self._given
+        try:
+            answer = await self._node.sender.send(
+                given.charger_id,
+                given.session_epoch,
+                GetVariables(CONNECTIONS),
+                deadline_s=given.deadline_seconds,
+            )
+        except (CommandTimeout, CallFailed, Unsupported, NotAccepted):
+            return {}
+        return dict(answer.values)
+
+    async def _forget_absence(self, command: Command | RotatePassword, end: CommandEnd) -> None:
         """Whoever a person put back into service as a whole is not out of service through us any more."""
         whole = isinstance(command, ChangeAvailability) and command.operative and command.evse_id is None
         if whole and end.status in _DONE:
             await self._stores.out_of_service.remove(self._given.charger_id)
 
-    async def _send(self, command: Command) -> CommandEnd:
+    async def _send(self, command: Command | RotatePassword) -> CommandEnd:
         given = self._given
+        if isinstance(command, RotatePassword):
+            sender, seconds = self._node.sender, given.deadline_seconds
+            return await rotate_password(sender, given.charger_id, given.session_epoch, seconds)
         try:
             answer = await self._node.sender.send(
                 given.charger_id, given.session_epoch, command, deadline_s=given.deadline_seconds

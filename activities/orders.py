@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from activities.stores import Stores
 from activities.tickets import TicketOffice
-from csms.ports import CommandSender
+from csms.ports import ChargerSender
 from signing.ports import DispatchVerifier
 
 
@@ -100,11 +100,13 @@ class Node:
     """What a CSMS node hands to the step that sends."""
 
     stores: Stores
-    sender: CommandSender
+    sender: ChargerSender
     verifier: DispatchVerifier
     office: TicketOffice
     command_seconds: float = 15.0
     """How long a charger may take to answer one command."""
     lease_slack_seconds: float = 300.0
     """A site lease outlives an attempt's deadline by this much: time to conclude."""
+    data_transfer_vendors: frozenset[str] = frozenset()
+    """Whose messages people may send; nobody's unless named."""
     locks: ChargerLocks = field(default_factory=ChargerLocks)

@@ -19,6 +19,7 @@ from temporalio.worker import Worker
 
 from activities.daily import DailyActivities
 from activities.journal import JournalActivities
+from activities.log_keeping import LogKeepingActivities
 from activities.notary import NotaryActivities
 from activities.orders import Node
 from activities.retention import RetentionActivities
@@ -59,7 +60,7 @@ from storage.errors import EngineUnavailable, InvalidInput
 from storage.halt import HaltStore
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 from storage.journal import JournalRule
-from storage.operator_ports import CommandStore, LogStore
+from storage.operator_ports import CommandStore, LeftoverStore, LogStore
 from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.campaigns import PostgresCampaignStore
@@ -80,6 +81,7 @@ from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
 from storage.postgres.retention import PostgresRetentionStore
 from storage.postgres.routes import PostgresRouteStore
+from storage.postgres.statistics import PostgresStatistics
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
@@ -87,6 +89,8 @@ from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.watching import watch_stores
 from storage.retention import RetentionStore
 from storage.s3 import S3BlobStore
+from storage.s3_leftovers import S3Leftovers
+from storage.statistics import TableStatistics
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
 from workflows import registry
@@ -117,6 +121,7 @@ class Stores:
     ingest: ports.IngestStore
     learned: ports.LearnedStore
     leases: ports.LeaseStore
+    leftovers: LeftoverStore
     logs: LogStore
     out_of_service: ports.OutOfServiceStore
     outbox: ports.OutboxStore
@@ -142,6 +147,15 @@ def database_url(settings: Settings) -> str:
 async def upgrade_database(settings: Settings) -> str:
     """Apply the migrations that are missing; the revision."""
     return await upgrade(database_url(settings))
+
+
+async def database_statistics(settings: Settings) -> tuple[TableStatistics, ...]:
+    """How large the tables are. Raises EngineUnavailable."""
+    engine = create_engine(database_url(settings), application_name="ampwave db stats")
+    try:
+        return await PostgresStatistics(engine).tables()
+    finally:
+        await engine.dispose()
 
 
 @asynccontextmanager
@@ -187,7 +201,7 @@ async def ensure_bucket(settings: Settings) -> None:
         blobs.close()
 
 
-def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: ports.BlobStore) -> Stores:
+def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore) -> Stores:
     return Stores(
         artifacts=PostgresArtifactStore(engine),
         audit=PostgresAuditLog(engine),
@@ -202,6 +216,7 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: ports.BlobSt
         journal=PostgresJournalStore(engine),
         ingest=PostgresIngestStore(ingest_engine),
         leases=PostgresLeaseStore(engine),
+        leftovers=S3Leftovers(blobs),
         logs=PostgresLogStore(engine),
         out_of_service=PostgresOutOfServiceStore(engine),
         outbox=PostgresOutboxStore(engine),
@@ -406,7 +421,13 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
         certificates=_client_certificates(settings, stores),
     )
     office = TicketOffice(stores.tickets, secrets.token_bytes, settings.base_url, system_clock)
-    node = Node(_activity_stores(stores), gateway, Verifier(_trust(settings, stores, "csms")), office)
+    node = Node(
+        _activity_stores(stores),
+        gateway,
+        Verifier(_trust(settings, stores, "csms")),
+        office,
+        data_transfer_vendors=frozenset(settings.data_transfer_vendors),
+    )
     worker = Worker(
         client,
         task_queue=node_queue(settings.node_id, boot_id),
@@ -425,6 +446,7 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
     )
     days = (settings.journal_partition_days, settings.journal_ahead_days, settings.journal_kept_days)
     journal = JournalActivities(stores.journal, JournalRule(*days), system_clock)
+    keeping = LogKeepingActivities(shared, stores.leftovers, timedelta(days=settings.log_kept_days))
     drift = DriftPolicy(timedelta(seconds=settings.drift_grace_s), settings.quarantine_on_suspicion)
     policy = retention_policy(settings)
     return Worker(
@@ -432,7 +454,7 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
         task_queue=TASK_QUEUE,
         workflows=registry.WORKFLOWS,
         activities=(
-            *registry.worker_activities(shared, inspector, journal, stores.watch.sessions, drift),
+            *registry.worker_activities(shared, inspector, journal, keeping, stores.watch.sessions, drift),
             *registry.record_activities(
                 shared,
                 DailyActivities(shared, stores.daily, stores.blobs),

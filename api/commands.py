@@ -69,6 +69,7 @@ TABLE: tuple[Door, ...] = (
     Door(shapes.DeleteCertificateBody, Permission.CHARGER_SECURE),
     Door(shapes.CertificateSignedBody, Permission.CHARGER_SECURE),
     Door(shapes.SetNetworkProfileBody, Permission.CHARGER_SECURE),
+    Door(shapes.RotatePasswordBody, Permission.CHARGER_SECURE),
     Door(shapes.SetVariablesBody, Permission.CHARGER_CONFIGURE),
     Door(shapes.ClearCacheBody, Permission.CHARGER_CONFIGURE),
     Door(shapes.SendLocalListBody, Permission.CHARGER_CONFIGURE),
@@ -105,6 +106,7 @@ AnyBody = Annotated[
     | shapes.DeleteCertificateBody
     | shapes.CertificateSignedBody
     | shapes.SetNetworkProfileBody
+    | shapes.RotatePasswordBody
     | shapes.SetVariablesBody
     | shapes.ClearCacheBody
     | shapes.SendLocalListBody

@@ -44,6 +44,7 @@ from storage.errors import (
     NotFound,
     StaleVersion,
 )
+from storage.query.errors import QueryError, QueryTooBroad
 
 
 class DoorError(AmpwaveError):
@@ -191,6 +192,21 @@ INVALID_INPUT = Problem(
     "The input breaks rules",
     "Something in the request is not allowed. `problems` lists everything that was found.",
     "Mend every listed problem and send the request again. Nothing was stored.",
+)
+QUERY = Problem(
+    "query-invalid",
+    422,
+    "The query cannot be understood",
+    "A query over the fleet is not in the query language, names a field that no charger has, or compares it "
+    "with a value that does not fit. `position` says where, `near` what may have been meant.",
+    "Mend what stands at that place. docs/QUERY.md has the language with all fields and examples.",
+)
+TOO_BROAD = Problem(
+    "query-too-broad",
+    422,
+    "The query takes too long",
+    "The database did not answer the query in its time, and stopped it. Nothing was changed.",
+    "Narrow it by vendor, model or site, which have indexes.",
 )
 NOT_FOUND = Problem(
     "not-found",
@@ -369,6 +385,8 @@ TABLE: dict[type[Exception], Problem] = {
     ChargerSilent: CHARGER_SILENT,
     ChargerIncapable: CHARGER_INCAPABLE,
     InvalidName: INVALID_INPUT,
+    QueryError: QUERY,
+    QueryTooBroad: TOO_BROAD,
     InvalidInput: INVALID_INPUT,
     NotFound: NOT_FOUND,
     StaleVersion: STALE,

@@ -24,7 +24,7 @@ from api.guard import Services, metrics_of
 from api.ports import ApiServices
 from storage.canonical import sha256_hex
 from storage.errors import AmpwaveError, Conflict, InvalidInput, NotFound
-from storage.log import LogRequest, LogUpload, UploadTicket
+from storage.log import LOG_PREFIX, LogRequest, LogUpload, UploadTicket
 
 router = APIRouter(tags=["logs"])
 _log = structlog.get_logger("api.log_uploads")
@@ -102,7 +102,7 @@ class _Intake:
         self._request = request
         self._ticket = ticket
         self._wanted = wanted
-        self._key = f"logs/{wanted.request_id}/{services.new_id()}"
+        self._key = f"{LOG_PREFIX}{wanted.request_id}/{services.new_id()}"
         self._hash = hashlib.sha256()
         self._length = 0
         self._form = FormFile.of(request.headers.get("content-type", ""))

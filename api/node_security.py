@@ -24,7 +24,10 @@ def server_tls_files(settings: Settings) -> ServerTlsFiles | None:
         return None
     pairs = tuple(CertificateFiles(chain, key) for chain, key in zip(chains, keys, strict=True))
     return ServerTlsFiles(
-        pairs, settings.csms_charger_ca_files, unsafe_static_rsa=settings.csms_unsafe_static_rsa
+        pairs,
+        settings.csms_charger_ca_files,
+        unsafe_static_rsa=settings.csms_unsafe_static_rsa,
+        times_later=bool(settings.csms_expired_certificates_of),
     )
 
 
@@ -42,4 +45,5 @@ def client_tls_options(settings: Settings) -> ClientTlsOptions | None:
         ),
         settings.csms_unsafe_unproven_certificates,
         settings.csms_revocation_check_s,
+        frozenset(settings.csms_expired_certificates_of),
     )

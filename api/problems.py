@@ -1,6 +1,7 @@
 """Errors become problem+json here, and only here. Nothing of a fault's inside leaves the house."""
 
 import traceback
+from dataclasses import asdict
 from typing import cast
 
 import structlog
@@ -19,6 +20,7 @@ from api.errors import (
 )
 from api.replies import problem_reply
 from storage.errors import AmpwaveError, StaleVersion
+from storage.query.errors import QueryError
 
 _log = structlog.get_logger("api")
 RETRY_AFTER_SECONDS = 2
@@ -44,7 +46,15 @@ async def _known(request: Request, error: Exception) -> Response:
         problems=getattr(known, "problems", ()),
         status=status,
         headers=_headers(status, known),
+        more=_place(known),
     )
+
+
+def _place(error: AmpwaveError) -> dict[str, object]:
+    """Where in a query it goes wrong, for programs that show it there."""
+    if not isinstance(error, QueryError):
+        return {}
+    return {"position": asdict(error.position), "near": error.near}
 
 
 def _headers(status: int, error: AmpwaveError) -> dict[str, str]:

@@ -45,8 +45,9 @@ def problem_reply(
     problems: Sequence[str] = (),
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Response:
-    """A problem+json response (RFC 9457)."""
+    """A problem+json response; ``more`` are members of its own kind (RFC 9457 section 3.2)."""
     code = status or problem.status
     body = {
         "type": problem.uri,
@@ -54,6 +55,7 @@ def problem_reply(
         "status": code,
         "detail": detail,
         "problems": list(problems),
+        **(more or {}),
     }
     return Response(orjson.dumps(body), code, headers, PROBLEM_TYPE)
 

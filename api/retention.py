@@ -5,12 +5,13 @@ from storage.retention import RetentionPolicy
 
 
 def retention_policy(settings: Settings) -> RetentionPolicy:
-    """Days by class. Frames and health hours are removed elsewhere and shown with their own days."""
+    """Days by class. Frames, health hours and logs are removed elsewhere and shown with their own days."""
     return RetentionPolicy(
         {
             "frames": settings.journal_kept_days,
             "events": settings.events_kept_days,
             "health_hours": 60,
+            "logs": settings.log_kept_days,
             "incidents": settings.incidents_kept_days,
             "commands": settings.commands_kept_days,
             "download_tickets": settings.tickets_kept_days,

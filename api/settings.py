@@ -20,6 +20,8 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""Comma-separated in the environment."""
 Paths = Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_split)]
 """Comma-separated in the environment."""
 
@@ -65,7 +67,7 @@ class Settings(BaseSettings):
     s3_endpoint: str | None = None
     """http(s)://host:port of your S3 service; unset: embedded."""
     s3_bucket: str = "ampwave"
-    """Must exist and be private."""
+    """Must exist, be private and this deployment's alone: logs in it without a record are removed."""
     s3_region: str = "us-east-1"
     """The region that requests are signed for."""
     s3_access_key: SecretStr | None = None
@@ -126,6 +128,8 @@ class Settings(BaseSettings):
     """Seconds that a responder has to answer; at most 8, a charger that connects waits for it."""
     csms_revocation_check_s: Annotated[float, Field(gt=0, le=25)] = 20.0
     """Seconds after which OCSP is asked about a certificate again; lists are looked at as they change."""
+    csms_expired_certificates_of: Words = ()
+    """Comma-separated chargers that an expired certificate lets in, only to renew it; unset: none."""
     csms_reload_s: Annotated[float, Field(gt=0, le=20)] = 3.0
     """Seconds between looks at certificates, authorities and lists; a change counts at the second look."""
     csms_unsafe_static_rsa: bool = False
@@ -162,6 +166,8 @@ class Settings(BaseSettings):
     """Seconds by which a charger's clock may be wrong before that is flagged."""
     csms_drain_s: float = 10.0
     """Seconds that a node takes at its end to hand its chargers over."""
+    data_transfer_vendors: Words = ()
+    """Comma-separated vendor ids whose own messages (DataTransfer) people may send; unset: nobody's."""
     drift_grace_s: float = 600.0
     """Seconds online for which a charger may differ from what it acknowledged before that is drift."""
     quarantine_on_suspicion: bool = False
@@ -171,6 +177,8 @@ class Settings(BaseSettings):
     """Milliseconds over which messages of all sockets are gathered into one transaction."""
     log_upload_bytes: Annotated[int, Field(ge=1024)] = 256 * 1024**2
     """The longest log that a charger may upload to us, bytes."""
+    log_kept_days: Annotated[int, Field(ge=1)] = 90
+    """Days that uploaded logs are kept; then their bytes go, and what is on record of them stays."""
     journal_partition_days: Annotated[int, Field(ge=1, le=31)] = 1
     """Days of raw frames in one partition of the journal."""
     journal_ahead_days: Annotated[int, Field(ge=1, le=90)] = 7

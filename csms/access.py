@@ -132,4 +132,13 @@ class CustomerInformation:
     certificate: CertificateHash | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class RotatePassword:
+    """Have the node give the charger a new random password (A01).
+
+    No command of a dialect: nobody but the node and the charger ever holds the password, so none is in here.
+    See ``csms.ports.PasswordSender``.
+    """
+
+
 AccessCommand = ClearCache | SendLocalList | GetLocalListVersion | SetNetworkProfile | CustomerInformation

@@ -23,6 +23,7 @@ _SPELLED = {
 """Words of single messages for what the canonical language says otherwise."""
 
 _GOOD = (AnswerStatus.ACCEPTED, AnswerStatus.REBOOT_REQUIRED)
+_NOTHING = (AnswerStatus.NOT_FOUND, AnswerStatus.EMPTY_RESULT_SET)
 
 
 def status_of(word: str) -> AnswerStatus:
@@ -75,17 +76,19 @@ def of_items(items: Sequence[ItemAnswer]) -> CommandAnswer:
 
 
 def joined(answers: Sequence[CommandAnswer]) -> CommandAnswer:
-    """One answer of those to the parts of a command; to list nothing in one part is no fault of the whole."""
+    """One answer of those to the parts of a command; to find nothing in one part is no fault of the whole."""
     if len(answers) == 1:
         return answers[0]
     items = tuple(item for answer in answers for item in answer.items)
     if items:
         return of_items(items)
     certificates = tuple(each for answer in answers for each in answer.certificates)
-    told = [answer for answer in answers if answer.status is not AnswerStatus.NOT_FOUND]
+    told = [answer for answer in answers if answer.status not in _NOTHING]
     bad = [answer for answer in told if answer.status not in _GOOD]
     chosen = (bad or told or answers)[0]
-    return CommandAnswer(chosen.status, chosen.detail, certificates=certificates)
+    values = tuple(pair for answer in answers for pair in answer.values)
+    same = [answer.detail for answer in answers if answer.status is chosen.status and answer.detail]
+    return CommandAnswer(chosen.status, brief(", ".join(same)), values, certificates=certificates)
 
 
 def hash_to_wire(certificate: CertificateHash) -> Payload:

@@ -63,6 +63,8 @@ class Admitted:
     """Of the certificate that proved it (profile 3)."""
     caution: str | None = None
     """What could not be checked."""
+    expired: bool = False
+    """Its certificate has run out: it is here to renew it (A00.FR.429)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ class Authenticator:
         proof = await self._certificates.prove(presented, view.charger)
         if isinstance(proof, Unproven):
             return Refused(401, proof.reason, registered=True)
-        return Admitted(view, 3, proof.path, proof.caution)
+        return Admitted(view, 3, proof.path, proof.caution, proof.expired)
 
     async def _by_password(
         self, attempt: Attempt, view: ChargerView | None, credential: ChargerCredential | None

@@ -37,6 +37,12 @@ ASKED_2X = (
     *(f"{controller}{_AVAILABLE}" for controller in _CONTROLLERS),
 )
 """What to ask a 2.x charging station; the version, so that the answers can be told from an older image's."""
+ROOM_2X = (
+    "DeviceDataCtrlr.BytesPerMessage[GetVariables]",
+    "DeviceDataCtrlr.ItemsPerMessage[GetReport]",
+    "DeviceDataCtrlr.BytesPerMessage[GetReport]",
+)
+"""What to ask it after that, in a message of its own: of the first one few take more."""
 
 _UPDATES_16 = "FirmwareManagement"
 
@@ -55,10 +61,18 @@ def capabilities(twin: TwinState, profile: ModelProfile | None, brand: Declared)
 
 def of_charger(charger: Charger, twin: TwinState, profile: ModelProfile | None) -> Capabilities:
     """The same, with what is known of the charger's brand."""
+    return capabilities(twin, profile, _brand(charger, twin))
+
+
+def declared_of(charger: Charger, twin: TwinState, profile: ModelProfile | None) -> Declared:
+    """What the operator or the brand says of it, without its own words."""
+    return (profile.declared if profile else Declared()).over(_brand(charger, twin))
+
+
+def _brand(charger: Charger, twin: TwinState) -> Declared:
     dialect = twin.connectivity.dialect if twin.connectivity else None
     version = twin.firmware.version if twin.firmware else None
-    brand = declared(matching(CATALOGUE, dialect or "", charger.vendor, charger.model, version))
-    return capabilities(twin, profile, brand)
+    return declared(matching(CATALOGUE, dialect or "", charger.vendor, charger.model, version))
 
 
 def knows_capabilities(twin: TwinState) -> bool:
@@ -80,8 +94,8 @@ def _told_16(dialect: str, values: Mapping[str, str]) -> Capabilities:
         updates=updates,
         signed_update=True if extended else None,
         transfers=_transfers(values.get(TRANSFERS_16)),
-        certificate_chain_chars=_whole(values.get(CHAIN_16)),
-        items_per_get=_whole(values.get(MAX_KEYS_16)),
+        certificate_chain_chars=whole(values.get(CHAIN_16)),
+        items_per_get=whole(values.get(MAX_KEYS_16)),
     )
     return Capabilities(dialect, known, features)
 
@@ -90,10 +104,10 @@ def _told_2x(dialect: str, values: Mapping[str, str]) -> Capabilities:
     known = Declared(
         signed_update=True,
         transfers=_transfers(values.get(TRANSFERS_2X)),
-        certificate_chain_chars=_whole(values.get(CHAIN_2X)),
-        items_per_get=_whole(values.get(GET_ITEMS_2X)),
-        items_per_set=_whole(values.get(SET_ITEMS_2X)),
-        bytes_per_message=_whole(values.get(SET_BYTES_2X)),
+        certificate_chain_chars=whole(values.get(CHAIN_2X)),
+        items_per_get=whole(values.get(GET_ITEMS_2X)),
+        items_per_set=whole(values.get(SET_ITEMS_2X)),
+        bytes_per_message=whole(values.get(SET_BYTES_2X)),
     )
     features = sorted(
         name.removesuffix(_AVAILABLE)
@@ -112,7 +126,8 @@ def _transfers(value: str | None) -> tuple[str, ...] | None:
     return tuple(word.upper() for word in _words(value)) or None
 
 
-def _whole(value: str | None) -> int | None:
+def whole(value: str | None) -> int | None:
+    """A limit in a charger's own words; what is no positive number is none."""
     try:
         number = int(value or "")
     except ValueError:

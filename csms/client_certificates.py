@@ -30,6 +30,8 @@ class ClientTlsOptions:
     """Let a charger in, with a caution on its twin, when nothing fresh says whether it is revoked."""
     check_every_s: float = 20.0
     """How often the certificates of open sockets are looked up again."""
+    expired_of: frozenset[str] = frozenset()
+    """Chargers whose expired certificate lets them in to renew it, and to do nothing else (A00.FR.429)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,8 @@ class Proven:
 
     path: CertificatePath
     caution: str | None = None
+    expired: bool = False
+    """It was until it expired: enough to renew it, for nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,8 @@ class ClientCertificates:
         if leaf is None:
             return Unproven("the certificate cannot be read")
         issuers = [issuer for der in presented.chain if (issuer := parse_issuer(der)) is not None]
-        path = find_path(leaf, issuers, self.trust.anchors, self._clock())
+        at, named = self._clock(), charger.charger_id in self.options.expired_of
+        path = find_path(leaf, issuers, self.trust.anchors, at, outlived=named)
         if isinstance(path, Untrusted):
             return Unproven(f"the certificate is not valid: {path.reason}")
         # A name that is not the charger's is a stranger's word, and never reaches the store.
@@ -124,7 +129,10 @@ class ClientCertificates:
         if fault:
             return Unproven(fault)
         found = caution_of(await self.standing(path), unsafe_unproven=self.options.unsafe_unproven)
-        return found if isinstance(found, Unproven) else Proven(path, found)
+        if isinstance(found, Unproven) or at <= path.valid_until:
+            return found if isinstance(found, Unproven) else Proven(path, found)
+        expired = f"it may only renew its certificate, which expired on {path.valid_until:%Y-%m-%d %H:%M} UTC"
+        return Proven(path, "; ".join(filter(None, (expired, found))), expired=True)
 
     @property
     def asks_responders(self) -> bool:

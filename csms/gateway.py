@@ -16,6 +16,7 @@ import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 
 from csms.auth import Admitted, Authenticator
+from csms.capabilities import declared_of
 from csms.client_certificates import ClientCertificates
 from csms.collector import Litter
 from csms.commands import Command, CommandAnswer
@@ -35,8 +36,9 @@ from csms.ocpp2x import ocpp21, ocpp201
 from csms.ocpp16 import Ocpp16
 from csms.options import GatewayOptions, GatewayStores, Sources
 from csms.passwords import PasswordChanger
+from csms.portions import Room, room_for
 from csms.ports import PasswordChange
-from csms.probing import ask_after_boot
+from csms.probing import ask_after_boot, ask_for_renewal
 from csms.projection import project
 from csms.quirks.catalogue import CATALOGUE
 from csms.quirks.quirk import Adaptation
@@ -108,6 +110,7 @@ class Gateway:
             options.rate,
             sources.monotonic,
             registrar=sources.registrar,
+            room=self._room,
         )
         unsafe = options.unsafe_profile_0
         authenticator = Authenticator(
@@ -285,7 +288,7 @@ class Gateway:
         drift_s = self._options.clock_drift_s
         journal = SessionJournal(charger_id, route.session_epoch, self._ingest, self._clock, drift_s)
         session = Session(journal, dialect, transport, self._tools, quirks, lease)
-        session.judged_by(lambda: self._judge(charger_id))
+        session.judged_by(lambda: self._judge(charger_id), confined=admitted.expired)
         configuration = view.twin.configuration
         link = view.twin.connectivity
         session.watch_clock(suspicious=link is not None and link.clock_suspicious)
@@ -296,6 +299,18 @@ class Gateway:
         # Looked up anew: a socket may be open for months, and the charger quarantined since.
         return await self._tools.registrar((await self._chargers.get(charger_id)).charger)
 
+    async def _room(self, charger_id: str, command: Command) -> Room:
+        """What the charger takes in one message, by what it told last."""
+        view = await self._chargers.get(charger_id)
+        profile = await self._chargers.model(view.charger.vendor, view.charger.model)
+        link, told = view.twin.connectivity, view.twin.configuration
+        return room_for(
+            command,
+            link.dialect if link else None,
+            told.values if told else {},
+            declared_of(view.charger, view.twin, profile),
+        )
+
     async def _hold(self, session: Session, first: list[Event]) -> None:
         """From the first record of a session to its last, whatever ends it."""
         older = self._registry.enter(session)
@@ -303,6 +318,10 @@ class Gateway:
             self._supersede(older)
         follow_ups: list[asyncio.Task[None]] = []
         session.on_boot = lambda: _follow_up(follow_ups, self._spawn(self._ask(session)))
+        if session.confined:
+            booted = asyncio.Event()
+            session.on_boot = booted.set
+            _follow_up(follow_ups, self._spawn(self._renew(session, booted)))
         connections = self.metrics.connections.labels(session.dialect.name)
         connections.inc()
         try:
@@ -322,6 +341,10 @@ class Gateway:
     async def _ask(self, session: Session) -> None:
         options = self._options
         await ask_after_boot(session, self._chargers, options.probe_delay_s, options.message_timeout_s)
+
+    async def _renew(self, session: Session, booted: asyncio.Event) -> None:
+        options = self._options
+        await ask_for_renewal(session, booted, options.probe_delay_s, options.message_timeout_s)
 
     def _supersede(self, session: Session) -> None:
         """Let a session go whose charger has a newer socket; a half-open one takes its time to close."""
@@ -410,7 +433,7 @@ class Gateway:
     ) -> PasswordChange:
         """Give a charger a new password; see ``csms.ports.PasswordSender``."""
         session = self._registry.held(charger_id, session_epoch)
-        return await self._passwords.change(session, deadline_s)
+        return await self._passwords.change(session, deadline_s - await self._confirmed(session))
 
 
 def _follow_up(tasks: list[asyncio.Task[None]], task: asyncio.Task[None]) -> None:

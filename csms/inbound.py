@@ -11,6 +11,7 @@ import structlog
 
 from csms import frames, schemas
 from csms.clocks import ClockWatch
+from csms.commands import Command
 from csms.dialect import Answering, Dialect, Observed, Reading
 from csms.frames import Call, CallResultError, Fault, Malformed, Payload, Send, error_code
 from csms.ingest import Done, Ingest
@@ -18,6 +19,7 @@ from csms.journal import SessionJournal, bounded_key
 from csms.leniency import Mended, mend
 from csms.limits import Rate
 from csms.metrics import CsmsMetrics
+from csms.portions import Room
 from csms.quirks.quirk import Adaptation
 from csms.redaction import printable
 from csms.registration import Registrar, Registration, Standing, by_lifecycle
@@ -48,6 +50,11 @@ async def no_certificate_status(_: CertificateStatusRequested) -> CertificateSta
     return "Failed", None
 
 
+async def unlimited(_charger_id: str, _command: Command) -> Room:
+    """What fits into one message of a charger that nobody knows anything of."""
+    return Room()
+
+
 _OF_THE_PAYLOAD = frozenset({Fault.FORMAT, Fault.OCCURRENCE, Fault.PROPERTY, Fault.TYPE})
 _TOLD = 100
 """Deviations that one session tells of; a charger can invent any number of them."""
@@ -74,6 +81,8 @@ class SessionTools:
         no_certificate_status
     )
     registrar: Registrar = by_lifecycle
+    room: Callable[[str, Command], Awaitable[Room]] = unlimited
+    """How much of a command fits into one message of that charger."""
 
 
 async def accepted() -> Registration:

@@ -254,8 +254,8 @@ class Ingest:
             self._shed = 0
         self._wake_waiters()
 
-    async def _commit(self, batch: Sequence[_Entry]) -> None:
-        """Commit them all; if the store refuses the batch, each alone, so that one cannot hold the rest."""
+    async def _commit(self, batch: Sequence[_Entry], *, part: bool = False) -> None:
+        """Commit them all; if the store refuses the batch, in halves, so that one cannot hold the rest."""
         began = time.perf_counter()
         try:
             await self._persist(batch)
@@ -264,25 +264,28 @@ class Ingest:
                 entry.done(EngineUnavailable("The node stopped before this could be stored."))
             raise
         except Exception as error:
-            log.exception("a batch was refused by the store", entries=len(batch))
-            await self._one_by_one(batch, error)
+            if len(batch) == 1 or not part:
+                log.exception("a batch was refused by the store", entries=len(batch))
+            await self._in_halves(batch, error)
         else:
             for entry in batch:
                 entry.done(None)
         self._metrics.commit_seconds.observe(time.perf_counter() - began)
         self._metrics.commit_entries.observe(len(batch))
 
-    async def _one_by_one(self, batch: Sequence[_Entry], error: Exception) -> None:
+    async def _in_halves(self, batch: Sequence[_Entry], error: Exception) -> None:
+        """Twenty commits find the one entry in a thousand that cannot be stored; order is kept."""
         if len(batch) == 1:
             batch[0].done(error)
             return
-        for place, entry in enumerate(batch):
-            try:
-                await self._commit([entry])
-            except asyncio.CancelledError:
-                for left in batch[place + 1 :]:
-                    left.done(EngineUnavailable("The node stopped before this could be stored."))
-                raise
+        middle = len(batch) // 2
+        try:
+            await self._commit(batch[:middle], part=True)
+        except asyncio.CancelledError:
+            for left in batch[middle:]:
+                left.done(EngineUnavailable("The node stopped before this could be stored."))
+            raise
+        await self._commit(batch[middle:], part=True)
 
     async def _persist(self, batch: Sequence[_Entry]) -> None:
         frames = [frame for entry in batch for frame in entry.frames]

@@ -56,7 +56,12 @@ class PasswordSender(Protocol):
             NotFound: the charger has no password.
             Conflict: another change is not settled yet.
             Unsupported: the session's dialect has no such message.
+            NotAccepted: the charger's registration does not allow it yet; nothing was sent.
         """
+
+
+class ChargerSender(CommandSender, PasswordSender, Protocol):
+    """Whatever may be sent to a charger."""
 
 
 class FindingKeeper(Protocol):

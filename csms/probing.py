@@ -1,11 +1,12 @@
 """What a node asks by itself: after a boot, for what a charger did not tell without being asked."""
 
 import asyncio
+from contextlib import suppress
 
 import structlog
 
 from csms.capabilities import knows_capabilities
-from csms.commands import AnswerStatus
+from csms.commands import AnswerStatus, TriggerKind, TriggerMessage
 from csms.errors import CsmsError
 from csms.session import Session
 from storage.errors import AmpwaveError
@@ -40,6 +41,32 @@ async def ask_after_boot(session: Session, chargers: ChargerStore, delay_s: floa
         log.warning(
             "could not look up a charger after its boot", charger_id=session.charger_id, error=str(error)
         )
+
+
+_TRIES = 3
+
+
+async def ask_for_renewal(session: Session, booted: asyncio.Event, delay_s: float, deadline_s: float) -> None:
+    """Have a charger with an expired certificate ask for a new one at once (A00.FR.429, A02).
+
+    After its boot, before which it may refuse; one that only reconnects does not boot.
+    """
+    for _ in range(_TRIES):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                await booted.wait()
+        booted.clear()
+        try:
+            answer = await session.send(TriggerMessage(TriggerKind.SIGN_CHARGING_STATION), deadline_s)
+        except CsmsError as error:
+            log.warning("a charger renews nothing", charger_id=session.charger_id, error=str(error))
+            continue
+        except AmpwaveError as error:
+            log.warning("could not ask for a renewal", charger_id=session.charger_id, error=str(error))
+            continue
+        log.info("a renewal was asked for", charger_id=session.charger_id, answer=answer.status.value)
+        if answer.status is AnswerStatus.ACCEPTED:
+            return
 
 
 def knows_connectors(twin: TwinState) -> bool:

@@ -17,6 +17,7 @@ from csms.commands import (
     TriggerMessage,
 )
 from csms.monitoring import GetBaseReport, GetReport
+from storage.certificate_use import CertificateUse
 from storage.charger import Charger
 from storage.twin import Lifecycle
 
@@ -57,6 +58,20 @@ _SET_UP = (
     *(CertificateSigned, InstallCertificate, DeleteCertificate, GetInstalledCertificateIds),
 )
 
+_RENEWAL = (TriggerKind.SIGN_CHARGING_STATION, TriggerKind.SIGN_COMBINED, TriggerKind.BOOT)
+_OWN = (None, CertificateUse.CHARGING_STATION)
+
+
+def renews(command: Command) -> bool:
+    """Whether this does nothing but renew a charger's own certificate (A02)."""
+    match command:
+        case TriggerMessage(kind=kind):
+            return kind in _RENEWAL
+        case CertificateSigned(use=use):
+            return use in _OWN
+    return False
+
+
 _SIGN = frozenset({"SignCertificate"})
 _CAUSED = {
     TriggerKind.FIRMWARE_STATUS: frozenset(
@@ -84,10 +99,13 @@ def caused_by(command: Command) -> frozenset[str]:
 class Standing:
     """One session's registration: as its last boot was answered, and until then as it would be."""
 
-    def __init__(self, ask: Callable[[], Awaitable[Registration]]) -> None:
+    def __init__(self, ask: Callable[[], Awaitable[Registration]], *, confined: bool = False) -> None:
+        """``confined``: it came with an expired certificate, and stays Pending for a new one (A00.FR.429)."""
         self._ask = ask
-        self._now: Registration | None = None
-        self._expected: frozenset[str] = frozenset()
+        self.confined = confined
+        self._now: Registration | None = Registration.PENDING if confined else None
+        # It may ask for a new one by itself, too (A03).
+        self._expected: frozenset[str] = _SIGN if confined else frozenset()
 
     def may_hear(self, command: Command) -> bool:
         """Whether this may be sent now; while Rejected only the wish that it boots.
@@ -96,6 +114,8 @@ class Standing:
         """
         if self._now is Registration.REJECTED:
             return isinstance(command, TriggerMessage) and command.kind is TriggerKind.BOOT
+        if self.confined:
+            return renews(command)
         return self._now is not Registration.PENDING or isinstance(command, _SET_UP)
 
     @property
@@ -110,6 +130,8 @@ class Standing:
     async def at_boot(self) -> Registration:
         """What to answer to a BootNotification."""
         self._now = await self._ask()
+        if self.confined and self._now is Registration.ACCEPTED:
+            self._now = Registration.PENDING
         return self._now
 
     async def refusal(self, action: str) -> str | None:

@@ -7,8 +7,9 @@ OCPP 2.0.1 and 2.1 Part 4 section 4.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from uuid import UUID
 
 import structlog
 
@@ -42,7 +43,9 @@ from csms.inbound import Inbound, SessionTools
 from csms.journal import SessionJournal
 from csms.lease import Lease, unbounded_lease
 from csms.limits import TokenBucket
+from csms.monitoring import GetReport
 from csms.outbound import Outbound
+from csms.portions import Room, is_list, portions, smaller
 from csms.quirks.quirk import Adaptation
 from csms.registration import Registration, Standing
 from csms.transport import Transport, TransportClosed
@@ -64,6 +67,9 @@ _BACKLOG_CHARS = 1024 * 1024
 
 _CHARS_PER_MESSAGE = 4096
 """A message longer than this counts for several against the charger's rate."""
+
+_AGAIN_S = 1.0
+"""Until a report is asked for again that came too early."""
 
 _ANSWERS = (CallResult, CallError)
 
@@ -100,7 +106,7 @@ class Session:
         self.security_extension: bool | None = None
         """Whether a 1.6 charger has the security extension; None: it has not shown yet."""
         self.on_boot: Callable[[], None] = lambda: None
-        """Called after a BootNotification was stored and accepted."""
+        """Called after a BootNotification was stored and accepted, or parked for a new certificate."""
         self.heard_at = journal.now()
         """When the charger last sent something on this socket, or opened it."""
         self._transport = transport
@@ -138,9 +144,14 @@ class Session:
         """The fencing number of this socket."""
         return self.journal.session_epoch
 
-    def judged_by(self, ask: Callable[[], Awaitable[Registration]]) -> None:
-        """Who says, at every boot, whether this charger is accepted."""
-        self._inbound.standing = Standing(ask)
+    def judged_by(self, ask: Callable[[], Awaitable[Registration]], *, confined: bool = False) -> None:
+        """Who says, at every boot, whether this charger is accepted; ``confined``: see ``Standing``."""
+        self._inbound.standing = Standing(ask, confined=confined)
+
+    @property
+    def confined(self) -> bool:
+        """Whether the charger is here for a new certificate and nothing else."""
+        return self._inbound.standing.confined
 
     @property
     def takes_signed_update(self) -> bool:
@@ -219,8 +230,46 @@ class Session:
         end = loop.time() + deadline_s
         await self._speaks_here(deadline_s)
         self._admit(command)
-        parts = self.dialect.parts(command)
-        return joined([await self._send_part(part, max(end - loop.time(), 0)) for part in parts])
+        answers: list[CommandAnswer] = []
+        for part in await self._parts(command):
+            answers.append(await self._send_portion(part, end, first=not answers))
+        return joined(answers)
+
+    async def _parts(self, command: Command) -> list[Command]:
+        """As the version has it, and as much in each call as the charger takes."""
+        found: list[Command] = []
+        for part in self.dialect.parts(command):
+            room = await self._tools.room(self.charger_id, part) if is_list(part) else Room()
+            found += portions(part, room, self._length) if room != Room() else [part]
+        return found
+
+    def _length(self, command: Command) -> int:
+        """Of the whole message, in bytes."""
+        calling = Calling(self.security_extension)
+        return len(frames.call(str(UUID(int=0)), *self.dialect.to_call(command, calling)).encode())
+
+    async def _send_portion(self, command: Command, end: float, *, first: bool) -> CommandAnswer:
+        """One part; in halves, if it proves too much for a charger that had not told how much it takes."""
+        loop = asyncio.get_running_loop()
+        if isinstance(command, GetReport) and not first:
+            return await self._send_report(command, end)
+        try:
+            return await self._send_part(command, max(end - loop.time(), 0))
+        except CallFailed as error:
+            both = smaller(command, error.code)
+            if not both:
+                raise
+        return joined([await self._send_portion(half, end, first=first) for half in both])
+
+    async def _send_report(self, command: GetReport, end: float) -> CommandAnswer:
+        """A later part of a report, under its own id; refused while an earlier one comes (B08.FR.16)."""
+        loop = asyncio.get_running_loop()
+        command = replace(command, request_id=self._tools.new_request_id())
+        while True:
+            answer = await self._send_part(command, max(end - loop.time(), 0))
+            if answer.status is not AnswerStatus.REJECTED or loop.time() + _AGAIN_S >= end:
+                return answer
+            await asyncio.sleep(_AGAIN_S)
 
     def _admit(self, command: Command) -> None:
         if not self._inbound.standing.may_hear(command):
@@ -407,7 +456,8 @@ class Session:
     async def _serve(self, call: Call, raw: str, at: datetime) -> None:
         self._notice_security(call)
         served = await self._inbound.serve(call, raw, at)
-        if served and call.action == "BootNotification" and self._inbound.standing.accepted:
+        standing = self._inbound.standing
+        if served and call.action == "BootNotification" and (standing.accepted or standing.confined):
             self.on_boot()
 
     def _notice_security(self, call: Call) -> None:

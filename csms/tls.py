@@ -20,6 +20,9 @@ _FORWARD_SECRET = (
     "ECDHE-RSA-AES256-GCM-SHA384",
     "ECDHE-RSA-AES128-GCM-SHA256",
 )
+_NO_CHECK_TIME = 0x200000
+"""OpenSSL's X509_V_FLAG_NO_CHECK_TIME, for which Python has no name."""
+
 _STATIC_RSA = ("AES256-GCM-SHA384", "AES128-GCM-SHA256")
 
 
@@ -40,6 +43,8 @@ class ServerTlsFiles:
     charger_ca_files: tuple[Path, ...] = ()
     """With any, chargers are asked for a certificate (security profile 3)."""
     unsafe_static_rsa: bool = False
+    times_later: bool = False
+    """Let expired certificates through the handshake: whose may come in is judged after it (A00.FR.429)."""
 
     @property
     def all(self) -> tuple[Path, ...]:
@@ -70,6 +75,8 @@ def build_context(files: ServerTlsFiles) -> ssl.SSLContext:
         # Optional, since chargers of profile 2 come to the same port; who shows none needs a password.
         context.verify_mode = ssl.CERT_OPTIONAL
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        if files.times_later:
+            context.verify_flags |= _NO_CHECK_TIME
         for path in files.charger_ca_files:
             _load_authorities(context, path)
     return context

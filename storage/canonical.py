@@ -10,6 +10,10 @@ from typing import Any
 
 import orjson
 
+ADDED = {"added": True}
+"""Metadata of a field that a noun got after its hashes were stored: while it is None it is not written, so
+that what was hashed before keeps its hash."""
+
 # orjson sorts the keys of mappings only; a dataclass becomes one first, so that its bytes are those of
 # the same value read back from JSON, by anybody.
 _OPTIONS = (
@@ -25,7 +29,8 @@ def canonical_json(value: Any) -> bytes:
 def _as_mapping(value: Any) -> dict[str, Any]:
     if not is_dataclass(value) or isinstance(value, type):
         raise TypeError(f"{type(value).__name__} has no canonical JSON")
-    return {field.name: getattr(value, field.name) for field in fields(value)}
+    pairs = ((field, getattr(value, field.name)) for field in fields(value))
+    return {field.name: each for field, each in pairs if not (each is None and field.metadata.get("added"))}
 
 
 def sha256_hex(data: bytes) -> str:

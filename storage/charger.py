@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from storage.canonical import ADDED
 from storage.capability import Declared
 from storage.credentials import PendingSecret
 from storage.twin import Lifecycle
@@ -142,7 +143,7 @@ class DownloadTicket:
 
 @dataclass(frozen=True, slots=True)
 class ChargerFilter:
-    """Which chargers; empty fields do not restrict."""
+    """Which chargers; empty fields do not restrict, those that are given must all hold."""
 
     vendor: str | None = None
     model: str | None = None
@@ -150,6 +151,8 @@ class ChargerFilter:
     firmware_version: str | None = None
     online: bool | None = None
     charger_ids: tuple[str, ...] = ()
+    query: str | None = field(default=None, metadata=ADDED)
+    """In the query language (docs/QUERY.md)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +166,46 @@ class FleetCounts:
     in_maintenance: int = 0
     by_version: dict[str, int] = field(default_factory=dict)
     by_model: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FleetGroup:
+    """Chargers that have the same values."""
+
+    values: tuple[str | float | bool | None, ...]
+    """In the order of what they are grouped by; None: not known."""
+    count: int
+    online: int
+    reporting: int | None = None
+    """Of them, those that reported their connectors, so that a fault would show. None: not asked for."""
+    faulted: int | None = None
+    attempted: int | None = None
+    """Updates by campaigns that were sent to them and are over."""
+    failed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetGroups:
+    """A fleet counted by one or two values: the largest groups, and the rest in one number."""
+
+    by: tuple[str, ...]
+    at: datetime
+    """The instant of the question."""
+    total: int
+    groups: tuple[FleetGroup, ...] = ()
+    other: FleetGroup | None = None
+    """All further groups together; without values."""
+    other_groups: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GroupQuestion:
+    """By what to count: one or two fields of the query language, ``top`` groups shown."""
+
+    by: tuple[str, ...]
+    top: int = 20
+    rates: bool = False
+    """Also faults and failed updates."""
 
 
 STALE_AFTER = timedelta(minutes=15)

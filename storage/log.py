@@ -42,6 +42,12 @@ class LogUpload:
     length: int
     sha256: str
     received_at: datetime
+    removed_at: datetime | None = None
+    """When its bytes had had their time; what else is here stays."""
+
+
+LOG_PREFIX = "logs/"
+"""Of the keys of uploaded logs in the object store."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """What is asked of the engines for people's commands and for logs; like ``ports``, which is long enough."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -50,3 +51,33 @@ class LogStore(Protocol):
 
     async def add_upload(self, upload: LogUpload, ticket_sha256: str) -> bool:
         """The first upload of a request stands. False: it has one, or the ticket was revoked meanwhile."""
+
+    async def outlived(self, before: datetime, *, limit: int) -> Sequence[LogRequest]:
+        """Those with bytes that arrived before then, oldest first."""
+
+    async def set_removed(self, request_id: int, at: datetime) -> bool:
+        """The bytes of its upload are to go; whether they were still there."""
+
+    async def kept_objects(self, keys: Sequence[str]) -> frozenset[str]:
+        """Those of these object keys that an upload still refers to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """A key of which anything is left in the object store, also under a delete marker."""
+
+    key: str
+    newest: datetime
+
+
+class LeftoverStore(Protocol):
+    """The end of objects that nothing refers to. Unlike ``BlobStore.delete`` it leaves no version behind."""
+
+    def pages(self, prefix: str) -> AsyncIterator[Sequence[Leftover]]:
+        """Every key below the prefix, page by page."""
+
+    async def purge(self, key: str) -> int:
+        """Delete every version for good; how many there were."""
+
+    async def abort_uploads(self, prefix: str, before: datetime) -> int:
+        """Give up uploads in parts that began before then; how many."""

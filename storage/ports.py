@@ -38,11 +38,11 @@ from storage.charger import (
     Site,
     SiteLease,
 )
-from storage.credentials import CredentialStore
 from storage.events import EventRecord, FrameRecord, StoredEvent
 from storage.evidence import EvidenceKind, EvidenceRef
 from storage.journal import JournalRound, JournalRule, Partition
 from storage.learned import Trail
+from storage.query_ports import ChronicleStore, CountingStore
 from storage.twin import Lifecycle, TwinState
 
 Projector = Callable[[TwinState, EventRecord], TwinState]
@@ -83,7 +83,7 @@ class OutboxSignal:
     session_epoch: int
 
 
-class ChargerStore(CredentialStore, Protocol):
+class ChargerStore(CountingStore, Protocol):
     """Sites, chargers, credentials, models and their twins."""
 
     async def put_site(self, site: Site) -> None: ...
@@ -130,7 +130,7 @@ class TransactionIds(Protocol):
         """
 
 
-class EventStore(Protocol):
+class EventStore(ChronicleStore, Protocol):
     """Reading what happened."""
 
     async def timeline(

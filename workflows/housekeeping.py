@@ -17,6 +17,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.chargers import ChargerActivities
     from activities.dispatch import DispatchActivities
     from activities.journal import JournalActivities
+    from activities.log_keeping import LogKeepingActivities
     from activities.orders import PutBackInput
     from activities.signer import SignerActivities
     from activities.twins import TwinActivities
@@ -47,6 +48,8 @@ class HousekeepingWorkflow:
             await self._keep_journal()
         if workflow.patched("twins"):
             await self._tend_twins()
+        if workflow.patched("logs"):
+            await self._keep_logs()
         try:
             await workflow.execute_activity_method(
                 SignerActivities.refresh_metadata,
@@ -72,6 +75,20 @@ class HousekeepingWorkflow:
             )
         except ActivityError as error:
             workflow.logger.warning("The journal's partitions were not kept: %s", error.cause)
+
+    @staticmethod
+    async def _keep_logs() -> None:
+        """A round that fails, or does not get to the end, is made up for by the next."""
+        try:
+            await workflow.execute_activity_method(
+                LogKeepingActivities.keep_logs,
+                task_queue=TASK_QUEUE,
+                schedule_to_close_timeout=_ROUND,
+                retry_policy=_RETRIES,
+                summary="remove logs that have had their time, and what nothing refers to",
+            )
+        except ActivityError as error:
+            workflow.logger.warning("Uploaded logs were not kept to the end: %s", error.cause)
 
     async def _tend_twins(self) -> None:
         rounds = (

@@ -13,6 +13,7 @@ from activities.evidence import EvidenceActivities
 from activities.fleet import FleetActivities
 from activities.halts import HaltActivities
 from activities.journal import JournalActivities
+from activities.log_keeping import LogKeepingActivities
 from activities.logs import LogActivities, LogSender
 from activities.operator import CommandActivities, OperatorActivities
 from activities.orders import Node
@@ -58,6 +59,7 @@ def worker_activities(
     stores: Stores,
     inspector: ArtifactInspector,
     journal: JournalActivities,
+    log_keeping: LogKeepingActivities,
     sessions: SessionStore,
     drift: DriftPolicy | None = None,
 ) -> Activities:
@@ -85,6 +87,7 @@ def worker_activities(
         chargers.sweep_leases,
         chargers.find_stranded,
         journal.keep_journal,
+        log_keeping.keep_logs,
         configuring.desire_values,
         configuring.find_deliverable,
         configuring.note_delivery,

@@ -1,7 +1,7 @@
 """``ampwave campaign``: plan, approve, watch and stop rollouts."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -25,6 +25,10 @@ File = Annotated[
 ]
 Artifact = Annotated[str | None, typer.Option(metavar="ARTIFACT", help="What to install: ROLE/VERSION.")]
 Model = Annotated[str | None, typer.Option(metavar="VENDOR/MODEL", help="Only chargers of this model.")]
+Query = Annotated[
+    str | None,
+    typer.Option("--query", "-q", metavar="QUERY", help="Only chargers that match; docs/QUERY.md."),
+]
 Waves = Annotated[str | None, typer.Option(metavar="WAVES", help='As in "canary:5%,half:45%,rest:50%".')]
 Back = Annotated[
     str | None, typer.Option(metavar="ARTIFACT", help="Where updated chargers go back to if it is stopped.")
@@ -38,12 +42,14 @@ def plan(  # noqa: PLR0913 - typer's options are its signature
     file: File = None,
     artifact: Artifact = None,
     model: Model = None,
+    query: Query = None,
     waves: Waves = None,
     rollback_to: Back = None,
     name: Name = None,
 ) -> None:
     """Show what a plan would do, charger by charger. Nothing is stored."""
-    body = _body(session, _plan_of(file, artifact, model, waves, rollback_to, name))
+    flags = _Flags(artifact, waves, model, query, rollback_to, name)
+    body = _body(session, _plan_of(file, flags))
     preview = session.api.post("/campaigns/plan", body)
     step = f"run: ampwave campaign create {file}" if file else "run the same with `create` instead of `plan`."
     session.show(preview, lambda screen: views.draw_preview(screen, body, preview, step))
@@ -55,12 +61,14 @@ def create(  # noqa: PLR0913 - typer's options are its signature
     file: File = None,
     artifact: Artifact = None,
     model: Model = None,
+    query: Query = None,
     waves: Waves = None,
     rollback_to: Back = None,
     name: Name = None,
 ) -> None:
     """Freeze a plan and its chargers as a campaign. It starts once it is approved."""
-    body = _body(session, _plan_of(file, artifact, model, waves, rollback_to, name))
+    flags = _Flags(artifact, waves, model, query, rollback_to, name)
+    body = _body(session, _plan_of(file, flags))
     campaign = session.api.post("/campaigns", body)
     session.show(campaign, lambda screen: views.draw_campaign(screen, campaign, session.clock()))
 
@@ -172,6 +180,23 @@ def skip(
     _act(session, campaign, "skip", {"charger_id": charger, "reason": reason}, f"{charger} is left out")
 
 
+@command(app, "exclude", posts=True)
+def exclude(
+    session: Session,
+    campaign: Reference,
+    query: Annotated[
+        str, typer.Option("--query", "-q", metavar="QUERY", help='As in "hardware = B2"; docs/QUERY.md.')
+    ],
+    reason: Why,
+    yes: Yes = False,
+) -> None:
+    """Take a slice of the fleet out of a campaign: who matches now and was sent nothing yet."""
+    path = _path(session, campaign)
+    session.confirm(f"Take every charger out of {campaign} that matches {query}?", yes=yes)
+    done = session.api.post(f"{path}/skip-matching", {"query": query, "reason": reason})
+    session.show(done, lambda screen: views.draw_slice(screen, done))
+
+
 @command(app, "verify-verdict")
 def verify_verdict(
     session: Session,
@@ -232,26 +257,33 @@ def _path(session: Session, campaign: str) -> str:
     return f"/campaigns/{segment(campaign_id(session.api, campaign))}"
 
 
-def _plan_of(
-    file: Path | None,
-    artifact: str | None,
-    model: str | None,
-    waves: str | None,
-    rollback_to: str | None,
-    name: str | None,
-) -> "PlanFile":
+class _Flags(NamedTuple):
+    """A plan in a few words."""
+
+    artifact: str | None
+    waves: str | None
+    model: str | None
+    query: str | None
+    rollback_to: str | None
+    name: str | None
+
+
+def _plan_of(file: Path | None, flags: _Flags) -> "PlanFile":
     from api.cli.planfile import plan_from_flags, read_plan
 
     if file is not None:
-        if artifact or model or waves or rollback_to or name:
+        if any(flags):
             raise WrongUse("Give a plan file or flags, not both.")
         return read_plan(file)
-    if not (artifact and waves):
+    if not (flags.artifact and flags.waves):
         raise WrongUse(
             "This is not enough for a plan.",
             hint="Give a plan file (see deploy/examples/campaign.yaml), or --artifact and --waves.",
         )
-    return plan_from_flags(artifact, waves, model=model, rollback_to=rollback_to, name=name)
+    wanted = {"model": flags.model, "query": flags.query}
+    return plan_from_flags(
+        flags.artifact, flags.waves, rollback_to=flags.rollback_to, name=flags.name, **wanted
+    )
 
 
 def _body(session: Session, written: "PlanFile") -> Record:

@@ -95,6 +95,7 @@ def draw_campaign(
             ("State", words(item["phase"])),
             ("Because", item.get("reason") or None),
             ("Chargers", str(item["cohort_size"])),
+            ("Query", (item.get("plan") or {}).get("targets", {}).get("query")),
             ("Approved by", _approvals(item)),
             ("Created", f"{moment(item['created_at'], now)} by {item['created_by']}"),
             ("Finished", moment(item.get("finished_at"), now)),
@@ -146,6 +147,14 @@ def wave_name(tally: Record) -> str:
     text = str(tally["name"])
     back = int(tally["wave"]) >= ROLLBACK_BASE and "rollback" not in text.lower()
     return f"rollback of {text}" if back else text
+
+
+def draw_slice(screen: Screen, done: Record) -> None:
+    """Who is left out, and who could not be."""
+    screen.line(f"{len(done['skipped'])} chargers are left out.")
+    if done["refused"]:
+        rows = [(str(one["charger_id"]), str(one["reason"])) for one in done["refused"]]
+        screen.table((Column("STAYS"), Column("BECAUSE", fold=True)), rows, empty="")
 
 
 def draw_targets(screen: Screen, rows: Sequence[Record], now: datetime) -> None:

@@ -16,6 +16,10 @@ app = group("Import, register and look at chargers, and have them do things.")
 
 charger_twin.attach(app)
 Identity = Annotated[str, typer.Argument(metavar="CHARGER", help="Its OCPP identity.")]
+QueryOption = Annotated[
+    str | None,
+    typer.Option("--query", "-q", metavar="QUERY", help='As in "faulted and version < 2.1"; docs/QUERY.md.'),
+]
 Limit = Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")]
 _MEDIA = {".csv": "text/csv", ".json": "application/json"}
 
@@ -85,15 +89,16 @@ def register(  # noqa: PLR0913 - typer's options are its signature
 
 
 @command(app, "list")
-def list_(
+def list_(  # noqa: PLR0913 - typer's options are its signature
     session: Session,
     model: Annotated[str | None, typer.Option(metavar="VENDOR/MODEL")] = None,
     site: Annotated[str | None, typer.Option(metavar="SITE")] = None,
     version: Annotated[str | None, typer.Option(metavar="TEXT", help="Running this firmware.")] = None,
     online: Annotated[bool | None, typer.Option("--online/--offline", help="Connected now, or not.")] = None,
+    query: QueryOption = None,
     limit: Limit = 200,
 ) -> None:
-    """List chargers that match every filter."""
+    """List chargers that match the query and every filter."""
     from api.cli.planfile import parse_model
 
     vendor, name = parse_model(model) if model else (None, None)
@@ -105,13 +110,34 @@ def list_(
         site_id=site,
         firmware_version=version,
         online=None if online is None else str(online).lower(),
+        query=query,
     )
     chargers = list(found)
-    filtered = bool(model or site or version or online is not None)
+    filtered = bool(model or site or version or query or online is not None)
     session.show(
         chargers,
         lambda screen: views.draw_list(screen, chargers, session.clock(), limit=limit, filtered=filtered),
     )
+
+
+@command(app, "count")
+def count(
+    session: Session,
+    by: Annotated[
+        str, typer.Option("--by", metavar="FIELD[,FIELD]", help="One or two fields of docs/QUERY.md.")
+    ] = "vendor,model",
+    query: QueryOption = None,
+    top: Annotated[
+        int, typer.Option(min=1, max=500, metavar="N", help="So many groups; the rest is one.")
+    ] = 20,
+    rates: Annotated[
+        bool, typer.Option("--rates", help="Also faults and failed updates of each group.")
+    ] = False,
+) -> None:
+    """Count chargers by what they are, the largest groups first."""
+    options: dict[str, str | int] = {"by": by, "top": top, "rates": str(rates).lower()}
+    found = session.api.get("/chargers/counts", query=query, **options)
+    session.show(found, lambda screen: views.draw_counts(screen, found))
 
 
 @command(app, "show")
@@ -135,9 +161,22 @@ def show(
 
 
 @command(app, "timeline")
-def timeline(session: Session, charger: Identity, limit: Limit = 50) -> None:
-    """Show what happened to a charger, newest first."""
-    events = list(session.api.pages(f"/chargers/{segment(charger)}/timeline", limit))
+def timeline(
+    session: Session,
+    charger: Identity,
+    what: Annotated[
+        str,
+        typer.Option(
+            metavar="WHAT,...", help="event, alarm, reset, error, act, change, or kinds of events by name."
+        ),
+    ] = "event,act",
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="2026-11-25T12:00:00Z")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Not the end itself.")] = None,
+    limit: Limit = 50,
+) -> None:
+    """Show what happened to a charger and what people did to it, newest first."""
+    path = f"/chargers/{segment(charger)}/timeline"
+    events = list(session.api.pages(path, limit, what=what, since=since, until=until))
     session.show(events, lambda screen: views.draw_timeline(screen, events, session.clock()))
 
 

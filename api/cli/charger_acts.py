@@ -1,4 +1,4 @@
-"""``ampwave charger send`` and ``ampwave charger logs``: what people have one charger do."""
+"""``ampwave charger send``, ``rotate-password`` and ``logs``: what people have one charger do."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("delete-certificate", "Delete one, named as the charger named it."),
         ("certificate-signed", "Hand it what your CA signed: --chain @chain.pem."),
         ("set-network-profile", "Write a connection into a slot that it does not use (2.x)."),
+        ("rotate-password", "Give it a new password that nobody sees."),
     ),
     "Configure": (
         ("set-variables", "Write variables or 1.6 keys: --values NAME=VALUE (repeat)."),
@@ -47,7 +48,7 @@ COMMANDS: dict[str, tuple[tuple[str, str], ...]] = {
         ("set-monitoring-base", "Which monitors are there at all (2.x)."),
         ("set-monitoring-level", "Report events this grave and graver (2.x)."),
         ("get-log", "Have a log uploaded to an address of yours."),
-        ("data-transfer", "A vendor's own message."),
+        ("data-transfer", "A vendor's own message; the node's settings say of whom."),
         ("customer-information", "Have it forget a customer (2.x)."),
         ("unpublish-firmware", "Have a local controller offer an image no more (2.x)."),
     ),
@@ -68,10 +69,11 @@ def _epilog() -> str:
 
 
 def register(app: typer.Typer) -> None:
-    """Add both commands to the group."""
+    """Add them to the group."""
     loose = {"ignore_unknown_options": True, "allow_interspersed_args": True}
     command(app, "send", posts=True, context_settings=loose, epilog=_epilog())(send)
     command(app, "logs", posts=True)(logs)
+    command(app, "rotate-password", posts=True)(rotate_password)
 
 
 def send(
@@ -89,6 +91,19 @@ def send(
     from api.cli.command_options import parse
 
     body = {**parse(name, options or []), "deadline_seconds": deadline}
+    answer = session.api.post(f"/chargers/{segment(charger)}/commands", body)
+    session.show(answer, lambda screen: views.draw_command(screen, answer))
+
+
+def rotate_password(
+    session: Session,
+    charger: Identity,
+    deadline: Annotated[
+        float, typer.Option(min=1, max=40, metavar="SECONDS", help="How long it may take to answer.")
+    ] = 20.0,
+) -> None:
+    """Give one charger a new password. Nobody sees it; the old one dies once the charger has the new one."""
+    body = {"command": "rotate-password", "deadline_seconds": deadline}
     answer = session.api.post(f"/chargers/{segment(charger)}/commands", body)
     session.show(answer, lambda screen: views.draw_command(screen, answer))
 

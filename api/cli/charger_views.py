@@ -1,5 +1,6 @@
 """How chargers look on a terminal: lists, one charger, its timeline, the result of an import."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -8,7 +9,7 @@ from api.cli.errors import Record
 from api.cli.output import Column, Screen, ago, moment, size, words
 
 _SHOWN_ROWS = 50
-_QUIET = frozenset({"charger_id", "node_id", "message_id", "samples", "values"})
+_QUIET = frozenset({"charger_id", "command_id", "node_id", "message_id", "samples", "values"})
 
 
 def draw_import(screen: Screen, result: Record) -> None:
@@ -76,6 +77,36 @@ def draw_list(
         screen.line(f"The first {limit}; --limit shows more.")
 
 
+def draw_counts(screen: Screen, counts: Record) -> None:
+    """Groups, the largest first, and the rest in one line."""
+    rates = any(group["attempted"] is not None for group in counts["groups"])
+    columns = [Column(name.upper(), fold=True) for name in counts["by"]]
+    columns += [Column(title, right=True) for title in ("CHARGERS", "ONLINE", *(_RATES if rates else ()))]
+    rows = [(*map(_value, group["values"]), *_numbers(group, rates=rates)) for group in counts["groups"]]
+    if counts["other"]:
+        blanks = ("",) * (len(counts["by"]) - 1)
+        rows.append((f"{counts['other_groups']} others", *blanks, *_numbers(counts["other"], rates=rates)))
+    screen.table(columns, rows, empty="No charger matches.")
+    if rows:
+        screen.line(f"{counts['total']} chargers in all.")
+
+
+_RATES = ("FAULTED", "OF", "FAILED UPDATES", "OF")
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "(unknown)"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _numbers(group: Record, *, rates: bool) -> tuple[str, ...]:
+    names = ("count", "online", *(("faulted", "reporting", "failed", "attempted") if rates else ()))
+    return tuple(str(group[name]) for name in names)
+
+
 def draw_charger(screen: Screen, item: Record, now: datetime) -> None:
     """One charger with what it reported and what is being done to it."""
     twin = item["twin"]
@@ -141,12 +172,23 @@ def draw_timeline(screen: Screen, events: Sequence[Record], now: datetime) -> No
         (
             ago(one["received_at"], now),
             words(one["kind"]),
-            facts(one["body"]),
+            _told(one),
             str(one["observed_at"])[:19].replace("T", " "),
         )
         for one in events
     ]
     screen.table(columns, rows, empty="Nothing yet: it has never connected.")
+
+
+def _told(one: Record) -> str:
+    """The facts of an entry; of a change what it changed, of an act who did it."""
+    body, by = one["body"], f"by {one['actor']}" if one.get("actor") not in (None, "charger") else ""
+    if one.get("source") == "twin":
+        patch = json.dumps(body["patch"], ensure_ascii=False)
+        parts = [f"{body['section']} {body['side']} {patch}", f"revision {one['revision']}", by]
+    else:
+        parts = [facts(body), by]
+    return ", ".join(part for part in parts if part)
 
 
 def facts(body: Mapping[str, Any]) -> str:
@@ -210,12 +252,18 @@ def draw_logs(screen: Screen, items: Sequence[Record], now: datetime) -> None:
             ago(one["requested_at"], now),
             str(one["actor"]),
             str(one["upload"]["filename"]) if one["upload"] else "-",
-            size(one["upload"]["length"]) if one["upload"] else "-",
+            _size_of_log(one["upload"]),
             str(one["reason"]),
         )
         for one in items
     ]
     screen.table(columns, rows, empty="Nobody has asked it for a log yet.")
+
+
+def _size_of_log(upload: Record | None) -> str:
+    if upload is None:
+        return "-"
+    return "removed" if upload.get("removed_at") else size(upload["length"])
 
 
 def draw_log(screen: Screen, item: Record, file: object) -> None:

@@ -31,6 +31,8 @@ class CliError(AmpwaveError):
         self.problems = tuple(problems)
         self.detail = ""
         """A second sentence about this very case, if the message speaks of its kind."""
+        self.pointer: tuple[str, ...] = ()
+        """A line of what was given, and below it a mark at the place that is wrong."""
 
     def document(self) -> Record:
         """The error as a problem document, for ``--json``."""
@@ -51,10 +53,21 @@ class Refused(CliError):
         super().__init__(title, [str(item) for item in problem.get("problems") or ()], hint=hint)
         self.detail = detail if detail != title else ""
         self.problem = problem
+        self.pointer = _pointer(problem.get("position"))
 
     def document(self) -> Record:
         """The server's own document with our hint."""
         return {**self.problem, "hint": self.hint}
+
+
+def _pointer(position: Any) -> tuple[str, ...]:
+    """The caret below a place of a query, as the server described the place."""
+    from storage.query.errors import Position
+
+    try:
+        return Position(**position).caret() if position else ()
+    except (TypeError, ValueError, AttributeError):
+        return ()  # of another server than ours
 
 
 class Unreachable(CliError):

@@ -48,10 +48,16 @@ def read_plan(path: Path) -> PlanFile:
 
 
 def plan_from_flags(
-    artifact: str, waves: str, *, model: str | None, rollback_to: str | None, name: str | None
+    artifact: str,
+    waves: str,
+    *,
+    model: str | None = None,
+    query: str | None = None,
+    rollback_to: str | None = None,
+    name: str | None = None,
 ) -> PlanFile:
-    """The simple plan: one artifact, all chargers or those of one model, waves by share."""
-    targets: Record = {}
+    """The simple plan: one artifact, all chargers or those of a model or a query, waves by share."""
+    targets: Record = {} if query is None else {"query": query}
     if model is not None:
         targets["vendor"], targets["model"] = parse_model(model)
     body = {"name": name or artifact.replace("/", "-"), "targets": targets, "waves": parse_waves(waves)}

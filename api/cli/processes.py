@@ -104,7 +104,7 @@ worker = single(_worker)
 signer = single(_signer)
 relay = single(_relay)
 
-db = group("Bring the database to this version; remove what had its time.")
+db = group("Bring the database to this version; how large it is, and what is kept how long.")
 config = group("Check and show the settings.")
 
 
@@ -112,6 +112,12 @@ config = group("Check and show the settings.")
 def _db_upgrade() -> None:
     """Apply the migrations that are missing; does nothing on a current database."""
     call("roles:run_db_upgrade")
+
+
+@db.command("stats")
+def _db_stats(as_json: JsonFlag = False) -> None:
+    """Say how large the tables are, how far they reach back, and what is removed when."""
+    call("roles:run_db_stats", as_json=as_json)
 
 
 @db.command("retention")

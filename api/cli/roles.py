@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import uvloop
+from pydantic import SecretStr
 from rich.console import Console
 
 from api import logs
 from api.cli.credentials import load_settings
 from api.cli.errors import CliError
+from api.cli.output import Screen
 from api.settings import Settings
 from storage.errors import AmpwaveError
 
@@ -61,6 +63,40 @@ def run_db_upgrade() -> int:
         Console().print(f"The database is at revision {await bootstrap.upgrade_database(settings)}.")
 
     return _run("db", upgrade)
+
+
+def run_db_stats(as_json: bool) -> int:
+    """Say how large the tables are and how far they reach back."""
+    from api import bootstrap
+    from api.cli.database import draw_statistics, statistics_json
+    from storage.clock import system_clock
+
+    async def show(settings: Settings) -> None:
+        tables, kept = await bootstrap.database_statistics(_of_up(settings)), kept_days(settings)
+        if as_json:
+            print(json.dumps(statistics_json(tables, kept), indent=2))
+        else:
+            draw_statistics(Screen(), tables, kept, system_clock())
+
+    return _run("db", show)
+
+
+def _of_up(settings: Settings) -> Settings:
+    """Where no database is set, the one that ``ampwave up`` keeps."""
+    from api.embedded.postgres import url_of_up
+
+    url = url_of_up(settings.data_dir, settings.postgres_port)
+    if settings.database_url is not None or url is None:
+        return settings
+    return settings.model_copy(update={"database_url": SecretStr(url)})
+
+
+def kept_days(settings: Settings) -> dict[str, int]:
+    """Which tables are kept short, and how short; of a log the bytes go, not the row."""
+    from workflows.observer import ObserverPace
+
+    logs_and_frames = {"frame": settings.journal_kept_days, "log_upload": settings.log_kept_days}
+    return {**logs_and_frames, "health_hour": ObserverPace().keep_hours_days}
 
 
 def run_simulate(

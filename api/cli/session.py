@@ -184,6 +184,7 @@ def _for_people(error: AmpwaveError) -> str:
     problems = getattr(error, "problems", ())
     detail = getattr(error, "detail", "")
     lines = [f"Error: {error.message}", *([detail] if detail else [])]
+    lines += [f"    {line}" for line in getattr(error, "pointer", ())]
     lines += [f"  - {problem}" for problem in problems]
     lines += error.hint.splitlines()
     return "\n".join(clean(line) for line in lines)

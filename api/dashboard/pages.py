@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from storage.chronicle import Entry
 from storage.events import StoredEvent
 
 
@@ -64,7 +65,7 @@ def model_name(named: Named) -> str:
     return model if model.lower().startswith(vendor.lower()) else f"{vendor} {model}"
 
 
-def event_words(event: StoredEvent) -> str:
+def event_words(event: StoredEvent | Entry) -> str:
     """What an event carries, in a line: no empty values, no lists, long identifiers cut."""
     body = {name: value for name, value in event.body.items() if isinstance(value, str | int | float)}
     if body.get("vendor_status") == body.get("status"):

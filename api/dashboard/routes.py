@@ -13,6 +13,7 @@ from api.dashboard import views
 from api.dashboard.guard import PageContext, PageRoute
 from api.dashboard.offers import offers
 from api.dashboard.pages import render, segment
+from api.errors import problem_of
 from api.guard import Caller, Services, permit
 from api.replies import Cursor
 from api.schemas.common import ChargerId, Sha256, Slug
@@ -22,10 +23,12 @@ from api.targets import target_page
 from storage.artifact import Artifact, ArtifactPhase
 from storage.campaign import Campaign
 from storage.charger import ChargerFilter
+from storage.chronicle import Group, question_of
 from storage.drift import DriftState
-from storage.errors import NotFound
+from storage.errors import InvalidInput, NotFound
 from storage.ids import campaign_workflow_id
-from storage.ports import ArtifactStore, EventStore
+from storage.ports import ArtifactStore, ChargerStore, ChargerView, EventStore, Page
+from storage.query.errors import QueryError, QueryTooBroad
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -35,6 +38,7 @@ ASKED = 8
 """Of a charger's latest commands and logs, so many are shown."""
 CHART_CHARGERS = 5000
 """Above this the chart is left out: a page stays cheap."""
+_TIMELINE = question_of([Group.EVENT, Group.ACT])
 _BEAT_SECONDS = 1.0
 """Hints come no faster than this."""
 
@@ -49,16 +53,15 @@ async def fleet(
     services: Services,
     context: PageContext,
     site_id: Annotated[Slug | None, Query()] = None,
+    query: str = "",
     cursor: Cursor = None,
 ) -> Response:
-    """The fleet: numbers, versions, models, and every charger at its site."""
+    """The fleet: numbers, versions, models, and every charger at its site, or those that a query selects."""
     store = services.chargers
-    counts, page, sites = await asyncio.gather(
-        store.counts(),
-        store.find(ChargerFilter(site_id=site_id), limit=FLEET_PAGE, cursor=cursor),
-        store.sites(),
-    )
-    return _page(
+    where = ChargerFilter(site_id=site_id, query=query if query.strip() else None)
+    counts, found, sites = await asyncio.gather(store.counts(), _found(store, where, cursor), store.sites())
+    page, error = found
+    answer = _page(
         "fleet.html",
         context,
         tiles=views.fleet_tiles(counts),
@@ -67,8 +70,24 @@ async def fleet(
         rows=views.site_rows(sites, page.items, services.clock()),
         states=list(ChargerState),
         site_id=site_id,
+        query=query,
+        error=error,
+        place=views.place_of(error),
+        shown=len(page.items),
         next_cursor=page.next_cursor,
     )
+    answer.status_code = 200 if error is None else problem_of(error).status
+    return answer
+
+
+async def _found(
+    store: ChargerStore, where: ChargerFilter, cursor: str | None
+) -> tuple[Page[ChargerView], InvalidInput | None]:
+    """The chargers, or why the query has no answer: the page around it stays."""
+    try:
+        return await store.find(where, limit=FLEET_PAGE, cursor=cursor), None
+    except (QueryError, QueryTooBroad) as error:
+        return Page(()), error
 
 
 @router.get("/campaigns")
@@ -192,7 +211,7 @@ async def charger(services: Services, context: PageContext, charger_id: ChargerI
     """One charger: its twin, where it drifts, what people asked of it, and its timeline."""
     view, timeline, commands, logs, drifts, anomalies = await asyncio.gather(
         services.chargers.get(charger_id),
-        services.events.timeline(charger_id, limit=ROWS),
+        services.events.chronicle(charger_id, _TIMELINE, limit=ROWS),
         services.commands.latest(charger_id, limit=ASKED),
         services.logs.latest(charger_id, limit=ASKED),
         services.twins.drifts(charger_id=charger_id, states=(DriftState.OPEN, DriftState.PENDING)),
@@ -207,7 +226,7 @@ async def charger(services: Services, context: PageContext, charger_id: ChargerI
         asked=views.asked_rows(commands, logs)[:ASKED],
         drifts=drifts.items,
         anomalies=anomalies,
-        timeline=timeline,
+        timeline=timeline.items,
         now=now,
     )
 

@@ -21,6 +21,7 @@ from storage.charger import FleetCounts, Site
 from storage.command import CommandRecord
 from storage.log import LOG_OPEN, LogRequest, LogState
 from storage.ports import ChargerView
+from storage.query.errors import QueryError
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +215,24 @@ def _cell(view: ChargerView, now: datetime) -> Cell:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """The line of a query that is wrong, cut at the token at fault."""
+
+    before: str
+    token: str
+    after: str
+
+
+def place_of(error: Exception | None) -> Place | None:
+    """Where a query goes wrong; None where there is no such place."""
+    if not isinstance(error, QueryError):
+        return None
+    at = error.position
+    start, end = at.column - 1, at.column - 1 + at.length
+    return Place(at.source[:start], at.source[start:end] or " ", at.source[end:])
+
+
+@dataclass(frozen=True, slots=True)
 class Tile:
     """One number at the top of a page."""
 
@@ -275,5 +294,7 @@ def _asked_log(request: LogRequest) -> Asked:
         tone = _DONE
     size = request.upload.length if request.upload else None
     reason = request.reason or "it is about to be asked"
+    if request.upload and request.upload.removed_at:
+        reason = f"{reason}; removed after its time"
     what = f"{request.kind.value} log"
     return Asked(request.requested_at, what, request.actor, request.state, tone, reason, size)

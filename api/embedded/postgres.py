@@ -38,6 +38,15 @@ PROGRAMS = f"{PACKAGE}/pginstall/bin"
 PARTS = (f"{PACKAGE}/pginstall", f"{PACKAGE}/.dylibs", f"{PACKAGE}.libs")
 
 
+def url_of_up(data_dir: Path, port: int) -> str | None:
+    """The address of the server that ``ampwave up`` keeps in this folder; None if that is not known."""
+    try:
+        password = (data_dir / EmbeddedPostgres.folder / "password").read_text().strip()
+    except OSError:
+        return None
+    return f"postgresql://{USER}:{password}@{LOOPBACK}:{port}/ampwave" if port and password else None
+
+
 class EmbeddedPostgres(Engine):
     """PostgreSQL 16. ``durable=False`` leaves out fsync: for data that may die with the machine.
 

@@ -20,10 +20,13 @@ from api.schemas.campaigns import (
     PreviewReply,
     ReasonBody,
     SkipBody,
+    SliceBody,
+    SliceReply,
     TargetReply,
     WavePreview,
 )
 from api.schemas.common import PageReply, Slug
+from api.slices import skip_slice
 from api.targets import target_page
 from storage.access import Principal
 from storage.campaign import Exclusion
@@ -196,6 +199,20 @@ async def skip_charger(
     await _acts(services, caller, campaign_id, key).skip(body.charger_id, body.reason)
     _accepted(response, campaign_id)
     return await _whole(services, campaign_id)
+
+
+@router.post("/{campaign_id}/skip-matching")
+@permit(Permission.CAMPAIGN_SKIP)
+async def skip_matching(
+    services: Services,
+    caller: Caller,
+    campaign_id: Slug,
+    body: SliceBody,
+    key: IdempotencyKey = None,
+) -> SliceReply:
+    """Take a slice of the fleet out of the campaign: who matches now and was sent nothing yet."""
+    acts = _acts(services, caller, campaign_id, key)
+    return SliceReply.model_validate(await skip_slice(acts, body.query, body.reason))
 
 
 async def _whole(services: ApiServices, campaign_id: str) -> CampaignReply:

@@ -11,21 +11,42 @@ from pydantic import TypeAdapter
 from api.auth import Permission
 from api.guard import Caller, GuardedRoute, Services, permit
 from api.registration import Registrar
-from api.replies import NOT_MODIFIED, Cursor, Limit, NumberCursor, tagged_reply
+from api.replies import NOT_MODIFIED, Cursor, Limit, tagged_reply
 from api.schemas.chargers import (
     ChargerBody,
     ChargerReply,
     ChargerSummary,
-    EventReply,
+    EntryReply,
+    GroupsReply,
     ImportReply,
 )
-from api.schemas.common import ChargerId, PageReply
-from storage.charger import ChargerFilter
+from api.schemas.common import ChargerId, Instant, PageReply
+from storage.charger import ChargerFilter, GroupQuestion
+from storage.chronicle import question_of
 from storage.errors import InvalidInput
+from storage.query.parser import split_names
 
 router = APIRouter(prefix="/api/v1/chargers", tags=["chargers"], route_class=GuardedRoute)
 
 _Word = Annotated[str | None, Query(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
+
+_QueryParameter = Annotated[
+    str | None,
+    Query(
+        description="In the query language over twins, docs/QUERY.md.",
+        examples=["vendor = Acme and firmware.version < 2.10 and not charging"],
+    ),
+]
+
+_What = Annotated[
+    str,
+    Query(
+        max_length=1000,
+        description="With commas: `event` (all of them), `alarm`, `reset`, `error`, `act` (of people), "
+        "`change` (of the twin), or kinds of events by name.",
+        examples=["alarm,reset,act,change"],
+    ),
+]
 
 _COLUMNS = frozenset({"charger_id", "site_id", "vendor", "model"})
 _IMPORT: dict[str, Any] = {
@@ -58,16 +79,42 @@ async def list_chargers(  # noqa: PLR0913 - one argument per filter, as the quer
     site_id: _Word = None,
     firmware_version: _Word = None,
     online: bool | None = None,
+    query: _QueryParameter = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> PageReply[ChargerSummary]:
-    """Chargers that match every given filter."""
-    where = ChargerFilter(vendor, model, site_id, firmware_version, online)
+    """Chargers that match the query and every given filter, by id.
+
+    Who matches throughout comes exactly once, whatever changes between two pages.
+    """
+    where = ChargerFilter(vendor, model, site_id, firmware_version, online, query=query)
     page = await services.chargers.find(where, limit=limit, cursor=cursor)
     now = services.clock()
     return PageReply(
         items=tuple(ChargerSummary.of(view, now) for view in page.items), next_cursor=page.next_cursor
     )
+
+
+@router.get("/counts")
+@permit(Permission.READ)
+async def count_chargers(
+    services: Services,
+    by: Annotated[
+        str,
+        Query(
+            min_length=1,
+            max_length=400,
+            description="One or two fields of the query language, with a comma between them.",
+            examples=["vendor,model"],
+        ),
+    ],
+    query: _QueryParameter = None,
+    top: Annotated[int, Query(ge=1, le=500, description="Groups shown; the rest is `other`.")] = 20,
+    rates: Annotated[bool, Query(description="Also faults and failed updates of each group.")] = False,
+) -> GroupsReply:
+    """How many chargers there are of each kind, the largest groups first."""
+    question = GroupQuestion(split_names(by), top, rates)
+    return GroupsReply.model_validate(await services.chargers.count_by(ChargerFilter(query=query), question))
 
 
 @router.post("", status_code=201)
@@ -103,14 +150,21 @@ async def get_charger(request: Request, services: Services, charger_id: ChargerI
 
 @router.get("/{charger_id}/timeline")
 @permit(Permission.READ)
-async def get_timeline(
-    services: Services, charger_id: ChargerId, limit: Limit = 100, cursor: NumberCursor = 0
-) -> PageReply[EventReply]:
-    """What happened to this charger, newest first."""
+async def get_timeline(  # noqa: PLR0913 - one argument per filter, as the query string has it
+    services: Services,
+    charger_id: ChargerId,
+    what: _What = "event",
+    since: Annotated[Instant | None, Query(description="By our clock.")] = None,
+    until: Annotated[Instant | None, Query(description="By our clock; not the end itself.")] = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> PageReply[EntryReply]:
+    """What happened to this charger, newest first; also what changed in its twin, and what people did."""
+    question = question_of(what.split(","), since=since, until=until)
     await services.chargers.get(charger_id)
-    events = await services.events.timeline(charger_id, limit=limit, before=cursor or None)
-    more = str(events[-1].sequence) if len(events) == limit else None
-    return PageReply(items=tuple(EventReply.of(event) for event in events), next_cursor=more)
+    page = await services.events.chronicle(charger_id, question, limit=limit, cursor=cursor)
+    items = tuple(EntryReply.model_validate(each) for each in page.items)
+    return PageReply(items=items, next_cursor=page.next_cursor)
 
 
 def _rows(content_type: str, data: bytes) -> list[Any]:

@@ -103,6 +103,12 @@ async def get_content(
     upload = found.upload
     if upload is None:
         raise Conflict(f"Log {log_id} has not arrived: {found.reason or found.state.value}.")
+    if upload.removed_at is not None:
+        when = f"{upload.removed_at:%Y-%m-%d}"
+        raise Conflict(
+            f"Log {log_id} had had its time and was removed on {when}.",
+            hint="Its name, length and SHA-256 stay on record; ask for another log.",
+        )
     await audit(
         services, caller, "log.downloaded", f"charger/{charger_id}", request_id=log_id, sha256=upload.sha256
     )

@@ -5,7 +5,19 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from api.schemas.common import Body, ChargerId, Flag, Instant, Label, Real, Reply, Sentence, Sha256, Whole
+from api.schemas.common import (
+    Body,
+    ChargerId,
+    Flag,
+    Instant,
+    Label,
+    QueryText,
+    Real,
+    Reply,
+    Sentence,
+    Sha256,
+    Whole,
+)
 from storage.campaign import (
     Approval,
     Campaign,
@@ -38,6 +50,7 @@ class FilterBody(Body):
     firmware_version: Label | None = None
     online: Flag | None = None
     charger_ids: tuple[ChargerId, ...] = Field(default=(), max_length=100_000)
+    query: QueryText | None = None
 
     def to_noun(self) -> ChargerFilter:
         """The filter."""
@@ -258,3 +271,17 @@ class SkipBody(Body):
 
     charger_id: ChargerId
     reason: Sentence = Field(examples=["A technician is working on it."])
+
+
+class SliceBody(Body):
+    """Take everybody out who matches now and was sent nothing yet."""
+
+    query: QueryText
+    reason: Sentence = Field(examples=["Revision B2 loses its network after the update."])
+
+
+class SliceReply(Reply):
+    """What became of everybody who matched."""
+
+    skipped: tuple[str, ...]
+    refused: tuple[Exclusion, ...] = Field(description="Sent something, or done, in the meantime.")

@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from api.schemas.common import Body, ChargerId, Label, Reply, Slug, Whole
 from api.states import ChargerState, charger_state
 from storage.charger import Charger, Site, SiteLease
+from storage.chronicle import Source
 from storage.events import EventKind, StoredEvent
 from storage.ports import ChargerView
 from storage.twin import Lifecycle, TwinState
@@ -41,6 +42,14 @@ class ChargerBody(Body):
     security_floor: Whole = Field(
         default=0, ge=0, le=3, description="The lowest OCPP security profile it may ever connect with."
     )
+
+    @field_validator("charger_id")
+    @classmethod
+    def _own_address(cls, given: str) -> str:
+        # GET /api/v1/chargers/counts is the fleet in numbers, not a charger of that name.
+        if given == "counts":
+            raise ValueError("is a word of this api's own addresses")
+        return given
 
     def to_noun(self, at: datetime) -> Charger:
         """The charger, registered now."""
@@ -129,6 +138,31 @@ def _summary(view: ChargerView, now: datetime) -> dict[str, Any]:
     }
 
 
+class GroupReply(Reply):
+    """Chargers that have the same values."""
+
+    values: tuple[str | float | bool | None, ...] = Field(
+        description="In the order of `by`; null is a group of its own: not known."
+    )
+    count: int
+    online: int
+    reporting: int | None = Field(description="Of them, those that told their connectors; only with rates.")
+    faulted: int | None = Field(description="Of those, with a faulted connector; only with rates.")
+    attempted: int | None = Field(description="Updates that were sent to them and are over; only with rates.")
+    failed: int | None = Field(description="Of those, failed or never back; only with rates.")
+
+
+class GroupsReply(Reply):
+    """The fleet, or what a query selects of it, counted by one or two fields; all from one instant."""
+
+    by: tuple[str, ...]
+    at: datetime
+    total: int
+    groups: tuple[GroupReply, ...] = Field(description="The largest first.")
+    other: GroupReply | None = Field(description="All further groups together.")
+    other_groups: int
+
+
 class EventReply(Reply):
     """One canonical event."""
 
@@ -143,6 +177,21 @@ class EventReply(Reply):
     def of(cls, event: StoredEvent) -> "EventReply":
         """The reply for a stored event."""
         return cls.model_validate(event)
+
+
+class EntryReply(Reply):
+    """One line of a charger's timeline."""
+
+    source: Source = Field(description="Something happened, the twin changed, or a person asked something.")
+    sequence: int | None = Field(description="Of an event.")
+    charger_id: str
+    kind: str = Field(description="Of an event its kind, `twin_changed`, or the name of a command.")
+    body: dict[str, Any]
+    observed_at: datetime
+    received_at: datetime
+    revision: int | None = Field(description="Of a change: the twin's.")
+    actor: str | None = Field(description="Who did it, where it was no report of the charger.")
+    cause: str | None = Field(description="Of a change: the event, or the act.")
 
 
 class FleetReply(Reply):

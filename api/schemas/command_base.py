@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field
 
 from api.schemas.common import Body, Whole
+from csms.access import RotatePassword
 from csms.commands import Command
 from csms.redaction import HIDDEN, is_secret
 from storage.canonical import sha256_hex
@@ -82,7 +83,7 @@ class CommandBody(Body):
     ] = 20.0
 
     @abstractmethod
-    def to_command(self, request_id: int) -> Command:
+    def to_command(self, request_id: int) -> Command | RotatePassword:
         """The canonical command; ``request_id`` for those that have one."""
 
     def on_record(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from csms.access import (
     GetLocalListVersion,
     IdToken,
     NetworkProfile,
+    RotatePassword,
     SendLocalList,
     SetNetworkProfile,
 )
@@ -114,6 +115,15 @@ class GetReportBody(CommandBody):
 
     def to_command(self, request_id: int) -> Command:
         return GetReport(request_id, self.names, self.criteria)
+
+
+class RotatePasswordBody(CommandBody):
+    """Give it a new random password, which nobody sees. The old one dies once the charger has the new one."""
+
+    command: Literal["rotate-password"]
+
+    def to_command(self, request_id: int) -> RotatePassword:
+        return RotatePassword()
 
 
 class ResetBody(CommandBody):

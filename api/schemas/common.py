@@ -35,6 +35,13 @@ Sentence = Annotated[str, Field(min_length=1, max_length=500, pattern=r"^[^\x00]
 ChargerId = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9*_=:+|@.\-]{1,48}$", examples=["CP-0001"], description="OCPP identity.")
 ]
+QueryText = Annotated[
+    str,
+    Field(
+        description="In the query language over twins, docs/QUERY.md.",
+        examples=["vendor = Acme and firmware.version < 2.10 and not charging"],
+    ),
+]
 Sha256 = Annotated[
     str,
     Field(
@@ -78,3 +85,9 @@ class ProblemReply(Reply):
     problems: tuple[str, ...] = Field(
         default=(), description="Every rule that was broken, not only the first."
     )
+    position: dict[str, int | str] | None = Field(
+        default=None,
+        description="Of a query: where it goes wrong. `line` and `column` count from 1, `offset` and "
+        "`length` are in characters, `source` is the line itself.",
+    )
+    near: tuple[str, ...] = Field(default=(), description="Of a query: what may have been meant.")

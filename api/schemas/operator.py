@@ -88,6 +88,9 @@ class UploadReply(Reply):
     length: int
     sha256: str
     received_at: datetime
+    removed_at: datetime | None = Field(
+        default=None, description="When its bytes had had their time; they are gone."
+    )
 
 
 class LogReply(Reply):

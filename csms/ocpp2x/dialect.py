@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from typing import Any
 
-from csms.capabilities import ASKED_2X
+from csms.capabilities import ASKED_2X, ROOM_2X
 from csms.commands import (
     Command,
     CommandAnswer,
@@ -43,7 +43,7 @@ class Ocpp2x:
     """OCPP 2.0.1 or 2.1. Implements ``csms.dialect.Dialect``."""
 
     always_signed = True
-    capability_probes: tuple[Command, ...] = (GetVariables(ASKED_2X),)
+    capability_probes: tuple[Command, ...] = (GetVariables(ASKED_2X), GetVariables(ROOM_2X))
     # F06: a status trigger names its connector. Asked in order until the station says no.
     status_probes: tuple[Command, ...] = tuple(
         TriggerMessage(TriggerKind.STATUS, evse, 1) for evse in range(1, 9)

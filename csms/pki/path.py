@@ -67,10 +67,15 @@ def find_path(
     presented: Sequence[x509.Certificate],
     anchors: Sequence[x509.Certificate],
     at: datetime,
+    *,
+    outlived: bool = False,
 ) -> CertificatePath | Untrusted:
-    """The path from a charger's certificate to a trusted authority at this time."""
+    """The path from a charger's certificate to a trusted authority at this time.
+
+    ``outlived``: the charger's certificate alone may have expired before; its issuers may not.
+    """
     try:
-        fault = _leaf_fault(leaf, at)
+        fault = _leaf_fault(leaf, min(at, leaf.not_valid_after_utc) if outlived else at)
         if fault:
             return Untrusted(fault)
         search = _Search(tuple(anchors), tuple(filter(_has_name, presented)), at)

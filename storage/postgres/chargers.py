@@ -1,11 +1,13 @@
 """Sites, models, chargers, their credentials, and the view of a charger with its twin."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, Text, any_, cast, func, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.capability import Declared
@@ -14,10 +16,13 @@ from storage.charger import (
     ChargerCredential,
     ChargerFilter,
     FleetCounts,
+    FleetGroups,
+    GroupQuestion,
     ModelProfile,
     SignatureScheme,
     Site,
 )
+from storage.clock import Clock, system_clock
 from storage.codec import decode, decode_twin
 from storage.errors import Conflict, NotFound
 from storage.ports import ChargerView, Page
@@ -27,6 +32,8 @@ from storage.postgres.credentials import PostgresCredentialStore, put_credential
 from storage.postgres.engine import reading, transaction
 from storage.postgres.grouped import Grouped
 from storage.postgres.leases import ALIVE, LEASE_COLUMNS, lease_of
+from storage.postgres.query import asking
+from storage.postgres.selecting import count_groups, matching, one_of
 from storage.postgres.tables import (
     charger,
     model_profile,
@@ -61,11 +68,17 @@ _VIEW = (
 )
 
 
+QUERIES_AT_ONCE = 4
+"""Queries of people that a process has running; others wait here, and leave the pool to everybody else."""
+
+
 class PostgresChargerStore(PostgresCredentialStore):
     """The fleet as registered, beside what it reported."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, clock: Clock = system_clock) -> None:
         super().__init__(engine)
+        self._clock = clock
+        self._seats = asyncio.Semaphore(QUERIES_AT_ONCE)
         self._views: Grouped[str, ChargerView] = Grouped(self._look_up)
 
     async def put_site(self, given: Site) -> None:
@@ -155,19 +168,37 @@ class PostgresChargerStore(PostgresCredentialStore):
     async def find(
         self, where: ChargerFilter, *, limit: int = 100, cursor: str | None = None
     ) -> Page[ChargerView]:
-        """By id."""
-        query = _filtered(_VIEW, where).order_by(charger.c.charger_id).limit(limit + 1)
-        if cursor is not None:
-            (last,) = cursors.decode(cursor, 1)
-            query = query.where(charger.c.charger_id > last)
-        async with reading(self._engine) as connection:
-            rows = (await connection.execute(query)).all()
-        return cursors.page(rows, limit, _view, lambda row: [row[0]])
+        """By id, each once whatever changes between two pages; a query's now is that of its first page.
+
+        Raises QueryError, or QueryTooBroad.
+        """
+        after, now = self._position(where, cursor)
+        chosen = matching(where, now, after=after, limit=limit + 1)
+        query = _VIEW.where(charger.c.charger_id.in_(chosen)).order_by(charger.c.charger_id)
+        rows = await self._rows(query, asked=where.query is not None)
+        moment = [] if where.query is None else [now.isoformat()]
+        return cursors.page(rows, limit, _view, lambda row: [row[0], *moment])
+
+    async def _rows(self, query: Select[*tuple[Any, ...]], *, asked: bool) -> Sequence[Row[*tuple[Any, ...]]]:
+        if not asked:
+            async with reading(self._engine) as connection:
+                return (await connection.execute(query)).all()
+        async with self._seats, asking(self._engine) as connection:
+            return (await connection.execute(query)).all()
+
+    def _position(self, where: ChargerFilter, cursor: str | None) -> tuple[str | None, datetime]:
+        """Behind whom the page begins, and the instant of the question, which all its pages share."""
+        if cursor is None:
+            return None, self._clock()
+        if where.query is None:
+            return cursors.decode(cursor, 1)[0], self._clock()
+        last, moment = cursors.decode(cursor, 2)
+        return last, cursors.instant(moment)
 
     async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
         """In the order asked; unknown ids are left out."""
         async with reading(self._engine) as connection:
-            rows = await connection.execute(_VIEW.where(_one_of(charger_ids)))
+            rows = await connection.execute(_VIEW.where(one_of(charger_ids)))
             found = {row[0]: _view(row) for row in rows}
         return [found[charger_id] for charger_id in charger_ids if charger_id in found]
 
@@ -176,24 +207,10 @@ class PostgresChargerStore(PostgresCredentialStore):
         async with reading(self._engine) as connection:
             return await count_fleet(connection)
 
-
-def _one_of(charger_ids: Sequence[str]) -> Any:
-    """One array parameter, so that a hundred thousand ids are no longer a statement than one."""
-    return charger.c.charger_id == any_(cast(list(charger_ids), ARRAY(Text)))
-
-
-def _filtered(query: Select[*tuple[Any, ...]], where: ChargerFilter) -> Select[*tuple[Any, ...]]:
-    equal = {
-        charger.c.vendor: where.vendor,
-        charger.c.model: where.model,
-        charger.c.site_id: where.site_id,
-        twin.c.firmware_version: where.firmware_version,
-        twin.c.online: where.online,
-    }
-    for column, value in equal.items():
-        if value is not None:
-            query = query.where(column == value)
-    return query.where(_one_of(where.charger_ids)) if where.charger_ids else query
+    async def count_by(self, where: ChargerFilter, question: GroupQuestion) -> FleetGroups:
+        """See ``storage.ports.ChargerStore``."""
+        async with self._seats, asking(self._engine) as connection:
+            return await count_groups(connection, where, question, self._clock())
 
 
 def _view(row: Row[*tuple[Any, ...]]) -> ChargerView:

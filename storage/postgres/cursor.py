@@ -36,6 +36,11 @@ def decode(cursor: str, length: int) -> list[str]:
 def number(cursor: str) -> int:
     """The one number of a decoded position."""
     (text,) = decode(cursor, 1)
+    return whole(text)
+
+
+def whole(text: str) -> int:
+    """A number of a decoded position."""
     if not text.isascii() or not text.isdigit() or len(text) > 18:
         raise _invalid()
     return int(text)
@@ -44,9 +49,12 @@ def number(cursor: str) -> int:
 def instant(text: str) -> datetime:
     """A time of a decoded position."""
     try:
-        return datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError as error:
         raise _invalid() from error
+    if found.tzinfo is None:
+        raise _invalid()
+    return found
 
 
 def _invalid() -> InvalidInput:

@@ -8,7 +8,10 @@ from typing import Any
 from sqlalchemy import Row, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from storage.chronicle import Entry, TimelineQuestion
 from storage.events import EventKind, StoredEvent
+from storage.ports import Page
+from storage.postgres.chronicle import read_chronicle
 from storage.postgres.engine import reading
 from storage.postgres.notifications import Notifications
 from storage.postgres.statements import EVENTS_CHANNEL
@@ -56,6 +59,13 @@ class PostgresEventStore:
         query = query.order_by(event.c.received_at.desc(), event.c.sequence.desc()).limit(limit)
         async with reading(self._engine) as connection:
             return [stored_event(row) for row in await connection.execute(query)]
+
+    async def chronicle(
+        self, charger_id: str, question: TimelineQuestion, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[Entry]:
+        """See ``storage.ports.EventStore``."""
+        async with reading(self._engine) as connection:
+            return await read_chronicle(connection, charger_id, question, limit, cursor)
 
     async def after(self, sequence: int, *, limit: int = 500) -> Sequence[StoredEvent]:
         """In order, up to the first number that is given out and not yet committed or given up."""

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, Select, Text, any_, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.errors import NotFound
@@ -131,10 +131,40 @@ class PostgresLogStore:
             added = await connection.execute(statement.on_conflict_do_nothing(index_elements=["request_id"]))
             return added.rowcount == 1
 
+    async def outlived(self, before: datetime, *, limit: int) -> Sequence[LogRequest]:
+        """Those with bytes that arrived before then, oldest first."""
+        query = (
+            _requests()
+            .where(_UPLOAD.removed_at.is_(None), _UPLOAD.received_at < before)
+            .order_by(_UPLOAD.received_at)
+            .limit(limit)
+        )
+        async with reading(self._engine) as connection:
+            return [_request(row) for row in await connection.execute(query)]
+
+    async def set_removed(self, request_id: int, at: datetime) -> bool:
+        """The bytes of its upload are to go; whether they were still there."""
+        statement = (
+            update(log_upload)
+            .where(_UPLOAD.request_id == request_id, _UPLOAD.removed_at.is_(None))
+            .values(removed_at=at)
+        )
+        async with transaction(self._engine) as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def kept_objects(self, keys: Sequence[str]) -> frozenset[str]:
+        """Those of these object keys that an upload still refers to."""
+        given = any_(literal(list(keys), ARRAY(Text)))
+        query = select(_UPLOAD.object_key).where(_UPLOAD.object_key == given, _UPLOAD.removed_at.is_(None))
+        async with reading(self._engine) as connection:
+            return frozenset((await connection.execute(query)).scalars())
+
 
 def _requests() -> Select[Any]:
     return select(
-        log_request, _UPLOAD.object_key, _UPLOAD.filename, _UPLOAD.length, _UPLOAD.sha256, _UPLOAD.received_at
+        log_request,
+        *(_UPLOAD.object_key, _UPLOAD.filename, _UPLOAD.length, _UPLOAD.sha256),
+        *(_UPLOAD.received_at, _UPLOAD.removed_at),
     ).outerjoin(log_upload, _UPLOAD.request_id == _COLUMNS.request_id)
 
 
@@ -142,7 +172,13 @@ def _request(row: Row[*tuple[Any, ...]]) -> LogRequest:
     upload = None
     if row.object_key is not None:
         upload = LogUpload(
-            row.request_id, row.object_key, row.filename, row.length, row.sha256, row.received_at
+            row.request_id,
+            row.object_key,
+            row.filename,
+            row.length,
+            row.sha256,
+            row.received_at,
+            row.removed_at,
         )
     return LogRequest(
         request_id=row.request_id,

@@ -55,8 +55,14 @@ log_upload = sa.Table(
     sa.Column("length", sa.BigInteger, nullable=False),
     name("sha256"),
     time("received_at"),
+    time("removed_at", nullable=True),
 )
 """One row for each request: the first upload stands."""
+sa.Index(
+    "ix_log_upload_received_at",
+    log_upload.c.received_at,
+    postgresql_where=log_upload.c.removed_at.is_(None),
+)
 
 upload_ticket = sa.Table(
     "upload_ticket",

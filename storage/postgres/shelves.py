@@ -117,7 +117,14 @@ SHELVES = (
             )
         },
     ),
-    Shelf("logs", "logs that chargers uploaded", "log_upload", bytes_of="length"),
+    Shelf(
+        "logs",
+        "logs that chargers uploaded",
+        "log_upload",
+        ages_by="received_at",
+        removed_by="housekeeping, with their objects",
+        bytes_of="length",
+    ),
     Shelf("images", "firmware images", "artifact", bytes_of="length"),
     Shelf("twin_history", "every revision of every twin", "twin_history"),
     Shelf("campaign_targets", "what campaigns did to chargers", "campaign_target"),

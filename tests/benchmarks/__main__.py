@@ -21,6 +21,8 @@ from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.report import Row
 from tests.benchmarks.soak import measure_soak
 from tests.benchmarks.storm import measure_storm
+from tests.benchmarks.timeline import measure_timeline
+from tests.benchmarks.twin_query import measure_twin_query
 from tests.benchmarks.twin_writes import measure_twin_writes
 from tests.benchmarks.world import World
 
@@ -31,6 +33,8 @@ ROWS: dict[str, Measure] = {
     "memory": measure_memory,
     "storm": measure_storm,
     "twin-writes": measure_twin_writes,
+    "twin-query": measure_twin_query,
+    "timeline": measure_timeline,
     "latency": measure_latency,
     "audit": measure_audit,
 }

@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
-from tests.house import messages_page, requirements_page, settings_page, twin_page
+from tests.house import messages_page, query_page, requirements_page, settings_page, twin_page
 from tests.house.checks import long_files, machine_traces, missing_readmes, tests_without_assertion
 from tests.house.deploy import deploy_problems
 from tests.house.messages_page import stale_messages
+from tests.house.query_page import stale_query_page
 from tests.house.requirements_page import compact, unkept_requirements, unproven
 from tests.house.settings_page import undocumented_settings
 from tests.house.tree import Problem, Tree
@@ -20,6 +21,7 @@ RULES = (
     undocumented_settings,
     stale_messages,
     stale_twin_page,
+    stale_query_page,
     unkept_requirements,
     deploy_problems,
 )
@@ -34,6 +36,7 @@ def write(tree: Tree) -> None:
     messages.write_text(messages_page.written_page(messages.read_text()))
     (tree.root / twin_page.PAGE).parent.mkdir(exist_ok=True)
     (tree.root / twin_page.PAGE).write_text(twin_page.page())
+    (tree.root / query_page.PAGE).write_text(query_page.page())
 
 
 def main(arguments: list[str]) -> int:

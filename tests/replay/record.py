@@ -210,8 +210,8 @@ async def record_keeping(harness: Harness, world: World, record: Recorder) -> No
     await record.keep("record_keeping", "record-keeping")
 
 
-async def housekeeping_with_twins(harness: Harness, world: World, record: Recorder) -> None:
-    """One round that keeps the journal and tends twins; the other histories are from before it did."""
+async def housekeeping_with_logs(harness: Harness, world: World, record: Recorder) -> None:
+    """One round that keeps journal and logs and tends twins; the other histories are from before it did."""
     await harness.client.execute_workflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
     assert world.journal.rounds
     await record.keep("housekeeping", "housekeeping")
@@ -300,7 +300,7 @@ REAL: tuple[Scenario, ...] = (
     publication,
     publication_with_evidence,
     record_keeping,
-    housekeeping_with_twins,
+    housekeeping_with_logs,
     operator,
     session_watch,
     configuration,

@@ -14,6 +14,7 @@ from storage.charger import (
     DownloadTicket,
     SiteLease,
 )
+from storage.chronicle import Entry, Source, TimelineQuestion
 from storage.errors import EngineUnavailable, InvalidInput, NotFound
 from storage.events import StoredEvent
 from storage.learned import Trail
@@ -65,6 +66,17 @@ class MemoryEvents:
     ) -> Sequence[StoredEvent]:
         mine = [e for e in reversed(self.all) if e.charger_id == charger_id]
         return [e for e in mine if before is None or e.sequence < before][:limit]
+
+    async def chronicle(
+        self, charger_id: str, question: TimelineQuestion, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[Entry]:
+        """Of events alone."""
+        mine = [e for e in reversed(self.all) if e.charger_id == charger_id and e.kind in question.kinds]
+        found = [
+            Entry(Source.EVENT, e.charger_id, e.kind, e.body, e.observed_at, e.received_at, e.sequence)
+            for e in mine
+        ]
+        return page_of(found, limit, cursor)
 
     async def after(self, sequence: int, *, limit: int = 500) -> Sequence[StoredEvent]:
         return [event for event in self.all if event.sequence > sequence][:limit]

@@ -1,24 +1,32 @@
 """A double of the charger store, for unit tests only."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from storage.charger import (
     Charger,
     ChargerCredential,
     ChargerFilter,
     FleetCounts,
+    FleetGroup,
+    FleetGroups,
+    GroupQuestion,
     ModelProfile,
     Site,
 )
 from storage.errors import Conflict, NotFound
 from storage.ports import ChargerView, Page
+from storage.query.checker import condition_of, groups_of
 from storage.twin import TwinState
 from tests.support.memory import page_of
+from tests.support.query_oracle import Seen, holds, values
 
 
 class MemoryChargers:
-    def __init__(self) -> None:
+    def __init__(self, now: datetime = datetime(2026, 11, 20, tzinfo=UTC)) -> None:
+        self.now = now
         self.by_site: dict[str, Site] = {}
         self.models: dict[tuple[str, str], ModelProfile] = {}
         self.all: dict[str, ChargerView] = {}
@@ -54,8 +62,23 @@ class MemoryChargers:
     async def find(
         self, where: ChargerFilter, *, limit: int = 100, cursor: str | None = None
     ) -> Page[ChargerView]:
-        views = [view for _, view in sorted(self.all.items()) if _matches(view, where)]
+        views = [view for _, view in sorted(self.all.items()) if self._matches(view, where)]
         return page_of(views, limit, cursor)
+
+    def _matches(self, view: ChargerView, where: ChargerFilter) -> bool:
+        asked = where.query is None or holds(condition_of(where.query), Seen(view, self.now)) is True
+        return asked and _matches(view, where)
+
+    async def count_by(self, where: ChargerFilter, question: GroupQuestion) -> FleetGroups:
+        by = groups_of(question.by)
+        views = [view for view in self.all.values() if self._matches(view, where)]
+        seen = [Seen(view, self.now) for view in views]
+        keys = Counter(tuple(values(subject, each)[0] for subject in by) for each in seen)
+        shown = tuple(FleetGroup(key, count, 0) for key, count in keys.most_common(question.top))
+        rest = len(views) - sum(group.count for group in shown)
+        other = FleetGroup((), rest, 0) if rest else None
+        names = tuple(subject.name for subject in by)
+        return FleetGroups(names, self.now, len(views), shown, other, len(keys) - len(shown))
 
     async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
         return [self.all[each] for each in charger_ids if each in self.all]

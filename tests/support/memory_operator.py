@@ -1,12 +1,13 @@
 """In-memory doubles of the stores of people's commands and of logs: for unit tests only."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from storage.command import CommandEnd, CommandRecord
 from storage.errors import NotFound
 from storage.log import LOG_OPEN, LogRequest, LogState, LogUpload, UploadTicket
+from storage.operator_ports import Leftover
 
 
 class MemoryCommands:
@@ -77,3 +78,43 @@ class MemoryLogs:
             return False
         self.rows[upload.request_id] = replace(row, upload=upload)
         return True
+
+    async def outlived(self, before: datetime, *, limit: int) -> Sequence[LogRequest]:
+        old = [
+            row
+            for row in self.rows.values()
+            if row.upload and row.upload.removed_at is None and row.upload.received_at < before
+        ]
+        return old[:limit]
+
+    async def set_removed(self, request_id: int, at: datetime) -> bool:
+        row = self.rows[request_id]
+        if row.upload is None or row.upload.removed_at is not None:
+            return False
+        self.rows[request_id] = replace(row, upload=replace(row.upload, removed_at=at))
+        return True
+
+    async def kept_objects(self, keys: Sequence[str]) -> frozenset[str]:
+        uploads = [row.upload for row in self.rows.values() if row.upload]
+        return frozenset(one.object_key for one in uploads if one.removed_at is None) & frozenset(keys)
+
+
+class MemoryLeftovers:
+    """Keys and their times; ``began``: uploads in parts that nobody finished."""
+
+    def __init__(self) -> None:
+        self.keys: dict[str, datetime] = {}
+        self.began: dict[str, datetime] = {}
+
+    async def pages(self, prefix: str) -> AsyncIterator[Sequence[Leftover]]:
+        for key in [key for key in self.keys if key.startswith(prefix)]:
+            yield [Leftover(key, self.keys[key])]
+
+    async def purge(self, key: str) -> int:
+        return int(self.keys.pop(key, None) is not None)
+
+    async def abort_uploads(self, prefix: str, before: datetime) -> int:
+        old = [key for key, at in self.began.items() if key.startswith(prefix) and at < before]
+        for key in old:
+            del self.began[key]
+        return len(old)

@@ -49,11 +49,11 @@ class TlsBench:
         )
         return CertificateFiles(*issued.write(self.folder, stem))
 
-    def server(self, *pairs: CertificateFiles, profile_3: bool = True, static_rsa: bool = False) -> ServerTls:
+    def server(self, *pairs: CertificateFiles, profile_3: bool = True, **options: bool) -> ServerTls:
         """The server's side over these certificates, or over an ECDSA one."""
         chosen = pairs or (self.server_certificate("server"),)
         authorities = (self.ca_file,) if profile_3 else ()
-        return ServerTls(ServerTlsFiles(chosen, authorities, unsafe_static_rsa=static_rsa))
+        return ServerTls(ServerTlsFiles(chosen, authorities, **options))
 
     def certificates(self, chargers: Any, ocsp: Any = None, **options: Any) -> ClientCertificates:
         """How a node judges chargers' certificates."""

@@ -13,7 +13,7 @@ from workflows.attest import Finding
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.requirement("F41", "F71"),
+    pytest.mark.requirement("F41", "F71", "F75"),
     pytest.mark.parametrize("version", [OCPP201, OCPP21]),
 ]
 

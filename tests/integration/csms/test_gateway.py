@@ -36,7 +36,7 @@ async def refusal(place: Any, node: Any, *args: Any, **options: Any) -> Any:
 # Who comes in.
 
 
-@pytest.mark.requirement("F69", "F58")
+@pytest.mark.requirement("F69", "F58", "F98")
 @pytest.mark.parametrize(
     ("offered", "agreed"),
     [((OCPP16,), OCPP16), ((OCPP201, OCPP16), OCPP201), (("ocpp9", OCPP21, OCPP201), OCPP21)],

@@ -348,7 +348,7 @@ async def test_chargers_that_know_only_one_kind_of_key_are_all_served(place: Any
 
 
 async def test_static_rsa_only_behind_the_unsafe_switch(place: Any, bench: TlsBench) -> None:
-    tls = bench.server(bench.server_certificate("rsa", "rsa2048"), static_rsa=True)
+    tls = bench.server(bench.server_certificate("rsa", "rsa2048"), unsafe_static_rsa=True)
     node = await start(place, bench, tls)
     assert await certificate_of(place, node, bench.client(ciphers=STATIC, newest=TLS12))
 

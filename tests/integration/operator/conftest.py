@@ -147,6 +147,7 @@ async def place(
         payload_key_file=key,
         charger_pepper_file=pepper,
         public_url=url,
+        data_transfer_vendors=("acme",),
         csms_port=0,
         csms_internal_port=0,
     )

@@ -72,6 +72,34 @@ async def test_a_restart_waits_for_no_session_and_leaves_one_charger_of_the_site
     assert (await task).totals()["sessions_cut"] == 0
 
 
+@pytest.mark.requirement("F36", "S43")
+async def test_a_new_password_is_in_force_and_nowhere_to_be_read(place: Place) -> None:
+    names = [place.named(name) for name in ("larkspur", "jetty")]  # 1.6 and 2.0.1
+    async with place.fleet("larkspur", "jetty"), place.http(Role.SECURITY) as http:
+        before = {name: await place.stores.chargers.credential(name) for name in names}
+        for name in names:
+            answer = await command(http, name, command="rotate-password")
+            assert answer.status_code == 200, answer.text
+            assert "the old one is dead" in answer.json()["reason"]
+        for name in names:
+            now, old = await place.stores.chargers.credential(name), before[name]
+            assert now is not None
+            assert old is not None
+            assert (now.secret_hmac == old.secret_hmac, now.pending) == (False, None)
+        # Each comes back with the new one: its node lets nobody in by the old one any more.
+        async with place.http(Role.OPERATOR) as operator:
+            for name in names:
+                assert (await command(operator, name, command="reset", kind="Immediate")).status_code == 200
+                await until(lambda name=name: _booted_twice(place, name))
+
+                async def given_back(name: str = name) -> bool:
+                    return await place.stores.leases.get(name) is None
+
+                await until(given_back)
+        kept = (await http.get(f"/api/v1/chargers/{names[0]}/commands")).json()["items"]
+    assert [row["parameters"] for row in kept if row["command"] == "rotate-password"] == [{}]
+
+
 async def _booted_twice(place: Place, charger_id: str) -> bool:
     rows = await place.stores.events.timeline(charger_id, limit=500)
     return sum(row.kind is EventKind.CHARGER_BOOTED for row in rows) >= 2

@@ -95,3 +95,26 @@ async def test_a_ticket_that_was_taken_back_stores_nothing(logs: PostgresLogStor
     assert not await logs.add_upload(UPLOAD, TICKET.ticket_sha256)
     assert (await logs.get(7)).upload is None
     assert await logs.ticket("bb" * 32) is None
+
+
+async def test_old_logs_are_found_oldest_first_and_removed_once(logs: PostgresLogStore) -> None:
+    for number in (7, 8, 9):
+        await logs.open(replace(LOG, request_id=number))
+        ticket = replace(TICKET, request_id=number, ticket_sha256=f"{number:064}")
+        await logs.add_ticket(ticket)
+        at = NOW - timedelta(days=number)
+        upload = replace(UPLOAD, request_id=number, object_key=f"logs/{number}/x", received_at=at)
+        assert await logs.add_upload(upload, ticket.ticket_sha256)
+    before = NOW - timedelta(days=7)
+    assert [one.request_id for one in await logs.outlived(before, limit=5)] == [9, 8]
+    assert [one.request_id for one in await logs.outlived(before, limit=1)] == [9]
+    assert await logs.set_removed(9, NOW)
+    assert not await logs.set_removed(9, NOW)
+    assert not await logs.set_removed(10, NOW), "nothing arrived of it"
+    found = (await logs.get(9)).upload
+    assert found is not None
+    assert (found.removed_at, found.sha256) == (NOW, UPLOAD.sha256)
+    assert [one.request_id for one in await logs.outlived(before, limit=5)] == [8]
+    keys = ["logs/7/x", "logs/9/x", "logs/11/x"]
+    assert await logs.kept_objects(keys) == {"logs/7/x"}
+    assert await logs.kept_objects([]) == frozenset()

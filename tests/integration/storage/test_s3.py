@@ -5,11 +5,13 @@ import hashlib
 import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from storage.errors import EngineUnavailable, InvalidInput, NotFound, StaleVersion
 from storage.s3 import S3BlobStore
+from storage.s3_leftovers import S3Leftovers
 
 pytestmark = pytest.mark.integration
 MIB = 1024 * 1024
@@ -239,3 +241,43 @@ async def test_a_server_that_is_not_there_or_refuses_us_is_unavailable(s3_settin
         with pytest.raises(EngineUnavailable):
             await store.ready()
         store.close()
+
+
+async def leftovers_of(blobs: S3BlobStore, prefix: str) -> dict[str, datetime]:
+    return {one.key: one.newest async for page in S3Leftovers(blobs).pages(prefix) for one in page}
+
+
+async def test_what_is_deleted_is_left_over_until_it_is_purged(blobs: S3BlobStore) -> None:
+    await blobs.ensure_bucket()  # versioned, as ours are
+    for key in ("logs/1/a", "logs/1/ab", "logs/2/a", "other/1"):
+        await blobs.put_bytes(key, b"x")
+    await blobs.delete("logs/1/a")
+    found = await leftovers_of(blobs, "logs/")
+    assert set(found) == {"logs/1/a", "logs/1/ab", "logs/2/a"}, "in a versioned bucket the bytes stay"
+    assert all(abs(datetime.now(UTC) - at) < timedelta(hours=1) for at in found.values())
+    assert await S3Leftovers(blobs).purge("logs/1/a") >= 1
+    assert set(await leftovers_of(blobs, "logs/")) == {"logs/1/ab", "logs/2/a"}, "of that key alone"
+    assert await S3Leftovers(blobs).purge("logs/1/a") == 0, "a second time is no error"
+    assert await blobs.length("other/1") == 1
+
+
+async def test_leftovers_come_page_by_page(blobs: S3BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.s3_leftovers._PAGE", 2)
+    await blobs.ensure_bucket()
+    keys = {f"logs/{number}/x" for number in range(5)}
+    for key in keys:
+        await blobs.put_bytes(key, b"x")
+    await blobs.delete("logs/3/x")
+    pages = [page async for page in S3Leftovers(blobs).pages("logs/")]
+    assert len(pages) > 2
+    assert {one.key for page in pages for one in page} == keys
+
+
+async def test_uploads_in_parts_that_nobody_finished_are_given_up(small_parts: S3BlobStore) -> None:
+    client, place = small_parts.client(), {"Bucket": small_parts.bucket}
+    for key in ("logs/1/dead", "artifacts/x"):
+        await asyncio.to_thread(client.create_multipart_upload, **place, Key=key)
+    now, ahead = datetime.now(UTC), timedelta(hours=1)
+    assert await S3Leftovers(small_parts).abort_uploads("logs/", now - ahead) == 0, "it may be running"
+    assert await S3Leftovers(small_parts).abort_uploads("logs/", now + ahead) == 1
+    assert await open_uploads(small_parts) == 1

@@ -24,6 +24,7 @@ from temporalio.worker import (
 
 from activities.daily import DailyActivities
 from activities.journal import JournalActivities
+from activities.log_keeping import LogKeepingActivities
 from activities.notary import NotaryActivities
 from activities.retention import RetentionActivities
 from storage.campaign import Approval, Campaign, CampaignPhase, Pace
@@ -213,7 +214,8 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
         journal = JournalActivities(world.journal, JournalRule(), lambda: world.now)
         retention = RetentionActivities(world.records, RetentionPolicy(), lambda: world.now)  # type: ignore[arg-type]
         daily = DailyActivities(world.stores, world.records, MemoryBlobs())  # type: ignore[arg-type]
-        shared = worker_activities(world.stores, world, journal, world)  # type: ignore[arg-type]
+        logs = LogKeepingActivities(world.stores, world.leftovers, timedelta(days=90))
+        shared = worker_activities(world.stores, world, journal, logs, world)  # type: ignore[arg-type]
         await stack.enter_async_context(
             harness.worker(
                 TASK_QUEUE,

@@ -27,6 +27,7 @@ from csms.commands import (
     Command,
     CommandAnswer,
     DataTransfer,
+    GetVariables,
     PublishFirmware,
     Reset,
     ResetKind,
@@ -263,8 +264,19 @@ async def test_the_other_deeds_of_a_node_wait_for_a_command_that_disturbs(world:
     [
         ({}, 1, "is not known"),
         ({"OCPPCommCtrlr.ActiveNetworkProfile": "1"}, 1, "uses now"),
-        ({"OCPPCommCtrlr.NetworkConfigurationPriority": "2,1"}, 2, "uses now"),
-        ({"OCPPCommCtrlr.NetworkConfigurationPriority": "2,1"}, 1, None),
+        # It does not tell which of them it fell back to.
+        ({"OCPPCommCtrlr.NetworkConfigurationPriority": "2,1"}, 2, "may be the connection"),
+        ({"OCPPCommCtrlr.NetworkConfigurationPriority": "2, 1"}, 1, "may be the connection"),
+        ({"OCPPCommCtrlr.NetworkConfigurationPriority": "2,1"}, 3, None),
+        ({"OCPPCommCtrlr.NetworkConfigurationPriority": "nonsense"}, 3, "is not known"),
+        (
+            {
+                "OCPPCommCtrlr.ActiveNetworkProfile": "2",
+                "OCPPCommCtrlr.NetworkConfigurationPriority": "2,1",
+            },
+            1,
+            None,
+        ),
         (
             {
                 "OCPPCommCtrlr.ActiveNetworkProfile": "1",
@@ -278,7 +290,7 @@ async def test_the_other_deeds_of_a_node_wait_for_a_command_that_disturbs(world:
 def test_the_connection_in_use_is_never_overwritten(
     known: dict[str, str], slot: int, problem: str | None
 ) -> None:
-    found = slot_problem(slot, ConfigurationSection(known))
+    found = slot_problem(slot, known)
     assert (found is None) is (problem is None)
     assert problem is None or problem in str(found)
 
@@ -292,6 +304,38 @@ async def test_the_level_of_security_is_never_lowered_by_a_connection(world: Wor
     assert "never lowered" in sent.end.reason
     same = SetNetworkProfile(2, NetworkProfile("wss://x/ocpp", 2))
     assert (await send(world, same)).end.state is CommandState.ANSWERED
+
+
+async def test_the_connection_in_use_is_asked_for_in_the_step_that_writes(world: World) -> None:
+    # By the twin it is on slot 1; it fell back to 2 since it told.
+    world._twin("CP000", configuration=ConfigurationSection({"OCPPCommCtrlr.ActiveNetworkProfile": "1"}))
+    now = (("OCPPCommCtrlr.ActiveNetworkProfile", "2"),)
+    world.answers[GetVariables] = CommandAnswer(AnswerStatus.ACCEPTED, values=now)
+    sent = await send(world, SetNetworkProfile(2, NetworkProfile("wss://x/ocpp", 2)))
+    assert sent.end.state is CommandState.REFUSED
+    assert [type(command) for _, command in world.sent] == [GetVariables]
+    world.answers[GetVariables] = CommandTimeout("CP000", "GetVariables", 5.0)
+    sent = await send(world, SetNetworkProfile(1, NetworkProfile("wss://x/ocpp", 2)))
+    assert sent.end.state is CommandState.REFUSED, "of one that does not answer the twin is believed"
+
+
+@pytest.mark.parametrize(
+    ("vendor", "allowed"), [("acme", True), ("ACME", True), ("acme2", False), ("", False), ("*", False)]
+)
+async def test_a_vendors_own_message_goes_out_only_if_the_vendor_is_named(
+    world: World, vendor: str, allowed: bool
+) -> None:
+    end = (await send(world, DataTransfer(vendor, data="hush"))).end
+    assert end.state is (CommandState.ANSWERED if allowed else CommandState.REFUSED)
+    assert len(world.sent) == allowed
+    if not allowed:
+        assert "AMPWAVE_DATA_TRANSFER_VENDORS" in end.reason
+
+
+async def test_by_default_nobodys_messages_are_allowed(world: World) -> None:
+    made = world.node
+    node = Node(made.stores, made.sender, made.verifier, made.office)
+    assert (await send(world, DataTransfer("acme"), node=node)).end.state is CommandState.REFUSED
 
 
 async def test_an_end_is_written_once_with_what_was_asked_and_by_whom(world: World) -> None:

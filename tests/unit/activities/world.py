@@ -23,6 +23,7 @@ from csms.commands import (
     UpdateFirmware,
 )
 from csms.errors import CommandTimeout, NotConnectedHere
+from csms.ports import PasswordChange
 from signing.errors import KeyUnavailable, StaleStage, VerificationFailed
 from signing.evidence_desk import EvidenceDesk
 from signing.evidence_policy import EvidencePolicy
@@ -41,6 +42,7 @@ from storage.campaign import (
 from storage.canonical import canonical_json, sha256_hex
 from storage.charger import Charger, ChargerFilter, ModelProfile, Route, SignatureScheme, Site
 from storage.charging import ChargingSession, SessionState
+from storage.credentials import PendingFate
 from storage.events import (
     ChargerBooted,
     ConnectorStatus,
@@ -67,7 +69,7 @@ from storage.twin import (
 from storage.watching import DoubtfulSession
 from tests.support.memory import MemoryBlobs
 from tests.support.memory_halts import MemoryHalts
-from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
 from tests.support.memory_watch import MemoryIncidents
 from tests.unit.activities.memory import (
     MemoryArtifacts,
@@ -90,6 +92,7 @@ Signaller = Callable[[str, StoredEvent, Route], Awaitable[None]]
 Behaviour = Callable[["World", str, UpdateFirmware], Awaitable[CommandAnswer]]
 
 ACCEPTED = CommandAnswer(AnswerStatus.ACCEPTED)
+TAKEN = PasswordChange(PendingFate.PROMOTE, AnswerStatus.ACCEPTED)
 NOT_IMPLEMENTED = CommandAnswer(AnswerStatus.NOT_IMPLEMENTED)
 
 
@@ -186,8 +189,12 @@ class World:
     incidents: MemoryIncidents = field(default_factory=MemoryIncidents)
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
+    leftovers: MemoryLeftovers = field(default_factory=MemoryLeftovers)
     answers: dict[type, CommandAnswer | Exception] = field(default_factory=dict)
     """What every charger says to a kind of command; nothing here: Accepted."""
+    password_change: PasswordChange | Exception = TAKEN
+    rotated: list[str] = field(default_factory=list)
+    """Who was given a new password."""
     on_send: Callable[[str, Command], Awaitable[None]] | None = None
     """What happens just before a command is answered."""
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
@@ -411,6 +418,17 @@ class World:
         if self.on_settle:
             self.on_settle(charger_id)
 
+    async def change_password(
+        self, charger_id: str, session_epoch: int, *, deadline_s: float
+    ) -> PasswordChange:
+        """What every charger makes of a new password: ``password_change``."""
+        del deadline_s
+        self._check_session(charger_id, session_epoch)
+        self.rotated.append(charger_id)
+        if isinstance(self.password_change, Exception):
+            raise self.password_change
+        return self.password_change
+
     def supports_signed_update(self, charger_id: str, session_epoch: int) -> bool:
         return charger_id not in self.unsigned_only
 
@@ -529,7 +547,8 @@ class World:
         office = TicketOffice(
             self.stores.tickets, lambda count: b"\x07" * count, "http://api", lambda: self.now
         )
-        return Node(self.stores, self, self, office, command_seconds=1.0)
+        vendors = frozenset({"acme"})
+        return Node(self.stores, self, self, office, command_seconds=1.0, data_transfer_vendors=vendors)
 
     async def add_campaign(
         self, waves: Sequence[Sequence[str]], plan: CampaignPlan | None = None, *, campaign_id: str = "c1"

@@ -31,6 +31,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "certificate-signed": {"chain": PEM},
     "set-network-profile": {"slot": 2, "csms_url": "wss://csms.example/ocpp", "security_profile": 2},
     "set-variables": {"values": {"HeartbeatInterval": "60"}},
+    "rotate-password": {},
     "clear-cache": {},
     "send-local-list": {"version": 3},
     "set-monitoring": {"name": "A.B", "kind": "UpperThreshold", "value": 1.5, "severity": 3},
@@ -52,7 +53,7 @@ ROLES = {
     Role.SECURITY: {
         *("trigger", "get-variables", "get-base-report", "get-report", "get-monitoring-report"),
         *("get-local-list-version", "get-installed-certificates", "install-certificate"),
-        *("delete-certificate", "certificate-signed", "set-network-profile"),
+        *("delete-certificate", "certificate-signed", "set-network-profile", "rotate-password"),
     },
     Role.ADMIN: set(EXAMPLES),
 }

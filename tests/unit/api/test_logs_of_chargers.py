@@ -135,6 +135,22 @@ async def test_a_log_is_taken_in_as_it_is(method: str, path: str, name: str) -> 
     assert made.orchestrator.asked[-1] == ("log_arrived", "CP-1", log_id)
 
 
+@pytest.mark.requirement("F107")
+async def test_a_log_that_has_had_its_time_is_on_record_and_not_to_be_had() -> None:
+    made = house()
+    log_id = await ready(made)
+    await hand_in(made)
+    assert await made.logs.set_removed(log_id, made.now)
+    async with made.client(Role.ADMIN) as client:
+        shown = (await client.get(f"/api/v1/chargers/CP-1/logs/{log_id}")).json()
+        answer = await client.get(f"/api/v1/chargers/CP-1/logs/{log_id}/content")
+    assert shown["upload"]["sha256"] == hashlib.sha256(LOG).hexdigest()
+    assert shown["upload"]["removed_at"]
+    assert answer.status_code == 409
+    assert "removed on" in answer.json()["detail"]
+    assert "log.downloaded" not in made.audit.actions
+
+
 @pytest.mark.requirement("F77")
 async def test_a_log_in_a_form_is_taken_out_of_it() -> None:
     made = house()

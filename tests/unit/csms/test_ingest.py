@@ -1,9 +1,13 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+import structlog
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from csms.ingest import Ingest, IngestOptions
 from csms.metrics import CsmsMetrics
@@ -18,6 +22,7 @@ from storage.events import (
 )
 
 Record = Callable[..., EventRecord]
+START = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 def sample(ingest: Ingest, name: str) -> float:
@@ -68,6 +73,78 @@ async def test_what_the_store_refuses_fails_alone(store: Any, ingest: Ingest, re
         await asyncio.wait_for(refused, 5)
     await asyncio.wait_for(asyncio.gather(good, other), 5)
     assert len(store.events) == 3
+
+
+class Choosy:
+    """A store that refuses every batch with one of these chargers in it."""
+
+    def __init__(self, refused: set[str]) -> None:
+        self.refused = refused
+        self.attempts = 0
+        self.stored: list[str] = []
+        self.reached = asyncio.Event()
+        self.hang_at = 0
+
+    async def commit(self, frames: Any, events: Any, project: Any) -> Any:
+        self.attempts += 1
+        if self.attempts == self.hang_at:
+            self.reached.set()
+            await asyncio.Event().wait()
+        names = [event.charger_id for event in events]
+        if self.refused.intersection(names):
+            raise ValueError("this cannot be stored")
+        self.stored += names
+
+
+WHOLE = IngestOptions(interval_s=0, max_batch=1000)
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 60), st.sets(st.integers(0, 59), max_size=4))
+async def test_a_refused_batch_is_halved_until_the_bad_ones_are_alone(count: int, bad: set[int]) -> None:
+    names = [f"CP-{number}" for number in range(count)]
+    refused = {names[number] for number in bad if number < count}
+    store = Choosy(refused)
+    ingest = Ingest(store, project, WHOLE, CsmsMetrics())
+    putting = [await ingest.put([], [_heard(name)]) for name in names]
+    with (
+        structlog.testing.capture_logs()
+    ):  # Drawing every traceback takes a hundred times as long as all else.
+        ingest.start()
+        results = await asyncio.gather(*putting, return_exceptions=True)
+        await ingest.stop(5)
+    assert {name for name, result in zip(names, results, strict=True) if result is not None} == refused
+    assert store.stored == [name for name in names if name not in refused], "in the order in which they came"
+    assert store.attempts <= 1 + 2 * len(refused) * (count - 1).bit_length()
+
+
+async def test_one_bad_record_in_a_thousand_costs_twenty_commits() -> None:
+    store = Choosy({"CP-700"})
+    ingest = Ingest(store, project, WHOLE, CsmsMetrics())
+    putting = [await ingest.put([], [_heard(f"CP-{number}")]) for number in range(1000)]
+    ingest.start()
+    results = await asyncio.gather(*putting, return_exceptions=True)
+    await ingest.stop(5)
+    assert sum(result is not None for result in results) == 1
+    assert store.attempts <= 21
+    assert len(store.stored) == 999
+
+
+async def test_a_stop_in_the_middle_of_halving_leaves_nobody_waiting() -> None:
+    store = Choosy({"CP-0"})
+    store.hang_at = 3
+    ingest = Ingest(store, project, WHOLE, CsmsMetrics())
+    putting = [await ingest.put([], [_heard(f"CP-{number}")]) for number in range(8)]
+    ingest.start()
+    await asyncio.wait_for(store.reached.wait(), 5)
+    await ingest.stop(0)
+    results = await asyncio.wait_for(asyncio.gather(*putting, return_exceptions=True), 5)
+    assert all(isinstance(result, EngineUnavailable) for result in results)
+    assert store.stored == []
+
+
+def _heard(charger_id: str) -> EventRecord:
+    return EventRecord(charger_id, HeartbeatReceived(), START, START, 1)
 
 
 async def test_memory_is_bounded_the_sockets_wait(store: Any, record: Record) -> None:

@@ -6,11 +6,21 @@ from typing import Any
 
 import pytest
 
-from csms.commands import GetVariables, Reset, ResetKind, TriggerKind, TriggerMessage, UpdateFirmware
+from csms.commands import (
+    CertificateSigned,
+    Command,
+    GetVariables,
+    Reset,
+    ResetKind,
+    TriggerKind,
+    TriggerMessage,
+    UpdateFirmware,
+)
 from csms.errors import NotAccepted
 from csms.frames import OCPP16, OCPP21, OCPP201
 from csms.monitoring import GetBaseReport
-from csms.registration import Registration, by_lifecycle, caused_by
+from csms.registration import Registration, Standing, by_lifecycle, caused_by
+from storage.certificate_use import CertificateUse
 from storage.charger import Charger
 from storage.errors import EngineUnavailable
 from storage.events import ChargerBooted, FrameRejected, HeartbeatReceived, SecurityEventReported
@@ -154,3 +164,29 @@ async def test_while_nobody_can_be_asked_the_charger_waits_and_keeps_its_socket(
     world.socket.say(2, "2", "Heartbeat", {})
     assert [(await world.socket.hear())[:2] for _ in range(2)] == [[3, "1"], [3, "2"]]
     assert world.socket.closed is None
+
+
+@pytest.mark.requirement("S58")
+@pytest.mark.parametrize("desk", [Registration.ACCEPTED, Registration.PENDING, Registration.REJECTED])
+async def test_who_is_here_for_a_new_certificate_stays_so_whatever_the_desk_says(desk: Registration) -> None:
+    standing = Standing(Desk(desk), confined=True)
+    for booted in (False, True):
+        rejected = booted and desk is Registration.REJECTED
+        sign = TriggerMessage(TriggerKind.SIGN_CHARGING_STATION)
+        assert standing.may_hear(sign) is not rejected
+        assert standing.may_hear(CertificateSigned("chain")) is not rejected
+        forbidden: tuple[Command, ...] = (
+            CertificateSigned("chain", CertificateUse.V2G),
+            TriggerMessage(TriggerKind.SIGN_V2G),
+            TriggerMessage(TriggerKind.STATUS),
+            GetVariables(),
+            Reset(ResetKind.ON_IDLE),
+        )
+        assert not any(map(standing.may_hear, forbidden))
+        assert not standing.accepted
+        assert (await standing.refusal("SignCertificate") is None) is not rejected
+        assert await standing.refusal("StartTransaction")
+        assert await standing.at_boot() is (desk if rejected or desk is Registration.REJECTED else PARKED)
+
+
+PARKED = Registration.PENDING

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tests.house import __main__ as house
 from tests.house.messages_page import BEGIN, DIALECTS, END, heard, said, section, stale_messages, written_page
+from tests.house.query_page import stale_query_page
 from tests.house.requirements_page import (
     Group,
     compact,
@@ -110,13 +111,18 @@ def test_writing_makes_all_pages_true(tmp_path: Path) -> None:
     }
     (tmp_path / "deploy").mkdir()
     house.write(project(tmp_path, **files))
-    written = Tree(tmp_path, (*files, "tests/REQUIREMENTS.md", "deploy/SETTINGS.md", "docs/TWIN.md"))
+    written = Tree(
+        tmp_path, (*files, "tests/REQUIREMENTS.md", "deploy/SETTINGS.md", "docs/TWIN.md", "docs/QUERY.md")
+    )
     assert list(unkept_requirements(written)) == []
     assert list(undocumented_settings(written)) == []
     assert list(stale_messages(written)) == []
     assert list(stale_twin_page(written)) == []
     (tmp_path / "docs/TWIN.md").write_text("old")
     assert len(list(stale_twin_page(written))) == 1
+    assert list(stale_query_page(written)) == []
+    (tmp_path / "docs/QUERY.md").write_text("old")
+    assert len(list(stale_query_page(written))) == 1
     assert unproven(written) == ["F1", "F3"]
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.canonical import canonical_json, digest
+from storage.charger import ChargerFilter
 
 
 class Word(StrEnum):
@@ -49,3 +50,16 @@ def test_any_json_value_hashes_the_same_after_a_round_trip(value):
 def test_a_value_without_canonical_bytes_is_refused_by_name():
     with pytest.raises(TypeError, match="object"):
         canonical_json(object())
+
+
+def test_a_field_that_came_later_changes_no_hash_while_it_is_empty() -> None:
+    before = {
+        "vendor": "Volta",
+        "model": None,
+        "site_id": None,
+        "firmware_version": None,
+        "online": None,
+        "charger_ids": [],
+    }
+    assert digest(ChargerFilter(vendor="Volta")) == digest(before)
+    assert digest(ChargerFilter(vendor="Volta", query="online")) == digest({**before, "query": "online"})

@@ -16,6 +16,7 @@ from storage.command import CommandEnd, CommandRecord, CommandState
 from storage.log import LogRequest, LogSort, LogState, LogUpload
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+DONE = CommandState.ANSWERED
 PLACE = "/chargers/CP-1/commands"
 LOGS = "/chargers/CP-1/logs"
 LOG = b"one\ntwo\n"
@@ -146,6 +147,23 @@ class TestSend:
         for name, door in BY_NAME.items():
             assert f"  {name} " in text
             assert usage(door).startswith(name)
+
+
+class TestRotatePassword:
+    def test_no_password_goes_in_or_comes_out(self, run: Any, fake: Any) -> None:
+        said = "it answered Accepted: it has a new password, and the old one is dead"
+        fake.on("POST", PLACE, (200, reply("rotate-password", CommandEnd(DONE, said, "Accepted"))))
+        result = run("charger", "rotate-password", "CP-1", "--deadline", "5")
+        assert result.exit_code == 0, result.output
+        body = fake.last("POST", PLACE).json
+        assert body == {"command": "rotate-password", "deadline_seconds": 5.0}
+        assert "CP-1 answered rotate-password: Accepted" in result.stdout
+        assert "the old one is dead" in result.stdout
+
+    def test_there_is_no_way_to_say_a_password_on_the_command_line(self, run: Any, fake: Any) -> None:
+        assert run("charger", "rotate-password", "CP-1", "hush").exit_code == 2
+        assert run("charger", "rotate-password", "CP-1", "--password", "hush").exit_code == 2
+        assert fake.seen == []
 
 
 class TestLogs:

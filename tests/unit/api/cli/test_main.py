@@ -109,6 +109,7 @@ def test_version() -> None:
         (["signer"], "roles:run_signer", {}),
         (["relay"], "roles:run_relay", {}),
         (["db", "upgrade"], "roles:run_db_upgrade", {}),
+        (["db", "stats", "--json"], "roles:run_db_stats", {"as_json": True}),
         (["config", "check", "--json"], "roles:run_config_check", {"as_json": True}),
         (["config", "show"], "roles:run_config_show", {"as_json": False}),
     ],

@@ -188,3 +188,21 @@ def test_it_holds_exactly_within_its_validity(offset: timedelta) -> None:
     certificate, at = leaf.certificate, NOW + offset
     inside = certificate.not_valid_before_utc <= at <= certificate.not_valid_after_utc
     assert isinstance(judge(leaf, at=at), CertificatePath) == inside
+
+
+@pytest.mark.requirement("S58")
+def test_where_an_expired_certificate_may_count_nothing_else_may_have_expired() -> None:
+    second = timedelta(seconds=1)
+    expired = ROOT.leaf("CP-1", until=-second)
+    below_expired = ROOT.sub(until=-second).leaf("CP-1", until=-2 * second)
+    forged = Authority.root(key=key("ec", "forger")).leaf("CP-1", until=-second)
+    early = ROOT.leaf("CP-1", since=second)
+
+    def lenient(leaf: Issued) -> CertificatePath | Untrusted:
+        return find_path(leaf.certificate, leaf.chain, [ROOT.certificate], NOW, outlived=True)
+
+    assert isinstance(judge(expired), Untrusted)
+    assert isinstance(lenient(expired), CertificatePath)
+    assert isinstance(lenient(ROOT.leaf("CP-1")), CertificatePath)
+    for wrong in (below_expired, forged, early):
+        assert isinstance(lenient(wrong), Untrusted)
