@@ -67,7 +67,7 @@ def check_authority(
     problems = []
     if campaign.phase not in (_BACK if back else _FORWARD):
         problems.append(f"the campaign is {campaign.phase.value}")
-    given, needed = len(approvals_of(campaign)), max(1, campaign.plan.required_approvals)
+    given, needed = len(approvals_of(campaign)), max(1, campaign.plan.approvals_needed)
     if given < needed:
         problems.append(f"it has {given} of {needed} approvals by others than its author")
     artifact_id = campaign.plan.rollback_artifact_id if back else campaign.plan.artifact_id

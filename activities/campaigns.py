@@ -129,7 +129,7 @@ class CampaignActivities:
             sizes=tuple(totals.get(wave, 0) for wave in range(len(plan.waves))),
             gate=plan.gate,
             pace=plan.pace,
-            required_approvals=plan.required_approvals,
+            required_approvals=plan.approvals_needed,
             start_at=plan.start_at,
         )
 

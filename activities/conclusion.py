@@ -7,6 +7,7 @@ lease is still ours, which is released last.
 from dataclasses import dataclass
 
 from activities.stores import Stores, this_run
+from activities.withdrawn import distrusted
 from storage.campaign import Outcome, TargetPhase
 from storage.charger import SiteLease
 from storage.ids import charger_workflow_id
@@ -23,6 +24,8 @@ class ConcludeInput:
     outcome: Outcome | None
     reason: str
     for_session: bool = False
+    distrusted: bool = False
+    """The charger refused the vendor's signature: the release is halted (S38)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class Books:
         if taken_over(lease):
             return
         await self._settle_target(given)
+        if given.distrusted:
+            await self._halt_release(given)
         if lease is None or lease.workflow_id == charger_workflow_id(given.charger_id):
             await self.stores.tickets.revoke_for(given.charger_id)
         if lease is not None and lease.workflow_id == charger_workflow_id(given.charger_id):
@@ -82,6 +87,10 @@ class Books:
             at=now,
             deferred_for_session=given.for_session,
         )
+
+    async def _halt_release(self, given: ConcludeInput) -> None:
+        target = await self.stores.campaigns.target(given.campaign_id, given.wave, given.charger_id)
+        await distrusted(self.stores, target.artifact_id, given.charger_id, given.reason)
 
     async def _audit(self, given: ConcludeInput) -> None:
         await self.stores.record(

@@ -10,11 +10,18 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from csms.capabilities import of_charger
+from csms.frames import OCPP16
 from storage.artifact import Artifact, ArtifactPhase, Compatible
 from storage.charger import STALE_AFTER, ModelProfile, SignatureScheme
 from storage.events import FIRMWARE_DISTRUST, NO_RESTART, ConnectorStatus, EventKind, FirmwareStatus
 from storage.ports import ChargerView
-from storage.twin import Lifecycle, OperationSection, busy_reason
+from storage.twin import Lifecycle, OperationSection, TwinState, busy_reason
+
+# OCPP 1.6 security whitepaper and 2.0.1 FirmwareType; OCPP 2.1 has room for more (S34).
+_LOCATION = 512
+_LONG_LOCATION = 2000
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""What never leaves this machine needs no encryption: the bench of `ampwave up`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,8 @@ class Situation:
     needs_reset: bool
     updates: bool = True
     """False: it is known to take no firmware over OCPP at all."""
+    unread: bool = False
+    """Its last boot told no version, and it can be asked: it is not known *yet*."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +134,16 @@ class Sighting:
     request_id: int | None = None
     triggered: bool = False
     """The charger was asked for this boot notification; it did not restart."""
+    read_after: datetime | None = None
+    """It is the version read after the boot of that instant, which told none."""
 
 
-SIGHTED = (EventKind.CHARGER_BOOTED, EventKind.FIRMWARE_STATUS_REPORTED, EventKind.SECURITY_EVENT_REPORTED)
+SIGHTED = (
+    EventKind.CHARGER_BOOTED,
+    EventKind.FIRMWARE_VERSION_READ,
+    EventKind.FIRMWARE_STATUS_REPORTED,
+    EventKind.SECURITY_EVENT_REPORTED,
+)
 """The kinds of events in which there may be a sighting."""
 
 
@@ -136,6 +152,10 @@ def sighting_in(sequence: int, at: datetime, kind: str, body: dict[str, Any]) ->
     if kind == EventKind.CHARGER_BOOTED.value:
         version, triggered = body.get("firmware_version"), body.get("reason") in NO_RESTART
         return Sighting(sequence, at, booted=True, version=version, triggered=triggered)
+    if kind == EventKind.FIRMWARE_VERSION_READ.value:
+        booted_at = datetime.fromisoformat(body["booted_at"])
+        version, asked = body["version"], not body.get("restarted", True)
+        return Sighting(sequence, at, booted=False, version=version, triggered=asked, read_after=booted_at)
     if kind == EventKind.FIRMWARE_STATUS_REPORTED.value:
         status = FirmwareStatus(body["status"])
         return Sighting(sequence, at, booted=False, status=status, request_id=body.get("request_id"))
@@ -237,7 +257,15 @@ def situation_of(
         scheme=profile.signature_scheme if profile else None,
         needs_reset=profile is not None and profile.needs_reset_after_install,
         updates=able.known.updates is not False,
+        unread=version_unread(twin),
     )
+
+
+def version_unread(twin: TwinState) -> bool:
+    """Whether a charger with a device model booted without a version that has not been read since."""
+    link, firmware = twin.connectivity, twin.firmware
+    told_none = firmware is not None and firmware.booted_at is not None and firmware.version is None
+    return told_none and link is not None and link.dialect not in (None, OCPP16)
 
 
 def unfetchable(view: ChargerView, profile: ModelProfile | None, location: str) -> str | None:
@@ -246,6 +274,18 @@ def unfetchable(view: ChargerView, profile: ModelProfile | None, location: str) 
     if able.fetches(scheme) is not False:
         return None
     return f"it fetches by {', '.join(able.known.transfers or ())}, and not by {scheme.upper()}"
+
+
+def unsendable(view: ChargerView, profile: ModelProfile | None, location: str, *, signed: bool) -> str | None:
+    """Why a download address must not go to a charger, or cannot be used by it; None: it may."""
+    dialect = view.twin.connectivity.dialect if view.twin.connectivity else None
+    longest = _LONG_LOCATION if dialect == "ocpp2.1" else _LOCATION
+    if len(location) > longest:
+        return f"its download address has {len(location)} characters, {dialect or 'OCPP'} allows {longest}"
+    parts = urlsplit(location)
+    if not signed and parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+        return f"an update without a signature goes over https only, not {parts.scheme}"  # S37
+    return unfetchable(view, profile, location)
 
 
 def has_car(operation: OperationSection | None) -> bool:

@@ -215,6 +215,7 @@ class FleetActivities:
         views = await self._views(chosen.values())
         return sum(
             view.twin.firmware is not None
+            and view.twin.firmware.version is not None  # not read yet: it says nothing of either
             and (view.twin.firmware.version == chosen[view.charger.charger_id].to_version) is version
             for view in views
         )

@@ -8,7 +8,7 @@ from storage.errors import AmpwaveError
 from storage.halt import Halt, HaltStore
 
 
-class ReleaseHalted(AmpwaveError):
+class Halted(AmpwaveError):
     """Somebody broke the glass. Retryable: it goes on once two people restored it."""
 
     retryable = True
@@ -19,11 +19,11 @@ class ReleaseHalted(AmpwaveError):
         )
 
 
-async def refuse_halted(halts: HaltStore, artifact_id: str) -> None:
-    """Raise ReleaseHalted while a halt stops this release."""
-    halt = await halts.covering(artifact_id)
+async def refuse_halted(halts: HaltStore) -> None:
+    """Raise Halted while everything is halted."""
+    halt = await halts.standing()
     if halt is not None:
-        raise ReleaseHalted(halt)
+        raise Halted(halt)
 
 
 class HaltActivities:

@@ -198,7 +198,7 @@ class _Sending:
                 workflow_id=self._workflow_id,
                 kind=KIND,
                 expires_at=stores.clock() + timedelta(seconds=seconds),
-                wake_on=("booted",),
+                wake_on=("booted", "restarted"),
                 run=this_run(),
             )
         )

@@ -5,10 +5,15 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from weakref import WeakValueDictionary
 
+from activities.alarms import DispatchAlarms
 from activities.stores import Stores
 from activities.tickets import TicketOffice
 from csms.ports import ChargerSender
+from signing.ledger import UseLedger
 from signing.ports import DispatchVerifier
+from storage.artifact import Artifact
+from storage.campaign import SignedDirective, Target
+from storage.charger import ModelProfile
 
 
 class DispatchKind(StrEnum):
@@ -109,4 +114,28 @@ class Node:
     """A site lease outlives an attempt's deadline by this much: time to conclude."""
     data_transfer_vendors: frozenset[str] = frozenset()
     """Whose messages people may send; nobody's unless named."""
+    uses: UseLedger = field(default_factory=UseLedger)
+    """What this node knows to have been used, whatever the database says."""
+    alarms: DispatchAlarms = field(default_factory=DispatchAlarms)
     locks: ChargerLocks = field(default_factory=ChargerLocks)
+
+
+class Obstacle(Exception):
+    """Why the update was not sent, or not accepted."""
+
+    def __init__(self, kind: DispatchKind, reason: str, *, for_session: bool = False) -> None:
+        super().__init__(reason)
+        self.kind = kind
+        self.reason = reason
+        self.for_session = for_session
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be sent to whom, under which number."""
+
+    target: Target
+    artifact: Artifact
+    profile: ModelProfile
+    request_id: int
+    directive: SignedDirective

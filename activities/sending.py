@@ -1,49 +1,29 @@
+# long-file: the one step that sends; its order is its point
 """The flow of the step that sends.
 
 Everything is looked at again here, after the last frame of the charger is committed and after no
 session can begin any more: nothing unproven is sent, and no session is cut (X1, S22-S26).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from activities.availability import closed_to_cars, put_back
-from activities.facts import has_car, out_of_service, unfetchable
-from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node
+from activities.facts import has_car, out_of_service, unsendable, version_unread
+from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node, Obstacle, Order
+from activities.proving import Proving, security_event
 from activities.stores import this_run
+from activities.withdrawn import distrusted, subjects_of
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, UpdateFirmware
 from csms.errors import CallFailed, CommandTimeout, CsmsError, NotAccepted, NotConnectedHere, Unsupported
-from signing.errors import DirectiveNotInTime, MetadataExpired, SigningError, VerificationFailed
-from signing.ports import DispatchRequest, VerifiedDispatch
-from storage.artifact import Artifact
-from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, Pace, SignedDirective, Target, TargetPhase
+from signing.ports import VerifiedDispatch
+from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, Pace, Target, TargetPhase
 from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.ids import charger_workflow_id
 from storage.ports import ChargerView
 from storage.twin import busy_reason
 
 _SENT = frozenset({TargetPhase.DISPATCHED, TargetPhase.CONFIRMING})
-
-
-class Obstacle(Exception):
-    """Why the update was not sent, or not accepted."""
-
-    def __init__(self, kind: DispatchKind, reason: str, *, for_session: bool = False) -> None:
-        super().__init__(reason)
-        self.kind = kind
-        self.reason = reason
-        self.for_session = for_session
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be sent to whom, under which number."""
-
-    target: Target
-    artifact: Artifact
-    profile: ModelProfile
-    request_id: int
-    directive: SignedDirective
 
 
 class Sending:
@@ -67,7 +47,7 @@ class Sending:
         try:
             order = await self._reserve(await self._wanted())
             await self._drain(order)
-            proof = await self._prove(order)
+            proof = await Proving(self._node, self._given).prove(order)
             return self._answer(await self._send(order, proof))
         except NotConnectedHere as error:
             return await self._give_up(Obstacle(DispatchKind.GONE, error.message))
@@ -109,7 +89,7 @@ class Sending:
             raise Obstacle(DispatchKind.NOT_NOW, "its target is done already")
         if target.attempt > given.attempt:
             raise Obstacle(DispatchKind.NOT_NOW, "a later attempt has begun")
-        if halt := await self._stores.halts.covering(target.artifact_id):
+        if halt := await self._stores.halts.standing():
             raise Obstacle(DispatchKind.NOT_NOW, halt.sentence)
         return target
 
@@ -188,6 +168,8 @@ class Sending:
 
     def _require_fit(self, view: ChargerView, order: Order) -> None:
         given, firmware = self._given, view.twin.firmware
+        if version_unread(view.twin):
+            raise Obstacle(DispatchKind.NOT_NOW, "it has not told which version it runs")
         if firmware and firmware.version == order.target.to_version:
             raise Obstacle(DispatchKind.ALREADY, f"it runs {firmware.version} already")
         if self._rollback and not self._sent_before:
@@ -242,67 +224,18 @@ class Sending:
                 for_session=answer.status is AnswerStatus.SCHEDULED,
             )
 
-    # --- 3. prove: all sources agree -------------------------------------------------------------
-
-    async def _prove(self, order: Order) -> VerifiedDispatch:
-        try:
-            proof = await self._node.verifier.verify(await self._request(order))
-        except (DirectiveNotInTime, MetadataExpired) as error:
-            raise Obstacle(DispatchKind.NOT_NOW, error.message) from None  # Both are signed anew in time.
-        except VerificationFailed as error:
-            await self._security_event(type(error).__name__, error.message)
-            raise Obstacle(DispatchKind.HALT, error.message) from None
-        except SigningError as error:
-            raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
-        if not await self._stores.campaigns.use_directive(
-            order.directive.directive_id, self._given.charger_id, order.request_id
-        ):
-            reason = "its directive was used for another request of it; the next one is good again"
-            raise Obstacle(DispatchKind.NOT_NOW, reason)
-        return proof
-
-    async def _request(self, order: Order) -> DispatchRequest:
-        given, stores = self._given, self._stores
-        view = await stores.chargers.get(given.charger_id)
-        version = view.twin.firmware.version if view.twin.firmware else None
-        role = order.artifact.vendor_role
-        installed = await stores.artifacts.by_version(role, version) if version is not None else None
-        return DispatchRequest(
-            charger_id=given.charger_id,
-            vendor=view.charger.vendor,
-            model=view.charger.model,
-            hardware_revision=view.charger.hardware_revision,
-            installed_version=version,
-            installed_counter=installed.release_counter if installed else None,
-            request_id=order.request_id,
-            scheme=order.profile.signature_scheme,
-            signed_update=self._node.sender.supports_signed_update(given.charger_id, given.session_epoch),
-            unsafe_unsigned_waiver=order.profile.unsafe_unsigned_waiver,
-            directive=order.directive,
-            now=stores.clock(),
-        )
-
-    async def _security_event(self, kind: str, detail: str) -> None:
-        await self._stores.record(
-            f"campaign/{self._given.campaign_id}",
-            "security.dispatch_refused",
-            f"charger/{self._given.charger_id}",
-            wave=self._given.wave,
-            kind=kind,
-            detail=detail,
-        )
-
-    # --- 4. send ---------------------------------------------------------------------------------
+    # --- 3. send ---------------------------------------------------------------------------------
 
     async def _send(self, order: Order, proof: VerifiedDispatch) -> DispatchKind:
         await self._wanted()  # Once more: a pause, an abort or a skip since then holds it back.
         command = await self._update(order, proof)
         view = await self._stores.chargers.get(self._given.charger_id)
-        if unfit := unfetchable(view, order.profile, command.location):
+        signed = command.signature is not None
+        if unfit := unsendable(view, order.profile, command.location, signed=signed):
             raise Obstacle(DispatchKind.UNSUPPORTED, unfit)
         if not self._drained:
             await self._look()  # Somebody else closed it to cars, and may have opened it again.
-        await self._mark(order)
+        await self._mark(order, proof)
         await self._record_dispatch(order, proof)
         try:
             answer = await self._command(command)
@@ -318,10 +251,10 @@ class Sending:
             raise Obstacle(DispatchKind.REFUSED, error.message) from None
         except Unsupported as error:
             raise Obstacle(DispatchKind.UNSUPPORTED, error.message) from None
-        return await self._judge(answer)
+        return await self._judge(answer, order.artifact.artifact_id)
 
-    async def _mark(self, order: Order) -> None:
-        """Write down that it is sent, if it may be: one statement, so that no abort or skip slips in."""
+    async def _mark(self, order: Order, proof: VerifiedDispatch) -> None:
+        """Write down that it is sent, if it may be: in one statement, so that no abort or halt slips in."""
         marked = replace(
             order.target,
             attempt=self._given.attempt,
@@ -329,8 +262,10 @@ class Sending:
             reason="the command is on its way",
             dispatched_at=self._stores.clock(),
         )
-        if not await self._stores.campaigns.mark_dispatched(marked, self._phase):
-            raise Obstacle(DispatchKind.NOT_NOW, "its target or its campaign was stopped meanwhile")
+        if not await self._stores.campaigns.mark_dispatched(marked, self._phase, subjects_of(proof)):
+            raise Obstacle(
+                DispatchKind.NOT_NOW, "its target, its campaign or its image was stopped meanwhile"
+            )
 
     async def _unmark(self, order: Order) -> None:
         """Nothing left us, so nothing was dispatched, unless an earlier try of this attempt was."""
@@ -339,10 +274,8 @@ class Sending:
             await self._stores.campaigns.unmark_dispatched(unsent)
 
     async def _update(self, order: Order, proof: VerifiedDispatch) -> UpdateFirmware:
-        given, vendor = self._given, proof.vendor_signature
-        location = await self._node.office.mint(
-            given.charger_id, proof.directive.sha256, self._pace.ticket_seconds
-        )
+        given, vendor, digest = self._given, proof.vendor_signature, proof.directive.sha256
+        location = await self._node.office.mint(given.charger_id, digest, self._pace.ticket_seconds)
         return UpdateFirmware(
             request_id=order.request_id,
             location=location,
@@ -351,14 +284,15 @@ class Sending:
             signature=vendor.signature if vendor else None,
         )
 
-    async def _judge(self, answer: CommandAnswer) -> DispatchKind:
+    async def _judge(self, answer: CommandAnswer, artifact_id: str) -> DispatchKind:
         said = f"it answered {answer.status.value} {answer.detail}".strip()
         match answer.status:
             case AnswerStatus.ACCEPTED | AnswerStatus.ACCEPTED_CANCELED:
                 await self._move(TargetPhase.CONFIRMING, "it accepted the update")
                 return DispatchKind.ACCEPTED
             case AnswerStatus.INVALID_CERTIFICATE | AnswerStatus.REVOKED_CERTIFICATE:
-                await self._security_event(answer.status.value, said)
+                await security_event(self._stores, self._given, answer.status.value, said)
+                await distrusted(self._stores, artifact_id, self._given.charger_id, said)
                 raise Obstacle(DispatchKind.HALT, said)
             case AnswerStatus.NOT_IMPLEMENTED:
                 raise Obstacle(DispatchKind.UNSUPPORTED, said)

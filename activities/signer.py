@@ -1,20 +1,30 @@
 """Activities of the signer process, the only one that can reach online keys (S63, S64)."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import wraps
+from typing import Any, TypeVar
 
 from temporalio import activity
 
 from activities.authority import Cohorts, approvals_of, check_authority
-from activities.errors import mapped
+from activities.errors import beating, mapped
 from activities.halts import refuse_halted
+from activities.refusals import Refusals
 from activities.stores import Stores
+from signing.errors import DirectiveRefused, TooHasty, VerificationFailed
 from signing.ports import EvidenceJudge, ReleaseSigner, ReleaseStamp
 from storage.artifact import Artifact, SignOff
 from storage.campaign import ROLLBACK_WAVE_BASE, Campaign, Directive
 from storage.errors import Conflict, NotFound
+from storage.withdrawal import artifact_subject
 
+A = TypeVar("A")
+R = TypeVar("R")
+
+_HEARTBEAT_S = 2.0
 _CLOCK_SLACK = timedelta(seconds=60)
 """A directive is valid from a little earlier, for nodes whose clock is behind."""
 
@@ -49,6 +59,32 @@ class DirectiveOrder:
     seconds: float
 
 
+def guarded(
+    method: Callable[["SignerActivities", A], Awaitable[R]],
+) -> Callable[["SignerActivities", A], Awaitable[R]]:
+    """Its refusals go on record (S64); it beats, so that the loss of the signer is noticed at once (S63)."""
+
+    @wraps(method)
+    async def call(self: "SignerActivities", given: A) -> R:
+        async with AsyncExitStack() as stack:
+            if activity.in_activity():
+                await stack.enter_async_context(beating(_HEARTBEAT_S))
+            try:
+                return await method(self, given)
+            except (VerificationFailed, TooHasty) as error:
+                await self.refusals.record(method.__name__, subject_of(given), error)
+                raise
+
+    return call
+
+
+def subject_of(given: Any) -> str:
+    """What a request to the signer is about, as the audit log names it."""
+    if isinstance(given, DirectiveOrder):
+        return f"campaign/{given.campaign_id}"
+    return f"artifact/{given.artifact_id if isinstance(given, SignOff) else given}"
+
+
 class SignerActivities:
     """What needs a key. Register on the signer's queue only."""
 
@@ -64,9 +100,11 @@ class SignerActivities:
         self._new_nonce = new_nonce
         self._desk = desk
         self._cohorts = Cohorts(stores.campaigns)
+        self.refusals = Refusals(stores)
 
     @activity.defn
     @mapped
+    @guarded
     async def stage_release(self, artifact_id: str) -> StagedFacts:
         """Prepare the metadata that people sign; sign-offs of an earlier staging no longer count (S16)."""
         artifact = await self._stores.artifacts.get(artifact_id)
@@ -86,6 +124,7 @@ class SignerActivities:
 
     @activity.defn
     @mapped
+    @guarded
     async def check_sign_off(self, given: SignOff) -> int:
         """Verify and store one person's signature; returns how many distinct keys have signed.
 
@@ -110,9 +149,10 @@ class SignerActivities:
 
     @activity.defn
     @mapped
+    @guarded
     async def publish_release(self, artifact_id: str) -> ReleaseStamp:
         """Publish what was signed. Idempotent. Raises VerificationFailed or StaleStage."""
-        await refuse_halted(self._stores.halts, artifact_id)
+        await refuse_halted(self._stores.halts)
         staged = await self._stores.artifacts.staged(artifact_id)
         if staged is None:
             raise NotFound("staged release of artifact", artifact_id)
@@ -120,6 +160,7 @@ class SignerActivities:
 
     @activity.defn
     @mapped
+    @guarded
     async def sign_directive(self, given: DirectiveOrder) -> str:
         """Sign and store who gets what and when; returns the directive's id. Idempotent.
 
@@ -131,7 +172,8 @@ class SignerActivities:
         latest = await stores.campaigns.directive(given.campaign_id, given.wave, given.shard)
         if latest is None or latest.directive_id != directive_id:
             directive = await self._directive(given, directive_id)
-            await stores.campaigns.add_directive(await self._signer.sign_directive(directive, given.shard))
+            signed = await self._signer.sign_directive(directive, given.shard)
+            # First on record, then in force: killed in between, it is on record twice and never not at all.
             await stores.record(
                 f"campaign/{given.campaign_id}",
                 "directive.signed",
@@ -141,6 +183,7 @@ class SignerActivities:
                 directive=directive_id,
                 not_after=directive.not_after.isoformat(),
             )
+            await stores.campaigns.add_directive(signed)
         return directive_id
 
     async def _directive(self, given: DirectiveOrder, directive_id: str) -> Directive:
@@ -152,7 +195,8 @@ class SignerActivities:
         cohort = await self._cohorts.of(campaign)
         check_authority(campaign, cohort, given.wave, given.first, targets)
         artifact = await stores.artifacts.get(targets[0].artifact_id)
-        await refuse_halted(stores.halts, artifact.artifact_id)
+        await refuse_halted(self._stores.halts)
+        await self._refuse_withdrawn(artifact)
         rollback = given.wave >= ROLLBACK_WAVE_BASE
         return Directive(
             directive_id=directive_id,
@@ -164,7 +208,7 @@ class SignerActivities:
             not_after=now + timedelta(seconds=given.seconds),
             nonce=self._new_nonce(),
             approvals=approvals_of(campaign),
-            required_approvals=max(1, campaign.plan.required_approvals),
+            required_approvals=max(1, campaign.plan.approvals_needed),
             downgrade=rollback,
             reason=_reason(campaign, artifact, rollback=rollback),
             target_path=artifact.target_path,
@@ -175,10 +219,17 @@ class SignerActivities:
             compatible=tuple((entry.vendor, entry.model) for entry in artifact.compatible),
         )
 
+    async def _refuse_withdrawn(self, artifact: Artifact) -> None:
+        """No further directive for what was withdrawn; nodes look again at each charger (S36)."""
+        subject = artifact_subject(artifact.artifact_id)
+        for withdrawn in await self._stores.withdrawals.in_force([subject]):
+            raise DirectiveRefused(f"No directive for {artifact.target_path}: {withdrawn.sentence()}.")
+
     @activity.defn
     @mapped
     async def refresh_metadata(self) -> None:
         """Sign snapshot and timestamp anew if they near their expiry (S14)."""
+        await self.refusals.flush()
         await self._signer.refresh()
 
 

@@ -22,6 +22,7 @@ from storage.ports import (
     TicketStore,
 )
 from storage.twin_ports import TwinStore
+from storage.withdrawal import WithdrawalStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Stores:
     logs: LogStore
     ingest: IngestStore
     halts: HaltStore
+    withdrawals: WithdrawalStore
     clock: Clock
 
     async def record(self, actor: str, action: str, subject: str, **detail: Any) -> None:

@@ -11,8 +11,11 @@ from storage.clock import Clock
 from storage.log import LogRequest, UploadTicket
 from storage.operator_ports import LogStore
 from storage.ports import TicketStore
+from storage.ticket_binding import SECRET_BYTES, bound_ticket
 
 TICKET_BYTES = 32
+TICKET_LETTERS = 43
+"""Of so many bytes in base64 without padding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +27,23 @@ class TicketOffice:
     base_url: str
     clock: Clock
 
+    def example(self) -> str:
+        """A download address as long as every other."""
+        return f"{self.base_url}/d/{'x' * TICKET_LETTERS}"
+
     async def mint(self, charger_id: str, artifact_id: str, seconds: float) -> str:
         """The download address for this charger, valid from now for ``seconds``."""
-        secret, now = self._secret(), self.clock()
+        text, now = bound_ticket(self.random_bytes(SECRET_BYTES), charger_id, artifact_id), self.clock()
         await self.tickets.add(
             DownloadTicket(
-                ticket_sha256=sha256_hex(secret.encode()),
+                ticket_sha256=sha256_hex(text.encode()),
                 charger_id=charger_id,
                 artifact_sha256=artifact_id,
                 not_before=now,
                 expires_at=now + timedelta(seconds=seconds),
             )
         )
-        return f"{self.base_url}/d/{secret}"
+        return f"{self.base_url}/d/{text}"
 
     async def mint_upload(self, logs: LogStore, request: LogRequest) -> str:
         """The address to which this charger may upload this log, valid from now to the request's deadline."""

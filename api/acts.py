@@ -12,16 +12,27 @@ from api.auth import Permission, require
 from api.errors import Forbidden
 from api.ports import ApiServices
 from api.replies import update_id
+from signing.errors import VerificationFailed
 from storage.access import Principal
 from storage.audit import AuditEntry
 from storage.campaign import Approval
 from storage.errors import Conflict
+from storage.incident import Closing, Incident, IncidentKind
 
 
 async def audit(services: ApiServices, actor: Principal, action: str, subject: str, **detail: Any) -> None:
     """Append one act to the audit log, now."""
     entry = AuditEntry(services.clock(), actor.name, action, subject, {"role": actor.role.value, **detail})
     await services.audit.append(entry)
+
+
+async def close_incident(services: ApiServices, actor: Principal, incident_id: int, reason: str) -> Incident:
+    """End an incident by hand, audited. Raises NotFound, Conflict (it is closed), Forbidden."""
+    known = await services.watch.incidents.get(incident_id)
+    if known.kind is IncidentKind.SUSPECTED_INTRUSION:
+        require(actor, Permission.TWIN_CONTROL)
+    closing = Closing(incident_id, actor.name, reason, services.clock())
+    return await services.watch.incidents.end(closing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +47,15 @@ class CampaignActs:
     campaign_id: str
     key: str
 
-    async def approve(self, plan_digest: str) -> None:
-        """A yes to exactly this plan and cohort."""
-        approval = Approval(self.actor.name, self.services.clock(), plan_digest)
+    async def approve(self, plan_digest: str, evidence: str = "") -> None:
+        """A yes to exactly this plan and cohort, signed where the signed policy asks for that.
+
+        Raises ApprovalRefused when it could not count.
+        """
+        approval = Approval(self.actor.name, self.services.clock(), plan_digest, evidence)
+        if self.services.check_approval is not None:
+            campaign = await self.services.campaigns.get(self.campaign_id)
+            await self._checked("approve", self.services.check_approval(campaign, approval))
         await self._do(
             "approve",
             self.services.orchestrator.approve(self.campaign_id, approval, self._once("approve")),
@@ -100,6 +117,14 @@ class CampaignActs:
         except Conflict as error:
             # A workflow that is not there and a state that forbids it look alike: tell them apart.
             await self.services.campaigns.get(self.campaign_id)
+            subject, why = f"campaign/{self.campaign_id}", error.diagnostics()
+            await audit(self.services, self.actor, f"campaign.{verb}_refused", subject, why=why)
+            raise
+
+    async def _checked(self, verb: str, check: Awaitable[None]) -> None:
+        try:
+            await check
+        except VerificationFailed as error:
             subject, why = f"campaign/{self.campaign_id}", error.diagnostics()
             await audit(self.services, self.actor, f"campaign.{verb}_refused", subject, why=why)
             raise

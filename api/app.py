@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from api import contract, problems
-from api.dashboard import actions, login, routes
+from api.dashboard import actions, incidents, login, routes
 from api.dashboard import halts as halt_pages
 from api.downloads import RedactTickets
 from api.downloads import router as downloads_router
@@ -39,17 +39,20 @@ from api.routers import (
     manual,
     models,
     past,
+    registry,
     sites,
     storage,
     tuf,
     twins,
     watching,
+    withdrawals,
 )
 from api.sse import StreamSeats
 
 API_ROUTERS = (
     artifacts.router,
     evidence.router,
+    withdrawals.router,
     campaigns.router,
     chargers.router,
     commands.router,
@@ -68,6 +71,9 @@ API_ROUTERS = (
     storage.router,
     health.router,
     watching.router,
+    tuf.ceremonies,
+    tuf.drills,
+    registry.router,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router)
 
@@ -93,7 +99,8 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.seats = StreamSeats(services.limits.streams, metrics.streams)
     for router in API_ROUTERS:
         app.include_router(router)
-    for router in (*OTHER_ROUTERS, login.router, actions.router, halt_pages.router, routes.router):
+    pages = (login.router, actions.router, incidents.router, halt_pages.router, routes.router)
+    for router in (*OTHER_ROUTERS, *pages):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=manual.STATIC), name="static")
     problems.install(app)

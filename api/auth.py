@@ -23,6 +23,8 @@ class Permission(StrEnum):
     ARTIFACT_UPLOAD = "artifact.upload"
     ARTIFACT_SIGN = "artifact.sign"
     EVIDENCE_WRITE = "evidence.write"
+    ARTIFACT_WITHDRAW = "artifact.withdraw"
+    ARTIFACT_RESTORE = "artifact.restore"
     CAMPAIGN_PLAN = "campaign.plan"
     CAMPAIGN_CREATE = "campaign.create"
     CAMPAIGN_APPROVE = "campaign.approve"
@@ -47,6 +49,14 @@ class Permission(StrEnum):
     TWIN_CONTROL = "twin.control"
     """Desired firmware and security: what drift is judged by (F18)."""
     STORAGE_ADMIN = "storage.admin"
+    TUF_PUBLISH = "tuf.publish"
+    """Hand in what the people of a ceremony signed; it decides nothing by itself."""
+    CHARGER_IDENTITY = "charger.identity"
+    """What a charger is registered as: written once, changed on record (F2)."""
+    NOTE_ADD = "note.add"
+    PRIVACY_ERASE = "privacy.erase"
+    INCIDENT_CLOSE = "incident.close"
+    """One that looks like an intrusion asks for TWIN_CONTROL as well."""
     TOKEN_ADMIN = "token.admin"  # noqa: S105 - the name of a permission, not a password
 
 
@@ -63,6 +73,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.CHARGER_QUERY,
             Permission.CHARGER_OPERATE,
             Permission.LOG_DIAGNOSTICS,
+            Permission.NOTE_ADD,
+            Permission.INCIDENT_CLOSE,
             *_STOP,
         }
     ),
@@ -71,6 +83,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.READ,
             Permission.ARTIFACT_UPLOAD,
             Permission.EVIDENCE_WRITE,
+            Permission.ARTIFACT_WITHDRAW,
+            Permission.ARTIFACT_RESTORE,
             Permission.CAMPAIGN_PLAN,
             Permission.CAMPAIGN_CREATE,
             Permission.CAMPAIGN_APPROVE,
@@ -79,6 +93,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.CAMPAIGN_ROLLBACK,
             Permission.CAMPAIGN_SKIP,
             Permission.HALT_RESTORE,
+            Permission.NOTE_ADD,
             *_STOP,
         }
     ),
@@ -88,6 +103,9 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.AUDIT_READ,
             Permission.ARTIFACT_SIGN,
             Permission.EVIDENCE_WRITE,
+            Permission.ARTIFACT_WITHDRAW,
+            Permission.ARTIFACT_RESTORE,
+            Permission.TUF_PUBLISH,
             Permission.CHARGER_QUERY,
             Permission.CHARGER_SECURE,
             Permission.LOG_DIAGNOSTICS,
@@ -95,6 +113,9 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.TWIN_DESIRE,
             Permission.TWIN_CONTROL,
             Permission.HALT_RESTORE,
+            Permission.CHARGER_IDENTITY,
+            Permission.NOTE_ADD,
+            Permission.INCIDENT_CLOSE,
             *_STOP,
         }
     ),

@@ -4,8 +4,9 @@
 import asyncio
 import hashlib
 import secrets
+import socket
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -17,9 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from temporalio.client import Client
 from temporalio.worker import Worker
 
+from activities.alarms import DispatchAlarms
 from activities.daily import DailyActivities
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
+from activities.metadata import MetadataActivities
 from activities.notary import NotaryActivities
 from activities.orders import Node
 from activities.retention import RetentionActivities
@@ -29,8 +32,9 @@ from activities.twins import DriftPolicy
 from api.app import create_app
 from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
+from api.key_access import online_keys, record_keys, use_tokens
 from api.node_security import client_tls_options, server_tls_files
-from api.ports import ApiLimits, ApiServices, ReadinessCheck
+from api.ports import ApiLimits, ApiServices, ApprovalCheck, ReadinessCheck
 from api.retention import retention_policy
 from api.settings import Settings
 from api.time_stamps import poster
@@ -43,17 +47,23 @@ from csms.pki.ocsp_client import OcspClient
 from csms.projection import project
 from csms.secrets import hash_secret
 from csms.tls import ServerTls
+from signing.approval import check_given
 from signing.ceremony import DevelopmentCeremony
 from signing.development import ensure_manufacturer
 from signing.evidence_desk import EvidenceDesk
 from signing.evidence_policy import read_policy
+from signing.expiry import RoleExpiry
+from signing.guard import Limits
 from signing.inspection import Inspector
 from signing.keys import ensure_key_file
-from signing.notary import RECORD, AuditNotary, RecordKeys
-from signing.service import OnlineKeys, SigningService
+from signing.ledger import UseLedger
+from signing.notary import RECORD, AuditNotary
+from signing.published import read_expiries
+from signing.service import SigningService
 from signing.trust_source import TrustSource, fetch_from
 from signing.verify import Verifier
 from storage import ports
+from storage.campaign import Approval, Campaign
 from storage.clock import system_clock
 from storage.daily import DailyStore
 from storage.errors import EngineUnavailable, InvalidInput
@@ -79,20 +89,28 @@ from storage.postgres.migrate import upgrade
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
+from storage.postgres.privacy import PostgresPrivacyStore
+from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.retention import PostgresRetentionStore
 from storage.postgres.routes import PostgresRouteStore
+from storage.postgres.seat import PostgresSeat
 from storage.postgres.statistics import PostgresStatistics
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
+from storage.postgres.trust import PostgresTrustStore
 from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.watching import watch_stores
+from storage.postgres.withdrawals import PostgresWithdrawalStore
+from storage.registry_ports import PrivacyStore, RegistryStore, TrustStore
 from storage.retention import RetentionStore
 from storage.s3 import S3BlobStore
 from storage.s3_leftovers import S3Leftovers
+from storage.seat import Seat
 from storage.statistics import TableStatistics
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
+from storage.withdrawal import WithdrawalStore
 from workflows import registry
 from workflows.client import Orchestrator
 
@@ -125,14 +143,18 @@ class Stores:
     logs: LogStore
     out_of_service: ports.OutOfServiceStore
     outbox: ports.OutboxStore
+    privacy: PrivacyStore
+    registry: RegistryStore
     retention: RetentionStore
     routes: ports.RouteStore
     tickets: ports.TicketStore
     tokens: ports.TokenStore
     transaction_ids: ports.TransactionIds
     halts: HaltStore
+    trust: TrustStore
     watch: WatchStores
     twins: TwinStore
+    withdrawals: WithdrawalStore
 
 
 def database_url(settings: Settings) -> str:
@@ -165,7 +187,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
     ingest_engine = create_ingest_engine(database_url(settings))
     blobs = _blobs(settings)
     try:
-        yield _stores(engine, ingest_engine, blobs)
+        yield _stores(engine, ingest_engine, blobs, settings)
     finally:
         blobs.close()
         await engine.dispose()
@@ -192,6 +214,22 @@ async def open_blobs(settings: Settings) -> AsyncIterator[ports.BlobStore]:
         blobs.close()
 
 
+@asynccontextmanager
+async def scratch_blobs(settings: Settings) -> AsyncIterator[ports.BlobStore]:
+    """A bucket of its own beside the live one, removed with all that is in it; for drills."""
+    name = f"{settings.s3_bucket[:40]}-drill-{secrets.token_hex(6)}"
+    blobs = _blobs(settings.model_copy(update={"s3_bucket": name}))
+    try:
+        await blobs.ensure_bucket()
+        yield blobs
+    finally:
+        try:
+            await blobs.remove_bucket()
+        except EngineUnavailable as error:
+            log.warning("a drill's bucket was not removed", bucket=name, why=error.message)
+        blobs.close()
+
+
 async def ensure_bucket(settings: Settings) -> None:
     """Create the bucket if it is not there, and switch versioning on (S40)."""
     blobs = _blobs(settings)
@@ -201,7 +239,9 @@ async def ensure_bucket(settings: Settings) -> None:
         blobs.close()
 
 
-def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore) -> Stores:
+def _stores(
+    engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore, settings: Settings
+) -> Stores:
     return Stores(
         artifacts=PostgresArtifactStore(engine),
         audit=PostgresAuditLog(engine),
@@ -220,14 +260,18 @@ def _stores(engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore)
         logs=PostgresLogStore(engine),
         out_of_service=PostgresOutOfServiceStore(engine),
         outbox=PostgresOutboxStore(engine),
+        privacy=PostgresPrivacyStore(engine),
+        registry=PostgresRegistryStore(engine),
         retention=PostgresRetentionStore(engine),
         routes=PostgresRouteStore(engine),
         tickets=PostgresTicketStore(engine),
         tokens=PostgresTokenStore(engine),
         transaction_ids=PostgresTransactionIds(engine),
+        trust=PostgresTrustStore(engine, quarantine=settings.quarantine_on_suspicion),
         twins=PostgresTwinStore(engine, project),
         halts=PostgresHaltStore(engine),
         watch=watch_stores(engine),
+        withdrawals=PostgresWithdrawalStore(engine),
     )
 
 
@@ -296,6 +340,19 @@ def _trust(settings: Settings, stores: Stores, role: str) -> TrustSource:
     return TrustSource(fetch_from(stores.blobs), path.read_bytes(), memory_file=memory)
 
 
+def _manufacturer_roots(settings: Settings, stores: Stores) -> Callable[[], Awaitable[Sequence[str]]]:
+    """Read when asked for: an api needs the trusted root for this alone."""
+    sources: list[TrustSource] = []
+
+    async def roots() -> Sequence[str]:
+        if not sources:
+            sources.append(_trust(settings, stores, "api"))
+        trust = await sources[0].current(system_clock())
+        return [pem for role in trust.roles() for pem in trust.policy.roots_of(role)]
+
+    return roots
+
+
 def _activity_stores(stores: Stores) -> ActivityStores:
     return ActivityStores(
         chargers=stores.chargers,
@@ -312,6 +369,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         logs=stores.logs,
         ingest=stores.ingest,
         halts=stores.halts,
+        withdrawals=stores.withdrawals,
         clock=system_clock,
     )
 
@@ -345,12 +403,16 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             commands=stores.commands,
             logs=stores.logs,
             twins=stores.twins,
+            registry=stores.registry,
+            privacy=stores.privacy,
+            ingest=stores.ingest,
             audit=stores.audit,
             blobs=stores.blobs,
             watch=stores.watch,
             halts=stores.halts,
             retention=stores.retention,
             retention_policy=retention_policy(settings),
+            withdrawals=stores.withdrawals,
             orchestrator=Orchestrator(client),
             clock=system_clock,
             new_id=lambda: uuid.uuid4().hex[:16],
@@ -359,12 +421,31 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             decode_payloads=AesGcmCodec(payload_key).decode,
             session_key=hashlib.sha256(b"dashboard session" + payload_key).digest(),
             base_url=settings.base_url,
+            manufacturer_roots=_manufacturer_roots(settings, stores),
             temporal_ui_url=settings.temporal_ui_url,
             temporal_namespace=settings.temporal_namespace,
             limits=ApiLimits(log_bytes=settings.log_upload_bytes),
             readiness={**_readiness(stores, client), "s3": stores.blobs.ready},
+            check_approval=_approval_check(settings, stores),
         )
     )
+
+
+def _approval_check(settings: Settings, stores: Stores) -> ApprovalCheck | None:
+    """Signed approvals are looked at where they come in, so that people learn at once what does not count.
+
+    An api without a root cannot: signer and nodes look at them all the same.
+    """
+    if not settings.trusted_root_path.is_file():
+        log.warning("approvals are not checked here, for there is no trusted root")
+        return None
+    trust = _trust(settings, stores, "api")
+
+    async def check(campaign: Campaign, approval: Approval) -> None:
+        now = system_clock()
+        check_given(approval, campaign, (await trust.current(now)).policy.approvers, now)
+
+    return check
 
 
 def _client_certificates(settings: Settings, stores: Stores) -> ClientCertificates | None:
@@ -414,7 +495,8 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
             stores.ingest,
             stores.routes,
             stores.transaction_ids,
-            _readiness(stores, client),
+            desires=stores.twins.desired_variables,
+            readiness=_readiness(stores, client),
         ),
         Sources(system_clock),
         tls=None if tls is None else ServerTls(tls),
@@ -427,6 +509,8 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
         Verifier(_trust(settings, stores, "csms")),
         office,
         data_transfer_vendors=frozenset(settings.data_transfer_vendors),
+        uses=UseLedger(settings.data_dir / "trust" / f"uses-{settings.node_id}.jsonl"),
+        alarms=DispatchAlarms(lambda kind: gateway.metrics.refusals.labels(kind).inc()),
     )
     worker = Worker(
         client,
@@ -441,8 +525,14 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
 def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
     """Workflows, and the activities that need no socket and no key."""
     shared = _activity_stores(stores)
+    office = TicketOffice(stores.tickets, secrets.token_bytes, settings.base_url, system_clock)
     inspector = Inspector(
-        stores.blobs, _trust(settings, stores, "worker"), stores.chargers.model, system_clock
+        stores.blobs,
+        _trust(settings, stores, "worker"),
+        stores.chargers.model,
+        system_clock,
+        withdrawn=stores.withdrawals.in_force,
+        location=office.example(),
     )
     days = (settings.journal_partition_days, settings.journal_ahead_days, settings.journal_kept_days)
     journal = JournalActivities(stores.journal, JournalRule(*days), system_clock)
@@ -453,14 +543,15 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
         client,
         task_queue=TASK_QUEUE,
         workflows=registry.WORKFLOWS,
-        activities=(
+        activities=[
             *registry.worker_activities(shared, inspector, journal, keeping, stores.watch.sessions, drift),
+            *registry.metadata_activities(_metadata(settings, stores)),
             *registry.record_activities(
                 shared,
                 DailyActivities(shared, stores.daily, stores.blobs),
                 RetentionActivities(stores.retention, policy, system_clock),
             ),
-        ),
+        ],
         max_cached_workflows=4000,
         # How long a dead worker's workflows wait before another takes them: 10 s by default.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
@@ -468,17 +559,46 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
     )
 
 
-def signing_service(settings: Settings, stores: Stores) -> SigningService:
-    """The signer over the online keys of this machine's key folder."""
+def _metadata(settings: Settings, stores: Stores) -> MetadataActivities:
     root = settings.trusted_root_path.read_bytes()
-    return SigningService(stores.blobs, root, OnlineKeys.in_folder(settings.keys), system_clock)
+
+    async def read() -> tuple[RoleExpiry, ...]:
+        return await read_expiries(fetch_from(stores.blobs), root)
+
+    return MetadataActivities(read, stores.watch.incidents, system_clock)
+
+
+def signing_service(settings: Settings, stores: Stores) -> SigningService:
+    """The signer over the online keys at their addresses."""
+    use_tokens(settings)
+    path = settings.trusted_root_path
+    if not path.is_file():
+        raise InvalidInput(
+            f"The trusted TUF root {path} does not exist.",
+            hint="Point AMPWAVE_TRUSTED_ROOT_FILE at the root.json of your ceremony.",
+        )
+    return SigningService(
+        stores.blobs,
+        path.read_bytes(),
+        online_keys(settings),
+        system_clock,
+        allowed_roles=settings.signer_roles or None,
+        limits=Limits(settings.signer_metadata_per_minute, settings.signer_directives_per_minute),
+    )
+
+
+def signer_seat(settings: Settings) -> Seat:
+    """Where one signer at a time sits per set of keys."""
+    keys = online_keys(settings)
+    name = f"signer {keys.snapshot} {keys.timestamp} {keys.directive}"
+    return PostgresSeat(database_url(settings), name, socket.gethostname())
 
 
 def _notary(settings: Settings, stores: Stores) -> NotaryActivities:
     """Who vouches for the audit log, with the key that the database does not hold."""
     notary = AuditNotary(
         stores.blobs,
-        lambda: RecordKeys.in_folder(settings.keys, settings.record_key),
+        lambda: record_keys(settings),
         system_clock,
         memory_file=private_dir(settings.data_dir / "trust") / "audit-checkpoint.json",
         every=timedelta(seconds=settings.audit_checkpoint_s),
@@ -492,7 +612,7 @@ def _evidence_desk(settings: Settings, stores: Stores) -> EvidenceDesk:
     return EvidenceDesk(
         stores.blobs,
         lambda: read_policy(settings.evidence_policy_file),
-        lambda: RecordKeys.in_folder(settings.keys, settings.record_key),
+        lambda: record_keys(settings),
         system_clock,
     )
 
@@ -502,15 +622,16 @@ def signer_worker(settings: Settings, stores: Stores, client: Client, signer: Si
     return Worker(
         client,
         task_queue=SIGNER_QUEUE,
-        activities=(
+        activities=[
             *registry.signer_activities(
                 _activity_stores(stores),
                 signer,
                 lambda: secrets.token_hex(16),
-                _evidence_desk(settings, stores),
+                desk=_evidence_desk(settings, stores),
+                blobs=stores.blobs,
             ),
             _notary(settings, stores).checkpoint_audit,
-        ),
+        ],
         max_concurrent_activities=20,
         graceful_shutdown_timeout=GRACE,
     )

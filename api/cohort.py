@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from api.acts import audit
 from api.errors import KeyReused
 from api.ports import ApiServices
+from signing.vendor_signature import valid_until
 from storage.access import Principal
 from storage.artifact import Artifact
 from storage.campaign import Campaign, CampaignPhase, CampaignPlan, Exclusion
@@ -44,6 +45,7 @@ class CampaignDesk:
             self.services.clock(),
             models=await self._models(views),
             released=await self._released(artifact.vendor_role, views),
+            proof_until=valid_until(artifact.vendor_signatures),
         )
         if found.problems and views and len(found.exclusions) == len(views):
             found = replace(found, problems=(*found.problems, *_reasons(found.exclusions)))

@@ -25,6 +25,7 @@ from storage.canonical import sha256_hex
 from storage.charger import DownloadTicket
 from storage.errors import NotFound
 from storage.log import UploadTicket
+from storage.ticket_binding import is_of
 
 router = APIRouter(tags=["downloads"])
 
@@ -100,7 +101,7 @@ async def download(request: Request, services: Services, ticket: str) -> Respons
 async def _ticket(services: ApiServices, text: str) -> DownloadTicket:
     shaped = TICKET.fullmatch(text) is not None
     ticket = await services.tickets.find(sha256_hex(text.encode())) if shaped else None
-    if ticket is None:
+    if ticket is None or not is_of(text, ticket):
         raise NotFound("ticket", "...", hint="The update command that brought it may belong elsewhere.")
     check_window(ticket, services.clock())
     return ticket

@@ -11,11 +11,11 @@ from api.errors import TicketGone
 from api.ports import ApiServices
 from api.replies import update_id
 from storage.access import Principal
-from storage.artifact import Artifact
 from storage.campaign import Campaign, CampaignPhase
 from storage.errors import AmpwaveError, EngineUnavailable
-from storage.halt import EVERYTHING, Halt, Vote, scope_of
+from storage.halt import EVERYTHING, Halt, Vote
 from storage.incident import IncidentChange, IncidentKind
+from storage.withdrawal import artifact_subject
 
 log = structlog.get_logger("halts")
 
@@ -27,7 +27,7 @@ LOOK_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """What became of a campaign that the halt concerns."""
+    """What became of a campaign that was running."""
 
     campaign_id: str
     paused: bool
@@ -43,11 +43,11 @@ class HaltActs:
 
     async def halt_everything(self, reason: str) -> tuple[Halt, tuple[Paused, ...]]:
         """No update, no download, no directive and no publication until two people restored it."""
-        return await self._pull(EVERYTHING, reason)
-
-    async def withdraw(self, artifact: Artifact, reason: str) -> tuple[Halt, tuple[Paused, ...]]:
-        """This release goes to nobody any more, by an update or by a download that is under way."""
-        return await self._pull(scope_of(artifact.artifact_id), reason)
+        services = self.services
+        halt = await services.halts.pull(EVERYTHING, self.actor.name, reason, services.clock())
+        log.error("halted", scope=halt.scope, halt=halt.halt_id, by=halt.actor, reason=halt.reason)
+        _, paused = await asyncio.gather(self._record(halt, reason), self._pause(halt))
+        return halt, paused
 
     async def restore(self, halt_id: int, reason: str) -> Halt:
         """One person's word; the second person's lifts it. Campaigns stay paused: people resume them."""
@@ -62,13 +62,6 @@ class HaltActs:
             await services.watch.incidents.apply([change])
             log.warning("halt lifted", scope=halt.scope, halt=halt_id, by=people)
         return halt
-
-    async def _pull(self, scope: str, reason: str) -> tuple[Halt, tuple[Paused, ...]]:
-        services = self.services
-        halt = await services.halts.pull(scope, self.actor.name, reason, services.clock())
-        log.error("halted", scope=scope, halt=halt.halt_id, by=halt.actor, reason=halt.reason)
-        _, paused = await asyncio.gather(self._record(halt, reason), self._pause(halt))
-        return halt, paused
 
     async def _record(self, halt: Halt, reason: str) -> None:
         """Into the audit log and the list of incidents; what fails here is made up for by record keeping."""
@@ -86,7 +79,9 @@ class HaltActs:
         """Campaigns that run stop asking. Nothing is sent either way: every node looks before it sends."""
         try:
             async with asyncio.timeout(_PATIENCE_S):
-                running = [one async for one in _campaigns(self.services) if _concerned(one, halt)]
+                running = [
+                    one async for one in _campaigns(self.services) if one.phase is CampaignPhase.RUNNING
+                ]
         except (AmpwaveError, TimeoutError) as error:
             log.warning("campaigns could not be listed", error=str(error))
             return ()
@@ -104,13 +99,11 @@ class HaltActs:
 
 
 async def refuse_halted(services: ApiServices, artifact_id: str) -> None:
-    """Raise unless this image may be handed out now."""
-    halt = await services.halts.covering(artifact_id)
-    if halt is None:
-        return
-    if halt.artifact_id is not None:
+    """Raise unless this image may be handed out now: not withdrawn, and not everything is halted."""
+    if await services.halts.standing() is not None:
+        raise EngineUnavailable("All downloads are halted.", hint="Try again later.")
+    if await services.withdrawals.in_force([artifact_subject(artifact_id)]):
         raise TicketGone("is for a release that was withdrawn")
-    raise EngineUnavailable("All downloads are halted.", hint="Try again later.")
 
 
 async def until_halted(
@@ -124,13 +117,6 @@ async def until_halted(
             await refuse_halted(services, artifact_id)
             looked = now
         yield chunk
-
-
-def _concerned(campaign: Campaign, halt: Halt) -> bool:
-    if campaign.phase is not CampaignPhase.RUNNING:
-        return False
-    images = {campaign.plan.artifact_id, campaign.plan.rollback_artifact_id}
-    return halt.artifact_id is None or halt.artifact_id in images
 
 
 async def _campaigns(services: ApiServices) -> AsyncIterator[Campaign]:

@@ -52,6 +52,12 @@ class ApiMetrics:
         self.stored_bytes = Gauge(
             "ampwave_stored_bytes", "Bytes of a class of stored things", ["class"], registry=self.registry
         )
+        self.incidents = Gauge(
+            "ampwave_open_incidents",
+            "What a person should know of, by kind: metadata that runs out, dark sites, stuck sessions",
+            ["kind"],
+            registry=self.registry,
+        )
         self.streams = Gauge("ampwave_api_event_streams", "Event streams open now", registry=self.registry)
 
     def render(self) -> bytes:

@@ -6,8 +6,10 @@ from typing import Protocol
 
 from temporalio.api.common.v1 import Payload
 
+from activities.metadata import CeremonyOrder
+from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
-from storage.campaign import Approval
+from storage.campaign import Approval, Campaign
 from storage.clock import Clock
 from storage.halt import HaltStore
 from storage.operator_ports import CommandStore, LogStore
@@ -18,14 +20,17 @@ from storage.ports import (
     CampaignStore,
     ChargerStore,
     EventStore,
+    IngestStore,
     LearnedStore,
     LeaseStore,
     TicketStore,
     TokenStore,
 )
+from storage.registry_ports import PrivacyStore, RegistryStore
 from storage.retention import RetentionPolicy, RetentionStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
+from storage.withdrawal import WithdrawalStore
 from workflows.charger_command import CommandInput
 from workflows.log_retrieval import LogInput
 
@@ -39,6 +44,7 @@ class Orchestrator(Protocol):
     async def start_publication(self, artifact_id: str) -> None: ...
     async def evidence_changed(self, artifact_id: str) -> None: ...
     async def sign_off(self, sign_off: SignOff) -> None: ...
+    async def publish_ceremony(self, order: CeremonyOrder) -> CeremonyStamp: ...
     async def start_campaign(self, campaign_id: str) -> None: ...
     async def approve(self, campaign_id: str, approval: Approval, update_id: str) -> None: ...
     async def pause(self, campaign_id: str, actor: str, update_id: str) -> None: ...
@@ -91,6 +97,9 @@ class ApiLimits:
     readiness_seconds: float = 3.0
 
 
+ApprovalCheck = Callable[[Campaign, Approval], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class ApiServices:
     """Everything the app needs, as ports and values; ``api.bootstrap`` fills it."""
@@ -106,10 +115,15 @@ class ApiServices:
     commands: CommandStore
     logs: LogStore
     twins: TwinStore
+    registry: RegistryStore
+    privacy: PrivacyStore
+    ingest: IngestStore
+    """For what people note on timelines."""
     audit: AuditLog
     blobs: BlobStore
     watch: WatchStores
     halts: HaltStore
+    withdrawals: WithdrawalStore
     orchestrator: Orchestrator
     clock: Clock
     new_id: Callable[[], str]
@@ -120,6 +134,8 @@ class ApiServices:
     session_key: bytes = field(repr=False)
     """Seals dashboard sessions; the same in every api process."""
     base_url: str
+    manufacturer_roots: Callable[[], Awaitable[Sequence[str]]]
+    """All manufacturers' roots (PEM) that the signed metadata lists, verified."""
     temporal_ui_url: str | None = None
     temporal_namespace: str = "default"
     retention: RetentionStore | None = None
@@ -128,3 +144,5 @@ class ApiServices:
     readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
     """``database``, ``temporal``, ``s3``."""
     limits: ApiLimits = field(default_factory=ApiLimits)
+    check_approval: ApprovalCheck | None = None
+    """Raises ApprovalRefused for a yes that no signer and no node would count."""

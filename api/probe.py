@@ -1,7 +1,8 @@
 """``python -m api.probe ROLE``: is the role in this container at work? Exit code 0 if so.
 
 For container health checks. The api answers that it is ready, a csms node accepts a connection,
-and Temporal has lately heard this machine ask for work on the queue of a worker or signer.
+and Temporal has lately heard this machine ask for work on the queue of a worker or signer. A signer
+that stands by while another machine's is at work is well, too.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import urllib.request
 from datetime import UTC, datetime, timedelta
 
 from api.settings import Settings
+from storage.errors import AmpwaveError
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE
 
 SECONDS = 5.0
@@ -25,6 +27,8 @@ def at_work(role: str, settings: Settings) -> bool:
         return _answers(f"http://127.0.0.1:{settings.api_port}/readyz")
     if role == "csms":
         return _accepts(settings.csms_port)
+    if role == "signer" and asyncio.run(_stands_by(settings)):
+        return True
     return asyncio.run(_polls(QUEUES[role], settings))
 
 
@@ -36,6 +40,14 @@ def _answers(url: str) -> bool:
 def _accepts(port: int) -> bool:
     with socket.create_connection(("127.0.0.1", port), timeout=SECONDS):
         return True
+
+
+async def _stands_by(settings: Settings) -> bool:
+    """Whether another machine's signer has these keys."""
+    from api.bootstrap import signer_seat
+
+    holder = await signer_seat(settings).holder()
+    return holder is not None and holder != socket.gethostname()
 
 
 async def _polls(queue: str, settings: Settings) -> bool:
@@ -70,7 +82,7 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         return 0 if at_work(arguments[0], Settings()) else 1
-    except (OSError, RuntimeError) as reason:
+    except (OSError, RuntimeError, AmpwaveError) as reason:
         sys.stderr.write(f"{arguments[0]}: {reason}\n")
         return 1
 

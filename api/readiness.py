@@ -26,8 +26,10 @@ def role_processes(settings: Settings, base: Mapping[str, str]) -> list[RoleProc
         "signer": _polled(settings, SIGNER_QUEUE),
         "relay": None,
     }
-    environment = role_environment(settings, base)
-    return [RoleProcess(role, environment, ready=checks[role]) for role in ROLES]
+    return [
+        RoleProcess(role, role_environment(settings, base, signer=role == "signer"), ready=checks[role])
+        for role in ROLES
+    ]
 
 
 def _http(url: str) -> Ready:

@@ -46,8 +46,9 @@ class Registrar:
         known = await self._known([body.charger_id for body in bodies if isinstance(body, ChargerBody)])
         results: list[RowResult] = []
         seen: set[str] = set()
+        serials: dict[tuple[str, str], str] = {}
         for number, body in enumerate(bodies, start=1):
-            result = _judge(number, body, sites, known, seen)
+            result = _same_serial(_judge(number, body, sites, known, seen), body, serials)
             if result.result == "registered" and not dry_run and isinstance(body, ChargerBody):
                 result = await self._try(result, body)
             results.append(result)
@@ -107,13 +108,27 @@ def _judge(
     return RowResult(row=number, charger_id=body.charger_id, result=result, problems=tuple(problems))
 
 
+def _same_serial(
+    result: RowResult, body: ChargerBody | tuple[str, ...], serials: dict[tuple[str, str], str]
+) -> RowResult:
+    """Two chargers of one vendor cannot have one serial number (F20)."""
+    if not isinstance(body, ChargerBody) or body.serial_number is None:
+        return result
+    owner = serials.setdefault((body.vendor, body.serial_number), body.charger_id)
+    if owner == body.charger_id:
+        return result
+    problem = f"serial_number: {owner} in an earlier row has it too"
+    return result.model_copy(update={"result": "refused", "problems": (*result.problems, problem)})
+
+
 def _is_same(there: Charger, body: ChargerBody) -> bool:
     if there.registered_at is None:
         return False
     if body.security_floor > there.security_floor:
         return False
     asked = body.to_noun(there.registered_at)
-    return replace(asked, lifecycle=there.lifecycle, security_floor=there.security_floor) == there
+    kept = {name: getattr(there, name) for name in ("lifecycle", "security_floor", "identity_version")}
+    return replace(asked, **kept) == there
 
 
 def _site_problems(body: ChargerBody, sites: frozenset[str]) -> list[str]:

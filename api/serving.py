@@ -7,11 +7,16 @@ import structlog
 import uvicorn
 
 from api import bootstrap, watchers
+from api.key_access import described
 from api.settings import Settings
 from api.until_signalled import until_signalled
 from csms import collector
+from storage.errors import EngineUnavailable
+from storage.seat import HeldSeat
 from workflows.client import Orchestrator
 from workflows.relay import Relay
+
+_SEAT_PAUSE_S = 2.0
 
 _log = structlog.get_logger("serving")
 
@@ -63,13 +68,48 @@ async def serve_worker(settings: Settings) -> None:
 
 
 async def serve_signer(settings: Settings) -> None:
-    """The signer's queue; the housekeeping schedule asks it for fresh metadata."""
+    """The signer's queue, while no other signer with these keys is at work; else it stands by.
+
+    The housekeeping schedule asks it for fresh metadata.
+    """
     async with bootstrap.open_stores(settings) as stores:
         client = await bootstrap.connect_temporal(settings)
         signer = bootstrap.signing_service(settings, stores)
-        async with bootstrap.signer_worker(settings, stores, client, signer):
-            _log.info("signer.serving")
-            await until_signalled()
+        for role, found in (await asyncio.to_thread(described, settings)).items():
+            (_log.warning if "problem" in found else _log.info)("signer.key", key=role, **found)
+        stop = asyncio.create_task(until_signalled())
+        try:
+            while (seat := await _seated(settings, stop)) is not None:
+                async with seat, bootstrap.signer_worker(settings, stores, client, signer):
+                    _log.info("signer.serving")
+                    lost = asyncio.create_task(seat.lost.wait())
+                    await asyncio.wait({lost, stop}, return_when=asyncio.FIRST_COMPLETED)
+                    lost.cancel()
+                if stop.done():
+                    return
+                _log.warning("signer.seat_lost", next="it stops signing and stands by until it has it again")
+        finally:
+            stop.cancel()
+
+
+async def _seated(settings: Settings, stop: "asyncio.Task[None]") -> HeldSeat | None:
+    """The signer's seat as soon as it is free; None: told to stop before."""
+
+    def taken(holder: str) -> None:
+        _log.info("signer.standing_by", holder=holder, why="another signer with these keys is at work")
+
+    while not stop.done():
+        taking = asyncio.create_task(bootstrap.signer_seat(settings).take(taken))
+        await asyncio.wait({taking, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not taking.done():
+            taking.cancel()
+            return None
+        try:
+            return taking.result()
+        except EngineUnavailable as error:
+            _log.warning("signer.no_seat", reason=error.message)
+            await asyncio.wait({stop}, timeout=_SEAT_PAUSE_S)
+    return None
 
 
 async def serve_relay(settings: Settings) -> None:
@@ -77,7 +117,7 @@ async def serve_relay(settings: Settings) -> None:
     async with bootstrap.open_stores(settings) as stores:
         client = await bootstrap.connect_temporal(settings)
         relay = asyncio.create_task(Relay(stores.outbox, client).run())
-        observer = asyncio.create_task(watchers.observer(stores).run())
+        observer = asyncio.create_task(watchers.observer(settings, stores).run())
         stop = asyncio.create_task(until_signalled())
         _log.info("relay.serving")
         done, _ = await asyncio.wait({relay, observer, stop}, return_when=asyncio.FIRST_COMPLETED)

@@ -93,14 +93,32 @@ class Settings(BaseSettings):
     trusted_root_file: Path | None = None
     """The TUF root that every verifier starts from (S19); default: data_dir/keys/root.json."""
 
-    record_key: str | None = None
-    """Signer only: address of the key that signs checkpoints of the audit log and verdicts on evidence; its
-    public half is record.pub.json in key_dir. Default: file2:key_dir/record.pem."""
+    # The signer process alone; an address says where a key is, never a PIN.
+    signer_snapshot: str | None = None
+    """Address of the key that signs snapshots: ``hsm:2?label=ampwave``, ``awskms:alias/ampwave-snapshot``,
+    ``gcpkms:``, ``azurekms:``, ``hv:`` or ``file2:``; default: snapshot.pem in key_dir."""
+    signer_timestamp: str | None = None
+    """Address of the key that signs timestamps; default: timestamp.pem in key_dir."""
+    signer_directive: str | None = None
+    """Address of the key that signs rollout directives; default: directive.pem in key_dir."""
+    signer_record: str | None = None
+    """Address of the key that signs checkpoints of the audit log and verdicts on evidence; its public half is
+    record.pub.json in key_dir. Default: record.pem in key_dir."""
+    signer_roles: Words = ()
+    """Comma-separated vendor roles that this signer serves; default: all that signed metadata lists."""
+    signer_metadata_per_minute: Annotated[int, Field(ge=1)] = 60
+    """Snapshots a minute, and timestamps, that the signer signs at most (S64)."""
+    signer_directives_per_minute: Annotated[int, Field(ge=1)] = 300
+    """Directives a minute that it signs at most; one is for up to 500 chargers (S64)."""
+    pkcs11_module: Path | None = None
+    """The PKCS#11 library of the tokens behind ``hsm:`` addresses, as in /usr/lib/softhsm/libsofthsm2.so."""
+    pkcs11_pin: SecretStr | None = None
+    """The tokens' user PIN. As ``_FILE`` only, in production; other roles never get it."""
     audit_timestamp_url: str | None = None
     """Signer only: an RFC 3161 authority that dates the checkpoints too; unset: none."""
     evidence_policy_file: Path | None = None
-    """Signer only: what a release must prove, by vendor and model (JSON; signing/README.md). Default: nothing
-    is mandatory, and whatever is brought must hold."""
+    """Signer only: what a release must prove, by vendor and model (JSON; signing/EVIDENCE.md). Default:
+    nothing is mandatory, and whatever is brought must hold."""
     audit_checkpoint_s: Annotated[float, Field(ge=1)] = 600.0
     """Seconds after which the signer vouches for the audit log again, if it grew."""
 
@@ -195,6 +213,10 @@ class Settings(BaseSettings):
     """Days that people's commands to chargers are kept; the audit log keeps its own word of them for ever."""
     tickets_kept_days: Annotated[int, Field(ge=1)] = 30
     """Days that download and upload tickets are kept after they expired."""
+    session_kept_days: Annotated[int, Field(ge=1, le=36_500)] = 400
+    """Days that the record of a charging session is kept once it is over."""
+    id_token_kept_days: Annotated[int, Field(ge=1, le=36_500)] = 90
+    """Days that the hash of who charged is kept, in records of sessions and in events."""
     unsafe_security_profile_0: bool = False
     """Let chargers connect without a password. For a bench, never for a fleet."""
 

@@ -7,6 +7,8 @@ from api.node_security import client_tls_options, server_tls_files
 from api.settings import Settings
 from csms.pki.trust import load_trust
 from csms.tls import build_context, expiry_problems
+from signing.addresses import HSM_SCHEME, holder_of
+from signing.errors import SigningError
 from storage.errors import AmpwaveError
 
 _S3 = ("s3_endpoint", "s3_access_key", "s3_secret_key")
@@ -17,6 +19,7 @@ def problems(settings: Settings) -> list[str]:
     return [
         *_engine_problems(settings),
         *_key_problems(settings),
+        *_signer_problems(settings),
         *_tls_problems(settings),
         *_address_problems(settings),
     ]
@@ -48,6 +51,32 @@ def _key_problems(settings: Settings) -> list[str]:
     root = settings.trusted_root_file
     if root is not None and not root.is_file():
         found.append(f"AMPWAVE_TRUSTED_ROOT_FILE: {root} does not exist.")
+    return found
+
+
+def _signer_problems(settings: Settings) -> list[str]:
+    """Addresses are looked at, not opened: `ampwave key check` opens them."""
+    found: list[str] = []
+    given: dict[str, list[str]] = {}
+    for name in ("signer_snapshot", "signer_timestamp", "signer_directive", "signer_record"):
+        address = getattr(settings, name)
+        if address is not None:
+            given.setdefault(address, []).append(f"AMPWAVE_{name.upper()}")
+            try:
+                holder_of(address)
+            except SigningError as error:
+                found.append(f"AMPWAVE_{name.upper()}: {error.diagnostics()}")
+    found += [
+        f"{' and '.join(names)} are one key; each needs its own (S6)."
+        for names in given.values()
+        if names[1:]
+    ]
+    if any(address.startswith(f"{HSM_SCHEME}:") for address in given):
+        module = settings.pkcs11_module
+        if module is None or not module.is_file():
+            found.append("AMPWAVE_PKCS11_MODULE must name the PKCS#11 library of your token.")
+        if settings.pkcs11_pin is None:
+            found.append("AMPWAVE_PKCS11_PIN_FILE must name a file with the token's PIN.")
     return found
 
 

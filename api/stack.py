@@ -89,13 +89,17 @@ async def prepared_engines(settings: Settings, *, durable: bool = True) -> Async
             yield engines
 
 
-def role_environment(settings: Settings, base: Mapping[str, str]) -> dict[str, str]:
+SIGNER_ONLY = frozenset({"pkcs11_pin"})
+"""Settings that no other process may see."""
+
+
+def role_environment(settings: Settings, base: Mapping[str, str], *, signer: bool = False) -> dict[str, str]:
     """The environment of one role's process: what the shell has, and every setting as it is now."""
     inherited = {name: value for name, value in base.items() if not name.startswith("AMPWAVE_")}
     return inherited | {
         f"AMPWAVE_{name.upper()}": _text(value)
         for name, value in settings.model_dump().items()
-        if value is not None
+        if value is not None and (signer or name not in SIGNER_ONLY)
     }
 
 

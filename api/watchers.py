@@ -1,12 +1,15 @@
 """What watches the fleet and the watchdog itself, put together from the stores of ``bootstrap``."""
 
+from datetime import timedelta
+
 from api.bootstrap import Stores
 from api.settings import Settings
 from csms.canary import Canary, CanaryOptions, CanaryStores
 from csms.frames import OCPP16
 from csms.gateway import DIALECTS, Gateway
 from storage.clock import system_clock
-from workflows.observer import Observer, ObserverStores
+from storage.privacy import Keeping
+from workflows.observer import Observer, ObserverPace, ObserverStores
 
 
 def canary(settings: Settings, stores: Stores, gateway: Gateway) -> Canary:
@@ -20,8 +23,11 @@ def canary(settings: Settings, stores: Stores, gateway: Gateway) -> Canary:
     )
 
 
-def observer(stores: Stores) -> Observer:
-    """Session records, health hours and outages."""
+def observer(settings: Settings, stores: Stores) -> Observer:
+    """Session records, health hours, doubts and outages."""
     watch = stores.watch
-    reads = ObserverStores(stores.events, watch.projections, watch.incidents, watch.health)
-    return Observer(reads, system_clock)
+    reads = ObserverStores(
+        stores.events, watch.projections, watch.incidents, watch.health, stores.trust, stores.privacy
+    )
+    days = (timedelta(days=each) for each in (settings.session_kept_days, settings.id_token_kept_days))
+    return Observer(reads, system_clock, ObserverPace(keeping=Keeping(*days)))

@@ -76,6 +76,8 @@ class Refused:
     reason: str
     registered: bool
     """Whether the identity is one of ours, so that the refusal belongs on its timeline (F39)."""
+    profile: int | None = None
+    """It proved to be this charger, over this profile, which is too low for it."""
 
 
 class Authenticator:
@@ -189,5 +191,5 @@ def _not_welcome(charger: Charger, profile: int) -> Refused | None:
     if profile < charger.security_floor:
         # OCPP 2.0.1 A05.FR.07, S61: what was once more secure never goes back.
         reason = f"security profile {profile} is below this charger's floor, {charger.security_floor}"
-        return Refused(403, reason, registered=True)
+        return Refused(403, reason, registered=True, profile=profile)
     return None

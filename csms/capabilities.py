@@ -20,6 +20,8 @@ ASKED_16 = (PROFILE_16, FEATURES_16, TRANSFERS_16, CHAIN_16, MAX_KEYS_16)
 """What to ask a 1.6 charge point after a boot."""
 
 VERSION_2X = "Controller.FirmwareVersion"
+VERSIONS_2X = (VERSION_2X, "ChargingStation.FirmwareVersion")
+"""Where a 2.x charging station keeps the version that it may leave out of its boot."""
 TRANSFERS_2X = "OCPPCommCtrlr.FileTransferProtocols"
 CHAIN_2X = "SecurityCtrlr.MaxCertificateChainSize"
 GET_ITEMS_2X = "DeviceDataCtrlr.ItemsPerMessage[GetVariables]"
@@ -82,7 +84,7 @@ def knows_capabilities(twin: TwinState) -> bool:
     """
     version = twin.firmware.version if twin.firmware else None
     values = twin.configuration.values if twin.configuration else {}
-    return version is not None and values.get(VERSION_2X) == version
+    return version is not None and any(values.get(name) == version for name in VERSIONS_2X)
 
 
 def _told_16(dialect: str, values: Mapping[str, str]) -> Capabilities:

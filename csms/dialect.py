@@ -115,6 +115,14 @@ class Dialect(Protocol):
     def capability_probes(self) -> tuple[Command, ...]:
         """What to ask once after a boot to learn the charger's capabilities."""
 
+    @property
+    def version_names(self) -> tuple[str, ...]:
+        """The variables that tell which firmware runs, the best one first; empty: nothing but a boot does."""
+
+    @property
+    def version_probes(self) -> tuple[Command, ...]:
+        """What to ask, one after the other until it is known, after a boot that told no version."""
+
     def remembers_security(self, configuration: ConfigurationSection) -> bool | None:
         """What the twin knows of the 1.6 security extension from earlier sessions; None: nothing."""
 

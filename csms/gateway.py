@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 
-from csms.auth import Admitted, Authenticator
+from csms.auth import Admitted, Authenticator, Refused
 from csms.capabilities import declared_of
 from csms.client_certificates import ClientCertificates
 from csms.collector import Litter
@@ -44,6 +44,7 @@ from csms.quirks.catalogue import CATALOGUE
 from csms.quirks.quirk import Adaptation
 from csms.registration import Registration
 from csms.registry import SessionRegistry
+from csms.rereading import Rereader, changes_something
 from csms.routes import LeaseTerms, RouteKeeper
 from csms.secrets import hash_secret
 from csms.security_watch import SecurityWatch
@@ -53,7 +54,7 @@ from csms.tls import ServerTls
 from csms.transport import TransportClosed
 from csms.watching import NodeWatch
 from csms.websocket import ABNORMAL, MESSAGE_TOO_BIG, ChargerConnection, SocketLimits, WebSocketTransport
-from storage.charger import Route
+from storage.charger import Route, SelfReport
 from storage.errors import AmpwaveError, EngineUnavailable
 from storage.events import (
     NO_SESSION_EPOCH,
@@ -132,6 +133,7 @@ class Gateway:
         self._route_store = stores.routes
         self._routes = RouteKeeper(stores.routes, self._registry, terms)
         self._litter = Litter()
+        self._rereader = Rereader(stores.desires, options.reread, lambda: self._ingest.at_ease)
         self.watching = NodeWatch(self._registry, self._tools, options.silence)
         self._servers: list[Server] = []
         self._internal_server: Server | None = None
@@ -154,6 +156,7 @@ class Gateway:
         self._spawn(self._routes.renew_for_ever(self._supersede))
         self._spawn(sweep_for_ever(self._route_store, self._routes, self._record_gone))
         self._spawn(self.watching.silence.run())
+        self._spawn(self._rereader.run())
 
     async def _listen(self, port: int, tls: ssl.SSLContext | None) -> Server:
         options = self._options
@@ -259,7 +262,7 @@ class Gateway:
             reason = f"no common subprotocol; offer one of {', '.join(SUBPROTOCOLS)}"
             log.warning("refused a charger", charger_id=charger_id, address=address, reason=reason)
             self.metrics.refused.labels("subprotocol").inc()
-            self._record_refusal(charger_id, reason, address)
+            self._record_refusal(charger_id, Refused(400, reason, registered=True), address)
             await transport.close(1002, reason)
             return None
         if not await self._entrance.pass_through(charger_id, connection, transport):
@@ -289,6 +292,8 @@ class Gateway:
         journal = SessionJournal(charger_id, route.session_epoch, self._ingest, self._clock, drift_s)
         session = Session(journal, dialect, transport, self._tools, quirks, lease)
         session.judged_by(lambda: self._judge(charger_id), confined=admitted.expired)
+        firmware = view.twin.firmware
+        session.booted_before(firmware.booted_at if firmware else None, version)
         configuration = view.twin.configuration
         link = view.twin.connectivity
         session.watch_clock(suspicious=link is not None and link.clock_suspicious)
@@ -317,11 +322,15 @@ class Gateway:
         if older is not None:
             self._supersede(older)
         follow_ups: list[asyncio.Task[None]] = []
-        session.on_boot = lambda: _follow_up(follow_ups, self._spawn(self._ask(session)))
+        session.on_boot = lambda: self._booted(session, follow_ups)
         if session.confined:
             booted = asyncio.Event()
             session.on_boot = booted.set
             _follow_up(follow_ups, self._spawn(self._renew(session, booted)))
+        else:
+            self._rereader.returned(session)
+            if session.version_unread:
+                session.on_boot()  # It may not boot again, and what it runs is not known.
         connections = self.metrics.connections.labels(session.dialect.name)
         connections.inc()
         try:
@@ -337,6 +346,10 @@ class Gateway:
                 task.cancel()
             await self._routes.release(session)
             self._litter.add()
+
+    def _booted(self, session: Session, follow_ups: list[asyncio.Task[None]]) -> None:
+        self._rereader.returned(session)
+        _follow_up(follow_ups, self._spawn(self._ask(session)))
 
     async def _ask(self, session: Session) -> None:
         options = self._options
@@ -370,9 +383,10 @@ class Gateway:
     async def _record(self, session: Session, event: Event) -> asyncio.Future[None]:
         return await session.journal.put([], [session.journal.event(event, self._clock())])
 
-    def _record_refusal(self, charger_id: str, reason: str, address: str) -> None:
+    def _record_refusal(self, charger_id: str, refused: Refused, address: str) -> None:
         """On the timeline of a registered charger; the peer does not wait for it."""
-        self._spawn(self._store_outside(charger_id, ConnectionRefused(reason, address)))
+        told = ConnectionRefused(refused.reason, address, refused.profile)
+        self._spawn(self._store_outside(charger_id, told))
 
     def _record_throttled(self, charger_id: str) -> None:
         allowed_per_s = self._options.arrivals.per_s
@@ -403,7 +417,12 @@ class Gateway:
         session = self._registry.held(charger_id, session_epoch)
         action, outcome = type(command).__name__, "failed"
         try:
-            answer = await session.send(command, deadline_s - await self._confirmed(session))
+            left_s = deadline_s - await self._confirmed(session)
+            if changes_something(command):
+                began = self._monotonic()
+                await self._rereader.before(session, left_s / 2)
+                left_s -= self._monotonic() - began
+            answer = await session.send(command, left_s)
             outcome = answer.status.value
         except CsmsError as error:
             outcome = type(error).__name__
@@ -427,6 +446,10 @@ class Gateway:
     def supports_signed_update(self, charger_id: str, session_epoch: int) -> bool:
         """Whether this session can take a signed update. Raises NotConnectedHere."""
         return self._registry.held(charger_id, session_epoch).takes_signed_update
+
+    def told(self, charger_id: str, session_epoch: int) -> SelfReport | None:
+        """Who the charger said it is on this socket. Raises NotConnectedHere."""
+        return self._registry.held(charger_id, session_epoch).told
 
     async def change_password(
         self, charger_id: str, session_epoch: int, *, deadline_s: float

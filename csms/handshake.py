@@ -23,8 +23,8 @@ log = structlog.get_logger(__name__)
 PREFIX = "/ocpp/"
 SUBPROTOCOLS = (OCPP21, OCPP201, OCPP16)
 
-OnRefused = Callable[[str, str, str], None]
-"""Told of a refused registered charger: identity, reason, address."""
+OnRefused = Callable[[str, Refused, str], None]
+"""Told of a refused registered charger: identity, why, address."""
 OnThrottled = Callable[[str], None]
 """Told of a charger that comes too often, once an episode."""
 
@@ -97,7 +97,7 @@ class Handshake:
                 status=verdict.status,
             )
             if verdict.registered:
-                self._on_refused(attempt.charger_id, verdict.reason, attempt.address)
+                self._on_refused(attempt.charger_id, verdict, attempt.address)
             return self._no(connection, verdict.status, verdict.reason)
         # Only who proved to be the charger uses up its arrivals: a stranger cannot lock it out.
         arrival = self._arrivals.admit(attempt.charger_id)

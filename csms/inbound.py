@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -24,9 +24,19 @@ from csms.quirks.quirk import Adaptation
 from csms.redaction import printable
 from csms.registration import Registrar, Registration, Standing, by_lifecycle
 from csms.timestamps import parse_instant
+from csms.versions import VersionWatch
+from storage.charger import SelfReport
 from storage.clock import Clock
 from storage.errors import EngineUnavailable
-from storage.events import DeviationTolerated, EventRecord, FrameRejected
+from storage.events import (
+    NO_RESTART,
+    ChargerBooted,
+    DeviationTolerated,
+    EventRecord,
+    FrameRejected,
+    VariablesReported,
+)
+from storage.findings import FirmwareVersionRead
 from storage.ports import TransactionIds
 from storage.reports import CertificateStatusRequested
 
@@ -102,6 +112,8 @@ class Inbound:
         reply: Callable[[str], Awaitable[None]],
     ) -> None:
         self.standing = Standing(accepted)
+        self.told: SelfReport | None = None
+        """Who the charger said it is, in its newest BootNotification here."""
         self._journal = journal
         self._dialect = dialect
         self._quirks = quirks
@@ -110,6 +122,7 @@ class Inbound:
         self._reply = reply
         self.clock = ClockWatch(journal.clock_drift_s, tools.clock())
         self._reading = Reading(lambda text: parse_instant(text, quirks.time_fixes), tools.hash_token)
+        self.versions = VersionWatch(dialect.version_names)
 
     def serve_at_once(self, call: Call, raw: str, at: datetime, done: Done) -> str | None:
         """Take an ordinary request without waiting: nearly every message of a fleet goes this way.
@@ -168,10 +181,17 @@ class Inbound:
             )
             await self.reject(Fault.INTERNAL, "the central system could not process it", raw, at, call)
             return False
+        self._keep_self_report(events)
         if self._is_stale(at):
             text = self._answer(call, replace(answering, now=self._tools.clock()))
         await self._reply(text)
         return True
+
+    def _keep_self_report(self, events: list[EventRecord]) -> None:
+        for record in events:
+            if isinstance(record.event, ChargerBooted):
+                booted = record.event
+                self.told = SelfReport(booted.vendor, booted.model, booted.firmware_version)
 
     async def take(self, send: Send, raw: str, at: datetime) -> None:
         """OCPP 2.1: store a message that wants no answer."""
@@ -264,7 +284,29 @@ class Inbound:
         observed: tuple[Observed, ...] = self._dialect.to_events(request.action, request.payload, reading)
         drifts = [drift for each in observed if (drift := self.clock.judge(each, at)) is not None]
         events = [self._journal.seen(each, at) for each in self._quirks.apply(observed)]
-        return [*events, *(self._journal.event(drift, at) for drift in drifts)]
+        return [*events, *(self._journal.event(drift, at) for drift in drifts), *self._versions(events, at)]
+
+    def _versions(self, events: list[EventRecord], at: datetime) -> list[EventRecord]:
+        """Where a boot told no version: what a report that was asked for since says of it."""
+        for record in events:
+            if isinstance(record.event, ChargerBooted):
+                version, restarted = record.event.firmware_version, record.event.reason not in NO_RESTART
+                self.versions.booted(record.received_at, version, restarted=restarted)
+            elif isinstance(record.event, VariablesReported) and self.versions.booted_at is not None:
+                report = record.event
+                told = self._named(self.versions.reported(report.values, report.request_id))
+                return [self._journal.event(told, at)] if told else []
+        return []
+
+    def version_answered(
+        self, values: Mapping[str, str], asked_after: datetime | None
+    ) -> FirmwareVersionRead | None:
+        """The version in an answer to what was asked after that boot."""
+        return self._named(self.versions.answered(values, asked_after))
+
+    def _named(self, read: FirmwareVersionRead | None) -> FirmwareVersionRead | None:
+        plain = self._quirks.plain_version(read.version) if read else None
+        return replace(read, version=plain) if read and plain else None
 
     async def _answering(
         self, call: Call, events: list[EventRecord], transaction_id: int | None

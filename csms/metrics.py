@@ -40,6 +40,12 @@ class CsmsMetrics:
             registry=registry,
         )
         self.watchdog_detects.set(-1)
+        self.refusals = Counter(
+            "ampwave_dispatch_refusals_total",
+            "Updates that were not sent because a proof did not hold, or could not be had",
+            ["kind"],
+            registry=registry,
+        )
         self.superseded = Counter(
             "ampwave_csms_superseded_total", "Sockets closed for a newer one", registry=registry
         )

@@ -10,6 +10,7 @@ from csms.ingest import IngestOptions
 from csms.internal_http import ReadinessCheck
 from csms.limits import Rate
 from csms.registration import Registrar, by_lifecycle
+from csms.rereading import Desires, RereadPace, nothing_desired
 from csms.silence import SilenceRule
 from storage.clock import Clock
 from storage.ports import ChargerStore, IngestStore, RouteStore, TransactionIds
@@ -60,6 +61,7 @@ class GatewayOptions:
     unsafe_profile_0: bool = False
     """Let registered chargers without a password in. For a bench, never for a fleet."""
     silence: SilenceRule = field(default_factory=SilenceRule)
+    reread: RereadPace = field(default_factory=RereadPace)
     ingest: IngestOptions = field(default_factory=IngestOptions)
 
 
@@ -73,6 +75,8 @@ class GatewayStores:
     transactions: TransactionIds
     readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
     """What must answer for this node to be ready, by name."""
+    desires: Desires = nothing_desired
+    """What is desired of chargers' variables."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from csms.commands import AnswerStatus, Command, CommandAnswer
+from storage.charger import SelfReport
 from storage.credentials import PendingFate
 from storage.findings import Finding
 
@@ -33,6 +34,12 @@ class CommandSender(Protocol):
 
     def supports_signed_update(self, charger_id: str, session_epoch: int) -> bool:
         """Whether this session can take a signed update (2.x always; 1.6 with the security extension)."""
+
+    def told(self, charger_id: str, session_epoch: int) -> SelfReport | None:
+        """Who the charger said it is on this socket; None: it has not booted on it.
+
+        Raises NotConnectedHere.
+        """
 
 
 @dataclass(frozen=True, slots=True)

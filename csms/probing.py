@@ -6,8 +6,8 @@ from contextlib import suppress
 import structlog
 
 from csms.capabilities import knows_capabilities
-from csms.commands import AnswerStatus, TriggerKind, TriggerMessage
-from csms.errors import CsmsError
+from csms.commands import AnswerStatus, Command, TriggerKind, TriggerMessage
+from csms.errors import CallFailed, CsmsError
 from csms.session import Session
 from storage.errors import AmpwaveError
 from storage.events import ConnectorStatus
@@ -30,7 +30,8 @@ async def ask_after_boot(session: Session, chargers: ChargerStore, delay_s: floa
         view = await chargers.get(session.charger_id)
         if not knows_capabilities(view.twin):
             for command in session.dialect.capability_probes:
-                await session.send(command, deadline_s)
+                await _try(session, command, deadline_s)
+            await _ask_for_version(session, deadline_s)
             await session.settled()
             view = await chargers.get(session.charger_id)
         if not knows_connectors(view.twin) or out_of_service(view.twin):
@@ -41,6 +42,22 @@ async def ask_after_boot(session: Session, chargers: ChargerStore, delay_s: floa
         log.warning(
             "could not look up a charger after its boot", charger_id=session.charger_id, error=str(error)
         )
+
+
+async def _ask_for_version(session: Session, deadline_s: float) -> None:
+    """Without a version a charger joins no campaign, and its update is never proved (R28)."""
+    for command in session.dialect.version_probes:
+        if not session.version_unread:
+            return
+        await _try(session, command, deadline_s)
+
+
+async def _try(session: Session, command: Command, deadline_s: float) -> None:
+    """One that refuses one question may answer the next."""
+    try:
+        await session.send(command, deadline_s)
+    except CallFailed as error:
+        log.info("a charger answered no probe", charger_id=session.charger_id, error=str(error))
 
 
 _TRIES = 3

@@ -19,6 +19,7 @@ from csms.sessions import (
     session_heard,
     session_seen,
 )
+from csms.versions import read_of, runs
 from storage.certificate_use import CertificateUse
 from storage.events import (
     NO_RESTART,
@@ -40,6 +41,7 @@ from storage.events import (
     VariablesReported,
 )
 from storage.findings import ChargerFellSilent, ChargerSpokeAgain, SessionAbandoned, SessionStuck
+from storage.findings import FirmwareVersionRead as VersionRead
 from storage.reports import CertificatesListed
 from storage.twin import (
     ConfigurationSection,
@@ -151,18 +153,17 @@ def _booted(twin: TwinState, record: EventRecord) -> TwinState:
     boots = tuple(sorted({*known.boots, at}))[-KEPT_BOOTS:] if restarted else known.boots
     if known.booted_at and at < known.booted_at:
         return twin if boots == known.boots else replace(twin, firmware=replace(known, boots=boots))
-    changed = known.version is not None and event.firmware_version != known.version
-    firmware = replace(
-        known,
-        version=event.firmware_version,
-        previous_version=known.version if changed else known.previous_version,
-        booted_at=at,
-        boots=boots,
-    )
+    firmware = replace(runs(known, event.firmware_version), booted_at=at, boots=boots)
     identity = IdentitySection(event.vendor, event.model, event.serial_number)
     twin = replace(twin, firmware=firmware, identity=twin.identity if twin.identity == identity else identity)
     # A boot never opens a session; it makes those that were open doubtful (F85).
     return _operation(twin, twin.operation) if restarted and twin.operation else twin
+
+
+def _version_read(twin: TwinState, record: EventRecord) -> TwinState:
+    event: VersionRead = record.event  # type: ignore[assignment]  # by the table below
+    firmware = read_of(twin.firmware, event)
+    return twin if firmware == twin.firmware else replace(twin, firmware=firmware)
 
 
 def _connector(twin: TwinState, record: EventRecord) -> TwinState:
@@ -391,5 +392,6 @@ _CHANGES: dict[type[Any], Callable[[TwinState, EventRecord], TwinState]] = {
     SessionStuck: _stuck,
     ChargerFellSilent: _silent,
     ChargerSpokeAgain: _silent,
+    VersionRead: _version_read,
 }
 """Other kinds (heartbeats, commands, rejected frames) are history and change no section."""

@@ -49,8 +49,10 @@ from csms.portions import Room, is_list, portions, smaller
 from csms.quirks.quirk import Adaptation
 from csms.registration import Registration, Standing
 from csms.transport import Transport, TransportClosed
+from storage.charger import SelfReport
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.events import ChargerThrottled, CommandAnswered, FrameRejected, VariablesReported
+from storage.findings import Finding
 from storage.reports import CertificatesListed
 
 log = structlog.get_logger(__name__)
@@ -109,6 +111,8 @@ class Session:
         """Called after a BootNotification was stored and accepted, or parked for a new certificate."""
         self.heard_at = journal.now()
         """When the charger last sent something on this socket, or opened it."""
+        self.reread_due = False
+        """It came back, and what is desired of it was not read since (``csms.rereading``)."""
         self._transport = transport
         self._tools = tools
         self._inbound = Inbound(journal, dialect, quirks, tools, self._reply)
@@ -144,6 +148,16 @@ class Session:
         """The fencing number of this socket."""
         return self.journal.session_epoch
 
+    def booted_before(self, at: datetime | None, version: str | None) -> None:
+        """Its last boot, on an earlier socket; a charger that only reconnects does not boot again."""
+        if at is not None:
+            self._inbound.versions.booted(at, version)
+
+    @property
+    def version_unread(self) -> bool:
+        """Whether its last boot told no firmware version, and nothing has since."""
+        return self._inbound.versions.unread
+
     def judged_by(self, ask: Callable[[], Awaitable[Registration]], *, confined: bool = False) -> None:
         """Who says, at every boot, whether this charger is accepted; ``confined``: see ``Standing``."""
         self._inbound.standing = Standing(ask, confined=confined)
@@ -152,6 +166,11 @@ class Session:
     def confined(self) -> bool:
         """Whether the charger is here for a new certificate and nothing else."""
         return self._inbound.standing.confined
+
+    @property
+    def told(self) -> SelfReport | None:
+        """Who it said it is, in the newest BootNotification of this socket."""
+        return self._inbound.told
 
     @property
     def takes_signed_update(self) -> bool:
@@ -211,6 +230,10 @@ class Session:
         self.lease.lose()
         self._outbound.lost()
         return news
+
+    async def note(self, finding: Finding) -> None:
+        """Put what we found out among its events."""
+        await self.journal.put([], [self.journal.event(finding, self._tools.clock())])
 
     async def settled(self) -> None:
         """Wait until every frame received so far is stored."""
@@ -280,6 +303,9 @@ class Session:
         calling = Calling(self.security_extension, self._tools.new_request_id)
         action, payload = self.dialect.to_call(command, calling)
         self._check(action, payload)
+        versions, asked_after = self._inbound.versions, self._inbound.versions.booted_at
+        if asked_after is not None and action == "GetBaseReport":
+            versions.asked_for_report(int(payload["requestId"]))
         try:
             request_id = getattr(command, "request_id", None)
             answered = await self._outbound.call(action, payload, deadline_s, request_id)
@@ -288,7 +314,7 @@ class Session:
             if error.code not in _INCAPABLE:
                 raise
             answer = CommandAnswer(AnswerStatus.NOT_IMPLEMENTED, error.description)
-        await self._learn(command, action, answer)
+        await self._learn(command, action, answer, asked_after)
         return answer
 
     async def _speaks_here(self, deadline_s: float) -> None:
@@ -320,14 +346,21 @@ class Session:
             detail = f"unreadable answer: {type(error).__name__}: {self.journal.words(str(error))}"
             raise CallFailed(self.charger_id, action, code, detail) from None
 
-    async def _learn(self, command: Command, action: str, answer: CommandAnswer) -> None:
+    async def _learn(
+        self, command: Command, action: str, answer: CommandAnswer, asked_after: datetime | None
+    ) -> None:
         """Keep what an answer tells beyond itself: variables, and what the charger can do."""
         shown = self.dialect.security_answer(command, action, answer)
         if shown is not None:
             self.security_extension = shown
         told = _told(command, answer)
-        if told is not None:
-            await self.journal.put([], [self.journal.event(told, self._tools.clock())])
+        if told is None:
+            return
+        version = None
+        if isinstance(told, VariablesReported):
+            version = self._inbound.version_answered(told.values, asked_after)
+        now = self._tools.clock()
+        await self.journal.put([], [self.journal.event(each, now) for each in (told, version) if each])
 
     # What comes in.
 

@@ -8,8 +8,10 @@ expiry, and changes nothing else.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,10 +19,11 @@ from securesystemslib.signer import Key, Signer
 from tuf.api.metadata import DelegatedRole, Delegations, Role, Root, Targets
 
 from signing.errors import KeyUnavailable, RepositoryUnreachable
+from signing.head import online_keys
 from signing.keys import ensure_key_file, file_address, open_signer, write_new
 from signing.lint import refuse_if, root_problems
 from signing.metadata import decode, sign
-from signing.policy import FIELD, TrustPolicy, write_policy
+from signing.policy import FIELD, TrustPolicy, policy_problems, write_policy
 from signing.repository import Head, NewFile, OnlineSigners, Repository
 from signing.roles import (
     DIRECTIVE,
@@ -68,10 +71,18 @@ def key_names(vendor_roles: Sequence[str]) -> dict[str, tuple[str, ...]]:
 class DevelopmentCeremony:
     """Creates and extends a repository with keys that all lie in ``folder``."""
 
-    def __init__(self, blobs: BlobStore, folder: Path, clock: Clock) -> None:
+    def __init__(
+        self,
+        blobs: BlobStore,
+        folder: Path,
+        clock: Clock,
+        *,
+        change: Callable[[TrustPolicy], TrustPolicy] = lambda policy: policy,
+    ) -> None:
         self._blobs = blobs
         self._folder = folder
         self._clock = clock
+        self._change = change
 
     async def ensure(
         self,
@@ -98,12 +109,12 @@ class DevelopmentCeremony:
         for _ in range(_ATTEMPTS):
             try:
                 await self._renew_root(repository, keys)
-                head = await self._settled(repository, keys)
+                head = await self._settled(repository)
                 if head is None:
                     # Always the same first version, so that a killed first run can be finished by any other.
                     created = True
                     await self._extend(repository, None, keys, (), {})
-                    head = await self._settled(repository, keys)
+                    head = await self._settled(repository)
                 await self._extend(repository, head, keys, vendor_roles, dict(manufacturer_roots or {}))
                 return CeremonyResult(trusted_root, await self._roles(repository), created)
             except StaleVersion:
@@ -121,14 +132,14 @@ class DevelopmentCeremony:
 
     async def _renew_root(self, repository: Repository, keys: dict[str, list[Key]]) -> None:
         """The next root, the same but for its expiry, when the newest nears its own."""
-        root, now = await repository.root(), self._clock()
+        root, now = deepcopy(await repository.root()), self._clock()
         if RULES[ROOT].is_due(root.expires, now):
             root.version += 1
             root.expires = now + RULES[ROOT].lifetime
             data = sign(root, *self._signers(keys, ROOT, RULES[ROOT].threshold))
             await repository.put_root(root.version, data)
 
-    async def _settled(self, repository: Repository, keys: dict[str, list[Key]]) -> Head | None:
+    async def _settled(self, repository: Repository) -> Head | None:
         """The head, after finishing what was killed before; None: nothing there yet."""
         head = await repository.head()
         if head is None:
@@ -137,7 +148,7 @@ class DevelopmentCeremony:
         files = [orphan for orphan in orphans if orphan]
         for file in [file for file in files if file.role == TARGETS]:
             files += await repository.first_files(head, file)
-        await repository.publish(head, files, self._online(keys), self._clock())
+        await repository.publish(head, files, self._online(head.root), self._clock())
         return await repository.head()
 
     async def _extend(
@@ -159,7 +170,8 @@ class DevelopmentCeremony:
         if head is None or targets != _same_frame(targets, head.targets) or _due(head.targets, now):
             data = sign(targets, *self._signers(keys, TARGETS, RULES[TARGETS].threshold))
             files.append(NewFile(TARGETS, targets.version, data))
-        await repository.publish(head, files, self._online(keys), now)
+        root = head.root if head else await repository.root()
+        await repository.publish(head, files, self._online(root), now)
 
     def _next_targets(
         self,
@@ -181,8 +193,11 @@ class DevelopmentCeremony:
                     role, keyids, VENDOR_RULE.threshold, terminating=True, paths=vendor_paths(role)
                 )
         kept = dict(head.policy.manufacturer_roots) if head else {}
-        directive = head.policy.directive_keys if head else {key.keyid: key for key in keys[DIRECTIVE]}
-        policy = TrustPolicy(directive, kept | roots)
+        directive = {key.keyid: key for key in keys[DIRECTIVE]}
+        policy = replace(head.policy if head else TrustPolicy(directive), manufacturer_roots=kept | roots)
+        if head is not None:
+            policy = self._change(policy)
+        refuse_if(policy_problems(policy), "the policy")
         return Targets(
             (head.targets.version if head else 0) + 1,
             expires=now + rule_for(TARGETS).lifetime,
@@ -229,8 +244,18 @@ class DevelopmentCeremony:
             )
         return data
 
-    def _online(self, keys: dict[str, list[Key]]) -> OnlineSigners:
-        return OnlineSigners(*(self._signers(keys, name, 1)[0] for name in (SNAPSHOT, TIMESTAMP)))
+    def _online(self, root: Root) -> OnlineSigners:
+        return OnlineSigners(*(self._online_signer(root, name) for name in (SNAPSHOT, TIMESTAMP)))
+
+    def _online_signer(self, root: Root, name: str) -> Signer:
+        """The key that the root names, which may have been replaced by a real ceremony since."""
+        for path in (self._folder / f"{name}.pem", *sorted(self._folder.glob(f"{name}-*.pem"))):
+            with suppress(KeyUnavailable):
+                return open_signer(file_address(path), online_keys(root, name))
+        raise KeyUnavailable(
+            f"No key in {self._folder} is the {name} key of root {root.version}.",
+            hint="Put the key file of the ceremony that made this root there.",
+        )
 
     def _signers(self, keys: dict[str, list[Key]], role: str, count: int) -> list[Signer]:
         names = key_names([role] if role not in (*RULES, DIRECTIVE) else [])[role]

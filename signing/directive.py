@@ -14,7 +14,17 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import Key, Signer
 
-from signing.errors import DirectiveNotInTime, DirectiveRefused, KeyUnavailable, UnknownDirectiveKey
+from signing.approval import people_behind
+from signing.errors import (
+    ApprovalRefused,
+    DirectiveNotInTime,
+    DirectiveRefused,
+    DowngradeRefused,
+    KeyUnavailable,
+    SigningError,
+    UnknownDirectiveKey,
+)
+from signing.policy import TrustPolicy
 from signing.ports import DispatchRequest
 from signing.release import Release
 from signing.roles import MAX_DIRECTIVE_CHARGERS, MAX_DIRECTIVE_WINDOW
@@ -23,14 +33,31 @@ from storage.canonical import canonical_json
 
 PAYLOAD_TYPE = "application/vnd.ampwave.directive+json"
 MAX_ENVELOPE = 256 * 1024
-"""500 ids of 48 characters with many approvals stay below a quarter of it."""
+"""500 ids of 48 characters with ten signed approvals take a quarter of it."""
+DOWNGRADE_APPROVALS = 2
+
+
+def directive_payload(directive: Directive) -> bytes:
+    """The bytes that are signed. An approval without evidence has no such field, as it never had."""
+    said: dict[str, Any] = {field.name: getattr(directive, field.name) for field in fields(directive)}
+    said["approvals"] = [
+        {
+            field.name: getattr(one, field.name)
+            for field in fields(one)
+            if field.name != "evidence" or one.evidence
+        }
+        for one in directive.approvals
+    ]
+    return canonical_json(said)
 
 
 def sign_envelope(directive: Directive, signer: Signer) -> bytes:
     """The envelope (JSON bytes). Raises KeyUnavailable."""
-    envelope = Envelope(canonical_json(directive), PAYLOAD_TYPE, {})
+    envelope = Envelope(directive_payload(directive), PAYLOAD_TYPE, {})
     try:
         envelope.sign(signer)
+    except SigningError:
+        raise  # what a guarded key refuses
     except Exception as error:  # adapters raise what their libraries raise
         raise KeyUnavailable("The directive key could not sign.") from error
     return canonical_json(envelope.to_dict())
@@ -79,7 +106,7 @@ def parse_directive(payload: bytes) -> Directive:
                 "not_after": _instant(raw["not_after"]),
             }
         )
-        same = canonical_json(directive) == payload
+        same = directive_payload(directive) == payload
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DirectiveRefused("The envelope holds no directive.") from error
     if not same or not _well_typed(directive):
@@ -107,13 +134,13 @@ def shape_problems(directive: Directive) -> list[str]:
     given, needed = len({approval.actor for approval in directive.approvals}), directive.required_approvals
     if given < max(1, needed):
         problems.append(f"it carries the approvals of {given} people, not of {max(1, needed)}")
-    if directive.downgrade and not (directive.approvals and directive.reason.strip()):
-        problems.append("a downgrade needs an approval and a reason (S25)")
+    if directive.downgrade and (given < DOWNGRADE_APPROVALS or not directive.reason.strip()):
+        problems.append(f"a downgrade needs {DOWNGRADE_APPROVALS} approvals and a reason (S25)")
     return problems
 
 
 def check_directive(directive: Directive, request: DispatchRequest) -> None:
-    """Whether it covers this charger, now, and its counter does not go back.
+    """Whether it covers this charger, now.
 
     Raises:
         DirectiveNotInTime: nothing but the time is wrong.
@@ -124,14 +151,51 @@ def check_directive(directive: Directive, request: DispatchRequest) -> None:
         problems.append(f"it does not name {request.charger_id}")
     if (request.vendor, request.model) not in directive.compatible:
         problems.append(f"it is not for {request.vendor} {request.model}")
-    installed = request.installed_counter
-    if installed is not None and directive.release_counter < installed and not directive.downgrade:
-        problems.append(
-            f"release counter {directive.release_counter} is below the installed {installed} "
-            "and no downgrade is authorised (S25)"
-        )
     late = _not_in_time(directive, request.now)
     _refuse(directive, problems + late, DirectiveRefused if problems else DirectiveNotInTime)
+
+
+def check_approvals(directive: Directive, policy: TrustPolicy, now: datetime) -> tuple[str, ...]:
+    """The people whose own keys signed for it; () where the policy lists no approvers. Pure.
+
+    Raises ApprovalRefused when fewer did than plan, policy and (for a way back) S25 ask for.
+    """
+    if not policy.approvers:
+        return ()
+    behind = people_behind(directive, policy.approvers, now)
+    back = DOWNGRADE_APPROVALS if directive.downgrade else 1
+    needed = max(back, directive.required_approvals, policy.approval_threshold)
+    if len(behind.people) < needed:
+        signed = ", ".join(behind.people) or "nobody"
+        raise ApprovalRefused(
+            f"Directive {directive.directive_id} carries the signed approvals of {signed}; "
+            f"{needed} listed people have to sign (S24). {' '.join(behind.problems)}".rstrip(),
+            hint="Approve the campaign with `ampwave campaign approve --key`.",
+        )
+    return behind.people
+
+
+def check_progress(directive: Directive, installed: int | None, minimum: int) -> None:
+    """Raise DowngradeRefused if the release counter goes back without authority, or below the minimum.
+
+    Args:
+        directive: What is to be sent.
+        installed: The highest counter by which the installed version is known; None: it is not known.
+        minimum: What people signed for the model; nothing goes below it, authorised or not (S25).
+    """
+    counter = directive.release_counter
+    problems = []
+    if installed is not None and counter < installed and not directive.downgrade:
+        problems.append(
+            f"release counter {counter} is below the installed {installed} and no downgrade is authorised"
+        )
+    if counter < minimum:
+        problems.append(f"release counter {counter} is below the model's minimum of {minimum}")
+    if problems:
+        raise DowngradeRefused(
+            f"Directive {directive.directive_id} is refused: {'; '.join(problems)} (S25).",
+            hint="Release a newer version; a way back needs a campaign that names it and two approvals.",
+        )
 
 
 def _not_in_time(directive: Directive, now: datetime) -> list[str]:
@@ -140,6 +204,16 @@ def _not_in_time(directive: Directive, now: datetime) -> list[str]:
     if now > directive.not_after:
         return [f"it expired at {directive.not_after:%Y-%m-%d %H:%M:%S}Z"]
     return []
+
+
+def check_window(directive: Directive, now: datetime) -> None:
+    """Raise DirectiveNotInTime unless it is valid now."""
+    _refuse(directive, _not_in_time(directive, now), DirectiveNotInTime)
+
+
+def payload_of(envelope: bytes) -> bytes:
+    """What an envelope says, proven by nothing yet. Raises DirectiveRefused."""
+    return _parse_envelope(envelope).payload
 
 
 def check_release(directive: Directive, release: Release) -> None:
@@ -194,7 +268,11 @@ def _well_typed(directive: Directive) -> bool:
     """JSON could hold a number where text belongs; canonical form alone would not notice."""
     values: dict[str, Any] = {field.name: getattr(directive, field.name) for field in fields(directive)}
     names = (*directive.charger_ids, *(part for pair in directive.compatible for part in pair))
-    people = (part for approval in directive.approvals for part in (approval.actor, approval.plan_digest))
+    people = (
+        part
+        for approval in directive.approvals
+        for part in (approval.actor, approval.plan_digest, approval.evidence)
+    )
     return all(type(values[name]) is kind for name, kind in _SCALARS.items()) and all(
         type(name) is str for name in (*names, *people)
     )

@@ -1,7 +1,7 @@
 """What a release must prove, by vendor and model: one file of the operator, read by the signer alone.
 
 It pins whom we believe, so it is a file beside the keys and no row of a database. Without a file nothing is
-mandatory, and still whatever is brought must hold: see ``signing/README.md``.
+mandatory, and still whatever is brought must hold: see ``signing/EVIDENCE.md``.
 """
 
 from collections.abc import Iterable, Mapping

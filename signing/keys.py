@@ -1,6 +1,6 @@
-"""Keys are addresses: ``file2:/path`` now, ``hsm:``, ``awskms:`` and others wherever they live.
+"""Keys are addresses: ``file2:/path``, ``hsm:``, ``awskms:`` and others, wherever they live.
 
-Anything that securesystemslib's ``Signer.from_priv_key_uri`` understands works. Public keys travel as
+What each kind of address means is in ``addresses``; securesystemslib opens them. Public keys travel as
 JSON files. A private key never appears in an error, a log or a return value.
 """
 
@@ -20,11 +20,20 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 from securesystemslib.formats import encode_canonical
-from securesystemslib.signer import CryptoSigner, Key, Signer, SSlibKey
+from securesystemslib.signer import (
+    AWSSigner,
+    AzureSigner,
+    CryptoSigner,
+    GCPSigner,
+    Key,
+    Signer,
+    SSlibKey,
+    VaultSigner,
+)
 
-from signing.errors import KeyUnavailable, VerificationFailed
-
-FILE_SCHEME = "file2"
+from signing.addresses import FILE_SCHEME, HSM_SCHEME, holder_of
+from signing.errors import KeyUnavailable, SigningError, VerificationFailed
+from signing.tokens import TokenSigner, public_on_token
 
 
 def keyid_of(key: Key) -> str:
@@ -101,6 +110,13 @@ def file_address(path: Path) -> str:
     return f"{FILE_SCHEME}:{path.absolute()}"
 
 
+def private_file(address: str) -> Path:
+    """The file behind a ``file2:`` address, if it is its owner's alone. Raises KeyUnavailable."""
+    path = Path(urlparse(address).path)
+    _check_private(path)
+    return path
+
+
 def public_of_file(path: Path) -> SSlibKey:
     """The public half of a private key file. Raises KeyUnavailable."""
     _check_private(path)
@@ -113,15 +129,50 @@ def public_of_file(path: Path) -> SSlibKey:
         ) from error
 
 
+def public_of(address: str) -> SSlibKey:
+    """The public half of the key at an address, asked of its holder. Raises KeyUnavailable."""
+    holder = holder_of(address)
+    if holder.scheme == FILE_SCHEME:
+        return public_of_file(private_file(address))
+    try:
+        if holder.scheme == HSM_SCHEME:
+            return SSlibKey.from_crypto(public_on_token(address))
+        return _public_of_service(address)
+    except SigningError:
+        raise
+    except Exception as error:  # adapters raise what their libraries raise
+        raise KeyUnavailable(
+            f"{holder.words} does not tell the public half of {address}: {type(error).__name__}.",
+            hint="Check the address and that this user may use it.",
+        ) from error
+
+
+def _public_of_service(address: str) -> SSlibKey:
+    scheme, _, place = address.partition(":")
+    if scheme == "awskms":
+        return AWSSigner.import_(place)[1]
+    if scheme == "gcpkms":
+        return GCPSigner.import_(place)[1]
+    if scheme == "hv":
+        return VaultSigner.import_(place.partition("/")[0])[1]
+    parts = urlparse(place)
+    return AzureSigner.import_(parts.netloc.partition(".")[0], parts.path.split("/")[2])[1]
+
+
 def open_signer(address: str, candidates: Iterable[Key], keyid: str | None = None) -> Signer:
     """The signer behind an address, for whichever of ``candidates`` it is.
 
-    A key file tells which one it is. Other addresses cannot, so with more than one candidate they
-    need ``keyid``. Raises KeyUnavailable when it cannot be opened or is none of the candidates.
+    A key file and a token tell which one it is. Other addresses cannot, so with more than one candidate
+    they need ``keyid``. Raises KeyUnavailable when it cannot be opened or is none of the candidates.
     """
+    holder = holder_of(address)
     chosen = _choose(address, list(candidates), keyid)
     try:
+        if holder.scheme == HSM_SCHEME:
+            return TokenSigner.from_priv_key_uri(address, chosen)
         return Signer.from_priv_key_uri(address, chosen)
+    except SigningError:
+        raise
     except Exception as error:  # adapters raise what their libraries raise
         raise KeyUnavailable(
             f"The key at {address} cannot be opened: {type(error).__name__}.",
@@ -133,8 +184,8 @@ def _choose(address: str, candidates: list[Key], keyid: str | None) -> Key:
     if keyid is not None:
         candidates = [key for key in candidates if key.keyid == keyid]
     scheme, _, _ = address.partition(":")
-    if scheme == FILE_SCHEME:
-        material = key_material(public_of_file(Path(urlparse(address).path)))
+    if scheme == FILE_SCHEME or (scheme == HSM_SCHEME and len(candidates) > 1):
+        material = key_material(public_of(address))
         candidates = [key for key in candidates if key_material(key) == material]
     if not candidates:
         raise KeyUnavailable(

@@ -10,6 +10,7 @@ from securesystemslib.signer import Key
 from tuf.api.metadata import DelegatedRole, Role, Root, Targets
 
 from signing.errors import VerificationFailed
+from signing.holders import holder_problems
 from signing.keys import key_material, keyid_of
 from signing.policy import TrustPolicy
 from signing.release import releases
@@ -96,7 +97,7 @@ def _delegation_problems(role: DelegatedRole, keys: Mapping[str, Key], online: s
 
 def _keyholder_problems(name: str, role: Role, keys: Mapping[str, Key], threshold: int) -> list[str]:
     held = {keyid: keys[keyid] for keyid in role.keyids if keyid in keys}
-    problems = _keyid_problems(name, held)
+    problems = [*_keyid_problems(name, held), *holder_problems(name, held.values())]
     distinct = len(_materials(held, keys))
     if distinct < len(role.keyids):
         problems.append(f"{name} lists one public key under several key ids, or an unknown key (S2)")

@@ -11,9 +11,12 @@ from tuf.api.metadata import Metadata, MetaFile, Root, Signed, Snapshot, Targets
 from tuf.api.serialization import DeserializationError, SerializationError
 from tuf.api.serialization.json import CanonicalJSONSerializer, JSONSerializer
 
-from signing.errors import KeyUnavailable, MetadataExpired, VerificationFailed
+from signing.errors import KeyUnavailable, MetadataExpired, SigningError, VerificationFailed
+from signing.roles import ROOT
 
 T = TypeVar("T", Root, Timestamp, Snapshot, Targets)
+People = Metadata[Root] | Metadata[Targets]
+"""What people sign; the rest is the signer's."""
 
 
 @contextmanager
@@ -32,6 +35,16 @@ def refusing(what: str) -> Iterator[None]:
 def encode(metadata: Metadata[T]) -> bytes:
     """The file: compact JSON."""
     return metadata.to_bytes(JSONSerializer(compact=True))
+
+
+def encode_people(metadata: People) -> bytes:
+    """The file of a root, of targets or of a vendor role."""
+    return metadata.to_bytes(JSONSerializer(compact=True))
+
+
+def decode_people(data: bytes, role: str) -> People:
+    """A root, targets or a vendor role. Signatures are not looked at."""
+    return decode(Root, data, role) if role == ROOT else decode(Targets, data, role)
 
 
 def canonical(signed: Signed) -> bytes:
@@ -78,11 +91,13 @@ def listing(version: int, data: bytes) -> MetaFile:
 
 
 def sign(signed: T, *signers: Signer) -> bytes:
-    """Sign with every signer and return the file. Raises KeyUnavailable."""
+    """Sign with every signer and return the file. Raises KeyUnavailable, or what a guarded key refuses."""
     metadata = Metadata(signed)
     for signer in signers:
         try:
             metadata.sign(signer, append=True)
         except RepositoryError as error:
+            if isinstance(error.__cause__, SigningError):
+                raise error.__cause__ from None
             raise KeyUnavailable(f"A key of {signed.type} could not sign.") from error
     return encode(metadata)

@@ -8,7 +8,7 @@ from typing import Protocol
 from storage.artifact import Artifact, SignOff, StagedRelease, VendorSignature
 from storage.audit import AuditCheckpoint, AuditRow
 from storage.campaign import Directive, SignedDirective
-from storage.charger import SignatureScheme
+from storage.charger import SelfReport, SignatureScheme
 from storage.evidence import EvidenceRef
 
 
@@ -32,6 +32,24 @@ class ReleaseStamp:
     timestamp_version: int
 
 
+MAX_CEREMONY = 24 * 1024 * 1024
+"""Bytes of a ceremony file: a dozen vendor roles of 2 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class CeremonyStamp:
+    """What a concluded ceremony left behind."""
+
+    fingerprint: str
+    """Nothing, where a backup was restored."""
+    versions: dict[str, int]
+    """Of root, targets and the vendor roles, as published now."""
+    snapshot_version: int
+    timestamp_version: int
+    signers: tuple[str, ...]
+    """Holders whose signatures counted; nobody, if it had been published before."""
+
+
 @dataclass(frozen=True, slots=True)
 class DispatchRequest:
     """What is about to be sent to one charger, for the last check before it leaves."""
@@ -49,6 +67,8 @@ class DispatchRequest:
     unsafe_unsigned_waiver: str | None
     directive: SignedDirective
     now: datetime
+    told: SelfReport | None = None
+    """What the charger said of itself on this very socket; None: it has not booted on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +80,8 @@ class VerifiedDispatch:
     """None only under a model's unsigned waiver."""
     evidence: dict[str, str | int]
     """Metadata versions and key ids that were relied upon; goes to the audit log."""
+    certificate_subjects: tuple[str, ...] = ()
+    """Under which its signing certificate can have been withdrawn (``storage.withdrawal``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +158,14 @@ class ReleaseSigner(Protocol):
 
     async def sign_directive(self, directive: Directive, shard: int) -> SignedDirective:
         """DSSE with the directive key. Raises VerificationFailed if its window or size is out of policy."""
+
+    async def conclude_ceremony(self, data: bytes) -> CeremonyStamp:
+        """Publish what a ceremony's people signed, or restore a backup; idempotent.
+
+        Raises:
+            VerificationFailed: somebody has not signed, or it breaks a rule; nothing was written.
+            StaleStage: another ceremony or release came first.
+        """
 
     async def refresh(self) -> None:
         """Sign snapshot and timestamp anew if they near their expiry."""

@@ -1,28 +1,32 @@
-"""The TUF repository in the bucket: what is there, and how the next state gets in.
+"""The publisher of the TUF repository in the bucket: how the next state gets in.
 
 Every file but ``timestamp.json`` is created once and never changed; the timestamp is replaced last, on
-its etag (S9). So a reader sees the old state or the new one, whenever a publisher dies. A publisher that
-comes after first rolls forward what was left behind: a file that our keys signed counts even though no
-timestamp points at it yet. Nothing here believes the bucket: every file is verified from the embedded
-root before anything is built on it, and versions are counted from what the bucket holds (S12).
+its etag (S9). So a reader sees the old state or the new one, whenever a publisher dies; one that comes
+after first rolls forward what was left behind.
+
+A new root is no different: what it needs is written before it, signed by the old keys and the new, so
+that readers who have followed it and readers who have not both find a state that holds.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from securesystemslib.signer import Key, Signer
-from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
+from securesystemslib.signer import Signer
+from tuf.api.metadata import MetaFile, Root, Snapshot, Targets, Timestamp
 
-from signing.errors import RepositoryUnreachable, StaleStage, VerificationFailed
+from signing.errors import KeyUnavailable, StaleStage, VerificationFailed
+from signing.head import Head, HeadReader, NewFile
 from signing.lint import refuse_if, root_problems, targets_problems, vendor_problems
-from signing.metadata import T, decode, decode_verified, listing, refusing, sign
-from signing.policy import TrustPolicy, read_policy
+from signing.metadata import T, decode, decode_verified, listing, sign
+from signing.policy import read_policy
+from signing.present import delegated, next_root
 from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, metadata_file, rule_for
 from signing.trust_source import METADATA_PREFIX
-from storage.errors import InvalidInput, NotFound, StaleVersion
-from storage.ports import BlobStore
+from storage.errors import StaleVersion
+
+__all__ = ["Head", "NewFile", "OnlineSigners", "Repository", "Succession"]
 
 TIMESTAMP_RENEWAL = timedelta(hours=1)
 """A timestamp is signed anew when it is this old, long before it expires after a day."""
@@ -30,107 +34,33 @@ TIMESTAMP_RENEWAL = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class OnlineSigners:
-    """The two keys that every change of the repository needs."""
+    """The two keys that every change of the repository needs; and, while a root follows, those it names."""
 
     snapshot: Signer
     timestamp: Signer
+    coming_snapshot: Signer | None = None
+    coming_timestamp: Signer | None = None
+
+    def of(self, role: str) -> list[Signer]:
+        """All that sign snapshot or timestamp now."""
+        pair = (
+            (self.snapshot, self.coming_snapshot)
+            if role == SNAPSHOT
+            else (self.timestamp, self.coming_timestamp)
+        )
+        return [signer for signer in pair if signer is not None]
 
 
 @dataclass(frozen=True, slots=True)
-class NewFile:
-    """Signed metadata of targets or a vendor role, to be made part of the next snapshot."""
+class Succession:
+    """How a new root gets in. ``bridge``: the old keys and the new; None: the old ones are lost or stolen."""
 
-    role: str
-    version: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The newest verified state: what the timestamp lists, or what a killed publisher had got to."""
-
-    root: Root
-    timestamp: Timestamp | None
-    etag: str | None
-    snapshot: Snapshot
-    snapshot_data: bytes
-    targets: Targets
-    policy: TrustPolicy
-
-    @property
-    def complete(self) -> bool:
-        """Whether readers see it."""
-        stamp = self.timestamp
-        return stamp is not None and stamp.snapshot_meta.version == self.snapshot.version
-
-    def version_of(self, role: str) -> int:
-        """The version of targets or a vendor role in this state; 0 if it has none."""
-        meta = self.snapshot.meta.get(f"{role}.json")
-        return meta.version if meta else 0
-
-    def vendor_roles(self) -> tuple[str, ...]:
-        """Names of the vendor roles that targets delegates to."""
-        delegations = self.targets.delegations
-        return tuple(delegations.roles) if delegations and delegations.roles else ()
-
-    def online_keys(self, role: str) -> list[Key]:
-        """The public keys of snapshot or timestamp."""
-        return [self.root.keys[keyid] for keyid in self.root.roles[role].keyids]
+    root: NewFile
+    bridge: OnlineSigners | None
 
 
-class Repository:
+class Repository(HeadReader):
     """Reads and extends the repository. One writer at a time is expected, more are survived."""
-
-    def __init__(self, blobs: BlobStore, trusted_root: bytes) -> None:
-        self._blobs = blobs
-        self._trusted_root = trusted_root
-        self._highest_timestamp = 0
-        self._highest_snapshot = 0
-
-    async def file(self, name: str, limit: int) -> bytes | None:
-        """A metadata file, or None if there is none."""
-        try:
-            data, _ = await self._blobs.get(METADATA_PREFIX + name, limit=limit)
-        except NotFound:
-            return None
-        except InvalidInput as error:
-            raise VerificationFailed(f"{name} in the bucket is longer than {limit} bytes.") from error
-        return data
-
-    async def root(self) -> Root:
-        """The newest root, followed from the embedded one."""
-        embedded = decode(Root, self._trusted_root, "the embedded root").signed
-        root = decode_verified(Root, self._trusted_root, embedded, ROOT).signed
-        while data := await self.file(metadata_file(ROOT, root.version + 1), rule_for(ROOT).max_bytes):
-            following = decode_verified(Root, data, root, ROOT).signed
-            decode_verified(Root, data, following, ROOT)
-            if following.version != root.version + 1:
-                raise VerificationFailed(f"Root {root.version + 1} calls itself {following.version}.")
-            root = following
-        refuse_if(root_problems(root), f"root {root.version}")
-        return root
-
-    async def head(self) -> Head | None:
-        """The newest state, or None before the first snapshot. Expiry does not count here: we renew."""
-        root = await self.root()
-        timestamp, etag = await self._timestamp(root)
-        found = await self._newest_snapshot(root, timestamp)
-        if found is None:
-            return None
-        snapshot, data = found
-        targets = await self._listed(snapshot, TARGETS, root)
-        policy = read_policy(targets.signed)
-        refuse_if(targets_problems(targets.signed, root, policy), TARGETS)
-        return Head(root, timestamp, etag, snapshot, data, targets.signed, policy)
-
-    async def role(self, head: Head, role: str) -> Metadata[Targets]:
-        """A vendor role's metadata in this state. Raises VerificationFailed if it has none."""
-        if role not in head.vendor_roles() or not head.version_of(role):
-            raise VerificationFailed(
-                f"There is no vendor role {role!r} in the signed metadata.",
-                hint=f"Vendor roles are: {', '.join(head.vendor_roles()) or 'none yet'}.",
-            )
-        return await self._listed(head.snapshot, role, head.targets)
 
     async def orphan(self, head: Head, role: str) -> NewFile | None:
         """A role's next file that was written and never listed, if its people's threshold signed it."""
@@ -146,9 +76,8 @@ class Repository:
     async def first_files(self, head: Head, targets: NewFile) -> list[NewFile]:
         """First files of the roles that new targets delegate to and this state does not list yet."""
         new = decode_verified(Targets, targets.data, head.root, TARGETS).signed
-        delegated = new.delegations.roles if new.delegations and new.delegations.roles else {}
         files = []
-        for role in delegated:
+        for role in delegated(new):
             data = (
                 None
                 if head.version_of(role)
@@ -171,14 +100,110 @@ class Repository:
             StaleVersion: another publisher was faster: read the head again, then decide again.
         """
         delegators = await self._delegators(head, files)
+        _check_online(delegators[0], signers)
+        await self._check_all(head, files, *delegators)
+        snapshot, data = await self._list(head, await self._write(files, *delegators), signers, now)
+        await self._next_timestamp(head, snapshot, data, signers.of(TIMESTAMP), now)
+
+    async def succeed(
+        self, head: Head, succession: Succession, files: Sequence[NewFile], now: datetime
+    ) -> bool:
+        """A new root with all that it needs; whenever it is killed, a rerun or a refresh goes on.
+
+        With a bridge readers notice nothing: roles, targets, snapshot and timestamp come first, signed by
+        the keys of both roots, the root last. Without one the root comes before snapshot and timestamp,
+        and readers are refused until the timestamp is there: what the lost keys sign counts no more. That
+        is left to ``publish`` over the head that is found then; returns whether nothing is left.
+
+        Raises: as ``publish``.
+        """
+        root = next_root(head.root, succession.root.data)
+        refuse_if(root_problems(root), f"root {root.version}")
+        _check_size(ROOT, succession.root.data)
+        targets = await self._targets_under(root, head, files)
+        await self._check_all(head, files, root, targets)
+        bridged = succession.bridge is not None and self._hold_under(head.root, files)
+        written = await self._write(files, root, targets)
+        if bridged and succession.bridge is not None:
+            snapshot, data = await self._list(head, written, succession.bridge, now)
+            await self._next_timestamp(head, snapshot, data, succession.bridge.of(TIMESTAMP), now)
+            await self.put_root(root.version, succession.root.data)
+            return True
+        await self.put_root(root.version, succession.root.data)
+        return False
+
+    async def restore(self, files: Mapping[str, bytes]) -> bool:
+        """Verified files into a bucket that has no timestamp, the timestamp last; False if it has one.
+
+        Raises StaleVersion: a file is there with other bytes, or somebody else restored meanwhile.
+        """
+        stamp = metadata_file(TIMESTAMP, 0)
+        there = await self.file(stamp, rule_for(TIMESTAMP).max_bytes)
+        if there is not None:
+            return there == files[stamp]
+        for name, data in files.items():
+            key = METADATA_PREFIX + name
+            if name == stamp:
+                self.forget()
+                await self._blobs.replace(key, data, etag=None)
+            elif not await self._blobs.put_bytes(key, data) and await self.file(name, len(data)) != data:
+                raise StaleVersion(f"{name} is in the bucket with other bytes.", hint="Use a newer backup.")
+        return True
+
+    async def _check_all(
+        self, head: Head | None, files: Sequence[NewFile], root: Root, targets: Targets | None
+    ) -> None:
         for file in files:
             _check_next(head, file)
-            _check_file(file, *delegators)
+            _check_file(file, root, targets)
+        if targets is not None and any(file.role == TARGETS for file in files):
+            await self._check_vouched(head, files, targets)
+
+    async def _check_vouched(self, head: Head | None, files: Sequence[NewFile], targets: Targets) -> None:
+        """Whoever holds a role under these targets must have signed the very version that is listed."""
+        given = {file.role for file in files}
+        for role in delegated(targets):
+            if role in given:
+                continue
+            if head is None or not head.version_of(role):
+                raise VerificationFailed(f"Targets delegate to {role}, and its first version is missing.")
+            try:
+                decode_verified(Targets, await self.listed_file(head.snapshot, role), targets, role)
+            except VerificationFailed as error:
+                raise VerificationFailed(
+                    f"{role} changes hands, and its new holders have not signed its next version.",
+                    hint="Add it to the ceremony.",
+                ) from error
+
+    async def _targets_under(self, root: Root, head: Head, files: Sequence[NewFile]) -> Targets:
+        """The targets in force under a new root: new ones, or today's if they hold under it."""
+        data = next((file.data for file in files if file.role == TARGETS), None)
+        try:
+            return decode_verified(
+                Targets, data or await self.listed_file(head.snapshot, TARGETS), root, TARGETS
+            ).signed
+        except VerificationFailed as error:
+            raise VerificationFailed(
+                f"The targets holders of root {root.version} have not signed the targets to be listed.",
+                hint="Add targets to the ceremony.",
+            ) from error
+
+    @staticmethod
+    def _hold_under(root: Root, files: Sequence[NewFile]) -> bool:
+        """Whether readers who have not seen the new root yet would take these targets."""
+        for file in files:
+            if file.role == TARGETS:
+                try:
+                    decode_verified(Targets, file.data, root, TARGETS)
+                except VerificationFailed:
+                    return False
+        return True
+
+    async def _write(self, files: Sequence[NewFile], root: Root, targets: Targets | None) -> list[NewFile]:
         written = [await self._create(file) for file in sorted(files, key=_targets_last)]
         for file in written:
-            _check_file(file, *delegators)
-        snapshot, data = await self._next_snapshot(head, written, signers.snapshot, now)
-        await self._next_timestamp(head, snapshot, data, signers.timestamp, now)
+            _check_file(file, root, targets)
+        return written
 
     async def put_root(self, version: int, data: bytes) -> None:
         """Put a root where clients look for it. Raises StaleVersion if another is there."""
@@ -190,47 +215,6 @@ class Repository:
                 f"The bucket holds another root {version}.",
                 hint="Use the keys and root.json that belong to it, or an empty bucket.",
             )
-
-    async def _timestamp(self, root: Root) -> tuple[Timestamp | None, str | None]:
-        key = METADATA_PREFIX + metadata_file(TIMESTAMP, 0)
-        try:
-            data, etag = await self._blobs.get(key, limit=rule_for(TIMESTAMP).max_bytes)
-        except NotFound:
-            return None, None
-        timestamp = decode_verified(Timestamp, data, root, TIMESTAMP).signed
-        self._highest_timestamp = max(self._highest_timestamp, timestamp.version)
-        return timestamp, etag
-
-    async def _newest_snapshot(
-        self, root: Root, timestamp: Timestamp | None
-    ) -> tuple[Snapshot, bytes] | None:
-        """The snapshot that is listed, or a later one that our key signed: never an older (S12)."""
-        found = None
-        version = timestamp.snapshot_meta.version if timestamp else 1
-        while data := await self.file(metadata_file(SNAPSHOT, version), rule_for(SNAPSHOT).max_bytes):
-            snapshot = decode_verified(Snapshot, data, root, SNAPSHOT).signed
-            if snapshot.version != version:
-                raise VerificationFailed(f"Snapshot {version} calls itself {snapshot.version}.")
-            found = snapshot, data
-            version += 1
-        if timestamp is not None and found is None:
-            raise RepositoryUnreachable(f"Snapshot {version} is listed and not in the bucket.")
-        if version - 1 < self._highest_snapshot:
-            raise VerificationFailed(
-                f"The bucket went back from snapshot {self._highest_snapshot} to {version - 1}.",
-                hint="Restore the bucket's newest objects; then restart the signer.",
-            )
-        self._highest_snapshot = version - 1
-        return found
-
-    async def _listed(self, snapshot: Snapshot, role: str, delegator: Root | Targets) -> Metadata[Targets]:
-        meta = snapshot.meta[f"{role}.json"]
-        data = await self.file(metadata_file(role, meta.version), rule_for(role).max_bytes)
-        if data is None:
-            raise RepositoryUnreachable(f"{role} {meta.version} is listed and not in the bucket.")
-        with refusing(f"{role} {meta.version}"):
-            meta.verify_length_and_hashes(data)
-        return decode_verified(Targets, data, delegator, role)
 
     async def _create(self, file: NewFile) -> NewFile:
         """Write, or adopt what a killed publisher wrote if it says the same."""
@@ -246,36 +230,43 @@ class Repository:
             )
         return replace(file, data=existing)
 
-    async def _next_snapshot(
-        self, head: Head | None, files: Sequence[NewFile], signer: Signer, now: datetime
+    async def _list(
+        self, head: Head | None, files: Sequence[NewFile], signers: OnlineSigners, now: datetime
     ) -> tuple[Snapshot, bytes]:
         rule = rule_for(SNAPSHOT)
         meta: dict[str, MetaFile] = dict(head.snapshot.meta) if head else {}
         meta |= {f"{file.role}.json": listing(file.version, file.data) for file in files}
-        if head and meta == head.snapshot.meta and head.snapshot.expires - now > rule.lifetime / 2:
+        if (
+            head
+            and meta == head.snapshot.meta
+            and head.snapshot.expires - now > rule.lifetime / 2
+            and _signed_by(Snapshot, head.snapshot_data, signers.of(SNAPSHOT))
+        ):
             return head.snapshot, head.snapshot_data
         version = head.snapshot.version + 1 if head else 1
         snapshot = Snapshot(version, expires=now + rule.lifetime, meta=meta)
-        data = await asyncio.to_thread(sign, snapshot, signer)
+        data = await asyncio.to_thread(sign, snapshot, *signers.of(SNAPSHOT))
         _check_size(SNAPSHOT, data)
         if not await self._blobs.put_bytes(METADATA_PREFIX + metadata_file(SNAPSHOT, version), data):
             raise StaleVersion(f"Snapshot {version} was written by another publisher.")
         return snapshot, data
 
     async def _next_timestamp(
-        self, head: Head | None, snapshot: Snapshot, data: bytes, signer: Signer, now: datetime
+        self, head: Head | None, snapshot: Snapshot, data: bytes, signers: Sequence[Signer], now: datetime
     ) -> None:
         lifetime = rule_for(TIMESTAMP).lifetime
         current = head.timestamp if head else None
         listed = current is not None and current.snapshot_meta.version == snapshot.version
-        if current and listed and current.expires - now > lifetime - TIMESTAMP_RENEWAL:
+        fresh = current is not None and current.expires - now > lifetime - TIMESTAMP_RENEWAL
+        if head and listed and fresh and _signed_by(Timestamp, head.timestamp_data, signers):
             return
-        version = self._highest_timestamp + 1
+        root = head.root if head else await self.root()
+        version = self.highest(root, TIMESTAMP) + 1
         timestamp = Timestamp(version, expires=now + lifetime, snapshot_meta=listing(snapshot.version, data))
         name = METADATA_PREFIX + metadata_file(TIMESTAMP, version)
-        stamped = await asyncio.to_thread(sign, timestamp, signer)
+        stamped = await asyncio.to_thread(sign, timestamp, *signers)
         await self._blobs.replace(name, stamped, etag=head.etag if head else None)
-        self._highest_timestamp = version
+        self._note(root, TIMESTAMP, version)
 
     async def _delegators(self, head: Head | None, files: Sequence[NewFile]) -> tuple[Root, Targets | None]:
         """Who the files answer to: the root, and the newest targets if any."""
@@ -284,6 +275,24 @@ class Repository:
             if file.role == TARGETS:
                 return root, decode_verified(Targets, file.data, root, TARGETS).signed
         return root, head.targets if head else None
+
+
+def _check_online(root: Root, signers: OnlineSigners) -> None:
+    """What another key signs would lock every reader out."""
+    for role, signer in ((SNAPSHOT, signers.snapshot), (TIMESTAMP, signers.timestamp)):
+        if signer.public_key.keyid not in root.roles[role].keyids:
+            raise KeyUnavailable(
+                f"The {role} key at hand is not the one that root {root.version} names.",
+                hint="Give the signer the key of the ceremony that made this root.",
+            )
+
+
+def _signed_by(kind: type[T], data: bytes, signers: Sequence[Signer]) -> bool:
+    """Whether a file bears a signature of each, so that it need not be signed anew."""
+    if not data:
+        return False
+    signatures = decode(kind, data, kind.type).signatures
+    return all(signer.public_key.keyid in signatures for signer in signers)
 
 
 def _targets_last(file: NewFile) -> bool:

@@ -13,9 +13,11 @@ from typing import TypeVar
 
 from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import Key, Signature, Signer
-from tuf.api.metadata import Metadata, Targets
+from tuf.api.metadata import Metadata, Root, Targets
 
-from signing.directive import MAX_ENVELOPE, check_release, shape_problems, sign_envelope
+from signing import guard
+from signing.conclusion import Conclusion
+from signing.directive import MAX_ENVELOPE, check_approvals, check_release, shape_problems, sign_envelope
 from signing.errors import (
     KeyUnavailable,
     NotInRelease,
@@ -23,10 +25,12 @@ from signing.errors import (
     StaleStage,
     VerificationFailed,
 )
+from signing.guard import KeyGuard, Limits
+from signing.head import online_keys
 from signing.keys import file_address, key_material, open_signer
 from signing.lint import refuse_if
 from signing.metadata import canonical, decode, decode_payload, encode
-from signing.ports import ReleaseStamp
+from signing.ports import CeremonyStamp, ReleaseStamp
 from signing.release import from_target, release_of
 from signing.repository import Head, NewFile, OnlineSigners, Repository
 from signing.roles import (
@@ -59,17 +63,48 @@ class OnlineKeys:
     snapshot: str
     timestamp: str
     directive: str
+    folder: Path | None = None
+    """Where further key files may lie, as in ``snapshot-2.pem``: those that signed metadata names next."""
 
     @classmethod
     def in_folder(cls, folder: Path) -> "OnlineKeys":
-        """The key files of a development ceremony."""
-        return cls(*(file_address(folder / f"{name}.pem") for name in (SNAPSHOT, TIMESTAMP, DIRECTIVE)))
+        """The key files of a folder."""
+        first = {name: file_address(folder / f"{name}.pem") for name in (SNAPSHOT, TIMESTAMP, DIRECTIVE)}
+        return cls(first[SNAPSHOT], first[TIMESTAMP], first[DIRECTIVE], folder)
+
+    def of(self, role: str) -> list[str]:
+        """Every address at which the key of a role may be; looked up anew, so that keys may come and go."""
+        first = {SNAPSHOT: self.snapshot, TIMESTAMP: self.timestamp, DIRECTIVE: self.directive}[role]
+        further = sorted(self.folder.glob(f"{role}-*.pem")) if self.folder else []
+        return [first, *map(file_address, further)]
+
+
+class _Watched(Repository):
+    """Shows the guard of the keys every head that is read, whoever reads it."""
+
+    def __init__(self, blobs: BlobStore, trusted_root: bytes, key_guard: KeyGuard) -> None:
+        super().__init__(blobs, trusted_root)
+        self._key_guard = key_guard
+
+    async def head(self) -> Head | None:
+        """The newest verified state."""
+        head = await super().head()
+        if head is not None:
+            self._key_guard.saw(_known(head))
+        return head
+
+    async def people_head(self) -> Head:
+        """The state from what people signed."""
+        head = await super().people_head()
+        self._key_guard.saw(_known(head))
+        return head
 
 
 class SigningService:
     """``signing.ports.ReleaseSigner`` over a bucket and three key addresses.
 
     ``allowed_roles`` narrows which vendor roles this signer serves; None: all that targets delegates to.
+    ``limits`` bounds how often each key signs; None: as often as it is asked.
     """
 
     def __init__(
@@ -80,11 +115,14 @@ class SigningService:
         clock: Clock,
         *,
         allowed_roles: Iterable[str] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._blobs = blobs
-        self._repository = Repository(blobs, trusted_root)
+        self._guard = KeyGuard(clock, limits)
+        self._repository = _Watched(blobs, trusted_root, self._guard)
         self._keys = keys
         self._clock = clock
+        self._conclusion = Conclusion(self._repository, trusted_root, self._online, clock)
         self._allowed = None if allowed_roles is None else frozenset(allowed_roles)
         self._lock = asyncio.Lock()
 
@@ -108,16 +146,30 @@ class SigningService:
     async def sign_directive(self, directive: Directive, shard: int) -> SignedDirective:
         """DSSE with the directive key, if it is within policy and speaks of a released image."""
         async with self._lock:
+            self._guard.admit(DIRECTIVE)
             head = await self._head()
             refuse_if(self._directive_problems(directive), f"directive {directive.directive_id}")
+            check_approvals(directive, head.policy, self._clock())
             await self._check_released(head, directive)
-            signer = _open(self._keys.directive, head.policy.directive_keys.values())
+            signer = self._guard.directive(
+                _open(self._keys.of(DIRECTIVE), head.policy.directive_keys.values())
+            )
             envelope = await asyncio.to_thread(sign_envelope, directive, signer)
             if len(envelope) > MAX_ENVELOPE:
                 raise VerificationFailed(f"Directive {directive.directive_id} is too long.")
             return SignedDirective(
                 directive.directive_id, directive.campaign_id, directive.wave, shard, envelope
             )
+
+    async def conclude_ceremony(self, data: bytes) -> CeremonyStamp:
+        """Publish what a ceremony's people signed, or restore a backup; see ``signing.conclusion``."""
+        async with self._lock:
+            return await self._again(lambda: self._conclusion.conclude(data))
+
+    async def settle(self, role: str) -> None:
+        """Finish what a killed publisher left of a vendor role, if its people's threshold signed it."""
+        async with self._lock:
+            await self._again(lambda: self._settled(role))
 
     async def refresh(self) -> None:
         """Sign snapshot and timestamp anew if they near their expiry, and finish what was interrupted."""
@@ -152,6 +204,11 @@ class SigningService:
         head = await self._settled(staged.role)
         if not await self._is_published(head, staged):
             current = (await self._repository.role(head, staged.role)).signed
+            if payload.version > current.version + 1:
+                raise VerificationFailed(
+                    f"{staged.role} {staged.version} skips versions: after {current.version}"
+                    " comes only the next (S64)."
+                )
             if payload.version != current.version + 1:
                 raise StaleStage(
                     f"{staged.role} is at version {current.version} by now.",
@@ -196,12 +253,12 @@ class SigningService:
             raise VerificationFailed(f"This signer does not serve the role {role!r} (S64).")
 
     async def _extend(self, head: Head, files: list[NewFile]) -> Head:
-        signers = OnlineSigners(
-            _open(self._keys.snapshot, head.online_keys(SNAPSHOT)),
-            _open(self._keys.timestamp, head.online_keys(TIMESTAMP)),
-        )
+        signers = OnlineSigners(self._online(head.root, SNAPSHOT), self._online(head.root, TIMESTAMP))
         await self._repository.publish(head, files, signers, self._clock())
         return await self._head()
+
+    def _online(self, root: Root, role: str) -> Signer:
+        return self._guard.online(role, _open(self._keys.of(role), online_keys(root, role)))
 
     async def _is_published(self, head: Head, staged: StagedRelease) -> bool:
         if head.version_of(staged.role) < staged.version:
@@ -304,8 +361,26 @@ class SigningService:
         raise RepositoryUnreachable("The repository keeps changing under the signer.", hint="Try again.")
 
 
-def _open(address: str, candidates: Iterable[Key]) -> Signer:
-    try:
-        return open_signer(address, candidates)
-    except VerificationFailed as error:
-        raise KeyUnavailable(error.message) from error
+def _known(head: Head) -> guard.Head:
+    """What the guard of the keys needs to know of a verified head."""
+    roles = {name.removesuffix(".json"): meta.version for name, meta in head.snapshot.meta.items()}
+    return guard.Head(
+        snapshot=head.snapshot.version,
+        timestamp=head.timestamp.version if head.timestamp else 0,
+        roles=roles,
+        keyids=frozenset(key.keyid for role in (SNAPSHOT, TIMESTAMP) for key in head.online_keys(role)),
+    )
+
+
+def _open(addresses: Iterable[str], candidates: Iterable[Key]) -> Signer:
+    """The first address that leads to one of the candidates. Raises KeyUnavailable, with the first reason."""
+    keys = list(candidates)
+    refused: list[KeyUnavailable] = []
+    for address in addresses:
+        try:
+            return open_signer(address, keys)
+        except KeyUnavailable as error:
+            refused.append(error)
+        except VerificationFailed as error:
+            refused.append(KeyUnavailable(error.message))
+    raise refused[0]

@@ -7,19 +7,25 @@ root" (S20), asks the machine for the time and keeps files. On top come our own 
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 from tuf.api.exceptions import EqualVersionNumberError, RepositoryError
-from tuf.api.metadata import Root, Targets
+from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 from tuf.ngclient._internal.trusted_metadata_set import TrustedMetadataSet
 from tuf.ngclient.config import EnvelopeType
 
-from signing.errors import MetadataExpired, NotInRelease, VerificationFailed
+from signing.errors import ClockRefused, MetadataExpired, NotInRelease, VerificationFailed
 from signing.lint import refuse_if, root_problems, targets_problems, vendor_problems
 from signing.metadata import decode, refusing
 from signing.policy import TrustPolicy, read_policy
 from signing.release import Release, from_target
 from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, metadata_file, rule_for
+
+T = TypeVar("T", Root, Timestamp, Snapshot, Targets)
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""How far the clocks of signer and verifier may be apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,17 @@ class Remembered:
     """Versions after the embedded one, in order."""
     timestamp: bytes | None = None
     snapshot: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoleProof:
+    """One role's metadata as it was verified, and by which keys."""
+
+    role: str
+    version: int
+    expires: datetime
+    threshold: int
+    signed_by: tuple[str, ...]
 
 
 class Trust:
@@ -50,6 +67,8 @@ class Trust:
         self._timestamp = b""
         self._snapshot = b""
         self._signers: dict[str, tuple[str, ...]] = {}
+        self._top: dict[str, RoleProof] = {}
+        self._note(ROOT, decode(Root, trusted_root, "the embedded root"))
         refuse_if(root_problems(self.root), "the embedded root")
         self.at = at
         self.policy: TrustPolicy
@@ -66,11 +85,13 @@ class Trust:
 
     def add_root(self, data: bytes) -> None:
         """The next root: signed by the thresholds of both, exactly one version on (TUF 5.3.4-5)."""
-        root = decode(Root, data, "the next root").signed
+        metadata = decode(Root, data, "the next root")
+        root = metadata.signed
         refuse_if(root_problems(root), f"root {root.version}")
         with refusing("the next root"):
             self._set.update_root(data)
         self._roots.append(data)
+        self._note(ROOT, metadata)
 
     def set_timestamp(self, data: bytes, remembered: bytes | None = None) -> None:
         """Not older than the one remembered (TUF 5.4)."""
@@ -87,6 +108,18 @@ class Trust:
             except EqualVersionNumberError:
                 pass
         self._timestamp = kept or data
+        self._note(TIMESTAMP, decode(Timestamp, self._timestamp, "timestamp.json"))
+        self._check_clock()
+
+    def _check_clock(self) -> None:
+        """S31. A timestamp lives for a day: one that seems to live longer was signed after our "now"."""
+        signed_at = self._set.timestamp.expires - rule_for(TIMESTAMP).lifetime
+        behind = signed_at - self.at
+        if behind > CLOCK_TOLERANCE:
+            raise ClockRefused(
+                f"By this machine's clock timestamp.json was signed {behind.total_seconds():.0f} s from now.",
+                hint="Set the clock right. If it is, then the timestamp key signs for longer than it may.",
+            )
 
     def snapshot_file(self) -> tuple[str, int]:
         """Which snapshot to fetch, and how long it may be."""
@@ -101,13 +134,34 @@ class Trust:
         with refusing("snapshot"):
             self._set.update_snapshot(data)
         self._snapshot = data
+        self._note(SNAPSHOT, decode(Snapshot, data, "snapshot"))
 
     def set_targets(self, data: bytes) -> None:
         """The top-level targets, and with it the policy its people signed."""
         with refusing("targets"):
             targets = self._set.update_targets(data)
+        self._note(TARGETS, decode(Targets, data, "targets"))
         self.policy = read_policy(targets)
         refuse_if(targets_problems(targets, self.root, self.policy), "targets")
+
+    def _note(self, role: str, metadata: Metadata[T]) -> None:
+        """Which of the root's keys signed a top-level role, for those who ask."""
+        result = self.root.get_verification_result(role, metadata.signed_bytes, metadata.signatures)
+        signed, threshold = metadata.signed, self.root.roles[role].threshold
+        self._top[role] = RoleProof(role, signed.version, signed.expires, threshold, tuple(result.signed))
+
+    def role_proofs(self) -> tuple[RoleProof, ...]:
+        """Every role that was verified, top-level ones first."""
+        vendors = []
+        for name, signers in self._signers.items():
+            role, threshold = self.role(name), self.targets.get_delegated_role(name).threshold
+            vendors.append(RoleProof(name, role.version, role.expires, threshold, signers))
+        return (*self._top.values(), *vendors)
+
+    def releases(self, role: str) -> tuple[Release, ...]:
+        """Every release of a vendor role, by path."""
+        listed = self.role(role).targets
+        return tuple(from_target(role, listed[path]) for path in sorted(listed))
 
     def roles(self) -> tuple[str, ...]:
         """The vendor roles that exist, by name."""
@@ -161,6 +215,12 @@ class Trust:
                 hint="Have it signed and released before it is rolled out.",
             )
         return from_target(name, target)
+
+    def counter_of(self, role: str, version: str) -> int | None:
+        """The highest signed release counter of a version; None where the role lists no such version."""
+        listed = self.role(role).targets
+        paths = [path for path in listed if path.startswith(f"{role}/{version}/")]
+        return max((from_target(role, listed[path]).release_counter for path in paths), default=None)
 
     def check_unexpired(self, now: datetime, *roles: str) -> None:
         """Raise MetadataExpired if any top-level role, or one of ``roles``, has expired by ``now``."""

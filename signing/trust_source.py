@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from signing.errors import RepositoryUnreachable, SigningError, VerificationFailed
+from signing.errors import ClockRefused, RepositoryUnreachable, SigningError, VerificationFailed
 from signing.release import Release
 from signing.roles import ROOT, TARGETS, TIMESTAMP, metadata_file, rule_for
 from signing.trust import Remembered, Trust
-from storage.errors import AmpwaveError, InvalidInput, NotFound
+from storage.errors import AmpwaveError, EngineUnavailable, InvalidInput, NotFound
 from storage.ports import BlobStore
 
 METADATA_PREFIX = "tuf/metadata/"
@@ -29,6 +29,8 @@ Publication comes before campaign and directive, so a state so young has seen it
 """
 FAILURE_PAUSE = timedelta(seconds=2)
 """After a failure, callers that queue up get the same answer for so long."""
+FETCH_SECONDS = 20.0
+"""For one file of metadata: a server that sends a byte a second must not hold a dispatch (S30)."""
 CLOCK_TOLERANCE = timedelta(minutes=1)
 MAX_ROOT_ROTATIONS = 256
 
@@ -64,6 +66,19 @@ async def load_role(fetch: Fetch, trust: Trust, role: str) -> None:
     """Add a vendor role's metadata unless it is there."""
     if not trust.has_role(role):
         trust.add_role(role, await _needed(fetch, *trust.role_file(role)))
+
+
+def within(fetch: Fetch, seconds: float) -> Fetch:
+    """The same fetch with a limit to how long one file may take, however slowly it trickles (S30)."""
+
+    async def timed(name: str, limit: int) -> bytes:
+        try:
+            async with asyncio.timeout(seconds):
+                return await fetch(name, limit)
+        except TimeoutError:
+            raise EngineUnavailable(f"it did not come within {seconds:g} s") from None
+
+    return timed
 
 
 async def _follow_roots(fetch: Fetch, trust: Trust, remembered: tuple[bytes, ...]) -> None:
@@ -120,8 +135,9 @@ class TrustSource:
         *,
         max_age: timedelta = MAX_AGE,
         memory_file: Path | None = None,
+        fetch_seconds: float = FETCH_SECONDS,
     ) -> None:
-        self._fetch = fetch
+        self._fetch = within(fetch, fetch_seconds)
         self._root = trusted_root
         self._max_age = max_age
         self._memory_file = memory_file
@@ -159,7 +175,7 @@ class TrustSource:
             age = now - self._trust.at
             if age < -CLOCK_TOLERANCE:
                 # S31. Retryable: it holds again once the clock is right, or after a restart.
-                raise RepositoryUnreachable(
+                raise ClockRefused(
                     f"The clock went back by {-age.total_seconds():.0f} s since metadata was checked.",
                     hint="Nothing is sent meanwhile. Set the clock right and restart this process.",
                 )
@@ -218,6 +234,6 @@ def _keep(path: Path | None, memory: Remembered) -> None:
         "snapshot": base64.b64encode(memory.snapshot or b"").decode(),
     }
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     draft.write_text(json.dumps(encoded))
     draft.replace(path)

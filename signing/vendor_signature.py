@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime
 
 from cryptography import x509
@@ -27,6 +28,8 @@ from storage.charger import SignatureScheme
 # OCPP 2.0.1 FirmwareType and 1.6 security whitepaper: longest field values (S34).
 MAX_SIGNATURE = 800
 MAX_CERTIFICATE = 5500
+MAX_LOCATION = 512
+"""OCPP 2.1 allows 2,000, but one address serves chargers of every generation."""
 MIN_RSA_BITS = 2048
 
 _DIGEST = Prehashed(hashes.SHA256())
@@ -94,6 +97,24 @@ def load_certificate(pem: str) -> x509.Certificate:
 def certificate_fingerprint(pem: str) -> str:
     """SHA-256 (hex) of the certificate, for evidence."""
     return hashlib.sha256(load_certificate(pem).public_bytes(Encoding.DER)).hexdigest()
+
+
+def valid_until(proofs: Iterable[VendorSignature]) -> datetime | None:
+    """When the first of these signing certificates expires; None: there is none that can be read."""
+    ends = []
+    for proof in proofs:
+        with suppress(VendorSignatureBad):
+            ends.append(load_certificate(proof.certificate).not_valid_after_utc)
+    return min(ends, default=None)
+
+
+def location_problems(location: str) -> list[str]:
+    """What keeps a download address from a charger (S34)."""
+    if len(location) > MAX_LOCATION:
+        return [
+            f"download addresses have {len(location)} characters, OCPP 1.6 and 2.0.1 allow {MAX_LOCATION}"
+        ]
+    return []
 
 
 def certificate_problems(certificate: x509.Certificate, at: datetime, roots: Iterable[str] = ()) -> list[str]:

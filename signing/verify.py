@@ -6,10 +6,24 @@ send. This code holds no key and cannot write. ``judge`` is the whole verdict as
 
 from dataclasses import dataclass
 
-from signing.directive import check_directive, check_release, open_envelope
-from signing.errors import NotInRelease, UnknownDirectiveKey, VendorSignatureBad, VerificationFailed
+from signing.directive import (
+    check_approvals,
+    check_directive,
+    check_progress,
+    check_release,
+    open_envelope,
+)
+from signing.errors import (
+    ApprovalRefused,
+    NotInRelease,
+    UnknownDirectiveKey,
+    UnsignedRefused,
+    VendorSignatureBad,
+    WrongHardware,
+)
 from signing.ports import DispatchRequest, VerifiedDispatch
 from signing.release import Release
+from signing.revocation import certificate_subjects
 from signing.trust import Trust
 from signing.trust_source import TrustSource
 from signing.vendor_signature import certificate_fingerprint, verify_vendor_signature
@@ -23,6 +37,8 @@ class Authorised:
 
     directive: Directive
     keyid: str
+    people: tuple[str, ...]
+    """Approvers whose own signatures hold; () where the signed policy lists none."""
 
 
 class Verifier:
@@ -41,8 +57,8 @@ class Verifier:
         trust = await self._source.current(request.now)
         try:
             return await self._verify(trust, request)
-        except (NotInRelease, UnknownDirectiveKey):
-            # Released or rotated a moment ago? Look once more, unless we have only just looked.
+        except (NotInRelease, UnknownDirectiveKey, ApprovalRefused):
+            # Released, rotated or enrolled a moment ago? Look once more, unless we have only just looked.
             newer = await self._source.newer(trust, request.now)
             if newer is None:
                 raise
@@ -55,10 +71,10 @@ class Verifier:
 
 
 def authorise(trust: Trust, request: DispatchRequest) -> Authorised:
-    """The directive, signed by a key that people listed, and covering this charger now. Pure."""
+    """The directive, by a listed key, for this charger now, and approved by listed people. Pure."""
     directive, keyid = open_envelope(request.directive, trust.policy.directive_keys)
     check_directive(directive, request)
-    return Authorised(directive, keyid)
+    return Authorised(directive, keyid, check_approvals(directive, trust.policy, request.now))
 
 
 def judge(
@@ -67,23 +83,47 @@ def judge(
     """Release, directive, model and vendor signature agree, or VerificationFailed. Pure."""
     trust.check_unexpired(request.now, release.role)
     check_release(authorised.directive, release)
+    if request.told is not None and request.told.differs_from(request.vendor, request.model):
+        raise WrongHardware(
+            f"{request.charger_id} says that it is a {request.told.vendor} {request.told.model}; "
+            f"our books say {request.vendor} {request.model} (S26).",
+            hint="Find out which is right before anything is sent to it.",
+        )
     if not release.fits(request.vendor, request.model, request.hardware_revision):
-        raise VerificationFailed(
+        raise WrongHardware(
             f"{release.path} is not for {request.vendor} {request.model}, "
             f"hardware {request.hardware_revision or 'unknown'} (S26).",
             hint="Only what people signed for this model and revision is sent.",
         )
+    installed = _installed_counter(trust, release, request)
+    model = trust.policy.of_model(request.vendor, request.model)
+    check_progress(authorised.directive, installed, model.minimum_counter)
     proof, extra = _vendor_proof(trust, release, request)
     evidence = trust.evidence(release.role) | extra
     evidence |= {
         "directive_id": authorised.directive.directive_id,
         "directive_keyid": authorised.keyid,
+        "approvals_signed_by": ",".join(authorised.people),
         "target_path": release.path,
         "sha256": release.sha256,
         "verified_at": request.now.isoformat(),
         "metadata_read_at": trust.at.isoformat(),
     }
-    return VerifiedDispatch(authorised.directive, proof, evidence)
+    subjects = certificate_subjects(proof.certificate) if proof else ()
+    return VerifiedDispatch(authorised.directive, proof, evidence, subjects)
+
+
+def _installed_counter(trust: Trust, release: Release, request: DispatchRequest) -> int | None:
+    """By signed metadata and by our books, whichever is higher: an edited row cannot make it lower.
+
+    The version is looked up as the books have it and as the charger itself said on this socket.
+    """
+    told = request.told.firmware_version if request.told is not None else None
+    versions = [version for version in (request.installed_version, told) if version is not None]
+    signed = [trust.counter_of(release.role, version) for version in versions]
+    return max(
+        (counter for counter in (*signed, request.installed_counter) if counter is not None), default=None
+    )
 
 
 def _vendor_proof(
@@ -97,14 +137,16 @@ def _vendor_proof(
     if proof is not None and request.signed_update:
         fingerprint = certificate_fingerprint(proof.certificate)
         return proof, {"scheme": proof.scheme.value, "certificate_sha256": fingerprint}
-    if request.unsafe_unsigned_waiver:
-        return None, {"unsigned_waiver": request.unsafe_unsigned_waiver}
+    waiver = trust.policy.of_model(request.vendor, request.model).unsafe_unsigned_waiver
+    if waiver and request.unsafe_unsigned_waiver:
+        # S37. Both: people signed it, and the operator has not taken it back.
+        return None, {"unsigned_waiver": waiver}
     if proof is None:
         raise VendorSignatureBad(
             f"{release.path} has no {request.scheme.value} signature for {request.vendor} {request.model}.",
             hint="Upload and release it with a vendor signature of the model's scheme.",
         )
-    raise VerificationFailed(
-        f"{request.charger_id} takes no signed update, and {request.model} has no waiver for another (S37).",
-        hint="Give the model a waiver only if its maker offers no signed update.",
+    raise UnsignedRefused(
+        f"{request.charger_id} takes no signed update, and {request.model} has no signed waiver (S37).",
+        hint="If its maker offers no signed update, people sign a waiver: ampwave tuf policy",
     )

@@ -10,7 +10,7 @@ class Anomaly:
 
     charger_id: str
     kind: str
-    """``outside_schema``, ``too_large``, ``tamper``, ``serial_elsewhere``, ``serial_changed``."""
+    """``outside_schema``, ``too_large``, ``identity_changed``, ``serial_elsewhere``."""
     path: str
     reason: str
     cause: str

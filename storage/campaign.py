@@ -133,6 +133,11 @@ class CampaignPlan:
     seed: int = 0
     start_at: datetime | None = None
 
+    @property
+    def approvals_needed(self) -> int:
+        """People, its author not among them, who must say yes; two where a way back is to be given (S25)."""
+        return max(self.required_approvals, 1 if self.rollback_artifact_id is None else 2)
+
 
 @dataclass(frozen=True, slots=True)
 class Approval:
@@ -141,6 +146,8 @@ class Approval:
     actor: str
     at: datetime
     plan_digest: str
+    evidence: str = ""
+    """The DSSE envelope in which their own key says so (``signing.approval``); "": only the api heard it."""
 
 
 @dataclass(frozen=True, slots=True)

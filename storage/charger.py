@@ -63,6 +63,8 @@ class Charger:
     registered_at: datetime | None = None
     security_floor: int = 0
     """The lowest OCPP security profile it may connect with; it rises and never goes down (A05.FR.07)."""
+    identity_version: int = 1
+    """Rises whenever what was registered is changed (F2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,20 @@ class ChargerCredential:
     secret_hmac: bytes
     created_at: datetime
     pending: PendingSecret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SelfReport:
+    """Who a charger said it is in the BootNotification of the socket that it has now."""
+
+    vendor: str
+    model: str
+    firmware_version: str | None
+
+    def differs_from(self, vendor: str, model: str) -> bool:
+        """Whether it is another vendor or model; blanks around and capitals make no difference."""
+        ours, theirs = (vendor, model), (self.vendor, self.model)
+        return any(a.strip().casefold() != b.strip().casefold() for a, b in zip(ours, theirs, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

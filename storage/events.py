@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from storage.findings import FINDING_TYPES, Finding
+from storage.findings import FINDING_TYPES, Finding, FirmwareVersionRead
 from storage.reports import REPORT_TYPES, Report
 
 
@@ -52,6 +52,9 @@ class EventKind(StrEnum):
     SESSION_STUCK = "session_stuck"
     CHARGER_FELL_SILENT = "charger_fell_silent"
     CHARGER_SPOKE_AGAIN = "charger_spoke_again"
+    FIRMWARE_VERSION_READ = "firmware_version_read"
+    NOTE_ADDED = "note_added"
+    DESIRED_COMPARED = "desired_compared"
 
 
 class ConnectorStatus(StrEnum):
@@ -137,6 +140,8 @@ class ConnectionRefused:
 
     reason: str
     remote_address: str
+    profile: int | None = None
+    """It proved to be this charger, over this profile, which is below the charger's floor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +266,8 @@ class VariablesReported:
     """``report`` (NotifyReport), ``answer`` (GetVariables, GetConfiguration)."""
     complete: bool = False
     """The last part of a full report arrived."""
+    request_id: int | None = None
+    """Of the request that a report answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -395,6 +402,8 @@ NOT_SAID = frozenset(
         EventKind.SESSION_ABANDONED,
         EventKind.SESSION_STUCK,
         EventKind.CHARGER_FELL_SILENT,
+        EventKind.NOTE_ADDED,
+        EventKind.DESIRED_COMPARED,
     }
 )
 """Facts that the charger did not tell: they are no sign that it lives."""
@@ -455,8 +464,10 @@ def wake_token(record: EventRecord) -> str | None:
     A lease names the tokens it waits for, so a signal is sent only where it can move something.
     """
     event = record.event
-    if isinstance(event, ChargerBooted):
-        return "booted"
+    if isinstance(event, ChargerBooted | FirmwareVersionRead):
+        # A boot without a version moves no update: what is read after it does.
+        told = isinstance(event, FirmwareVersionRead) or event.firmware_version
+        return "booted" if told else "restarted"
     if isinstance(event, FirmwareStatusReported):
         if event.status in FIRMWARE_FAILURES:
             return "firmware_failed"

@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from storage.note import NoteAdded
+
 
 class SessionFinding(StrEnum):
     """What asking a charger about one of its sessions brought to light."""
@@ -73,7 +75,44 @@ class ChargerSpokeAgain:
     silent_s: float
 
 
-Finding = SessionQuestioned | SessionAbandoned | SessionStuck | ChargerFellSilent | ChargerSpokeAgain
+@dataclass(frozen=True, slots=True)
+class FirmwareVersionRead:
+    """A charger whose boot told no version (2.x leaves that open) was asked after it, and said this.
+
+    Together with that boot it is what a boot with a version is (R28); it counts for no other boot.
+    """
+
+    version: str
+    booted_at: datetime
+    """Server time of the boot after which it was asked."""
+    name: str = ""
+    """The variable that said so."""
+    restarted: bool = True
+    """That boot was a restart, and not one that we asked it to tell of."""
+
+
+@dataclass(frozen=True, slots=True)
+class DesiredCompared:
+    """What is desired of a charger was read again after it came back, and compared (F22)."""
+
+    desired: int
+    """Values that are desired of it."""
+    differs: tuple[str, ...] = ()
+    """Those that it reports otherwise."""
+    untold: tuple[str, ...] = ()
+    """Those that it would not tell."""
+
+
+Finding = (
+    SessionQuestioned
+    | SessionAbandoned
+    | SessionStuck
+    | ChargerFellSilent
+    | ChargerSpokeAgain
+    | FirmwareVersionRead
+    | NoteAdded
+    | DesiredCompared
+)
 
 FINDING_TYPES: dict[str, type[Any]] = {
     "session_questioned": SessionQuestioned,
@@ -81,5 +120,8 @@ FINDING_TYPES: dict[str, type[Any]] = {
     "session_stuck": SessionStuck,
     "charger_fell_silent": ChargerFellSilent,
     "charger_spoke_again": ChargerSpokeAgain,
+    "firmware_version_read": FirmwareVersionRead,
+    "note_added": NoteAdded,
+    "desired_compared": DesiredCompared,
 }
 """By stored name; ``storage.events`` takes them into its table."""

@@ -1,22 +1,17 @@
-"""Breaking the glass: one person stops a release or everything at once, two put it back (S66).
+"""Breaking the glass: one person stops everything at once, two put it back (S66).
 
 Stopping is the safe direction, so it needs nobody's leave and no signature; what it must not be is quiet.
+A single image or signing certificate is withdrawn instead: ``storage.withdrawal``.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 EVERYTHING = "everything"
-_RELEASE = "artifact/"
 NEEDED_TO_RESTORE = 2
 """People, by name: two tokens of one person are one person. Whoever halted it may be one of them."""
-
-
-def scope_of(artifact_id: str) -> str:
-    """The scope of one withdrawn release."""
-    return f"{_RELEASE}{artifact_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,21 +36,9 @@ class Halt:
     lifted_at: datetime | None = None
 
     @property
-    def artifact_id(self) -> str | None:
-        """The release that is withdrawn; None: everything stands."""
-        return self.scope.removeprefix(_RELEASE) if self.scope.startswith(_RELEASE) else None
-
-    @property
     def sentence(self) -> str:
         """Why nothing moves, for whoever wonders."""
-        what = "everything is halted" if self.artifact_id is None else "this release is withdrawn"
-        return f"{what}: {self.actor} at {self.at:%Y-%m-%d %H:%M}Z: {self.reason}"
-
-
-def covering(halts: Iterable[Halt], artifact_id: str) -> Halt | None:
-    """The halt in force that stops this release, if any."""
-    scopes = (EVERYTHING, scope_of(artifact_id))
-    return next((halt for halt in halts if halt.lifted_at is None and halt.scope in scopes), None)
+        return f"everything is halted: {self.actor} at {self.at:%Y-%m-%d %H:%M}Z: {self.reason}"
 
 
 def enough(votes: Sequence[Vote]) -> bool:
@@ -81,8 +64,8 @@ class HaltStore(Protocol):
     async def recent(self, *, limit: int = 100) -> Sequence[Halt]:
         """Also lifted ones, latest first."""
 
-    async def covering(self, artifact_id: str) -> Halt | None:
-        """The halt in force that stops this release, if any."""
+    async def standing(self) -> Halt | None:
+        """The halt in force that stops everything, if any."""
 
     async def unrecorded(self) -> Sequence[Halt]:
         """Those that are not in the audit log yet, because the process died in between."""

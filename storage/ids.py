@@ -30,6 +30,21 @@ def check_slug(kind: str, text: str) -> str:
     return text
 
 
+def ceremony_workflow_id(sha256: str) -> str:
+    """The publication of one ceremony file."""
+    return f"ceremony/{sha256}"
+
+
+def ceremony_key(sha256: str) -> str:
+    """Where a ceremony file is kept in the object store, with every signature and its transcript."""
+    return f"tuf/ceremonies/{sha256}.json"
+
+
+def drill_key(number: int) -> str:
+    """Where the result of a drill is kept in the object store."""
+    return f"tuf/drills/{number:06d}.json"
+
+
 def charger_workflow_id(charger_id: str) -> str:
     """The lock of one charger's maintenance, whatever its kind."""
     return f"charger/{charger_id}"

@@ -17,7 +17,13 @@ class IncidentKind(StrEnum):
     AUDIT_BROKEN = "audit_broken"
     """The audit log does not follow from what was signed of it before."""
     HALTED = "halted"
-    """Somebody broke the glass: a release is withdrawn, or everything stands."""
+    """Somebody broke the glass: everything stands."""
+    METADATA_EXPIRING = "metadata_expiring"
+    """Signed metadata runs out soon, or has: once it has, nothing is sent."""
+    METADATA_UNREADABLE = "metadata_unreadable"
+    """Signed metadata cannot be read or does not hold: nothing is sent."""
+    SUSPECTED_INTRUSION = "suspected_intrusion"
+    """A charger is not what our records say, in a way that looks like somebody's doing (F34)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,19 @@ class Incident:
     opened_at: datetime
     closed_at: datetime | None = None
     detail: dict[str, Any] = field(default_factory=dict)
+    closed_by: str | None = None
+    """Who closed it by hand; None: it is open, or what it was about ended."""
+    close_reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """A person ends an incident."""
+
+    incident_id: int
+    actor: str
+    reason: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -293,11 +293,13 @@ class CampaignStore(Protocol):
     async def add_targets(self, targets: Sequence[Target]) -> None:
         """Idempotent on (campaign, wave, charger): rollback waves are added when they are decided."""
 
-    async def mark_dispatched(self, target: Target, while_in: CampaignPhase) -> bool:
+    async def mark_dispatched(
+        self, target: Target, while_in: CampaignPhase, subjects: Sequence[str] = ()
+    ) -> bool:
         """Move it to DISPATCHED with its attempt, request, reason and ``dispatched_at``, if it may be sent.
 
         False, and nothing is written, if by now the campaign is in another phase, the target is DONE, or
-        a later attempt has begun.
+        a later attempt has begun; or if everything is halted, or its image or one of ``subjects`` withdrawn.
         """
 
     async def unmark_dispatched(self, target: Target) -> None:

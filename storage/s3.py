@@ -164,6 +164,17 @@ class S3BlobStore:
             await self.call(self.bucket, self._create_bucket)
         await self.call(self.bucket, self._version_bucket)
 
+    async def remove_bucket(self) -> None:
+        """Remove the bucket with every version of every object: for scratch buckets only."""
+        await self.call(self.bucket, self._remove_bucket)
+
+    def _remove_bucket(self) -> None:
+        client = self.client()
+        for page in client.get_paginator("list_object_versions").paginate(Bucket=self.bucket):
+            for each in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
+                client.delete_object(Bucket=self.bucket, Key=each["Key"], VersionId=each["VersionId"])
+        client.delete_bucket(Bucket=self.bucket)
+
     def _create_bucket(self) -> None:
         place: Any = {"LocationConstraint": self._region}
         elsewhere = {} if self._region == "us-east-1" else {"CreateBucketConfiguration": place}

@@ -34,7 +34,7 @@ class FirmwareSection:
     """Which version runs, how we know, and what the charger last said about an update."""
 
     version: str | None = None
-    """As reported by the last boot."""
+    """As reported by the last boot, or read after it where it told none."""
     previous_version: str | None = None
     booted_at: datetime | None = None
     """Server time of the last accepted boot."""
@@ -43,6 +43,8 @@ class FirmwareSection:
     status: FirmwareStatus | None = None
     status_request_id: int | None = None
     status_at: datetime | None = None
+    before_boot: str | None = None
+    """What ran before a boot that told no version, until the version is read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What is asked of the engine about twins beyond ``ports``, which is long enough."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -18,6 +18,9 @@ class DesiredStore(Protocol):
 
     async def desired(self, charger_id: str) -> Sequence[DesiredSection]:
         """Every section that has a desired side, by name; raise NotFound for an unknown charger."""
+
+    async def desired_variables(self, charger_ids: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """What is desired of their variables; chargers of whom nothing is are left out."""
 
     async def set_desired(self, change: DesiredChange) -> DesiredSection:
         """The section with its new version; what changes nothing keeps the old one.

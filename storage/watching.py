@@ -9,7 +9,7 @@ from storage.charger import Route
 from storage.charging import ChargingSession
 from storage.events import EventKind, StoredEvent
 from storage.health import FleetSignals, HealthChange, HealthMemory, Watermark
-from storage.incident import Incident, IncidentChange
+from storage.incident import Closing, Incident, IncidentChange
 
 Sessions = dict[tuple[str, str], ChargingSession]
 """By (charger, transaction id)."""
@@ -129,6 +129,12 @@ class IncidentStore(Protocol):
 
     async def apply(self, changes: Sequence[IncidentChange]) -> int:
         """Open and close; how many made a difference."""
+
+    async def get(self, incident_id: int) -> Incident:
+        """Raise NotFound."""
+
+    async def end(self, given: Closing) -> Incident:
+        """Close one by hand and audit it, in one transaction. Raises NotFound, Conflict (it is closed)."""
 
     async def find(self, *, open_only: bool = True, limit: int = 100) -> Sequence[Incident]:
         """Latest first."""

@@ -1,11 +1,12 @@
 """What became of one attempt. Pure: sightings in, a judgement out.
 
-Success has one proof: a boot after the command that reports the target version (R28, S27). A status
-alone never decides success; it may decide failure.
+Success has one proof: a boot after the command that reports the target version (R28, S27). Where a boot
+tells none (2.x leaves it open), what was read after that very boot stands for it, and nothing read before.
+A status alone never decides success; it may decide failure.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -67,12 +68,18 @@ def sighting_of(signal: ChargerSignal) -> Sighting | None:
     return sighting_in(signal.sequence, signal.received_at, signal.kind, signal.body)
 
 
-def judge(attempt: Attempt, sightings: Iterable[Sighting]) -> Judgement | None:
-    """The judgement that the sightings allow, in the order they happened, or None: keep waiting."""
-    installed = False
+def judge(attempt: Attempt, sightings: Iterable[Sighting], *, reads: bool = True) -> Judgement | None:
+    """The judgement that the sightings allow, in the order they happened, or None: keep waiting.
+
+    ``reads``: a boot without a version is followed by what is read of it, and decides nothing before.
+    """
+    installed, boot = False, None
     for sighting in sorted(_relevant(attempt, sightings), key=lambda one: one.sequence):
         if sighting.booted:
-            verdict = _judge_boot(attempt, sighting, installed=installed)
+            boot = sighting
+            verdict = _judge_boot(attempt, boot, installed=installed) if boot.version or not reads else None
+        elif sighting.read_after is not None:
+            verdict = _judge_read(attempt, sighting, boot, installed=installed)
         else:
             verdict = _judge_status(sighting)
             installed = installed or sighting.status in _INSTALLED
@@ -86,9 +93,14 @@ def installed_seen(attempt: Attempt, sightings: Iterable[Sighting]) -> bool:
     return any(one.status is FirmwareStatus.INSTALLED for one in _relevant(attempt, sightings))
 
 
+def told_no_version(attempt: Attempt, sightings: Iterable[Sighting]) -> bool:
+    """Whether it booted since the command without saying what it runs."""
+    return any(one.booted and not one.version for one in _relevant(attempt, sightings))
+
+
 def progress_seen(attempt: Attempt, sightings: Iterable[Sighting]) -> bool:
     """Whether the charger spoke of our request: the command arrived, even if its answer did not."""
-    return any(not one.booted for one in _relevant(attempt, sightings))
+    return any(one.status is not None for one in _relevant(attempt, sightings))
 
 
 def judge_deadline(attempt: Attempt, facts: AttemptFacts, now: datetime) -> Judgement:
@@ -100,12 +112,18 @@ def judge_deadline(attempt: Attempt, facts: AttemptFacts, now: datetime) -> Judg
     heard = facts.last_message_at is not None and facts.last_message_at >= oldest
     if facts.route is not None and facts.online and heard:
         reason = f"it is alive but did not boot with {attempt.to_version} before the deadline"
+        if told_no_version(attempt, facts.sightings):
+            reason = f"it booted, and until the deadline nothing proved that it runs {attempt.to_version}"
         return Judgement(Finding.OVERDUE, reason, retryable=True)
     return Judgement(Finding.SILENT, "it did not come back before the deadline")
 
 
 def _relevant(attempt: Attempt, sightings: Iterable[Sighting]) -> list[Sighting]:
-    return [one for one in sightings if one.at >= attempt.since and (one.booted or _ours(attempt, one))]
+    return [one for one in sightings if one.at >= attempt.since and (_of_a_boot(one) or _ours(attempt, one))]
+
+
+def _of_a_boot(sighting: Sighting) -> bool:
+    return sighting.booted or sighting.read_after is not None
 
 
 def _ours(attempt: Attempt, sighting: Sighting) -> bool:
@@ -122,6 +140,16 @@ def _judge_boot(attempt: Attempt, boot: Sighting, *, installed: bool) -> Judgeme
         reason = f"it installed {attempt.to_version} and came back with {boot.version or 'no version'}"
         return Judgement(Finding.FAILED, reason)
     return None  # A reboot on the way; the update may go on.
+
+
+def _judge_read(
+    attempt: Attempt, read: Sighting, boot: Sighting | None, *, installed: bool
+) -> Judgement | None:
+    """A reading tells of which boot it is, so it stands for that boot, if that came after the command."""
+    of = read.read_after
+    if of is None or of < attempt.since or (boot is not None and boot.at > of):
+        return None
+    return _judge_boot(attempt, replace(read, at=of, booted=True), installed=installed)
 
 
 def _fell_back(attempt: Attempt, boot: Sighting) -> bool:

@@ -30,6 +30,7 @@ with workflow.unsafe.imports_passed_through():
         judge_deadline,
         progress_seen,
         sighting_of,
+        told_no_version,
     )
     from workflows.lasting import to_the_end
     from workflows.messages import ChargerUpdateInput, Mark, UpdateEnd
@@ -65,6 +66,7 @@ class ChargerUpdateWorkflow:
         self._needs_reset = False
         self._reset_at: datetime | None = None
         self._stopped = False
+        self._distrusted = False
         self._news = False
         self._sightings: dict[int, Sighting] = {}
         self._look: asyncio.Task[None] | None = None
@@ -193,7 +195,7 @@ class ChargerUpdateWorkflow:
         self._say(f"waiting until it boots with {self._given.version}")
         while True:
             self._news = False
-            judged = judge(self._attempt(), self._sightings.values())
+            judged = self._judge()
             if judged:
                 return self._judged(judged)
             await self._reset_if_due()
@@ -201,8 +203,14 @@ class ChargerUpdateWorkflow:
                 continue
             facts = await self._reconcile()
             if workflow.now() >= self._deadline:
-                judged = judge(self._attempt(), self._sightings.values())
+                judged = self._judge()
                 return self._judged(judged or judge_deadline(self._attempt(), facts, workflow.now()))
+
+    def _judge(self) -> Judgement | None:
+        attempt, sightings = self._attempt(), self._sightings.values()
+        # Such a boot was a failure once. Asked only where there is one, as every marker costs history.
+        reads = not told_no_version(attempt, sightings) or workflow.patched("version-read")
+        return judge(attempt, sightings, reads=reads)
 
     async def _next_news(self) -> bool:
         """True when a signal came, False when it is time to look for ourselves."""
@@ -249,6 +257,7 @@ class ChargerUpdateWorkflow:
             return UpdateEnd(Outcome.UPDATED, judged.reason)
         if judged.finding is Finding.SILENT:
             return UpdateEnd(Outcome.SILENT, judged.reason, (Mark.SUSPICIOUS,))
+        self._distrusted = judged.halt
         retry = judged.retryable and not self._given.last_attempt
         said = {Mark.RETRY: retry, Mark.SUSPICIOUS: judged.suspicious, Mark.HALT: judged.halt}
         return UpdateEnd(None if retry else Outcome.FAILED, judged.reason, _marks(said))
@@ -301,6 +310,7 @@ class ChargerUpdateWorkflow:
             outcome=end.outcome,
             reason=failed if Mark.RETRY in end.marks else end.reason,
             for_session=Mark.SESSION in end.marks,
+            distrusted=self._distrusted,
         )
 
 

@@ -16,6 +16,8 @@ from temporalio.client import (
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
+    WorkflowFailureError,
+    WorkflowHandle,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -23,6 +25,8 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.metadata import CeremonyOrder
+from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
 from storage.campaign import Approval
 from storage.errors import Conflict, EngineUnavailable
@@ -30,6 +34,7 @@ from storage.ids import (
     TASK_QUEUE,
     artifact_workflow_id,
     campaign_workflow_id,
+    ceremony_workflow_id,
     command_workflow_id,
     configuration_workflow_id,
     log_workflow_id,
@@ -42,6 +47,7 @@ from workflows.log_retrieval import LogInput, LogRetrievalWorkflow
 from workflows.messages import CampaignInput, CampaignStatus
 from workflows.options import OTA_CAMPAIGN, OTA_CHARGER, OTA_STATE, keywords
 from workflows.publish_artifact import PublicationInput, PublishArtifactWorkflow
+from workflows.publish_ceremony import PublishCeremonyWorkflow
 from workflows.record_keeping import RecordKeepingWorkflow
 from workflows.session_rules import SessionWatchPolicy
 from workflows.session_watch import SessionWatchWorkflow
@@ -133,6 +139,38 @@ class Orchestrator:
         handle = self._client.get_workflow_handle(artifact_workflow_id(artifact_id))
         with suppress(Conflict):
             await _asked(handle.signal(PublishArtifactWorkflow.evidence_changed, rpc_timeout=self._timeout))
+
+    async def publish_ceremony(self, order: CeremonyOrder) -> CeremonyStamp:
+        """Have a stored ceremony published, and wait for it; the same one again goes on, or says the same.
+
+        Raises:
+            Conflict: somebody has not signed, or it came too late; nothing was written.
+            EngineUnavailable: no signer answered in time; it may still be published.
+        """
+        handle = await self._start_ceremony(order)
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                return await _asked(handle.result())
+        except WorkflowFailureError as error:
+            raise Conflict(_sentence(error)) from None
+        except TimeoutError as error:
+            raise EngineUnavailable(
+                "No signer answered in time.",
+                hint="Publish the same file again: it goes on, or says that it is done.",
+            ) from error
+
+    @_in_our_words
+    async def _start_ceremony(
+        self, order: CeremonyOrder
+    ) -> WorkflowHandle[PublishCeremonyWorkflow, CeremonyStamp]:
+        return await self._client.start_workflow(
+            PublishCeremonyWorkflow.run,
+            order,
+            id=ceremony_workflow_id(order.sha256),
+            task_queue=TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"publish ceremony {order.sha256[:12]}",
+        )
 
     async def sign_off(self, sign_off: SignOff) -> None:
         """Pass on one person's signature. Raises Conflict if it does not count or does not hold."""

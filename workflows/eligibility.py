@@ -72,7 +72,7 @@ def mismatch(situation: Situation, artifact: ArtifactFacts, *, downgrade: bool =
         return Skip(f"{name} is not a model that {artifact.vendor_role} {artifact.version} is for")
     if entry.hardware_revisions and situation.hardware_revision not in entry.hardware_revisions:
         return Skip(f"hardware revision {situation.hardware_revision or 'unknown'} is not one it is for")
-    if situation.version is None:
+    if situation.version is None and not situation.unread:
         return Skip("it never reported its firmware version")
     if situation.version == artifact.version:
         return Skip(f"it runs {artifact.version} already", already_current=True)
@@ -83,8 +83,8 @@ def mismatch(situation: Situation, artifact: ArtifactFacts, *, downgrade: bool =
 
 def _replaced(facts: ChargerFacts) -> Skip | None:
     version, stopped = facts.situation.version, facts.replaces
-    if stopped is None or version == stopped:
-        return None
+    if stopped is None or version in (None, stopped):
+        return None  # Not read yet: waited for below.
     return Skip(f"it runs {version} by now and not {stopped}, which is taken back")
 
 
@@ -114,6 +114,8 @@ def _wait(situation: Situation, site: SiteFacts, now: datetime) -> WaitUntil | N
         return WaitUntil("nothing was heard from it lately, so its state is unknown")
     if situation.maintenance is not None:
         return WaitUntil(f"other maintenance has it: {situation.maintenance}")
+    if situation.version is None:
+        return WaitUntil("its boot told no firmware version, and it has not answered which one it runs")
     if situation.busy is not None:
         when = situation.free_at if situation.free_at and situation.free_at > now else None
         return WaitUntil(situation.busy, None if situation.session else when, for_session=situation.session)

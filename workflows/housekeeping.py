@@ -18,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.dispatch import DispatchActivities
     from activities.journal import JournalActivities
     from activities.log_keeping import LogKeepingActivities
+    from activities.metadata import MetadataActivities
     from activities.orders import PutBackInput
     from activities.signer import SignerActivities
     from activities.twins import TwinActivities
@@ -60,7 +61,23 @@ class HousekeepingWorkflow:
             )
         except ActivityError as error:
             workflow.logger.warning("Signed metadata was not refreshed: %s", error.cause)
+        if workflow.patched("metadata"):
+            await self._watch_metadata()
         return swept
+
+    @staticmethod
+    async def _watch_metadata() -> None:
+        """After the refresh, and whether or not it came about: a signer that is away is what we look for."""
+        try:
+            await workflow.execute_activity_method(
+                MetadataActivities.watch_metadata,
+                task_queue=TASK_QUEUE,
+                schedule_to_close_timeout=_ROUND,
+                retry_policy=_RETRIES,
+                summary="tell people of signed metadata that runs out or cannot be read",
+            )
+        except ActivityError as error:
+            workflow.logger.warning("Signed metadata was not looked at: %s", error.cause)
 
     @staticmethod
     async def _keep_journal() -> None:

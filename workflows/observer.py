@@ -7,7 +7,7 @@ event counts once. It is not in the hot path, and nothing that protects a sessio
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 
@@ -18,6 +18,8 @@ from storage.clock import Clock
 from storage.errors import AmpwaveError, EngineUnavailable
 from storage.incident import IncidentKind
 from storage.ports import EventStore
+from storage.privacy import Keeping
+from storage.registry_ports import PrivacyStore, TrustStore
 from storage.watching import HealthStore, IncidentStore, ProjectionStore
 from workflows.outages import OutageRule, judge
 
@@ -35,6 +37,10 @@ class ObserverStores:
     projections: ProjectionStore
     incidents: IncidentStore
     health: HealthStore
+    trust: TrustStore | None = None
+    """None: nobody doubts anybody."""
+    privacy: PrivacyStore | None = None
+    """None: records of sessions are kept for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class ObserverPace:
     sites_every_s: float = 15.0
     backoff_s: float = 2.0
     keep_hours_days: int = 60
+    keeping: Keeping = field(default_factory=Keeping)
 
 
 class Observer:
@@ -94,6 +101,7 @@ class Observer:
         steps = (
             await store.advance_sessions(session_records.fold, limit=batch, kinds=session_records.CONCERNS),
             await store.advance_health(health_hours.fold, limit=batch),
+            *([await self._stores.trust.advance_trust(limit=batch)] if self._stores.trust else []),
         )
         return any(step.read == batch for step in steps)
 
@@ -101,12 +109,25 @@ class Observer:
         for round_ in count():
             try:
                 await self.look_at_sites()
+                if self._stores.trust:
+                    await self._stores.trust.recheck()
                 if round_ % _FORGET_EVERY == 0:
                     keep = timedelta(days=self._pace.keep_hours_days)
                     await self._stores.health.forget(self._clock() - keep)
+                    await self.forget_people()
             except AmpwaveError as error:
                 _log.warning("observer.sites_not_seen", error=str(error))
             await asyncio.sleep(self._pace.sites_every_s)
+
+    async def forget_people(self) -> None:
+        """What has had its time, a page at a time (F23)."""
+        privacy, now, keeping = self._stores.privacy, self._clock(), self._pace.keeping
+        if privacy is None:
+            return
+        while await privacy.forget_sessions(now - keeping.sessions):
+            pass
+        while await privacy.forget_tokens(now - keeping.tokens):
+            pass
 
     async def look_at_sites(self) -> int:
         """Open and close outages; how many."""

@@ -31,6 +31,8 @@ OTA_FIRMWARE = SearchAttributeKey.for_keyword("OtaFirmware")
 _LOCAL_S = 30
 _SHARED_S = 300
 _SIGNER_S = 120
+# A signer that was killed is noticed after this, and its job goes to the next one (S63).
+_SIGNER_HEARTBEAT_S = 8
 # A node that does not take a command at once is gone or overloaded: ask for the route again.
 _NODE_SCHEDULE_TO_START_S = 8
 _NODE_START_TO_CLOSE_S = 90
@@ -75,6 +77,7 @@ async def by_signer(method: Method[S, A, R], arg: A, summary: str, *, within: fl
         task_queue=SIGNER_QUEUE,
         schedule_to_close_timeout=timedelta(seconds=within) if within is not None else None,
         start_to_close_timeout=timedelta(seconds=_SIGNER_S),
+        heartbeat_timeout=timedelta(seconds=_SIGNER_HEARTBEAT_S),
         retry_policy=_PATIENT,
         summary=summary,
     )

@@ -46,6 +46,31 @@ def detectable_failure_rate(sample: int) -> float:
     return float(1.0 - 0.05 ** (1.0 / sample))
 
 
+def planned_seconds(plan: CampaignPlan) -> tuple[float, float]:
+    """After the start: when the last install can be over, and when it must be at the latest."""
+    pace, between = plan.pace, max(0, len(plan.waves) - 1)
+    rests = sum(wave.soak_seconds for wave in plan.waves[:-1]) + pace.settle_seconds * between
+    earliest = rests + pace.attempt_deadline_seconds
+    return earliest, earliest + pace.wave_deadline_seconds * len(plan.waves)
+
+
+def check_proof(plan: CampaignPlan, now: datetime, proof_until: datetime | None, found: Findings) -> None:
+    """The vendor's signing certificate must hold until the last planned install (S35)."""
+    if proof_until is None:
+        return
+    begin = max(now, plan.start_at) if plan.start_at and plan.start_at.tzinfo else now
+    left, (earliest, latest) = (proof_until - begin).total_seconds(), planned_seconds(plan)
+    expires = f"vendor's signing certificate expires at {proof_until:%Y-%m-%d %H:%M} UTC"
+    if left < earliest:
+        found.problems.append(f"the {expires}, {_days(earliest - left)} before the last chargers can have it")
+    elif left < latest:
+        found.warnings.append(f"The {expires}; this plan may run {_days(latest - left)} longer.")
+
+
+def _days(seconds: float) -> str:
+    return f"{seconds / 86_400:.1f} days" if seconds >= 86_400 else f"{seconds / 3600:.1f} hours"
+
+
 def check_plan(plan: CampaignPlan, now: datetime, found: Findings) -> None:
     """The plan by itself."""
     rules = {

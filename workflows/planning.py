@@ -16,7 +16,15 @@ from storage.plan_digest import plan_digest
 from storage.ports import ChargerView
 from workflows.draw import Lot, draw, wave_sizes
 from workflows.eligibility import mismatch
-from workflows.plan_rules import Cohort, Findings, check_artifacts, check_cohort, check_plan, warn
+from workflows.plan_rules import (
+    Cohort,
+    Findings,
+    check_artifacts,
+    check_cohort,
+    check_plan,
+    check_proof,
+    warn,
+)
 
 Models = Mapping[tuple[str, str], ModelProfile]
 
@@ -55,6 +63,7 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
     *,
     models: Models | None = None,
     released: Mapping[str, int] | None = None,
+    proof_until: datetime | None = None,
 ) -> Preview:
     """Plan over ``views``, the chargers that the plan's filter matched.
 
@@ -66,6 +75,7 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
         now: the instant of the preview.
         models: profiles by (vendor, model), so that signature schemes and waivers are looked at, too.
         released: release counters by version, so that a downgrade is left out.
+        proof_until: when the first certificate expires that the artifact is signed under.
     """
     facts, found = artifact_facts(artifact), Findings()
     situations = {view.charger.charger_id: _situation(view, models, released, now) for view in views}
@@ -75,6 +85,7 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
     sizes = wave_sizes(len(fitting), [wave.share for wave in plan.waves])
     cohort = Cohort(tuple(situations), fitting, tuple(sizes))
     check_plan(plan, now, found)
+    check_proof(plan, now, proof_until, found)
     check_cohort(plan, cohort, found)
     check_artifacts(plan, facts, rollback_artifact, cohort, found)
     if found.problems:

@@ -15,6 +15,7 @@ from activities.halts import HaltActivities
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
 from activities.logs import LogActivities, LogSender
+from activities.metadata import CeremonyActivities, MetadataActivities
 from activities.operator import CommandActivities, OperatorActivities
 from activities.orders import Node
 from activities.recovery import DoubtActivities, RecoveryActivities
@@ -24,6 +25,7 @@ from activities.stores import Stores
 from activities.twins import DriftPolicy, TwinActivities
 from csms.ports import FindingKeeper
 from signing.ports import ArtifactInspector, EvidenceJudge, ReleaseSigner
+from storage.ports import BlobStore
 from storage.watching import SessionStore
 from workflows.campaign import FirmwareCampaignWorkflow
 from workflows.charger_command import ChargerCommandWorkflow
@@ -32,6 +34,7 @@ from workflows.configuration import ConfigurationWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.log_retrieval import LogRetrievalWorkflow
 from workflows.publish_artifact import PublishArtifactWorkflow
+from workflows.publish_ceremony import PublishCeremonyWorkflow
 from workflows.record_keeping import RecordKeepingWorkflow
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.shard import ShardWorkflow
@@ -41,6 +44,7 @@ Activities = Sequence[Callable[..., Any]]
 
 WORKFLOWS: tuple[type, ...] = (
     PublishArtifactWorkflow,
+    PublishCeremonyWorkflow,
     FirmwareCampaignWorkflow,
     WaveWorkflow,
     ShardWorkflow,
@@ -106,6 +110,11 @@ def worker_activities(
     )
 
 
+def metadata_activities(metadata: MetadataActivities) -> Activities:
+    """For the worker role, too: what can be seen of the signed metadata without a key."""
+    return (metadata.watch_metadata,)
+
+
 def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
     """For a CSMS node, on ``storage.ids.node_queue(node_id, boot_id)``."""
     dispatch = DispatchActivities(node)
@@ -128,7 +137,12 @@ def record_activities(stores: Stores, daily: DailyActivities, retention: Retenti
 
 
 def signer_activities(
-    stores: Stores, signer: ReleaseSigner, new_nonce: Callable[[], str], desk: EvidenceJudge
+    stores: Stores,
+    signer: ReleaseSigner,
+    new_nonce: Callable[[], str],
+    *,
+    desk: EvidenceJudge,
+    blobs: BlobStore | None = None,
 ) -> Activities:
     """For the signer, on ``storage.ids.SIGNER_QUEUE``. ``new_nonce``: at least 16 random characters."""
     signing = SignerActivities(stores, signer, new_nonce, desk)
@@ -139,4 +153,5 @@ def signer_activities(
         signing.publish_release,
         signing.sign_directive,
         signing.refresh_metadata,
+        *((CeremonyActivities(stores, blobs, signer).conclude_ceremony,) if blobs else ()),
     )

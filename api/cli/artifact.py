@@ -138,6 +138,19 @@ def sign(
     )
 
 
+@command(app, "revoke", posts=True)
+def revoke(
+    session: Session,
+    artifact: Reference,
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for everybody who asks.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Stop sending a released image, at once and everywhere; the same as `ampwave withdrawal artifact`."""
+    from api.cli.withdrawal import withdraw_artifact
+
+    withdraw_artifact(session, artifact, reason, yes=yes)
+
+
 @command(app, "release")
 def release(
     session: Session,

@@ -1,5 +1,6 @@
 """``ampwave campaign``: plan, approve, watch and stop rollouts."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -12,7 +13,9 @@ from api.cli.references import CAMPAIGN_HELP, artifact_id, campaign_id, segment
 from api.cli.session import Session, command, group
 
 if TYPE_CHECKING:
+    from api.cli.approval import SigningApproval
     from api.cli.planfile import PlanFile
+    from signing.release import Release
 
 app = group("Plan, approve, watch and stop rollouts.")
 
@@ -109,16 +112,45 @@ def targets(
     session.show(rows, lambda screen: views.draw_targets(screen, rows, session.clock()))
 
 
+@command(app, "directive")
+def directive(
+    session: Session,
+    campaign: Reference,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="Where to write the envelope.")],
+    wave: Annotated[int, typer.Option(min=0, metavar="N", help="1000 and up roll back.")] = 0,
+    shard: Annotated[int, typer.Option(min=0, metavar="N", help="Of that wave.")] = 0,
+) -> None:
+    """Fetch the signed directive of a wave, to prove it with: ampwave tuf verify --directive FILE."""
+    found = session.api.get(f"{_path(session, campaign)}/directives/{wave}/{shard}")
+    try:
+        out.write_text(json.dumps(found["envelope"]) + "\n")
+    except OSError as error:
+        raise WrongUse(f"{out} cannot be written: {error.strerror}.") from error
+    session.show(found, lambda screen: screen.line(f"{found['directive_id']} is in {out}."))
+
+
 @command(app, "approve", posts=True)
-def approve(
+def approve(  # noqa: PLR0913 - typer's options are its signature
     session: Session,
     campaign: Reference,
     digest: Annotated[
         str | None, typer.Option(metavar="SHA256", help="Approve only if the plan still has this digest.")
     ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Sign it with your own key, as in file2:ada.pem.")
+    ] = None,
+    keyid: Annotated[
+        str | None, typer.Option(metavar="ID", help="Which key, where the address cannot tell.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Your own root.json. [default: from the settings]")
+    ] = None,
     yes: Yes = False,
 ) -> None:
-    """Say yes to a campaign. The approval holds for exactly this plan and these chargers."""
+    """Say yes to a campaign. The approval holds for exactly this plan and these chargers.
+
+    With --key this machine computes the digest itself, from the plan and the chargers, and signs that.
+    """
     path = _path(session, campaign)
     found = session.api.get(path)
     wanted = digest or str(found["plan_digest"])
@@ -130,8 +162,12 @@ def approve(
         )
     if not session.json:
         views.draw_campaign(session.screen, found, session.clock(), advise=False)
+    body = {"plan_digest": found["plan_digest"]}
+    signing = _signing(session, found, (key, keyid, root)) if key else None
     session.confirm(f"Approve {views.name(found)} for {found['cohort_size']} chargers?", yes=yes)
-    answer = session.api.post(f"{path}/approve", {"plan_digest": found["plan_digest"]})
+    if signing is not None:
+        body["evidence"] = signing.sign()
+    answer = session.api.post(f"{path}/approve", body)
     session.show(answer, lambda screen: screen.line(_approved(found, answer)))
 
 
@@ -242,6 +278,27 @@ def _act(session: Session, campaign: str, verb: str, body: Record | None, said: 
     path = _path(session, campaign)
     answer = session.api.post(f"{path}/{verb}", body)
     session.show(answer, lambda screen: screen.line(f"{campaign}: {said}."))
+
+
+def _signing(
+    session: Session, found: Record, given: tuple[str, str | None, Path | None]
+) -> "SigningApproval":
+    from api.cli.approval import prepare
+    from api.cli.credentials import load_settings
+    from api.cli.repository import read_root
+
+    key, keyid, root = given
+    trusted = read_root(root or load_settings().trusted_root_path)
+    prepared = prepare(session.api, found, trusted, session.clock(), (key, keyid))
+    session.note(f"You sign as {prepared.statement.actor}, until {prepared.statement.not_after:%Y-%m-%d}:")
+    session.note(f"  campaign {prepared.statement.campaign_id}, {prepared.chargers} chargers, counted here")
+    session.note(f"  image    {_image(prepared.image)}")
+    session.note(f"  back to  {_image(prepared.back) if prepared.back else 'nothing'}")
+    return prepared
+
+
+def _image(release: "Release") -> str:
+    return f"{release.path}, release counter {release.release_counter}, {release.sha256[:12]}"
 
 
 def _approved(before: Record, after: Record) -> str:

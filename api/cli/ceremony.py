@@ -1,7 +1,7 @@
 """The development ceremony at the command line: straight into the bucket, with keys on this machine."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -11,6 +11,8 @@ from api.cli.credentials import load_settings
 from api.cli.errors import Record, WrongUse
 from api.settings import Settings
 from signing.ceremony import CeremonyResult, DevelopmentCeremony
+from signing.policy import TrustPolicy, write_policy
+from signing.trust_source import fetch_from, load_trust
 from storage.clock import system_clock
 
 
@@ -27,6 +29,20 @@ def make_repository(roles: Sequence[str], manufacturer_roots: Sequence[str]) -> 
         "keys": str(settings.keys.absolute()),
         "trusted_root": str((settings.keys / "root.json").absolute()),
     }
+
+
+def change_policy(change: Callable[[TrustPolicy], TrustPolicy] | None) -> Record:
+    """The signed policy, after this change if there is one, signed with the keys on this machine."""
+    settings = bucket_settings(load_settings())
+    return write_policy(asyncio.run(_changed(settings, change)))
+
+
+async def _changed(settings: Settings, change: Callable[[TrustPolicy], TrustPolicy] | None) -> TrustPolicy:
+    async with bootstrap.open_blobs(settings) as blobs:
+        root = settings.trusted_root_path.read_bytes()
+        if change is not None:
+            await DevelopmentCeremony(blobs, settings.keys, system_clock, change=change).ensure([])
+        return (await load_trust(fetch_from(blobs), root, system_clock())).policy
 
 
 async def _ensure(

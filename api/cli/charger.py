@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli import charger_acts, charger_twin
+from api.cli import charger_acts, charger_configure, charger_registry, charger_twin
 from api.cli import charger_views as views
 from api.cli.errors import CliError, WrongUse
 from api.cli.references import segment
@@ -181,6 +181,8 @@ def timeline(
 
 
 charger_acts.register(app)
+charger_configure.attach(app)
+charger_registry.attach(app)
 
 
 @command(app, "sessions")

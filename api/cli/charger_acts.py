@@ -138,8 +138,8 @@ def logs(  # noqa: PLR0913 - typer's options are its signature
     now = session.clock()
     body = {
         "kind": kind,
-        "since": _moment(since, now),
-        "until": _moment(until, now),
+        "since": moment_of(since, now),
+        "until": moment_of(until, now),
         "deadline_seconds": deadline,
     }
     asked = session.api.post(place, body)
@@ -176,7 +176,8 @@ def _fetched(session: Session, place: str, upload: Mapping[str, Any], output: Pa
     return file
 
 
-def _moment(text: str | None, now: datetime) -> str | None:
+def moment_of(text: str | None, now: datetime) -> str | None:
+    """An instant in RFC 3339, from one or from an age like 2h. Raises WrongUse."""
     if text is None:
         return None
     units = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -120,6 +120,7 @@ def draw_charger(screen: Screen, item: Record, now: datetime) -> None:
             ("Model", f"{item['vendor']}/{item['model']}" + _revision(item)),
             ("Site", str(item["site_id"])),
             ("Serial", item["serial_number"]),
+            ("Says it is", _otherwise(item)),
             ("Lifecycle", words(item["lifecycle"])),
             ("Firmware", _firmware(firmware)),
             ("Last boot", moment(firmware.get("booted_at"), now)),
@@ -131,6 +132,18 @@ def draw_charger(screen: Screen, item: Record, now: datetime) -> None:
     )
     screen.line()
     _draw_connectors(screen, twin["operation"], now)
+
+
+def _otherwise(item: Record) -> str | None:
+    """What it says of itself, where that is not what was registered."""
+    told = item["twin"]["identity"]
+    if told is None:
+        return None
+    model, serial = f"{told['vendor']}/{told['model']}", told["serial_number"]
+    said = [model] if model != f"{item['vendor']}/{item['model']}" else []
+    if serial is not None and item["serial_number"] not in (None, serial):
+        said.append(f"serial {serial}")
+    return f"{', '.join(said)}; see ampwave charger drift {item['charger_id']}" if said else None
 
 
 def _draw_connectors(screen: Screen, operation: Mapping[str, Any] | None, now: datetime) -> None:

@@ -30,6 +30,8 @@ def load_settings() -> "Settings":
         raise WrongUse(
             "The settings do not hold.", problems, hint="`ampwave config check` explains them."
         ) from error
+    except ValueError as error:  # a file with a secret that cannot be read
+        raise WrongUse(f"The settings do not hold: {error}.") from error
 
 
 def base_url(given: str | None) -> str:

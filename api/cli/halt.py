@@ -1,15 +1,14 @@
-"""``ampwave halt``: break the glass. One person stops a release or everything, two people restore it."""
+"""``ampwave halt``: break the glass. One person stops everything, two people restore it."""
 
 from typing import Annotated
 
 import typer
 
 from api.cli.errors import Record
-from api.cli.output import Column, Screen, ago, moment, short
-from api.cli.references import ARTIFACT_HELP, artifact_id
+from api.cli.output import Column, Screen, ago, moment
 from api.cli.session import Session, command, group
 
-app = group("Stop a release or everything; two people restore it.")
+app = group("Stop everything at once; two people restore it.")
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it goes into the audit log.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
@@ -18,23 +17,11 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 def everything(session: Session, reason: Reason, yes: Yes = False) -> None:
     """Halt everything at once: no update, download, directive or publication leaves any more.
 
-    Chargers that have an image already go on installing it; nobody can take it back from them.
+    Chargers that have an image already go on installing it; nobody can take it back from them. To stop one
+    release only: ampwave withdrawal artifact.
     """
     session.confirm("Halt everything, on every node, now?", yes=yes)
     _show(session, session.api.post("/halts", {"reason": reason}))
-
-
-@command(app, "release")
-def release(
-    session: Session,
-    artifact: Annotated[str, typer.Argument(metavar="ARTIFACT", help=ARTIFACT_HELP)],
-    reason: Reason,
-    yes: Yes = False,
-) -> None:
-    """Withdraw one release at once, from campaigns and from downloads that are under way."""
-    found = artifact_id(session.api, artifact)
-    session.confirm(f"Withdraw {artifact}, for every charger, now?", yes=yes)
-    _show(session, session.api.post("/halts", {"artifact_id": found, "reason": reason}))
 
 
 @command(app, "list")
@@ -47,15 +34,13 @@ def list_(
     now = session.clock()
     columns = (
         Column("HALT"),
-        Column("WHAT"),
         Column("SINCE"),
         Column("BY"),
         Column("WHY", fold=True),
         Column("STATE"),
     )
     rows = [
-        (str(one["halt_id"]), _what(one), ago(one["at"], now), one["actor"], one["reason"], _state(one))
-        for one in halts
+        (str(one["halt_id"]), ago(one["at"], now), one["actor"], one["reason"], _state(one)) for one in halts
     ]
     session.show(halts, lambda screen: screen.table(columns, rows, empty="Nothing is halted."))
 
@@ -80,7 +65,6 @@ def _draw(screen: Screen, halt: Record, session: Session) -> None:
     screen.fields(
         [
             ("Halt", str(halt["halt_id"])),
-            ("Of", _what(halt)),
             ("State", _state(halt)),
             ("Since", f"{moment(halt['at'], now)} by {halt['actor']}"),
             ("Because", str(halt["reason"])),
@@ -101,10 +85,6 @@ def _draw(screen: Screen, halt: Record, session: Session) -> None:
             f"{left} more {'person has' if left == 1 else 'people have'} to say that it may go on: "
             f"ampwave halt restore {halt['halt_id']} --reason TEXT"
         )
-
-
-def _what(halt: Record) -> str:
-    return f"release {short(halt['artifact_id'])}" if halt["artifact_id"] else "everything"
 
 
 def _state(halt: Record) -> str:

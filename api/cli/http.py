@@ -68,9 +68,9 @@ class Api:
         """PATCH JSON against the version that was read."""
         return self._send("PATCH", path, json=body, headers={"If-Match": if_match})
 
-    def delete(self, path: str) -> Any:
+    def delete(self, path: str, **params: str) -> Any:
         """DELETE."""
-        return self._send("DELETE", path)
+        return self._send("DELETE", path, params=params)
 
     def post_bytes(self, path: str, content: bytes, media_type: str, **params: str) -> Any:
         """POST a document as it is."""

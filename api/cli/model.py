@@ -35,7 +35,10 @@ def set_(  # noqa: PLR0913 - typer's options are its signature
     ] = None,
     unsafe_unsigned: Annotated[
         str | None,
-        typer.Option(metavar="REASON", help="Allow updates without signature: who says so, and why."),
+        typer.Option(
+            metavar="REASON",
+            help="Allow updates without signature: who, and why. `ampwave tuf policy` has to, too.",
+        ),
     ] = None,
 ) -> None:
     """Set what holds for a model. Options that are left out go back to their defaults."""

@@ -2,20 +2,18 @@
 
 import asyncio
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from tuf.api.metadata import Snapshot, Targets, Timestamp
 
 from api.cli.errors import Record, WrongUse
+from signing.expiry import advice
 from signing.metadata import decode
-from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, rule_for
+from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
 from signing.trust import Trust
 from signing.trust_source import Fetch, load_role, load_trust
 from storage.errors import InvalidInput, NotFound
-
-URGENT = (timedelta(days=3), timedelta(days=14), timedelta(days=30))
-"""How long before its expiry a role that people sign is urgent, due, or worth planning (S14)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +27,6 @@ class RoleState:
     keys: int
     releases: int | None = None
 
-    def advice(self, now: datetime) -> str:
-        """What to do about its expiry, if anything."""
-        left = self.expires - now
-        if rule_for(self.role).online:
-            late = left < rule_for(self.role).lifetime / 4
-            return "the signer is late: is it running?" if late else ""
-        for limit, words in zip(
-            URGENT, ("sign it anew now", "sign it anew", "plan to sign it anew"), strict=True
-        ):
-            if left < limit:
-                return words
-        return ""
-
     def document(self, now: datetime) -> Record:
         """As JSON."""
         return {
@@ -51,7 +36,7 @@ class RoleState:
             "threshold": self.threshold,
             "keys": self.keys,
             "releases": self.releases,
-            "advice": self.advice(now),
+            "advice": advice(self.role, self.expires, now),
         }
 
 

@@ -36,8 +36,11 @@ def sign_staged(
     api: Api, artifact_id: str, reviewed: "Review", address: str, keyid: str | None = None
 ) -> Record:
     """Sign what was reviewed with the key at ``address`` and hand the signature in."""
+    from api.cli.credentials import load_settings
+    from api.key_access import use_tokens
     from signing.sign_off import sign
 
+    use_tokens(load_settings(), ask=True)
     signed_with, signature = sign(reviewed, address, keyid)
     body = {"staged_sha256": reviewed.sha256, "keyid": signed_with, "signature": signature}
     reply: Record = api.post(f"/artifacts/{artifact_id}/sign-offs", body)

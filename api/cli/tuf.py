@@ -1,18 +1,21 @@
 """``ampwave tuf``: the signed repository, checked on this machine from your own root."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from api.cli import tuf_ceremony, tuf_drill, tuf_policy, tuf_verify
 from api.cli.errors import Record
+from api.cli.fetch import fetch_for
 from api.cli.output import Column, Screen, ago
 from api.cli.session import Session, command, group
 
-if TYPE_CHECKING:
-    from signing.trust_source import Fetch
-
 app = group("Set up and check the signed repository.")
+tuf_ceremony.register(app)
+tuf_drill.register(app)
+tuf_policy.register(app)
+tuf_verify.register(app)
 
 Root = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Your own root.json. [default: the one in the settings]")
@@ -22,8 +25,8 @@ Folder = Annotated[
 ]
 
 
-@command(app, "init", online=False)
-def init(
+@command(app, "develop", online=False)
+def develop(
     session: Session,
     role: Annotated[list[str], typer.Option(metavar="ROLE", help="A vendor role to have; repeat for more.")],
     manufacturer_root: Annotated[
@@ -33,7 +36,8 @@ def init(
 ) -> None:
     """Make a repository with keys FOR DEVELOPMENT. Run again, it adds roles and changes nothing else.
 
-    All keys end up on this machine. In production each person makes their own, offline.
+    All keys end up on this machine. In production each person makes their own, offline: see
+    signing/CEREMONY.md and `ampwave tuf init`.
     """
     from api.cli.ceremony import make_repository
 
@@ -59,40 +63,13 @@ def status(session: Session, root: Root = None, folder: Folder = None) -> None:
     session.show(rows, lambda screen: _draw(screen, rows, session))
 
 
-@command(app, "verify")
-def verify(session: Session, root: Root = None, folder: Folder = None) -> None:
-    """Verify the whole repository. Exit code 0 only if every role holds and none has expired."""
-    rows = _verified(session, root, folder)
-    releases = sum(row["releases"] or 0 for row in rows)
-    summary = {"holds": True, "roles": len(rows), "releases": releases}
-    session.show(
-        summary,
-        lambda screen: screen.line(f"It holds: {len(rows)} roles, {releases} releases, nothing expired."),
-    )
-
-
 def _verified(session: Session, root: Path | None, folder: Path | None) -> list[Record]:
     from api.cli.credentials import load_settings
     from api.cli.repository import read_root, verify_repository
 
     trusted = read_root(root or load_settings().trusted_root_path)
     now = session.clock()
-    return [state.document(now) for state in verify_repository(_fetch(session, folder), trusted, now)]
-
-
-def _fetch(session: Session, folder: Path | None) -> "Fetch":
-    import asyncio
-
-    from api.cli.repository import fetch_from_folder
-
-    if folder is not None:
-        return fetch_from_folder(folder)
-    api = session.public_api
-
-    async def fetch(name: str, limit: int) -> bytes:
-        return await asyncio.to_thread(api.metadata, name, limit)
-
-    return fetch
+    return [state.document(now) for state in verify_repository(fetch_for(session, folder), trusted, now)]
 
 
 def _draw(screen: Screen, rows: list[Record], session: Session) -> None:

@@ -33,8 +33,8 @@ class Press:
     async def act(self, do: Callable[[CampaignActs, FormData], Awaitable[None]]) -> Response:
         """Check the form, act once however often it is sent, and show the campaign again."""
         form = await self.request.form(max_files=0, max_fields=10)
-        check_form(self.request, form_text(form, "proof"))
-        key = form_text(form, "key") or self.services.new_id()
+        check_form(self.request, text_of(form, "proof"))
+        key = text_of(form, "key") or self.services.new_id()
         await do(CampaignActs(self.services, self.actor, self.campaign_id, key), form)
         return RedirectResponse(f"/campaigns/{self.campaign_id}", 303)
 
@@ -44,7 +44,7 @@ class Press:
 async def approve(request: Request, services: Services, caller: Caller, campaign_id: Slug) -> Response:
     """Approve the plan and cohort that the page showed."""
     press = Press(request, services, caller, campaign_id)
-    return await press.act(lambda acts, form: acts.approve(form_text(form, "plan_digest")))
+    return await press.act(lambda acts, form: acts.approve(text_of(form, "plan_digest")))
 
 
 @router.post("/pause")
@@ -66,7 +66,7 @@ async def resume(request: Request, services: Services, caller: Caller, campaign_
 async def proceed(request: Request, services: Services, caller: Caller, campaign_id: Slug) -> Response:
     """Decide a held gate by hand."""
     press = Press(request, services, caller, campaign_id)
-    return await press.act(lambda acts, form: acts.proceed(form_reason(form)))
+    return await press.act(lambda acts, form: acts.proceed(reason_of(form)))
 
 
 @router.post("/abort")
@@ -75,7 +75,7 @@ async def abort(request: Request, services: Services, caller: Caller, campaign_i
     """Abort, with or without rollback."""
     press = Press(request, services, caller, campaign_id)
     return await press.act(
-        lambda acts, form: acts.abort(form_reason(form), rollback=form_text(form, "rollback") == "yes")
+        lambda acts, form: acts.abort(reason_of(form), rollback=text_of(form, "rollback") == "yes")
     )
 
 
@@ -84,18 +84,18 @@ async def abort(request: Request, services: Services, caller: Caller, campaign_i
 async def skip(request: Request, services: Services, caller: Caller, campaign_id: Slug) -> Response:
     """Take one charger out."""
     press = Press(request, services, caller, campaign_id)
-    return await press.act(lambda acts, form: acts.skip(form_text(form, "charger_id"), form_reason(form)))
+    return await press.act(lambda acts, form: acts.skip(text_of(form, "charger_id"), reason_of(form)))
 
 
-def form_text(form: FormData, name: str) -> str:
-    """A field of a form, "" where there is none."""
+def text_of(form: FormData, name: str) -> str:
+    """A field of a form; empty where it is missing."""
     value = form.get(name, "")
     return value.strip() if isinstance(value, str) else ""
 
 
-def form_reason(form: FormData) -> str:
-    """The reason in a form. Raises InvalidInput without one."""
-    reason = form_text(form, "reason")
+def reason_of(form: FormData) -> str:
+    """The reason that a form must give. Raises InvalidInput."""
+    reason = text_of(form, "reason")
     if not 0 < len(reason) <= _REASON_LENGTH:
         raise InvalidInput(
             "A reason is needed.",

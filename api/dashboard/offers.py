@@ -41,5 +41,5 @@ def _four_eyes(campaign: Campaign, principal: Principal) -> str:
     if campaign.created_by == principal.name:
         return "You wrote this plan; somebody else has to approve it."
     gave = any(approval.actor == principal.name for approval in campaign.approvals)
-    missing = campaign.plan.required_approvals - len(campaign.approvals)
+    missing = campaign.plan.approvals_needed - len(campaign.approvals)
     return "You approved this plan already; somebody else must, too." if gave and missing > 0 else ""

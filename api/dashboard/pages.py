@@ -1,11 +1,13 @@
 """Templates to text. Autoescaped; an undefined name is an error, never an empty place on a page."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
 
+from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from storage.chronicle import Entry
@@ -113,3 +115,8 @@ _ENVIRONMENT = _environment()
 def render(template: str, **context: object) -> str:
     """One page as text."""
     return _ENVIRONMENT.get_template(template).render({"principal": None, "path": "", **context})
+
+
+def page(template: str, context: Mapping[str, object], **more: object) -> HTMLResponse:
+    """One page as a reply; what is on it changes, so nobody keeps it."""
+    return HTMLResponse(render(template, **context, **more), headers={"Cache-Control": "no-store"})

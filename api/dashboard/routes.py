@@ -6,13 +6,14 @@ from contextlib import aclosing
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 
 from api.auth import Permission, may
 from api.dashboard import views
 from api.dashboard.guard import PageContext, PageRoute
 from api.dashboard.offers import offers
-from api.dashboard.pages import render, segment
+from api.dashboard.pages import page as _page
+from api.dashboard.pages import segment
 from api.errors import problem_of
 from api.guard import Caller, Services, permit
 from api.replies import Cursor
@@ -41,10 +42,6 @@ CHART_CHARGERS = 5000
 _TIMELINE = question_of([Group.EVENT, Group.ACT])
 _BEAT_SECONDS = 1.0
 """Hints come no faster than this."""
-
-
-def _page(template: str, context: PageContext, **more: object) -> HTMLResponse:
-    return HTMLResponse(render(template, **context, **more), headers={"Cache-Control": "no-store"})
 
 
 @router.get("/")
@@ -191,10 +188,9 @@ async def artifact_page(
     """One artifact: what it is for, its proofs, and who signed."""
     found = await services.artifacts.get(artifact_id)
     _, signing = await _signing(services.artifacts, found)
-    halted = any(halt.artifact_id == artifact_id for halt in await services.halts.in_force())
-    offered = may(caller, Permission.HALT) and not halted
+    offered = may(caller, Permission.ARTIFACT_WITHDRAW) and found.phase is ArtifactPhase.RELEASED
     now = services.clock()
-    return _page("artifact.html", context, artifact=found, signing=signing, may_halt=offered, now=now)
+    return _page("artifact.html", context, artifact=found, signing=signing, may_withdraw=offered, now=now)
 
 
 @router.get("/chargers")

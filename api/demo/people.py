@@ -6,13 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from api.cli.approval import prepare
 from api.cli.http import Api
 from api.cli.review import review_staged, sign_staged
 from api.demo.errors import DemoFailed
+from signing.keys import file_address
 from storage.access import Role
 from storage.clock import system_clock
 
 Record = dict[str, Any]
+APPROVERS = ("release-approver", "release-approver-2")
+"""Their names at the api, and in the signed policy."""
 _POLL_S = 0.3
 
 
@@ -23,19 +27,21 @@ class People:
     admin: Api
     author: Api
     """A release manager: uploads, plans, creates."""
-    approver: Api
-    """Another release manager: nobody approves their own plan."""
+    approvers: tuple[Api, ...]
+    """Other release managers: nobody approves their own plan, and a way back takes two of them."""
     signers: tuple[Api, Api]
     """Two of the three who hold a key of the vendor's role."""
+    keys: Path | None = None
+    """Where the approvers keep their own keys and their root.json; None: they say yes without signing."""
 
     def close(self) -> None:
         """Hang up."""
-        for api in (self.admin, self.author, self.approver, *self.signers):
+        for api in (self.admin, self.author, *self.approvers, *self.signers):
             api.__exit__(None, None, None)
 
 
-def gather(url: str, admin_token: str) -> People:
-    """Make a token for each and connect."""
+def gather(url: str, admin_token: str, keys: Path | None = None) -> People:
+    """Make a token for each and connect. ``keys`` has a key for each approver, if they are to sign."""
     admin = Api(url, admin_token)
 
     def join(name: str, role: Role) -> Api:
@@ -45,8 +51,9 @@ def gather(url: str, admin_token: str) -> People:
     return People(
         admin=admin,
         author=join("release-author", Role.RELEASE_MANAGER),
-        approver=join("release-approver", Role.RELEASE_MANAGER),
+        approvers=tuple(join(name, Role.RELEASE_MANAGER) for name in APPROVERS),
         signers=(join("vendor-release", Role.SECURITY), join("vendor-security", Role.SECURITY)),
+        keys=keys,
     )
 
 
@@ -113,11 +120,33 @@ def _until_phase(people: People, path: str, phase: str) -> None:
         raise DemoFailed("The artifact was rejected.", found)
 
 
+def approver_key(folder: Path, name: str) -> Path:
+    """The file of an approver's own key."""
+    return folder / f"approver-{name}.pem"
+
+
+def approve(people: People, campaign: Record) -> None:
+    """As many others as the plan needs say yes, each with their own key if they have one.
+
+    Each computes the plan's digest from what the api shows them, and signs that.
+    """
+    needed = campaign["plan"]["required_approvals"]
+    for name, approver in list(zip(APPROVERS, people.approvers, strict=True))[:needed]:
+        body = {"plan_digest": campaign["plan_digest"]}
+        if people.keys is not None:
+            root, key = (
+                (people.keys / "root.json").read_bytes(),
+                file_address(approver_key(people.keys, name)),
+            )
+            body["evidence"] = prepare(approver, campaign, root, system_clock(), (key, None)).sign()
+        approver.post(f"/campaigns/{campaign['campaign_id']}/approve", body)
+
+
 def run_campaign(people: People, plan: Record, watch: Callable[[Record], None], within_s: float) -> Record:
-    """Create a campaign, have somebody else approve it, follow it to its end. Returns the last look at it."""
+    """Create a campaign, have others approve it, follow it to its end. Returns the last look at it."""
     campaign = people.author.post("/campaigns", plan)
     path = f"/campaigns/{campaign['campaign_id']}"
-    people.approver.post(f"{path}/approve", {"plan_digest": campaign["plan_digest"]})
+    approve(people, campaign)
     ended = {"completed", "aborted", "rolled_back", "failed"}
 
     def look() -> Record:

@@ -16,6 +16,7 @@ from rich.console import Console
 from api import bootstrap
 from api.cli.errors import CliError
 from api.demo.accounts import Books, close_books
+from api.demo.approvers import enlist_approvers
 from api.demo.closing import print_report, write_report
 from api.demo.people import gather
 from api.demo.report import Report
@@ -104,7 +105,9 @@ class _Demo:
         """The story runs in a thread of its own: it is a person at a command line."""
         loop = asyncio.get_running_loop()
         fleet = self._fleet(settings)
-        people = await asyncio.to_thread(gather, settings.base_url, settings.token_path.read_text().strip())
+        await enlist_approvers(settings)
+        token = settings.token_path.read_text().strip()
+        people = await asyncio.to_thread(gather, settings.base_url, token, settings.keys)
         simulator = self._simulator(settings, fleet)
         story = Story(
             people=people,

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.acts import CampaignActs
 from api.auth import Permission
@@ -16,6 +16,7 @@ from api.schemas.campaigns import (
     CampaignReply,
     CampaignSummary,
     DecisionReply,
+    DirectiveReply,
     PlanBody,
     PreviewReply,
     ReasonBody,
@@ -30,6 +31,7 @@ from api.slices import skip_slice
 from api.targets import target_page
 from storage.access import Principal
 from storage.campaign import Exclusion
+from storage.errors import NotFound
 
 router = APIRouter(prefix="/api/v1/campaigns", tags=["campaigns"], route_class=GuardedRoute)
 
@@ -107,6 +109,24 @@ async def list_decisions(services: Services, campaign_id: Slug) -> PageReply[Dec
     return PageReply(items=tuple(DecisionReply.of(each) for each in decisions), next_cursor=None)
 
 
+@router.get("/{campaign_id}/directives/{wave}/{shard}")
+@permit(Permission.READ)
+async def get_directive(
+    services: Services,
+    campaign_id: Slug,
+    wave: Annotated[int, Path(ge=0, le=100_000)],
+    shard: Annotated[int, Path(ge=0, le=100_000)],
+) -> DirectiveReply:
+    """The newest signed directive of a shard; `ampwave tuf verify --directive` proves it."""
+    await services.campaigns.get(campaign_id)
+    found = await services.campaigns.directive(campaign_id, wave, shard)
+    if found is None:
+        raise NotFound(
+            "directive", f"{campaign_id}/{wave}/{shard}", hint="It is signed when its wave begins."
+        )
+    return DirectiveReply.of(found)
+
+
 def _acts(services: ApiServices, caller: Principal, campaign_id: str, key: str | None) -> CampaignActs:
     return CampaignActs(services, caller, campaign_id, key or services.new_id())
 
@@ -126,7 +146,7 @@ async def approve_campaign(
     key: IdempotencyKey = None,
 ) -> CampaignReply:
     """Say yes to exactly this plan and cohort. Whoever made a plan with two approvals cannot give both."""
-    await _acts(services, caller, campaign_id, key).approve(body.plan_digest)
+    await _acts(services, caller, campaign_id, key).approve(body.plan_digest, body.evidence)
     _accepted(response, campaign_id)
     return await _whole(services, campaign_id)
 

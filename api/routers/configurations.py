@@ -13,7 +13,13 @@ from api.ports import ApiServices
 from api.replies import Cursor, IdempotencyKey, Limit, update_id
 from api.schemas.command_base import unfit
 from api.schemas.common import PageReply
-from api.schemas.configurations import ConfigurationBody, ConfigurationReply, LineReply
+from api.schemas.configurations import (
+    ConfigurationBody,
+    ConfigurationReply,
+    LineReply,
+    PreviewLine,
+    PreviewReply,
+)
 from storage.access import Principal
 from storage.canonical import digest
 from storage.charger import ChargerFilter
@@ -23,12 +29,14 @@ from storage.configuration import (
     JobState,
     LineState,
 )
+from storage.drift import same
 from storage.errors import InvalidInput, NotFound
 from storage.twin import Lifecycle
 from storage.twin_schema import desired_problems
 
 router = APIRouter(prefix="/api/v1/configurations", tags=["twins"], route_class=GuardedRoute)
 
+_PAGE, _SHOWN = 500, 200
 JobId = Annotated[str, Path(pattern=r"^[A-Za-z0-9\-]{1,64}$")]
 
 
@@ -53,6 +61,26 @@ async def create_configuration(
     await services.orchestrator.start_configuration(stored.configuration_id)
     response.headers["Location"] = f"/api/v1/configurations/{stored.configuration_id}"
     return ConfigurationReply.model_validate(stored)
+
+
+@router.post("/preview")
+@permit(Permission.CHARGER_CONFIGURE)
+async def preview_configuration(services: Services, body: ConfigurationBody) -> PreviewReply:
+    """Who would get these values, and what they report now; nothing is written or sent."""
+    _check(body)
+    charger_ids = await _chosen(services, body)
+    lines: list[PreviewLine] = []
+    alike = 0
+    for start in range(0, len(charger_ids), _PAGE):
+        for view in await services.chargers.views(charger_ids[start : start + _PAGE]):
+            told = view.twin.configuration.values if view.twin.configuration else {}
+            differs = tuple(name for name, value in body.values.items() if not same(value, told.get(name)))
+            alike += not differs
+            link = view.twin.connectivity
+            if len(lines) < _SHOWN:
+                online = link is not None and link.online
+                lines.append(PreviewLine(charger_id=view.charger.charger_id, online=online, differs=differs))
+    return PreviewReply(chargers=len(charger_ids), same=alike, items=tuple(lines))
 
 
 @router.get("")

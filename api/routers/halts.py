@@ -1,4 +1,4 @@
-"""Halts: one person stops a release or everything, two people put it back (S66)."""
+"""Halts: one person stops everything, two people put it back (S66)."""
 
 from typing import Annotated
 
@@ -30,12 +30,8 @@ async def list_halts(
 @router.post("", status_code=201)
 @permit(Permission.HALT)
 async def halt(response: Response, services: Services, caller: Caller, body: HaltBody) -> HaltReply:
-    """Withdraw a release, or halt everything, at once. The same halt again changes nothing."""
-    acts = HaltActs(services, caller)
-    if body.artifact_id is None:
-        made, paused = await acts.halt_everything(body.reason)
-    else:
-        made, paused = await acts.withdraw(await services.artifacts.get(body.artifact_id), body.reason)
+    """Halt everything at once. The same again changes nothing. A single release is withdrawn instead."""
+    made, paused = await HaltActs(services, caller).halt_everything(body.reason)
     response.headers["Location"] = f"/api/v1/halts/{made.halt_id}"
     return HaltReply.of(made, paused)
 

@@ -1,6 +1,8 @@
 """Is the process alive, can it do its work, and what did it count."""
 
 import asyncio
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,8 +15,11 @@ from api.guard import Services, metrics_of
 from api.ports import ApiServices, ReadinessCheck
 from api.schemas.common import Reply
 from storage.errors import AmpwaveError
+from storage.incident import IncidentKind
 
 router = APIRouter(tags=["health"])
+_INCIDENTS = 1000
+"""Open ones that are counted; beyond that a number says no more."""
 _WEIGHED_EVERY = timedelta(minutes=5)
 
 
@@ -68,6 +73,12 @@ async def _ask(check: ReadinessCheck, seconds: float) -> str:
 async def metrics(request: Request, services: Services) -> Response:
     """Prometheus exposition. Keep it off the public address in production."""
     await _weigh(request, services)
+    with suppress(AmpwaveError, TimeoutError):  # the rest is worth telling while the database is away
+        async with asyncio.timeout(services.limits.readiness_seconds):
+            found = await services.watch.incidents.find(limit=_INCIDENTS)
+        counts = Counter(one.kind for one in found)
+        for kind in IncidentKind:
+            metrics_of(request).incidents.labels(kind.value).set(counts[kind])
     return Response(metrics_of(request).render(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -4,13 +4,22 @@ Only "there is none" is 404: an outage is 503, so that nobody mistakes it for th
 """
 
 import re
+from dataclasses import asdict
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from api.guard import Services
-from api.replies import tag_matches
+from activities.metadata import CeremonyOrder
+from api.acts import audit
+from api.auth import Permission
+from api.guard import Caller, GuardedRoute, Services, permit
+from api.replies import Limit, tag_matches
+from api.schemas.common import PageReply, Sha256
+from api.schemas.tuf import CeremonyReply, DrillReply
+from signing.ports import MAX_CEREMONY
 from storage.canonical import sha256_hex
-from storage.errors import NotFound
+from storage.errors import Conflict, InvalidInput, NotFound
+from storage.ids import ceremony_key, drill_key
 
 router = APIRouter(prefix="/tuf/metadata", tags=["tuf"], include_in_schema=False)
 
@@ -32,3 +41,68 @@ async def get_metadata(request: Request, services: Services, name: str) -> Respo
     if tag_matches(request.headers.get("if-none-match"), headers["ETag"]):
         return Response(status_code=304, headers=headers)
     return Response(data, media_type="application/json", headers=headers)
+
+
+ceremonies = APIRouter(prefix="/api/v1/tuf/ceremonies", tags=["tuf"], route_class=GuardedRoute)
+_FILE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "A ceremony file of `ampwave tuf combine`, as it is.",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
+}
+
+
+@ceremonies.post("", openapi_extra=_FILE)
+@permit(Permission.TUF_PUBLISH, body_limit="import_bytes")
+async def publish_ceremony(request: Request, services: Services, caller: Caller) -> CeremonyReply:
+    """Publish what the people of a ceremony signed, or restore a backup. The same file again changes nothing.
+
+    The file is kept, with its transcript. Whether enough people signed is judged by the signer, from its
+    own root; nobody's role here counts for it.
+    """
+    data = await request.body()
+    if len(data) > MAX_CEREMONY:
+        raise InvalidInput(f"A ceremony file has at most {MAX_CEREMONY} bytes.")
+    if not data.lstrip().startswith(b"{"):
+        raise InvalidInput(
+            "This is no ceremony file.", hint="Send the file of `ampwave tuf combine` as it is."
+        )
+    sha256 = sha256_hex(data)
+    await services.blobs.put_bytes(ceremony_key(sha256), data)
+    try:
+        stamp = await services.orchestrator.publish_ceremony(CeremonyOrder(sha256, caller.name))
+    except Conflict as refusal:
+        await audit(services, caller, "tuf.refused", f"ceremony/{sha256}", why=refusal.message)
+        raise
+    return CeremonyReply(sha256=sha256, **asdict(stamp))
+
+
+@ceremonies.get("/{sha256}", response_class=Response)
+@permit(Permission.READ)
+async def get_ceremony(services: Services, sha256: Sha256) -> Response:
+    """A ceremony file that was handed in, with every signature and its transcript."""
+    data, _ = await services.blobs.get(ceremony_key(sha256), limit=MAX_CEREMONY)
+    return Response(data, media_type="application/json")
+
+
+drills = APIRouter(prefix="/api/v1/tuf/drills", tags=["tuf"], route_class=GuardedRoute)
+_RECORD_BYTES = 262_144
+
+
+@drills.get("")
+@permit(Permission.READ)
+async def list_drills(
+    services: Services,
+    after: Annotated[int, Query(ge=0, le=999_999, description="Records up to this number are known.")] = 0,
+    limit: Limit = 100,
+) -> PageReply[DrillReply]:
+    """Drills on record, first to last, each with the hash of the one before (`ampwave tuf drill`)."""
+    items: list[DrillReply] = []
+    for number in range(after + 1, after + 1 + limit):
+        try:
+            data, _ = await services.blobs.get(drill_key(number), limit=_RECORD_BYTES)
+        except NotFound:
+            return PageReply(items=tuple(items), next_cursor=None)
+        items.append(DrillReply.model_validate_json(data))
+    return PageReply(items=tuple(items), next_cursor=None)

@@ -5,11 +5,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
+from api.acts import close_incident as end_incident
 from api.auth import Permission
-from api.guard import GuardedRoute, Services, permit
+from api.guard import Caller, GuardedRoute, Services, permit
 from api.replies import Cursor, Limit
 from api.schemas.common import ChargerId, Instant, PageReply
 from api.schemas.watching import (
+    CloseBody,
     HealthReply,
     IncidentReply,
     SessionReply,
@@ -138,3 +140,16 @@ async def list_incidents(
     """Incidents, latest first: sites that are dark, stuck sessions, energy that contradicts itself."""
     found = await services.watch.incidents.find(open_only=not closed, limit=limit)
     return PageReply(items=tuple(IncidentReply.model_validate(each) for each in found), next_cursor=None)
+
+
+@router.post("/incidents/{incident_id}/close", responses={409: {"description": "It is closed already"}})
+@permit(Permission.INCIDENT_CLOSE)
+async def close_incident(
+    services: Services,
+    caller: Caller,
+    incident_id: Annotated[int, Path(ge=1, lt=2**63, description="Its number.")],
+    body: CloseBody,
+) -> IncidentReply:
+    """Say that an incident is over and why. What it was about may open a new one when it is found again."""
+    after = await end_incident(services, caller, incident_id, body.reason)
+    return IncidentReply.model_validate(after)

@@ -1,5 +1,6 @@
 """Campaigns at the door."""
 
+import json
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -28,6 +29,7 @@ from storage.campaign import (
     GatePolicy,
     Outcome,
     Pace,
+    SignedDirective,
     TargetPhase,
     VerdictWord,
     WavePlan,
@@ -117,7 +119,12 @@ class PlanBody(Body):
         default=None,
         description="What updated chargers go back to when the gate aborts; null: it only stops.",
     )
-    required_approvals: Whole = Field(default=1, ge=1, le=10)
+    required_approvals: Whole = Field(
+        default=1,
+        ge=1,
+        le=10,
+        description="People but its author who have to say yes; at least two with a rollback artifact.",
+    )
     seed: Whole = Field(default=0, ge=0, le=2**31 - 1)
     start_at: Instant | None = None
 
@@ -131,7 +138,7 @@ class PlanBody(Body):
             gate=self.gate.to_noun(),
             pace=self.pace.to_noun(),
             rollback_artifact_id=self.rollback_artifact_id,
-            required_approvals=self.required_approvals,
+            required_approvals=max(self.required_approvals, 1 if self.rollback_artifact_id is None else 2),
             seed=self.seed,
             start_at=self.start_at,
         )
@@ -227,6 +234,25 @@ class TargetReply(Reply):
     deferred_for_session: bool
 
 
+class DirectiveReply(Reply):
+    """Who gets what and when, in the envelope of the directive key, with what people signed inside."""
+
+    directive_id: str
+    wave: int
+    shard: int
+    envelope: dict[str, Any] = Field(description="DSSE: payload, payloadType and signatures.")
+
+    @classmethod
+    def of(cls, signed: SignedDirective) -> "DirectiveReply":
+        """The reply for a stored directive."""
+        return cls(
+            directive_id=signed.directive_id,
+            wave=signed.wave,
+            shard=signed.shard,
+            envelope=json.loads(signed.envelope),
+        )
+
+
 class DecisionReply(Reply):
     """A verdict as stored: enough to compute it again."""
 
@@ -251,6 +277,11 @@ class ApproveBody(Body):
     """A yes to exactly this plan and cohort."""
 
     plan_digest: Sha256
+    evidence: str = Field(
+        default="",
+        max_length=8192,
+        description="The DSSE envelope of your own key; needed where signed metadata lists approvers.",
+    )
 
 
 class AbortBody(Body):

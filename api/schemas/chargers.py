@@ -96,6 +96,7 @@ class ChargerSummary(Reply):
     hardware_revision: str | None
     registered_at: datetime | None
     security_floor: int = Field(description="Rises with the profiles it connects with, never goes down.")
+    identity_version: int = Field(description="Rises when what was registered is changed.")
     state: ChargerState = Field(description="One word, derived now; silent chargers are `unknown`.")
     online: bool
     firmware_version: str | None
@@ -131,6 +132,7 @@ def _summary(view: ChargerView, now: datetime) -> dict[str, Any]:
         "hardware_revision": charger.hardware_revision,
         "registered_at": charger.registered_at,
         "security_floor": charger.security_floor,
+        "identity_version": charger.identity_version,
         "state": charger_state(view, now),
         "online": bool(twin.connectivity and twin.connectivity.online),
         "firmware_version": twin.firmware.version if twin.firmware else None,

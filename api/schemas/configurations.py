@@ -48,6 +48,22 @@ class ConfigurationReply(Reply):
     counts: dict[str, int] = Field(description="Chargers by state; empty in a list of jobs.")
 
 
+class PreviewLine(Reply):
+    """One charger that would get the values."""
+
+    charger_id: str
+    online: bool
+    differs: tuple[str, ...] = Field(description="Values that it does not report now, or never told.")
+
+
+class PreviewReply(Reply):
+    """Who would get the values; nothing is written or sent."""
+
+    chargers: int
+    same: int = Field(description="Of them, those that report all of these values already.")
+    items: tuple[PreviewLine, ...] = Field(description="The first 200.")
+
+
 class LineReply(Reply):
     """What became of one charger."""
 

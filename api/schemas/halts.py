@@ -5,14 +5,13 @@ from datetime import datetime
 from pydantic import Field
 
 from api.halts import Paused
-from api.schemas.common import Body, Reply, Sentence, Sha256
+from api.schemas.common import Body, Reply, Sentence
 from storage.halt import NEEDED_TO_RESTORE, Halt
 
 
 class HaltBody(Body):
-    """What to stop, and why."""
+    """Why everything is to stop."""
 
-    artifact_id: Sha256 | None = Field(default=None, description="The release to withdraw; null: everything.")
     reason: Sentence
 
 
@@ -43,7 +42,6 @@ class HaltReply(Reply):
 
     halt_id: int
     scope: str = Field(examples=["everything"])
-    artifact_id: str | None
     actor: str
     reason: str
     at: datetime
@@ -58,7 +56,6 @@ class HaltReply(Reply):
         return cls(
             halt_id=halt.halt_id,
             scope=halt.scope,
-            artifact_id=halt.artifact_id,
             actor=halt.actor,
             reason=halt.reason,
             at=halt.at,

@@ -38,7 +38,9 @@ class ModelBody(Body):
     model: Label
     signature_scheme: SignatureScheme = SignatureScheme.ECDSA_P256
     unsafe_unsigned_waiver: Sentence | None = Field(
-        default=None, description="Who allowed unsigned updates for this model, and why; null: never."
+        default=None,
+        description="Who allowed unsigned updates for this model, and why; null: never. "
+        "It has to stand in the signed policy, too.",
     )
     needs_reset_after_install: Flag = False
     reboot_seconds: Whole = Field(default=600, ge=1, le=86400)

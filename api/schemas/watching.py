@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from api.schemas.chargers import EventReply
-from api.schemas.common import Reply
+from api.schemas.common import Body, Reply, Sentence
 from storage.charging import ChargingSession, SessionState, StopCause
 from storage.health import ChargerSignals, FleetSignals, HealthHour
 from storage.incident import IncidentKind
@@ -187,4 +187,12 @@ class IncidentReply(Reply):
     summary: str
     opened_at: datetime
     closed_at: datetime | None
+    closed_by: str | None = Field(description="Who closed it by hand; null: it is open, or ended by itself.")
+    close_reason: str | None
     detail: dict[str, Any]
+
+
+class CloseBody(Body):
+    """Why an incident is over."""
+
+    reason: Sentence

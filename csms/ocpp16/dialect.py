@@ -53,6 +53,9 @@ class Ocpp16:
     # Without a connector the charge point reports all of them (1.6 section 5.17).
     status_probes: tuple[Command, ...] = (TriggerMessage(TriggerKind.STATUS),)
     capability_probes: tuple[Command, ...] = (GetVariables(ASKED_16),)
+    # No standard key holds the version: what BootNotification leaves out cannot be asked.
+    version_names: tuple[str, ...] = ()
+    version_probes: tuple[Command, ...] = ()
 
     def start_key(self, action: str, payload: Payload, reading: Reading) -> str | None:
         """What makes this StartTransaction the same when it is sent again."""

@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from typing import Any
 
-from csms.capabilities import ASKED_2X, ROOM_2X
+from csms.capabilities import ASKED_2X, ROOM_2X, VERSIONS_2X
 from csms.commands import (
     Command,
     CommandAnswer,
@@ -44,6 +44,9 @@ class Ocpp2x:
 
     always_signed = True
     capability_probes: tuple[Command, ...] = (GetVariables(ASKED_2X), GetVariables(ROOM_2X))
+    version_names = VERSIONS_2X
+    # A station that knows neither name one by one may have it in its inventory (B07).
+    version_probes: tuple[Command, ...] = (GetVariables(VERSIONS_2X), GetVariables())
     # F06: a status trigger names its connector. Asked in order until the station says no.
     status_probes: tuple[Command, ...] = tuple(
         TriggerMessage(TriggerKind.STATUS, evse, 1) for evse in range(1, 9)

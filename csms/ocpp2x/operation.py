@@ -174,7 +174,8 @@ def notify_report(payload: Payload, reading: Reading) -> _Events:
             if actual and not is_secret(name):
                 values[name] = redact(attribute["value"])
     # ``tbc`` left out means false: this is the last part.
-    event = VariablesReported(values, "report", complete=not payload.get("tbc", False))
+    complete = not payload.get("tbc", False)
+    event = VariablesReported(values, "report", complete, payload.get("requestId"))
     yield Observed(event, reading.parse_time(payload["generatedAt"]))
 
 

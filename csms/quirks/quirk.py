@@ -162,18 +162,19 @@ class Adaptation:
             # The firmware that speaks now may have other quirks than the one of the last boot.
             said = (event.vendor, event.model, event.firmware_version)
             self._take(matching(self._among, self._dialect, *said))
-        version = self._plain(event.firmware_version)
+        version = self.plain_version(event.firmware_version)
         same = version is not None and version == self._version
         self._version, self._installed = version, None
         reason = RECONNECTED if self._boots_on_connect and same and event.reason is None else event.reason
         return replace(event, firmware_version=version, reason=reason)
 
-    def _plain(self, version: str | None) -> str | None:
+    def plain_version(self, version: str | None) -> str | None:
+        """A version as releases are named; None where the charger told none, or an empty one."""
         for form in self._version_forms:
             found = form.fullmatch(version or "")
             if found:
                 return found[1]
-        return version
+        return version or None
 
     def _firmware_status(self, seen: Observed, event: FirmwareStatusReported) -> Observed | None:
         if event.request_id in self._requests:

@@ -165,7 +165,8 @@ class Charger:
 
     def _identity(self) -> Identity:
         character = self._character
-        return Identity(character.vendor, character.model, self.spec.serial, self._flash.running.version)
+        version, tells = self._flash.running.version, character.tells_version
+        return Identity(character.vendor, character.model, self.spec.serial, version, tells)
 
     def _next_number(self) -> int:
         return next(self._numbers)

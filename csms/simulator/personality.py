@@ -103,6 +103,8 @@ class Personality:
     """Actions of its dialect that it answers with NotImplemented."""
     forgets_request: bool = False
     """Its firmware statuses carry the request id -1."""
+    tells_version: bool = True
+    """False: its BootNotification leaves the version out (2.x); its device model has it."""
     report_from: int = 0
     """The number of a report's first part."""
     evidence: tuple[Evidence, ...] = ()

@@ -41,6 +41,8 @@ class Identity:
     model: str
     serial: str
     version: str
+    tells_version: bool = True
+    """Whether it says so by itself."""
 
 
 @dataclass(frozen=True, slots=True)

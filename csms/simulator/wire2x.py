@@ -64,7 +64,7 @@ class Wire2x:
             "vendorName": identity.vendor,
             "model": identity.model,
             "serialNumber": identity.serial,
-            "firmwareVersion": identity.version,
+            **({"firmwareVersion": identity.version} if identity.tells_version else {}),
         }
         return Message("BootNotification", {"chargingStation": station, "reason": reason.value})
 

@@ -5,8 +5,8 @@ from datetime import UTC
 from itertools import count
 from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.audit import AuditEntry, AuditRow, chain_hash
 from storage.canonical import canonical_json
@@ -14,7 +14,7 @@ from storage.codec import to_json
 from storage.errors import InvalidInput
 from storage.postgres.engine import driver_transaction, reading
 from storage.postgres.grouped import Grouped
-from storage.postgres.tables import audit
+from storage.postgres.tables import audit, audit_head
 
 _BEGIN = "BEGIN; SET LOCAL lock_timeout = '10s'"
 _HEAD = "SELECT number, row_hash FROM audit_head FOR UPDATE"
@@ -108,6 +108,28 @@ def _columns(rows: Sequence[AuditRow]) -> list[list[Any]]:
         [row.previous_hash for row in rows],
         [row.row_hash for row in rows],
     ]
+
+
+async def append_entry(connection: AsyncConnection, entry: AuditEntry) -> AuditRow:
+    """Within a transaction that does what is told: neither without the other. Near its end, as it queues."""
+    entry = _as_stored(entry)
+    head = (await connection.execute(select(audit_head).with_for_update())).one()
+    number = head.number + 1
+    row = AuditRow(number, entry, head.row_hash, chain_hash(number, head.row_hash, entry))
+    await connection.execute(
+        insert(audit).values(
+            number=number,
+            at=entry.at,
+            actor=entry.actor,
+            action=entry.action,
+            subject=entry.subject,
+            detail=entry.detail,
+            previous_hash=row.previous_hash,
+            row_hash=row.row_hash,
+        )
+    )
+    await connection.execute(update(audit_head).values(number=number, row_hash=row.row_hash))
+    return row
 
 
 def _as_stored(entry: AuditEntry) -> AuditEntry:

@@ -23,6 +23,7 @@ from storage.events import (
     VariablesReported,
     wake_token,
 )
+from storage.findings import FirmwareVersionRead
 from storage.ports import Projector
 from storage.twin import SECTION_TYPES, TwinState
 from storage.twin_schema import MAX_SECTION_BYTES, Refusal, refused_variables
@@ -133,9 +134,12 @@ def _hear(heard: dict[str, datetime], charger_id: str, at: datetime) -> None:
         heard[charger_id] = at
 
 
+_OF_THE_NEWEST = (ConnectionOpened, ConnectionClosed, ChargerBooted, FirmwareVersionRead)
+
+
 def is_fenced(record: EventRecord) -> bool:
     """Whether it counts only while its socket is the charger's newest."""
-    return isinstance(record.event, ConnectionOpened | ConnectionClosed | ChargerBooted)
+    return isinstance(record.event, _OF_THE_NEWEST)
 
 
 @dataclass(slots=True)

@@ -209,6 +209,7 @@ async def _approve(connection: AsyncConnection, campaign_id: str, approval: Appr
         actor=approval.actor,
         plan_digest=approval.plan_digest,
         at=approval.at,
+        evidence=approval.evidence,
     )
     await connection.execute(statement.on_conflict_do_nothing())
 
@@ -220,7 +221,7 @@ async def _approvals(
     query = select(campaign_approval).where(columns.campaign_id.in_(campaign_ids))
     found: dict[str, tuple[Approval, ...]] = {}
     for row in await connection.execute(query.order_by(columns.at, columns.actor)):
-        approval = Approval(row.actor, row.at, row.plan_digest)
+        approval = Approval(row.actor, row.at, row.plan_digest, row.evidence)
         found[row.campaign_id] = (*found.get(row.campaign_id, ()), approval)
     return found
 

@@ -25,12 +25,14 @@ from storage.charger import (
 from storage.clock import Clock, system_clock
 from storage.codec import decode, decode_twin
 from storage.errors import Conflict, NotFound
+from storage.identifiers import claims
 from storage.ports import ChargerView, Page
 from storage.postgres import cursor as cursors
 from storage.postgres.counting import count_fleet
 from storage.postgres.credentials import PostgresCredentialStore, put_credential, raised_floor
 from storage.postgres.engine import reading, transaction
 from storage.postgres.grouped import Grouped
+from storage.postgres.identifiers import claim
 from storage.postgres.leases import ALIVE, LEASE_COLUMNS, lease_of
 from storage.postgres.query import asking
 from storage.postgres.selecting import count_groups, matching, one_of
@@ -54,6 +56,7 @@ _IDENTITY = (
     charger.c.hardware_revision,
     charger.c.registered_at,
     charger.c.security_floor,
+    charger.c.identity_version,
 )
 _SECTIONS = (
     select(func.jsonb_object_agg(twin_section.c.name, twin_section.c.reported, type_=JSONB))
@@ -140,6 +143,8 @@ class PostgresChargerStore(PostgresCredentialStore):
         async with transaction(self._engine) as connection:
             if await _insert_charger(connection, given):
                 await connection.execute(insert(twin).values(charger_id=given.charger_id))
+                for name in claims(given.charger_id, given.vendor, given.serial_number):
+                    await claim(connection, name)
             else:
                 await _require_same(connection, given)
                 await connection.execute(raised_floor(given.charger_id, given.security_floor))
@@ -215,8 +220,8 @@ class PostgresChargerStore(PostgresCredentialStore):
 
 def _view(row: Row[*tuple[Any, ...]]) -> ChargerView:
     charger_id, site_id, vendor, model, lifecycle, serial_number, hardware_revision, registered_at = row[:8]
-    floor, revision, last_message_at, sections = row[8:12]
-    lease = row[12:]
+    floor, identity_version, revision, last_message_at, sections = row[8:13]
+    lease = row[13:]
     return ChargerView(
         charger=Charger(
             charger_id,
@@ -228,6 +233,7 @@ def _view(row: Row[*tuple[Any, ...]]) -> ChargerView:
             hardware_revision,
             registered_at,
             floor,
+            identity_version,
         ),
         twin=decode_twin(charger_id, revision, sections or {}),
         last_message_at=last_message_at,

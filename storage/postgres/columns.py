@@ -39,6 +39,7 @@ def flag(column: str) -> Column[bool]:
     return Column(column, Boolean, nullable=False, server_default=text("false"))
 
 
-def words(column: str, *, nullable: bool = False) -> Column[str]:
-    """Free text."""
-    return Column(column, Text, nullable=nullable)
+def words(column: str, *, nullable: bool = False, default: str | None = None) -> Column[str]:
+    """Free text. ``default`` is for columns that older rows did not have."""
+    given = None if default is None else text(f"'{default}'")
+    return Column(column, Text, nullable=nullable, server_default=given)

@@ -1,12 +1,12 @@
 """The desired side of twins. Every change locks the twin, takes its next revision and writes history."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, Text, any_, cast, delete, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.canonical import canonical_json
@@ -56,6 +56,17 @@ class PostgresDesiredStore:
             if not rows and (await connection.execute(known)).one_or_none() is None:
                 raise NotFound("charger", charger_id)
         return [desired_section(charger_id, name, rows.get(name)) for name in DESIRABLE]
+
+    async def desired_variables(self, charger_ids: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
+        """By charger; those of whom nothing is desired are left out."""
+        query = select(_COLUMNS.charger_id, _COLUMNS.desired["values"]).where(
+            _COLUMNS.desired.is_not(None),
+            _COLUMNS.name == "configuration",
+            _COLUMNS.charger_id == any_(cast(list(charger_ids), ARRAY(Text))),
+        )
+        async with reading(self._engine) as connection:
+            rows = await connection.execute(query)
+            return {charger_id: values for charger_id, values in rows if values}
 
     async def set_desired(self, change: DesiredChange) -> DesiredSection:
         """Under the twin's lock: compare, check, write, and history in the same transaction."""

@@ -17,10 +17,13 @@ from storage.postgres import cursor as cursors
 from storage.postgres.desired import DESIRED_COLUMNS, desired_section
 from storage.postgres.engine import reading, transaction
 from storage.postgres.tables import charger, charger_route, drift, drift_judged, twin, twin_section
+from storage.trust import BASELINE
 from storage.twin import Lifecycle
 from storage.twin_schema import Severity
 
 _COLUMNS = drift.c
+_OF_DESIRE = _COLUMNS.desired_version > BASELINE
+"""What contradicts our own records is judged elsewhere (``storage.postgres.trust``)."""
 _LIVE = charger_route.c.lease_until > func.now()
 
 
@@ -123,7 +126,9 @@ async def _sections(
 
 
 async def _known(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, list[Drift]]:
-    query = select(drift).where(_COLUMNS.charger_id.in_(ids), _COLUMNS.state != DriftState.CLOSED.value)
+    query = select(drift).where(
+        _COLUMNS.charger_id.in_(ids), _COLUMNS.state != DriftState.CLOSED.value, _OF_DESIRE
+    )
     known: dict[str, list[Drift]] = defaultdict(list)
     for row in await connection.execute(query):
         known[row.charger_id].append(_drift(row))
@@ -136,6 +141,7 @@ async def _put(connection: AsyncConnection, given: Drift) -> bool:
         _COLUMNS.charger_id == given.charger_id,
         _COLUMNS.path == given.path,
         _COLUMNS.state != DriftState.CLOSED.value,
+        _OF_DESIRE,
     )
     values = _values(given)
     if given.drift_id is None:

@@ -7,20 +7,17 @@ from sqlalchemy import ColumnElement, Select, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from storage.artifact import ArtifactPhase
 from storage.errors import Conflict, NotFound
-from storage.halt import EVERYTHING, Halt, Vote, covering, enough, scope_of
+from storage.halt import EVERYTHING, Halt, Vote, enough
 from storage.postgres.engine import reading, transaction
 from storage.postgres.record_tables import halt, halt_vote
-from storage.postgres.tables import artifact
 
 _IN_FORCE = halt.c.lifted_at.is_(None)
 
 
-def not_halted(artifact_id: str) -> ColumnElement[bool]:
-    """True in a statement while nothing stops this release."""
-    scopes = [EVERYTHING, scope_of(artifact_id)]
-    return ~exists(select(halt.c.halt_id).where(_IN_FORCE, halt.c.scope.in_(scopes)))
+def not_halted() -> ColumnElement[bool]:
+    """True in a statement while nobody halted everything."""
+    return ~exists(select(halt.c.halt_id).where(_IN_FORCE, halt.c.scope == EVERYTHING))
 
 
 class PostgresHaltStore:
@@ -30,16 +27,14 @@ class PostgresHaltStore:
         self._engine = engine
 
     async def pull(self, scope: str, actor: str, reason: str, at: datetime) -> Halt:
-        """A withdrawn release is in the phase ``revoked`` from the same moment."""
+        """In force when this returns; one that is in force already stands."""
         values = {"scope": scope, "actor": actor, "reason": reason, "at": at}
         statement = insert(halt).values(**values)
         statement = statement.on_conflict_do_nothing(index_elements=["scope"], index_where=_IN_FORCE)
         async with transaction(self._engine) as connection:
             await connection.execute(statement)
             found = await _read(connection, select(halt).where(halt.c.scope == scope, _IN_FORCE))
-            made = found[0]
-            await _move_release(connection, made, ArtifactPhase.RELEASED, ArtifactPhase.REVOKED)
-        return made
+        return found[0]
 
     async def restore(self, halt_id: int, vote: Vote) -> Halt:
         """The row is locked, so that two who vote at once are counted one after the other."""
@@ -57,7 +52,6 @@ class PostgresHaltStore:
                 lifted = update(halt).where(halt.c.halt_id == halt_id).values(lifted_at=vote.at)
                 await connection.execute(lifted)
                 found = (await _read(connection, query))[0]
-                await _move_release(connection, found, ArtifactPhase.REVOKED, ArtifactPhase.RELEASED)
         return found
 
     async def in_force(self) -> Sequence[Halt]:
@@ -68,11 +62,10 @@ class PostgresHaltStore:
         """Latest first."""
         return await self._select(select(halt).order_by(halt.c.halt_id.desc()).limit(limit))
 
-    async def covering(self, artifact_id: str) -> Halt | None:
-        """The halt in force that stops this release."""
-        scopes = [EVERYTHING, scope_of(artifact_id)]
-        found = await self._select(select(halt).where(_IN_FORCE, halt.c.scope.in_(scopes)))
-        return covering(found, artifact_id)
+    async def standing(self) -> Halt | None:
+        """The halt in force that stops everything."""
+        found = await self._select(select(halt).where(_IN_FORCE, halt.c.scope == EVERYTHING))
+        return found[0] if found else None
 
     async def unrecorded(self) -> Sequence[Halt]:
         """Oldest first."""
@@ -100,18 +93,3 @@ async def _read(connection: AsyncConnection, query: Select[tuple[object, ...]]) 
         Halt(row.halt_id, row.scope, row.actor, row.reason, row.at, tuple(votes[row.halt_id]), row.lifted_at)
         for row in rows
     ]
-
-
-async def _move_release(
-    connection: AsyncConnection, made: Halt, before: ArtifactPhase, after: ArtifactPhase
-) -> None:
-    """The release shows it too. Nothing is judged by that phase alone."""
-    if made.artifact_id is None:
-        return
-    names = " and ".join(vote.actor for vote in made.votes)
-    reason = f"restored by {names}" if made.lifted_at else f"withdrawn by {made.actor}: {made.reason}"
-    await connection.execute(
-        update(artifact)
-        .where(artifact.c.artifact_id == made.artifact_id, artifact.c.phase == before.value)
-        .values(phase=after.value, reason=reason)
-    )

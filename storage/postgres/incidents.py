@@ -8,7 +8,10 @@ from sqlalchemy import Row, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from storage.incident import Incident, IncidentChange, IncidentKind
+from storage.audit import AuditEntry
+from storage.errors import Conflict, NotFound
+from storage.incident import Closing, Incident, IncidentChange, IncidentKind
+from storage.postgres.audit import append_entry
 from storage.postgres.engine import reading, transaction
 from storage.postgres.tables import incident
 from storage.watching import SiteLoss
@@ -83,6 +86,28 @@ class PostgresIncidentStore:
         async with transaction(self._engine) as connection:
             return await apply_changes(connection, changes)
 
+    async def get(self, incident_id: int) -> Incident:
+        """One incident."""
+        async with reading(self._engine) as connection:
+            return await _one(connection, incident_id)
+
+    async def end(self, given: Closing) -> Incident:
+        """The closed incident; what was open at the same subject may open anew when it is found again."""
+        values = {"closed_at": func.greatest(incident.c.opened_at, given.at)}
+        mine = (incident.c.incident_id == given.incident_id, incident.c.closed_at.is_(None))
+        query = update(incident).where(*mine)
+        async with transaction(self._engine) as connection:
+            done = await connection.execute(
+                query.values(**values, closed_by=given.actor, close_reason=given.reason)
+            )
+            after = await _one(connection, given.incident_id)
+            if done.rowcount == 0:
+                raise Conflict(f"Incident {given.incident_id} is closed already.")
+            detail = {"incident": after.incident_id, "kind": after.kind.value, "reason": given.reason}
+            entry = AuditEntry(given.at, given.actor, "incident.closed", after.subject, detail)
+            await append_entry(connection, entry)
+        return after
+
     async def find(self, *, open_only: bool = True, limit: int = 100) -> Sequence[Incident]:
         """Latest first."""
         query = select(incident).order_by(incident.c.incident_id.desc()).limit(limit)
@@ -105,6 +130,14 @@ class PostgresIncidentStore:
             ]
 
 
+async def _one(connection: AsyncConnection, incident_id: int) -> Incident:
+    query = select(incident).where(incident.c.incident_id == incident_id)
+    row = (await connection.execute(query)).one_or_none()
+    if row is None:
+        raise NotFound("incident", str(incident_id))
+    return _incident(row)
+
+
 def _incident(row: Row[tuple[object, ...]]) -> Incident:
     return Incident(
         incident_id=row.incident_id,
@@ -114,4 +147,6 @@ def _incident(row: Row[tuple[object, ...]]) -> Incident:
         opened_at=row.opened_at,
         closed_at=row.closed_at,
         detail=row.detail,
+        closed_by=row.closed_by,
+        close_reason=row.close_reason,
     )

@@ -1,6 +1,7 @@
 """Reading the trails of past updates out of the events."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -37,8 +38,9 @@ _TRAILS = text("""
         ORDER BY told.received_at DESC, told.sequence DESC LIMIT :attempts
     ) AS sent
     LEFT JOIN LATERAL (
-        SELECT event.body->>'firmware_version' AS version FROM event
-        WHERE event.charger_id = sent.charger_id AND event.kind = 'charger_booted'
+        SELECT coalesce(event.body->>'firmware_version', event.body->>'version') AS version FROM event
+        WHERE event.charger_id = sent.charger_id
+          AND event.kind IN ('charger_booted', 'firmware_version_read')
           AND (event.received_at, event.sequence) < (sent.received_at, sent.sequence)
         ORDER BY event.received_at DESC, event.sequence DESC LIMIT 1
     ) AS before ON true
@@ -47,8 +49,8 @@ _TRAILS = text("""
         WHERE event.charger_id = sent.charger_id
           AND (event.received_at, event.sequence) > (sent.received_at, sent.sequence)
           AND event.received_at <= sent.received_at + :window
-          AND event.kind IN ('charger_booted', 'firmware_status_reported', 'connection_closed',
-                             'command_answered')
+          AND event.kind IN ('charger_booted', 'firmware_version_read', 'firmware_status_reported',
+                             'connection_closed', 'command_answered')
         ORDER BY event.received_at, event.sequence LIMIT :marks
     ) AS heard ON true
     ORDER BY sent.received_at DESC, sent.sequence DESC, heard.received_at, heard.sequence
@@ -97,4 +99,9 @@ def _marks(rows: Sequence[Any]) -> tuple[Mark, ...]:
             marks.append(Mark(at, Step.GONE))
         elif kind == EventKind.CHARGER_BOOTED.value and body.get("reason") not in NO_RESTART:
             marks.append(Mark(at, Step.BOOTED, version=body.get("firmware_version")))
+        elif kind == EventKind.FIRMWARE_VERSION_READ.value:
+            # It belongs to the boot that told none, and it is that boot which counts.
+            boots = [place for place, mark in enumerate(marks) if mark.step is Step.BOOTED]
+            if boots and marks[boots[-1]].version is None:
+                marks[boots[-1]] = replace(marks[boots[-1]], version=body["version"])
     return tuple(marks)

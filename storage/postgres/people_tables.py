@@ -1,7 +1,7 @@
 """The tables about people and their deeds; part of ``tables``, where the rules are written."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSON
+from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
 from storage.postgres.columns import metadata, name, time, words
 
@@ -40,3 +40,15 @@ token = sa.Table(
     time("expires_at", nullable=True),
     time("revoked_at", nullable=True),
 )
+
+withdrawal = sa.Table(
+    "withdrawal",
+    metadata,
+    name("subject", primary_key=True),
+    words("reason"),
+    words("source"),
+    words("withdrawn_by"),
+    time("withdrawn_at"),
+    sa.Column("restored_by", ARRAY(sa.Text), nullable=False, server_default=sa.text("'{}'")),
+)
+"""Images and signing certificates that are not sent any more (S36, S38, S66)."""

@@ -27,7 +27,7 @@ from storage.watching import HealthFold, Progress, SessionChange, SessionFold, S
 SESSIONS, HEALTH = "sessions", "health"
 UNDER_WAY = timedelta(seconds=30)
 """How long an event may be on its way from a node's clock to its commit, clocks that differ included."""
-_BUSY = Progress(None, Watermark())
+BUSY = Progress(None, Watermark())
 
 
 class PostgresProjectionStore:
@@ -40,26 +40,26 @@ class PostgresProjectionStore:
         self, fold: SessionFold, *, limit: int = 1000, kinds: Collection[EventKind] = ()
     ) -> Progress:
         """One step of the session records."""
-        async with _step(self._engine, SESSIONS, limit, kinds) as step:
-            if step is None:
-                return _BUSY
-            if step.events:
-                known = await _sessions(step.connection, step.events)
-                await _write_sessions(step.connection, fold(known, step.events))
-            return step.progress
+        async with step(self._engine, SESSIONS, limit, kinds) as taken:
+            if taken is None:
+                return BUSY
+            if taken.events:
+                known = await _sessions(taken.connection, taken.events)
+                await _write_sessions(taken.connection, fold(known, taken.events))
+            return taken.progress
 
     async def advance_health(self, fold: HealthFold, *, limit: int = 1000) -> Progress:
         """One step of the health hours."""
-        async with _step(self._engine, HEALTH, limit) as step:
-            if step is None:
-                return _BUSY
-            if step.events:
-                known = await _memories(step.connection, step.events)
-                await _write_health(step.connection, fold(known, step.events))
-            return step.progress
+        async with step(self._engine, HEALTH, limit) as taken:
+            if taken is None:
+                return BUSY
+            if taken.events:
+                known = await _memories(taken.connection, taken.events)
+                await _write_health(taken.connection, fold(known, taken.events))
+            return taken.progress
 
 
-class _Step:
+class Step:
     """What was read, and how far the projection will have come."""
 
     def __init__(self, connection: AsyncConnection, events: Sequence[StoredEvent], mark: Watermark) -> None:
@@ -69,16 +69,17 @@ class _Step:
 
 
 @asynccontextmanager
-async def _step(
+async def step(
     engine: AsyncEngine, name: str, limit: int, kinds: Collection[EventKind] = ()
-) -> AsyncIterator[_Step | None]:
+) -> AsyncIterator[Step | None]:
+    """The next events of a projection, its row locked until they are dealt with; None: another is at it."""
     async with transaction(engine) as connection:
         last = await _take(connection, name)
         if last is None:
             yield None
             return
         events, mark = await _read_on(connection, last, limit, kinds)
-        yield _Step(connection, events, mark)
+        yield Step(connection, events, mark)
         where = projection.c.name == name
         await connection.execute(
             update(projection).where(where).values(sequence=mark.sequence, through=mark.through)

@@ -15,7 +15,12 @@ from storage.postgres.tables import event, twin, twin_history, twin_section
 from storage.twin import TwinState
 
 _FENCED = frozenset(
-    {EventKind.CONNECTION_OPENED.value, EventKind.CONNECTION_CLOSED.value, EventKind.CHARGER_BOOTED.value}
+    {
+        EventKind.CONNECTION_OPENED.value,
+        EventKind.CONNECTION_CLOSED.value,
+        EventKind.CHARGER_BOOTED.value,
+        EventKind.FIRMWARE_VERSION_READ.value,
+    }
 )
 """Of these a replaced socket's were not projected; the store does not keep which socket was replaced when,
 but an event that changed something is the cause of a revision."""

@@ -12,6 +12,7 @@ from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
 from storage.postgres.record_tables import halt, halt_vote
+from storage.postgres.registry_tables import identifier, trust_memory
 from storage.postgres.twin_tables import (
     anomaly,
     configuration,
@@ -39,6 +40,7 @@ __all__ = [
     "halt_vote",
     "health_hour",
     "health_memory",
+    "identifier",
     "incident",
     "log_request",
     "log_upload",
@@ -46,6 +48,7 @@ __all__ = [
     "operator_command",
     "projection",
     "token",
+    "trust_memory",
     "twin",
     "twin_history",
     "twin_section",
@@ -96,6 +99,7 @@ charger = sa.Table(
     words("hardware_revision", nullable=True),
     time("registered_at", nullable=True),
     sa.Column("security_floor", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
+    sa.Column("identity_version", sa.BigInteger, nullable=False, server_default=sa.text("1")),
     sa.Index(None, "vendor", "model"),
     sa.Index(None, "serial_number"),
 )
@@ -284,6 +288,7 @@ campaign_approval = sa.Table(
     name("actor"),
     name("plan_digest"),
     time("at"),
+    words("evidence", default=""),
     sa.PrimaryKeyConstraint("campaign_id", "actor", "plan_digest"),
 )
 

@@ -69,6 +69,8 @@ incident = sa.Table(
     time("opened_at"),
     time("closed_at", nullable=True),
     sa.Column("detail", JSONB, nullable=False),
+    words("closed_by", nullable=True),
+    words("close_reason", nullable=True),
 )
 sa.Index(
     "uq_incident_open",

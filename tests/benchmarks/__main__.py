@@ -19,11 +19,13 @@ from tests.benchmarks.ingest import measure_ingest
 from tests.benchmarks.latency import measure_latency
 from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.report import Row
+from tests.benchmarks.signing import measure_directives, measure_publish
 from tests.benchmarks.soak import measure_soak
 from tests.benchmarks.storm import measure_storm
 from tests.benchmarks.timeline import measure_timeline
 from tests.benchmarks.twin_query import measure_twin_query
 from tests.benchmarks.twin_writes import measure_twin_writes
+from tests.benchmarks.verify import measure_verify
 from tests.benchmarks.world import World
 
 Measure = Callable[[World], Awaitable[list[Row]]]
@@ -37,6 +39,9 @@ ROWS: dict[str, Measure] = {
     "timeline": measure_timeline,
     "latency": measure_latency,
     "audit": measure_audit,
+    "publish": measure_publish,
+    "directives": measure_directives,
+    "verify": measure_verify,
 }
 BY_NAME_ONLY: dict[str, Measure] = {"soak": measure_soak}
 """Rows that take too long to be part of every run."""

@@ -51,11 +51,12 @@ class Stack:
     async def start_campaign(self, artifact_id: str, waves: list[dict[str, Any]], **plan: Any) -> str:
         """Create and approve a campaign over the whole fleet; its id."""
 
+        from api.demo.people import approve
+
         def start() -> str:
             body = {"name": f"e2e {self.releases}", "artifact_id": artifact_id, "waves": waves, "pace": PACE}
             campaign = self.people.author.post("/campaigns", {**body, **plan})
-            path = f"/campaigns/{campaign['campaign_id']}"
-            self.people.approver.post(f"{path}/approve", {"plan_digest": campaign["plan_digest"]})
+            approve(self.people, campaign)
             return str(campaign["campaign_id"])
 
         return await asyncio.to_thread(start)
@@ -136,6 +137,7 @@ async def _until(condition: Callable[[], Awaitable[bool]], *, within_s: float) -
 @pytest.fixture(scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack]:
     from api import bootstrap
+    from api.demo.approvers import enlist_approvers
     from api.demo.people import gather, until
     from api.demo.workshop import Workshop, register
     from api.embedded.engine import free_ports
@@ -166,7 +168,8 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         ready = engines.settings
         await supervisor.start_all(role_processes(ready, os.environ))
         token = ready.token_path.read_text().strip()
-        people = await asyncio.to_thread(gather, ready.base_url, token)
+        await enlist_approvers(ready)
+        people = await asyncio.to_thread(gather, ready.base_url, token, ready.keys)
         role = bootstrap.development_roles(ready)[0]
         maker = ensure_manufacturer(ready.keys, role, system_clock())
         fleet = replace(default_fleet(CHARGERS, sites=SITES, seed=11), manufacturer_roots=(maker.root,))

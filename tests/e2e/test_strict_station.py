@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from api.cli.errors import Refused
 from tests.e2e.outsiders import Make
 from tests.integration.conformance.station import connected
 from tests.integration.conformance.wire import OCPP16, OCPP21, OCPP201, Framing
@@ -133,13 +134,14 @@ async def outcomes(yard: Yard, *campaign_ids: str) -> list[str]:
 async def test_tc_l_06_tc_081_a_signature_that_does_not_hold_stops_the_rollout(
     yard: Yard, version: str
 ) -> None:
+    doomed = await MAKE.release(yard.stack, IMAGE + version.encode(), f"9.2-{version}")
     async with yard.station(version) as station:
         # It is known to take signed updates, and runs another version than before.
         await station.security_event("StartupOfTheDevice")
         await station.ready(version="8.0")
         station.will_answer("ChangeAvailability", status="Accepted")
         station.will_answer(update_of(station), status="Accepted")
-        campaign_id = await yard.roll_out(version)
+        campaign_id = await yard.roll_out(version, doomed)
         await taken_out_of_service(station)
         request_id = (await station.heard(update_of(station)))["requestId"]
         station.will_answer("ChangeAvailability", status="Accepted")
@@ -152,3 +154,5 @@ async def test_tc_l_06_tc_081_a_signature_that_does_not_hold_stops_the_rollout(
         assert "InvalidSignature" in target["reason"]
         async with asyncio.timeout(30):
             assert await station.heard("ChangeAvailability"), "it goes back into service"
+    with pytest.raises(Refused, match="breaks rules"):
+        await yard.roll_out(version, doomed)  # Nor does another campaign bring it to anybody.

@@ -13,15 +13,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from activities.metadata import CeremonyOrder
 from csms.commands import AnswerStatus, Command, CommandAnswer, Reset, ResetKind, UpdateFirmware
 from storage.artifact import ArtifactPhase, SignOff
 from storage.campaign import CampaignPhase, Pace, WavePlan
+from storage.canonical import sha256_hex
 from storage.charger import ModelProfile
 from storage.codec import to_json
 from storage.command import CommandRecord
 from storage.configuration import ConfigurationJob
 from storage.events import FirmwareStatus
-from storage.ids import TASK_QUEUE, log_workflow_id
+from storage.ids import TASK_QUEUE, ceremony_key, log_workflow_id
 from storage.log import LogRequest, LogSort, LogState, LogUpload
 from tests.integration.workflows.harness import Harness, real_server, running, time_skipping, until
 from tests.support.memory_twins import MemoryTwins
@@ -212,6 +214,18 @@ async def record_keeping(harness: Harness, world: World, record: Recorder) -> No
 
 async def housekeeping_with_logs(harness: Harness, world: World, record: Recorder) -> None:
     """One round that keeps journal and logs and tends twins; the other histories are from before it did."""
+
+
+async def ceremony(harness: Harness, world: World, record: Recorder) -> None:
+    """What people signed is published."""
+    sha256 = sha256_hex(b"ada, grace")
+    world.blobs.objects[ceremony_key(sha256)] = b"ada, grace"
+    await harness.orchestrator.publish_ceremony(CeremonyOrder(sha256, "mary"))
+    await record.keep("publish_ceremony", f"ceremony/{sha256}")
+
+
+async def housekeeping_with_metadata(harness: Harness, world: World, record: Recorder) -> None:
+    """One round that does all there is by now; the other histories are from before it did."""
     await harness.client.execute_workflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
     assert world.journal.rounds
     await record.keep("housekeeping", "housekeeping")
@@ -301,6 +315,8 @@ REAL: tuple[Scenario, ...] = (
     publication_with_evidence,
     record_keeping,
     housekeeping_with_logs,
+    ceremony,
+    housekeeping_with_metadata,
     operator,
     session_watch,
     configuration,

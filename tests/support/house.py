@@ -12,7 +12,7 @@ from temporalio.api.common.v1 import Payload
 
 from api.app import create_app
 from api.auth import mint_token
-from api.ports import ApiLimits, ApiServices
+from api.ports import ApiLimits, ApiServices, ApprovalCheck
 from storage.access import Principal, Role
 from storage.artifact import Artifact, ArtifactPhase, Compatible
 from storage.canonical import sha256_hex
@@ -46,8 +46,10 @@ from tests.support.memory_campaigns import MemoryArtifacts, MemoryCampaigns, Mem
 from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from tests.support.memory_registry import MemoryIngest, MemoryPrivacy, MemoryRegistry
 from tests.support.memory_twins import MemoryTwins
 from tests.support.memory_watch import memory_watch
+from tests.support.memory_withdrawals import MemoryWithdrawals
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 BASE = "http://ampwave.test"
@@ -85,19 +87,26 @@ class House:
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     twins: MemoryTwins = field(init=False)
+    registry: MemoryRegistry = field(init=False)
+    ingest: MemoryIngest = field(default_factory=MemoryIngest)
+    privacy: MemoryPrivacy = field(default_factory=MemoryPrivacy)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     watch: WatchStores = field(default_factory=memory_watch)
     halts: MemoryHalts = field(default_factory=MemoryHalts)
     retention: MemoryRetention = field(default_factory=MemoryRetention)
+    withdrawals: MemoryWithdrawals = field(default_factory=MemoryWithdrawals)
+    manufacturer_roots: list[str] = field(default_factory=list)
     counter: Counter = field(default_factory=Counter)
     now: datetime = NOW
     limits: ApiLimits = field(default_factory=ApiLimits)
     readiness: dict[str, Callable[[], Any]] = field(default_factory=dict)
     temporal_ui_url: str | None = "http://temporal.test:8233"
+    check_approval: ApprovalCheck | None = None
 
     def __post_init__(self) -> None:
         self.twins = MemoryTwins(self.chargers)
+        self.registry = MemoryRegistry(self.chargers)
         self.orchestrator = MemoryOrchestrator(self.campaigns, self.artifacts)
         self.orchestrator.commands = self.commands
         self.services = ApiServices(
@@ -112,12 +121,16 @@ class House:
             commands=self.commands,
             logs=self.logs,
             twins=self.twins,  # type: ignore[arg-type]
+            registry=self.registry,
+            privacy=self.privacy,
+            ingest=self.ingest,
             audit=self.audit,
             blobs=self.blobs,  # type: ignore[arg-type]
             watch=self.watch,
             halts=self.halts,
             retention=self.retention,
             retention_policy=RetentionPolicy({"events": 400}),
+            withdrawals=self.withdrawals,
             orchestrator=self.orchestrator,
             clock=lambda: self.now,
             new_id=self.counter.new_id,
@@ -126,12 +139,17 @@ class House:
             decode_payloads=no_decoding,
             session_key=b"k" * 32,
             base_url=BASE,
+            manufacturer_roots=self._roots,
             temporal_ui_url=self.temporal_ui_url,
             readiness=self.readiness,
             limits=self.limits,
+            check_approval=self.check_approval,
         )
         self.app: FastAPI = create_app(self.services)
         self.texts = {role: self._token(role) for role in Role}
+
+    async def _roots(self) -> Sequence[str]:
+        return self.manufacturer_roots
 
     def _token(self, role: Role) -> str:
         return self.token(Principal(f"{role.value}@ampwave.test", role))

@@ -6,12 +6,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from activities.metadata import CeremonyOrder
+from signing.ports import CeremonyStamp
 from storage.artifact import EVIDENCE_OPEN, Artifact, ArtifactPhase, SignOff, StagedRelease
 from storage.campaign import (
     Approval,
     Campaign,
     CampaignPhase,
     Decision,
+    SignedDirective,
     Target,
     WaveTally,
 )
@@ -32,6 +35,7 @@ class MemoryCampaigns:
         self.rows: dict[str, list[Target]] = {}
         self.left_out: dict[str, list[tuple[str, str]]] = {}
         self.verdicts: dict[str, list[Decision]] = {}
+        self.directives: dict[tuple[str, int, int], SignedDirective] = {}
         self._request_ids = itertools.count(1)
 
     async def create(
@@ -92,6 +96,9 @@ class MemoryCampaigns:
 
     async def decisions(self, campaign_id: str) -> Sequence[Decision]:
         return self.verdicts.get(campaign_id, [])
+
+    async def directive(self, campaign_id: str, wave: int, shard: int) -> SignedDirective | None:
+        return self.directives.get((campaign_id, wave, shard))
 
     async def next_request_id(self) -> int:
         return next(self._request_ids)
@@ -179,6 +186,10 @@ class MemoryOrchestrator:
     async def sign_off(self, sign_off: SignOff) -> None:
         await self._note("sign_off", sign_off)
         await self._artifacts.add_sign_off(sign_off)
+
+    async def publish_ceremony(self, order: CeremonyOrder) -> CeremonyStamp:
+        await self._note("publish_ceremony", order)
+        return CeremonyStamp("f" * 64, {"root": 2, "targets": 3}, 7, 8, ("ada", "grace"))
 
     async def start_campaign(self, campaign_id: str) -> None:
         await self._note("start_campaign", campaign_id)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from storage.errors import Conflict, NotFound
-from storage.halt import Halt, Vote, covering, enough
+from storage.halt import Halt, Vote, enough
 
 
 class MemoryHalts:
@@ -38,8 +38,8 @@ class MemoryHalts:
     async def recent(self, *, limit: int = 100) -> Sequence[Halt]:
         return list(reversed(self.rows.values()))[:limit]
 
-    async def covering(self, artifact_id: str) -> Halt | None:
-        return covering(self.rows.values(), artifact_id)
+    async def standing(self) -> Halt | None:
+        return next(iter(await self.in_force()), None)
 
     async def unrecorded(self) -> Sequence[Halt]:
         return [row for row in self.rows.values() if row.halt_id not in self.recorded]

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from storage.charging import ChargingSession
-from storage.errors import InvalidInput, NotFound
+from storage.errors import Conflict, InvalidInput, NotFound
 from storage.health import ChargerSignals, FleetSignals, Watermark
-from storage.incident import Incident, IncidentChange
+from storage.incident import Closing, Incident, IncidentChange
 from storage.watching import TimelineEntry, WatchStores
 
 
@@ -66,18 +66,43 @@ class MemoryIncidents:
         self.rows: list[Incident] = []
 
     async def apply(self, changes: Sequence[IncidentChange]) -> int:
+        done = 0
         for change in changes:
-            about = [row for row in self.rows if (row.kind, row.subject) == (change.kind, change.subject)]
-            still = [row for row in about if row.closed_at is None]
-            if change.close:
-                self.rows = [replace(row, closed_at=change.at) if row in still else row for row in self.rows]
-            elif not still:
+            mine = [
+                place
+                for place, each in enumerate(self.rows)
+                if (each.kind, each.subject, each.closed_at) == (change.kind, change.subject, None)
+            ]
+            if change.close and mine:
+                self.rows[mine[0]] = replace(self.rows[mine[0]], closed_at=change.at)
+            elif not change.close and not mine:
                 number = len(self.rows) + 1
-                self.rows.append(Incident(number, change.kind, change.subject, change.summary, change.at))
-        return len(changes)
+                self.rows.append(
+                    Incident(
+                        number, change.kind, change.subject, change.summary, change.at, None, change.detail
+                    )
+                )
+            else:
+                continue
+            done += 1
+        return done
 
     async def find(self, *, open_only: bool = True, limit: int = 100) -> Sequence[Incident]:
         return [each for each in self.rows if not (open_only and each.closed_at)][:limit]
+
+    async def get(self, incident_id: int) -> Incident:
+        found = [each for each in self.rows if each.incident_id == incident_id]
+        if not found:
+            raise NotFound("incident", str(incident_id))
+        return found[0]
+
+    async def end(self, given: Closing) -> Incident:
+        known = await self.get(given.incident_id)
+        if known.closed_at is not None:
+            raise Conflict(f"Incident {given.incident_id} is closed already.")
+        closed = replace(known, closed_at=given.at, closed_by=given.actor, close_reason=given.reason)
+        self.rows = [closed if each is known else each for each in self.rows]
+        return closed
 
 
 def memory_watch() -> WatchStores:

@@ -28,6 +28,8 @@ from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.learned import PostgresLearnedStore
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.logs import PostgresLogStore
+from storage.postgres.privacy import PostgresPrivacyStore
+from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.twins import PostgresTwinStore
@@ -80,6 +82,9 @@ async def deployment(database: str, s3_settings: S3Settings) -> AsyncIterator[De
         logs=PostgresLogStore(engine),
         learned=PostgresLearnedStore(engine),
         twins=PostgresTwinStore(engine, project),
+        registry=PostgresRegistryStore(engine),
+        privacy=PostgresPrivacyStore(engine),
+        ingest=PostgresIngestStore(engine),
         audit=PostgresAuditLog(engine),
         blobs=blobs,
         watch=watch_stores(engine),

@@ -16,6 +16,7 @@ from websockets.typing import Subprotocol
 from csms.frames import OCPP16
 from csms.gateway import Gateway
 from csms.options import GatewayOptions, GatewayStores, Sources
+from csms.projection import project
 from csms.secrets import hash_secret
 from storage.charger import Charger, ChargerCredential, Site
 from storage.clock import system_clock
@@ -28,6 +29,7 @@ from storage.postgres.events import PostgresEventStore
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
+from storage.postgres.twins import PostgresTwinStore
 from storage.twin import Lifecycle, TwinState
 
 PEPPER = b"p" * 32
@@ -114,7 +116,10 @@ class Site1:
         quick = {"drain_per_s": 10_000, "probe_delay_s": 600, "tls_port": 0 if tls else None}
         chosen = replace(chosen, **{**quick, **options})
         ids = PostgresTransactionIds(self.engine)
-        stores = GatewayStores(self.chargers, self.ingest, self.routes, ids, readiness)
+        twins = PostgresTwinStore(self.engine, project)
+        stores = GatewayStores(
+            self.chargers, self.ingest, self.routes, ids, readiness, twins.desired_variables
+        )
         node = Gateway(chosen, stores, Sources(system_clock), tls=tls, certificates=certificates)
         await node.start()
         self.nodes.append(node)

@@ -263,13 +263,13 @@ class Mirror(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def mirror(house: House) -> Iterator[str]:
-    handler = type("HouseMirror", (Mirror,), {"store": house.blobs, "loop": asyncio.get_event_loop()})
+async def mirror(house: House) -> AsyncIterator[str]:
+    handler = type("HouseMirror", (Mirror,), {"store": house.blobs, "loop": asyncio.get_running_loop()})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+    await asyncio.to_thread(server.shutdown)
     thread.join()
     server.server_close()
 

@@ -262,3 +262,20 @@ async def test_a_request_id_that_means_none_does_not_reach_the_twin(node, bench)
         await update(node, spec, UpdateFirmware(9, location, system_clock(), certificate, signature))
         view = await node.until(CHARGER, lambda view: view.twin.firmware.status is not None)
     assert view.twin.firmware.status_request_id is None
+
+
+@pytest.mark.requirement("R28", "S27", "X8")
+async def test_a_station_whose_boot_tells_no_version_is_asked_after_every_boot(node, database, bench) -> None:
+    fleet = one(bench, "yarrow")
+    image = build_image("1.1", size=150_000, seed=1)
+    location = bench.images.put("fw", image)
+    (spec,) = fleet.chargers
+    async with running(fleet, node):
+        await node.until(CHARGER, lambda view: view.twin.firmware and view.twin.firmware.version == "1.0")
+        signature, certificate = bench.manufacturer.sign(spec.character.scheme, image)
+        await update(node, spec, UpdateFirmware(9, location, system_clock(), certificate, signature))
+    view = await node.until(CHARGER, lambda view: view.twin.firmware.version == "1.1")
+    assert (view.twin.firmware.previous_version, view.twin.firmware.before_boot) == ("1.0", None)
+    _, kinds = await journal(database)
+    assert kinds["charger_booted"] == kinds["firmware_version_read"] == 2
+    assert kinds["frame_rejected"] == 0

@@ -7,15 +7,15 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
-from storage.artifact import Artifact, ArtifactPhase, Compatible
 from storage.campaign import Campaign, CampaignPhase, CampaignPlan, Target, WavePlan
 from storage.canonical import digest
 from storage.charger import ChargerFilter
 from storage.errors import Conflict, NotFound
-from storage.halt import EVERYTHING, Vote, scope_of
-from storage.postgres.artifacts import PostgresArtifactStore
+from storage.halt import EVERYTHING, Vote
 from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.halts import PostgresHaltStore
+from storage.postgres.withdrawals import PostgresWithdrawalStore
+from storage.withdrawal import Source, Withdrawal, artifact_subject
 from tests.integration.storage.conftest import NOW
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("S66")]
@@ -34,34 +34,18 @@ def vote(actor: str, minutes: int = 1) -> Vote:
 
 async def test_one_person_halts_and_two_restore(halts) -> None:
     made = await halts.pull(EVERYTHING, "ann", "smoke at depot 3", NOW)
-    assert (await halts.covering("a" * 64)) == made
+    assert (await halts.standing()) == made
     assert (await halts.restore(made.halt_id, vote("ann"))).lifted_at is None
     assert (await halts.restore(made.halt_id, vote("ann", 2))).votes == (vote("ann"),), "one person, once"
     lifted = await halts.restore(made.halt_id, vote("bob", 3))
     assert lifted.lifted_at == NOW + timedelta(minutes=3)
-    assert await halts.covering("a" * 64) is None
+    assert await halts.standing() is None
     assert await halts.in_force() == []
     assert [halt.halt_id for halt in await halts.recent()] == [made.halt_id]
     with pytest.raises(Conflict, match="was lifted"):
         await halts.restore(made.halt_id, vote("cid"))
     with pytest.raises(NotFound):
         await halts.restore(99, vote("cid"))
-
-
-async def test_a_withdrawn_release_concerns_no_other_and_shows_it(halts, engine) -> None:
-    artifacts = PostgresArtifactStore(engine)
-    made_for = (Compatible("Volt", "V2"),)
-    phase = ArtifactPhase.RELEASED
-    artifact = Artifact(IMAGE, "volt", "1.1", 1, 5, made_for, (), phase, "ann", NOW)
-    await artifacts.add(artifact)
-    made = await halts.pull(scope_of(artifact.artifact_id), "ann", "bricks", NOW)
-    assert await halts.covering(artifact.artifact_id) == made
-    assert await halts.covering("f" * 64) is None
-    assert (await artifacts.get(artifact.artifact_id)).phase is ArtifactPhase.REVOKED
-    for name in ("bob", "cid"):
-        await halts.restore(made.halt_id, vote(name))
-    back = await artifacts.get(artifact.artifact_id)
-    assert (back.phase, back.reason) == (ArtifactPhase.RELEASED, "restored by bob and cid")
 
 
 async def test_many_at_once_make_one_halt_and_two_votes_lift_it_once(halts) -> None:
@@ -74,8 +58,8 @@ async def test_many_at_once_make_one_halt_and_two_votes_lift_it_once(halts) -> N
     assert len((await halts.recent())[0].votes) == 2
 
 
-async def test_what_is_halted_cannot_be_marked_as_sent(halts, engine) -> None:
-    """The last gate in front of a socket is one statement: no halt slips in between."""
+async def test_what_is_halted_or_withdrawn_cannot_be_marked_as_sent(halts, engine) -> None:
+    """The last gate in front of a socket is one statement: no halt and no withdrawal slips in between."""
     store = PostgresCampaignStore(engine)
     plan = CampaignPlan("c", IMAGE, ChargerFilter(), (WavePlan("all", 1.0),))
     campaign = Campaign("c1", plan, digest(plan), CampaignPhase.DRAFT, "ann", NOW, cohort_size=1)
@@ -86,11 +70,13 @@ async def test_what_is_halted_cannot_be_marked_as_sent(halts, engine) -> None:
     assert not await store.mark_dispatched(target, CampaignPhase.RUNNING)
     for name in ("bob", "cid"):
         await halts.restore(made.halt_id, vote(name))
-    withdrawn = await halts.pull(scope_of(target.artifact_id), "ann", "now", NOW)
-    assert not await store.mark_dispatched(target, CampaignPhase.RUNNING)
-    for name in ("bob", "cid"):
-        await halts.restore(withdrawn.halt_id, vote(name))
-    assert await store.mark_dispatched(target, CampaignPhase.RUNNING)
+    withdrawals = PostgresWithdrawalStore(engine)
+    for subject, subjects in ((artifact_subject(IMAGE), ()), ("certificate:c1", ("certificate:c1",))):
+        await withdrawals.add([Withdrawal(subject, "now", Source.PERSON, "ann", NOW)])
+        assert not await store.mark_dispatched(target, CampaignPhase.RUNNING, subjects)
+        for name in ("bob", "cid"):
+            await withdrawals.restore(subject, name)
+    assert await store.mark_dispatched(target, CampaignPhase.RUNNING, ("certificate:c1",))
 
 
 async def test_nobody_removes_a_halt_and_none_is_forgotten_by_the_audit_log(halts, sql) -> None:

@@ -16,6 +16,7 @@ from storage.events import (
     FirmwareStatusReported,
     HeartbeatReceived,
 )
+from storage.findings import FirmwareVersionRead
 from storage.learned import Step, learn
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.learned import PostgresLearnedStore
@@ -105,3 +106,19 @@ async def test_what_is_declared_of_a_model_is_kept(chargers) -> None:
     assert await chargers.model("Volt", "V9") == profile
     await chargers.put_model(ModelProfile("Volt", "V9"))
     assert await chargers.model("Volt", "V9") == ModelProfile("Volt", "V9")
+
+
+async def test_a_version_that_was_read_after_its_boot_counts_for_that_boot(engine, chargers) -> None:
+    """A charger whose boots tell none updates like any other."""
+
+    def unversioned(second: float, version: str) -> list[EventRecord]:
+        boot = record("A", ChargerBooted("Volt", "V2", None), second)
+        read = record("A", FirmwareVersionRead(version, boot.received_at), second + 6)
+        return [boot, read]
+
+    events = [*unversioned(-50, "1.0"), record("A", SENT, 0), *unversioned(100, "2.0")]
+    await PostgresIngestStore(engine).commit([], events, lambda twin, _: twin)
+    charger = (await chargers.get("A")).charger
+    (trail,) = await PostgresLearnedStore(engine).trails(charger.vendor, charger.model, since=AT)
+    assert (trail.from_version, trail.succeeded) == ("1.0", True)
+    assert [mark.version for mark in trail.marks] == ["2.0"]

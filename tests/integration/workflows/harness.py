@@ -25,6 +25,7 @@ from temporalio.worker import (
 from activities.daily import DailyActivities
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
+from activities.metadata import MetadataActivities
 from activities.notary import NotaryActivities
 from activities.retention import RetentionActivities
 from storage.campaign import Approval, Campaign, CampaignPhase, Pace
@@ -33,12 +34,12 @@ from storage.events import StoredEvent
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, campaign_workflow_id, charger_workflow_id, node_queue
 from storage.journal import JournalRule
 from storage.retention import RetentionPolicy
-from tests.support.memory import MemoryBlobs
-from tests.unit.activities.world import BOOT_ID, NODE_ID, World
+from tests.unit.activities.world import BOOT_ID, NODE_ID, PEOPLE, World
 from workflows.client import Orchestrator
 from workflows.options import DATA_CONVERTER
 from workflows.registry import (
     WORKFLOWS,
+    metadata_activities,
     node_activities,
     record_activities,
     signer_activities,
@@ -141,7 +142,7 @@ class Harness:
     async def start(self, campaign: Campaign, *approvers: str) -> WorkflowHandle[Any, Any]:
         """Start a campaign and let these people approve it."""
         await self.orchestrator.start_campaign(campaign.campaign_id)
-        for actor in approvers or ("grace",):
+        for actor in approvers or PEOPLE[: campaign.plan.approvals_needed]:
             await self.approve(campaign, actor)
         return self.handle(campaign)
 
@@ -213,18 +214,29 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
     async with AsyncExitStack() as stack:
         journal = JournalActivities(world.journal, JournalRule(), lambda: world.now)
         retention = RetentionActivities(world.records, RetentionPolicy(), lambda: world.now)  # type: ignore[arg-type]
-        daily = DailyActivities(world.stores, world.records, MemoryBlobs())  # type: ignore[arg-type]
+        daily = DailyActivities(world.stores, world.records, world.blobs)  # type: ignore[arg-type]
         logs = LogKeepingActivities(world.stores, world.leftovers, timedelta(days=90))
+        metadata = MetadataActivities(world.expiries, world.incidents, lambda: world.now)
         shared = worker_activities(world.stores, world, journal, logs, world)  # type: ignore[arg-type]
         await stack.enter_async_context(
             harness.worker(
                 TASK_QUEUE,
                 workflows=list(WORKFLOWS),
-                activities=[*shared, *record_activities(world.stores, daily, retention)],
+                activities=[
+                    *shared,
+                    *metadata_activities(metadata),
+                    *record_activities(world.stores, daily, retention),
+                ],
                 max_cached_workflows=cached,
             )
         )
-        signing = signer_activities(world.stores, world, lambda: "n" * 32, world.desk)  # type: ignore[arg-type]
+        signing = signer_activities(
+            world.stores,
+            world,
+            lambda: "n" * 32,
+            desk=world.desk,
+            blobs=world.blobs,  # type: ignore[arg-type]
+        )
         notary = NotaryActivities(world.stores.audit, world.incidents, world.records, lambda: world.now)  # type: ignore[arg-type]
         vouching = [*signing, notary.checkpoint_audit]
         await stack.enter_async_context(harness.worker(SIGNER_QUEUE, activities=vouching))

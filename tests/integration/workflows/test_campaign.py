@@ -8,6 +8,7 @@ import pytest
 from csms.commands import CommandAnswer, UpdateFirmware
 from storage.campaign import CampaignPhase, GatePolicy, Outcome, Pace, TargetPhase, VerdictWord, WavePlan
 from storage.errors import Conflict
+from storage.withdrawal import Source, Withdrawal, artifact_subject
 from tests.integration.workflows.harness import Harness
 from tests.unit.activities.world import ACCEPTED, World, broken, distrusts, falls_back, good, idle, mute
 from workflows.gate import recompute
@@ -233,6 +234,28 @@ async def test_a_signature_that_does_not_hold_on_a_charger_halts_everything(
     assert [name for name, _ in world.updates()] == names[:2]
     assert world.campaigns.outcomes("c1")[names[1]] is Outcome.FAILED
     assert world.version(names[0]) == "1.1", "nothing more is sent, not even the way back"
+    [row] = world.withdrawals.rows.values()
+    assert (row.subject, row.withdrawn_by) == (f"artifact:{campaign.plan.artifact_id}", f"charger/{names[1]}")
+
+
+@pytest.mark.requirement("S36", "S66")
+async def test_what_is_withdrawn_in_the_middle_of_a_wave_goes_to_nobody_else(
+    skipping: Harness, world: World
+) -> None:
+    async def withdrawn_meanwhile(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+        subject = artifact_subject(campaign.plan.artifact_id)
+        await world.withdrawals.add([Withdrawal(subject, "stolen key", Source.PERSON, "ada", world.now)])
+        return await good(world, name, command)
+
+    names = world.add_chargers(6)
+    world.behaviours[names[1]] = withdrawn_meanwhile
+    campaign = await world.add_campaign([names[:4], names[4:]], world.plan(2, pace=Pace(window=1)))
+    await skipping.start(campaign)
+
+    assert await skipping.result(campaign) is P.ABORTED
+    assert [name for name, _ in world.updates()] == names[:2]
+    assert world.campaigns.outcomes("c1")[names[1]] is Outcome.UPDATED
+    assert not world.inoperative, "who was to be next is in service again"
 
 
 @pytest.mark.requirement("S38")

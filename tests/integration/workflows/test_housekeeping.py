@@ -1,10 +1,15 @@
 """A round of housekeeping over real workers: who was left out of service is put back."""
 
+import asyncio
+
 import pytest
 
+from activities.metadata import CeremonyOrder
 from csms.commands import ChangeAvailability
+from storage.canonical import sha256_hex
 from storage.charger import OutOfService
-from storage.ids import TASK_QUEUE
+from storage.errors import Conflict
+from storage.ids import TASK_QUEUE, ceremony_key
 from storage.journal import JournalRule
 from tests.integration.workflows.harness import Harness
 from tests.unit.activities.world import START, World
@@ -35,3 +40,23 @@ async def test_stranded_chargers_are_put_back_as_they_were(real: Harness, world:
 async def test_a_round_keeps_the_journal(real: Harness, world: World) -> None:
     await real.client.execute_workflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
     assert [rule for rule, _ in world.journal.rounds] == [JournalRule()]
+
+
+@pytest.mark.requirement("S14")
+async def test_a_round_tells_of_metadata_that_runs_out(real: Harness, world: World) -> None:
+    await real.client.execute_workflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
+    assert [one.subject for one in world.incidents.rows] == ["tuf/root/30d"]
+
+
+@pytest.mark.requirement("S15", "S16")
+async def test_a_ceremony_is_published_once_and_a_refusal_is_told(real: Harness, world: World) -> None:
+    data = b"ada, grace"
+    order = CeremonyOrder(sha256_hex(data), "mary")
+    world.blobs.objects[ceremony_key(order.sha256)] = data
+    stamps = await asyncio.gather(*(real.orchestrator.publish_ceremony(order) for _ in range(2)))
+    assert {stamp.signers for stamp in stamps} == {("ada, grace",)}
+    assert world.audit.actions().count("tuf.published") == 1
+    edited = CeremonyOrder(sha256_hex(b"eve"), "mary")
+    world.blobs.objects[ceremony_key(edited.sha256)] = data
+    with pytest.raises(Conflict, match="not the one that was handed in"):
+        await real.orchestrator.publish_ceremony(edited)

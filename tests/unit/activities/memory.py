@@ -278,7 +278,10 @@ class MemoryCampaigns:
         for target in targets:
             self.target_rows.setdefault((target.campaign_id, target.wave, target.charger_id), target)
 
-    async def mark_dispatched(self, target: Target, while_in: CampaignPhase) -> bool:
+    async def mark_dispatched(
+        self, target: Target, while_in: CampaignPhase, subjects: Sequence[str] = ()
+    ) -> bool:
+        self.marked_with = tuple(subjects)
         key = target.campaign_id, target.wave, target.charger_id
         row = self.target_rows[key]
         if self.rows[target.campaign_id].phase is not while_in or row.attempt > target.attempt:

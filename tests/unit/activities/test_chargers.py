@@ -103,7 +103,7 @@ async def test_directives_name_their_shard_and_carry_the_approvals(world: World)
     [directive] = signed
     assert directive.charger_ids == ("CP001",)
     assert directive.not_before < START < directive.not_after
-    assert [approval.actor for approval in directive.approvals] == ["grace"]
+    assert [approval.actor for approval in directive.approvals] == ["grace", "hedy"]
     assert not directive.downgrade
 
 

@@ -15,13 +15,16 @@ from activities.signer import DirectiveOrder, SignerActivities
 from csms.commands import AnswerStatus, ChangeAvailability, CommandAnswer, Reset, UpdateFirmware
 from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHere
 from signing.errors import DirectiveNotInTime, MetadataExpired
+from storage.artifact import ArtifactPhase
 from storage.campaign import CampaignPhase, Outcome, TargetPhase
 from storage.canonical import sha256_hex
 from storage.capability import Declared
 from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.events import ConnectorStatus
-from storage.halt import EVERYTHING, Vote, scope_of
-from storage.twin import ConnectorState, OperationSection
+from storage.halt import EVERYTHING, Vote
+from storage.ticket_binding import is_of
+from storage.twin import ConnectivitySection, ConnectorState, OperationSection
+from storage.withdrawal import Source, Withdrawal, artifact_subject
 from tests.unit.activities.world import MODEL, START, VENDOR, World, idle, lost_answer
 
 CP = "CP000"
@@ -79,10 +82,18 @@ async def test_sends_once_everything_holds(world: World) -> None:
     assert "update.dispatched" in world.audit.actions()
 
 
+@pytest.mark.requirement("S36", "S66")
+async def test_what_the_proof_rests_on_is_looked_at_in_the_statement_that_marks_it_as_sent(
+    world: World,
+) -> None:
+    world.certificate_subjects = ("certificate:c1",)
+    await dispatch(world)
+    assert world.campaigns.marked_with == (artifact_subject(sha256_hex(b"1.1")), "certificate:c1")
+
+
 @pytest.mark.requirement("S66")
-@pytest.mark.parametrize("scope", [EVERYTHING, scope_of(sha256_hex(b"1.1"))])
-async def test_nothing_is_sent_or_signed_while_it_is_halted(world: World, scope: str) -> None:
-    halt = await world.halts.pull(scope, "ann", "smoke at depot 3", START)
+async def test_nothing_is_sent_or_signed_while_everything_is_halted(world: World) -> None:
+    halt = await world.halts.pull(EVERYTHING, "ann", "smoke at depot 3", START)
     answer = await dispatch(world)
     assert (answer.kind, world.sent) == (DispatchKind.NOT_NOW, [])
     assert "smoke at depot 3" in answer.reason
@@ -94,6 +105,74 @@ async def test_nothing_is_sent_or_signed_while_it_is_halted(world: World, scope:
     assert (await dispatch(world)).kind is DispatchKind.ACCEPTED
 
 
+def withdrawn(subject: str, **changes: object) -> Withdrawal:
+    return replace(Withdrawal(subject, "it bricks", Source.PERSON, "ada", START), **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.requirement("S36", "S66")
+@pytest.mark.parametrize("subject", [artifact_subject(sha256_hex(b"1.1")), "certificate:c1", "serial:i:7"])
+async def test_a_withdrawal_in_mid_wave_stops_the_next_charger(world: World, subject: str) -> None:
+    world.certificate_subjects = ("certificate:c1", "serial:i:7")
+    assert (await dispatch(world)).kind is DispatchKind.ACCEPTED
+    await world.withdrawals.add([withdrawn(subject)])
+    await authorise_next(world)
+
+    answer = await dispatch(world, wave=1, charger_id="CP001")
+
+    assert answer.kind is DispatchKind.HALT
+    assert "withdrawn by ada: it bricks" in answer.reason
+    assert not world.updates("CP001")
+    assert not answer.drained, "it was given back"
+    assert "security.dispatch_refused" in world.audit.actions()
+
+
+async def authorise_next(world: World) -> None:
+    """The directive of wave 1 was signed before anything was withdrawn."""
+    kept, world.withdrawals.rows = world.withdrawals.rows, {}
+    await authorise(world, wave=1)
+    world.withdrawals.rows = kept
+
+
+@pytest.mark.requirement("S36", "S66")
+async def test_nothing_further_is_signed_for_what_was_withdrawn(world: World) -> None:
+    await world.withdrawals.add([withdrawn(artifact_subject(sha256_hex(b"1.1")))])
+    with pytest.raises(ApplicationError, match="withdrawn by ada"):
+        await authorise(world, wave=1)
+
+
+@pytest.mark.requirement("S66")
+async def test_what_two_people_restored_is_sent_again(world: World) -> None:
+    subject = artifact_subject(sha256_hex(b"1.1"))
+    await world.withdrawals.add([withdrawn(subject, restored_by=("ada", "grace"))])
+    assert (await dispatch(world)).kind is DispatchKind.ACCEPTED
+
+
+@pytest.mark.requirement("S38")
+@pytest.mark.parametrize("status", [AnswerStatus.INVALID_CERTIFICATE, AnswerStatus.REVOKED_CERTIFICATE])
+async def test_a_refused_certificate_withdraws_the_release_for_every_campaign(
+    world: World, status: AnswerStatus
+) -> None:
+    world.answers[UpdateFirmware] = CommandAnswer(status)
+    assert (await dispatch(world)).kind is DispatchKind.HALT
+    world.answers.clear()
+    await authorise_next(world)
+    other = await dispatch(world, wave=1, charger_id="CP001")
+    assert other.kind is DispatchKind.HALT
+    assert f"charger/{CP}" in other.reason
+    assert world.artifacts.rows[sha256_hex(b"1.1")].phase is ArtifactPhase.REVOKED
+
+
+@pytest.mark.requirement("S38")
+async def test_a_refused_signature_withdraws_the_release_once(world: World) -> None:
+    await dispatch(world)
+    end = ConcludeInput("c1", 0, CP, 1, Outcome.FAILED, "it reported InvalidSignature", distrusted=True)
+    await conclude(world, end=end)
+    await conclude(world, end=end)
+    [row] = world.withdrawals.rows.values()
+    assert (row.subject, row.source) == (artifact_subject(sha256_hex(b"1.1")), Source.CHARGER)
+    assert world.audit.actions().count("artifact.withdrawn") == 1
+
+
 @pytest.mark.requirement("S43")
 async def test_the_ticket_is_bound_hashed_and_never_returned(world: World) -> None:
     answer = await dispatch(world)
@@ -103,7 +182,9 @@ async def test_the_ticket_is_bound_hashed_and_never_returned(world: World) -> No
     [ticket] = world.tickets.rows
     assert ticket.ticket_sha256 == sha256_hex(secret.encode())
     assert (ticket.charger_id, ticket.artifact_sha256) == (CP, sha256_hex(b"1.1"))
-    assert len(secret) == 43
+    assert len(secret) == 44
+    assert is_of(secret, ticket)
+    assert not is_of(secret, replace(ticket, artifact_sha256=sha256_hex(b"1.0")))
     assert secret not in repr(answer)
     assert all(secret not in repr(entry) for entry in world.audit.rows)
 
@@ -345,9 +426,31 @@ async def test_no_plain_update_without_a_waiver(world: World) -> None:
     assert (await dispatch(world)).kind is DispatchKind.UNSUPPORTED
 
     world.chargers.profiles[VENDOR, MODEL] = ModelProfile(VENDOR, MODEL, unsafe_unsigned_waiver="bench, ada")
+    plain = await dispatch(world)
+    assert (plain.kind, plain.reason) == (
+        DispatchKind.UNSUPPORTED,
+        "an update without a signature goes over https only, not http",
+    )
+    assert not world.updates()
+
+    world.base_url = "https://api"
     assert (await dispatch(world)).kind is DispatchKind.ACCEPTED
     [(_, command)] = world.updates(CP)
     assert command.signature is None
+
+
+@pytest.mark.requirement("S34")
+@pytest.mark.parametrize(("dialect", "longest"), [("ocpp1.6", 512), ("ocpp2.0.1", 512), ("ocpp2.1", 2000)])
+async def test_an_address_that_the_protocol_cannot_carry_is_not_sent(
+    world: World, dialect: str, longest: int
+) -> None:
+    """As a presigned address with a session token would be: 826 to 1,566 characters."""
+    world._twin(CP, connectivity=ConnectivitySection(online=True, dialect=dialect))
+    for length, kind in ((longest + 1, DispatchKind.UNSUPPORTED), (longest, DispatchKind.ACCEPTED)):
+        world.base_url = "https://" + "b" * (length - len("https:///d/") - 44)
+        answer = await dispatch(world)
+        assert answer.kind is kind, answer.reason
+    assert [len(command.location) for _, command in world.updates(CP)] == [longest]
 
 
 @pytest.mark.requirement("F58")

@@ -24,10 +24,12 @@ from csms.commands import (
 )
 from csms.errors import CommandTimeout, NotConnectedHere
 from csms.ports import PasswordChange
+from signing.directive import directive_payload, parse_directive
 from signing.errors import KeyUnavailable, StaleStage, VerificationFailed
 from signing.evidence_desk import EvidenceDesk
 from signing.evidence_policy import EvidencePolicy
-from signing.ports import DispatchRequest, Inspection, ReleaseStamp, VerifiedDispatch
+from signing.expiry import RoleExpiry
+from signing.ports import CeremonyStamp, DispatchRequest, Inspection, ReleaseStamp, VerifiedDispatch
 from storage.artifact import Artifact, ArtifactPhase, Compatible, SignOff, StagedRelease, VendorSignature
 from storage.audit import AuditCheckpoint
 from storage.campaign import (
@@ -40,7 +42,7 @@ from storage.campaign import (
     WavePlan,
 )
 from storage.canonical import canonical_json, sha256_hex
-from storage.charger import Charger, ChargerFilter, ModelProfile, Route, SignatureScheme, Site
+from storage.charger import Charger, ChargerFilter, ModelProfile, Route, SelfReport, SignatureScheme, Site
 from storage.charging import ChargingSession, SessionState
 from storage.credentials import PendingFate
 from storage.events import (
@@ -71,6 +73,7 @@ from tests.support.memory import MemoryBlobs
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
 from tests.support.memory_watch import MemoryIncidents
+from tests.support.memory_withdrawals import MemoryWithdrawals
 from tests.unit.activities.memory import (
     MemoryArtifacts,
     MemoryAudit,
@@ -85,6 +88,7 @@ from tests.unit.activities.memory import (
 )
 
 START = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+PEOPLE = ("grace", "hedy", "ida")
 VENDOR, MODEL = "Voltworks", "VW-22"
 NODE_ID, BOOT_ID = "node-1", "boot-1"
 
@@ -186,7 +190,7 @@ class World:
     halts: MemoryHalts = field(default_factory=MemoryHalts)
     desk: Any = None
     records: KeptRecords = field(default_factory=KeptRecords)
-    incidents: MemoryIncidents = field(default_factory=MemoryIncidents)
+    withdrawals: MemoryWithdrawals = field(default_factory=MemoryWithdrawals)
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     leftovers: MemoryLeftovers = field(default_factory=MemoryLeftovers)
@@ -203,6 +207,11 @@ class World:
     sent: list[tuple[str, Command]] = field(default_factory=list)
     """Every command that reached a charger."""
     refused_proofs: set[str] = field(default_factory=set)
+    base_url: str = "http://api"
+    certificate_subjects: tuple[str, ...] = ()
+    proof_errors: dict[str, Exception] = field(default_factory=dict)
+    """What the verifier says of a charger instead of a proof."""
+    self_reports: dict[str, SelfReport] = field(default_factory=dict)
     inoperative: set[str] = field(default_factory=set)
     unsigned_only: set[str] = field(default_factory=set)
     on_settle: Callable[[str], None] | None = None
@@ -224,7 +233,9 @@ class World:
         self.chargers = MemoryChargers(self.leases)
         self.out_of_service = MemoryOutOfService(self.leases, self.routes)
         self.journal = MemoryJournal()
-        self.desk = EvidenceDesk(MemoryBlobs(), EvidencePolicy, self._no_keys, lambda: self.now)  # type: ignore[arg-type]
+        self.incidents = MemoryIncidents()
+        self.blobs = MemoryBlobs()
+        self.desk = EvidenceDesk(self.blobs, EvidencePolicy, self._no_keys, lambda: self.now)  # type: ignore[arg-type]
 
     @staticmethod
     def _no_keys() -> Any:
@@ -429,6 +440,9 @@ class World:
             raise self.password_change
         return self.password_change
 
+    def told(self, charger_id: str, session_epoch: int) -> SelfReport | None:
+        return self.self_reports.get(charger_id)
+
     def supports_signed_update(self, charger_id: str, session_epoch: int) -> bool:
         return charger_id not in self.unsigned_only
 
@@ -456,20 +470,29 @@ class World:
 
     async def verify(self, request: DispatchRequest) -> VerifiedDispatch:
         directive = _parsed(request.directive)
+        if error := self.proof_errors.get(request.charger_id):
+            raise error
         if request.charger_id in self.refused_proofs or request.charger_id not in directive.charger_ids:
             raise VerificationFailed("The proof does not hold.")
         artifact = self.artifacts.rows[directive.sha256]
         signature = artifact.vendor_signatures[0] if request.signed_update else None
-        return VerifiedDispatch(directive, signature, {"directive_id": directive.directive_id})
+        evidence: dict[str, str | int] = {"directive_id": directive.directive_id}
+        return VerifiedDispatch(directive, signature, evidence, self.certificate_subjects)
 
     async def sign_directive(self, directive: Directive, shard: int) -> SignedDirective:
         return SignedDirective(
-            directive.directive_id, directive.campaign_id, directive.wave, shard, canonical_json(directive)
+            directive.directive_id, directive.campaign_id, directive.wave, shard, directive_payload(directive)
         )
 
     async def inspect(self, artifact: Artifact) -> Inspection:
         problems = ("its vendor signature does not hold",) if artifact.length == 0 else ()
         return Inspection(artifact.artifact_id, artifact.length, problems)
+
+    async def conclude_ceremony(self, data: bytes) -> CeremonyStamp:
+        return CeremonyStamp("f" * 64, {"root": 2, "targets": 3}, 4, 5, (data.decode(),))
+
+    async def expiries(self) -> tuple[RoleExpiry, ...]:
+        return (RoleExpiry("root", 1, self.now + timedelta(days=20)),)
 
     async def stage(self, artifact: Artifact) -> StagedRelease:
         self._stagings += 1
@@ -517,6 +540,7 @@ class World:
             logs=self.logs,
             ingest=self,
             halts=self.halts,
+            withdrawals=self.withdrawals,  # type: ignore[arg-type]
             clock=lambda: self.now,
         )
 
@@ -545,7 +569,7 @@ class World:
     @property
     def node(self) -> Node:
         office = TicketOffice(
-            self.stores.tickets, lambda count: b"\x07" * count, "http://api", lambda: self.now
+            self.stores.tickets, lambda count: b"\x07" * count, self.base_url, lambda: self.now
         )
         vendors = frozenset({"acme"})
         return Node(self.stores, self, self, office, command_seconds=1.0, data_transfer_vendors=vendors)
@@ -581,9 +605,9 @@ class World:
 
     async def approve(self, campaign_id: str = "c1", *actors: str) -> None:
         """These people say yes to the campaign as it stands, and it runs."""
-        digest = (await self.campaigns.get(campaign_id)).plan_digest
-        for actor in actors or ("grace",):
-            await self.campaigns.add_approval(campaign_id, Approval(actor, START, digest))
+        campaign = await self.campaigns.get(campaign_id)
+        for actor in actors or PEOPLE[: campaign.plan.approvals_needed]:
+            await self.campaigns.add_approval(campaign_id, Approval(actor, START, campaign.plan_digest))
         await self.campaigns.set_phase(campaign_id, CampaignPhase.RUNNING, "", START)
 
     def plan(self, waves: int = 1, version: str = "1.1", **changes: Any) -> CampaignPlan:
@@ -602,8 +626,7 @@ class World:
 
 
 def _parsed(signed: SignedDirective) -> Directive:
-    raw = orjson.loads(signed.envelope)
-    return Directive(**{**raw, "charger_ids": tuple(raw["charger_ids"])})
+    return parse_directive(signed.envelope)
 
 
 async def lost_answer(world: World, charger_id: str, command: UpdateFirmware) -> CommandAnswer:

@@ -1,13 +1,25 @@
 """Campaigns at the door: preview, freeze once, and each act once however often it is sent."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from signing.errors import ApprovalRefused
+from signing.proof import stored_envelope
 from storage.access import Principal, Role
 from storage.artifact import Artifact
-from storage.campaign import CampaignPhase, Decision, Outcome, TargetPhase, VerdictWord
+from storage.campaign import (
+    Approval,
+    Campaign,
+    CampaignPhase,
+    Decision,
+    Outcome,
+    SignedDirective,
+    TargetPhase,
+    VerdictWord,
+)
 from storage.errors import EngineUnavailable
 from tests.support.house import NOW, House, plan_json
 
@@ -15,8 +27,8 @@ PLAN = "/api/v1/campaigns/plan"
 ALL = "/api/v1/campaigns"
 
 
-def ready(chargers: int = 8) -> tuple[House, Artifact]:
-    house = House()
+def ready(chargers: int = 8, **options: Any) -> tuple[House, Artifact]:
+    house = House(**options)
     house.add_site()
     for number in range(chargers):
         house.add_charger(f"CP-{number:02}")
@@ -314,3 +326,58 @@ async def test_a_body_of_the_wrong_shape_is_refused(changes: dict[str, Any]) -> 
 
     assert answer.status_code == 422
     assert next(iter(changes)) in answer.json()["problems"][0]
+
+
+@pytest.mark.requirement("S24")
+async def test_a_yes_that_no_signer_would_count_is_refused_at_once_and_on_record() -> None:
+    heard: list[tuple[str, str]] = []
+
+    async def check(campaign: Campaign, approval: Approval) -> None:
+        heard.append((campaign.campaign_id, approval.evidence))
+        if not approval.evidence:
+            raise ApprovalRefused("It has to be signed with your own key.", hint="--key")
+
+    house, artifact = ready(check_approval=check)
+    campaign_id = await created(house, artifact)
+    body = {"plan_digest": house.campaigns.all[campaign_id].plan_digest}
+    async with house.client(Role.ADMIN) as client:
+        bare = await client.post(f"{ALL}/{campaign_id}/approve", json=body)
+        huge = await client.post(f"{ALL}/{campaign_id}/approve", json=body | {"evidence": "x" * 9000})
+        signed = await client.post(f"{ALL}/{campaign_id}/approve", json=body | {"evidence": "{}"})
+
+    assert (bare.status_code, huge.status_code, signed.status_code) == (422, 422, 202)
+    assert "your own key" in bare.text
+    assert heard == [(campaign_id, ""), (campaign_id, "{}")]
+    assert "campaign.approve_refused" in house.audit.actions
+    assert [one.evidence for one in house.campaigns.all[campaign_id].approvals] == ["{}"]
+
+
+@pytest.mark.requirement("S25")
+@pytest.mark.parametrize(("asked", "needed"), [(None, 2), (1, 2), (3, 3)])
+async def test_a_way_back_takes_two_approvals_whatever_the_plan_says(asked: int | None, needed: int) -> None:
+    house, artifact = ready()
+    older = house.add_artifact("1.0.0", counter=1)
+    plan = {"rollback_artifact_id": older.artifact_id} | ({"required_approvals": asked} if asked else {})
+    campaign_id = await created(house, artifact, **plan)
+    assert house.campaigns.all[campaign_id].plan.required_approvals == needed
+    async with house.client(Role.VIEWER) as client:
+        shown = (await client.get(f"{ALL}/{campaign_id}")).json()
+    assert shown["plan"]["required_approvals"] == needed
+
+
+@pytest.mark.requirement("S24")
+async def test_a_signed_directive_is_handed_out_as_it_was_signed() -> None:
+    house, artifact = ready()
+    campaign_id = await created(house, artifact)
+    path = f"{ALL}/{campaign_id}/directives"
+    envelope = b'{"payload":"e30=","payloadType":"x","signatures":[{"keyid":"k","sig":"s"}]}'
+    house.campaigns.directives[campaign_id, 0, 1] = SignedDirective("d", campaign_id, 0, 1, envelope)
+    async with house.client(Role.VIEWER) as client:
+        found = await client.get(f"{path}/0/1")
+        missing = [await client.get(f"{path}/{place}") for place in ("0/0", "7/1")]
+        bad = [await client.get(f"{path}/{place}") for place in ("-1/0", "0/x", "0/9999999")]
+
+    assert found.json()["envelope"] == json.loads(envelope)
+    assert stored_envelope(found.content) == json.dumps(json.loads(envelope)).encode()
+    assert [one.status_code for one in missing] == [404, 404]
+    assert [one.status_code for one in bad] == [422, 422, 422]

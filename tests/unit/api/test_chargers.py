@@ -91,6 +91,20 @@ async def test_a_dry_run_says_the_same_and_stores_nothing() -> None:
     assert house.audit.actions == []
 
 
+@pytest.mark.requirement("F20")
+async def test_two_rows_with_one_serial_number_are_not_both_taken() -> None:
+    house = site_house()
+    rows = [
+        {**ONE, "charger_id": "CP-1", "serial_number": "S-1"},
+        {**ONE, "charger_id": "CP-2", "serial_number": "S-1"},
+        {**ONE, "charger_id": "CP-3", "serial_number": "S-1", "vendor": "Other"},
+    ]
+    async with house.client(Role.ADMIN) as client:
+        answer = (await client.post(IMPORT, json=rows, params={"dry_run": "true"})).json()
+    assert [row["result"] for row in answer["rows"]] == ["registered", "refused", "registered"]
+    assert answer["rows"][1]["problems"] == ["serial_number: CP-1 in an earlier row has it too"]
+
+
 @pytest.mark.requirement("F45")
 async def test_a_csv_import_takes_empty_cells_for_values_not_given() -> None:
     house = site_house()

@@ -275,6 +275,9 @@ PAGES = [
     f"{RUNNING}?wave=2",
     "/artifacts",
     "/chargers/CP-0000",
+    "/incidents",
+    "/incidents?closed=true",
+    "/configurations",
 ]
 
 

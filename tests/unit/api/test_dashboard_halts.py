@@ -48,6 +48,24 @@ async def test_a_form_without_proof_or_reason_does_nothing() -> None:
     assert (await viewer.post("/halts", data=form)).status_code == 403
 
 
+async def test_a_release_is_withdrawn_on_its_page() -> None:
+    house = House()
+    artifact = house.add_artifact("1.0")
+    page = f"/artifacts/{artifact.artifact_id}"
+    client = await logged_in(house, Role.SECURITY)
+    assert "Withdraw this release" in (await client.get(page)).text
+    form = {"proof": await proof(client), "reason": "it bricks"}
+    assert (await client.post(f"{page}/withdraw", data={"reason": "x"})).status_code in (403, 422)
+    assert not house.withdrawals.rows
+    assert (await client.post(f"{page}/withdraw", data=form)).status_code == 303
+    [standing] = house.withdrawals.rows.values()
+    assert (standing.withdrawn_by, standing.reason) == ("security@ampwave.test", "it bricks")
+    assert "Withdraw this release" not in (await client.get(page)).text
+    operator = await logged_in(house, Role.OPERATOR)
+    form["proof"] = await proof(operator)
+    assert (await operator.post(f"{page}/withdraw", data=form)).status_code == 403
+
+
 async def test_two_people_restore_on_the_page() -> None:
     house = House()
     await house.halts.pull(EVERYTHING, "ann", "smoke", NOW)

@@ -3,10 +3,13 @@ import stat
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
 from cryptography import x509
+from pydantic import SecretStr
 
 from api.development_tls import development_root, ensure_development_tls
 from api.node_security import client_tls_options, server_tls_files
+from api.readiness import role_processes
 from api.settings import Settings
 from api.settings_check import problems
 from api.stack import role_environment
@@ -65,3 +68,13 @@ def test_lists_of_files_pass_through_the_environment(tmp_path: Path, monkeypatch
     assert Settings() == settings
     monkeypatch.setenv("AMPWAVE_CSMS_CRL_FILES", " x.crl , ,y.crl")
     assert Settings().csms_crl_files == (Path("x.crl"), Path("y.crl"))
+
+
+@pytest.mark.requirement("S64")
+def test_the_pin_of_the_token_reaches_the_signer_and_no_other_role(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path, pkcs11_pin=SecretStr("8642"))
+    shell = {"AMPWAVE_PKCS11_PIN": "8642", "AMPWAVE_PKCS11_PIN_FILE": "pin", "PATH": "/bin"}
+    assert role_environment(settings, shell, signer=True)["AMPWAVE_PKCS11_PIN"] == "8642"
+    assert not [name for name in role_environment(settings, shell) if "PIN" in name]
+    started = {process.name: process.environment for process in role_processes(settings, shell)}
+    assert [name for name, given in started.items() if "AMPWAVE_PKCS11_PIN" in given] == ["signer"]

@@ -1,6 +1,7 @@
 """Downloads: only a valid ticket, any single range, and never a ticket in a log."""
 
 import logging
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import httpx2
@@ -13,6 +14,7 @@ from api.downloads import ByteRange, RedactTickets, parse_range, redact
 from api.errors import RangeRefused
 from storage.canonical import sha256_hex
 from storage.charger import DownloadTicket
+from storage.ticket_binding import bound_ticket
 from tests.support.house import NOW, House
 
 TICKET = "T" * 43
@@ -48,6 +50,21 @@ async def test_a_ticket_brings_the_whole_image() -> None:
     assert answer.headers["etag"] == f'"{KEY}"'
     assert answer.headers["accept-ranges"] == "bytes"
     assert house.app.state.metrics.download_bytes._value.get() == len(IMAGE)
+
+
+@pytest.mark.requirement("S43")
+async def test_a_row_that_names_another_image_or_charger_by_now_hands_out_nothing() -> None:
+    house = house_with_ticket()
+    text = bound_ticket(b"s" * 16, "CP-1", KEY)
+    hashed = sha256_hex(text.encode())
+    row = DownloadTicket(hashed, "CP-1", KEY, NOW - timedelta(minutes=1), NOW + timedelta(hours=1))
+    house.blobs.objects["0" * 64] = b"evil"
+    answers = {}
+    for artifact, charger in ((KEY, "CP-1"), ("0" * 64, "CP-1"), (KEY, "CP-2")):
+        house.tickets.tickets[hashed] = replace(row, artifact_sha256=artifact, charger_id=charger)
+        answers[artifact, charger] = (await fetch(house, text=text)).status_code
+
+    assert list(answers.values()) == [200, 404, 404]
 
 
 @pytest.mark.requirement("S43")

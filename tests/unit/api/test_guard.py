@@ -60,7 +60,6 @@ def test_every_route_names_a_permission_or_is_listed_as_open() -> None:
         Permission.CHARGER_OPERATE,
         Permission.CHARGER_SECURE,
         Permission.LOG_SECURITY,
-        Permission.TWIN_CONTROL,
     }
     assert {permission for _, _, permission in found} == set(Permission) - within
 

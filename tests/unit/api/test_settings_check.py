@@ -1,4 +1,5 @@
 import base64
+from pathlib import Path
 
 import pytest
 
@@ -42,3 +43,23 @@ def test_a_good_key_file_is_no_problem(tmp_path):
     path = tmp_path / "payload.key"
     path.write_text(base64.b64encode(bytes(32)).decode())
     assert problems(Settings(payload_key_file=path)) == []
+
+
+@pytest.mark.requirement("S64")
+def test_addresses_of_keys_are_looked_at_before_the_signer_starts(tmp_path: Path) -> None:
+    def said(**given: object) -> str:
+        return " ".join(problems(Settings(data_dir=tmp_path, **given)))  # type: ignore[arg-type]
+
+    assert said(signer_snapshot="file2:/a.pem", signer_timestamp="awskms:alias/x") == ""
+    assert "AMPWAVE_SIGNER_SNAPSHOT and AMPWAVE_SIGNER_DIRECTIVE are one key" in said(
+        signer_snapshot="awskms:alias/x", signer_directive="awskms:alias/x"
+    )
+    assert "AMPWAVE_SIGNER_DIRECTIVE and AMPWAVE_SIGNER_RECORD are one key" in said(
+        signer_record="awskms:alias/x", signer_directive="awskms:alias/x"
+    )
+    token = said(signer_timestamp="hsm:2?label=ampwave", pkcs11_module=tmp_path / "nothing.so")
+    assert "AMPWAVE_PKCS11_MODULE" in token
+    assert "AMPWAVE_PKCS11_PIN_FILE" in token
+    wrong = said(signer_directive="hsm:2?pin=8642")
+    assert "AMPWAVE_SIGNER_DIRECTIVE: This hsm: address says more" in wrong
+    assert "8642" not in wrong

@@ -169,10 +169,10 @@ def test_a_report_names_every_variable_apart_and_hides_the_password() -> None:
     ]
     values = {"EVSE(1).Power": "11", "EVSE(2).Power": "22"}
     assert events("NotifyReport", requestId=0, generatedAt=STAMP, seqNo=1, reportData=data, tbc=True) == [
-        VariablesReported(values, "report", complete=False)
+        VariablesReported(values, "report", complete=False, request_id=0)
     ]
     assert events("NotifyReport", requestId=0, generatedAt=STAMP, seqNo=2) == [
-        VariablesReported({}, "report", complete=True)
+        VariablesReported({}, "report", complete=True, request_id=0)
     ]
 
 

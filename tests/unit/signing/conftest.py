@@ -11,11 +11,13 @@ import pytest
 from securesystemslib.signer import Signer
 from tuf.api.metadata import Snapshot, Targets, Timestamp
 
+from signing.approval import Statement, sign_statement
 from signing.ceremony import DevelopmentCeremony
 from signing.development import DevelopmentLeaf, DevelopmentManufacturer
-from signing.keys import file_address, open_signer, public_of_file
+from signing.keys import ensure_key_file, file_address, open_signer, public_of_file
 from signing.metadata import decode, listing
 from signing.metadata import sign as metadata_sign
+from signing.policy import FIELD, Approver, read_policy, write_policy
 from signing.ports import DispatchRequest, ReleaseStamp
 from signing.service import OnlineKeys, SigningService
 from signing.sign_off import Review, collect_evidence, review, sign
@@ -229,6 +231,36 @@ class Bench:
             approvals=(Approval("sam", self.now, "f" * 64),),
         )
         return replace(directive, **changes)
+
+    def enlist(self, *names: str, **policy: object) -> None:
+        """Have the people of the targets role list these approvers, and whatever else of the policy."""
+        targets = self.targets()
+        keys = [ensure_key_file(self.folder / f"approver-{name}.pem") for name in names]
+        listed = {key.keyid: Approver(name, key) for name, key in zip(names, keys, strict=True)}
+        before = read_policy(targets)
+        changed = replace(before, approvers=dict(before.approvers) | listed, **policy)
+        targets.unrecognized_fields[FIELD] = write_policy(changed)
+        self.force("targets", targets, "targets-1", "targets-2")
+
+    def approved(self, directive: Directive, *names: str, **changes: object) -> Directive:
+        """The directive with what these people signed, each with their own key."""
+        back = directive.downgrade
+        statement = Statement(
+            campaign_id=directive.campaign_id,
+            plan_digest=directive.plan_digest,
+            artifact_id="a" * 64 if back else directive.sha256,
+            rollback_artifact_id=directive.sha256 if back else None,
+            actor="",
+            at=self.now,
+            not_after=self.now + timedelta(days=30),
+        )
+        return replace(directive, approvals=tuple(self.yes(statement, name, **changes) for name in names))
+
+    def yes(self, statement: Statement, name: str, **changes: object) -> Approval:
+        """One person's signed approval; ``key`` names another key file to sign with."""
+        [signer] = self.signers(str(changes.pop("key", f"approver-{name}")))
+        said = replace(statement, actor=name, **changes)
+        return Approval(name, self.now, "f" * 64, sign_statement(said, signer))
 
     def request(self, signed: SignedDirective, **changes: object) -> DispatchRequest:
         request = DispatchRequest(

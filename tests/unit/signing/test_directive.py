@@ -11,13 +11,15 @@ from securesystemslib.signer import CryptoSigner
 
 from signing.directive import (
     check_directive,
+    check_progress,
     check_release,
+    directive_payload,
     open_envelope,
     parse_directive,
     shape_problems,
     sign_envelope,
 )
-from signing.errors import DirectiveNotInTime, DirectiveRefused, UnknownDirectiveKey
+from signing.errors import DirectiveNotInTime, DirectiveRefused, DowngradeRefused, UnknownDirectiveKey
 from signing.release import release_of
 from storage.campaign import Approval, Directive, SignedDirective
 from storage.canonical import canonical_json
@@ -44,7 +46,7 @@ directives = st.builds(
     not_before=instants,
     not_after=instants,
     nonce=text,
-    approvals=st.lists(st.builds(Approval, text, instants, text), max_size=3).map(tuple),
+    approvals=st.lists(st.builds(Approval, text, instants, text, text), max_size=3).map(tuple),
     downgrade=st.booleans(),
     reason=text,
 )
@@ -115,7 +117,7 @@ async def test_a_directive_stored_under_another_name_is_refused(bench) -> None:
     ],
 )
 async def test_anything_but_a_directive_in_canonical_form_is_refused(bench, change) -> None:
-    payload = canonical_json(bench.directive(await bench.upload()))
+    payload = directive_payload(bench.directive(await bench.upload()))
     assert parse_directive(orjson.dumps(json.loads(payload)))
     with pytest.raises(DirectiveRefused):
         parse_directive(orjson.dumps(change(json.loads(payload))))
@@ -129,9 +131,9 @@ async def test_anything_but_a_directive_in_canonical_form_is_refused(bench, chan
         ({}, {"now": NOON + timedelta(hours=9)}, "expired at"),
         ({}, {"now": NOON - timedelta(hours=1)}, "not valid before"),
         ({}, {"model": "Volt 99"}, "not for Acme Volt 99"),
-        ({}, {"installed_counter": 12}, "no downgrade is authorised"),
-        ({"downgrade": True, "reason": ""}, {}, "needs an approval and a reason"),
-        ({"downgrade": True, "reason": "worse", "approvals": ()}, {}, "needs an approval and a reason"),
+        ({"downgrade": True, "reason": ""}, {}, "needs 2 approvals and a reason"),
+        ({"downgrade": True, "reason": "worse", "approvals": ()}, {}, "needs 2 approvals and a reason"),
+        ({"downgrade": True, "reason": "worse"}, {}, "needs 2 approvals and a reason"),
         ({"not_before": NOON - timedelta(hours=20)}, {}, "longer than 24 hours"),
         ({"not_after": NOON - timedelta(minutes=2)}, {}, "window is empty"),
         ({"charger_ids": ()}, {}, "names 0 chargers"),
@@ -166,19 +168,27 @@ async def test_a_directive_that_only_came_at_the_wrong_time_is_told_apart(bench,
 
 
 @pytest.mark.requirement("S25")
-async def test_a_downgrade_goes_only_with_approval_and_reason(bench) -> None:
-    directive = bench.directive(await bench.upload(), downgrade=True, reason="1.2 faults connectors")
+async def test_a_downgrade_goes_only_with_two_approvals_and_a_reason(bench) -> None:
+    two = tuple(Approval(name, NOON, "f" * 64) for name in ("sam", "tess"))
+    reason = "1.2 faults connectors"
+    directive = bench.directive(await bench.upload(), downgrade=True, reason=reason, approvals=two)
     assert shape_problems(directive) == []
-    check_directive(directive, bench.request(stored(directive, b""), installed_counter=99))
-    for bare in (replace(directive, approvals=()), replace(directive, reason="")):
-        assert shape_problems(bare)
+    check_progress(directive, 99, 0)
+    for bare in (two[:1], two[:1] * 2, ()):
+        assert shape_problems(replace(directive, approvals=bare))
+    assert shape_problems(replace(directive, reason=" "))
 
 
-async def test_the_same_counter_or_an_unknown_one_is_no_downgrade(bench) -> None:
+@pytest.mark.requirement("S25")
+async def test_a_counter_goes_back_only_with_authority_and_below_the_minimum_never(bench) -> None:
     directive = bench.directive(await bench.upload())
-    for counter in (None, 10, 11):
-        check_directive(directive, bench.request(stored(directive, b""), installed_counter=counter))
-    assert shape_problems(directive) == []
+    for installed in (None, 10, 11):
+        check_progress(directive, installed, minimum=11)
+    with pytest.raises(DowngradeRefused, match="below the installed 12"):
+        check_progress(directive, 12, minimum=0)
+    for downgrade in (False, True):
+        with pytest.raises(DowngradeRefused, match="minimum of 12"):
+            check_progress(replace(directive, downgrade=downgrade), None, minimum=12)
 
 
 @pytest.mark.requirement("S23")
@@ -199,3 +209,15 @@ async def test_directive_and_signed_release_must_agree_on_everything(bench, chan
     check_release(bench.directive(artifact), release_of(artifact))
     with pytest.raises(DirectiveRefused, match=words):
         check_release(bench.directive(artifact, **changes), release_of(artifact))
+
+
+async def test_a_directive_of_before_approvals_were_signed_is_the_same_bytes(bench) -> None:
+    """Nodes of both versions read it, so a fleet of nodes can be upgraded while campaigns run."""
+    directive = bench.directive(await bench.upload())
+    payload = directive_payload(directive)
+    assert b"evidence" not in payload
+    assert parse_directive(payload) == directive
+    with pytest.raises(DirectiveRefused, match="canonical"):
+        parse_directive(canonical_json(directive))
+    signed = replace(directive, approvals=(Approval("sam", NOON, "f" * 64, "{}"),))
+    assert parse_directive(directive_payload(signed)) == signed

@@ -84,7 +84,7 @@ def test_a_key_that_does_not_count_open_or_exist_is_refused_without_showing_it(t
         open_signer("file2:/nowhere/at/all.pem", [mine])
     with pytest.raises(KeyUnavailable, match="Say which"):
         open_signer("awskms:alias/x", others)
-    with pytest.raises(KeyUnavailable, match="cannot be opened"):
+    with pytest.raises(KeyUnavailable, match="no kind of key address"):
         open_signer("nonsense:x", [mine])
     path.chmod(0o644)
     with pytest.raises(KeyUnavailable, match="open to other users"):

@@ -1,14 +1,17 @@
 import asyncio
+import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Root, Timestamp
 
-from signing.errors import MetadataExpired, RepositoryUnreachable, VerificationFailed
+from signing.errors import ClockRefused, MetadataExpired, RepositoryUnreachable, VerificationFailed
 from signing.keys import ensure_key_file
 from signing.metadata import decode, sign
-from signing.trust_source import load_role
+from signing.trust_source import TrustSource, fetch_from, load_role
+from signing.verify import Verifier
 from storage.errors import Conflict, EngineUnavailable
 
 PREFIX = "tuf/metadata/"
@@ -258,7 +261,7 @@ async def test_a_clock_that_goes_back_is_refused_until_somebody_looks(bench) -> 
     source = bench.source()
     await source.current(bench.now)
     assert await source.current(bench.now - timedelta(seconds=30))
-    with pytest.raises(RepositoryUnreachable, match="clock went back"):
+    with pytest.raises(ClockRefused, match="clock went back"):
         await source.current(bench.now - timedelta(minutes=10))
 
 
@@ -313,3 +316,77 @@ async def test_a_role_that_lists_anothers_path_is_refused_and_stays_so(bench) ->
     assert trust.role_of(artifact.target_path) == "acme"
     with pytest.raises(VerificationFailed):
         await load_role(lambda name, limit: asyncio.sleep(0, b""), trust, "targets")
+
+
+@pytest.mark.requirement("S28")
+def test_eight_at_once_over_one_memory_file_leave_it_whole(bench, tmp_path) -> None:
+    memory = tmp_path / "node" / "trust.json"
+
+    def one(_: int) -> int:
+        return asyncio.run(bench.source(memory_file=memory).current(bench.now)).targets.version
+
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            assert set(pool.map(one, range(8))) == {2}
+            assert json.loads(memory.read_text())["snapshot"]
+    assert [path.name for path in memory.parent.iterdir()] == ["trust.json"]
+
+
+@pytest.mark.requirement("S28")
+async def test_a_verifier_writes_to_no_bucket(bench, tmp_path) -> None:
+    artifact = await bench.upload()
+    await bench.release(artifact)
+    signed = await bench.service().sign_directive(bench.directive(artifact), 0)
+    before = dict(bench.blobs.objects)
+    bench.blobs.writes.clear()
+    await Verifier(bench.source(memory_file=tmp_path / "trust.json")).verify(bench.request(signed))
+    assert (bench.blobs.writes, bench.blobs.objects) == ([], before)
+
+
+@pytest.mark.requirement("S30")
+@pytest.mark.parametrize("name", ["2.root.json", "timestamp.json", "2.snapshot.json", "1.acme.json"])
+async def test_a_file_that_never_comes_stops_the_dispatch_and_not_the_node(bench, name) -> None:
+    plain = fetch_from(bench.blobs)
+
+    async def fetch(wanted: str, limit: int) -> bytes:
+        if wanted == name:
+            await asyncio.Event().wait()
+        return await plain(wanted, limit)
+
+    source = TrustSource(fetch, bench.root, fetch_seconds=0.02)
+    with pytest.raises(RepositoryUnreachable, match=r"did not come within 0\.02 s"):
+        await source.role(await source.current(bench.now), "acme")
+
+
+@pytest.mark.requirement("S31")
+@pytest.mark.parametrize(("minutes", "holds"), [(-4, True), (-6, False), (-60 * 24, False)])
+async def test_a_clock_behind_what_was_signed_is_refused(bench, minutes, holds) -> None:
+    now = bench.now + timedelta(minutes=minutes)
+    if holds:
+        assert await bench.source().current(now)
+        return
+    with pytest.raises(ClockRefused, match="signed"):
+        await bench.source().current(now)
+
+
+@pytest.mark.requirement("S31", "S64")
+async def test_a_stolen_timestamp_key_cannot_sign_for_ten_years(bench) -> None:
+    timestamp = bench.timestamp()
+    timestamp.version += 1
+    timestamp.expires = bench.now + timedelta(days=3650)
+    bench.blobs.objects[PREFIX + "timestamp.json"] = sign(timestamp, *bench.signers("timestamp"))
+    with pytest.raises(ClockRefused, match="signed"):
+        await bench.source().current(bench.now)
+
+
+@pytest.mark.requirement("S31")
+async def test_the_instant_of_an_update_is_one_however_long_it_takes(bench) -> None:
+    """Expiry is judged by the instant handed in, not by what the clock says by the end (TUF 5.1)."""
+    bench.pass_time(hours=23, minutes=59)
+    plain, now = fetch_from(bench.blobs), bench.now
+
+    async def slow(name: str, limit: int) -> bytes:
+        bench.pass_time(hours=1)
+        return await plain(name, limit)
+
+    assert (await TrustSource(slow, bench.root).current(now)).at == now

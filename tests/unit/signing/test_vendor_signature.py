@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, mldsa, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
@@ -256,6 +256,21 @@ def test_fields_that_ocpp_cannot_carry_are_named(leaves, manufacturer) -> None:
     assert (
         "OCPP allows 5500" in vendor_signature_problems(replace(proof, certificate=padded), DIGEST, NOON)[0]
     )
+
+
+@pytest.mark.requirement("S34", "S35")
+def test_a_post_quantum_signature_does_not_fit_and_its_key_is_of_no_use_yet(manufacturer) -> None:
+    """ML-DSA-44: 3,228 characters where OCPP has room for 800."""
+    key = mldsa.MLDSA44PrivateKey.generate()
+    issuer = x509.load_pem_x509_certificate(manufacturer.root.encode()).subject
+    builder = x509.CertificateBuilder(issuer, issuer, key.public_key(), 7)
+    builder = builder.not_valid_before(NOON).not_valid_after(NOON + timedelta(days=9))
+    certificate = builder.add_extension(*GOOD_USAGE).sign(manufacturer.key, hashes.SHA256())
+    pem = certificate.public_bytes(Encoding.PEM).decode()
+    proof = VendorSignature(SignatureScheme.ECDSA_P256, base64.b64encode(key.sign(IMAGE)).decode(), pem)
+    problems = vendor_signature_problems(proof, DIGEST, NOON, [manufacturer.root])
+    assert "the signature has 3228 characters, OCPP allows 800" in problems
+    assert "the certificate's key is neither RSA nor P-256" in problems
 
 
 @pytest.mark.parametrize(

@@ -7,20 +7,26 @@ import pytest
 
 from signing.directive import sign_envelope
 from signing.errors import (
+    ApprovalRefused,
     DirectiveRefused,
+    DowngradeRefused,
     MetadataExpired,
     NotInRelease,
     RepositoryUnreachable,
     UnknownDirectiveKey,
+    UnsignedRefused,
     VendorSignatureBad,
     VerificationFailed,
+    WrongHardware,
 )
 from signing.keys import ensure_key_file
-from signing.policy import FIELD
+from signing.policy import FIELD, ModelTrust
 from signing.release import release_of, to_target
-from storage.campaign import SignedDirective
-from storage.charger import SignatureScheme
+from storage.campaign import Approval, SignedDirective
+from storage.charger import SelfReport, SignatureScheme
 from storage.errors import EngineUnavailable
+
+WAIVED = {("Acme", "Volt 22"): ModelTrust(unsafe_unsigned_waiver="Ada: its maker offers none")}
 
 
 async def released(bench, **changes):
@@ -168,9 +174,10 @@ async def test_a_release_of_a_moment_ago_is_seen_without_waiting_five_minutes(be
 async def test_going_back_needs_a_directive_that_says_so(bench) -> None:
     artifact, signed = await released(bench)
     request = bench.request(signed, installed_version="1.2", installed_counter=12)
-    with pytest.raises(DirectiveRefused, match="downgrade"):
+    with pytest.raises(DowngradeRefused, match="downgrade"):
         await bench.verifier().verify(request)
-    back = bench.directive(artifact, downgrade=True, reason="1.2 faults connectors")
+    two = tuple(Approval(name, bench.now, "f" * 64) for name in ("sam", "tess"))
+    back = bench.directive(artifact, downgrade=True, reason="1.2 faults connectors", approvals=two)
     signed = await bench.service().sign_directive(back, 0)
     verified = await bench.verifier().verify(replace(request, directive=signed))
     assert verified.directive.downgrade
@@ -203,11 +210,12 @@ async def test_metadata_that_expires_between_two_reads_stops_the_next_dispatch(b
 @pytest.mark.requirement("S14", "S22")
 async def test_a_vendor_role_past_its_expiry_is_not_sent_from(bench) -> None:
     artifact, _ = await released(bench)
+    bench.enlist(models=WAIVED)
     bench.pass_time(days=90, minutes=-2)
     await bench.service().refresh()
     verifier = bench.verifier()
     signed = directed(bench, bench.directive(artifact))
-    assert await verifier.verify(bench.request(signed, signed_update=False, unsafe_unsigned_waiver="x"))
+    assert await verifier.verify(bench.request(signed, signed_update=False, unsafe_unsigned_waiver="ops"))
     bench.pass_time(minutes=3)
     with pytest.raises(MetadataExpired, match="acme"):
         await verifier.verify(bench.request(signed))
@@ -259,11 +267,16 @@ async def test_a_signing_certificate_that_has_expired_by_now_is_not_sent(bench, 
 async def test_unsigned_goes_only_under_the_models_waiver(bench) -> None:
     _, signed = await released(bench)
     plain = bench.request(signed, signed_update=False)
-    with pytest.raises(VerificationFailed, match="no waiver"):
+    row = replace(plain, unsafe_unsigned_waiver="written by whoever writes rows")
+    for request in (plain, row):
+        with pytest.raises(UnsignedRefused, match="no signed waiver"):
+            await bench.verifier().verify(request)
+    bench.enlist(models=WAIVED)
+    with pytest.raises(UnsignedRefused):
         await bench.verifier().verify(plain)
-    verified = await bench.verifier().verify(replace(plain, unsafe_unsigned_waiver="ops: no signed update"))
+    verified = await bench.verifier().verify(row)
     assert verified.vendor_signature is None
-    assert verified.evidence["unsigned_waiver"] == "ops: no signed update"
+    assert verified.evidence["unsigned_waiver"] == "Ada: its maker offers none"
 
 
 @pytest.mark.requirement("S37")
@@ -271,7 +284,8 @@ async def test_an_image_without_any_vendor_signature_goes_only_under_the_waiver(
     _, signed = await released(bench, vendor_signatures=())
     request = bench.request(signed)
     with pytest.raises(VendorSignatureBad):
-        await bench.verifier().verify(request)
+        await bench.verifier().verify(replace(request, unsafe_unsigned_waiver="a row"))
+    bench.enlist(models=WAIVED)
     waived = await bench.verifier().verify(replace(request, unsafe_unsigned_waiver="ops"))
     assert waived.vendor_signature is None
 
@@ -283,3 +297,66 @@ async def test_eight_at_once_share_one_read_of_the_repository(bench) -> None:
     done = await asyncio.gather(*(verifier.verify(bench.request(signed, request_id=n)) for n in range(8)))
     assert len(done) == 8
     assert len(bench.blobs.reads) == len(set(bench.blobs.reads)) == 5
+
+
+@pytest.mark.requirement("S25")
+@pytest.mark.parametrize("row", [None, 1, 10])
+async def test_an_edited_row_does_not_make_the_installed_version_older(bench, row) -> None:
+    _, signed = await released(bench)
+    await bench.release(await bench.upload("1.2", 12))
+    request = bench.request(signed, installed_version="1.2", installed_counter=row)
+    with pytest.raises(DowngradeRefused, match="installed 12"):
+        await bench.verifier().verify(request)
+    lying = bench.request(
+        signed, installed_version="0.9", installed_counter=row, told=SelfReport("Acme", "Volt 22", "1.2")
+    )
+    with pytest.raises(DowngradeRefused, match="installed 12"):
+        await bench.verifier().verify(lying)
+
+
+@pytest.mark.requirement("S25")
+async def test_no_way_back_leads_below_what_people_signed_for_the_model(bench) -> None:
+    artifact, _ = await released(bench)
+    bench.enlist(models={("Acme", "Volt 22"): ModelTrust(minimum_counter=12)})
+    two = tuple(Approval(name, bench.now, "f" * 64) for name in ("sam", "tess"))
+    back = bench.directive(artifact, downgrade=True, reason="1.2 faults", approvals=two)
+    with pytest.raises(DowngradeRefused, match="minimum of 12"):
+        await bench.verifier().verify(bench.request(directed(bench, back)))
+    other = bench.request(directed(bench, back), model="Volt 50", hardware_revision="B")
+    assert await bench.verifier().verify(other)
+
+
+@pytest.mark.requirement("S26")
+async def test_what_the_charger_says_it_is_counts_more_than_its_row(bench) -> None:
+    _, signed = await released(bench)
+    with pytest.raises(WrongHardware, match="says that it is a Bolt X9"):
+        await bench.verifier().verify(bench.request(signed, told=SelfReport("Bolt", "X9", "1.0")))
+    assert await bench.verifier().verify(bench.request(signed, told=SelfReport("ACME ", "Volt 22", "1.0")))
+
+
+@pytest.mark.requirement("S24")
+async def test_where_people_are_listed_only_what_they_signed_is_sent(bench) -> None:
+    artifact, _ = await released(bench)
+    bench.enlist("ada", "bob", approval_threshold=2)
+    directive = bench.directive(artifact)
+    verifier = bench.verifier()
+    for short in (directive, bench.approved(directive, "ada"), bench.approved(directive, "ada", "ada")):
+        with pytest.raises(ApprovalRefused, match="2 listed people"):
+            await verifier.verify(bench.request(directed(bench, short)))
+        with pytest.raises(ApprovalRefused):
+            await bench.service().sign_directive(short, 0)
+    both = bench.approved(directive, "ada", "bob")
+    verified = await verifier.verify(bench.request(await bench.service().sign_directive(both, 0)))
+    assert verified.evidence["approvals_signed_by"] == "ada,bob"
+
+
+@pytest.mark.requirement("S24")
+async def test_an_approver_of_a_moment_ago_counts_without_waiting_five_minutes(bench) -> None:
+    artifact, _ = await released(bench)
+    bench.enlist("ada")
+    verifier = bench.verifier()
+    await verifier.verify(bench.request(directed(bench, bench.approved(bench.directive(artifact), "ada"))))
+    bench.pass_time(seconds=5)
+    bench.enlist("bob")
+    fresh = bench.approved(bench.directive(artifact), "bob")
+    assert await verifier.verify(bench.request(directed(bench, fresh)))

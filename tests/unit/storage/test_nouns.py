@@ -94,7 +94,9 @@ class TestEvents:
         assert wake_token(record) == expected
 
     def test_a_boot_wakes_and_a_heartbeat_does_not(self) -> None:
-        assert wake_token(EventRecord("A", ChargerBooted("V", "M", None), AT, AT, 1)) == "booted"
+        assert wake_token(EventRecord("A", ChargerBooted("V", "M", "1"), AT, AT, 1)) == "booted"
+        unversioned = EventRecord("A", ChargerBooted("V", "M", None), AT, AT, 1)
+        assert wake_token(unversioned) == "restarted", "it moves a command, and no update"
         assert wake_token(EventRecord("A", HeartbeatReceived(), AT, AT, 1)) is None
 
     @pytest.mark.requirement("S38")

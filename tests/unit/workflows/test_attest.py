@@ -67,6 +67,57 @@ def test_coming_back_with_the_old_version_after_installing_is_a_failure(reason) 
 INSTALLED = status(FirmwareStatus.INSTALLED, 2)
 
 
+def read(version: str, sequence: int, after=LATER) -> Sighting:
+    """What was read after the boot of that instant."""
+    at = after + timedelta(seconds=6)
+    return Sighting(sequence, at, booted=False, version=version, read_after=after)
+
+
+@pytest.mark.requirement("R28", "S27")
+def test_a_version_read_after_the_boot_that_told_none_is_proof() -> None:
+    verdict = judge(ATTEMPT, [INSTALLED, boot(None, 3), read("1.1", 4)])
+    assert verdict is not None
+    assert verdict.finding is Finding.UPDATED
+    fell = judge(ATTEMPT, [INSTALLED, boot(None, 3), read("1.0", 4)])
+    assert fell is not None
+    assert (fell.finding, "came back with 1.0" in fell.reason) == (Finding.FAILED, True)
+
+
+@pytest.mark.requirement("R28", "S27")
+@pytest.mark.parametrize(
+    "claims",
+    [
+        [boot(None, 3, at=NOW - timedelta(seconds=9)), read("1.1", 4, after=NOW - timedelta(seconds=9))],
+        [boot(None, 3, at=LATER + timedelta(seconds=30)), read("1.1", 4)],
+        [INSTALLED, boot(None, 3)],
+    ],
+    ids=["boot before the command", "read after an older boot", "unread"],
+)
+def test_what_was_read_of_any_other_boot_proves_nothing(claims) -> None:
+    assert judge(ATTEMPT, claims) is None
+
+
+def test_a_reading_brings_its_boot_with_it_and_one_that_was_asked_for_is_no_restart() -> None:
+    verdict = judge(ATTEMPT, [INSTALLED, read("1.1", 4)])
+    assert verdict is not None
+    assert verdict.finding is Finding.UPDATED
+    assert judge(ATTEMPT, [INSTALLED, replace(read("1.0", 4), triggered=True)]) is None
+
+
+def test_a_boot_whose_version_was_never_read_is_overdue_and_says_why() -> None:
+    route = RouteFacts("node-1", "boot-1", 1)
+    facts = AttemptFacts(route, True, LATER + timedelta(minutes=9), 7, (INSTALLED, boot(None, 3)))
+    verdict = judge_deadline(ATTEMPT, facts, LATER + timedelta(minutes=10))
+    assert (verdict.finding, verdict.retryable) == (Finding.OVERDUE, True)
+    assert "nothing proved that it runs 1.1" in verdict.reason
+
+
+def test_an_attempt_that_began_before_versions_were_read_ends_as_it_did_then() -> None:
+    verdict = judge(ATTEMPT, [INSTALLED, boot(None, 3)], reads=False)
+    assert verdict is not None
+    assert "came back with no version" in verdict.reason
+
+
 def test_a_boot_notification_that_was_asked_for_is_no_restart() -> None:
     asked = replace(boot("1.0", 3), triggered=True)
     assert judge(ATTEMPT, [INSTALLED, asked]) is None

@@ -54,6 +54,7 @@ def test_a_charger_on_the_version_is_done_already() -> None:
         ({"busy": "session 7 is open on EVSE 1", "session": True}, "session 7", True),
         ({"busy": "reservation 4 is active"}, "reservation 4", False),
         ({"maintenance": "certificate"}, "certificate", False),
+        ({"version": None, "unread": True}, "told no firmware version", False),
     ],
 )
 @pytest.mark.requirement("R22", "X1")

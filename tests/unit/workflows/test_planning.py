@@ -13,7 +13,7 @@ from storage.ports import ChargerView
 from storage.twin import ConnectivitySection, FirmwareSection, Lifecycle, TwinState
 from tests.unit.workflows.facts import NOW
 from workflows.draw import Lot, draw, wave_sizes
-from workflows.plan_rules import detectable_failure_rate
+from workflows.plan_rules import Findings, check_proof, detectable_failure_rate, planned_seconds
 from workflows.planning import Preview, preview
 
 MODELS = ("VW-11", "VW-22", "VW-50")
@@ -218,3 +218,43 @@ def test_a_canary_visits_as_many_sites_as_it_can() -> None:
     lots = [Lot(f"CP{n:02d}", ("v", "m"), f"s{n // 10}", n) for n in range(60)]
     [canary, _] = draw(lots, [6, 54], 3)
     assert len({item // 10 for item in canary}) == 6
+
+
+@pytest.mark.requirement("S35")
+@pytest.mark.parametrize(
+    ("days", "problem", "warning"),
+    [(3, "1.0 hours", ""), (-1, "4.0 days", ""), (3.2, "", "13.8 days longer"), (17.5, "", "")],
+)
+def test_a_certificate_that_ends_before_the_last_install_forbids_the_plan(days, problem, warning) -> None:
+    """Two waves: the first soaks for two days, the start is in one, an attempt may take an hour."""
+    waves = (WavePlan("canary", 0.5, soak_seconds=2 * 86_400), WavePlan("rest", 0.5))
+    plan = replace(PLAN, waves=waves, start_at=NOW + timedelta(days=1), gate=GatePolicy(min_attempts=1))
+    until = NOW + timedelta(days=days)
+    found = preview(plan, fleet(40), NEW, OLD, NOW, proof_until=until)
+    said = " ".join(text for text in found.problems if "certificate expires" in text)
+    warned = " ".join(text for text in found.warnings if "certificate expires" in text)
+    assert (bool(said), bool(warned)) == (bool(problem), bool(warning))
+    assert problem in said
+    assert warning in warned
+
+
+@pytest.mark.requirement("S35")
+@given(
+    st.integers(-(10**6), 10**6),
+    st.floats(0, 1e300),
+    st.floats(0, 1e300),
+    st.sampled_from([None, NOW, NOW.replace(year=9999)]),
+)
+def test_no_plan_however_long_breaks_the_look_at_the_certificate(hours, soak, deadline, start) -> None:
+    waves = (WavePlan("a", 0.5, soak_seconds=soak), WavePlan("b", 0.5))
+    pace = replace(Pace(), attempt_deadline_seconds=deadline)
+    plan = replace(PLAN, waves=waves, start_at=start, pace=pace)
+    found = Findings()
+    try:
+        until = NOW + timedelta(hours=hours)
+    except OverflowError:
+        return
+    check_proof(plan, NOW, until, found)
+    left = (until - max(NOW, start or NOW)).total_seconds()
+    assert bool(found.problems) == (left < planned_seconds(plan)[0])
+    assert not (found.problems and found.warnings)

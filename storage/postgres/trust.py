@@ -1,0 +1,284 @@
+"""Doubts about chargers: a projection of the event log, judged by ``storage.trust``, kept as drifts.
+
+An event only says whom to look at; what is judged is how things stand. So nothing hangs on the order of
+events, and whoever is looked at twice is judged the same.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import func, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from storage.audit import AuditEntry
+from storage.codec import to_json
+from storage.drift import DriftState
+from storage.errors import Conflict, InvalidInput, NotFound
+from storage.events import EventKind, StoredEvent
+from storage.incident import IncidentChange, IncidentKind
+from storage.postgres.audit import append_entry
+from storage.postgres.engine import transaction
+from storage.postgres.incidents import apply_changes
+from storage.postgres.projections import BUSY, step
+from storage.postgres.tables import anomaly, charger, drift, projection, trust_memory
+from storage.postgres.trust_facts import attempts, trust_facts
+from storage.trust import (
+    ACCEPTABLE,
+    BASELINE,
+    CONCERNS,
+    SERIAL_PATH,
+    VERSION_PATH,
+    Acceptance,
+    Doubt,
+    Memory,
+    TrustFacts,
+    accepted,
+    judge,
+    remembered,
+    settled,
+)
+from storage.twin import Lifecycle
+from storage.twin_schema import Severity
+from storage.watching import Progress
+
+NAME = "trust"
+ACTOR = "trust"
+_DRIFT = drift.c
+_ALONE = select(projection.c.sequence).where(projection.c.name == NAME).with_for_update()
+"""Memories are read and written by one at a time: whoever has the projection's row."""
+_NOW = text("SELECT clock_timestamp()")
+
+
+class PostgresTrustStore:
+    """See ``storage.registry_ports.TrustStore``. ``quarantine``: put whoever looks broken into aside."""
+
+    def __init__(self, engine: AsyncEngine, *, quarantine: bool = False) -> None:
+        self._engine = engine
+        self._quarantine = quarantine
+
+    async def advance_trust(self, *, limit: int = 1000) -> Progress:
+        """One step of the projection."""
+        async with step(self._engine, NAME, limit, CONCERNS) as taken:
+            if taken is None:
+                return BUSY
+            if taken.events:
+                await _Look(taken.connection, quarantine=self._quarantine).at(taken.events)
+            return taken.progress
+
+    async def recheck(self, *, limit: int = 500) -> int:
+        """A version that was proved, or an identity that was changed, is told by no event of a charger."""
+        doubted = select(_DRIFT.charger_id).where(_DRIFT.desired_version == BASELINE, _OPEN)
+        # Any of them, so that none waits for ever where there are more than one round takes.
+        doubted = doubted.group_by(_DRIFT.charger_id).order_by(func.random())
+        async with transaction(self._engine) as connection:
+            await connection.execute(_ALONE)
+            ids = list((await connection.execute(doubted.limit(limit))).scalars())
+            return await _Look(connection, quarantine=self._quarantine).judge(ids) if ids else 0
+
+
+async def accept(engine: AsyncEngine, given: Acceptance) -> Sequence[str]:
+    """A person holds what is reported to be right; audited in the same transaction."""
+    if wrong := sorted(set(given.paths) - ACCEPTABLE):
+        raise InvalidInput(
+            "These values cannot be accepted.",
+            [f"{path}: not one of {', '.join(sorted(ACCEPTABLE))}" for path in wrong],
+            hint="Another serial number, vendor or model is registered: ampwave charger reidentify.",
+        )
+    async with transaction(engine) as connection:
+        await connection.execute(_ALONE)
+        known = await trust_facts(connection, [given.charger_id])
+        if given.charger_id not in known:
+            raise NotFound("charger in service", given.charger_id)
+        facts = known[given.charger_id]
+        doubted = [doubt.path for doubt in judge(facts) if doubt.path in given.paths]
+        if not doubted:
+            raise Conflict(f"Nothing of this is in doubt: {', '.join(given.paths)}.")
+        await _remember(connection, {given.charger_id: accepted(facts, given)})
+        detail = {"paths": doubted, "reason": given.reason}
+        subject = f"charger/{given.charger_id}"
+        await append_entry(connection, AuditEntry(given.at, given.actor, "charger.accepted", subject, detail))
+        await _Look(connection, why=f"accepted by {given.actor}: {given.reason}").judge([given.charger_id])
+    return doubted
+
+
+async def look(connection: AsyncConnection, charger_id: str, why: str) -> None:
+    """Judge one charger anew within a transaction that changed what is on record of it."""
+    await _Look(connection, why=why).judge([charger_id])
+
+
+async def alone(connection: AsyncConnection) -> None:
+    """Whoever calls ``look`` later in its transaction begins with this, so that nobody waits in a circle."""
+    await connection.execute(_ALONE)
+
+
+_OPEN = _DRIFT.state == DriftState.OPEN.value
+
+
+class _Look:
+    """One look at some chargers, within a transaction."""
+
+    def __init__(self, connection: AsyncConnection, *, quarantine: bool = False, why: str = "") -> None:
+        self._connection = connection
+        self._quarantine = quarantine
+        self._why = why or "it is as our records say again"
+        self._now = datetime.min.replace(tzinfo=UTC)
+
+    async def at(self, events: Sequence[StoredEvent]) -> None:
+        """Everybody whom events are about."""
+        by_charger: dict[str, list[StoredEvent]] = defaultdict(list)
+        for event in events:
+            by_charger[event.charger_id].append(event)
+        await self.judge(sorted(by_charger), by_charger)
+
+    async def judge(self, ids: Sequence[str], events: dict[str, list[StoredEvent]] | None = None) -> int:
+        """Look at chargers as they are now; how many doubts opened or closed."""
+        self._now = (await self._connection.execute(_NOW)).scalar_one()
+        facts = await trust_facts(self._connection, ids)
+        given, memories = events or {}, {}
+        for charger_id, known in facts.items():
+            memory = known.memory
+            for event in given.get(charger_id, ()):
+                memory = remembered(memory, event)
+            memory = settled(replace(known, memory=memory))
+            if memory != known.memory:
+                memories[charger_id] = memory
+                facts[charger_id] = replace(known, memory=memory)
+        await _remember(self._connection, memories)
+        facts |= await self._with_attempts(facts)
+        open_now = await self._open(ids)
+        moved = 0
+        for charger_id, known in facts.items():
+            doubts = {doubt.path: doubt for doubt in judge(known)}
+            moved += await self._write(known, doubts, open_now[charger_id])
+            if booted := [
+                each for each in given.get(charger_id, ()) if each.kind is EventKind.CHARGER_BOOTED
+            ]:
+                await self._note(known, list(doubts.values()), booted[-1])
+        return moved
+
+    async def _with_attempts(self, facts: dict[str, TrustFacts]) -> dict[str, TrustFacts]:
+        """What is on its way to those whose firmware would be in doubt; nobody else is looked up."""
+        doubted = [
+            name for name, known in facts.items() if any(each.path == VERSION_PATH for each in judge(known))
+        ]
+        sent = await attempts(self._connection, doubted) if doubted else {}
+        return {name: replace(facts[name], proved=facts[name].proved + given) for name, given in sent.items()}
+
+    async def _open(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        query = select(drift).where(_DRIFT.charger_id.in_(ids), _DRIFT.desired_version == BASELINE, _OPEN)
+        found: dict[str, dict[str, Any]] = defaultdict(dict)
+        for row in await self._connection.execute(query):
+            found[row.charger_id][row.path] = row
+        return found
+
+    async def _write(self, facts: TrustFacts, doubts: dict[str, Doubt], known: dict[str, Any]) -> int:
+        charger_id = facts.charger.charger_id
+        opened = [
+            doubt
+            for path, doubt in doubts.items()
+            if path not in known and await self._opened(charger_id, doubt)
+        ]
+        for path in doubts.keys() & known.keys():
+            await self._follow(known[path], doubts[path])
+        over = [row for path, row in known.items() if path not in doubts]
+        for row in over:
+            closing = {"state": DriftState.CLOSED.value, "closed_at": self._now, "reason": self._why}
+            where = _DRIFT.drift_id == row.drift_id
+            await self._connection.execute(update(drift).where(where).values(judged_at=self._now, **closing))
+            await self._tell(charger_id, "charger.drift_closed", path=row.path, reason=self._why)
+        if opened or over:
+            await apply_changes(self._connection, [self._incident(charger_id, list(doubts.values()))])
+        if any(doubt.severity is Severity.CRITICAL for doubt in opened) and self._quarantine:
+            await self._set_aside(charger_id, opened[0].suspicion)
+        return len(opened) + len(over)
+
+    async def _opened(self, charger_id: str, doubt: Doubt) -> bool:
+        values = {
+            "severity": doubt.severity.value,
+            "desired": to_json(doubt.expected),
+            "reported": to_json(doubt.reported),
+            "desired_version": BASELINE,
+            "state": DriftState.OPEN.value,
+            "first_seen": self._now,
+            "judged_at": self._now,
+            "opened_at": self._now,
+            "differing_s": 0.0,
+            "suspicion": doubt.suspicion,
+            "reason": "",
+        }
+        statement = insert(drift).values(charger_id=charger_id, path=doubt.path, **values)
+        if not (await self._connection.execute(statement.on_conflict_do_nothing())).rowcount:
+            return False  # The same path left what is desired: that drift tells it already.
+        told = {name: values[name] for name in ("severity", "desired", "reported", "suspicion")}
+        await self._tell(charger_id, "charger.drift_opened", path=doubt.path, **told)
+        return True
+
+    async def _follow(self, row: Any, doubt: Doubt) -> None:
+        new = {"reported": to_json(doubt.reported), "suspicion": doubt.suspicion}
+        if (row.reported, row.suspicion) != (new["reported"], new["suspicion"]):
+            where = _DRIFT.drift_id == row.drift_id
+            await self._connection.execute(update(drift).where(where).values(judged_at=self._now, **new))
+
+    def _incident(self, charger_id: str, doubts: Sequence[Doubt]) -> IncidentChange:
+        grave = [doubt for doubt in doubts if doubt.severity is Severity.CRITICAL]
+        summary = f"{charger_id}: {'; '.join(doubt.suspicion for doubt in grave)}"
+        return IncidentChange(
+            IncidentKind.SUSPECTED_INTRUSION,
+            f"charger/{charger_id}",
+            self._now,
+            summary,
+            {"paths": [doubt.path for doubt in grave]},
+            close=not grave,
+        )
+
+    async def _note(self, facts: TrustFacts, doubts: Sequence[Doubt], event: StoredEvent) -> None:
+        """What a boot said of itself and nobody can believe stays on record, however it ends."""
+        me = facts.charger.charger_id
+        for doubt in doubts:
+            if not doubt.path.startswith("identity."):
+                continue
+            elsewhere = doubt.path == SERIAL_PATH and facts.serial_owner not in (None, me)
+            row = insert(anomaly).values(
+                charger_id=me,
+                kind="serial_elsewhere" if elsewhere else "identity_changed",
+                path=doubt.path,
+                reason=doubt.suspicion,
+                cause=f"event/{event.sequence}",
+                first_seen=event.received_at,
+                last_seen=event.received_at,
+            )
+            again = {name: row.excluded[name] for name in ("reason", "cause", "last_seen")}
+            await self._connection.execute(
+                row.on_conflict_do_update(
+                    index_elements=["charger_id", "kind", "path"],
+                    set_={**again, "times": anomaly.c.times + 1},
+                )
+            )
+
+    async def _set_aside(self, charger_id: str, why: str) -> None:
+        in_service = charger.c.lifecycle.in_([Lifecycle.REGISTERED.value, Lifecycle.ACTIVE.value])
+        statement = update(charger).where(charger.c.charger_id == charger_id, in_service)
+        done = await self._connection.execute(statement.values(lifecycle=Lifecycle.QUARANTINED.value))
+        if done.rowcount:
+            await self._tell(charger_id, "charger.quarantined", why=why)
+
+    async def _tell(self, charger_id: str, action: str, **detail: Any) -> None:
+        entry = AuditEntry(self._now, ACTOR, action, f"charger/{charger_id}", detail)
+        await append_entry(self._connection, entry)
+
+
+async def _remember(connection: AsyncConnection, memories: dict[str, Memory]) -> None:
+    if not memories:
+        return
+    rows = [{"charger_id": name, "memory": to_json(memory)} for name, memory in memories.items()]
+    statement = insert(trust_memory)
+    await connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["charger_id"], set_={"memory": statement.excluded.memory}
+        ),
+        rows,
+    )

@@ -1,0 +1,78 @@
+"""One withdraws, two restore; a list's word stands; two people at once count as two."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from storage.errors import Conflict, NotFound
+from storage.postgres.withdrawals import PostgresWithdrawalStore
+from storage.withdrawal import Source, Withdrawal, artifact_subject
+
+pytestmark = pytest.mark.integration
+AT = datetime(2026, 11, 20, 12, 0, 0, 5, tzinfo=UTC)
+IMAGE = Withdrawal(artifact_subject("a" * 64), "it bricks", Source.PERSON, "ada", AT)
+
+
+@pytest.fixture
+def store(engine) -> PostgresWithdrawalStore:
+    return PostgresWithdrawalStore(engine)
+
+
+@pytest.mark.requirement("S66")
+async def test_one_person_withdraws_and_two_restore(store) -> None:
+    assert await store.add([IMAGE]) == [IMAGE.subject]
+    assert await store.add([replace(IMAGE, reason="another")]) == []
+    assert await store.in_force([IMAGE.subject, "artifact:x"]) == [IMAGE]
+    assert (await store.restore(IMAGE.subject, "ada")).in_force
+    with pytest.raises(Conflict, match="ada has said yes"):
+        await store.restore(IMAGE.subject, "ada")
+    assert len(await store.in_force([IMAGE.subject])) == 1
+    back = await store.restore(IMAGE.subject, "grace")
+    assert (back.in_force, back.restored_by) == (False, ("ada", "grace"))
+    assert await store.in_force([IMAGE.subject]) == []
+    with pytest.raises(Conflict, match="back already"):
+        await store.restore(IMAGE.subject, "hedy")
+
+
+@pytest.mark.requirement("S66")
+async def test_what_came_back_can_be_withdrawn_again_and_needs_two_again(store) -> None:
+    await store.add([IMAGE])
+    for person in ("ada", "grace"):
+        await store.restore(IMAGE.subject, person)
+    again = replace(IMAGE, reason="again", withdrawn_by="hedy", withdrawn_at=AT + timedelta(days=1))
+    assert await store.add([again]) == [IMAGE.subject]
+    assert await store.find() == [again]
+    assert (await store.restore(IMAGE.subject, "ada")).in_force
+
+
+@pytest.mark.requirement("S66")
+async def test_two_at_once_count_as_two_and_one_twice_at_once_as_one(store) -> None:
+    await store.add([IMAGE])
+    answers = await asyncio.gather(
+        *(store.restore(IMAGE.subject, who) for who in ("ada", "ada", "ada")), return_exceptions=True
+    )
+    assert sorted(type(answer).__name__ for answer in answers) == ["Conflict", "Conflict", "Withdrawal"]
+    await asyncio.gather(*(store.restore(IMAGE.subject, who) for who in ("bob",)))
+    assert await store.in_force([IMAGE.subject]) == []
+
+
+@pytest.mark.requirement("S36")
+async def test_people_cannot_overrule_a_manufacturers_list(store) -> None:
+    listed = replace(IMAGE, subject="serial:" + "b" * 64 + ":7", source=Source.LIST)
+    by_hand = replace(listed, source=Source.PERSON)
+    assert await store.add([by_hand]) == [listed.subject]
+    assert await store.add([listed]) == [listed.subject], "a list's word goes over a person's"
+    assert await store.add([by_hand, listed]) == []
+    with pytest.raises(Conflict, match="revocation list"):
+        await store.restore(listed.subject, "ada")
+
+
+async def test_a_long_list_is_taken_whole_and_hostile_text_stays_text(store) -> None:
+    many = [replace(IMAGE, subject=f"serial:{'c' * 64}:{number:x}") for number in range(2500)]
+    assert len(await store.add([*many, many[0]])) == 2500
+    assert await store.add([]) == []
+    with pytest.raises(NotFound):
+        await store.restore("artifact:' OR 1=1 --", "ada'; DROP TABLE withdrawal; --")
+    assert len(await store.in_force([each.subject for each in many])) == 2500
