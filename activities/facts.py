@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from activities.tickets import FetchWindow
 from csms.capabilities import of_charger
 from csms.frames import OCPP16
 from storage.artifact import Artifact, ArtifactPhase, Compatible
@@ -274,6 +275,13 @@ def unfetchable(view: ChargerView, profile: ModelProfile | None, location: str) 
     if able.fetches(scheme) is not False:
         return None
     return f"it fetches by {', '.join(able.known.transfers or ())}, and not by {scheme.upper()}"
+
+
+def fetch_window(view: ChargerView, profile: ModelProfile | None, seconds: float) -> FetchWindow:
+    """At once, and by plain HTTP if the charger told, or its model is declared, to know no HTTPS."""
+    able = of_charger(view.charger, view.twin, profile)
+    plain = able.fetches("https") is False and able.fetches("http") is True
+    return FetchWindow(seconds, plain=plain)
 
 
 def unsendable(view: ChargerView, profile: ModelProfile | None, location: str, *, signed: bool) -> str | None:

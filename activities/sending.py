@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from activities.availability import closed_to_cars, put_back
-from activities.facts import has_car, out_of_service, unsendable, version_unread
+from activities.facts import fetch_window, has_car, out_of_service, unsendable, version_unread
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node, Obstacle, Order
 from activities.proving import Proving, security_event
 from activities.stores import this_run
@@ -275,7 +275,9 @@ class Sending:
 
     async def _update(self, order: Order, proof: VerifiedDispatch) -> UpdateFirmware:
         given, vendor, digest = self._given, proof.vendor_signature, proof.directive.sha256
-        location = await self._node.office.mint(given.charger_id, digest, self._pace.ticket_seconds)
+        view = await self._stores.chargers.get(given.charger_id)
+        window = fetch_window(view, order.profile, self._pace.ticket_seconds)
+        location = await self._node.office.mint(given.charger_id, digest, window)
         return UpdateFirmware(
             request_id=order.request_id,
             location=location,

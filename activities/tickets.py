@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from storage.canonical import sha256_hex
 from storage.charger import DownloadTicket
@@ -19,6 +19,26 @@ TICKET_LETTERS = 43
 
 
 @dataclass(frozen=True, slots=True)
+class FetchWindow:
+    """When a charger is going to fetch, as it is told."""
+
+    seconds: float
+    """What one try may take."""
+    retrieve_at: datetime | None = None
+    """It begins not before; None: at once."""
+    retries: int = 0
+    retry_interval_s: float = 0.0
+    plain: bool = False
+    """By the unencrypted address, if there is one."""
+
+    def ends(self, now: datetime) -> datetime:
+        """When the last try is over (S44): a ticket lives as long."""
+        begins = max(now, self.retrieve_at or now)
+        tries = self.retries * (self.retry_interval_s + self.seconds) + self.seconds
+        return begins + timedelta(seconds=tries)
+
+
+@dataclass(frozen=True, slots=True)
 class TicketOffice:
     """Gives one charger leave to fetch, or to upload, one object for a while."""
 
@@ -26,13 +46,15 @@ class TicketOffice:
     random_bytes: Callable[[int], bytes] = field(repr=False)
     base_url: str
     clock: Clock
+    plain_url: str | None = None
+    """Where models fetch that cannot speak TLS; None: they are sent to ``base_url`` as all others are."""
 
     def example(self) -> str:
         """A download address as long as every other."""
         return f"{self.base_url}/d/{'x' * TICKET_LETTERS}"
 
-    async def mint(self, charger_id: str, artifact_id: str, seconds: float) -> str:
-        """The download address for this charger, valid from now for ``seconds``."""
+    async def mint(self, charger_id: str, artifact_id: str, window: FetchWindow) -> str:
+        """The download address for this charger, valid from now until its last try is over."""
         text, now = bound_ticket(self.random_bytes(SECRET_BYTES), charger_id, artifact_id), self.clock()
         await self.tickets.add(
             DownloadTicket(
@@ -40,10 +62,10 @@ class TicketOffice:
                 charger_id=charger_id,
                 artifact_sha256=artifact_id,
                 not_before=now,
-                expires_at=now + timedelta(seconds=seconds),
+                expires_at=window.ends(now),
             )
         )
-        return f"{self.base_url}/d/{text}"
+        return f"{self.plain_url if window.plain and self.plain_url else self.base_url}/d/{text}"
 
     async def mint_upload(self, logs: LogStore, request: LogRequest) -> str:
         """The address to which this charger may upload this log, valid from now to the request's deadline."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -11,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 from api import contract, problems
 from api.dashboard import actions, incidents, login, routes
 from api.dashboard import halts as halt_pages
+from api.download_desk import DownloadDesk
 from api.downloads import RedactTickets
 from api.downloads import router as downloads_router
 from api.drafts import keep_starting_drafts
@@ -35,6 +37,7 @@ from api.routers import (
     exports,
     halts,
     health,
+    intake,
     logs,
     manual,
     models,
@@ -48,10 +51,13 @@ from api.routers import (
     withdrawals,
 )
 from api.sse import StreamSeats
+from api.vendor_fetch import VendorFetch
+from api.vendor_import import ImportSeats
 
 API_ROUTERS = (
     artifacts.router,
     evidence.router,
+    intake.router,
     withdrawals.router,
     campaigns.router,
     chargers.router,
@@ -95,6 +101,12 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.metrics = metrics
     app.state.refusals = RefusalMemory()
     app.state.scales = health.Scales()
+    app.state.desk = DownloadDesk(
+        services.downloads, services.limits.downloads, services.clock, time.monotonic
+    )
+    app.state.lengths = {}
+    app.state.import_seats = ImportSeats(services.limits.imports)
+    app.state.vendor_fetch = VendorFetch()
     app.state.log_seats = UploadSeats(services.limits.log_uploads)
     app.state.seats = StreamSeats(services.limits.streams, metrics.streams)
     for router in API_ROUTERS:
@@ -113,7 +125,10 @@ def create_app(services: ApiServices) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     logging.getLogger("uvicorn.access").addFilter(RedactTickets())
     starting = asyncio.create_task(keep_starting_drafts(app.state.services))
+    noting = asyncio.create_task(app.state.desk.keep_noting())
     yield
-    starting.cancel()
-    with suppress(asyncio.CancelledError):
-        await starting
+    for task in (starting, noting):
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    await app.state.desk.note()

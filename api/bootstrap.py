@@ -19,6 +19,7 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from activities.alarms import DispatchAlarms
+from activities.blob_care import BlobCareActivities, CarePolicy, CareStores
 from activities.daily import DailyActivities
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
@@ -32,6 +33,7 @@ from activities.twins import DriftPolicy
 from api.app import create_app
 from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
+from api.download_desk import DeskLimits
 from api.key_access import online_keys, record_keys, use_tokens
 from api.node_security import client_tls_options, server_tls_files
 from api.ports import ApiLimits, ApiServices, ApprovalCheck, ReadinessCheck
@@ -50,6 +52,7 @@ from csms.tls import ServerTls
 from signing.approval import check_given
 from signing.ceremony import DevelopmentCeremony
 from signing.development import ensure_manufacturer
+from signing.errors import NotInRelease
 from signing.evidence_desk import EvidenceDesk
 from signing.evidence_policy import read_policy
 from signing.expiry import RoleExpiry
@@ -63,6 +66,7 @@ from signing.service import SigningService
 from signing.trust_source import TrustSource, fetch_from
 from signing.verify import Verifier
 from storage import ports
+from storage.artifact import Artifact
 from storage.campaign import Approval, Campaign
 from storage.clock import system_clock
 from storage.daily import DailyStore
@@ -73,6 +77,7 @@ from storage.journal import JournalRule
 from storage.operator_ports import CommandStore, LeftoverStore, LogStore
 from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
+from storage.postgres.blob_care import PostgresBlobCareStore
 from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.commands import PostgresCommandStore
@@ -98,16 +103,19 @@ from storage.postgres.statistics import PostgresStatistics
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
+from storage.postgres.transfers import PostgresDownloadStore, PostgresUploadStore
 from storage.postgres.trust import PostgresTrustStore
 from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.watching import watch_stores
 from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.registry_ports import PrivacyStore, RegistryStore, TrustStore
 from storage.retention import RetentionStore
-from storage.s3 import S3BlobStore
+from storage.s3 import S3BlobStore, S3Manner
+from storage.s3_keeper import S3BlobKeeper
 from storage.s3_leftovers import S3Leftovers
 from storage.seat import Seat
 from storage.statistics import TableStatistics
+from storage.transfer import BlobCareStore, BlobKeeper, DownloadStore, UploadStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
 from storage.withdrawal import WithdrawalStore
@@ -154,6 +162,10 @@ class Stores:
     trust: TrustStore
     watch: WatchStores
     twins: TwinStore
+    uploads: UploadStore
+    downloads: DownloadStore
+    care: BlobCareStore
+    keeper: BlobKeeper
     withdrawals: WithdrawalStore
 
 
@@ -271,6 +283,10 @@ def _stores(
         twins=PostgresTwinStore(engine, project),
         halts=PostgresHaltStore(engine),
         watch=watch_stores(engine),
+        uploads=PostgresUploadStore(engine),
+        downloads=PostgresDownloadStore(engine),
+        care=PostgresBlobCareStore(engine),
+        keeper=S3BlobKeeper(blobs),
         withdrawals=PostgresWithdrawalStore(engine),
     )
 
@@ -287,7 +303,7 @@ def _blobs(settings: Settings) -> S3BlobStore:
         region=settings.s3_region,
         access_key=settings.s3_access_key.get_secret_value(),
         secret_key=settings.s3_secret_key.get_secret_value(),
-        checksum_mode=settings.s3_checksum_mode,
+        manner=S3Manner(settings.s3_checksum_mode, settings.s3_lock_days, settings.s3_timeout_s),
     )
 
 
@@ -386,6 +402,20 @@ def _readiness(stores: Stores, client: Client) -> dict[str, ReadinessCheck]:
     return {"database": database, "temporal": temporal}
 
 
+def _limits(settings: Settings) -> ApiLimits:
+    return ApiLimits(
+        upload_bytes=settings.upload_bytes,
+        log_bytes=settings.log_upload_bytes,
+        downloads=DeskLimits(
+            seats=settings.download_seats,
+            stall_s=settings.download_stall_s,
+            bytes_per_s=settings.download_bytes_per_s,
+            site_bytes_per_s=settings.download_site_bytes_per_s,
+        ),
+        same_address=settings.download_same_address,
+    )
+
+
 def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
     """The HTTP app over these stores."""
     pepper = read_key(settings.charger_pepper_path)
@@ -399,6 +429,8 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             learned=stores.learned,
             tokens=stores.tokens,
             tickets=stores.tickets,
+            uploads=stores.uploads,
+            downloads=stores.downloads,
             leases=stores.leases,
             commands=stores.commands,
             logs=stores.logs,
@@ -424,7 +456,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             manufacturer_roots=_manufacturer_roots(settings, stores),
             temporal_ui_url=settings.temporal_ui_url,
             temporal_namespace=settings.temporal_namespace,
-            limits=ApiLimits(log_bytes=settings.log_upload_bytes),
+            limits=_limits(settings),
             readiness={**_readiness(stores, client), "s3": stores.blobs.ready},
             check_approval=_approval_check(settings, stores),
         )
@@ -502,7 +534,13 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
         tls=None if tls is None else ServerTls(tls),
         certificates=_client_certificates(settings, stores),
     )
-    office = TicketOffice(stores.tickets, secrets.token_bytes, settings.base_url, system_clock)
+    office = TicketOffice(
+        stores.tickets,
+        secrets.token_bytes,
+        settings.base_url,
+        system_clock,
+        plain_url=(settings.unsafe_plain_http_url or "").rstrip("/") or None,
+    )
     node = Node(
         _activity_stores(stores),
         gateway,
@@ -539,12 +577,15 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
     keeping = LogKeepingActivities(shared, stores.leftovers, timedelta(days=settings.log_kept_days))
     drift = DriftPolicy(timedelta(seconds=settings.drift_grace_s), settings.quarantine_on_suspicion)
     policy = retention_policy(settings)
+    care = blob_care(settings, stores, inspector)
     return Worker(
         client,
         task_queue=TASK_QUEUE,
         workflows=registry.WORKFLOWS,
         activities=[
-            *registry.worker_activities(shared, inspector, journal, keeping, stores.watch.sessions, drift),
+            *registry.worker_activities(
+                shared, inspector, journal, keeping, stores.watch.sessions, drift, care
+            ),
             *registry.metadata_activities(_metadata(settings, stores)),
             *registry.record_activities(
                 shared,
@@ -557,6 +598,24 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=GRACE,
     )
+
+
+def blob_care(settings: Settings, stores: Stores, inspector: Inspector) -> BlobCareActivities:
+    """Hashing what is stored against what was signed, and sweeping what is left over."""
+    source = _trust(settings, stores, "care")
+
+    async def signed(artifact: Artifact) -> str | None:
+        trust = await source.current(system_clock())
+        try:
+            return (await source.release(trust, artifact.target_path)).sha256
+        except NotInRelease:
+            return None
+
+    more = CareStores(stores.care, stores.keeper, stores.uploads, stores.watch.incidents)
+    policy = CarePolicy(
+        bytes_per_round=settings.rehash_bytes_per_day, grace=timedelta(hours=settings.leftover_grace_hours)
+    )
+    return BlobCareActivities(_activity_stores(stores), more, inspector, signed, policy)
 
 
 def _metadata(settings: Settings, stores: Stores) -> MetadataActivities:

@@ -5,70 +5,49 @@ technician at the charger sees the difference; only its holder can learn that mu
 the object store (S30, S43), whole or one byte range (RFC 9110 section 14), which is how chargers resume.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
-from dataclasses import dataclass
+from contextlib import ExitStack, aclosing
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+import structlog
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.types import Send
 
-from api.errors import RangeRefused, TicketGone
-from api.guard import Services, metrics_of
-from api.halts import refuse_halted, until_halted
+from api.byte_ranges import ByteRange, wanted
+from api.download_desk import DownloadDesk, Transfer
+from api.errors import TicketElsewhere, TicketGone
+from api.guard import RefusalMemory, metrics_of, services_of
+from api.halts import refuse_halted
 from api.metrics import ApiMetrics
-from api.ports import ApiServices
+from storage.audit import AuditEntry
 from storage.canonical import sha256_hex
 from storage.charger import DownloadTicket
-from storage.errors import NotFound
+from storage.errors import AmpwaveError, EngineUnavailable, NotFound
 from storage.log import UploadTicket
 from storage.ticket_binding import is_of
+from storage.transfer import Download
 
 router = APIRouter(tags=["downloads"])
+_log = structlog.get_logger("api.downloads")
 
-_RANGE = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))", re.IGNORECASE)
 TICKET = re.compile(r"[A-Za-z0-9_\-]{16,128}")
 _TICKET_PATH = re.compile(r"(/[du]/)[^\s?\"#]+")
+_MEDIA_TYPE = "application/octet-stream"
+_LENGTHS = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class ByteRange:
-    """First and last byte, both included."""
-
-    first: int
-    last: int
-
-    @property
-    def length(self) -> int:
-        """Bytes in it."""
-        return self.last - self.first + 1
+def desk_of(request: Request) -> DownloadDesk:
+    """This process's downloads."""
+    desk: DownloadDesk = request.app.state.desk
+    return desk
 
 
-def parse_range(header: str | None, length: int) -> ByteRange | None:
-    """The one range asked for, or None to send the whole object.
-
-    A header that is not one well-formed byte range is ignored (RFC 9110 section 14.2); a range that the
-    object does not have raises RangeRefused.
-    """
-    match = _RANGE.fullmatch(header.strip()) if header else None
-    if match is None:
-        return None
-    first, last, suffix = match.groups()
-    if suffix is not None:
-        wanted = int(suffix)
-        if wanted == 0 or length == 0:
-            raise RangeRefused(length)
-        return ByteRange(max(0, length - wanted), length - 1)
-    start = int(first)
-    end = min(int(last), length - 1) if last else length - 1
-    if last and int(last) < start:
-        return None
-    if start >= length:
-        raise RangeRefused(length)
-    return ByteRange(start, end)
+Desk = Annotated[DownloadDesk, Depends(desk_of)]
 
 
 @router.api_route(
@@ -77,34 +56,103 @@ def parse_range(header: str | None, length: int) -> ByteRange | None:
     include_in_schema=False,
     response_class=Response,
 )
-async def download(request: Request, services: Services, ticket: str) -> Response:
+async def download(request: Request, desk: Desk, ticket: str) -> Response:
     """The object behind a ticket."""
-    found = await _ticket(services, ticket)
-    key = found.artifact_sha256
-    await refuse_halted(services, key)
-    length = await services.blobs.length(key)
-    etag = f'"{key}"'
+    address = request.client.host if request.client else ""
+    known = await _ticket(request, ticket, address)
+    key = known.ticket.artifact_sha256
+    await refuse_halted(services_of(request), key)
+    length, etag = await _length(request, key), f'"{key}"'
     headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-store"}
-    fresh = request.headers.get("if-range", etag) == etag
-    part = parse_range(request.headers.get("range"), length) if fresh and request.method == "GET" else None
-    status = 200 if part is None else 206
-    sent = part or ByteRange(0, length - 1)
-    headers["Content-Length"] = str(sent.length)
-    if part is not None:
+    asked = wanted(request.method, request.headers, etag, length)
+    if asked.unchanged:
+        return Response(status_code=304, headers=headers)
+    part = asked.part or ByteRange(0, length - 1)
+    headers["Content-Length"] = str(part.length)
+    if asked.part is not None:
         headers["Content-Range"] = f"bytes {part.first}-{part.last}/{length}"
+    status = 200 if asked.part is None else 206
     if request.method == "HEAD":
-        return Response(status_code=status, headers=headers, media_type="application/octet-stream")
-    stream = until_halted(services, key, services.blobs.read(key, first=sent.first, last=sent.last))
-    return _Counted(stream, status, headers, metrics_of(request))
+        return Response(status_code=status, headers=headers, media_type=_MEDIA_TYPE)
+    transfer = Transfer(known.ticket, address, length, part.first, services_of(request).clock())
+    if desk.throttles.by_site:
+        transfer.site_id = (await services_of(request).chargers.get(known.ticket.charger_id)).charger.site_id
+    return await _begun(request, transfer, part, (status, headers))
 
 
-async def _ticket(services: ApiServices, text: str) -> DownloadTicket:
+async def _begun(
+    request: Request, transfer: Transfer, part: ByteRange, start: tuple[int, dict[str, str]]
+) -> Response:
+    """The first chunk is here before the status leaves: a store that is down is a 503, not a cut."""
+    services, desk = services_of(request), desk_of(request)
+    with ExitStack() as stack:
+        stack.enter_context(desk.seated(transfer))
+        stream = services.blobs.read(
+            transfer.ticket.artifact_sha256, first=part.first, last=part.last, budget=desk.budget
+        )
+        try:
+            first = await anext(stream, b"")
+        except NotFound:
+            raise _missing(transfer.ticket) from None
+        return _Sending(_chained(first, stream), start, transfer, (request, stack.pop_all()))
+
+
+async def _length(request: Request, key: str) -> int:
+    """Asked of the store once: an object named by its hash never changes."""
+    lengths: dict[str, int] = request.app.state.lengths
+    if key not in lengths:
+        try:
+            found = await services_of(request).blobs.length(key)
+        except NotFound:
+            raise EngineUnavailable("The image of this ticket is not in the store.") from None
+        if len(lengths) >= _LENGTHS:
+            lengths.clear()
+        lengths[key] = found
+    return lengths[key]
+
+
+def _missing(ticket: DownloadTicket) -> AmpwaveError:
+    _log.error("an image that a charger was sent for is not in the store", artifact=ticket.artifact_sha256)
+    return EngineUnavailable("The image of this ticket is not in the store.")
+
+
+async def _ticket(request: Request, text: str, address: str) -> Download:
+    services = services_of(request)
     shaped = TICKET.fullmatch(text) is not None
-    ticket = await services.tickets.find(sha256_hex(text.encode())) if shaped else None
-    if ticket is None or not is_of(text, ticket):
+    known = await services.downloads.of_ticket(sha256_hex(text.encode())) if shaped else None
+    if known is None or not is_of(text, known.ticket):
         raise NotFound("ticket", "...", hint="The update command that brought it may belong elsewhere.")
-    check_window(ticket, services.clock())
-    return ticket
+    try:
+        check_window(known.ticket, services.clock())
+        desk_of(request).check_place(known, address)
+        await _check_charger(request, known.ticket, address)
+    except (TicketGone, TicketElsewhere) as refused:
+        metrics_of(request).refused.labels("ticket").inc()
+        if known.ticket.revoked or isinstance(refused, TicketElsewhere):
+            await _on_record(request, known.ticket, address, refused.message)
+        raise
+    return known
+
+
+async def _check_charger(request: Request, ticket: DownloadTicket, address: str) -> None:
+    """Where that is asked for: the address must be that of the charger's own socket."""
+    services = services_of(request)
+    if not services.limits.same_address:
+        return
+    connectivity = (await services.chargers.get(ticket.charger_id)).twin.connectivity
+    if connectivity is None or connectivity.remote_address != address:
+        raise TicketElsewhere("came from another address than its charger's")
+
+
+async def _on_record(request: Request, ticket: DownloadTicket, address: str, why: str) -> None:
+    """A security event, once a minute for each ticket and reason."""
+    services, memory = services_of(request), request.app.state.refusals
+    now = services.clock()
+    assert isinstance(memory, RefusalMemory)  # noqa: S101 - set in create_app
+    if memory.is_due((ticket.ticket_sha256, why), now):
+        subject, detail = f"charger/{ticket.charger_id}", {"why": why, "address": address}
+        entry = AuditEntry(now, "downloads", "security.ticket_refused", subject, detail)
+        await services.audit.append(entry)
 
 
 def check_window(ticket: DownloadTicket | UploadTicket, now: datetime) -> None:
@@ -117,34 +165,86 @@ def check_window(ticket: DownloadTicket | UploadTicket, now: datetime) -> None:
         raise TicketGone("has expired")
 
 
-class _Counted(StreamingResponse):
-    """Counts what really left, also when the charger breaks off."""
-
-    media_type = "application/octet-stream"
-
-    def __init__(
-        self, stream: AsyncIterator[bytes], status: int, headers: dict[str, str], metrics: ApiMetrics
-    ) -> None:
-        self._counting = _count(stream, metrics)
-        super().__init__(self._counting, status, headers)
-
-    async def stream_response(self, send: Send) -> None:
-        async with aclosing(self._counting):
-            await super().stream_response(send)
-
-
-async def _count(stream: AsyncIterator[bytes], metrics: ApiMetrics) -> AsyncGenerator[bytes, None]:
-    total = 0
+async def _chained(first: bytes, rest: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
     try:
-        async for chunk in stream:
-            total += len(chunk)
+        if first:
+            yield first
+        async for chunk in rest:
             yield chunk
     finally:
-        metrics.download_bytes.inc(total)
-        metrics.download_size.observe(total)
-        closing = getattr(stream, "aclose", None)
+        closing = getattr(rest, "aclose", None)
         if closing is not None:
             await closing()
+
+
+class _Sending(StreamingResponse):
+    """Sends at the pace that is allowed, counts what really left, and ends what must end.
+
+    A transfer that is cut lacks bytes that its Content-Length announced, so no charger takes it for whole.
+    """
+
+    media_type = _MEDIA_TYPE
+
+    def __init__(
+        self,
+        stream: AsyncGenerator[bytes, None],
+        start: tuple[int, dict[str, str]],
+        transfer: Transfer,
+        held: tuple[Request, ExitStack],
+    ) -> None:
+        self._stream = stream
+        self._transfer = transfer
+        self._request, self._seat = held
+        super().__init__(stream, *start)
+
+    async def stream_response(self, send: Send) -> None:
+        """Until the last byte, the reader's end, or ours."""
+        metrics, total = metrics_of(self._request), 0
+        metrics.downloads.inc()
+        try:
+            with self._seat:
+                async with aclosing(self._stream):
+                    await send(
+                        {
+                            "type": "http.response.start",
+                            "status": self.status_code,
+                            "headers": self.raw_headers,
+                        }
+                    )
+                    async for chunk in self._stream:
+                        await self._pass_on(chunk, send)
+                        total += len(chunk)
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+        except _Cut as cut:
+            _log.info("download cut", charger=self._transfer.ticket.charger_id, why=str(cut), sent=total)
+        except EngineUnavailable as error:
+            _log.warning("download broke off at the store", why=error.message, sent=total)
+        finally:
+            metrics.downloads.dec()
+            _count(metrics, total)
+
+    async def _pass_on(self, chunk: bytes, send: Send) -> None:
+        desk, clock = desk_of(self._request), services_of(self._request).clock
+        await desk.throttles.pass_through(len(chunk), self._transfer.site_id)
+        if clock() >= self._transfer.ticket.expires_at:
+            self._transfer.over = "its ticket has expired"
+        if self._transfer.over:
+            raise _Cut(self._transfer.over)
+        try:
+            async with asyncio.timeout(desk.limits.stall_s):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        except TimeoutError:
+            raise _Cut(f"it took nothing for {desk.limits.stall_s:g} s") from None
+        self._transfer.moved(len(chunk), clock())
+
+
+class _Cut(Exception):
+    """This transfer ends before its last byte."""
+
+
+def _count(metrics: ApiMetrics, total: int) -> None:
+    metrics.download_bytes.inc(total)
+    metrics.download_size.observe(total)
 
 
 def redact(path: str) -> str:

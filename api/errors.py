@@ -10,7 +10,10 @@ DoorError
 ├── KeyReused            an Idempotency-Key came back with another body
 ├── RangeRefused         a byte range that the object does not have
 ├── TooManyUploads       no more logs taken in at once in this process
+├── TooManyDownloads     no more downloads at once in this process
+├── TooManyImports       no more images fetched from vendors at once in this process
 ├── TicketGone           a download or upload ticket that expired or was revoked
+├── TicketElsewhere      a download ticket that is used at another place
 ├── NoPrecondition       a write that must say which version it was decided on
 └── TooManyStreams       no more event streams in this process
 """
@@ -118,6 +121,31 @@ class TicketGone(DoorError):
 
     def __init__(self, why: str) -> None:
         super().__init__(f"This ticket {why}.", hint="The next command brings the charger a new one.")
+
+
+class TicketElsewhere(DoorError):
+    """A download ticket that somebody at another address is using; says neither whose nor for what."""
+
+    def __init__(self, why: str = "is being used from another address") -> None:
+        super().__init__(f"This ticket {why}.", hint="A ticket is for one charger at one place.")
+
+
+class TooManyDownloads(DoorError):
+    """No more downloads at once in this process."""
+
+    retryable = True
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} downloads run here already.", hint="Try again in a moment.")
+
+
+class TooManyImports(DoorError):
+    """No more images are fetched from vendors at once in this process."""
+
+    retryable = True
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} images are being fetched here already.", hint="Try again in a moment.")
 
 
 class NoPrecondition(DoorError):
@@ -292,6 +320,28 @@ UPLOADS_BUSY = Problem(
     "This process takes in as many logs of chargers, or uploads of this one log, as it is allowed to.",
     "Try again after the seconds in Retry-After; chargers do so by themselves.",
 )
+DOWNLOADS_BUSY = Problem(
+    "too-many-downloads",
+    503,
+    "Too many downloads at once",
+    "This process serves as many downloads of firmware as it is allowed to.",
+    "Try again after the seconds in Retry-After; chargers do so by themselves.",
+)
+IMPORTS_BUSY = Problem(
+    "too-many-imports",
+    503,
+    "Too many imports at once",
+    "This process fetches as many images from vendors as it is allowed to.",
+    "Try again after the seconds in Retry-After.",
+)
+ELSEWHERE = Problem(
+    "ticket-elsewhere",
+    409,
+    "This ticket is used at another place",
+    "A download ticket is for one charger. Somebody else at another address is fetching with it, or it came "
+    "from another address than its charger's. It is on record as a security event.",
+    "A charger whose address changed tries again after a few seconds. Otherwise look who has its ticket.",
+)
 MALFORMED = Problem(
     "bad-request",
     400,
@@ -377,6 +427,9 @@ TABLE: dict[type[Exception], Problem] = {
     TicketGone: GONE,
     TooManyStreams: BUSY,
     TooManyUploads: UPLOADS_BUSY,
+    TooManyDownloads: DOWNLOADS_BUSY,
+    TooManyImports: IMPORTS_BUSY,
+    TicketElsewhere: ELSEWHERE,
     ChargerOffline: CHARGER_OFFLINE,
     ChargerBusy: CHARGER_BUSY,
     ChargerHeld: CHARGER_HELD,

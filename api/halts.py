@@ -21,8 +21,6 @@ log = structlog.get_logger("halts")
 
 _PATIENCE_S = 10.0
 """What follows a halt may take so long; the halt itself is in force before."""
-LOOK_S = 20.0
-"""A download that is under way looks again so often, well within the five minutes of S66."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +102,6 @@ async def refuse_halted(services: ApiServices, artifact_id: str) -> None:
         raise EngineUnavailable("All downloads are halted.", hint="Try again later.")
     if await services.withdrawals.in_force([artifact_subject(artifact_id)]):
         raise TicketGone("is for a release that was withdrawn")
-
-
-async def until_halted(
-    services: ApiServices, artifact_id: str, stream: AsyncIterator[bytes]
-) -> AsyncIterator[bytes]:
-    """The stream, which breaks off soon after somebody withdraws the image or halts everything."""
-    looked = services.clock()
-    async for chunk in stream:
-        now = services.clock()
-        if (now - looked).total_seconds() >= LOOK_S:
-            await refuse_halted(services, artifact_id)
-            looked = now
-        yield chunk
 
 
 async def _campaigns(services: ApiServices) -> AsyncIterator[Campaign]:

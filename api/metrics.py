@@ -40,6 +40,9 @@ class ApiMetrics:
             buckets=[0, 64 * 1024, _MEBI, 8 * _MEBI, 64 * _MEBI, 512 * _MEBI],
             registry=self.registry,
         )
+        self.downloads = Gauge(
+            "ampwave_api_downloads", "Downloads of firmware that run now", registry=self.registry
+        )
         self.upload_bytes = Counter(
             "ampwave_api_upload_bytes_total", "Firmware bytes taken in", registry=self.registry
         )

@@ -7,6 +7,7 @@ from typing import Protocol
 from temporalio.api.common.v1 import Payload
 
 from activities.metadata import CeremonyOrder
+from api.download_desk import DeskLimits
 from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
 from storage.campaign import Approval, Campaign
@@ -28,6 +29,7 @@ from storage.ports import (
 )
 from storage.registry_ports import PrivacyStore, RegistryStore
 from storage.retention import RetentionPolicy, RetentionStore
+from storage.transfer import DownloadStore, UploadStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
 from storage.withdrawal import WithdrawalStore
@@ -91,6 +93,17 @@ class ApiLimits:
     keep_alive_seconds: float = 15.0
     page_seconds: float = 5.0
     """An open dashboard page looks again at least this often, for what is no charger's event."""
+    downloads: DeskLimits = field(default=DeskLimits())
+    same_address: bool = False
+    """A charger may fetch only from the address that its socket comes from."""
+    upload_seconds: float = 3600.0
+    """The longest that one request may bring bytes of an upload; what came by then stays."""
+    upload_hours: float = 24.0
+    """An upload in pieces that nobody finishes is forgotten after this."""
+    import_seconds: float = 900.0
+    """The longest that fetching an image from a vendor's address may take."""
+    imports: int = 2
+    """Images fetched from vendors at once in this process."""
     streams: int = 200
     """Event streams open at once in this process; further ones are told to come back."""
     session_seconds: int = 12 * 3600
@@ -111,6 +124,8 @@ class ApiServices:
     learned: LearnedStore
     tokens: TokenStore
     tickets: TicketStore
+    uploads: UploadStore
+    downloads: DownloadStore
     leases: LeaseStore
     commands: CommandStore
     logs: LogStore

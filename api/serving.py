@@ -1,6 +1,7 @@
 """The roles at work: each opens what it needs, serves until SIGTERM, and lets go in order."""
 
 import asyncio
+import socket
 from contextlib import AsyncExitStack
 
 import structlog
@@ -19,6 +20,7 @@ from workflows.relay import Relay
 _SEAT_PAUSE_S = 2.0
 
 _log = structlog.get_logger("serving")
+_SILENT_MS = 120_000
 
 
 async def serve_api(settings: Settings) -> None:
@@ -36,7 +38,18 @@ async def serve_api(settings: Settings) -> None:
             proxy_headers=False,
             timeout_graceful_shutdown=2,  # an open event stream would otherwise hold the process for ever
         )
-        await uvicorn.Server(config).serve()
+        await uvicorn.Server(config).serve([listening(config)])
+
+
+def listening(config: uvicorn.Config) -> socket.socket:
+    """The api's listening socket. Who takes nothing of what is sent to him loses his connection.
+
+    A closed connection would otherwise wait for ever to hand over what is still on its way (S43).
+    """
+    listener = config.bind_socket()
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted sockets inherit it
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _SILENT_MS)
+    return listener
 
 
 async def serve_csms(settings: Settings) -> None:

@@ -77,6 +77,35 @@ class Settings(BaseSettings):
     s3_checksum_mode: str = "when_required"
     """boto3's request_checksum_calculation; ``when_supported`` for AWS (S47)."""
 
+    s3_timeout_s: Annotated[float, Field(gt=0, le=300)] = 30.0
+    """Seconds that the S3 server may be silent before a request counts as failed."""
+    s3_lock_days: Annotated[int, Field(ge=0, le=36500)] = 0
+    """Days for which nobody, not even we, can delete a stored image; needs Object Lock. 0: no lock."""
+    unsafe_plain_http_s3: bool = False
+    """Allow s3_endpoint on another machine without TLS: keys and images cross that network in the open."""
+
+    rehash_bytes_per_day: Annotated[int, Field(ge=1)] = 50 * 1024**3
+    """Bytes of stored images that are read back and hashed each day, longest unchecked first."""
+    leftover_grace_hours: Annotated[float, Field(ge=25)] = 48.0
+    """Hours after which the daily sweep removes what broken uploads left behind; uploads live 24."""
+
+    upload_bytes: Annotated[int, Field(ge=1024)] = 2 * 1024**3
+    """The largest firmware image that is taken in, bytes."""
+    download_bytes_per_s: Annotated[float, Field(ge=0)] = 0.0
+    """How fast firmware leaves an api process in all, bytes a second. 0: as fast as it can."""
+    download_site_bytes_per_s: Annotated[float, Field(ge=0)] = 0.0
+    """How fast it goes to the chargers of one site together; of each api process. 0: no limit."""
+    download_seats: Annotated[int, Field(ge=1)] = 2000
+    """Downloads at once in an api process; further chargers are told to come back."""
+    download_stall_s: Annotated[float, Field(ge=1)] = 60.0
+    """Seconds after which a charger that takes nothing of its download is cut off; it may resume."""
+    download_same_address: bool = False
+    """Let a charger fetch firmware only from the address of its own socket. Not behind a proxy or NAT."""
+    unsafe_plain_http_url: str | None = None
+    """http:// address of the api for models that cannot speak TLS; they alone are sent there."""
+    unsafe_plain_http_for_all: bool = False
+    """Allow public_url to be http:// on another machine: firmware and tokens cross it in the open."""
+
     # Addresses that others see.
     public_url: str | None = None
     """Where people and chargers reach the api, without a trailing slash; default: its own bind address."""

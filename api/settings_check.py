@@ -1,6 +1,7 @@
 """What is wrong with a set of settings, before a role finds out the hard way."""
 
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 from api.codec import read_key
 from api.node_security import client_tls_options, server_tls_files
@@ -101,10 +102,43 @@ def _tls_problems(settings: Settings) -> list[str]:
     return found
 
 
+def _open_network_problems(settings: Settings) -> list[str]:
+    """What crosses a network must be encrypted, unless somebody signed for it by name (S30, S42, S46)."""
+    found = []
+    if _crosses_openly(settings.s3_endpoint) and not settings.unsafe_plain_http_s3:
+        found.append(
+            "AMPWAVE_S3_ENDPOINT is http:// on another machine: use https://, "
+            "or set AMPWAVE_UNSAFE_PLAIN_HTTP_S3=true."
+        )
+    if _crosses_openly(settings.public_url) and not settings.unsafe_plain_http_for_all:
+        found.append(
+            "AMPWAVE_PUBLIC_URL is http:// on another machine: use https://, "
+            "or set AMPWAVE_UNSAFE_PLAIN_HTTP_FOR_ALL=true. For single old models there is "
+            "AMPWAVE_UNSAFE_PLAIN_HTTP_URL."
+        )
+    plain = settings.unsafe_plain_http_url
+    if plain is not None and not plain.startswith("http://"):
+        found.append("AMPWAVE_UNSAFE_PLAIN_HTTP_URL must begin with http://.")
+    for name in ("public_url", "unsafe_plain_http_url", "s3_endpoint"):
+        text = getattr(settings, name) or ""
+        if "@" in text or text.lower().startswith(("ftp:", "ftps:", "sftp:")):
+            found.append(
+                f"AMPWAVE_{name.upper()}: no user name, password or FTP: a password shared by chargers "
+                "is everybody's."
+            )
+    return found
+
+
+def _crosses_openly(url: str | None) -> bool:
+    parts = urlsplit(url or "")
+    return parts.scheme == "http" and parts.hostname not in ("127.0.0.1", "::1", "localhost")
+
+
 def _address_problems(settings: Settings) -> list[str]:
     found = []
     if settings.public_url and not settings.public_url.startswith(("http://", "https://")):
         found.append("AMPWAVE_PUBLIC_URL must begin with http:// or https://.")
+    found += _open_network_problems(settings)
     # A download address is /d/ and 43 characters; OCPP allows 512 in all (S34).
     if len(settings.base_url) > 400:
         found.append("AMPWAVE_PUBLIC_URL is too long: chargers take at most 512 characters of location.")

@@ -1,24 +1,26 @@
 """Taking a firmware image in: multipart to a bounded temporary file, hashed, then create-only to the store.
 
 Memory stays constant whatever the image's size. Every problem of an upload is reported at once, and
-nothing is stored while there is one.
+nothing is stored while there is one. Nothing is ever unpacked: an image is bytes to us, so what would burst
+when it is opened cannot burst here.
 """
 
 import hashlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from fastapi import Request
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
+from starlette.requests import ClientDisconnect
 
-from api.acts import audit
 from api.ports import ApiServices
 from api.problems import describe
 from api.schemas.artifacts import ManifestBody
+from api.shelf import Recorded, Shelf, room_here
 from storage.access import Principal
-from storage.artifact import Artifact, ArtifactPhase
-from storage.errors import AmpwaveError, Conflict, InvalidInput, NotFound
+from storage.artifact import Artifact
+from storage.errors import InvalidInput
 
 CHUNK = 1024 * 1024
 _MANIFEST_BYTES = 256 * 1024
@@ -32,18 +34,22 @@ class Intake:
     services: ApiServices
     actor: Principal
     repeated: bool
-    """The request carries an Idempotency-Key: the same upload again is a repeat, not a conflict."""
 
     async def take(self, request: Request) -> Artifact:
         """The artifact, stored and on its way; a refusal is recorded in the audit log and raised."""
+        async with Recorded(self.services, self.actor, "upload"):
+            return await self._taken(request)
+
+    async def _taken(self, request: Request) -> Artifact:
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
             raise InvalidInput("The upload is not a multipart form.", hint=_HINT)
-        form = await request.form(max_files=2, max_fields=2, max_part_size=_MANIFEST_BYTES)
+        try:
+            with room_here():
+                form = await request.form(max_files=2, max_fields=2, max_part_size=_MANIFEST_BYTES)
+        except ClientDisconnect:
+            raise InvalidInput("The upload broke off; nothing was stored.") from None
         try:
             return await self._from_form(form)
-        except (InvalidInput, Conflict) as error:
-            await audit(self.services, self.actor, "artifact.refused", "upload", why=error.diagnostics())
-            raise
         finally:
             await form.close()
 
@@ -59,57 +65,8 @@ class Intake:
         if problems or manifest is None or file is None:
             raise InvalidInput("The upload was refused; nothing was stored.", problems, hint=_HINT)
         artifact = manifest.to_noun(sha256, length, self.actor.name, self.services.clock())
-        return await self._store(artifact, file)
-
-    async def _store(self, artifact: Artifact, file: UploadFile) -> Artifact:
-        known = await self._known(artifact)
-        if known is None:
-            await self.services.blobs.put_new(artifact.artifact_id, _chunks(file), length=artifact.length)
-            await self.services.artifacts.add(artifact)
-            await audit(
-                self.services,
-                self.actor,
-                "artifact.uploaded",
-                f"artifact/{artifact.artifact_id}",
-                role_version=f"{artifact.vendor_role}/{artifact.version}",
-                length=artifact.length,
-            )
-        stored = known or artifact
-        if stored.phase is ArtifactPhase.UPLOADED:
-            await self.services.orchestrator.start_publication(stored.artifact_id)
-        return stored
-
-    async def _known(self, artifact: Artifact) -> Artifact | None:
-        """The same upload from before, None if it is new; Conflict if something else is in its place."""
-        known: Artifact | None
-        try:
-            known = await self.services.artifacts.get(artifact.artifact_id)
-        except NotFound:
-            known = await self.services.artifacts.by_version(artifact.vendor_role, artifact.version)
-        if known is None:
-            return None
-        unfinished = known.phase is ArtifactPhase.UPLOADED
-        if _same_upload(known, artifact) and (self.repeated or unfinished):
-            return known
-        raise _taken(known, artifact)
-
-
-def _same_upload(known: Artifact, artifact: Artifact) -> bool:
-    as_known = replace(artifact, phase=known.phase, reason=known.reason, uploaded_at=known.uploaded_at)
-    return as_known == known
-
-
-def _taken(known: Artifact, artifact: Artifact) -> AmpwaveError:
-    name = f"{known.vendor_role} {known.version}"
-    if known.artifact_id == artifact.artifact_id:
-        return Conflict(
-            f"These very bytes are there already, as {name} ({known.phase.value}).",
-            hint=f"Look at it: ampwave artifact show {known.artifact_id[:12]}",
-        )
-    return Conflict(
-        f"{name} is there already with other bytes (SHA-256 {known.artifact_id[:12]}...).",
-        hint="A version is never replaced: give the new image a version of its own.",
-    )
+        shelf = Shelf(self.services, self.actor, self.repeated)
+        return await shelf.store(artifact, lambda: _chunks(file))
 
 
 async def _manifest(form: FormData, problems: list[str]) -> ManifestBody | None:

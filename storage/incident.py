@@ -12,6 +12,8 @@ class IncidentKind(StrEnum):
     SESSION_STUCK = "session_stuck"
     ENERGY_DISCREPANCY = "energy_discrepancy"
     SITE_OUTAGE = "site_outage"
+    BLOB_CORRUPT = "blob_corrupt"
+    """The bytes of a stored image are not what was signed, or are gone."""
     WATCHDOG_BLIND = "watchdog_blind"
     """The synthetic silent charger was not found in time: the health system itself is not to be trusted."""
     AUDIT_BROKEN = "audit_broken"

@@ -14,6 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from storage.access import Token
 from storage.artifact import Artifact, ArtifactPhase, SignOff, StagedRelease
 from storage.audit import AuditEntry, AuditRow
+from storage.blob_ports import BlobStore as BlobStore  # noqa: PLC0414 - handed on
 from storage.campaign import (
     Approval,
     Campaign,
@@ -380,27 +381,3 @@ class TokenStore(Protocol):
     async def find(self, secret_sha256: str) -> Token | None: ...
     async def revoke(self, token_id: str, at: datetime) -> bool: ...
     async def all(self) -> Sequence[Token]: ...
-
-
-class BlobStore(Protocol):
-    """Objects by key: create-only, except where a conditional replace is asked for."""
-
-    async def put_new(self, key: str, chunks: AsyncIterator[bytes], *, length: int | None = None) -> bool:
-        """Create; False if the key was there already, with whatever bytes it has."""
-
-    async def put_bytes(self, key: str, data: bytes) -> bool:
-        """Create a small object; False if the key was there."""
-
-    async def replace(self, key: str, data: bytes, *, etag: str | None) -> None:
-        """Write if the object still has this etag (None: does not exist); raise StaleVersion otherwise."""
-
-    async def get(self, key: str, *, limit: int) -> tuple[bytes, str]:
-        """(bytes, etag); raise NotFound, or InvalidInput when it is longer than ``limit`` bytes."""
-
-    async def length(self, key: str) -> int: ...
-    def read(self, key: str, *, first: int = 0, last: int | None = None) -> AsyncIterator[bytes]:
-        """Stream a byte range, in chunks."""
-
-    async def delete(self, key: str) -> None: ...
-    async def ready(self) -> None:
-        """Raise EngineUnavailable if the bucket cannot be reached."""

@@ -52,6 +52,7 @@ from workflows.record_keeping import RecordKeepingWorkflow
 from workflows.session_rules import SessionWatchPolicy
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.signals import AbortRequest, PersonRequest, SkipRequest
+from workflows.storage_care import StorageCareWorkflow
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,6 +60,7 @@ R = TypeVar("R")
 HOUSEKEEPING_SCHEDULE = "ampwave-housekeeping"
 RECORDS_SCHEDULE = "ampwave-records"
 SESSION_WATCH_SCHEDULE = "ampwave-session-watch"
+STORAGE_CARE_SCHEDULE = "ampwave-storage-care"
 _UNREACHABLE = frozenset(
     {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
 )
@@ -328,6 +330,8 @@ class Orchestrator:
         )
         await self._schedule(RECORDS_SCHEDULE, records, every)
         await self._schedule(SESSION_WATCH_SCHEDULE, watch, timedelta(minutes=1))
+        care = ScheduleActionStartWorkflow(StorageCareWorkflow.run, id="storage-care", task_queue=TASK_QUEUE)
+        await self._schedule(STORAGE_CARE_SCHEDULE, care, timedelta(days=1))
 
     async def _schedule(self, name: str, action: ScheduleActionStartWorkflow, every: timedelta) -> None:
         try:

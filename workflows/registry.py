@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from activities.artifacts import ArtifactActivities
+from activities.blob_care import BlobCareActivities
 from activities.campaigns import CampaignActivities
 from activities.chargers import ChargerActivities
 from activities.configuration import ConfigurationActivities
@@ -38,6 +39,7 @@ from workflows.publish_ceremony import PublishCeremonyWorkflow
 from workflows.record_keeping import RecordKeepingWorkflow
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.shard import ShardWorkflow
+from workflows.storage_care import StorageCareWorkflow
 from workflows.wave import WaveWorkflow
 
 Activities = Sequence[Callable[..., Any]]
@@ -55,17 +57,19 @@ WORKFLOWS: tuple[type, ...] = (
     HousekeepingWorkflow,
     SessionWatchWorkflow,
     RecordKeepingWorkflow,
+    StorageCareWorkflow,
 )
 """All of them, for the worker role on ``storage.ids.TASK_QUEUE``."""
 
 
-def worker_activities(
+def worker_activities(  # noqa: PLR0913 - what the worker is handed, one by one
     stores: Stores,
     inspector: ArtifactInspector,
     journal: JournalActivities,
     log_keeping: LogKeepingActivities,
     sessions: SessionStore,
     drift: DriftPolicy | None = None,
+    care: BlobCareActivities | None = None,
 ) -> Activities:
     """For the worker role, beside the workflows: they run as local activities, too."""
     campaigns, fleet = CampaignActivities(stores), FleetActivities(stores)
@@ -107,6 +111,7 @@ def worker_activities(
         logs.reconcile_log,
         logs.conclude_log,
         DoubtActivities(sessions, stores.clock).find_doubtful_sessions,
+        *((care.rehash_sample, care.sweep_leftovers) if care is not None else ()),
     )
 
 

@@ -17,6 +17,9 @@ app.add_typer(evidence_app, name="evidence")
 
 Reference = Annotated[str, typer.Argument(metavar="ARTIFACT", help=ARTIFACT_HELP)]
 Limit = Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")]
+IN_ONE = 8 * 1024 * 1024
+"""A longer file goes in pieces, so that it can go on where it broke off."""
+IMPORT_PATIENCE_S = 1000.0
 FINAL = ("released", "rejected", "revoked")
 
 
@@ -46,13 +49,55 @@ def upload(  # noqa: PLR0913 - typer's options are its signature
     from api.cli.manifest import UploadFlags, make_manifest
 
     flags = UploadFlags(role, version, counter, tuple(model or ()), tuple(signature or ()))
-    artifact = session.api.upload("/artifacts", file, make_manifest(file, manifest, flags))
+    said = make_manifest(file, manifest, flags)
+    if file.stat().st_size <= IN_ONE:
+        artifact = session.api.upload("/artifacts", file, said)
+    else:
+        from api.cli.resumable import upload_in_pieces
 
-    def draw(screen: Screen) -> None:
-        screen.line(f"Uploaded {_name(artifact)}, {size(artifact['length'])}, as {artifact['artifact_id']}.")
-        screen.line(f"It is checked now; follow it with: ampwave artifact release {_name(artifact)} --wait")
+        artifact = upload_in_pieces(session, file, said)
+    session.show(artifact, lambda screen: _draw_taken(screen, artifact, "Uploaded"))
 
-    session.show(artifact, draw)
+
+@command(app, "import", posts=True)
+def import_(  # noqa: PLR0913 - typer's options are its signature
+    session: Session,
+    address: Annotated[str, typer.Argument(metavar="URL", help="Where its vendor offers it: public, https.")],
+    manifest: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Who made it and for which models, as JSON or YAML.")
+    ] = None,
+    role: Annotated[str | None, typer.Option(metavar="ROLE", help="The role whose people sign it.")] = None,
+    version: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="What a charger reports once it runs it.")
+    ] = None,
+    counter: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Release counter; rises with every release.")
+    ] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="VENDOR/MODEL", help="A model it is for; repeat for more.")
+    ] = None,
+    signature: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SCHEME:SIGFILE:CERTFILE", help="The vendor's signature; repeat for more."),
+    ] = None,
+    sha256: Annotated[
+        str | None, typer.Option(metavar="HEX", help="What the vendor says its SHA-256 is; it is checked.")
+    ] = None,
+) -> None:
+    """Have the server fetch a firmware image from its vendor's public https address."""
+    from api.cli.manifest import UploadFlags, remote_manifest
+
+    flags = UploadFlags(role, version, counter, tuple(model or ()), tuple(signature or ()))
+    body = {"url": address, "manifest": remote_manifest(manifest, flags, sha256)}
+    if not session.json:
+        session.note(f"The server fetches {address} now. This may take minutes.")
+    artifact = session.api.post("/imports", body, patience_s=IMPORT_PATIENCE_S)
+    session.show(artifact, lambda screen: _draw_taken(screen, artifact, "Imported"))
+
+
+def _draw_taken(screen: Screen, artifact: Record, verb: str) -> None:
+    screen.line(f"{verb} {_name(artifact)}, {size(artifact['length'])}, as {artifact['artifact_id']}.")
+    screen.line(f"It is checked now; follow it with: ampwave artifact release {_name(artifact)} --wait")
 
 
 @command(app, "list")

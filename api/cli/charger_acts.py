@@ -74,6 +74,7 @@ def register(app: typer.Typer) -> None:
     command(app, "send", posts=True, context_settings=loose, epilog=_epilog())(send)
     command(app, "logs", posts=True)(logs)
     command(app, "rotate-password", posts=True)(rotate_password)
+    command(app, "downloads")(downloads)
 
 
 def send(
@@ -153,6 +154,12 @@ def logs(  # noqa: PLR0913 - typer's options are its signature
         )
     file = _fetched(session, f"{place}/{asked['log_id']}/content", ended["upload"], output)
     session.show({**ended, "file": str(file)}, lambda screen: views.draw_log(screen, ended, file))
+
+
+def downloads(session: Session, charger: Identity) -> None:
+    """Show how far a charger got with its firmware downloads, latest first."""
+    found = list(session.api.get(f"/chargers/{segment(charger)}/downloads")["items"])
+    session.show(found, lambda screen: views.draw_downloads(screen, found, session.clock()))
 
 
 def _awaited(session: Session, place: str, asked: Record) -> Record:

@@ -318,3 +318,29 @@ def _session(transaction: Mapping[str, Any] | None, now: datetime) -> str:
     state = transaction["charging_state"] or "open"
     suspect = ", to be reconciled" if transaction["suspect"] else ""
     return f"{transaction['transaction_id']}: {state}, {ago(transaction['started_at'], now)}{suspect}"
+
+
+def draw_downloads(screen: Screen, downloads: Sequence[Record], now: datetime) -> None:
+    """How far a charger got, one ticket to a line."""
+    columns = (
+        Column("IMAGE"),
+        Column("STATE"),
+        Column("GOT", right=True),
+        Column("OF", right=True),
+        Column("LAST BYTE"),
+        Column("REQUESTS", right=True, optional=True),
+        Column("TICKET UNTIL", optional=True),
+    )
+    rows = [
+        (
+            str(one["artifact_id"])[:12],
+            words(one["state"]),
+            f"{one['position'] * 100 // one['length']} %" if one["length"] else "-",
+            size(one["length"]) if one["length"] else "-",
+            ago(one["seen_at"], now) if one["seen_at"] else "never",
+            str(one["requests"]),
+            moment(one["valid_until"], now) or "-",
+        )
+        for one in downloads
+    ]
+    screen.table(columns, rows, empty="It was never sent for firmware.")

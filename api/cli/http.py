@@ -3,7 +3,7 @@
 import hashlib
 import json
 import ssl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -56,9 +56,32 @@ class Api:
         given = {name: value for name, value in params.items() if value is not None}
         return self._send("GET", path, params=given)
 
-    def post(self, path: str, body: Any = None, *, params: Mapping[str, str] | None = None) -> Any:
+    def post(
+        self,
+        path: str,
+        body: Any = None,
+        *,
+        params: Mapping[str, str] | None = None,
+        patience_s: float | None = None,
+    ) -> Any:
         """POST JSON with an Idempotency-Key, so that the same command may be sent again safely."""
-        return self._send("POST", path, json=body, params=params, headers=self._key())
+        more = {"timeout": httpx2.Timeout(30.0, read=patience_s)} if patience_s else {}
+        return self._send("POST", path, json=body, params=params, headers=self._key(), **more)
+
+    def tus(
+        self, method: str, path: str, headers: Mapping[str, str], content: Iterable[bytes] | None = None
+    ) -> Mapping[str, str]:
+        """One request of a resumable upload; the headers of its answer."""
+        given = {"Tus-Resumable": "1.0.0", **headers}
+        try:
+            response = self._http.request(method, path.removeprefix(PREFIX), headers=given, content=content)
+        except httpx2.TransportError as error:
+            raise Unreachable(
+                f"{self.base_url} does not answer: {_said(error)}", hint=self._after_silence(method)
+            ) from error
+        if not response.is_success:
+            self._parsed(response)
+        return response.headers
 
     def put(self, path: str, body: Any) -> Any:
         """PUT JSON."""

@@ -58,6 +58,16 @@ def make_manifest(file: Path, manifest: Path | None, flags: UploadFlags) -> Reco
     return body
 
 
+def remote_manifest(manifest: Path | None, flags: UploadFlags, sha256: str | None) -> Record:
+    """The manifest of a file that is not here."""
+    if manifest is not None and flags.any():
+        raise WrongUse("Give --manifest or the single flags, not both.")
+    body = _from_flags(flags) if manifest is None else _from_file(manifest)
+    if sha256 is not None and body.setdefault("sha256", sha256.lower()) != sha256.lower():
+        raise WrongUse("--sha256 and the manifest name different images.")
+    return body
+
+
 def file_sha256(file: Path) -> str:
     """SHA-256 of a file, read in pieces. Raises WrongUse when it cannot be read or is empty."""
     try:

@@ -205,6 +205,7 @@ async def find_charger(services: Services, charger_id: Annotated[ChargerId, Quer
 @permit(Permission.READ)
 async def charger(services: Services, context: PageContext, charger_id: ChargerId) -> Response:
     """One charger: its twin, where it drifts, what people asked of it, and its timeline."""
+    downloads = await services.downloads.of_charger(charger_id, limit=ASKED)
     view, timeline, commands, logs, drifts, anomalies = await asyncio.gather(
         services.chargers.get(charger_id),
         services.events.chronicle(charger_id, _TIMELINE, limit=ROWS),
@@ -222,6 +223,7 @@ async def charger(services: Services, context: PageContext, charger_id: ChargerI
         asked=views.asked_rows(commands, logs)[:ASKED],
         drifts=drifts.items,
         anomalies=anomalies,
+        downloads=downloads,
         timeline=timeline.items,
         now=now,
     )

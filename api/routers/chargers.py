@@ -21,6 +21,7 @@ from api.schemas.chargers import (
     ImportReply,
 )
 from api.schemas.common import ChargerId, Instant, PageReply
+from api.schemas.transfers import DownloadReply
 from storage.charger import ChargerFilter, GroupQuestion
 from storage.chronicle import question_of
 from storage.errors import InvalidInput
@@ -165,6 +166,17 @@ async def get_timeline(  # noqa: PLR0913 - one argument per filter, as the query
     page = await services.events.chronicle(charger_id, question, limit=limit, cursor=cursor)
     items = tuple(EntryReply.model_validate(each) for each in page.items)
     return PageReply(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/{charger_id}/downloads")
+@permit(Permission.READ)
+async def get_downloads(
+    services: Services, charger_id: ChargerId, limit: Limit = 20
+) -> PageReply[DownloadReply]:
+    """The firmware that this charger was sent for, latest first, and how far it got; seconds behind."""
+    await services.chargers.get(charger_id)
+    found, now = await services.downloads.of_charger(charger_id, limit=limit), services.clock()
+    return PageReply(items=tuple(DownloadReply.of(one, now) for one in found), next_cursor=None)
 
 
 def _rows(content_type: str, data: bytes) -> list[Any]:

@@ -92,6 +92,18 @@ class EvidenceReply(Reply):
     added_at: datetime
 
 
+class ImportBody(Body):
+    """Where a vendor offers an image, and what it is."""
+
+    url: str = Field(
+        min_length=1,
+        max_length=2000,
+        examples=["https://downloads.volta.example/v22/1.4.2.bin"],
+        description="https, on the open network; no user name, no private address, also behind redirects.",
+    )
+    manifest: ManifestBody
+
+
 class ArtifactReply(Reply):
     """One firmware image and where it stands on its way in."""
 

@@ -13,6 +13,7 @@ from storage.postgres.operator_tables import log_request, log_upload, operator_c
 from storage.postgres.people_tables import audit, audit_head, token
 from storage.postgres.record_tables import halt, halt_vote
 from storage.postgres.registry_tables import identifier, trust_memory
+from storage.postgres.transfer_tables import artifact_upload, artifact_upload_piece, blob_check, download
 from storage.postgres.twin_tables import (
     anomaly,
     configuration,
@@ -29,11 +30,15 @@ from storage.postgres.watch_tables import charging_session, health_hour, health_
 
 __all__ = [
     "anomaly",
+    "artifact_upload",
+    "artifact_upload_piece",
     "audit",
     "audit_head",
+    "blob_check",
     "charging_session",
     "configuration",
     "configuration_line",
+    "download",
     "drift",
     "drift_judged",
     "halt",

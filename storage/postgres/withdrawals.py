@@ -10,13 +10,21 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from storage.errors import Conflict, NotFound
 from storage.postgres.engine import reading, transaction
 from storage.postgres.people_tables import withdrawal
-from storage.withdrawal import VOTES_TO_RESTORE, Source, Withdrawal
+from storage.withdrawal import VOTES_TO_RESTORE, Source, Withdrawal, artifact_subject
 
 _CHUNK = 1000
 """Rows of one statement: a list may name many thousands."""
 
 
-def not_withdrawn(subjects: Sequence[str]) -> ColumnElement[bool]:
+Subject = str | ColumnElement[str]
+
+
+def image_subject(column: ColumnElement[str]) -> ColumnElement[str]:
+    """The subject of the image whose SHA-256 is in a column."""
+    return literal(artifact_subject("")) + column
+
+
+def not_withdrawn(subjects: Sequence[Subject]) -> ColumnElement[bool]:
     """True in a statement while none of them is withdrawn."""
     return ~exists(select(withdrawal.c.subject).where(*_in_force(subjects)))
 
@@ -82,7 +90,7 @@ class PostgresWithdrawalStore:
         return _withdrawal(row)
 
 
-def _in_force(subjects: Sequence[str]) -> tuple[ColumnElement[bool], ...]:
+def _in_force(subjects: Sequence[Subject]) -> tuple[ColumnElement[bool], ...]:
     columns = withdrawal.c
     return columns.subject.in_(subjects), func.cardinality(columns.restored_by) < VOTES_TO_RESTORE
 

@@ -15,6 +15,7 @@ from api.embedded import EmbeddedPostgres
 from tests.benchmarks import report
 from tests.benchmarks.audit import measure_audit
 from tests.benchmarks.child import open_files_limit
+from tests.benchmarks.downloads import measure_downloads
 from tests.benchmarks.ingest import measure_ingest
 from tests.benchmarks.latency import measure_latency
 from tests.benchmarks.memory import measure_memory
@@ -25,6 +26,7 @@ from tests.benchmarks.storm import measure_storm
 from tests.benchmarks.timeline import measure_timeline
 from tests.benchmarks.twin_query import measure_twin_query
 from tests.benchmarks.twin_writes import measure_twin_writes
+from tests.benchmarks.uploads import measure_uploads
 from tests.benchmarks.verify import measure_verify
 from tests.benchmarks.world import World
 
@@ -39,6 +41,8 @@ ROWS: dict[str, Measure] = {
     "timeline": measure_timeline,
     "latency": measure_latency,
     "audit": measure_audit,
+    "downloads": measure_downloads,
+    "uploads": measure_uploads,
     "publish": measure_publish,
     "directives": measure_directives,
     "verify": measure_verify,

@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from storage.configuration import ConfigurationJob
 from storage.events import FirmwareStatus
 from storage.ids import TASK_QUEUE, ceremony_key, log_workflow_id
 from storage.log import LogRequest, LogSort, LogState, LogUpload
+from storage.transfer import StoredVersion
 from tests.integration.workflows.harness import Harness, real_server, running, time_skipping, until
 from tests.support.memory_twins import MemoryTwins
 from tests.unit.activities.world import (
@@ -47,6 +48,7 @@ from workflows.log_retrieval import LogInput
 from workflows.record_keeping import RecordKeepingWorkflow
 from workflows.session_rules import SessionWatchPolicy
 from workflows.session_watch import SessionWatchWorkflow
+from workflows.storage_care import StorageCareWorkflow
 
 FOLDER = Path(__file__).parent
 SUGGEST_AFTER = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=40")
@@ -246,6 +248,18 @@ async def session_watch(harness: Harness, world: World, record: Recorder) -> Non
     await record.keep("session_watch", "session-watch")
 
 
+async def storage_care(harness: Harness, world: World, record: Recorder) -> None:
+    """One image that is not what was signed, and one leftover."""
+    artifact, old = world.add_artifact("9.9.9", 9), datetime(2026, 1, 1, tzinfo=UTC)
+    harness.bucket.due.append((artifact.artifact_id, artifact.length))
+    harness.bucket.left.append(StoredVersion("ab" * 32, "v1", old, 5, latest=True))
+    bad = await harness.client.execute_workflow(
+        StorageCareWorkflow.run, id="storage-care", task_queue=TASK_QUEUE
+    )
+    assert (bad, harness.bucket.left) == (1, [])
+    await record.keep("storage_care", "storage-care")
+
+
 async def long_shard(harness: Harness, world: World, record: Recorder) -> None:
     """A shard that continues as new."""
     names = world.add_chargers(12)
@@ -319,6 +333,7 @@ REAL: tuple[Scenario, ...] = (
     housekeeping_with_metadata,
     operator,
     session_watch,
+    storage_care,
     configuration,
     long_shard,
 )
@@ -333,7 +348,11 @@ async def record(scenario: Scenario, environment: Any) -> None:
 
 
 async def main() -> None:
-    """Record everything anew."""
+    """Record everything anew, or the real scenarios named on the command line alone."""
+    if names := sys.argv[1:]:
+        for scenario in (one for one in REAL if one.__name__ in names):
+            await record(scenario, real_server(*SUGGEST_AFTER))
+        return
     for old in FOLDER.glob("*.json"):
         old.unlink()
     for scenario in SKIPPING:

@@ -47,6 +47,7 @@ from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
 from tests.support.memory_registry import MemoryIngest, MemoryPrivacy, MemoryRegistry
+from tests.support.memory_transfers import MemoryDownloads, MemoryUploads
 from tests.support.memory_twins import MemoryTwins
 from tests.support.memory_watch import memory_watch
 from tests.support.memory_withdrawals import MemoryWithdrawals
@@ -87,6 +88,8 @@ class House:
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     twins: MemoryTwins = field(init=False)
+    uploads: MemoryUploads = field(default_factory=MemoryUploads)
+    downloads: MemoryDownloads = field(init=False)
     registry: MemoryRegistry = field(init=False)
     ingest: MemoryIngest = field(default_factory=MemoryIngest)
     privacy: MemoryPrivacy = field(default_factory=MemoryPrivacy)
@@ -106,6 +109,7 @@ class House:
 
     def __post_init__(self) -> None:
         self.twins = MemoryTwins(self.chargers)
+        self.downloads = MemoryDownloads(self.tickets, self.halts, self.withdrawals)
         self.registry = MemoryRegistry(self.chargers)
         self.orchestrator = MemoryOrchestrator(self.campaigns, self.artifacts)
         self.orchestrator.commands = self.commands
@@ -117,6 +121,8 @@ class House:
             learned=self.learned,
             tokens=self.tokens,
             tickets=self.tickets,  # type: ignore[arg-type]
+            uploads=self.uploads,
+            downloads=self.downloads,
             leases=self.leases,  # type: ignore[arg-type]
             commands=self.commands,
             logs=self.logs,

@@ -19,6 +19,7 @@ from storage.errors import EngineUnavailable, InvalidInput, NotFound
 from storage.events import StoredEvent
 from storage.learned import Trail
 from storage.ports import Page
+from storage.read_budget import ReadBudget
 from storage.retention import ClassSize, ClassSurvey, RetentionPolicy
 
 
@@ -155,11 +156,25 @@ class MemoryAudit:
 class MemoryBlobs:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.kept: set[str] = set()
         self.reads = 0
 
-    async def put_new(self, key: str, chunks: AsyncIterator[bytes], *, length: int | None = None) -> bool:
+    async def put_new(
+        self,
+        key: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        length: int | None = None,
+        keep: bool = False,
+        anew: bool = False,
+    ) -> bool:
         data = b"".join([chunk async for chunk in chunks])
-        assert length in (None, len(data))
+        if length not in (None, len(data)):
+            raise InvalidInput(f"{len(data)} bytes came where {length} were announced.")
+        if anew:
+            self.objects[key] = data
+        if keep:
+            self.kept.add(key)
         return self.objects.setdefault(key, data) is data
 
     async def put_bytes(self, key: str, data: bytes) -> bool:
@@ -181,7 +196,11 @@ class MemoryBlobs:
         except KeyError:
             raise NotFound("object", key) from None
 
-    async def read(self, key: str, *, first: int = 0, last: int | None = None) -> AsyncIterator[bytes]:
+    async def read(
+        self, key: str, *, first: int = 0, last: int | None = None, budget: ReadBudget | None = None
+    ) -> AsyncIterator[bytes]:
+        if key not in self.objects:
+            raise NotFound("object", key)
         data = self.objects[key][first : None if last is None else last + 1]
         for start in range(0, len(data), 1024):
             self.reads += 1

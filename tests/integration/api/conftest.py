@@ -1,42 +1,27 @@
 """The api over real PostgreSQL and S3; only Temporal is a double, which its own tests prove."""
 
-import hashlib
-import hmac
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx2
 import pytest
+import uvicorn
 from fastapi import FastAPI
 
 from api.app import create_app
 from api.auth import mint_token
 from api.ports import ApiServices
-from csms.projection import project
 from storage.access import Principal, Role
 from storage.clock import system_clock
-from storage.postgres.artifacts import PostgresArtifactStore
-from storage.postgres.audit import PostgresAuditLog
-from storage.postgres.campaigns import PostgresCampaignStore
-from storage.postgres.chargers import PostgresChargerStore
-from storage.postgres.commands import PostgresCommandStore
 from storage.postgres.engine import create_engine
-from storage.postgres.events import PostgresEventStore
-from storage.postgres.halts import PostgresHaltStore
 from storage.postgres.ingest import PostgresIngestStore
-from storage.postgres.learned import PostgresLearnedStore
-from storage.postgres.leases import PostgresLeaseStore
-from storage.postgres.logs import PostgresLogStore
-from storage.postgres.privacy import PostgresPrivacyStore
-from storage.postgres.registry import PostgresRegistryStore
-from storage.postgres.tickets import PostgresTicketStore
-from storage.postgres.tokens import PostgresTokenStore
-from storage.postgres.twins import PostgresTwinStore
-from storage.postgres.watching import watch_stores
 from storage.s3 import S3BlobStore
 from tests.conftest import S3Settings
-from tests.support.house import BASE, no_decoding
+from tests.support.deployment import services_over
+from tests.support.house import BASE
 from tests.support.memory_campaigns import MemoryOrchestrator
 
 
@@ -68,37 +53,7 @@ async def deployment(database: str, s3_settings: S3Settings) -> AsyncIterator[De
         access_key=s3_settings.access_key,
         secret_key=s3_settings.secret_key,
     )
-    campaigns, artifacts = PostgresCampaignStore(engine), PostgresArtifactStore(engine)
-    orchestrator = MemoryOrchestrator(campaigns, artifacts)  # type: ignore[arg-type]  # it reads and moves only
-    services = ApiServices(
-        chargers=PostgresChargerStore(engine),
-        campaigns=campaigns,
-        artifacts=artifacts,
-        events=PostgresEventStore(engine),
-        tokens=PostgresTokenStore(engine),
-        tickets=PostgresTicketStore(engine),
-        leases=PostgresLeaseStore(engine),
-        commands=PostgresCommandStore(engine),
-        logs=PostgresLogStore(engine),
-        learned=PostgresLearnedStore(engine),
-        twins=PostgresTwinStore(engine, project),
-        registry=PostgresRegistryStore(engine),
-        privacy=PostgresPrivacyStore(engine),
-        ingest=PostgresIngestStore(engine),
-        audit=PostgresAuditLog(engine),
-        blobs=blobs,
-        watch=watch_stores(engine),
-        halts=PostgresHaltStore(engine),
-        orchestrator=orchestrator,
-        clock=system_clock,
-        new_id=lambda: secrets.token_hex(8),
-        random_bytes=secrets.token_bytes,
-        hash_charger_secret=lambda text: hmac.digest(b"pepper", text.encode(), hashlib.sha256),
-        decode_payloads=no_decoding,
-        session_key=secrets.token_bytes(32),
-        base_url=BASE,
-        readiness={"s3": blobs.ready},
-    )
+    services, orchestrator = services_over(engine, blobs)
     text, token = mint_token(
         Principal("admin", Role.ADMIN),
         now=system_clock(),
@@ -110,3 +65,21 @@ async def deployment(database: str, s3_settings: S3Settings) -> AsyncIterator[De
     yield Deployment(create_app(services), services, PostgresIngestStore(engine), orchestrator, text)
     blobs.close()
     await engine.dispose()
+
+
+@asynccontextmanager
+async def served(deployment: Deployment) -> AsyncIterator[str]:
+    """The app on a socket of its own, as streams need it."""
+    config = uvicorn.Config(
+        deployment.app, port=0, log_level="warning", timeout_graceful_shutdown=1, lifespan="off"
+    )
+    server = uvicorn.Server(config)
+    task = asyncio.create_task(server.serve())
+    async with asyncio.timeout(20):
+        while not server.started:  # noqa: ASYNC110 - uvicorn announces it nowhere else
+            await asyncio.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task

@@ -4,13 +4,11 @@ import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
 import httpx2
 import pytest
-import uvicorn
 
 from csms.projection import project
 from storage.artifact import ArtifactPhase
@@ -24,7 +22,7 @@ from storage.events import (
     EventRecord,
     HeartbeatReceived,
 )
-from tests.integration.api.conftest import Deployment
+from tests.integration.api.conftest import Deployment, served
 
 pytestmark = pytest.mark.integration
 
@@ -88,6 +86,23 @@ async def test_an_uploaded_image_comes_out_by_ticket_in_pieces_unchanged(deploym
     assert (beyond.status_code, revoked.status_code) == (416, 410)
 
 
+@pytest.mark.requirement("S40")
+async def test_the_same_image_twice_at_once_becomes_one_artifact(deployment: Deployment) -> None:
+    image = secrets.token_bytes(300_000)
+    async with deployment.client() as client:
+        answers = await asyncio.gather(
+            *(
+                client.post("/api/v1/artifacts", files={"file": ("fw", image)}, data=manifest())
+                for _ in range(4)
+            )
+        )
+        audit = (await client.get("/api/v1/audit")).json()["items"]
+
+    assert {answer.status_code for answer in answers} == {201}, "not begun: each takes it up"
+    assert len({answer.json()["artifact_id"] for answer in answers}) == 1
+    assert [row["action"] for row in audit].count("artifact.uploaded") == 1
+
+
 async def test_a_refused_upload_leaves_nothing_behind(deployment: Deployment) -> None:
     async with deployment.client() as client:
         wrong = await client.post(
@@ -99,24 +114,6 @@ async def test_a_refused_upload_leaves_nothing_behind(deployment: Deployment) ->
     assert wrong.status_code == 422
     assert listed["items"] == []
     assert [row["action"] for row in audit["items"]] == ["artifact.refused"]
-
-
-@asynccontextmanager
-async def served(deployment: Deployment) -> AsyncIterator[str]:
-    """The app on a socket of its own, as streams need it."""
-    config = uvicorn.Config(
-        deployment.app, port=0, log_level="warning", timeout_graceful_shutdown=1, lifespan="off"
-    )
-    server = uvicorn.Server(config)
-    task = asyncio.create_task(server.serve())
-    async with asyncio.timeout(20):
-        while not server.started:  # noqa: ASYNC110 - uvicorn announces it nowhere else
-            await asyncio.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
 
 
 async def heartbeats(deployment: Deployment, *charger_ids: str) -> None:

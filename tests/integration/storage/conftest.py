@@ -96,3 +96,9 @@ async def blobs(s3_settings) -> AsyncIterator[S3BlobStore]:
     )
     yield store
     store.close()
+
+
+@pytest.fixture
+def beats(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heartbeats outside a worker go nowhere."""
+    monkeypatch.setattr("temporalio.activity.heartbeat", lambda *_: None)

@@ -5,7 +5,7 @@ import shutil
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,21 @@ from temporalio.worker import (
     Worker,
 )
 
+from activities.blob_care import BlobCareActivities, CareStores
 from activities.daily import DailyActivities
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
 from activities.metadata import MetadataActivities
 from activities.notary import NotaryActivities
 from activities.retention import RetentionActivities
+from storage.artifact import Artifact
 from storage.campaign import Approval, Campaign, CampaignPhase, Pace
 from storage.charger import Route
 from storage.events import StoredEvent
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, campaign_workflow_id, charger_workflow_id, node_queue
 from storage.journal import JournalRule
 from storage.retention import RetentionPolicy
+from tests.support.memory_transfers import MemoryBucket, MemoryUploads
 from tests.unit.activities.world import BOOT_ID, NODE_ID, PEOPLE, World
 from workflows.client import Orchestrator
 from workflows.options import DATA_CONVERTER
@@ -104,6 +107,7 @@ class Harness:
     env: WorkflowEnvironment
     world: World
     orchestrator: Orchestrator
+    bucket: MemoryBucket = field(default_factory=MemoryBucket)
 
     @property
     def client(self) -> Client:
@@ -205,6 +209,16 @@ async def real_server(*more: str) -> AsyncIterator[WorkflowEnvironment]:
         yield env
 
 
+def care_of(world: World, bucket: MemoryBucket) -> BlobCareActivities:
+    """The daily care over a bucket in memory; signed metadata lists nothing of what is released."""
+
+    async def signed(artifact: Artifact) -> str | None:
+        return None
+
+    more = CareStores(bucket, bucket, MemoryUploads(), bucket)  # type: ignore[arg-type]
+    return BlobCareActivities(world.stores, more, world, signed)
+
+
 @asynccontextmanager
 async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000) -> AsyncIterator[Harness]:
     """All roles at work on a server; ``cached``: how many workflows the worker keeps in memory."""
@@ -216,8 +230,16 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
         retention = RetentionActivities(world.records, RetentionPolicy(), lambda: world.now)  # type: ignore[arg-type]
         daily = DailyActivities(world.stores, world.records, world.blobs)  # type: ignore[arg-type]
         logs = LogKeepingActivities(world.stores, world.leftovers, timedelta(days=90))
+        care = care_of(world, harness.bucket)
         metadata = MetadataActivities(world.expiries, world.incidents, lambda: world.now)
-        shared = worker_activities(world.stores, world, journal, logs, world)  # type: ignore[arg-type]
+        shared = worker_activities(
+            world.stores,  # type: ignore[arg-type]
+            world,
+            journal,
+            logs,
+            world,  # type: ignore[arg-type]
+            care=care,
+        )
         await stack.enter_async_context(
             harness.worker(
                 TASK_QUEUE,

@@ -1,6 +1,6 @@
 """Breaking the glass at the door: everybody who may act may stop, two people restore (S66)."""
 
-from datetime import timedelta
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ from storage.halt import EVERYTHING
 from storage.incident import IncidentKind
 from storage.withdrawal import Source, Withdrawal, artifact_subject
 from tests.support.house import NOW, House
-from tests.unit.api.test_downloads import IMAGE, KEY, TICKET, house_with_ticket
+from tests.unit.api.test_downloads import IMAGE, KEY, TICKET, house_with_ticket, transfer
 
 pytestmark = pytest.mark.requirement("S66")
 URL = "/api/v1/halts"
@@ -84,25 +84,27 @@ async def test_a_reason_is_needed_and_hostile_input_is_refused() -> None:
     assert house.halts.rows == {}
 
 
-async def test_no_download_begins_and_one_under_way_breaks_off() -> None:
-    house = house_with_ticket()
-    async with house.client() as client:
-        assert (await client.get(f"/d/{TICKET}")).content == IMAGE
-        await house.halts.pull(EVERYTHING, "ann", "now", NOW)
-        assert (await client.get(f"/d/{TICKET}")).status_code == 503
-    house = house_with_ticket()
-    read = house.blobs.read
+async def everything(house: House) -> None:
+    await house.halts.pull(EVERYTHING, "ann", "now", NOW)
 
-    async def slowly(key: str, *, first: int = 0, last: int | None = None) -> Any:
-        async for chunk in read(key, first=first, last=last):
-            yield chunk
-            await house.withdrawals.add([Withdrawal(artifact_subject(KEY), "now", Source.PERSON, "ann", NOW)])
-            house.now += timedelta(seconds=30)
 
-    house.blobs.read = slowly  # type: ignore[method-assign]
+async def its_image(house: House) -> None:
+    await house.withdrawals.add([Withdrawal(artifact_subject(KEY), "now", Source.PERSON, "ann", NOW)])
+
+
+@pytest.mark.parametrize(("stop", "status"), [(everything, 503), (its_image, 410)])
+async def test_no_download_begins_and_one_under_way_breaks_off(
+    stop: Callable[[House], Awaitable[None]], status: int
+) -> None:
+    house = house_with_ticket()
+    desk = house.app.state.desk
+    with desk.seated(transfer(house, "127.0.0.1")) as running:
+        await desk.note()
+        before = running.over
+        await stop(house)
+        await desk.note()
+    assert (before, running.over) == ("", "its ticket holds no more")
     async with house.client() as client:
-        cut = await client.get(f"/d/{TICKET}")
-        assert len(cut.content) < len(IMAGE)
-        gone = await client.get(f"/d/{TICKET}")
-    assert gone.status_code == 410
-    assert "withdrawn" in gone.text
+        refused = await client.get(f"/d/{TICKET}")
+    assert refused.status_code == status
+    assert IMAGE[:16] not in refused.content

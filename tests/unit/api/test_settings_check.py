@@ -39,6 +39,33 @@ def test_each_mistake_is_named(given, words):
     assert words in found
 
 
+@pytest.mark.requirement("S42", "S46")
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"public_url": "http://ampwave.example"}, "UNSAFE_PLAIN_HTTP_FOR_ALL"),
+        ({"unsafe_plain_http_url": "https://ampwave.example"}, "must begin with http://"),
+        ({"unsafe_plain_http_url": "http://firmware:secret@ampwave.example"}, "no user name"),
+        ({"public_url": "https://shared:secret@ampwave.example"}, "no user name"),
+        ({"unsafe_plain_http_url": "ftp://ampwave.example"}, "or FTP"),
+    ],
+)
+def test_what_crosses_a_network_openly_or_by_a_shared_password_is_named(given, words):
+    found = problems(Settings(**given))
+    assert any(words in one for one in found)
+    assert "secret" not in str(found)
+
+
+@pytest.mark.requirement("S42")
+def test_an_s3_service_elsewhere_needs_tls():
+    keys = {"s3_access_key": "a", "s3_secret_key": "b"}
+    elsewhere = {"s3_endpoint": "http://s3.example:9000", **keys}
+    assert "AMPWAVE_UNSAFE_PLAIN_HTTP_S3" in problems(Settings(**elsewhere))[0]
+    assert problems(Settings(**elsewhere, unsafe_plain_http_s3=True)) == []
+    assert problems(Settings(s3_endpoint="https://s3.example", **keys)) == []
+    assert problems(Settings(s3_endpoint="http://127.0.0.1:8333", **keys)) == []
+
+
 def test_a_good_key_file_is_no_problem(tmp_path):
     path = tmp_path / "payload.key"
     path.write_text(base64.b64encode(bytes(32)).decode())

@@ -191,3 +191,29 @@ def test_release_ends_with_1_when_it_was_rejected(run: Any, fake: Any, sample: A
     result = run("artifact", "release", ID, "--wait")
     assert result.exit_code == 1
     assert "acme/1.1.0 is not released: rejected. The signature is broken." in result.stderr
+
+
+def test_import_names_the_address_and_what_it_is(run: Any, fake: Any, sample: Any, home: Path) -> None:
+    fake.on("POST", "/imports", (201, sample.artifact("uploaded")))
+    url = "https://downloads.acme.example/fw.bin"
+    result = run(
+        *("artifact", "import", url, "--role", "acme", "--version", "1.1.0", "--counter", "11"),
+        *("--model", "Acme/AC22", "--sha256", SHA.upper()),
+    )
+    assert result.exit_code == 0, result.output
+    body = json.loads(fake.last("POST", "/imports").body)
+    assert body["url"] == url
+    assert body["manifest"]["sha256"] == SHA
+    assert "Imported" in result.output
+    assert "ampwave artifact release" in result.output
+
+
+def test_an_import_that_is_refused_says_every_problem(run: Any, fake: Any, home: Path) -> None:
+    problems = ["url: 10.0.0.7 is not a public address"]
+    fake.refuse("POST", "/imports", 422, title="This address is not fetched.", problems=problems)
+    result = run(
+        *("artifact", "import", "https://10.0.0.7/fw", "--role", "acme", "--version", "1", "--counter", "1"),
+        *("--model", "Acme/AC22"),
+    )
+    assert result.exit_code == 1
+    assert problems[0] in result.output
