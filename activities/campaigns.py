@@ -98,6 +98,16 @@ class SkipInput:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class SegmentInput:
+    """Which models leave the campaign, and why."""
+
+    campaign_id: str
+    segments: tuple[str, ...]
+    """``vendor/model``."""
+    reason: str
+
+
 class CampaignActivities:
     """The deeds and records of a campaign."""
 
@@ -239,6 +249,41 @@ class CampaignActivities:
             charger_id=given.charger_id,
             reason=given.reason,
         )
+
+    @activity.defn
+    @mapped
+    async def skip_segment(self, given: SegmentInput) -> int:
+        """Take every charger of some models out that nothing was sent to yet; returns how many (R47)."""
+        stores, left = self._stores, 0
+        waiting = await self._open_targets(CloseInput(given.campaign_id, Outcome.SKIPPED, given.reason))
+        segments = await self._segments([target.charger_id for target in waiting])
+        for target in waiting:
+            if target.dispatched_at is None and segments.get(target.charger_id) in given.segments:
+                await stores.campaigns.finish_target(
+                    target.campaign_id,
+                    target.wave,
+                    target.charger_id,
+                    Outcome.SKIPPED,
+                    given.reason,
+                    stores.clock(),
+                )
+                left += 1
+        await stores.record(
+            f"campaign/{given.campaign_id}",
+            "campaign.segment_excluded",
+            f"campaign/{given.campaign_id}",
+            segments=list(given.segments),
+            chargers=left,
+            reason=given.reason,
+        )
+        return left
+
+    async def _segments(self, charger_ids: list[str]) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for start in range(0, len(charger_ids), _PAGE):
+            for view in await self._stores.chargers.views(charger_ids[start : start + _PAGE]):
+                found[view.charger.charger_id] = f"{view.charger.vendor}/{view.charger.model}"
+        return found
 
     async def _find(self, campaign_id: str, charger_id: str) -> Target:
         for wave in await self._forward_waves(campaign_id):

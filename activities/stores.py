@@ -22,6 +22,7 @@ from storage.ports import (
     TicketStore,
 )
 from storage.twin_ports import TwinStore
+from storage.watching import HealthStore
 from storage.withdrawal import WithdrawalStore
 
 
@@ -44,6 +45,7 @@ class Stores:
     ingest: IngestStore
     halts: HaltStore
     withdrawals: WithdrawalStore
+    health: HealthStore
     clock: Clock
 
     async def record(self, actor: str, action: str, subject: str, **detail: Any) -> None:

@@ -43,13 +43,14 @@ class TwinActivities:
     @mapped
     async def sweep_drift(self) -> int:
         """Judge every charger that is due. Returns how many drifts opened or closed."""
-        judged = moved = 0
-        while judged < ROUND:
+        judged, moved = set[str](), 0
+        while len(judged) < ROUND:
             page = await self._stores.twins.drift_facts(limit=PAGE)
-            for facts in page:
+            fresh = [facts for facts in page if facts.twin.charger_id not in judged]
+            for facts in fresh:
                 moved += len(await self._judge(facts))
-            judged += len(page)
-            if len(page) < PAGE:
+            judged |= {facts.twin.charger_id for facts in fresh}
+            if len(page) < PAGE or not fresh:
                 break
         return moved
 
@@ -62,6 +63,12 @@ class TwinActivities:
     async def _judge(self, facts: DriftFacts) -> Sequence[Drift]:
         now = self._stores.clock()
         verdict = judge(facts, self._policy.grace, now)
+        open_already = {drift.path for drift in facts.known if drift.state is DriftState.OPEN}
+        for drift in verdict.drifts:
+            opens = drift.state is DriftState.OPEN and drift.path not in open_already
+            if opens and drift.suspicion and self._policy.quarantine:
+                # Before it is on record as open, for then nobody would look at it again after a crash.
+                await self._quarantine(drift)
         moved = await self._stores.twins.note_drift(facts, verdict.drifts, now)
         for section in facts.desired:
             if acks := verdict.acks.get(section.section):
@@ -86,8 +93,6 @@ class TwinActivities:
             suspicion=drift.suspicion,
             reason=drift.reason,
         )
-        if opened and drift.suspicion and self._policy.quarantine:
-            await self._quarantine(drift)
 
     async def _quarantine(self, drift: Drift) -> None:
         view = await self._stores.chargers.get(drift.charger_id)

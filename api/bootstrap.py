@@ -386,6 +386,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         ingest=stores.ingest,
         halts=stores.halts,
         withdrawals=stores.withdrawals,
+        health=stores.watch.health,
         clock=system_clock,
     )
 

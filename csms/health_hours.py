@@ -13,9 +13,11 @@ from csms.meters import register_wh
 from storage.charging import ABNORMAL_STOPS
 from storage.codec import decode_event
 from storage.events import (
+    FIRMWARE_FAILURES,
     NO_RESTART,
     NOT_SAID,
     ChargerBooted,
+    ClockDriftChanged,
     CommandAnswered,
     CommandSent,
     ConnectionClosed,
@@ -38,17 +40,28 @@ SYNTHETIC = "~"
 BOOT_LOOP = timedelta(minutes=15)
 BOOTS_OF_A_LOOP = 3
 ENERGY_WITHIN = timedelta(minutes=5)
+DRY_FROM = timedelta(minutes=4)
+"""A reading without energy so late in those five minutes settles them."""
+READ_WITHIN = timedelta(minutes=20)
+"""So long a later reading may still show that none had flowed; chargers sample as seldom as every 15."""
 PROBE_WITHIN = timedelta(seconds=10)
 OURS_FOR = timedelta(minutes=10)
-"""A connector that becomes Unavailable so soon after we changed the availability did what it was told."""
+"""A connector that becomes Unavailable so soon after we changed the availability did what it was told.
+
+So long an update that is over may take to put its connectors back, too.
+"""
 ENERGY_WH = 1.0
 BACKWARDS_WH = 1.0
+UPDATE_LASTS = timedelta(days=2)
+"""Then it is over, whatever was never told of it."""
 _MOST = 200
 """Connectors, EVSEs, sessions remembered of one charger; one that invents more is not followed further."""
 _TRIGGERS = frozenset({"TriggerMessage", "ExtendedTriggerMessage"})
 _UPDATES = frozenset({"UpdateFirmware", "SignedUpdateFirmware"})
 _ACCEPTED = frozenset({"Accepted", "AcceptedCanceled", "Scheduled"})
 _AWAY = frozenset({FirmwareStatus.INSTALLING, FirmwareStatus.INSTALL_REBOOTING})
+_NOT_YET_BACK = NOT_SAID | {EventKind.CONNECTION_OPENED, EventKind.CHARGER_BOOTED, EventKind.FRAME_REJECTED}
+"""What does not show that a charger whose socket closed is back without a restart."""
 _USABLE = frozenset({ConnectorStatus.AVAILABLE, ConnectorStatus.OCCUPIED, ConnectorStatus.RESERVED})
 
 
@@ -102,6 +115,12 @@ class _Step:
             self._count_message()
         if self.memory.attempts:
             _give_up_attempts(self)
+        if self.memory.update_at is not None and self.at - self.memory.update_at > UPDATE_LASTS:
+            _over(self)
+        if self.memory.cut_at is not None:
+            _notice_return(self)
+        if self.memory.parked_since is not None:
+            _judge_parked(self)
         handle = _HANDLERS.get(kind)
         if handle is not None:
             handle(self, decode_event(kind, self.event.body))
@@ -123,7 +142,15 @@ def _opened(step: _Step, told: ConnectionOpened) -> None:
 
 
 def _closed(step: _Step, _told: ConnectionClosed) -> None:
+    if step.memory.update_at is not None and step.memory.left_at is None:
+        step.remember(cut_at=step.at)
     _leave(step)
+
+
+def _notice_return(step: _Step) -> None:
+    """A link that broke is no absence once the charger goes on speaking; for its boot the time is kept."""
+    if step.memory.left_at == step.memory.cut_at and step.event.kind not in _NOT_YET_BACK:
+        step.remember(left_at=None)
 
 
 def _silent(step: _Step, _told: Any) -> None:
@@ -155,7 +182,7 @@ def _answered(step: _Step, told: CommandAnswered) -> None:
         step.remember(availability_at=step.at)
     if told.action in _UPDATES and told.status in _ACCEPTED:
         step.add(updates=1)
-        step.remember(update_at=step.at, left_at=None)
+        step.remember(update_at=step.at, update_id=told.request_id, left_at=None, cut_at=None)
 
 
 # Firmware.
@@ -167,8 +194,19 @@ def _leave(step: _Step) -> None:
 
 
 def _firmware(step: _Step, told: FirmwareStatusReported) -> None:
+    memory = step.memory
     if told.status in _AWAY:
         _leave(step)
+    # OCPP 2.0.1 L01.FR.24: a request that was replaced may still report its own failure.
+    ours = told.request_id is None or memory.update_id in (None, told.request_id)
+    if told.status in FIRMWARE_FAILURES and ours and memory.update_at is not None:
+        _over(step)
+
+
+def _over(step: _Step) -> None:
+    """The update came to its end, good or bad: from now on it excuses nothing."""
+    waiting = step.at if step.memory.parked else None
+    step.remember(update_at=None, update_id=None, left_at=None, cut_at=None, parked_since=waiting)
 
 
 def _booted(step: _Step, told: ChargerBooted) -> None:
@@ -178,14 +216,14 @@ def _booted(step: _Step, told: ChargerBooted) -> None:
     boots = (*memory.boots, step.at)[-BOOTS_OF_A_LOOP:]
     loop = len(boots) == BOOTS_OF_A_LOOP and boots[-1] - boots[0] <= BOOT_LOOP
     step.add(boots=1, boot_loops=int(loop))
-    left = memory.left_at or memory.update_at
+    left = memory.left_at or memory.cut_at or memory.update_at
     if left is not None:
         step.add(returns=1, return_max_s=(step.at - left).total_seconds())
     fresh = tuple(name for name in memory.open if name not in memory.open_at_boot)
     step.add(open_at_boot=len(fresh))
-    step.remember(
-        boots=boots, update_at=None, left_at=None, open_at_boot=(*memory.open_at_boot, *fresh)[-_MOST:]
-    )
+    step.remember(boots=boots, open_at_boot=(*memory.open_at_boot, *fresh)[-_MOST:])
+    if memory.update_at is not None:
+        _over(step)
 
 
 # Connectors and sessions.
@@ -199,26 +237,46 @@ def _connector(step: _Step, told: ConnectorStatusChanged) -> None:
     if before is None and len(known) >= _MOST:
         return
     step.remember(connectors={**known, key: told.status.value})
-    if before not in _USABLE:
+    waited = key in step.memory.parked and told.status is not ConnectorStatus.UNAVAILABLE
+    if waited:
+        step.remember(parked=tuple(each for each in step.memory.parked if each != key))
+    if before not in _USABLE and not waited:
         return
     if told.status is ConnectorStatus.FAULTED:
         step.add(went_faulted=1)
-    elif told.status is ConnectorStatus.UNAVAILABLE and not _ours(step):
-        step.add(went_unavailable=1)
+    elif told.status is ConnectorStatus.UNAVAILABLE and not _as_told(step):
+        # OCPP 2.0.1 L01.FR.07: idle EVSEs are set Unavailable while an update waits or runs.
+        if step.memory.update_at is None:
+            step.add(went_unavailable=1)
+        else:
+            step.remember(parked=(*step.memory.parked, key))
 
 
-def _ours(step: _Step) -> bool:
-    # OCPP 2.0.1 L01.FR.07: idle EVSEs are set Unavailable while an update waits or runs.
-    changed, memory = step.memory.availability_at, step.memory
-    updating = memory.update_at is not None or memory.left_at is not None
-    return updating or (changed is not None and step.at - changed <= OURS_FOR)
+def _as_told(step: _Step) -> bool:
+    changed = step.memory.availability_at
+    return changed is not None and step.at - changed <= OURS_FOR
+
+
+def _judge_parked(step: _Step) -> None:
+    """Connectors that an update took out of service, and that it did not put back, are a regression."""
+    since = step.memory.parked_since
+    if since is not None and step.at - since > OURS_FOR:
+        step.add(went_unavailable=len(step.memory.parked))
+        step.remember(parked=(), parked_since=None)
 
 
 def _skew(step: _Step) -> None:
     """Only facts that have a time of their own; of queued ones the least late decides."""
     if step.event.observed_at != step.event.received_at:
-        skew = abs((step.event.received_at - step.event.observed_at).total_seconds())
-        step.add(skew_min_s=skew)
+        step.add(skew_min_s=abs((step.event.received_at - step.event.observed_at).total_seconds()))
+    elif step.memory.clock_off_s is not None:  # its time could not be believed, so ours stands for it
+        step.add(skew_min_s=step.memory.clock_off_s)
+
+
+def _clock(step: _Step, told: ClockDriftChanged) -> None:
+    off_s = abs(told.skew_s)
+    step.add(skew_min_s=off_s)
+    step.remember(clock_off_s=off_s if told.suspicious else None)
 
 
 def _started(step: _Step, told: TransactionStarted) -> None:
@@ -254,7 +312,7 @@ def _ended(step: _Step, told: TransactionEnded) -> None:
     step.add(closed_after_boot=int(name in memory.open_at_boot))
     _energy(step, name, told.meter_wh, charging=False)
     if name in step.memory.attempts:
-        _conclude(step, name, failed=told.meter_wh is not None or step.memory.attempts[name].metered)
+        _conclude(step, name, failed=step.memory.attempts[name].dry_at is not None)
     step.remember(
         open=tuple(each for each in memory.open if each != name),
         open_at_boot=tuple(each for each in memory.open_at_boot if each != name),
@@ -267,28 +325,36 @@ def _abandoned(step: _Step, told: Any) -> None:
 
 
 def _energy(step: _Step, name: str, register: float | None, *, charging: bool) -> None:
-    """First-attempt success: energy within five minutes of the start, by what was told."""
+    """First-attempt success: energy within five minutes of the start, by what was told.
+
+    A single reading says nothing of energy: it takes another before it, or the start's.
+    """
     attempt = step.memory.attempts.get(name)
     if attempt is None:
         return
-    flowed = (
-        register is not None and attempt.meter_wh is not None and register >= attempt.meter_wh + ENERGY_WH
-    )
+    before, late = attempt.meter_wh, step.at - attempt.began_at > ENERGY_WITHIN
+    flowed = register is not None and before is not None and register >= before + ENERGY_WH
     if flowed or charging:
-        _conclude(step, name, failed=False, ok=True)
+        _conclude(step, name, failed=False, ok=not late)
+    elif register is not None and before is None:
+        _watch(step, name, replace(attempt, meter_wh=register))
+    elif register is not None and late:
+        _conclude(step, name, failed=True)
     elif register is not None:
-        start = attempt.meter_wh if attempt.meter_wh is not None else register
-        watched = replace(attempt, meter_wh=start, metered=True)
-        step.remember(attempts={**step.memory.attempts, name: watched})
+        _watch(step, name, replace(attempt, dry_at=step.at))
+
+
+def _watch(step: _Step, name: str, attempt: Attempt) -> None:
+    step.remember(attempts={**step.memory.attempts, name: attempt})
 
 
 def _give_up_attempts(step: _Step) -> None:
-    """Five minutes are over: without a reading nobody can say, with one it certainly failed."""
-    late = [
-        (name, each) for name, each in step.memory.attempts.items() if step.at - each.began_at > ENERGY_WITHIN
-    ]
-    for name, attempt in late:
-        _conclude(step, name, failed=attempt.metered)
+    """Five minutes are over: it failed if that is certain; else a reading may tell for a while yet."""
+    for name, attempt in tuple(step.memory.attempts.items()):
+        age = step.at - attempt.began_at
+        dry = attempt.dry_at is not None and attempt.dry_at - attempt.began_at >= DRY_FROM
+        if age > READ_WITHIN or (age > ENERGY_WITHIN and dry):
+            _conclude(step, name, failed=dry)
 
 
 def _conclude(step: _Step, name: str, *, failed: bool, ok: bool = False) -> None:
@@ -323,6 +389,7 @@ _HANDLERS: dict[EventKind, Callable[[_Step, Any], None]] = {
     EventKind.FIRMWARE_STATUS_REPORTED: _firmware,
     EventKind.CHARGER_BOOTED: _booted,
     EventKind.CONNECTOR_STATUS_CHANGED: _connector,
+    EventKind.CLOCK_DRIFT_CHANGED: _clock,
     EventKind.TRANSACTION_STARTED: _started,
     EventKind.TRANSACTION_UPDATED: _updated,
     EventKind.METER_VALUES_SAMPLED: _metered,

@@ -1,7 +1,8 @@
 """Secrets leave a frame before it is journaled: id tokens, passwords, download locations (F23, S43).
 
 Works on the raw text, so that a frame that is not JSON is covered too, and the rest of it stays
-as it passed the socket, byte for byte.
+as it passed the socket, byte for byte. A peer chooses that text: no pattern may take longer than in
+proportion to its length, or one charger holds up the whole node.
 """
 
 import re
@@ -15,9 +16,11 @@ _IS_SECRET = re.compile(_NAMES, re.IGNORECASE)
 _STRING = r'"(?:[^"\\]|\\.)*"'
 
 _KEYS = "(?:parent)?idTag|(?:additional)?idToken|customerIdentifier|(?:basicAuth|apn)?password"
-_TOKENS = re.compile(rf'("(?:{_KEYS})"\s*:\s*){_STRING}', re.IGNORECASE)
-# The same in JSON that is a string of JSON, as vendors' DataTransfer carries it.
-_NESTED = re.compile(rf'((\\+)"(?:{_KEYS})\2"\s*:\s*\2")[^"\\]*', re.IGNORECASE)
+# A card's number may come as one, which breaks the schema, and is refused and journaled all the same.
+_TOKENS = re.compile(rf'("(?:{_KEYS})"\s*:\s*)(?:{_STRING}|-?\d[\d.eE+-]*)', re.IGNORECASE)
+# The same in JSON that is a string of JSON, as vendors' DataTransfer carries it; a run of backslashes is
+# looked at once, from its beginning.
+_NESTED = re.compile(rf'((?<!\\)(\\+)"(?:{_KEYS})\2"\s*:\s*\2")[^"\\]*', re.IGNORECASE)
 _SIM_PIN = re.compile(r'("simPin"\s*:\s*)\d+')
 # In a network profile, where it is a secret; elsewhere a "key" is a name.
 _VPN = re.compile(rf'("vpn"\s*:\s*\{{[^{{}}]*?"key"\s*:\s*){_STRING}')
@@ -26,9 +29,9 @@ _CUSTOMER = re.compile(rf'("data"\s*:\s*){_STRING}')
 # Some libraries write a slash as "\/" (json-c, PHP), which means the same.
 _USERINFO = re.compile(r'(:\\*/\\*/)[^/@\s"\\]+@')
 # A meter's "location" ("Outlet") is no secret; an address with a ticket in it is.
-_ADDRESSES = re.compile(r'("(?:location|remoteLocation)"\s*:\s*)"[^"]*:[^"]*"')
+_ADDRESSES = re.compile(r'("(?:location|remoteLocation)"\s*:\s*)"[^":]*:[^"]*"')
 # Keys of 1.6 are case-insensitive (CiString).
-_SECRET_NAMES = re.compile(rf'"(?:key|name)"\s*:\s*"[^"]*(?:{_NAMES})[^"]*"', re.IGNORECASE)
+_SECRET_NAMES = re.compile(rf'"(?:key|name)"\s*:\s*"[^"]*(?:{_NAMES})', re.IGNORECASE)
 _VALUES = re.compile(rf'("(?:value|attributeValue|actualValue|valuesList)"\s*:\s*){_STRING}')
 
 # A ticket is blotted out wherever it stands: some chargers echo a call in their CALLERROR.

@@ -13,6 +13,10 @@ from storage.twin import Gap, OpenTransaction, OperationSection, TransactionSequ
 KEPT_ENDED = 50
 MAX_GAPS = 100
 """A charger that counts in leaps must not make its twin grow without end."""
+MAX_GAPS_IN_ALL = 300
+"""Of all sessions together. One that counts for two EVSEs at once leaves a gap behind every message; were its
+section to pass the limit of its size, nothing that happens from then on would reach the twin.
+"""
 MAX_OPEN = 200
 """More open sessions than any charger has EVSEs for; one is enough to be busy."""
 
@@ -71,7 +75,23 @@ def sequence_seen(
     kept.pop(transaction_id, None)
     if not (seen.begun and seen.ended) or seen.missing:
         kept[transaction_id] = seen
-    return replace(operation, sequences=kept)
+    return replace(operation, sequences=_bounded(kept, operation.ended))
+
+
+def _bounded(
+    sequences: dict[str, TransactionSequence], ended: tuple[str, ...]
+) -> dict[str, TransactionSequence]:
+    """Gaps of the sessions that ended first are forgotten first; in an order that the store keeps."""
+    count = sum(len(each.missing) for each in sequences.values())
+    for name in ended:
+        if count <= MAX_GAPS_IN_ALL:
+            return sequences
+        if name in sequences:
+            count -= len(sequences.pop(name).missing)
+    share = MAX_GAPS_IN_ALL // max(1, len(sequences))
+    if count <= MAX_GAPS_IN_ALL:
+        return sequences
+    return {name: replace(each, missing=each.missing[:share]) for name, each in sequences.items()}
 
 
 def _with(seen: TransactionSequence, number: int) -> TransactionSequence:

@@ -5,7 +5,9 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from storage.canonical import ADDED
 from storage.charger import ChargerFilter
+from storage.health_policy import HealthPolicy
 
 
 class CampaignPhase(StrEnum):
@@ -91,6 +93,8 @@ class GatePolicy:
     """How long to wait before an inconclusive gate looks again."""
     max_looks: int = 5
     """After so many inconclusive looks the campaign pauses for a person."""
+    health: HealthPolicy | None = field(default=None, metadata=ADDED)
+    """How health signals are judged; None: only outcomes, and who is faulted or offline now."""
 
 
 @dataclass(frozen=True, slots=True)

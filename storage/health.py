@@ -88,8 +88,8 @@ class Attempt:
 
     began_at: datetime
     meter_wh: float | None = None
-    metered: bool = False
-    """A reading came, without energy so far."""
+    dry_at: datetime | None = None
+    """When a reading last showed that no energy had flowed since the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +110,18 @@ class HealthMemory:
     probes: dict[str, datetime] = field(default_factory=dict)
     update_at: datetime | None = None
     """An update was accepted, and it has not gone away for it yet."""
+    update_id: int | None = None
+    """The number of its request, which a failure repeats; plain 1.6 has none."""
     left_at: datetime | None = None
     """It went away for an update, and is not back yet."""
+    cut_at: datetime | None = None
+    """Its socket closed last while the update ran."""
+    parked: tuple[str, ...] = ()
+    """Connectors that could be used and became Unavailable for the update."""
+    parked_since: datetime | None = None
+    """When the update was over that they wait for."""
+    clock_off_s: float | None = None
+    """How wrong its clock is, while it is too wrong to take a time from."""
     availability_at: datetime | None = None
     """We changed its availability last."""
 
@@ -153,6 +163,48 @@ class ChargerSignals:
     """It went away for an update and is not back."""
     online: bool = False
     silent: bool = False
+    heard_hours: int = 0
+    """Hours of the window in which anything was heard."""
+    baseline_heard_hours: int = 0
+    """Hours of the baseline in which anything was heard: the time that its counts belong to."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpanQuery:
+    """One charger over a span of its own: whole hours from ``since``, and the days before ``before``."""
+
+    charger_id: str
+    since: datetime
+    before: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerSpan:
+    """One charger over its span and its baseline, summed; ``heard`` means nothing in the sums."""
+
+    charger_id: str
+    vendor: str
+    model: str
+    hardware_revision: str | None
+    site_id: str
+    hours: int
+    heard_hours: int
+    """In which it sent anything."""
+    window: HealthHour
+    base_hours: int
+    """From its first known hour within the baseline."""
+    base_heard_hours: int
+    baseline: HealthHour
+    lately: bool
+    """It was heard in the last day of its baseline."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetSpans:
+    """Spans of many chargers, and how far the projection had come."""
+
+    watermark: Watermark
+    chargers: tuple[ChargerSpan, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ class IncidentKind(StrEnum):
     SITE_OUTAGE = "site_outage"
     BLOB_CORRUPT = "blob_corrupt"
     """The bytes of a stored image are not what was signed, or are gone."""
+    UPDATE_DEPARTURE = "update_departure"
+    """After an update a charger is not what it was in the days before (F31)."""
     WATCHDOG_BLIND = "watchdog_blind"
     """The synthetic silent charger was not found in time: the health system itself is not to be trusted."""
     AUDIT_BROKEN = "audit_broken"

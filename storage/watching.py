@@ -8,7 +8,7 @@ from typing import Protocol
 from storage.charger import Route
 from storage.charging import ChargingSession
 from storage.events import EventKind, StoredEvent
-from storage.health import FleetSignals, HealthChange, HealthMemory, Watermark
+from storage.health import FleetSignals, FleetSpans, HealthChange, HealthMemory, SpanQuery, Watermark
 from storage.incident import Closing, Incident, IncidentChange
 
 Sessions = dict[tuple[str, str], ChargingSession]
@@ -74,6 +74,8 @@ class TimelineEntry:
     direction: str | None = None
     text: str | None = None
     """The frame as journaled, secrets redacted."""
+    answer: str | None = None
+    """What we answered to it, where the answer is no frame of its own."""
 
 
 class SessionStore(Protocol):
@@ -101,6 +103,16 @@ class SessionStore(Protocol):
         """Every frame and event of a charger within a span of server time, oldest first."""
 
 
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """A charger that proved its new version, and when."""
+
+    charger_id: str
+    campaign_id: str
+    version: str
+    at: datetime
+
+
 class HealthStore(Protocol):
     """Reading health signals."""
 
@@ -108,6 +120,12 @@ class HealthStore(Protocol):
         self, charger_ids: Sequence[str], since: datetime, until: datetime, baseline: timedelta
     ) -> FleetSignals:
         """Of these chargers, in one query; hours count whole, from the one that ``since`` falls into."""
+
+    async def spans(self, queries: Sequence[SpanQuery], until: datetime, baseline: timedelta) -> FleetSpans:
+        """Each charger over a span of its own, whole hours only, in one query; unknown ones are left out."""
+
+    async def updated(self, since: datetime) -> Sequence[Updated]:
+        """Every charger that a campaign has updated since then, with its latest update."""
 
     async def forget(self, before: datetime) -> int:
         """Remove older hours; how many."""

@@ -8,16 +8,22 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import ActivityError, FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.campaigns import CampaignActivities, CampaignBrief, CloseInput, RollbackInput
+    from activities.campaigns import (
+        CampaignActivities,
+        CampaignBrief,
+        CloseInput,
+        RollbackInput,
+        SegmentInput,
+    )
     from activities.facts import GroupFacts
     from activities.fleet import FleetActivities, WaveQuery
+    from activities.health import HealthActivities
     from storage.campaign import (
         ROLLBACK_WAVE_BASE,
         CampaignPhase,
-        Decision,
         Outcome,
         VerdictWord,
         WavePlan,
@@ -25,9 +31,10 @@ with workflow.unsafe.imports_passed_through():
     from storage.errors import AmpwaveError
     from storage.ids import wave_workflow_id
     from workflows import gate
+    from workflows.gate.patience import Patience
     from workflows.lasting import to_the_end
     from workflows.messages import CampaignInput, WaveEnd, WaveInput
-    from workflows.options import OTA_CAMPAIGN, OTA_FIRMWARE, keywords, locally
+    from workflows.options import OTA_CAMPAIGN, OTA_FIRMWARE, keywords, locally, remotely
     from workflows.people import CampaignDesk, Ending
     from workflows.phases import CampaignMove
     from workflows.wave import WaveWorkflow
@@ -44,6 +51,7 @@ class FirmwareCampaignWorkflow(CampaignDesk):
     def __init__(self, given: CampaignInput) -> None:
         super().__init__(given.campaign_id)
         self._baseline: GroupFacts | None = None
+        self._spent = gate.History()
 
     @workflow.run
     async def run(self, given: CampaignInput) -> CampaignPhase:  # noqa: ARG002 - __init__ has it
@@ -171,39 +179,65 @@ class FirmwareCampaignWorkflow(CampaignDesk):
     async def _gate(self, brief: CampaignBrief, end: WaveEnd, pause: float, what: str) -> None:
         """Look until the gate opens, the campaign ends, or a person decides."""
         self._judging, self._held, looks = True, False, 0
+        waiting = Patience(brief.gate.health, workflow.now())
         while not self._ending:
             await self._calm(pause, what)
             await self._running()
             if self._ending or self._overruled:
                 break
             decided = await self._judge(brief, end.halted, gate.GATE)
-            if decided.verdict is VerdictWord.PROCEED:
+            if decided.word is VerdictWord.PROCEED:
                 break
-            if decided.verdict is VerdictWord.ABORT:
+            if decided.word is VerdictWord.ABORT:
                 rollback = not end.halted and brief.rollback_artifact_id is not None
                 await self._move_on(
                     CampaignMove.ABORT, decided.reason, Ending(decided.reason, rollback=rollback)
                 )
                 break
             self._held = True
+            await self._exclude(decided)
+            if gathering := waiting.gathers(decided, workflow.now()):
+                looks, pause, what = 0, gathering, "until there is more evidence"
+                continue
             looks, pause, what = looks + 1, brief.gate.hold_seconds, "until the gate looks again"
             if looks >= brief.gate.max_looks:
                 await self._move_on(CampaignMove.PAUSE, f"a person has to decide: {decided.reason}")
                 looks, pause = 0, 0.0
         self._judging = False
 
-    async def _judge(self, brief: CampaignBrief, halted: str, kind: str) -> Decision:
+    async def _exclude(self, decided: gate.Verdict) -> None:
+        """The models that a policy takes out instead of stopping everybody (R47)."""
+        if decided.health is not None and decided.health.bad_segments:
+            given = SegmentInput(self._id, decided.health.bad_segments, decided.health.reason)
+            await remotely(CampaignActivities.skip_segment, given, "a bad model leaves the campaign")
+
+    async def _judge(self, brief: CampaignBrief, halted: str, kind: str) -> gate.Verdict:
         """Measure, judge, record."""
         wave = self._wave or 0
         measured = await locally(FleetActivities.measure_wave, WaveQuery(self._id, wave))
         facts = gate.with_context(measured, self._baseline, halted)
+        health = await self._health(brief, wave, kind)
         self._look += 1
         look = gate.Look(self._id, wave, self._look, workflow.now(), kind)
-        decided = gate.decision(look, brief.gate, facts)
-        await locally(CampaignActivities.record_decision, decided)
-        self._lines.append(f"- {self._wave_name}: **{decided.verdict.value}**. {decided.reason}")
+        record, decided = gate.judged(look, brief.gate, facts, health)
+        await locally(CampaignActivities.record_decision, record)
+        if decided.health is not None:
+            self._spent = decided.health.history
+        self._lines.append(f"- {self._wave_name}: **{decided.word.value}**. {decided.reason}")
         self._show()
         return decided
+
+    async def _health(self, brief: CampaignBrief, wave: int, kind: str) -> gate.Health | None:
+        """Evidence, where the plan asks for it; that none could be had is a fact, too (R44)."""
+        if brief.gate.health is None or kind != gate.GATE:
+            return None
+        try:
+            query = WaveQuery(self._id, wave)
+            evidence = await remotely(HealthActivities.measure_health, query, "the health of both groups")
+        except ActivityError as error:
+            workflow.logger.warning("Health could not be measured: %s", error.cause or error)
+            return gate.Health(None, self._spent)
+        return gate.Health(evidence, self._spent)
 
     # --- the end ---------------------------------------------------------------------------------
 
@@ -233,7 +267,7 @@ class FirmwareCampaignWorkflow(CampaignDesk):
             decided = await self._roll_back_wave(brief, wave, count)
             if decided is None:
                 return
-            if decided.verdict is not VerdictWord.PROCEED:
+            if decided.word is not VerdictWord.PROCEED:
                 await self._move(CampaignMove.FAIL, f"{ending.reason}; rollback: {decided.reason}")
                 return
             back += count
@@ -241,14 +275,14 @@ class FirmwareCampaignWorkflow(CampaignDesk):
             CampaignMove.ROLLED_BACK, f"{_open_end(ending.reason)}; {back} chargers are back on {version}"
         )
 
-    async def _roll_back_wave(self, brief: CampaignBrief, wave: int, count: int) -> Decision | None:
+    async def _roll_back_wave(self, brief: CampaignBrief, wave: int, count: int) -> gate.Verdict | None:
         """One rollback wave and its last verdict; None if a person stopped it."""
         self._wave, self._wave_name, self._look = wave, f"rollback {wave - ROLLBACK_WAVE_BASE + 1}", 0
         end = await self._run_wave(wave, self._wave_name, count, brief.rollback_version or "")
         pause, what = brief.pace.settle_seconds, "the rollback settles"
         while await self._still_rolling_back(pause, what):
             decided = await self._judge(brief, end.halted, gate.ROLLBACK)
-            if decided.verdict is not VerdictWord.HOLD or self._look >= brief.gate.max_looks:
+            if decided.word is not VerdictWord.HOLD or self._look >= brief.gate.max_looks:
                 return decided
             pause, what = brief.gate.hold_seconds, "until it is looked again who is back"
         return None

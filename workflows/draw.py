@@ -8,7 +8,7 @@ from random import Random
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-K = TypeVar("K", str, tuple[str, str])
+K = TypeVar("K", str, tuple[str, ...])
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,8 @@ class Lot(Generic[T]):
 
     name: str
     """Unique; makes the draw independent of the order in which chargers were read."""
-    model: tuple[str, str]
+    model: tuple[str, ...]
+    """Vendor, model and hardware: each is spread evenly over the waves."""
     site: str
     item: T
 

@@ -75,8 +75,11 @@ class _View:
         return self.charger.heard_minutes >= self.rule.coverage * self.hours * 60
 
     def usual(self, counter: str) -> float:
-        """How many to expect in the window, by the hours of the baseline in which it was heard."""
-        known_hours = self.charger.baseline_heard_minutes / 60
+        """How many to expect in the window, by the hours of the baseline in which it was heard.
+
+        Not by the minutes: one that says something every five minutes is there all the time.
+        """
+        known_hours = self.charger.baseline_heard_hours
         return getattr(self.before, counter) / known_hours * self.hours if known_hours else 0.0
 
 
@@ -195,7 +198,7 @@ def _stops(view: _View) -> _Said:
 
 def _ghost(view: _View) -> _Said:
     """No session for three times the usual gap while its neighbours are used."""
-    charger, known_hours = view.charger, view.charger.baseline_heard_minutes / 60
+    charger, known_hours = view.charger, view.charger.baseline_heard_hours
     if view.before.attempts < 2 or not charger.last_session_at:
         return SignalState.UNKNOWN, "too few sessions to know what is usual"
     usual_h = known_hours / view.before.attempts

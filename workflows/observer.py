@@ -1,32 +1,39 @@
-"""The observer: moves the projections on as events are committed, and looks for sites that went dark.
+"""The observer: moves the projections on as events are committed, and looks for what a person should know.
 
-It runs in the relay's process; any number may run, the projections themselves see to it that each
-event counts once. It is not in the hot path, and nothing that protects a session waits for it.
+Sites that went dark, and chargers that are not what they were before their update. It runs in the relay's
+process; any number may run, the projections themselves see to it that each event counts once. It is not in
+the hot path, and nothing that protects a session waits for it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import count
 
 import structlog
 
 from csms import health_hours, session_records
+from csms.health_hours import hour_of
 from storage.clock import Clock
 from storage.errors import AmpwaveError, EngineUnavailable
-from storage.incident import IncidentKind
+from storage.incident import Incident, IncidentChange, IncidentKind
 from storage.ports import EventStore
 from storage.privacy import Keeping
 from storage.registry_ports import PrivacyStore, TrustStore
-from storage.watching import HealthStore, IncidentStore, ProjectionStore
+from storage.watching import HealthStore, IncidentStore, ProjectionStore, Updated
+from workflows import soak
 from workflows.outages import OutageRule, judge
+from workflows.soak import SoakRule
 
 _log = structlog.get_logger("observer")
 
 _FORGET_EVERY = 240
 """Rounds of looking at sites."""
+_AT_ONCE = 500
+"""Chargers whose hours are summed by one query."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +77,9 @@ class Observer:
         self._clock = clock
         self._pace = pace or ObserverPace()
         self._rule = rule or OutageRule()
+        self._soak = SoakRule()
+        self._soaked: datetime | None = None
+        """Up to which hour updated chargers were looked at."""
 
     async def run(self) -> None:
         """Both watches for ever; an engine that is away is waited for."""
@@ -109,6 +119,7 @@ class Observer:
         for round_ in count():
             try:
                 await self.look_at_sites()
+                await self.look_at_updated()
                 if self._stores.trust:
                     await self._stores.trust.recheck()
                 if round_ % _FORGET_EVERY == 0:
@@ -142,6 +153,66 @@ class Observer:
             for site in await incidents.sites()
         )
         return await incidents.apply([change for change in judged if change is not None])
+
+    async def look_at_updated(self) -> int:
+        """Once in an hour, when all of the last one was read: who departs from its own normal (F31)."""
+        until = hour_of(self._clock())
+        if until == self._soaked:
+            return 0
+        incidents, found = self._stores.incidents, 0
+        told = [
+            each
+            for each in await incidents.find(open_only=False, limit=10_000)
+            if each.kind is IncidentKind.UPDATE_DEPARTURE
+        ]
+        known = {_of(each).charger_id: _of(each) for each in told if each.closed_at is None}
+        looked_into = {_of(each) for each in told if each.closed_by is not None}
+        for begin, updates in (await self._soaking(until, known, looked_into)).items():
+            for first in range(0, len(updates), _AT_ONCE):
+                changes = await self._soaked_since(begin, until, updates[first : first + _AT_ONCE], known)
+                if changes is None:
+                    return found  # what was not read yet is unknown: the next round looks again
+                found += await incidents.apply(changes)
+        self._soaked = until
+        return found
+
+    async def _soaked_since(
+        self, begin: datetime, until: datetime, updates: Sequence[Updated], known: Collection[str]
+    ) -> Sequence[IncidentChange] | None:
+        """What is to be told of these; None: the projection has not read so far yet."""
+        of = {each.charger_id: each for each in updates}
+        fleet = await self._stores.health.signals(list(of), begin, until, self._soak.baseline)
+        if fleet.watermark.through is None or fleet.watermark.through < until:
+            return None
+        judged = (
+            soak.judge(of[each.charger_id], fleet, each, self._soak, known=each.charger_id in known)
+            for each in fleet.chargers
+        )
+        return [change for change in judged if change is not None]
+
+    async def _soaking(
+        self, until: datetime, known: Mapping[str, Updated], looked_into: Collection[Updated]
+    ) -> Mapping[datetime, Sequence[Updated]]:
+        """Who is to be looked at, by the first whole hour after the update.
+
+        Not an update whose departure a person closed: that one was looked into, and would open every hour.
+        """
+        since = until - self._soak.soak - timedelta(hours=1)
+        fresh = [each for each in await self._stores.health.updated(since) if each not in looked_into]
+        updates = {**known, **{each.charger_id: each for each in fresh}}
+        groups: defaultdict[datetime, list[Updated]] = defaultdict(list)
+        for each in updates.values():
+            begin = hour_of(each.at) + timedelta(hours=1)
+            if begin < until:
+                groups[begin].append(each)
+        return groups
+
+
+def _of(incident: Incident) -> Updated:
+    """The update that a departure follows."""
+    detail = incident.detail
+    at = datetime.fromisoformat(detail["updated_at"])
+    return Updated(incident.subject.removeprefix("charger/"), detail["campaign_id"], detail["version"], at)
 
 
 async def _next(beats: AsyncIterator[None]) -> None:

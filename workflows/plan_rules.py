@@ -9,6 +9,8 @@ from activities.facts import ArtifactFacts, Situation, artifact_facts
 from storage.artifact import Artifact
 from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPlan, GatePolicy, Pace
 from workflows.eligibility import mismatch
+from workflows.gate.policies import problems_of
+from workflows.gate.sizing import sizing_warnings
 
 MAX_SHARD = 500
 MAX_WINDOW = 200
@@ -49,7 +51,10 @@ def detectable_failure_rate(sample: int) -> float:
 def planned_seconds(plan: CampaignPlan) -> tuple[float, float]:
     """After the start: when the last install can be over, and when it must be at the latest."""
     pace, between = plan.pace, max(0, len(plan.waves) - 1)
+    lived = plan.gate.health.min_hours * 3600 if plan.gate.health else 0.0
     rests = sum(wave.soak_seconds for wave in plan.waves[:-1]) + pace.settle_seconds * between
+    # What a gate demands is lived by all updated on average: only the first wave is sure to wait as long.
+    rests += lived if between else 0.0
     earliest = rests + pace.attempt_deadline_seconds
     return earliest, earliest + pace.wave_deadline_seconds * len(plan.waves)
 
@@ -81,6 +86,12 @@ def check_plan(plan: CampaignPlan, now: datetime, found: Findings) -> None:
         **_pace_rules(plan.pace),
     }
     found.problems += [rule for rule, holds in rules.items() if not holds]
+    if plan.gate.health is not None:
+        found.problems += problems_of(plan.gate.health)
+        if len(plan.waves) == 1:
+            found.problems.append(
+                "gate.health compares with chargers that wait for a later wave: name at least two waves"
+            )
     if plan.start_at and plan.start_at.tzinfo and plan.start_at < now:
         found.warnings.append("start_at is in the past: it starts as soon as it is approved.")
     _check_waves(plan, found)
@@ -132,6 +143,7 @@ def warn(plan: CampaignPlan, cohort: Cohort, found: Findings) -> None:
                 f"Wave {wave.name!r} has {size} chargers, fewer than the gate's {plan.gate.min_attempts} "
                 "attempts: it will wait for a person."
             )
+    found.warnings += sizing_warnings(plan, cohort.sizes)
     offline = sum(not situation.online for situation in cohort.fitting.values())
     if offline:
         found.warnings.append(f"{offline} chargers are offline now and will be waited for.")

@@ -10,7 +10,7 @@ from datetime import datetime
 from activities.facts import ArtifactFacts, Situation, artifact_facts, situation_of
 from storage.artifact import Artifact
 from storage.campaign import CampaignPlan, Exclusion, Target
-from storage.charger import ModelProfile
+from storage.charger import Charger, ModelProfile
 from storage.errors import InvalidInput
 from storage.plan_digest import plan_digest
 from storage.ports import ChargerView
@@ -116,11 +116,16 @@ def _exclusions(situations: Mapping[str, Situation], facts: ArtifactFacts) -> tu
 
 def _draw(views: Sequence[ChargerView], cohort: Cohort, seed: int) -> list[list[ChargerView]]:
     lots = [
-        Lot(view.charger.charger_id, (view.charger.vendor, view.charger.model), view.charger.site_id, view)
+        Lot(view.charger.charger_id, _stratum(view.charger), view.charger.site_id, view)
         for view in views
         if view.charger.charger_id in cohort.fitting
     ]
     return draw(lots, cohort.sizes, seed)
+
+
+def _stratum(charger: Charger) -> tuple[str, ...]:
+    """What a gate compares within, so what a draw has to be even over."""
+    return charger.vendor, charger.model, charger.hardware_revision or ""
 
 
 def _targets(

@@ -7,7 +7,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.artifacts import ArtifactActivities, ArtifactPhaseChange, InspectionFacts
-    from activities.evidence import EvidenceActivities
+    from activities.release_evidence import EvidenceActivities
     from activities.signer import SignerActivities, StagedFacts
     from signing.errors import StaleStage
     from signing.ports import ReleaseStamp

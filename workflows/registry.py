@@ -10,9 +10,9 @@ from activities.chargers import ChargerActivities
 from activities.configuration import ConfigurationActivities
 from activities.daily import DailyActivities
 from activities.dispatch import DispatchActivities
-from activities.evidence import EvidenceActivities
 from activities.fleet import FleetActivities
 from activities.halts import HaltActivities
+from activities.health import HealthActivities
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
 from activities.logs import LogActivities, LogSender
@@ -20,6 +20,7 @@ from activities.metadata import CeremonyActivities, MetadataActivities
 from activities.operator import CommandActivities, OperatorActivities
 from activities.orders import Node
 from activities.recovery import DoubtActivities, RecoveryActivities
+from activities.release_evidence import EvidenceActivities
 from activities.retention import RetentionActivities
 from activities.signer import SignerActivities
 from activities.stores import Stores
@@ -89,6 +90,8 @@ def worker_activities(  # noqa: PLR0913 - what the worker is handed, one by one
         fleet.move_targets,
         fleet.measure_wave,
         fleet.measure_cohort,
+        HealthActivities(stores).measure_health,
+        campaigns.skip_segment,
         chargers.resolve_route,
         chargers.reconcile_update,
         chargers.close_update,

@@ -233,6 +233,22 @@ def exclude(
     session.show(done, lambda screen: views.draw_slice(screen, done))
 
 
+@command(app, "verdicts")
+def verdicts(
+    session: Session,
+    campaign: Reference,
+    signal: Annotated[
+        str | None, typer.Option(metavar="SIGNAL", help="Plot this one instead of those that decide.")
+    ] = None,
+) -> None:
+    """Show what the gates judged health by: the numbers, who decided, and each signal over the looks."""
+    from api.cli.evidence_views import draw_evidence
+
+    path = _path(session, campaign)
+    decisions = session.api.get(f"{path}/decisions")["items"]
+    session.show(decisions, lambda screen: draw_evidence(screen, decisions, signal))
+
+
 @command(app, "verify-verdict")
 def verify_verdict(
     session: Session,

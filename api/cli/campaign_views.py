@@ -216,6 +216,8 @@ def _draw_decisions(screen: Screen, item: Record, decisions: Sequence[Record], n
     screen.line()
     screen.table(columns, rows, empty="")
     screen.line()
+    if any("health" in one["result"] for one in decisions):
+        screen.line(f"The numbers behind them: ampwave campaign verdicts {called(item)}")
     screen.line(f"Recompute these from their stored inputs: ampwave campaign verify-verdict {called(item)}")
 
 

@@ -1,5 +1,7 @@
 """``ampwave charger``: who is in the fleet, and what happened to them."""
 
+import sys
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -200,12 +202,22 @@ def session_(
     charger: Identity,
     transaction: Annotated[str, typer.Argument(metavar="SESSION", help="Its transaction id.")],
     limit: Limit = 500,
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write all of it to a new file, a JSON document a line."),
+    ] = None,
 ) -> None:
     """Show one session with every frame and event while it went on, oldest first."""
+    from api.cli import session_file
     from api.cli.watch_views import draw_session
 
     path = f"/chargers/{segment(charger)}/sessions/{segment(transaction)}"
     found = session.api.get(path)
+    if export is not None:
+        done = session_file.write(export, found, session.api.pages(f"{path}/timeline", sys.maxsize))
+        said = f"{done.frames} frames and {done.events} events are in {export}, SHA-256 {done.sha256}."
+        session.show(asdict(done), lambda screen: screen.line(said))
+        return
     entries = list(session.api.pages(f"{path}/timeline", limit))
     data = {"session": found, "items": entries}
     session.show(data, lambda screen: draw_session(screen, found, entries, session.clock()))

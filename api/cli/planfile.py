@@ -5,7 +5,7 @@ The names are those of ``CampaignPlan``; besides, ``artifact`` and ``rollback_to
 ``_seconds`` may be written without it and with a unit: ``soak: 6h``. See deploy/examples/campaign.yaml.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import NoneType, UnionType
@@ -16,9 +16,21 @@ from api.cli.documents import Entry, Problems
 from api.cli.errors import Record, WrongUse
 from storage.campaign import GatePolicy, Pace, WavePlan
 from storage.charger import ChargerFilter
+from storage.health_policy import HealthPolicy, SegmentRule, SignalLimit, SignalRole
 
 HINT = "deploy/examples/campaign.yaml shows every field."
-_SHARES = frozenset({"share", "max_failure_share", "max_excess_fault_share", "max_excess_offline_share"})
+_SHARES = frozenset(
+    {
+        "share",
+        "max_failure_share",
+        "max_excess_fault_share",
+        "max_excess_offline_share",
+        "threshold",
+        "false_stop",
+        "coverage",
+        "confidence",
+    }
+)
 
 Reader = Callable[[Entry, Problems], Any]
 
@@ -154,6 +166,33 @@ _SHARE = _scalar("a share such as 0.05 or 5%", documents.number)
 _SECONDS = _scalar("a length of time such as 90s, 15m, 6h or 7d", documents.seconds)
 
 
+def _word(words: Collection[str]) -> Reader:
+    """One of a few words, told with all of them if it is another."""
+    known = {word: word for word in words}
+    return _scalar(f"one of {', '.join(known)}", known.__getitem__)
+
+
+def _health(entry: Entry, problems: Problems) -> Any:
+    """A shipped policy by its name, or one of one's own."""
+    if entry.kind == "mapping":
+        return _object(entry, _readers_of(HealthPolicy), problems, required=("signals",))
+    return _word(_SHIPPED)(entry, problems)
+
+
+_SHIPPED = ("cautious", "balanced", "fast")
+_OWN: dict[str, Reader] = {
+    "health": _health,
+    "segments": _word([rule.value for rule in SegmentRule]),
+    "role": _word([role.value for role in SignalRole]),
+    "signals": _list_of(
+        lambda entry, problems: _object(
+            entry, _readers_of(SignalLimit), problems, required=("signal", "threshold")
+        )
+    ),
+}
+"""Fields whose type says too little."""
+
+
 def _readers_of(noun: type[Any]) -> dict[str, Reader]:
     """How to read each field of a noun: by its name where the name says the unit, else by its type."""
     readers: dict[str, Reader] = {}
@@ -162,6 +201,8 @@ def _readers_of(noun: type[Any]) -> dict[str, Reader]:
             readers[item.name] = _SECONDS
         elif item.name in _SHARES:
             readers[item.name] = _SHARE
+        elif item.name in _OWN:
+            readers[item.name] = _OWN[item.name]
         else:
             readers[item.name] = _READERS[_plain_type(item.type)]
     return readers

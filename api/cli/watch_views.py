@@ -59,8 +59,9 @@ def draw_session(screen: Screen, session: Record, entries: Sequence[Record], now
     screen.line()
     columns = (Column(""), Column("WHEN"), Column("WHAT"), Column("CONTENT", fold=True))
     rows = [
-        ("*" if one["concerns"] else "", str(one["at"])[:23].replace("T", " "), *_content(one))
+        ("*" if one["concerns"] else "", str(one["at"])[:23].replace("T", " "), *told)
         for one in entries
+        for told in _content(one)
     ]
     screen.table(columns, rows, empty="Nothing of it is in the journal any more.")
     screen.line("* names this session")
@@ -77,6 +78,7 @@ def draw_health(screen: Screen, health: Record) -> None:
             ("Window", f"{health['since']} to {health['until']}"),
             ("Heard", f"{share(charger['coverage'], 1)} of the minutes; the rest is unknown"),
             ("Counted up to", str(through) if through else "nothing yet: no observer has run"),
+            *(("Not as before", sentence) for sentence in charger["departures"]),
         ]
     )
     if through and not health["complete"]:
@@ -108,10 +110,15 @@ def _remark(session: Record) -> str:
     return "; ".join(remarks) or "-"
 
 
-def _content(entry: Record) -> tuple[str, str]:
+def _content(entry: Record) -> list[tuple[str, str]]:
     event: dict[str, Any] | None = entry["event"]
     if event is not None:
-        return words(event["kind"]), facts(event["body"])
-    arrow = "<-" if entry["direction"] == "in" else "->"
-    text = str(entry["frame"])
-    return arrow, text if len(text) <= _FRAME_CHARS else text[:_FRAME_CHARS] + "..."
+        return [(words(event["kind"]), facts(event["body"]))]
+    arrow, back = ("<-", "->") if entry["direction"] == "in" else ("->", "<-")
+    answered = [(back, _cut(entry["answer"]))] if entry.get("answer") else []
+    return [(arrow, _cut(entry["frame"])), *answered]
+
+
+def _cut(text: object) -> str:
+    whole = str(text)
+    return whole if len(whole) <= _FRAME_CHARS else whole[:_FRAME_CHARS] + "..."

@@ -15,6 +15,7 @@ from api.dashboard.offers import offers
 from api.dashboard.pages import page as _page
 from api.dashboard.pages import segment
 from api.errors import problem_of
+from api.gate_evidence import series_of
 from api.guard import Caller, Services, permit
 from api.replies import Cursor
 from api.schemas.common import ChargerId, Sha256, Slug
@@ -116,6 +117,7 @@ async def campaign(
         _rollback(services.artifacts, found),
     )
     waves = views.wave_views(tallies, decisions)
+    ordered = sorted(decisions, key=lambda each: each.decided_at)
     shown = wave if wave is not None else views.current_wave(waves)
     targets = await target_page(store, campaign_id, shown, ROWS, cursor)
     return _page(
@@ -126,6 +128,7 @@ async def campaign(
         back=back,
         waves=waves,
         legend=views.legend(waves),
+        signals=series_of([each.result for each in ordered]),
         exclusions=exclusions,
         targets=targets,
         shown=shown,

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from api.dashboard.pages import model_name
+from api.gate_evidence import health_of, outlook
 from api.states import ChargerState, charger_state
 from storage.campaign import (
     ROLLBACK_WAVE_BASE,
@@ -103,6 +104,8 @@ class WaveView:
     decisions: tuple[Decision, ...]
     checks: tuple[Check, ...]
     """Those of the newest decision."""
+    outlook: str = ""
+    """Who decided on health, what would change it, and how long that takes."""
 
     @property
     def is_rollback(self) -> bool:
@@ -123,7 +126,9 @@ def wave_views(tallies: Sequence[WaveTally], decisions: Sequence[Decision]) -> t
             sorted((d for d in decisions if d.wave == tally.wave), key=lambda d: d.decided_at, reverse=True)
         )
         found = checks(mine[0].result) if mine else ()
-        views.append(WaveView(tally.wave, tally.name, tally, segments(tally), mine, found))
+        health = health_of(mine[0].result) if mine else None
+        said = outlook(health) if health else ""
+        views.append(WaveView(tally.wave, tally.name, tally, segments(tally), mine, found, said))
     return tuple(views)
 
 

@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -36,11 +36,13 @@ from storage.campaign import (
     WaveTally,
 )
 from storage.charger import ChargerFilter
+from storage.health_policy import HealthPolicy, SegmentRule, SignalLimit, SignalRole
+from workflows.gate.policies import POLICIES
 
 _Seconds = Annotated[Real, Field(ge=0, le=366 * 86400)]
 _Positive = Annotated[Real, Field(gt=0, le=366 * 86400)]
 _Share = Annotated[Real, Field(ge=0, le=1)]
-_GATE, _PACE = GatePolicy(), Pace()
+_GATE, _PACE, _HEALTH = GatePolicy(), Pace(), HealthPolicy()
 
 
 class FilterBody(Body):
@@ -72,6 +74,40 @@ class WaveBody(Body):
         return WavePlan(**dict(self))
 
 
+class SignalBody(Body):
+    """One health signal in a policy."""
+
+    signal: Label = Field(examples=["session_failures"])
+    threshold: Real = Field(gt=0, le=1, description="The least harm that matters.", examples=[0.03])
+    role: SignalRole = SignalRole.GUARD
+    weight: Real = Field(default=1.0, ge=0, le=1_000_000)
+
+
+class HealthBody(Body):
+    """How the updated are compared with chargers whose turn has not come."""
+
+    signals: tuple[SignalBody, ...] = Field(min_length=1, max_length=50)
+    name: Label = _HEALTH.name
+    false_stop: Real = Field(default=_HEALTH.false_stop, gt=0, le=0.5)
+    growth: Real = Field(default=_HEALTH.growth, ge=1.1, le=100)
+    first_hours: Real = Field(default=_HEALTH.first_hours, gt=0, le=1_000_000)
+    min_hours: Real = Field(default=_HEALTH.min_hours, ge=0, le=8784)
+    min_chargers: Whole = Field(default=_HEALTH.min_chargers, ge=1, le=100_000)
+    min_exposure: Whole = Field(default=_HEALTH.min_exposure, ge=1, le=1_000_000)
+    coverage: Real = Field(default=_HEALTH.coverage, gt=0, le=1)
+    confidence: Real = Field(default=_HEALTH.confidence, ge=0.5, lt=1)
+    proceed_below: Real = Field(default=_HEALTH.proceed_below, ge=1, le=100)
+    segments: SegmentRule = _HEALTH.segments
+    look_seconds: _Positive = _HEALTH.look_seconds
+    max_wait_seconds: _Positive = _HEALTH.max_wait_seconds
+
+    def to_noun(self) -> HealthPolicy:
+        """The policy."""
+        values = dict(self)
+        values["signals"] = tuple(SignalLimit(**dict(each)) for each in self.signals)
+        return HealthPolicy(**values)
+
+
 class GateBody(Body):
     """When a wave proceeds, holds or aborts."""
 
@@ -82,10 +118,15 @@ class GateBody(Body):
     early_stop_failures: Whole = Field(default=_GATE.early_stop_failures, ge=1, le=100_000)
     hold_seconds: _Positive = _GATE.hold_seconds
     max_looks: Whole = Field(default=_GATE.max_looks, ge=1, le=1000)
+    health: Literal["cautious", "balanced", "fast"] | HealthBody | None = Field(
+        default=None, description="A shipped policy by name, or one of your own; null: outcomes only."
+    )
 
     def to_noun(self) -> GatePolicy:
         """The policy."""
-        return GatePolicy(**dict(self))
+        values, health = dict(self), self.health
+        values["health"] = health.to_noun() if isinstance(health, HealthBody) else POLICIES.get(health or "")
+        return GatePolicy(**values)
 
 
 class PaceBody(Body):

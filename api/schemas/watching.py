@@ -12,6 +12,7 @@ from storage.health import ChargerSignals, FleetSignals, HealthHour
 from storage.incident import IncidentKind
 from storage.watching import TimelineEntry
 from workflows.health_signals import SignalState, coverage, signals
+from workflows.soak import SoakRule, departures
 
 
 class CauseReply(Reply):
@@ -62,6 +63,7 @@ class EntryReply(Reply):
     event: EventReply | None = None
     direction: str | None = Field(default=None, description="`in` from the charger, `out` to it.")
     frame: str | None = Field(default=None, description="As journaled: secrets are redacted.")
+    answer: str | None = Field(default=None, description="What we answered to it, likewise.")
 
 
 class SessionTimelineReply(Reply):
@@ -81,9 +83,11 @@ def entry_reply(entry: TimelineEntry, session: ChargingSession) -> EntryReply:
     if entry.event is None:
         return EntryReply(
             at=entry.at,
-            concerns=_names(entry.text or "", session.transaction_id),
+            # In 1.6 a start names its session in our answer alone.
+            concerns=_names(f"{entry.text} {entry.answer or ''}", session.transaction_id),
             direction=entry.direction,
             frame=entry.text,
+            answer=entry.answer,
         )
     caused = {cause.sequence for cause in session.causes}
     named = entry.event.body.get("transaction_id") == session.transaction_id
@@ -116,6 +120,11 @@ class ChargerHealthReply(Reply):
     coverage: float = Field(description="Share of the window's minutes in which it was heard.")
     heard_minutes: int
     baseline_heard_minutes: int
+    heard_hours: int = Field(description="Hours of the window in which anything was heard.")
+    baseline_heard_hours: int = Field(description="The same of the baseline: what its counters belong to.")
+    departures: tuple[str, ...] = Field(
+        description="How it departs from its own baseline, beyond chance and by much; empty: it does not."
+    )
     signals: tuple[SignalReply, ...]
     window: dict[str, Any]
     baseline: dict[str, Any]
@@ -164,6 +173,9 @@ def _health(fleet: FleetSignals, charger: ChargerSignals) -> ChargerHealthReply:
         coverage=round(coverage(fleet, charger), 3),
         heard_minutes=charger.heard_minutes,
         baseline_heard_minutes=charger.baseline_heard_minutes,
+        heard_hours=charger.heard_hours,
+        baseline_heard_hours=charger.baseline_heard_hours,
+        departures=departures(fleet, charger, SoakRule()),
         signals=tuple(SignalReply.model_validate(each) for each in signals(fleet, charger)),
         window=_counters(charger.window),
         baseline=_counters(charger.baseline),

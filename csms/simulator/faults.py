@@ -1,5 +1,6 @@
 """Faults of network, power, clock and charger, as data; who is struck is a hash of the seed."""
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -86,6 +87,8 @@ class NetworkFault:
             found.append("amount: a slow link needs its bytes a second")
         if self.stage is not None and self.kind not in MOMENTS:
             found.append(f"stage: {self.kind.value} has no moment")
+        if not all(map(math.isfinite, (self.after_s, self.for_s, self.amount))):
+            found.append("after_s, for_s, amount: each is a number, and has an end")
         if min(self.after_s, self.for_s) < 0 or (self.amount < 0 and self.kind is not FaultKind.CLOCK_SKEW):
             found.append("after_s, for_s, amount: none may be negative")
         return found

@@ -4,6 +4,7 @@ Read into the same ``FleetSpec`` that a fleet file holds. Every error names the 
 """
 
 import hashlib
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -59,6 +60,8 @@ PACES: dict[str, SimPace] = {
 
 def _seconds(value: Any) -> float:
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if not 0 <= value < math.inf:
+            raise ValueError("is no duration; it cannot be negative or endless")
         return float(value)
     found = _DURATION.fullmatch(str(value).strip())
     if not found:
@@ -126,6 +129,8 @@ def load_script(path: Path) -> FleetSpec:
     except yaml.MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise InvalidInput(f"{path} is no YAML.", [f"{line}{error.problem}"], hint=HINT) from None
+    except RecursionError:
+        raise InvalidInput(f"{path} is nested too deeply to be read.", hint=HINT) from None
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise InvalidInput(f"{path} cannot be read: {error}", hint=HINT) from error
     try:
@@ -176,6 +181,9 @@ def _problems(script: Script) -> list[_Problem]:
         found.append((("fleet", "sites"), f"more sites than the {script.fleet.chargers} chargers"))
     if not isinstance(script.sessions.day, str) and len(script.sessions.day) not in (0, 24):
         found.append((("sessions", "day"), f"{len(script.sessions.day)} weights; a day has 24 hours"))
+    weights = () if isinstance(script.sessions.day, str) else script.sessions.day
+    if not all(0 <= each < math.inf for each in weights):
+        found.append((("sessions", "day"), "a weight is a number from 0 on; 1 is average"))
     for number, entry in enumerate(script.faults):
         found += [(("faults", number), problem) for problem in _fault(entry).problems()]
     if isinstance(script.pace, dict):

@@ -21,13 +21,13 @@ _OPEN = charging_session.c.state.in_([state.value for state in sorted(OPEN_STATE
 # A frame stands before the events that it told: they share its instant.
 _TIMELINE = text("""
     SELECT * FROM (
-        (SELECT at, 0 AS place, frame_id AS number, direction, text,
+        (SELECT at, 0 AS place, frame_id AS number, direction, text, answer,
                 NULL AS kind, NULL::jsonb AS body, NULL::timestamptz AS observed_at
          FROM frame WHERE charger_id = :charger AND at BETWEEN :since AND :until
            AND (at, 0, frame_id) > (:after, :place, :number)
          ORDER BY at, frame_id LIMIT :limit)
         UNION ALL
-        (SELECT received_at, 1, sequence, NULL, NULL, kind, body, observed_at
+        (SELECT received_at, 1, sequence, NULL, NULL, NULL, kind, body, observed_at
          FROM event WHERE charger_id = :charger AND received_at BETWEEN :since AND :until
            AND (received_at, 1, sequence) > (:after, :place, :number)
          ORDER BY received_at, sequence LIMIT :limit)
@@ -139,7 +139,7 @@ def _position(after: str) -> tuple[datetime, int, int]:
 def _entry(charger_id: str, row: Any) -> TimelineEntry:
     position = f"{row.at.isoformat()} {row.place} {row.number}"
     if row.kind is None:
-        return TimelineEntry(row.at, position, direction=row.direction, text=row.text)
+        return TimelineEntry(row.at, position, direction=row.direction, text=row.text, answer=row.answer)
     kind = EventKind(row.kind)
     event = StoredEvent(row.number, charger_id, kind, row.body, row.observed_at, row.at)
     return TimelineEntry(row.at, position, event=event)

@@ -108,7 +108,10 @@ def _due(limit: int) -> Select[Any]:
         .where(twin_section.c.desired.is_not(None), changed, charger.c.lifecycle != Lifecycle.RETIRED.value)
     )
     pending = select(_COLUMNS.charger_id).where(_COLUMNS.state == DriftState.PENDING.value)
-    return select(sides.union(pending).subquery().c.charger_id).limit(limit)
+    due = sides.union(pending).subquery().c.charger_id
+    # Longest not judged first: a drift of a charger that is away stays pending, and must starve nobody.
+    query = select(due).outerjoin(drift_judged, drift_judged.c.charger_id == due)
+    return query.order_by(drift_judged.c.judged_at.nulls_first(), due).limit(limit)
 
 
 async def _sections(

@@ -7,11 +7,22 @@ from typing import Any
 from sqlalchemy import delete, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from storage.health import COUNTERS, ChargerSignals, FleetSignals, HealthHour, Watermark
+from storage.campaign import Outcome
+from storage.health import (
+    COUNTERS,
+    ChargerSignals,
+    ChargerSpan,
+    FleetSignals,
+    FleetSpans,
+    HealthHour,
+    SpanQuery,
+    Watermark,
+)
 from storage.postgres.batch import SEPARATOR
 from storage.postgres.engine import reading, transaction
 from storage.postgres.projections import HEALTH
 from storage.postgres.tables import health_hour
+from storage.watching import Updated
 
 _NEW, _OLD = "h.hour >= :since", "h.hour < :since"
 
@@ -37,6 +48,8 @@ _SIGNALS = text(f"""
                max(h.hour) FILTER (WHERE h.attempts > 0) AS last_session_at,
                coalesce(max(h.connects) FILTER (WHERE {_NEW}), 0) AS most_connects,
                {_sums("new", _NEW)},
+               count(*) FILTER (WHERE {_NEW} AND h.heard <> 0) AS new_hours,
+               count(*) FILTER (WHERE {_OLD} AND h.heard <> 0) AS old_hours,
                {_sums("old", _OLD)}
         FROM wanted w
         LEFT JOIN health_hour h
@@ -60,6 +73,38 @@ _SIGNALS = text(f"""
     LEFT JOIN twin_section link ON link.charger_id = wanted.charger_id AND link.name = 'connectivity'
     ORDER BY wanted.charger_id
 """)  # noqa: S608
+
+
+_IN, _OUT = "h.hour >= w.since", "h.hour < w.before"
+_SPANS = text(f"""
+    WITH wanted AS (
+        SELECT c.charger_id, c.vendor, c.model, c.hardware_revision, c.site_id, given.since, given.before
+        FROM unnest(unpacked(:chargers), unpacked(:since)::timestamptz[], unpacked(:before)::timestamptz[])
+          AS given (charger_id, since, before)
+        JOIN charger c USING (charger_id)
+    ), mine AS (
+        SELECT w.charger_id,
+               count(*) FILTER (WHERE {_IN} AND h.heard <> 0) AS new_heard,
+               count(*) FILTER (WHERE {_OUT} AND h.heard <> 0) AS old_heard,
+               min(h.hour) FILTER (WHERE {_OUT}) AS old_first,
+               coalesce(bool_or(h.heard <> 0) FILTER (
+                   WHERE {_OUT} AND h.hour >= w.before - interval '1 day'), false) AS lately,
+               {_sums("new", _IN)},
+               {_sums("old", _OUT)}
+        FROM wanted w
+        LEFT JOIN health_hour h ON h.charger_id = w.charger_id AND h.hour < :until
+          AND h.hour >= w.before - make_interval(secs => :baseline)
+        GROUP BY w.charger_id
+    )
+    SELECT *, mark.sequence, mark.through
+    FROM (SELECT) AS always
+    LEFT JOIN projection mark ON mark.name = :projection
+    LEFT JOIN (mine JOIN wanted USING (charger_id)) ON true
+""")  # noqa: S608
+_UPDATED = text("""
+    SELECT DISTINCT ON (charger_id) charger_id, campaign_id, to_version, finished_at FROM campaign_target
+    WHERE outcome = :outcome AND finished_at >= :since ORDER BY charger_id, finished_at DESC
+""")
 
 
 class PostgresHealthStore:
@@ -86,6 +131,31 @@ class PostgresHealthStore:
         found = tuple(_signals(row) for row in rows if row.charger_id is not None)
         return FleetSignals(mark, begin, until, begin - baseline, found)
 
+    async def spans(self, queries: Sequence[SpanQuery], until: datetime, baseline: timedelta) -> FleetSpans:
+        """One query for all of them, in the order of ``queries``."""
+        end = until.replace(minute=0, second=0, microsecond=0)
+        given = {
+            "chargers": SEPARATOR.join(each.charger_id for each in queries),
+            "since": SEPARATOR.join(each.since.isoformat() for each in queries),
+            "before": SEPARATOR.join(each.before.isoformat() for each in queries),
+            "until": end,
+            "baseline": baseline.total_seconds(),
+            "projection": HEALTH,
+        }
+        async with reading(self._engine) as connection:
+            rows = (await connection.execute(_SPANS, given)).all()
+        found = {row.charger_id: row for row in rows if row.charger_id is not None}
+        spans = tuple(
+            _span(found[each.charger_id], each, end) for each in queries if each.charger_id in found
+        )
+        return FleetSpans(Watermark(rows[0].sequence or 0, rows[0].through), spans)
+
+    async def updated(self, since: datetime) -> Sequence[Updated]:
+        """The latest one of each charger."""
+        async with reading(self._engine) as connection:
+            rows = await connection.execute(_UPDATED, {"outcome": Outcome.UPDATED.value, "since": since})
+            return [Updated(*row) for row in rows]
+
     async def forget(self, before: datetime) -> int:
         """Remove hours that no window or baseline needs any more."""
         async with transaction(self._engine) as connection:
@@ -105,7 +175,30 @@ def _signals(row: Any) -> ChargerSignals:
         awaiting_return_since=row.left_at,
         online=bool(row.online),
         silent=row.silent,
+        heard_hours=row.new_hours,
+        baseline_heard_hours=row.old_hours,
     )
+
+
+def _span(row: Any, query: SpanQuery, until: datetime) -> ChargerSpan:
+    return ChargerSpan(
+        charger_id=row.charger_id,
+        vendor=row.vendor,
+        model=row.model,
+        hardware_revision=row.hardware_revision,
+        site_id=row.site_id,
+        hours=_whole_hours(query.since, until),
+        heard_hours=row.new_heard,
+        window=_hour(row, "new"),
+        base_hours=_whole_hours(row.old_first, query.before) if row.old_first else 0,
+        base_heard_hours=row.old_heard,
+        baseline=_hour(row, "old"),
+        lately=row.lately,
+    )
+
+
+def _whole_hours(since: datetime, until: datetime) -> int:
+    return max(0, (until - since) // timedelta(hours=1))
 
 
 def _hour(row: Any, prefix: str) -> HealthHour:

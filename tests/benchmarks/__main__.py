@@ -16,6 +16,7 @@ from tests.benchmarks import report
 from tests.benchmarks.audit import measure_audit
 from tests.benchmarks.child import open_files_limit
 from tests.benchmarks.downloads import measure_downloads
+from tests.benchmarks.gate_cost import measure_gate_cost
 from tests.benchmarks.ingest import measure_ingest
 from tests.benchmarks.latency import measure_latency
 from tests.benchmarks.memory import measure_memory
@@ -46,6 +47,7 @@ ROWS: dict[str, Measure] = {
     "publish": measure_publish,
     "directives": measure_directives,
     "verify": measure_verify,
+    "gate-cost": measure_gate_cost,
 }
 BY_NAME_ONLY: dict[str, Measure] = {"soak": measure_soak}
 """Rows that take too long to be part of every run."""

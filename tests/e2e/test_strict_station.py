@@ -40,6 +40,8 @@ class Yard:
         login = basic(identity, self._passwords[MODELS[version]])
         async with connected(url, self._framings[version], login) as station:
             station.lacks = ASKED_AFTER_A_BOOT
+            # What it says of itself is held against our books, in the step that sends (S26).
+            station.vendor, station.model, station.serial = MAKE.vendor, MODELS[version], identity[:25]
             yield station
 
     async def roll_out(self, version: str, artifact_id: str | None = None) -> str:

@@ -1,14 +1,14 @@
 """In-memory doubles of the ports for sessions, health and incidents: for unit tests of the api only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from storage.charging import ChargingSession
 from storage.errors import Conflict, InvalidInput, NotFound
-from storage.health import ChargerSignals, FleetSignals, Watermark
+from storage.health import ChargerSignals, ChargerSpan, FleetSignals, FleetSpans, SpanQuery, Watermark
 from storage.incident import Closing, Incident, IncidentChange
-from storage.watching import TimelineEntry, WatchStores
+from storage.watching import TimelineEntry, Updated, WatchStores
 
 
 class MemorySessions:
@@ -50,6 +50,13 @@ class MemoryHealth:
     def __init__(self) -> None:
         self.rows: dict[str, ChargerSignals] = {}
         self.watermark = Watermark()
+        self.updates: list[Updated] = []
+        self.life: Callable[[SpanQuery, datetime], ChargerSpan] | None = None
+        """How a charger fared over a span; None: nothing is known of any."""
+
+    async def spans(self, queries: Sequence[SpanQuery], until: datetime, baseline: timedelta) -> FleetSpans:
+        found = tuple(self.life(each, until) for each in queries) if self.life else ()
+        return FleetSpans(Watermark(1, until), found)
 
     async def signals(
         self, charger_ids: Sequence[str], since: datetime, until: datetime, baseline: timedelta
@@ -57,6 +64,9 @@ class MemoryHealth:
         begin = since.replace(minute=0, second=0, microsecond=0)
         found = tuple(self.rows[name] for name in charger_ids if name in self.rows)
         return FleetSignals(self.watermark, begin, until, begin - baseline, found)
+
+    async def updated(self, since: datetime) -> Sequence[Updated]:
+        return [each for each in self.updates if each.at >= since]
 
 
 class MemoryIncidents:

@@ -73,7 +73,45 @@
     else plot = new window.uPlot(options(place.clientWidth), data, place);
   };
 
+  // One plot per health signal; its numbers stand beside it in the page.
+  const signalPlots = new Map();
+  const percent = (_, shares) => shares.map((share) => `${+(100 * share).toPrecision(3)} %`);
+
+  const signalOptions = (width) => {
+    const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+    const points = { size: 5 };
+    return {
+      width,
+      height: 150,
+      legend: { live: false },
+      cursor: { points: { size: 6 } },
+      scales: { x: { time: false }, y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
+      axes: [{ ...axis, space: 60 }, { ...axis, size: 56, values: percent }],
+      series: [
+        { label: "Charger-hours" },
+        { label: "Updated", stroke: colour("--accent"), width: 2, points },
+        { label: "Not yet", stroke: colour("--muted"), width: 2, points },
+        { label: "Matters", stroke: colour("--bad"), width: 1, dash: [6, 4], points: { show: false } },
+      ],
+    };
+  };
+
+  const drawSignals = () => {
+    if (!window.uPlot) return;
+    for (const place of document.querySelectorAll(".signal .plot")) {
+      const { looks, updated, others, bound } = place.closest(".signal").dataset;
+      const data = [looks, updated, others, bound].map((column) => JSON.parse(column));
+      const known = signalPlots.get(place);
+      if (known) known.setData(data);
+      else signalPlots.set(place, new window.uPlot(signalOptions(place.clientWidth), data, place));
+    }
+  };
+
+  document.body.addEventListener("htmx:afterSwap", drawSignals);
+  drawSignals();
+
   window.addEventListener("resize", () => {
+    for (const [place, known] of signalPlots) known.setSize({ width: place.clientWidth, height: 150 });
     if (plot) plot.setSize({ width: figure.querySelector(".plot").clientWidth, height: 180 });
   });
 

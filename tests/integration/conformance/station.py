@@ -60,6 +60,8 @@ class Station:
         self._replies: dict[str, deque[Payload | str | None]] = defaultdict(deque)
         self._heard: dict[str, asyncio.Queue[Payload]] = defaultdict(asyncio.Queue)
         self._held: dict[str, tuple[str, str]] = {}
+        self.vendor, self.model, self.serial = "V", "M", SERIAL
+        """What it says of itself at its boot."""
         self.asked: list[str] = []
         """The actions it was called with so far."""
         self.lacks: frozenset[str] = frozenset()
@@ -222,7 +224,11 @@ class Station16(Station):
     signed = True
 
     async def boot(self, reason: str = "PowerUp", version: str = "1.0") -> Payload:
-        payload = {"chargePointVendor": "V", "chargePointModel": "M", "firmwareVersion": version}
+        payload = {
+            "chargePointVendor": self.vendor,
+            "chargePointModel": self.model,
+            "firmwareVersion": version,
+        }
         return await self.call("BootNotification", payload)
 
     async def status(self, status: str, evse: int = 1) -> None:
@@ -266,7 +272,12 @@ class Station2x(Station):
         self._sequence = itertools.count()
 
     async def boot(self, reason: str = "PowerUp", version: str = "1.0") -> Payload:
-        station = {"vendorName": "V", "model": "M", "firmwareVersion": version, "serialNumber": SERIAL}
+        station = {
+            "vendorName": self.vendor,
+            "model": self.model,
+            "firmwareVersion": version,
+            "serialNumber": self.serial,
+        }
         return await self.call("BootNotification", {"chargingStation": station, "reason": reason})
 
     async def status(self, status: str, evse: int = 1) -> None:

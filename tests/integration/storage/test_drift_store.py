@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
 from activities.stores import Stores
 from activities.twins import DriftPolicy, TwinActivities
@@ -65,6 +66,16 @@ class _Some:
         self.audit = world.audit
 
 
+class _Counting:
+    """A twin store whose looks for drift go another way."""
+
+    def __init__(self, twins: Any, drift_facts: Any) -> None:
+        self._twins, self.drift_facts = twins, drift_facts
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._twins, name)
+
+
 OPENED = ConnectionOpened("ocpp2.0.1", 2, "10.0.0.1", "n1")
 
 
@@ -123,6 +134,55 @@ async def test_an_unexpected_firmware_is_critical_and_quarantined_only_where_it_
     lifecycle = (await chargers.get("A")).charger.lifecycle
     assert lifecycle is (Lifecycle.QUARANTINED if quarantine else Lifecycle.REGISTERED)
     assert ("charger.quarantined" in await world.acts()) == quarantine
+
+
+@pytest.mark.requirement("F34")
+async def test_a_crash_right_after_a_drift_opened_does_not_spare_it_the_quarantine(
+    engine, chargers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await PostgresRouteStore(engine).claim("A", "n1", "b1", "ocpp2.0.1", timedelta(hours=1))
+    world = Round(engine, chargers, quarantine=True)
+    await world.tell(OPENED, ChargerBooted("Volt", "V2", "1.0"))
+    await world.desire("firmware", {"version": "1.0"}, accepted=False)
+    await world.sweep(1)
+    await world.tell(ChargerBooted("Volt", "V2", "6.6"), minute=2)
+    await world.sweep(3)
+
+    async def killed(drift: Any) -> None:
+        raise RuntimeError("killed")
+
+    monkeypatch.setattr(world.activities, "_tell", killed)
+    with pytest.raises(ApplicationError, match="RuntimeError"):
+        await world.sweep(14)
+    monkeypatch.undo()
+    await world.sweep(15)
+    assert (await chargers.get("A")).charger.lifecycle is Lifecycle.QUARANTINED
+
+
+async def test_drifts_of_chargers_that_are_away_starve_nobody(
+    world: Round, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("activities.twins.PAGE", 1)
+    await world.desire("configuration", {"values": {"A": "1"}})
+    await world.tell(VariablesReported({"A": "2"}), minute=1)
+    await world.sweep(2)
+    (waiting,) = await world.twins.drift_facts()
+    await world.twins.set_desired(
+        DesiredChange("B", "configuration", {"values": {"A": "1"}}, 0, "ada", "request/2", AT)
+    )
+    looks = 0
+
+    async def counted(**limit: int) -> Any:
+        nonlocal looks
+        looks += 1
+        assert looks < 9, "the round looks at the same ones again and again"
+        return await world.twins.drift_facts(**limit)
+
+    monkeypatch.setattr(world.activities, "_stores", _Some(world))
+    monkeypatch.setattr(world.activities._stores, "twins", _Counting(world.twins, counted))
+    await world.sweep(3)
+    (judged,) = await world.twins.drift_facts(limit=9)
+    assert judged.twin.charger_id == waiting.twin.charger_id == "A", "B was judged beside it"
 
 
 async def test_two_rounds_at_once_open_it_once(world: Round) -> None:

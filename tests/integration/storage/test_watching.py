@@ -30,6 +30,7 @@ from storage.events import (
     TransactionStarted,
 )
 from storage.findings import SessionFinding, SessionQuestioned
+from storage.health import SpanQuery
 from storage.incident import IncidentChange, IncidentKind
 from storage.postgres.charging import PostgresSessionStore
 from storage.postgres.health import PostgresHealthStore
@@ -197,6 +198,7 @@ async def test_signals_come_with_their_baseline_coverage_and_watermark(keep, pro
     a, c = found.chargers
     assert (a.charger_id, a.window.boots, a.baseline.boots) == ("A", 0, 1)
     assert (a.window.messages, a.heard_minutes, a.baseline_heard_minutes) == (3, 2, 3)
+    assert a.baseline_heard_hours == 2
     assert a.last_session_at == AT - timedelta(days=1)
     assert (a.peer_attempts, c.peer_attempts) == (1, 0), "B stands beside A, C stands alone"
     assert a.online
@@ -209,6 +211,32 @@ async def test_signals_come_with_their_baseline_coverage_and_watermark(keep, pro
     assert empty.chargers == ()
     assert empty.watermark.sequence == found.watermark.sequence
     assert await health.forget(AT) == 2
+
+
+@pytest.mark.requirement("R39", "X5")
+async def test_each_charger_has_a_span_of_its_own_and_its_days_before(keep, projections, health) -> None:
+    hour = 3600
+    await keep(
+        [
+            told(ConnectionOpened("ocpp1.6", 2, "10.0.0.1", "n1"), -20 * hour),
+            told(ChargerBooted("Volt", "V2", "1.0"), -3 * hour),
+            told(HeartbeatReceived(), 60),
+            told(ChargerBooted("Volt", "V2", "1.1"), hour + 60),
+            told(HeartbeatReceived(), 2 * hour + 60),
+            told(HeartbeatReceived(), 30, "B"),
+        ]
+    )
+    await all_of(projections.advance_health, fold_health)
+    later = AT + timedelta(hours=1)
+    queries = [SpanQuery("B", AT, AT), SpanQuery("A", later, AT), SpanQuery("nobody", AT, AT)]
+    found = await health.spans(queries, AT + timedelta(hours=3, minutes=20), timedelta(days=14))
+    b, a = found.chargers
+    assert (a.charger_id, a.vendor, a.model, a.site_id) == ("A", "Volt", "V2", "s1")
+    assert (a.hours, a.heard_hours, a.window.boots) == (2, 2, 1), "the running hour is left out"
+    assert (a.base_hours, a.base_heard_hours, a.baseline.boots, a.lately) == (20, 2, 1, True)
+    assert (b.charger_id, b.hours, b.heard_hours, b.base_hours, b.lately) == ("B", 3, 1, 0, False)
+    assert found.watermark.through is not None
+    assert (await health.spans([], AT, timedelta(days=14))).chargers == ()
 
 
 async def test_signals_before_the_projection_ever_ran_say_so(chargers, health) -> None:
@@ -243,9 +271,9 @@ async def test_sessions_in_doubt_are_found_while_their_charger_is_connected(
 
 @pytest.mark.requirement("F88")
 async def test_the_timeline_has_every_frame_and_event_in_order(keep, sessions) -> None:
-    frame = FrameRecord("A", 1, "in", AT, '[2,"1","StartTransaction",{}]')
-    answer = FrameRecord("A", 1, "out", AT + timedelta(seconds=1), '[3,"1",{}]')
-    await keep([told(START), told(END, 60), told(START, 0, "B")], [frame, answer])
+    frame = FrameRecord("A", 1, "in", AT, '[2,"1","StartTransaction",{}]', '[3,"1",{"transactionId":7}]')
+    call = FrameRecord("A", 1, "out", AT + timedelta(seconds=1), '[2,"2","ClearCache",{}]')
+    await keep([told(START), told(END, 60), told(START, 0, "B")], [frame, call])
     span = (AT - timedelta(minutes=1), AT + timedelta(minutes=5))
     whole = await sessions.timeline("A", *span)
     assert [each.direction or (each.event and each.event.kind.value) for each in whole] == [
@@ -254,6 +282,7 @@ async def test_the_timeline_has_every_frame_and_event_in_order(keep, sessions) -
         "out",
         "transaction_ended",
     ]
+    assert [each.answer for each in whole] == ['[3,"1",{"transactionId":7}]', None, None, None]
     paged, after = [], None
     while page := await sessions.timeline("A", *span, limit=1, after=after):
         paged += page

@@ -72,7 +72,7 @@ from storage.watching import DoubtfulSession
 from tests.support.memory import MemoryBlobs
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
-from tests.support.memory_watch import MemoryIncidents
+from tests.support.memory_watch import MemoryHealth, MemoryIncidents
 from tests.support.memory_withdrawals import MemoryWithdrawals
 from tests.unit.activities.memory import (
     MemoryArtifacts,
@@ -194,6 +194,7 @@ class World:
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     leftovers: MemoryLeftovers = field(default_factory=MemoryLeftovers)
+    health: MemoryHealth = field(default_factory=MemoryHealth)
     answers: dict[type, CommandAnswer | Exception] = field(default_factory=dict)
     """What every charger says to a kind of command; nothing here: Accepted."""
     password_change: PasswordChange | Exception = TAKEN
@@ -541,6 +542,7 @@ class World:
             ingest=self,
             halts=self.halts,
             withdrawals=self.withdrawals,  # type: ignore[arg-type]
+            health=self.health,
             clock=lambda: self.now,
         )
 

@@ -64,8 +64,9 @@ async def test_one_request_tells_all_that_passed_while_a_session_went_on() -> No
         stored = StoredEvent(sequence, "CP-1", EventKind.HEARTBEAT_RECEIVED, body, at, at)
         return TimelineEntry(at, f"e{sequence}", event=stored)
 
-    def frame(minutes: float, text: str) -> TimelineEntry:
-        return TimelineEntry(NOW - timedelta(minutes=minutes), text, direction="in", text=text)
+    def frame(minutes: float, text: str, answer: str | None = None) -> TimelineEntry:
+        at = NOW - timedelta(minutes=minutes)
+        return TimelineEntry(at, text, direction="in", text=text, answer=answer)
 
     house.watch.sessions.entries = [  # type: ignore[attr-defined]
         event(1, 70, {}),
@@ -73,6 +74,7 @@ async def test_one_request_tells_all_that_passed_while_a_session_went_on() -> No
         frame(40, '[2,"a","MeterValues",{"connectorId":1,"transactionId": 7}]'),
         frame(39, '[2,"a","TransactionEvent",{"transactionInfo":{"transactionId":"7"}}]'),
         frame(38, '[2,"a","MeterValues",{"connectorId":1,"transactionId":77,"meterValue":[]}]'),
+        frame(37, '[2,"b","StartTransaction",{"connectorId":1}]', '[3,"b",{"transactionId":7}]'),
         event(3, 30, {"transaction_id": "7"}),
         event(4, 20, {}),
     ]
@@ -80,8 +82,9 @@ async def test_one_request_tells_all_that_passed_while_a_session_went_on() -> No
         whole = (await client.get(f"{PATH}/7/timeline")).json()
         page = (await client.get(f"{PATH}/7/timeline", params={"limit": 2})).json()
     assert whole["session"]["transaction_id"] == "7"
-    assert [item["concerns"] for item in whole["items"]] == [False, True, True, False, True, True]
+    assert [item["concerns"] for item in whole["items"]] == [False, True, True, False, True, True, True]
     assert whole["items"][1]["frame"].startswith('[2,"a","MeterValues"')
+    assert whole["items"][4]["answer"] == '[3,"b",{"transactionId":7}]', "which alone names the session"
     assert whole["next_cursor"] is None
     assert page["next_cursor"]
 
@@ -101,6 +104,7 @@ async def test_health_signals_say_how_far_they_were_counted_and_how_much_was_hea
     states = {each["name"]: each["state"] for each in charger["signals"]}
     assert (states["connector_regression"], states["clock"], states["meter"]) == ("bad", "unknown", "fine")
     assert "heard" not in charger["window"]
+    assert charger["departures"] == [], "without a baseline there is no normal to depart from"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from csms.health_hours import fold
 from storage.events import (
     ChargerBooted,
+    ClockDriftChanged,
     CommandAnswered,
     CommandSent,
     ConnectionClosed,
@@ -76,6 +77,8 @@ _events: st.SearchStrategy[Event] = st.one_of(
     st.just(CommandAnswered("UpdateFirmware", "m2", "Accepted")),
     st.just(CommandAnswered("Reset", "m3", "CallError:InternalError")),
     st.just(FirmwareStatusReported(FirmwareStatus.INSTALLING, 1)),
+    st.just(FirmwareStatusReported(FirmwareStatus.INSTALLATION_FAILED, 1)),
+    st.builds(ClockDriftChanged, st.just(-1000.0), st.booleans()),
     st.just(FrameRejected("FormationViolation", "no JSON")),
     st.just(ChargerFellSilent(150.0)),
 )
@@ -143,6 +146,54 @@ def test_the_return_after_an_update_is_timed_from_when_it_went_away() -> None:
     assert (total(refused).updates, total(refused).returns) == (0, 0)
 
 
+UPDATING = CommandAnswered("UpdateFirmware", "m1", "Accepted", 7)
+FAILED = FirmwareStatusReported(FirmwareStatus.DOWNLOAD_FAILED, 7)
+
+
+def test_an_update_that_failed_is_over_and_excuses_nothing_any_more() -> None:
+    train = Train().at(0, FREE).at(1, UPDATING).at(600, FAILED)
+    _, memory = played(train.at(700, ConnectionClosed(1006, "")).events)
+    assert memory.left_at is None, "it did not go away for an update"
+    assert total(train.at(7000, GONE)).went_unavailable == 1
+
+
+def test_the_failure_of_an_earlier_update_does_not_end_the_one_that_replaced_it() -> None:
+    # OCPP 2.0.1 L01.FR.24: the old request may still report its failure.
+    other = FirmwareStatusReported(FirmwareStatus.DOWNLOAD_FAILED, 6)
+    train = Train().at(0, UPDATING).at(5, other).at(60, ConnectionClosed(1006, ""))
+    assert played(train.events)[1].left_at == START + timedelta(seconds=60)
+    assert total(train.at(90, BOOT)).return_max_s == 30.0
+
+
+def test_a_link_that_broke_during_the_download_is_no_absence_once_it_speaks_again() -> None:
+    train = Train().at(0, UPDATING).at(60, ConnectionClosed(1006, "")).at(70, opened())
+    train.at(75, FirmwareStatusReported(FirmwareStatus.DOWNLOADING, 7))
+    assert played(train.events)[1].left_at is None
+    train.at(900, ConnectionClosed(1006, "")).at(1000, opened()).at(1001, BOOT)
+    assert total(train).return_max_s == 101.0
+
+
+def test_a_charger_that_speaks_before_its_boot_came_back_when_it_booted() -> None:
+    train = Train().at(0, UPDATING).at(600, ConnectionClosed(1006, "")).at(660, opened())
+    train.at(661, HeartbeatReceived()).at(670, BOOT)
+    assert total(train).return_max_s == 70.0
+
+
+def test_connectors_that_an_update_left_unavailable_are_a_regression() -> None:
+    # EVerest libocpp 1058: unavailable while it installs is right, for good afterwards is not.
+    train = Train().at(0, FREE).at(1, UPDATING).at(60, GONE).at(600, FAILED)
+    assert total(train).went_unavailable == 0
+    train.at(1100, HeartbeatReceived()).at(1300, HeartbeatReceived()).at(1400, HeartbeatReceived())
+    assert total(train).went_unavailable == 1
+    back = Train().at(0, FREE).at(1, UPDATING).at(60, GONE).at(300, BOOT).at(310, FREE)
+    assert total(back.at(9000, HeartbeatReceived())).went_unavailable == 0
+
+
+def test_an_update_that_nobody_ever_ended_excuses_nothing_two_days_later() -> None:
+    train = Train().at(0, FREE).at(1, UPDATING).at(200_000, GONE)
+    assert total(train).went_unavailable == 1
+
+
 def test_a_probe_counts_as_answered_within_ten_seconds() -> None:
     sent, answered = CommandSent("TriggerMessage", "m1"), CommandAnswered("TriggerMessage", "m1", "Rejected")
     quick, slow = Train().at(0, sent).at(9, answered), Train().at(0, sent).at(11, answered)
@@ -177,7 +228,16 @@ def test_the_clock_is_judged_by_the_message_that_was_least_late() -> None:
     assert total(train).skew_min_s == 35.0
 
 
+@pytest.mark.requirement("F102")
+def test_a_clock_too_wrong_to_take_a_time_from_is_wrong_in_every_hour_until_it_is_right() -> None:
+    train = Train().at(0, ClockDriftChanged(-31_536_000.0, suspicious=True)).at(4000, FREE)
+    train.at(8000, ClockDriftChanged(1.0, suspicious=False)).at(12_000, FREE)
+    hours, _ = played(train.events)
+    assert [hour.skew_min_s for _, hour in sorted(hours.items())] == [31_536_000.0, 31_536_000.0, 1.0, None]
+
+
 START_7 = TransactionStarted("7", 1, 1, None, 1000.0)
+NO_READING = TransactionStarted("7", 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -185,12 +245,29 @@ START_7 = TransactionStarted("7", 1, 1, None, 1000.0)
     [
         (Train().at(0, START_7).at(200, meter("7", 1050)), (1, 1, 0)),
         (Train().at(0, START_7).at(200, TransactionUpdated("7", 1, "Charging")), (1, 1, 0)),
-        (Train().at(0, START_7).at(200, meter("7", 1000)).at(400, HeartbeatReceived()), (1, 0, 1)),
+        (Train().at(0, START_7).at(250, meter("7", 1000)).at(400, HeartbeatReceived()), (1, 0, 1)),
+        (Train().at(0, START_7).at(1, meter("7", 1000)).at(1300, HeartbeatReceived()), (1, 0, 0)),
+        (Train().at(0, START_7).at(1, meter("7", 1000)).at(900, meter("7", 1000)), (1, 0, 1)),
+        (Train().at(0, START_7).at(1, meter("7", 1000)).at(900, meter("7", 6000)), (1, 0, 0)),
+        (Train().at(0, NO_READING).at(1, meter("7", 1000)).at(1300, HeartbeatReceived()), (1, 0, 0)),
+        (Train().at(0, NO_READING).at(250, TransactionEnded("7", "Local", 9000.0)), (1, 0, 0)),
         (Train().at(0, START_7).at(100, TransactionEnded("7", "Local", 1000.0)), (1, 0, 1)),
         (Train().at(0, START_7).at(400, HeartbeatReceived()), (1, 0, 0)),
         (Train().at(0, START_7).at(400, meter("7", 1050)), (1, 0, 0)),
     ],
-    ids=["register", "state", "no-energy", "ended-empty", "nobody-knows", "first-reading-too-late"],
+    ids=[
+        "register",
+        "state",
+        "no-energy",
+        "read-once-at-the-start",
+        "still-none-later",
+        "some-by-then",
+        "one-reading-proves-nothing",
+        "nor-does-the-last-one",
+        "ended-empty",
+        "nobody-knows",
+        "first-reading-too-late",
+    ],
 )
 def test_a_first_attempt_succeeds_when_energy_flows_in_time(train: Train, fate: tuple[int, int, int]) -> None:
     found = total(train)

@@ -1,4 +1,7 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -196,3 +199,34 @@ _PIECES = st.sampled_from(
 @given(st.lists(_PIECES).map("".join), st.lists(_PIECES).map("".join))
 def test_a_frame_and_its_answer_lose_what_each_alone_would_lose(text: str, answer: str) -> None:
     assert redact_both(text, answer) == (redact(text), redact(answer))
+
+
+@pytest.mark.parametrize("number", ["12345678", "-12345678", "1.2345678e7", "12345678 "])
+def test_the_number_of_a_card_is_a_secret_whatever_type_it_comes_as(number: str) -> None:
+    frame = f'[2,"1","Authorize",{{"idTag":{number}}}]'
+    assert "2345678" not in redact(frame)
+    assert json.loads(redact(frame))[3] == {"idTag": "***"}
+
+
+ROOT = Path(__file__).parents[3]
+HALF_A_MEGABYTE = 512 * 1024
+"""`AMPWAVE_CSMS_MAX_FRAME_BYTES`, as it is by default."""
+HOSTILE = {
+    "backslashes": "'\\\\' * n + ' idtag'",
+    "an address of colons": "'\"location\":\"' + ':' * n",
+    "a name without an end": "'\"key\":\"' + 'psk' * (n // 3)",
+    "quotes": "'\"' * n + 'password'",
+    "blanks": "'\"idTag\"' + ' ' * n",
+    "escaped quotes": "'\"idTag\":\"' + '\\\\\"' * (n // 2)",
+    "users": "'://' * (n // 3) + '@'",
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_the_longest_frame_of_a_hostile_charger_holds_nobody_up(text: str) -> None:
+    """In a process of its own, for a pattern that looks back takes a quarter of an hour for one of these."""
+    program = f"from csms.redaction import redact; n = {HALF_A_MEGABYTE}; print(len(redact({text})))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=True, timeout=60, cwd=ROOT, capture_output=True
+    )
+    assert int(done.stdout) > 0

@@ -12,7 +12,8 @@ from workflows.health_signals import SignalState, coverage, signals
 UNTIL = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SINCE = UNTIL - timedelta(hours=10)
 FLEET = FleetSignals(Watermark(9, UNTIL), SINCE, UNTIL, SINCE - timedelta(days=14), ())
-HEARD = ChargerSignals("CP-1", HealthHour(), HealthHour(), 600, 6000, 1, None, 0)
+HEARD = ChargerSignals("CP-1", HealthHour(), HealthHour(), 600, 1200, 1, None, 0, baseline_heard_hours=100)
+"""It says something every five minutes."""
 FINE, BAD, UNKNOWN = SignalState.FINE, SignalState.BAD, SignalState.UNKNOWN
 
 
@@ -27,7 +28,7 @@ def state(
 
 @pytest.mark.requirement("F104")
 def test_a_charger_that_was_hardly_heard_is_unknown_and_never_fine() -> None:
-    unheard = replace(HEARD, heard_minutes=119, baseline_heard_minutes=0)
+    unheard = replace(HEARD, heard_minutes=119, baseline_heard_minutes=0, baseline_heard_hours=0)
     assert {each.state for each in signals(FLEET, unheard)} == {UNKNOWN}
     assert coverage(FLEET, unheard) == pytest.approx(119 / 600)
 

@@ -9,10 +9,12 @@ from storage.artifact import Artifact, ArtifactPhase, Compatible, VendorSignatur
 from storage.campaign import CampaignPlan, GatePolicy, Pace, WavePlan
 from storage.charger import Charger, ChargerFilter, ModelProfile, SignatureScheme
 from storage.errors import InvalidInput
+from storage.health_policy import SignalLimit
 from storage.ports import ChargerView
 from storage.twin import ConnectivitySection, FirmwareSection, Lifecycle, TwinState
 from tests.unit.workflows.facts import NOW
 from workflows.draw import Lot, draw, wave_sizes
+from workflows.gate import POLICIES
 from workflows.plan_rules import Findings, check_proof, detectable_failure_rate, planned_seconds
 from workflows.planning import Preview, preview
 
@@ -258,3 +260,44 @@ def test_no_plan_however_long_breaks_the_look_at_the_certificate(hours, soak, de
     left = (until - max(NOW, start or NOW)).total_seconds()
     assert bool(found.problems) == (left < planned_seconds(plan)[0])
     assert not (found.problems and found.warnings)
+
+
+@pytest.mark.requirement("X5")
+def test_each_hardware_of_a_model_is_spread_over_the_waves() -> None:
+    views = [
+        view(f"CP{n:03d}", site=f"s{n}", hardware_revision="B" if n % 4 == 0 else "A") for n in range(80)
+    ]
+    drawn = preview(PLAN, views, NEW, OLD, NOW).waves
+    old = {each.charger.charger_id for each in views if each.charger.hardware_revision == "B"}
+    assert sum(target.charger_id in old for target in drawn[0]) == 2, "a quarter of the canary's eight"
+
+
+@pytest.mark.requirement("X6")
+def test_a_canary_too_small_to_see_what_matters_is_told() -> None:
+    judged = replace(PLAN, gate=GatePolicy(health=POLICIES["balanced"]))
+    warned = preview(judged, fleet(60), NEW, OLD, NOW).warnings
+    assert any("sessions that got no energy" in each and "80 % power" in each for each in warned)
+    many = preview(
+        replace(judged, waves=(WavePlan("canary", 0.5), WavePlan("rest", 0.5))), fleet(3000), NEW, OLD, NOW
+    )
+    assert not any("80 % power" in each for each in many.warnings)
+    assert any("judge outcomes only" in each for each in preview(PLAN, fleet(60), NEW, OLD, NOW).warnings)
+
+
+@pytest.mark.requirement("R43")
+def test_a_policy_that_cannot_work_is_refused_with_every_problem() -> None:
+    bad = replace(POLICIES["fast"], signals=(SignalLimit("sessions", 2.0),), growth=1.0)
+    plan = replace(PLAN, gate=GatePolicy(health=bad), waves=(WavePlan("all", 1.0),))
+    problems = " ".join(preview(plan, fleet(60), NEW, OLD, NOW).problems)
+    for part in (
+        "growth must be",
+        "needs at least one primary",
+        "'sessions' is not a signal",
+        "at least two waves",
+    ):
+        assert part in problems
+
+
+def test_the_hours_a_gate_demands_are_part_of_how_long_a_plan_takes() -> None:
+    judged = replace(PLAN, gate=GatePolicy(health=POLICIES["balanced"]))
+    assert planned_seconds(judged)[0] - planned_seconds(PLAN)[0] == 24 * 3600

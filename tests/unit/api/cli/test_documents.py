@@ -68,7 +68,7 @@ def test_the_examples_numbers_are_the_real_defaults() -> None:
     from storage.campaign import GatePolicy, Pace
 
     body = read_plan(EXAMPLE).body
-    assert body["gate"] == asdict(GatePolicy())
+    assert body["gate"] == {**asdict(GatePolicy()), "health": "balanced"}
     assert body["pace"] == asdict(Pace())
 
 
@@ -80,14 +80,18 @@ def test_the_example_is_accepted_by_the_api() -> None:
     assert plan.to_noun().waves[0].share == 0.05
 
 
-def test_what_the_api_shows_can_be_written_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "gate", [{}, {"health": "fast"}, {"health": {"signals": [{"signal": "boots", "threshold": 0.1}]}}]
+)
+def test_what_the_api_shows_can_be_written_back(tmp_path: Path, gate: dict[str, Any]) -> None:
     import json
 
     from api.schemas.campaigns import PlanBody
 
-    shown = PlanBody.model_validate(
-        {"name": "x", "artifact_id": "a" * 64, "waves": [{"name": "all", "share": 1}]}
-    ).model_dump(mode="json")
+    given = PlanBody.model_validate(
+        {"name": "x", "artifact_id": "a" * 64, "waves": [{"name": "all", "share": 1}], "gate": gate}
+    )
+    shown = PlanBody.model_validate(given.to_noun()).model_dump(mode="json")
     plan = read_plan(_write(tmp_path, json.dumps(shown, indent="\t"), "plan.json"))
     assert plan.artifact == "a" * 64
     assert (
@@ -105,6 +109,12 @@ def test_what_the_api_shows_can_be_written_back(tmp_path: Path) -> None:
             "waves[2].shares: is not a field here. Did you mean share?",
         ),
         (GOOD + "gate: {min_attempts: many}\n", "line 6, gate.min_attempts: should be a whole number"),
+        (GOOD + "gate: {health: brisk}\n", "line 6, gate.health: should be one of cautious, balanced, fast"),
+        (
+            GOOD + "gate: {health: {signals: [{signal: boots, threshold: 1%, role: prime}]}}\n",
+            "line 6, gate.health.signals[1].role: should be one of primary, guard, shadow",
+        ),
+        (GOOD + "gate: {health: {name: mine}}\n", "line 6, gate.health: signals is missing."),
         (GOOD + "gate: 5\n", "line 6, gate: should be a mapping"),
         (GOOD + "start_at: 2026-12-01T02:00:00\n", "line 6, start_at: should be a time with its zone"),
         (GOOD + "name: twice\n", "line 6, name: comes twice."),

@@ -1,11 +1,18 @@
 """Sessions and health signals on the command line."""
 
+import hashlib
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import pytest
+
+from api.schemas.chargers import EventReply
 from api.schemas.watching import EntryReply, HealthReply, SessionReply
 from storage.charging import ChargingSession, SessionState, StopCause
+from storage.events import EventKind
 from storage.health import ChargerSignals, FleetSignals, HealthHour, Watermark
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -53,7 +60,13 @@ def test_sessions_show_energy_who_ended_them_and_what_is_wrong(run: Any, fake: A
 
 def test_one_session_shows_its_frames_and_events(run: Any, fake: Any) -> None:
     [session] = replies(DOUBTED)
-    entry = EntryReply(at=NOW, concerns=True, direction="in", frame='[2,"1","StartTransaction",{}]')
+    entry = EntryReply(
+        at=NOW,
+        concerns=True,
+        direction="in",
+        frame='[2,"1","StartTransaction",{}]',
+        answer='[3,"1",{"transactionId":8}]',
+    )
     fake.on("GET", "/chargers/CP-1/sessions/8", (200, session))
     page = {"session": session, "items": [entry.model_dump(mode="json")], "next_cursor": None}
     fake.on("GET", "/chargers/CP-1/sessions/8/timeline", (200, page))
@@ -64,19 +77,67 @@ def test_one_session_shows_its_frames_and_events(run: Any, fake: Any) -> None:
         "went back from 2 to 1 Wh",
         "StartTransaction",
         "<-",
+        "->",
+        '"transactionId":8',
     ):
         assert word in result.stdout
 
 
+@pytest.mark.requirement("F90")
+def test_a_session_is_exported_whole_and_a_file_that_was_changed_shows(
+    run: Any, fake: Any, tmp_path: Path
+) -> None:
+    [session] = replies(DOUBTED)
+    said = EntryReply(at=NOW, concerns=True, direction="in", frame='[2,"1","Heartbeat",{}]', answer="[3]")
+    stored = EventReply(
+        sequence=7,
+        charger_id="CP-1",
+        kind=EventKind.HEARTBEAT_RECEIVED,
+        body={},
+        observed_at=NOW,
+        received_at=NOW,
+    )
+    heard = EntryReply(at=NOW, concerns=False, event=stored)
+    pages = [
+        {"session": session, "items": [each.model_dump(mode="json")], "next_cursor": cursor}
+        for each, cursor in ((said, "more"), (heard, None))
+    ]
+    fake.on("GET", "/chargers/CP-1/sessions/8", (200, session))
+    fake.on("GET", "/chargers/CP-1/sessions/8/timeline", *((200, page) for page in pages))
+    file = tmp_path / "8.jsonl"
+    result = run("charger", "session", "CP-1", "8", "--limit", "1", "--export", str(file))
+    assert result.exit_code == 0, result.output
+    *before, last = file.read_bytes().splitlines(keepends=True)
+    lines = [json.loads(line) for line in before]
+    assert [line["record"] for line in lines] == ["session", "frame", "event"]
+    assert (lines[1]["frame"], lines[1]["answer"]) == ('[2,"1","Heartbeat",{}]', "[3]")
+    digest = hashlib.sha256(b"".join(before)).hexdigest()
+    assert json.loads(last) == {"record": "end", "lines": 3, "sha256": digest}
+    assert digest in result.output.replace("\n", "")
+    again = run("charger", "session", "CP-1", "8", "--export", str(file))
+    assert again.exit_code != 0
+    assert "there already" in again.output
+
+
+def test_an_export_that_breaks_off_leaves_no_file(run: Any, fake: Any, tmp_path: Path) -> None:
+    [session] = replies(DOUBTED)
+    fake.on("GET", "/chargers/CP-1/sessions/8", (200, session))
+    file = tmp_path / "8.jsonl"
+    assert run("charger", "session", "CP-1", "8", "--export", str(file)).exit_code != 0
+    assert not file.exists()
+
+
 def health(*chargers: ChargerSignals, through: datetime | None = NOW) -> Any:
-    fleet = FleetSignals(Watermark(3, through), NOW - timedelta(hours=24), NOW, NOW, chargers)
+    fleet = FleetSignals(
+        Watermark(3, through), NOW - timedelta(hours=24), NOW, NOW - timedelta(days=15), chargers
+    )
     return HealthReply.of(fleet).model_dump(mode="json")
 
 
 def test_health_shows_each_signal_and_how_much_is_unknown(run: Any, fake: Any) -> None:
-    signals = ChargerSignals(
-        "CP-1", HealthHour(silences=1), HealthHour(), 720, 0, 1, None, 0, online=True, silent=True
-    )
+    window = HealthHour(silences=1, boots=9)
+    signals = ChargerSignals("CP-1", window, HealthHour(), 720, 0, 1, None, 0, online=True, silent=True)
+    signals = replace(signals, heard_hours=20, baseline_heard_hours=300)
     fake.on("GET", "/health/signals", (200, health(signals, through=NOW - timedelta(hours=1))))
     result = run("charger", "health", "CP-1", "--hours", "24")
     assert result.exit_code == 0, result.output
@@ -84,6 +145,7 @@ def test_health_shows_each_signal_and_how_much_is_unknown(run: Any, fake: Any) -
     assert "50" in result.stdout
     assert "Later events are not counted yet." in result.stdout
     assert "application silence" in result.stdout
+    assert "9 restarts in 20 hours, usual 0.0" in " ".join(result.stdout.split())
     query = fake.last("GET", "/health/signals").query
     assert query["chargers"] == ["CP-1"]
     assert query["baseline_days"] == ["14"]

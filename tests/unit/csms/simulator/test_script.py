@@ -94,6 +94,19 @@ def test_words_for_durations_and_paces(tmp_path: Path) -> None:
             "fleet: {chargers: 1}\npace:\n  install_s: [2m, 1m]\n",
             "line 3: pace.install_s: from 120 s to 60 s",
         ),
+        (
+            "fleet: {chargers: 1}\npace:\n  session_s: [-5, 2]\n",
+            "line 3: pace.session_s: is no duration; it cannot be negative or endless",
+        ),
+        ("fleet: {chargers: 1}\npace:\n  meter_s: .nan\n", "line 3: pace.meter_s: is no duration"),
+        (
+            f"fleet: {{chargers: 1}}\nsessions:\n  day: {[1] * 23 + [-1]}\n",
+            "line 3: sessions.day: a weight is a number from 0 on",
+        ),
+        (
+            "fleet: {chargers: 1}\nfaults:\n  - {fault: break_download, amount: .inf}\n",
+            "line 3: faults.0: after_s, for_s, amount: each is a number",
+        ),
         ("fleet: [\n", "line 2: "),
         ("- 1\n", "line 1: the file: "),
     ],
@@ -106,6 +119,13 @@ def test_every_problem_names_its_line(text: str, expected: str, tmp_path: Path) 
 def test_a_script_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match=r"none\.yaml"):
         load_script(tmp_path / "none.yaml")
+
+
+def test_a_script_without_a_bottom_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "deep.yaml"
+    path.write_text("[" * 20_000)
+    with pytest.raises(InvalidInput, match="nested too deeply"):
+        load_script(path)
 
 
 @given(st.text(max_size=200))

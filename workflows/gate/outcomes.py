@@ -1,24 +1,12 @@
-"""The health gate: facts in, a verdict out, and a record from which anybody computes it again (X17).
+"""What became of the attempts, and who is faulted or offline now: checks with one sentence to say each."""
 
-A check is a function with one sentence to say. Checks compose with ``AllOf``: the worst word decides,
-and an empty gate raises. Inconclusive means hold, never proceed (R43).
-"""
-
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 from math import comb
 
-import orjson
-from pydantic import TypeAdapter
-
 from activities.facts import GroupFacts, WaveFacts
-from storage.campaign import Decision, GatePolicy, VerdictWord
-from storage.canonical import canonical_json, sha256_hex
-from storage.errors import AmpwaveError
-
-RULES = "gate-3"
-"""Name of this version of the rules; stored with each decision, raised when a rule changes."""
+from storage.campaign import GatePolicy, VerdictWord
+from workflows.gate.words import CheckResult, Verdict, combine
 
 MIN_KNOWN_SHARE = 0.9
 """Fewer known chargers than this among the updated, or fewer reporting among those of them that are online:
@@ -28,37 +16,7 @@ MAX_CONTROL_OFFLINE_SHARE = 0.5
 CHANCE_ONE_IN = 20
 """An excess that chance alone produces more often than one time in this many is inconclusive."""
 
-_ORDER = (VerdictWord.PROCEED, VerdictWord.HOLD, VerdictWord.ABORT)
-
-
-class EmptyGate(AmpwaveError):
-    """A gate without checks would pass everything; it is a mistake."""
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """What one check says, in a word and a sentence."""
-
-    name: str
-    word: VerdictWord
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """All checks together; ``reason`` is the sentence of the check that speaks for them."""
-
-    word: VerdictWord
-    reason: str
-    checks: tuple[CheckResult, ...]
-
-
 Check = Callable[[GatePolicy, WaveFacts], CheckResult]
-
-
-def worst(one: VerdictWord, other: VerdictWord) -> VerdictWord:
-    """The more cautious of two words."""
-    return max(one, other, key=_ORDER.index)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +28,6 @@ class AllOf:
     def __call__(self, policy: GatePolicy, facts: WaveFacts) -> Verdict:
         """The verdict of all checks; raises EmptyGate if there is none."""
         return combine(check(policy, facts) for check in self.checks)
-
-
-def combine(results: Iterable[CheckResult]) -> Verdict:
-    """The worst word, with the sentence of a check that said it. Raises EmptyGate."""
-    checks = tuple(results)
-    if not checks:
-        raise EmptyGate("A gate without checks never passes.", hint="Give it at least one check.")
-    word = VerdictWord.PROCEED
-    for check in checks:
-        word = worst(word, check.word)
-    telling = [check.sentence for check in checks if check.word is word]
-    # Those that pass speak in the order of the gate, and the last one has the numbers.
-    reason = telling[-1] if word is VerdictWord.PROCEED else telling[0]
-    return Verdict(word, reason, checks)
 
 
 def assess(policy: GatePolicy, facts: WaveFacts | None) -> Verdict:
@@ -256,77 +200,3 @@ def _comparison(facts: WaveFacts) -> GroupFacts:
 
 def _percent(share: float) -> str:
     return f"{share * 100:g} %"
-
-
-# --- the record --------------------------------------------------------------------------------
-
-GATE = "gate"
-ROLLBACK = "rollback"
-_JUDGES: dict[str, Callable[[GatePolicy, WaveFacts | None], Verdict]] = {
-    GATE: assess,
-    ROLLBACK: assess_rollback,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class GateInputs:
-    """Everything a verdict follows from."""
-
-    rules: str
-    policy: GatePolicy
-    facts: WaveFacts | None
-
-
-_INPUTS: TypeAdapter[GateInputs] = TypeAdapter(GateInputs)
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Which look at which wave of which campaign."""
-
-    campaign_id: str
-    wave: int
-    look: int
-    decided_at: datetime
-    kind: str = GATE
-
-
-def decision(look: Look, policy: GatePolicy, facts: WaveFacts | None) -> Decision:
-    """Judge, and record the verdict with its inputs and both hashes."""
-    # Through JSON and back first, so that 0 and 0.0 in a plan lead to the same bytes now and later.
-    inputs = _INPUTS.validate_python(orjson.loads(canonical_json(GateInputs(RULES, policy, facts))))
-    verdict = _JUDGES[look.kind](inputs.policy, inputs.facts)
-    inputs_bytes, result_bytes = canonical_json(inputs), canonical_json(verdict)
-    return Decision(
-        campaign_id=look.campaign_id,
-        wave=look.wave,
-        look=look.look,
-        decided_at=look.decided_at,
-        kind=look.kind,
-        verdict=verdict.word,
-        reason=verdict.reason,
-        inputs=orjson.loads(inputs_bytes),
-        inputs_sha256=sha256_hex(inputs_bytes),
-        result=orjson.loads(result_bytes),
-        result_sha256=sha256_hex(result_bytes),
-    )
-
-
-def recompute(stored: Decision) -> Decision:
-    """The decision that the stored inputs lead to now; equal to ``stored``, or the record is not true.
-
-    Raises AmpwaveError if the inputs were judged by rules that this version does not have.
-    """
-    inputs = _INPUTS.validate_python(stored.inputs)
-    if inputs.rules != RULES or stored.kind not in _JUDGES:
-        raise AmpwaveError(
-            f"This decision was made by the rules {inputs.rules!r} for {stored.kind!r}.",
-            hint=f"This version has {RULES!r}; verify it with the version that decided.",
-        )
-    look = Look(stored.campaign_id, stored.wave, stored.look, stored.decided_at, stored.kind)
-    return decision(look, inputs.policy, inputs.facts)
-
-
-def with_context(facts: WaveFacts, baseline: GroupFacts | None, security_halt: str) -> WaveFacts:
-    """Measured facts, with what only the campaign knows."""
-    return replace(facts, baseline=baseline, security_halt=security_halt)

@@ -1,0 +1,167 @@
+"""Measures the health of updated chargers beside that of chargers whose turn has not come."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from temporalio import activity
+
+from activities.errors import mapped
+from activities.evidence import Counts, Evidence, Sample
+from activities.fleet import WaveQuery
+from activities.measures import MEASURES, Span, pairs
+from activities.sampling import summarise
+from activities.stores import Stores
+from storage.campaign import ROLLBACK_WAVE_BASE, Outcome, Target
+from storage.health import ChargerSpan, SpanQuery, Watermark
+
+BASELINE = timedelta(days=14)
+_HOUR = timedelta(hours=1)
+_PAGE = 1000
+_ALL = 1_000_000
+MAX_STRATA = 16
+"""More are told apart by model only, so that the evidence stays small."""
+
+
+class _Window(NamedTuple):
+    """From when a charger is watched, and up to when its own past counts."""
+
+    since: datetime
+    before: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    span: ChargerSpan
+    treated: bool
+
+    @property
+    def fine(self) -> str:
+        return f"{self.coarse}|{self.span.hardware_revision or ''}"
+
+    @property
+    def coarse(self) -> str:
+        return f"{self.span.vendor}/{self.span.model}"
+
+
+class HealthActivities:
+    """Counts, never opinions."""
+
+    def __init__(self, stores: Stores) -> None:
+        self._stores = stores
+
+    @activity.defn
+    @mapped
+    async def measure_health(self, given: WaveQuery) -> Evidence:
+        """The evidence of a campaign up to a wave: everybody updated, against those of later waves.
+
+        An updated charger is watched from the first full hour after its proof. Each of the others is
+        watched from the same hour as an updated one of its model, dealt out in turn: both groups live through
+        the same hours. In both only chargers count that were heard in the day before.
+        """
+        now = self._stores.clock()
+        waves = sorted(
+            tally.wave
+            for tally in await self._stores.campaigns.tallies(given.campaign_id)
+            if tally.wave < ROLLBACK_WAVE_BASE
+        )
+        updated, waiting = await self._arms(given, waves)
+        models = await self._models([target.charger_id for target in (*updated, *waiting)])
+        windows = _windows(updated, waiting, models)
+        queries = [SpanQuery(name, *window) for name, window in windows.items()]
+        treated = {target.charger_id for target in updated}
+        rows, watermark = await self._rows(queries, treated, now)
+        return summarise(
+            _sample(rows), last=given.wave >= max(waves, default=0), behind_seconds=_behind(watermark, now)
+        )
+
+    async def _arms(self, given: WaveQuery, waves: Sequence[int]) -> tuple[list[Target], list[Target]]:
+        updated: list[Target] = []
+        waiting: list[Target] = []
+        for wave in waves:
+            targets = await self._stores.campaigns.targets(given.campaign_id, wave, 0, _ALL)
+            if wave <= given.wave:
+                updated += [each for each in targets if each.outcome is Outcome.UPDATED and each.finished_at]
+            else:
+                waiting += [each for each in targets if each.outcome is None and each.dispatched_at is None]
+        return updated, waiting
+
+    async def _models(self, names: Sequence[str]) -> dict[str, tuple[str, str]]:
+        models: dict[str, tuple[str, str]] = {}
+        for start in range(0, len(names), _PAGE):  # a page of twins at a time: a whole fleet's are large
+            for view in await self._stores.chargers.views(names[start : start + _PAGE]):
+                models[view.charger.charger_id] = (view.charger.vendor, view.charger.model)
+        return models
+
+    async def _rows(
+        self, queries: Sequence[SpanQuery], treated: set[str], now: datetime
+    ) -> tuple[list[_Row], Watermark]:
+        rows: list[_Row] = []
+        watermark = Watermark(0, now)
+        for start in range(0, len(queries), _PAGE):
+            found = await self._stores.health.spans(queries[start : start + _PAGE], now, BASELINE)
+            watermark = found.watermark
+            rows += [_Row(span, span.charger_id in treated) for span in found.chargers if span.lately]
+        return rows, watermark
+
+
+def _behind(watermark: Watermark, now: datetime) -> float:
+    """Without a projection ever run nothing is known: behind for ever."""
+    through = watermark.through or datetime(1970, 1, 1, tzinfo=UTC)
+    return max(0.0, (now - through).total_seconds())
+
+
+def _windows(
+    updated: Sequence[Target], waiting: Sequence[Target], models: dict[str, tuple[str, str]]
+) -> dict[str, _Window]:
+    """A window for each updated charger, and for each of the others that of an updated one of its model."""
+    windows: dict[str, _Window] = {}
+    by_model: defaultdict[tuple[str, str], list[_Window]] = defaultdict(list)
+    for target in updated:
+        if target.finished_at is None or target.charger_id not in models:
+            continue
+        window = _Window(
+            _next_hour(target.finished_at), _this_hour(target.dispatched_at or target.finished_at)
+        )
+        windows[target.charger_id] = window
+        by_model[models[target.charger_id]].append(window)
+    dealt: defaultdict[tuple[str, str], int] = defaultdict(int)
+    for target in waiting:
+        model = models.get(target.charger_id)
+        if model is not None and model in by_model:
+            windows[target.charger_id] = by_model[model][dealt[model] % len(by_model[model])]
+            dealt[model] += 1
+    return windows
+
+
+def _this_hour(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def _next_hour(at: datetime) -> datetime:
+    hour = _this_hour(at)
+    return hour if hour == at else hour + _HOUR
+
+
+def _sample(rows: Sequence[_Row]) -> Sample:
+    fine = len({row.fine for row in rows}) <= MAX_STRATA
+    window = [pairs(Span(row.span.window, row.span.hours, row.span.heard_hours)) for row in rows]
+    before = [pairs(Span(row.span.baseline, row.span.base_hours, row.span.base_heard_hours)) for row in rows]
+    return Sample(
+        strata=[row.fine if fine else row.coarse for row in rows],
+        sites=[row.span.site_id for row in rows],
+        treated=[row.treated for row in rows],
+        minutes=[row.span.hours * 60 for row in rows],
+        heard=[row.span.heard_hours > 0 for row in rows],
+        signals={
+            name: Counts(
+                hits=[each[name][0] for each in window],
+                exposure=[each[name][1] for each in window],
+                base_hits=[each[name][0] for each in before],
+                base_exposure=[each[name][1] for each in before],
+            )
+            for name in MEASURES
+        },
+    )
