@@ -210,8 +210,9 @@ class _Sending(StreamingResponse):
                         }
                     )
                     async for chunk in self._stream:
-                        await self._pass_on(chunk, send)
-                        total += len(chunk)
+                        for piece in desk_of(self._request).throttles.slices(chunk):
+                            await self._pass_on(piece, send)
+                            total += len(piece)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except _Cut as cut:
             _log.info("download cut", charger=self._transfer.ticket.charger_id, why=str(cut), sent=total)

@@ -22,6 +22,7 @@ from api.throttle import Throttle, Throttles
 from storage.access import Role
 from storage.canonical import sha256_hex
 from storage.charger import DownloadTicket
+from storage.errors import EngineUnavailable
 from storage.read_budget import LARGEST, SMALLEST, ReadBudget
 from storage.ticket_binding import bound_ticket
 from storage.twin import ConnectivitySection
@@ -389,6 +390,55 @@ def test_no_more_bytes_pass_than_the_rate_allows(rate: float, chunks: list[int])
     assert waits == sorted(waits), "turns come in the order they are asked for"
     assert waits[-1] >= sum(chunks) / rate - Throttle.BURST_S - 1e-6
     assert Throttle(0).reserve(10**12, 0.0) == 0.0
+
+
+@given(
+    total=st.sampled_from([0.0, 1.0, 1e5, 1e9]),
+    site=st.sampled_from([0.0, 1e3, 1e8]),
+    chunk=st.binary(max_size=9000),
+)
+def test_a_chunk_waits_for_its_turns_in_small_pieces(total: float, site: float, chunk: bytes) -> None:
+    pieces = list(Throttles(total, site, lambda: 0.0).slices(chunk))
+
+    assert b"".join(pieces) == chunk
+    slowest = min(rate or 1e12 for rate in (total, site))
+    assert all(len(one) <= max(1024, slowest / 100) for one in pieces)
+
+
+async def test_what_a_slow_line_sends_is_noted_piece_by_piece() -> None:
+    house = House(limits=ApiLimits(downloads=DeskLimits(bytes_per_s=1e6)))
+    ticketed = house_with_ticket()
+    house.blobs.objects, house.tickets.tickets = ticketed.blobs.objects, ticketed.tickets.tickets
+    turns, throttles = [], house.app.state.desk.throttles
+
+    async def turn(count: int, site_id: str) -> None:
+        turns.append(count)
+
+    throttles.pass_through = turn
+    answer = await fetch(house)
+
+    assert answer.content == IMAGE
+    assert sum(turns) == len(IMAGE)
+    assert max(turns) < len(IMAGE)
+
+
+async def test_what_is_fetched_while_the_database_is_away_is_written_down_later() -> None:
+    house = house_with_ticket()
+    note = house.downloads.note
+
+    async def away(_: object) -> frozenset[str]:
+        raise EngineUnavailable("PostgreSQL is away.")
+
+    house.downloads.note = away  # type: ignore[method-assign]
+    for part in ("bytes=0-99", "bytes=100-999"):
+        await fetch(house, Range=part)
+        await house.app.state.desk.note()
+    house.downloads.note = note  # type: ignore[method-assign]
+    await fetch(house, Range="bytes=1000-")
+    await house.app.state.desk.note()
+    await house.app.state.desk.note()
+
+    assert expected_progress(house) == (len(IMAGE), len(IMAGE), 3, True)
 
 
 async def test_sites_are_paced_one_by_one_and_forgotten_when_idle() -> None:

@@ -18,7 +18,7 @@ SHA = "ab" * 32
 class Server:
     """Takes bytes as tus has it; ``faults`` are raised in turn, each after half of a piece was kept."""
 
-    faults: list[Exception] = field(default_factory=list)
+    faults: list[BaseException] = field(default_factory=list)
     kept: bytes = b""
     heads: int = 0
     posted: list[tuple[str, Any]] = field(default_factory=list)
@@ -84,6 +84,29 @@ def test_the_next_run_goes_on_and_says_so(image: Path) -> None:
 
     assert terminal.api.kept == IMAGE
     assert "Going on at" in terminal.notes[0]
+
+
+def test_a_file_that_shrinks_is_said_and_not_asked_for_again_and_again(image: Path) -> None:
+    terminal = Terminal(Server(kept=IMAGE[:5000]))
+    tus = terminal.api.tus
+
+    def shrinking(method: str, *said: Any) -> Mapping[str, str]:
+        answer = tus(method, *said)
+        image.write_bytes(IMAGE[:4000])
+        return answer
+
+    terminal.api.tus = shrinking  # type: ignore[method-assign]
+    with pytest.raises(CliError, match="became shorter"):
+        upload(terminal, image)
+    assert not terminal.api.posted
+
+
+def test_who_stops_it_learns_that_it_can_go_on(image: Path) -> None:
+    terminal = Terminal(Server([KeyboardInterrupt()]))
+
+    with pytest.raises(KeyboardInterrupt):
+        upload(terminal, image)
+    assert "goes on from there" in terminal.notes[-1]
 
 
 @pytest.mark.parametrize("fault", [Unreachable("gone"), Refused({"status": 413, "title": "too large"})])
