@@ -16,7 +16,7 @@ import structlog
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from api.errors import TooLarge
+from api.errors import ImageTooLarge, TooLarge
 from api.ports import ApiServices
 from api.schemas.artifacts import ManifestBody
 from api.shelf import Shelf, WrongBytes, same_upload
@@ -33,13 +33,13 @@ MEDIA_TYPE = "application/offset+octet-stream"
 
 
 def announced(headers: Mapping[str, str], limit: int) -> tuple[int, str]:
-    """(length, SHA-256) that a new upload announces. Raises InvalidInput with all problems, or TooLarge."""
+    """(length, SHA-256) that a new upload announces. Raises InvalidInput or ImageTooLarge."""
     problems = []
     length = headers.get("upload-length", "")
     if not _WHOLE.fullmatch(length) or int(length) == 0:
         problems.append("Upload-Length: must be the image's length in bytes, and more than 0")
     elif int(length) > limit:
-        raise TooLarge(limit)
+        raise ImageTooLarge(limit)
     sha256 = _metadata(headers.get("upload-metadata", "")).get("sha256", "")
     if not _SHA256.fullmatch(sha256):
         problems.append(

@@ -231,6 +231,16 @@ async def test_what_cannot_begin_says_why(headers: dict[str, str], status: int) 
     assert not house.uploads.all
 
 
+async def test_an_image_that_is_too_long_is_told_from_a_request_that_is() -> None:
+    async with House(limits=ApiLimits(upload_bytes=100)).client(Role.RELEASE_MANAGER) as client:
+        answer = await client.post("/api/v1/uploads", headers=begun(length=101))
+
+    assert answer.status_code == 413
+    assert "100 bytes" in answer.json()["detail"]
+    assert "AMPWAVE_UPLOAD_BYTES" in answer.json()["detail"]
+    assert "at once" not in answer.json()["detail"], "smaller pieces would not help"
+
+
 async def test_two_gigabytes_are_taken_up_to_the_last_byte() -> None:
     async with House(limits=ApiLimits(upload_bytes=2 * 1024**3)).client(Role.RELEASE_MANAGER) as client:
         assert await begin(client, length=2 * 1024**3)
