@@ -13,6 +13,7 @@ PIECE = 64 * 1024 * 1024
 _CHUNK = 256 * 1024
 _TRIES = 8
 """Failures in a row, with nothing sent in between, after which this run gives up."""
+_LAST_TRIES = 4
 _AGAIN = "The same command goes on from there within 24 hours."
 _MEDIA_TYPE = "application/offset+octet-stream"
 
@@ -39,7 +40,21 @@ def upload_in_pieces(session: Session, file: Path, manifest: Record) -> Record:
                 ) from error
             session.pause(min(30.0, 0.5 * 2**failures))
             offset = _asked(session, place, offset)
-    artifact: Record = session.api.post(f"{place}/artifact", manifest, patience_s=900.0)
+    return _finished(session, f"{place}/artifact", manifest)
+
+
+def _finished(session: Session, place: str, manifest: Record) -> Record:
+    """The last request may be repeated: it brings the artifact that an earlier one made unheard."""
+    for again in range(1, _LAST_TRIES):
+        try:
+            return _made(session, place, manifest)
+        except Unreachable:
+            session.pause(2.0**again)
+    return _made(session, place, manifest)
+
+
+def _made(session: Session, place: str, manifest: Record) -> Record:
+    artifact: Record = session.api.post(place, manifest, patience_s=900.0)
     return artifact
 
 
