@@ -39,6 +39,8 @@ class DeskLimits:
     """Chunks on their way, over all downloads."""
     stall_s: float = 60.0
     """A reader that takes nothing for so long is cut off."""
+    first_s: float = 20.0
+    """A store that is silent for so long at the start is a 503, while the charger still listens."""
     bytes_per_s: float = 0.0
     site_bytes_per_s: float = 0.0
 

@@ -89,9 +89,12 @@ async def _begun(
             transfer.ticket.artifact_sha256, first=part.first, last=part.last, budget=desk.budget
         )
         try:
-            first = await anext(stream, b"")
+            async with asyncio.timeout(desk.limits.first_s):
+                first = await anext(stream, b"")
         except NotFound:
             raise _missing(transfer.ticket) from None
+        except TimeoutError:
+            raise EngineUnavailable("The store of images does not answer in time.") from None
         return _Sending(_chained(first, stream), start, transfer, (request, stack.pop_all()))
 
 

@@ -1,7 +1,9 @@
 # long-file: one door, and every way in which a charger may ask at it
 """Downloads: only a valid ticket, any single range, and never a ticket in a log."""
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -368,6 +370,23 @@ async def test_seats_are_bounded_and_given_back() -> None:
     assert full.status_code == 503
     assert full.headers["retry-after"]
     assert free == [200, 200, 200]
+    assert house.app.state.desk.taken == 0
+
+
+async def test_a_store_that_is_silent_is_said_while_the_charger_still_listens() -> None:
+    house = House(limits=ApiLimits(downloads=DeskLimits(first_s=0.01)))
+    ticketed = house_with_ticket()
+    house.blobs.objects, house.tickets.tickets = ticketed.blobs.objects, ticketed.tickets.tickets
+
+    async def silent(*_: object, **__: object) -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    house.blobs.read = silent  # type: ignore[assignment]
+    answer = await fetch(house)
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
     assert house.app.state.desk.taken == 0
 
 
