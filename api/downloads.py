@@ -91,9 +91,12 @@ async def _begun(
             transfer.ticket.artifact_sha256, first=part.first, last=part.last, budget=desk.budget
         )
         try:
-            first = await anext(stream, b"")
+            async with asyncio.timeout(desk.limits.first_s):
+                first = await anext(stream, b"")
         except NotFound:
             raise _missing(transfer.ticket) from None
+        except TimeoutError:
+            raise EngineUnavailable("The store of images does not answer in time.") from None
         return _Sending(_chained(first, stream), start, transfer, (request, stack.pop_all()))
 
 
@@ -212,8 +215,9 @@ class _Sending(StreamingResponse):
                         }
                     )
                     async for chunk in self._stream:
-                        await self._pass_on(chunk, send)
-                        total += len(chunk)
+                        for piece in desk_of(self._request).throttles.slices(chunk):
+                            await self._pass_on(piece, send)
+                            total += len(piece)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except _Cut as cut:
             _log.info("download cut", charger=self._transfer.ticket.charger_id, why=str(cut), sent=total)

@@ -298,3 +298,24 @@ async def test_a_bucket_that_strangers_may_read_is_not_ready(blobs: S3BlobStore)
     fresh._connected = blobs.client()
     with pytest.raises(EngineUnavailable, match=r"not private: anybody may .*read it"):
         await fresh.ready()
+
+
+@pytest.mark.requirement("S40")
+async def test_in_a_bucket_without_versions_pieces_go_and_images_are_reported(care: Care, beats) -> None:
+    blobs, orphan = care.blobs, sha256_hex(b"orphan")
+    suspended: Any = {"Status": "Suspended"}
+    await blobs.call(
+        blobs.bucket,
+        lambda: blobs.client().put_bucket_versioning(Bucket=blobs.bucket, VersioningConfiguration=suspended),
+    )
+    await blobs.put_new(orphan, _one(b"orphan"))
+    await blobs.put_bytes("incoming/u9/p", b"piece")
+    care.stores.now += timedelta(hours=49)
+    facts = await care.activities().sweep_leftovers()
+
+    assert (facts.versions, facts.unversioned) == (1, 1)
+    assert await blobs.length(orphan) == 6
+    with pytest.raises(NotFound):
+        await blobs.length("incoming/u9/p")
+    (row,) = [row for row in await care.stores.audit.rows() if row.entry.action == "storage.swept"]
+    assert row.entry.detail["unversioned"] == 1

@@ -9,7 +9,7 @@ from signing.checkpoint import checkpoint_key, public_key_key
 from signing.timestamping import stamp_key
 from storage.daily import manifest_key
 from storage.evidence import evidence_key
-from storage.leftovers import UNVERSIONED, abandoned, is_ours, leftovers
+from storage.leftovers import UNVERSIONED, abandoned, for_people, is_ours, leftovers
 from storage.transfer import OpenMultipart, StoredVersion
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -55,8 +55,22 @@ def test_only_what_nobody_needs_and_nobody_can_be_at_goes(
         mine = [one for one in versions if one.key == key]
         assert is_ours(key)
         assert key not in referred
-        assert all(NOW - one.modified_at >= GRACE and one.version_id != UNVERSIONED for one in mine)
+        assert all(NOW - one.modified_at >= GRACE for one in mine)
+        assert key.startswith("incoming/") or all(one.version_id != UNVERSIONED for one in mine)
         assert [one for one in gone if one.key == key] == mine, "all versions of a key, or none"
+    told = for_people(versions, referred, NOW, GRACE)
+    assert not {one.key for one in gone} & set(told)
+    assert not set(told) & referred
+
+
+def test_in_a_bucket_without_versions_pieces_go_and_images_are_for_people() -> None:
+    old = NOW - timedelta(days=3)
+    image, piece = (StoredVersion(key, UNVERSIONED, old, 5, latest=True) for key in (IMAGE, "incoming/u1/p1"))
+
+    assert leftovers([image, piece], (), NOW, GRACE) == [piece]
+    assert for_people([image, piece], (), NOW, GRACE) == [IMAGE]
+    assert for_people([image, piece], {IMAGE}, NOW, GRACE) == []
+    assert for_people([image, piece], (), old, GRACE) == []
 
 
 def test_an_old_orphan_goes_with_its_markers() -> None:
