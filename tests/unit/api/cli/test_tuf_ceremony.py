@@ -74,6 +74,20 @@ def test_one_signs_and_sees_what_is_missing(run: Run, prepared: Path) -> None:
     assert document["transcript"][0]["holder"] == "ada"
 
 
+@pytest.mark.requirement("S15", "S24")
+def test_who_may_approve_campaigns_is_read_in_words_before_it_is_signed(
+    run: Run, prepared: Path, home: Path
+) -> None:
+    approvers = {"Ada L.": "keys/ada.pub.json", "omar": "keys/qa.pub.json", "threshold": "2"}
+    layout(home, approvers=approvers, policy={"models": []})
+    assert run("tuf", "init", "layout.yaml", "-o", "with.json").exit_code == 0
+    shown = run("tuf", "review", "with.json").stdout
+    assert "  + approver Ada L. (key" in shown
+    assert "  + approvals by approvers: 2 of 2" in shown
+    written = json.loads((home / "with.json").read_bytes())["parts"]["targets"]["signed"]["x-ampwave"]
+    assert {one["name"] for one in written["approvers"].values()} == {"Ada L.", "omar"}
+
+
 @pytest.mark.requirement("S15")
 def test_nobody_signs_without_saying_yes(run: Run, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = prepared.read_bytes()
@@ -124,6 +138,13 @@ def test_combine_refuses_what_is_incomplete_or_edited(run: Run, prepared: Path, 
         ({"vendors": {"Ac me": {"holders": {"a": "keys/ada.pub.json"}}}}, "not a valid vendor role"),
         ({"root": {"Ada L": "keys/ada.pub.json"}}, "not a valid key holder"),
         ({"policy": []}, "should be a mapping"),
+        ({"policy": {"directive_keys": {}}}, "cannot say directive_keys: directive in the layout does"),
+        ({"policy": {"approvers": {}}}, "cannot say approvers"),
+        ({"approvers": {"ada": "none.pub.json"}}, "is not a public key file"),
+        ({"approvers": {"ada": "keys/ada.pub.json", "threshold": "2"}}, "2 approvals of 1 people"),
+        ({"approvers": dict.fromkeys(("ada", "omar"), "keys/ada.pub.json")}, "(S2)"),
+        ({"approvers": {"omar": "keys/timestamp.pub.json"}}, "(S5)"),
+        ({"approvers": {"omar\n  = 9 releases as before": "keys/ada.pub.json"}}, "no screen shows"),
     ],
 )
 def test_a_layout_that_does_not_hold_is_told_line_by_line(
