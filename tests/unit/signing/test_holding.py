@@ -16,9 +16,8 @@ from signing.bundle import Bundle, merge, read_bundle, unsigned, write_bundle
 from signing.errors import KeyUnavailable, StaleStage, VerificationFailed
 from signing.holding import review, sign
 from signing.keys import file_address
-from signing.layout import Approvers, Holders, Layout, first_metadata
+from signing.layout import Holders, Layout, first_metadata
 from signing.metadata import encode_people
-from signing.policy import Approver, TrustPolicy
 from signing.ports import MAX_CEREMONY
 from signing.present import present_in
 from signing.published import collect_published
@@ -285,35 +284,6 @@ async def test_a_role_that_changes_hands_is_vouched_for_by_its_new_holders(
     await service(people, blobs).conclude_ceremony(write_bundle(signed))
     found = await trust(people, blobs)
     assert set(found.targets.get_delegated_role("acme").keyids) == set(taken.holders.keyids)
-
-
-@pytest.mark.requirement("S15", "S24")
-async def test_approvers_stay_until_a_layout_says_otherwise_and_that_is_said_aloud(
-    founded: tuple[People, DictBlobs],
-) -> None:
-    people, blobs = founded
-    targets = ("mary", "hedy")
-
-    async def policy(**changes: Any) -> tuple[TrustPolicy, str]:
-        people.change(**changes)
-        bundle = await people.next(fetch_from(blobs), NOON, renew=["targets"])
-        lines = "\n".join(review(bundle, people.root, NOON).lines)
-        await service(people, blobs).conclude_ceremony(write_bundle(people.sign(bundle, targets, NOON)))
-        return (await trust(people, blobs)).policy, lines
-
-    ada = Approver("ada", people.key("ada"))
-    listed, lines = await policy(approvers=Approvers(1, (ada,)))
-    assert [one.name for one in listed.approvers.values()] == ["ada"]
-    assert "+ approver ada (key" in lines
-    model = {"vendor": "A", "model": "B", "minimum_counter": 7, "unsafe_unsigned_waiver": None}
-    listed, lines = await policy(approvers=None, policy={"models": [model], "directive_keys": {}})
-    assert (len(listed.approvers), listed.of_model("A", "B").minimum_counter) == (1, 7)
-    assert listed.directive_keys, "policy takes nothing away that the layout says elsewhere"
-    assert "approver" not in lines
-    listed, lines = await policy(approvers=Approvers(1, ()), policy=None)
-    assert (listed.approvers, listed.of_model("A", "B").minimum_counter) == ({}, 7)
-    assert "- approver ada" in lines
-    assert "! Nobody approves campaigns with a key of their own any more" in lines
 
 
 async def test_a_vendor_that_left_can_come_back(founded: tuple[People, DictBlobs]) -> None:

@@ -158,6 +158,14 @@ def test_a_layout_that_does_not_hold_is_told_line_by_line(
     assert not (home / "bad.json").exists()
 
 
+def test_a_policy_is_not_changed_with_development_keys_that_are_made_for_it(run: Run, home: Path) -> None:
+    """On a machine of production it would leave a second root and people's keys beside the signer's."""
+    before = sorted(home.rglob("*.pem"))
+    result = run("tuf", "policy", "--threshold", "2")
+    assert (result.exit_code, "People sign this" in result.stderr) == (2, True), result.stderr
+    assert sorted(home.rglob("*.pem")) == before
+
+
 @pytest.mark.parametrize(
     ("command", "code", "said"),
     [
