@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from api.cli import session
+from api.cli.repository import fetch_from_folder
 from api.routers import tuf
 from signing.keys import ensure_key_file
 from signing.ports import MAX_CEREMONY
 from signing.rehearsal import ROOT_PEOPLE, TARGETS_PEOPLE, VENDOR_PEOPLE
+from storage.errors import EngineUnavailable, InvalidInput, NotFound
 
 Run = Callable[..., Any]
+ENDLESS = "/dev/zero"
 
 
 ONLINE = {name: f"keys/{name}.pub.json" for name in ("snapshot", "timestamp", "directive")}
@@ -156,6 +159,28 @@ def test_a_layout_that_does_not_hold_is_told_line_by_line(
     assert said in result.stderr
     assert "Traceback" not in result.stderr
     assert not (home / "bad.json").exists()
+
+
+@pytest.mark.parametrize("command", [("review", ENDLESS), ("status", "--root", ENDLESS, "--dir", ".")])
+def test_a_file_without_an_end_is_refused_and_not_read_to_it(run: Run, command: tuple[str, ...]) -> None:
+    result = run("tuf", *command)
+    assert result.exit_code == 1, result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.requirement("S20")
+async def test_a_root_in_a_folder_that_cannot_be_read_is_not_the_last_one(tmp_path: Path) -> None:
+    (tmp_path / "2.root.json").mkdir()
+    (tmp_path / "3.root.json").symlink_to("3.root.json")
+    (tmp_path / "4.root.json").write_bytes(b"x" * 9)
+    fetch = fetch_from_folder(tmp_path)
+    for name in ("2.root.json", "3.root.json"):
+        with pytest.raises(EngineUnavailable):
+            await fetch(name, 8)
+    with pytest.raises(InvalidInput):
+        await fetch("4.root.json", 8)
+    with pytest.raises(NotFound):
+        await fetch("5.root.json", 8)
 
 
 def test_a_policy_is_not_changed_with_development_keys_that_are_made_for_it(run: Run, home: Path) -> None:
