@@ -17,6 +17,7 @@ from signing.trust_source import MAX_ROOT_ROTATIONS, Fetch
 from storage.errors import InvalidInput, NotFound
 
 STAMP = metadata_file(TIMESTAMP, 0)
+_AGAIN = "Get the metadata again from where it is published; if it stays so, look into the bucket."
 
 
 async def collect_published(fetch: Fetch) -> dict[str, bytes]:
@@ -134,7 +135,7 @@ def _signed(data: bytes) -> dict[str, Any]:
     try:
         signed: dict[str, Any] = dict(json.loads(data)["signed"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RepositoryUnreachable("A published file is not TUF metadata.") from error
+        raise RepositoryUnreachable("A published file is not TUF metadata.", hint=_AGAIN) from error
     return signed
 
 
@@ -145,7 +146,7 @@ def _listed(data: bytes) -> dict[str, int]:
             str(name).removesuffix(".json"): meta["version"] for name, meta in _signed(data)["meta"].items()
         }
     except (KeyError, TypeError, AttributeError) as error:
-        raise RepositoryUnreachable("A published file lists nothing.") from error
+        raise RepositoryUnreachable("A published file lists nothing.", hint=_AGAIN) from error
     return {role: version for role, version in versions.items() if type(version) is int and "/" not in role}
 
 
