@@ -161,5 +161,5 @@ def signer_activities(
         signing.publish_release,
         signing.sign_directive,
         signing.refresh_metadata,
-        *((CeremonyActivities(stores, blobs, signer).conclude_ceremony,) if blobs else ()),
+        *((CeremonyActivities(stores, blobs, signer, signing.refusals).conclude_ceremony,) if blobs else ()),
     )

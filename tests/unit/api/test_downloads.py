@@ -30,9 +30,9 @@ from storage.ticket_binding import bound_ticket
 from storage.twin import ConnectivitySection
 from tests.support.house import NOW, House
 
-TICKET = "T" * 43
 IMAGE = bytes(range(256)) * 20
 KEY = sha256_hex(IMAGE)
+TICKET = bound_ticket(b"t" * 16, "CP-1", KEY)
 
 
 def house_with_ticket(
