@@ -1,9 +1,10 @@
 """Care for what lies in the object store: is it still what was signed, and what is it that nobody needs?"""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
+import structlog
 from temporalio import activity
 
 from activities.errors import beating, mapped
@@ -12,7 +13,7 @@ from signing.ports import ArtifactInspector
 from storage.artifact import Artifact, ArtifactPhase
 from storage.errors import Conflict
 from storage.incident import IncidentChange, IncidentKind
-from storage.leftovers import abandoned, leftovers
+from storage.leftovers import abandoned, for_people, leftovers
 from storage.transfer import BlobCareStore, BlobKeeper, StoredVersion, UploadStore
 from storage.watching import IncidentStore
 
@@ -21,6 +22,8 @@ SignedDigest = Callable[[Artifact], Awaitable[str | None]]
 
 ACTOR = "storage-care"
 _BEAT_S = 5.0
+_BY_HAND = "switch the bucket's versioning on, or remove the object while nobody uploads"
+_log = structlog.get_logger("activities.blob_care")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,8 @@ class SweepFacts:
     uploads: int = 0
     locked: int = 0
     """Left over, but still under a lock: a later sweep removes them."""
+    unversioned: int = 0
+    """Images left over in a bucket without versions, where only people can remove them safely."""
 
 
 class BlobCareActivities:
@@ -137,8 +142,8 @@ class BlobCareActivities:
             uploads = await self._forget_uploads()
             multiparts = await self._abort_multiparts()
             facts = await self._remove_versions()
-        facts = SweepFacts(facts.versions, facts.bytes, multiparts, uploads, facts.locked)
-        if facts.versions or multiparts or uploads:
+        facts = replace(facts, multiparts=multiparts, uploads=uploads)
+        if facts.versions or multiparts or uploads or facts.unversioned:
             await self._stores.record(
                 ACTOR,
                 "storage.swept",
@@ -148,15 +153,18 @@ class BlobCareActivities:
                 multiparts=multiparts,
                 uploads=uploads,
                 locked=facts.locked,
+                unversioned=facts.unversioned,
             )
         return facts
 
     async def _forget_uploads(self) -> int:
         """Those that nobody finished in time; their pieces are left over from then on."""
-        expired = await self._more.uploads.expired(self._stores.clock())
-        for upload in expired:
-            await self._more.uploads.drop(upload.upload_id)
-        return len(expired)
+        forgotten = 0
+        while expired := await self._more.uploads.expired(self._stores.clock()):
+            for upload in expired:
+                await self._more.uploads.drop(upload.upload_id)
+            forgotten += len(expired)
+        return forgotten
 
     async def _abort_multiparts(self) -> int:
         left = abandoned(await self._more.keeper.multiparts(), self._stores.clock(), self._policy.grace)
@@ -165,9 +173,15 @@ class BlobCareActivities:
         return len(left)
 
     async def _remove_versions(self) -> SweepFacts:
-        removed, size, locked, after = 0, 0, 0, ""
+        removed, size, locked, unversioned, after = 0, 0, 0, 0, ""
         while page := await self._more.keeper.versions(after=after, limit=500):
-            for version in await self._left_over(page):
+            removable, others = await self._left_over(page)
+            unversioned += len(others)
+            for key in others:
+                _log.warning(
+                    "an image is left over in a bucket without versions", key=key, what_next=_BY_HAND
+                )
+            for version in removable:
                 try:
                     await self._more.keeper.remove_version(version.key, version.version_id)
                 except Conflict:
@@ -175,11 +189,14 @@ class BlobCareActivities:
                 else:
                     removed, size = removed + 1, size + version.length
             after = page[-1].key
-        return SweepFacts(removed, size, locked=locked)
+        return SweepFacts(removed, size, locked=locked, unversioned=unversioned)
 
-    async def _left_over(self, page: Sequence[StoredVersion]) -> Sequence[StoredVersion]:
-        """Asked of the database right before anything of this page is removed."""
+    async def _left_over(
+        self, page: Sequence[StoredVersion]
+    ) -> tuple[Sequence[StoredVersion], Sequence[str]]:
+        """What to remove, and what people must; asked of the database right before anything is removed."""
         now, grace = self._stores.clock(), self._policy.grace
         candidates = {version.key for version in leftovers(page, (), now, grace)}
+        candidates |= set(for_people(page, (), now, grace))
         referred = await self._more.care.referred(candidates) if candidates else frozenset()
-        return leftovers(page, referred, now, grace)
+        return leftovers(page, referred, now, grace), for_people(page, referred, now, grace)

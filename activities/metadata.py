@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from temporalio import activity
 
 from activities.errors import mapped
+from activities.refusals import Refusals
 from activities.stores import Stores
-from signing.errors import VerificationFailed
+from signing.errors import TooHasty, VerificationFailed
 from signing.expiry import ExpiryNotice, RoleExpiry, expiry_notices
 from signing.ports import MAX_CEREMONY, CeremonyStamp, ReleaseSigner
 from storage.canonical import sha256_hex
@@ -34,8 +35,9 @@ class CeremonyOrder:
 class CeremonyActivities:
     """What the signer does with a ceremony. Register on its queue only."""
 
-    def __init__(self, stores: Stores, blobs: BlobStore, signer: ReleaseSigner) -> None:
+    def __init__(self, stores: Stores, blobs: BlobStore, signer: ReleaseSigner, refusals: Refusals) -> None:
         self._stores = stores
+        self._refusals = refusals
         self._blobs = blobs
         self._signer = signer
 
@@ -43,6 +45,14 @@ class CeremonyActivities:
     @mapped
     async def conclude_ceremony(self, order: CeremonyOrder) -> CeremonyStamp:
         """Publish what people signed. Idempotent. Raises VerificationFailed or StaleStage."""
+        try:
+            return await self._conclude(order)
+        except (VerificationFailed, TooHasty) as error:
+            # S64: also where somebody asks who does not come by the api.
+            await self._refusals.record("conclude_ceremony", f"ceremony/{order.sha256}", error)
+            raise
+
+    async def _conclude(self, order: CeremonyOrder) -> CeremonyStamp:
         data, _ = await self._blobs.get(ceremony_key(order.sha256), limit=MAX_CEREMONY)
         if sha256_hex(data) != order.sha256:
             raise VerificationFailed("The stored ceremony file is not the one that was handed in.")

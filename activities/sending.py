@@ -13,7 +13,7 @@ from activities.facts import fetch_window, has_car, out_of_service, unsendable, 
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node, Obstacle, Order
 from activities.proving import Proving, security_event
 from activities.stores import this_run
-from activities.withdrawn import distrusted
+from activities.withdrawn import distrusted, subjects_of
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, UpdateFirmware
 from csms.errors import CallFailed, CommandTimeout, CsmsError, NotAccepted, NotConnectedHere, Unsupported
 from signing.ports import VerifiedDispatch
@@ -89,12 +89,13 @@ class Sending:
             raise Obstacle(DispatchKind.NOT_NOW, "its target is done already")
         if target.attempt > given.attempt:
             raise Obstacle(DispatchKind.NOT_NOW, "a later attempt has begun")
+        if halt := await self._stores.halts.standing():
+            raise Obstacle(DispatchKind.NOT_NOW, halt.sentence)
         return target
 
     async def _reserve(self, target: Target) -> Order:
         given, stores = self._given, self._stores
-        directive = await stores.campaigns.directive(given.campaign_id, given.wave, given.shard)
-        if directive is None:
+        if not (directive := await stores.campaigns.directive(given.campaign_id, given.wave, given.shard)):
             raise Obstacle(DispatchKind.NOT_NOW, "there is no signed directive for it yet")
         view = await stores.chargers.get(given.charger_id)
         artifact = await stores.artifacts.get(target.artifact_id)
@@ -108,8 +109,8 @@ class Sending:
 
     async def _profile(self, view: ChargerView) -> ModelProfile:
         charger = view.charger
-        profile = await self._stores.chargers.model(charger.vendor, charger.model)
-        profile = profile or ModelProfile(charger.vendor, charger.model)
+        known = await self._stores.chargers.model(charger.vendor, charger.model)
+        profile = known or ModelProfile(charger.vendor, charger.model)
         self._needs_reset = profile.needs_reset_after_install
         return profile
 
@@ -161,8 +162,7 @@ class Sending:
         await self._node.sender.settle(given.charger_id, given.session_epoch)
         view = await self._stores.chargers.get(given.charger_id)
         operation = view.twin.operation
-        busy = busy_reason(operation, self._stores.clock())
-        if busy:
+        if busy := busy_reason(operation, self._stores.clock()):
             raise Obstacle(DispatchKind.NOT_NOW, busy, for_session=has_car(operation))
         return view
 
@@ -235,7 +235,7 @@ class Sending:
             raise Obstacle(DispatchKind.UNSUPPORTED, unfit)
         if not self._drained:
             await self._look()  # Somebody else closed it to cars, and may have opened it again.
-        await self._mark(order)
+        await self._mark(order, proof)
         await self._record_dispatch(order, proof)
         try:
             answer = await self._command(command)
@@ -253,8 +253,8 @@ class Sending:
             raise Obstacle(DispatchKind.UNSUPPORTED, error.message) from None
         return await self._judge(answer, order.artifact.artifact_id)
 
-    async def _mark(self, order: Order) -> None:
-        """Write down that it is sent, if it may be: one statement, so that no abort or skip slips in."""
+    async def _mark(self, order: Order, proof: VerifiedDispatch) -> None:
+        """Write down that it is sent, if it may be: in one statement, so that no abort or halt slips in."""
         marked = replace(
             order.target,
             attempt=self._given.attempt,
@@ -262,8 +262,10 @@ class Sending:
             reason="the command is on its way",
             dispatched_at=self._stores.clock(),
         )
-        if not await self._stores.campaigns.mark_dispatched(marked, self._phase):
-            raise Obstacle(DispatchKind.NOT_NOW, "its target or its campaign was stopped meanwhile")
+        if not await self._stores.campaigns.mark_dispatched(marked, self._phase, subjects_of(proof)):
+            raise Obstacle(
+                DispatchKind.NOT_NOW, "its target, its campaign or its image was stopped meanwhile"
+            )
 
     async def _unmark(self, order: Order) -> None:
         """Nothing left us, so nothing was dispatched, unless an earlier try of this attempt was."""

@@ -11,10 +11,11 @@ from temporalio import activity
 
 from activities.authority import Cohorts, approvals_of, check_authority
 from activities.errors import beating, mapped
+from activities.halts import refuse_halted
 from activities.refusals import Refusals
 from activities.stores import Stores
 from signing.errors import DirectiveRefused, TooHasty, VerificationFailed
-from signing.ports import ReleaseSigner, ReleaseStamp
+from signing.ports import EvidenceJudge, ReleaseSigner, ReleaseStamp
 from storage.artifact import Artifact, SignOff
 from storage.campaign import ROLLBACK_WAVE_BASE, Campaign, Directive
 from storage.errors import Conflict, NotFound
@@ -87,10 +88,17 @@ def subject_of(given: Any) -> str:
 class SignerActivities:
     """What needs a key. Register on the signer's queue only."""
 
-    def __init__(self, stores: Stores, signer: ReleaseSigner, new_nonce: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        signer: ReleaseSigner,
+        new_nonce: Callable[[], str],
+        desk: EvidenceJudge | None = None,
+    ) -> None:
         self._stores = stores
         self._signer = signer
         self._new_nonce = new_nonce
+        self._desk = desk
         self._cohorts = Cohorts(stores.campaigns)
         self.refusals = Refusals(stores)
 
@@ -100,6 +108,8 @@ class SignerActivities:
     async def stage_release(self, artifact_id: str) -> StagedFacts:
         """Prepare the metadata that people sign; sign-offs of an earlier staging no longer count (S16)."""
         artifact = await self._stores.artifacts.get(artifact_id)
+        if self._desk is not None:
+            await self._desk.require(artifact)  # judged where it is staged, whatever a row says
         staged = await self._signer.stage(artifact)
         await self._stores.artifacts.stage(staged)
         sign_offs = await self._stores.artifacts.sign_offs(artifact_id)
@@ -142,6 +152,7 @@ class SignerActivities:
     @guarded
     async def publish_release(self, artifact_id: str) -> ReleaseStamp:
         """Publish what was signed. Idempotent. Raises VerificationFailed or StaleStage."""
+        await refuse_halted(self._stores.halts)
         staged = await self._stores.artifacts.staged(artifact_id)
         if staged is None:
             raise NotFound("staged release of artifact", artifact_id)
@@ -184,6 +195,7 @@ class SignerActivities:
         cohort = await self._cohorts.of(campaign)
         check_authority(campaign, cohort, given.wave, given.first, targets)
         artifact = await stores.artifacts.get(targets[0].artifact_id)
+        await refuse_halted(self._stores.halts)
         await self._refuse_withdrawn(artifact)
         rollback = given.wave >= ROLLBACK_WAVE_BASE
         return Directive(

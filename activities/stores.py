@@ -7,6 +7,7 @@ from temporalio import activity
 
 from storage.audit import AuditEntry
 from storage.clock import Clock
+from storage.halt import HaltStore
 from storage.operator_ports import CommandStore, LogStore
 from storage.ports import (
     ArtifactStore,
@@ -42,6 +43,7 @@ class Stores:
     commands: CommandStore
     logs: LogStore
     ingest: IngestStore
+    halts: HaltStore
     withdrawals: WithdrawalStore
     health: HealthStore
     clock: Clock

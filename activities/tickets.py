@@ -11,11 +11,10 @@ from storage.clock import Clock
 from storage.log import LogRequest, UploadTicket
 from storage.operator_ports import LogStore
 from storage.ports import TicketStore
-from storage.ticket_binding import SECRET_BYTES, bound_ticket
+from storage.ticket_binding import SECRET_BYTES, TICKET_LETTERS, bound_ticket
 
 TICKET_BYTES = 32
-TICKET_LETTERS = 43
-"""Of so many bytes in base64 without padding."""
+"""Of an upload's; a download's ticket says for whom and what it is."""
 
 
 @dataclass(frozen=True, slots=True)

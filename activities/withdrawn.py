@@ -6,10 +6,14 @@ from storage.artifact import ArtifactPhase
 from storage.withdrawal import Source, Withdrawal, artifact_subject
 
 
+def subjects_of(proof: VerifiedDispatch) -> tuple[str, ...]:
+    """What must not be withdrawn: the image, and the certificate it is sent with."""
+    return artifact_subject(proof.directive.sha256), *proof.certificate_subjects
+
+
 async def withdrawn_by(stores: Stores, proof: VerifiedDispatch) -> str | None:
     """Why nothing of it is sent any more, also in the middle of a wave (S36, S66); None: it may be."""
-    subjects = (artifact_subject(proof.directive.sha256), *proof.certificate_subjects)
-    found = await stores.withdrawals.in_force(subjects)
+    found = await stores.withdrawals.in_force(subjects_of(proof))
     return found[0].sentence() if found else None
 
 

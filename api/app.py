@@ -11,6 +11,7 @@ from starlette.staticfiles import StaticFiles
 
 from api import contract, problems
 from api.dashboard import actions, incidents, login, routes
+from api.dashboard import halts as halt_pages
 from api.download_desk import DownloadDesk
 from api.downloads import RedactTickets
 from api.downloads import router as downloads_router
@@ -24,6 +25,7 @@ from api.ports import ApiServices
 from api.routers import (
     access,
     artifacts,
+    audit_proof,
     campaigns,
     chargers,
     codec,
@@ -31,6 +33,9 @@ from api.routers import (
     configurations,
     drift,
     events,
+    evidence,
+    exports,
+    halts,
     health,
     intake,
     logs,
@@ -39,6 +44,7 @@ from api.routers import (
     past,
     registry,
     sites,
+    storage,
     tuf,
     twins,
     watching,
@@ -50,6 +56,7 @@ from api.vendor_import import ImportSeats
 
 API_ROUTERS = (
     artifacts.router,
+    evidence.router,
     intake.router,
     withdrawals.router,
     campaigns.router,
@@ -64,6 +71,10 @@ API_ROUTERS = (
     models.router,
     events.router,
     access.router,
+    audit_proof.router,
+    halts.router,
+    exports.router,
+    storage.router,
     health.router,
     watching.router,
     tuf.ceremonies,
@@ -89,6 +100,7 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.services = services
     app.state.metrics = metrics
     app.state.refusals = RefusalMemory()
+    app.state.scales = health.Scales()
     app.state.desk = DownloadDesk(
         services.downloads, services.limits.downloads, services.clock, time.monotonic
     )
@@ -99,7 +111,8 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.seats = StreamSeats(services.limits.streams, metrics.streams)
     for router in API_ROUTERS:
         app.include_router(router)
-    for router in (*OTHER_ROUTERS, login.router, actions.router, incidents.router, routes.router):
+    pages = (login.router, actions.router, incidents.router, halt_pages.router, routes.router)
+    for router in (*OTHER_ROUTERS, *pages):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=manual.STATIC), name="static")
     problems.install(app)

@@ -22,6 +22,7 @@ class Permission(StrEnum):
     AUDIT_READ = "audit.read"
     ARTIFACT_UPLOAD = "artifact.upload"
     ARTIFACT_SIGN = "artifact.sign"
+    EVIDENCE_WRITE = "evidence.write"
     ARTIFACT_WITHDRAW = "artifact.withdraw"
     ARTIFACT_RESTORE = "artifact.restore"
     CAMPAIGN_PLAN = "campaign.plan"
@@ -33,6 +34,9 @@ class Permission(StrEnum):
     CAMPAIGN_ROLLBACK = "campaign.rollback"
     CAMPAIGN_PROCEED = "campaign.proceed"
     CAMPAIGN_SKIP = "campaign.skip"
+    HALT = "halt"
+    """Break the glass: withdraw a release, or halt everything."""
+    HALT_RESTORE = "halt.restore"
     FLEET_WRITE = "fleet.write"
     CHARGER_QUERY = "charger.query"
     CHARGER_OPERATE = "charger.operate"
@@ -44,6 +48,7 @@ class Permission(StrEnum):
     """Any desired side; configuration then asks for CHARGER_CONFIGURE, the others for TWIN_CONTROL."""
     TWIN_CONTROL = "twin.control"
     """Desired firmware and security: what drift is judged by (F18)."""
+    STORAGE_ADMIN = "storage.admin"
     TUF_PUBLISH = "tuf.publish"
     """Hand in what the people of a ceremony signed; it decides nothing by itself."""
     CHARGER_IDENTITY = "charger.identity"
@@ -57,7 +62,7 @@ class Permission(StrEnum):
 
 # Stopping is the safe direction, so everyone who may act may stop. Rolling back is not stopping: it sends
 # older firmware to chargers, so it is for those who may send firmware at all.
-_STOP = {Permission.CAMPAIGN_PAUSE, Permission.CAMPAIGN_ABORT}
+_STOP = {Permission.CAMPAIGN_PAUSE, Permission.CAMPAIGN_ABORT, Permission.HALT}
 
 PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.VIEWER: frozenset({Permission.READ}),
@@ -77,6 +82,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         {
             Permission.READ,
             Permission.ARTIFACT_UPLOAD,
+            Permission.EVIDENCE_WRITE,
             Permission.ARTIFACT_WITHDRAW,
             Permission.ARTIFACT_RESTORE,
             Permission.CAMPAIGN_PLAN,
@@ -86,6 +92,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.CAMPAIGN_PROCEED,
             Permission.CAMPAIGN_ROLLBACK,
             Permission.CAMPAIGN_SKIP,
+            Permission.HALT_RESTORE,
             Permission.NOTE_ADD,
             *_STOP,
         }
@@ -95,6 +102,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.READ,
             Permission.AUDIT_READ,
             Permission.ARTIFACT_SIGN,
+            Permission.EVIDENCE_WRITE,
             Permission.ARTIFACT_WITHDRAW,
             Permission.ARTIFACT_RESTORE,
             Permission.TUF_PUBLISH,
@@ -104,6 +112,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.LOG_SECURITY,
             Permission.TWIN_DESIRE,
             Permission.TWIN_CONTROL,
+            Permission.HALT_RESTORE,
             Permission.CHARGER_IDENTITY,
             Permission.NOTE_ADD,
             Permission.INCIDENT_CLOSE,

@@ -20,10 +20,13 @@ from temporalio.worker import Worker
 
 from activities.alarms import DispatchAlarms
 from activities.blob_care import BlobCareActivities, CarePolicy, CareStores
+from activities.daily import DailyActivities
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
 from activities.metadata import MetadataActivities
+from activities.notary import NotaryActivities
 from activities.orders import Node
+from activities.retention import RetentionActivities
 from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
 from activities.twins import DriftPolicy
@@ -31,10 +34,12 @@ from api.app import create_app
 from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
 from api.download_desk import DeskLimits
-from api.key_access import online_keys, use_tokens
+from api.key_access import online_keys, record_keys, use_tokens
 from api.node_security import client_tls_options, server_tls_files
 from api.ports import ApiLimits, ApiServices, ApprovalCheck, ReadinessCheck
+from api.retention import retention_policy
 from api.settings import Settings
+from api.time_stamps import poster
 from csms.client_certificates import ClientCertificates
 from csms.gateway import Gateway
 from csms.ingest import IngestOptions
@@ -48,10 +53,14 @@ from signing.approval import check_given
 from signing.ceremony import DevelopmentCeremony
 from signing.development import ensure_manufacturer
 from signing.errors import NotInRelease
+from signing.evidence_desk import EvidenceDesk
+from signing.evidence_policy import read_policy
 from signing.expiry import RoleExpiry
 from signing.guard import Limits
 from signing.inspection import Inspector
+from signing.keys import ensure_key_file
 from signing.ledger import UseLedger
+from signing.notary import RECORD, AuditNotary
 from signing.published import read_expiries
 from signing.service import SigningService
 from signing.trust_source import TrustSource, fetch_from
@@ -60,7 +69,9 @@ from storage import ports
 from storage.artifact import Artifact
 from storage.campaign import Approval, Campaign
 from storage.clock import system_clock
+from storage.daily import DailyStore
 from storage.errors import EngineUnavailable, InvalidInput
+from storage.halt import HaltStore
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 from storage.journal import JournalRule
 from storage.operator_ports import CommandStore, LeftoverStore, LogStore
@@ -70,9 +81,11 @@ from storage.postgres.blob_care import PostgresBlobCareStore
 from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.commands import PostgresCommandStore
+from storage.postgres.daily import PostgresDailyStore
 from storage.postgres.engine import create_engine, create_ingest_engine
 from storage.postgres.events import PostgresEventStore
 from storage.postgres.frames import PostgresFrameStore
+from storage.postgres.halts import PostgresHaltStore
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.learned import PostgresLearnedStore
 from storage.postgres.leases import PostgresLeaseStore
@@ -83,6 +96,7 @@ from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
 from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.registry import PostgresRegistryStore
+from storage.postgres.retention import PostgresRetentionStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.seat import PostgresSeat
 from storage.postgres.statistics import PostgresStatistics
@@ -95,6 +109,7 @@ from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.watching import watch_stores
 from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.registry_ports import PrivacyStore, RegistryStore, TrustStore
+from storage.retention import RetentionStore
 from storage.s3 import S3BlobStore, S3Manner
 from storage.s3_keeper import S3BlobKeeper
 from storage.s3_leftovers import S3Leftovers
@@ -125,6 +140,7 @@ class Stores:
     campaigns: ports.CampaignStore
     chargers: ports.ChargerStore
     commands: CommandStore
+    daily: DailyStore
     events: ports.EventStore
     frames: ports.FrameStore
     journal: ports.JournalStore
@@ -137,10 +153,12 @@ class Stores:
     outbox: ports.OutboxStore
     privacy: PrivacyStore
     registry: RegistryStore
+    retention: RetentionStore
     routes: ports.RouteStore
     tickets: ports.TicketStore
     tokens: ports.TokenStore
     transaction_ids: ports.TransactionIds
+    halts: HaltStore
     trust: TrustStore
     watch: WatchStores
     twins: TwinStore
@@ -189,6 +207,16 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
 
 
 @asynccontextmanager
+async def open_retention(settings: Settings) -> AsyncIterator[RetentionStore]:
+    """The database alone, for counting and removing what is stored."""
+    engine = create_engine(database_url(settings), application_name="ampwave retention", pool_size=1)
+    try:
+        yield PostgresRetentionStore(engine)
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
 async def open_blobs(settings: Settings) -> AsyncIterator[ports.BlobStore]:
     """The bucket alone, for what needs no database."""
     blobs = _blobs(settings)
@@ -233,6 +261,7 @@ def _stores(
         campaigns=PostgresCampaignStore(engine),
         chargers=PostgresChargerStore(engine),
         commands=PostgresCommandStore(engine),
+        daily=PostgresDailyStore(engine),
         events=PostgresEventStore(engine),
         learned=PostgresLearnedStore(engine),
         frames=PostgresFrameStore(engine),
@@ -245,12 +274,14 @@ def _stores(
         outbox=PostgresOutboxStore(engine),
         privacy=PostgresPrivacyStore(engine),
         registry=PostgresRegistryStore(engine),
+        retention=PostgresRetentionStore(engine),
         routes=PostgresRouteStore(engine),
         tickets=PostgresTicketStore(engine),
         tokens=PostgresTokenStore(engine),
         transaction_ids=PostgresTransactionIds(engine),
         trust=PostgresTrustStore(engine, quarantine=settings.quarantine_on_suspicion),
         twins=PostgresTwinStore(engine, project),
+        halts=PostgresHaltStore(engine),
         watch=watch_stores(engine),
         uploads=PostgresUploadStore(engine),
         downloads=PostgresDownloadStore(engine),
@@ -310,6 +341,7 @@ async def ensure_repository(settings: Settings, stores: Stores) -> None:
     )
     ceremony = DevelopmentCeremony(stores.blobs, settings.keys, system_clock)
     await ceremony.ensure(roles, manufacturer_roots={role: (maker.root,) for role, maker in makers.items()})
+    await asyncio.to_thread(ensure_key_file, settings.keys / f"{RECORD}.pem")
 
 
 def _trust(settings: Settings, stores: Stores, role: str) -> TrustSource:
@@ -352,6 +384,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         commands=stores.commands,
         logs=stores.logs,
         ingest=stores.ingest,
+        halts=stores.halts,
         withdrawals=stores.withdrawals,
         health=stores.watch.health,
         clock=system_clock,
@@ -409,6 +442,9 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             audit=stores.audit,
             blobs=stores.blobs,
             watch=stores.watch,
+            halts=stores.halts,
+            retention=stores.retention,
+            retention_policy=retention_policy(settings),
             withdrawals=stores.withdrawals,
             orchestrator=Orchestrator(client),
             clock=system_clock,
@@ -541,6 +577,7 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
     journal = JournalActivities(stores.journal, JournalRule(*days), system_clock)
     keeping = LogKeepingActivities(shared, stores.leftovers, timedelta(days=settings.log_kept_days))
     drift = DriftPolicy(timedelta(seconds=settings.drift_grace_s), settings.quarantine_on_suspicion)
+    policy = retention_policy(settings)
     care = blob_care(settings, stores, inspector)
     return Worker(
         client,
@@ -551,6 +588,11 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
                 shared, inspector, journal, keeping, stores.watch.sessions, drift, care
             ),
             *registry.metadata_activities(_metadata(settings, stores)),
+            *registry.record_activities(
+                shared,
+                DailyActivities(shared, stores.daily, stores.blobs),
+                RetentionActivities(stores.retention, policy, system_clock),
+            ),
         ],
         max_cached_workflows=4000,
         # How long a dead worker's workflows wait before another takes them: 10 s by default.
@@ -612,14 +654,44 @@ def signer_seat(settings: Settings) -> Seat:
     return PostgresSeat(database_url(settings), name, socket.gethostname())
 
 
-def signer_worker(stores: Stores, client: Client, signer: SigningService) -> Worker:
+def _notary(settings: Settings, stores: Stores) -> NotaryActivities:
+    """Who vouches for the audit log, with the key that the database does not hold."""
+    notary = AuditNotary(
+        stores.blobs,
+        lambda: record_keys(settings),
+        system_clock,
+        memory_file=private_dir(settings.data_dir / "trust") / "audit-checkpoint.json",
+        every=timedelta(seconds=settings.audit_checkpoint_s),
+        authority=poster(settings.audit_timestamp_url) if settings.audit_timestamp_url else None,
+    )
+    return NotaryActivities(stores.audit, stores.watch.incidents, notary, system_clock)
+
+
+def _evidence_desk(settings: Settings, stores: Stores) -> EvidenceDesk:
+    """Who judges what a release brings along, by the operator's file."""
+    return EvidenceDesk(
+        stores.blobs,
+        lambda: read_policy(settings.evidence_policy_file),
+        lambda: record_keys(settings),
+        system_clock,
+    )
+
+
+def signer_worker(settings: Settings, stores: Stores, client: Client, signer: SigningService) -> Worker:
     """What needs a key, on the signer's queue."""
     return Worker(
         client,
         task_queue=SIGNER_QUEUE,
-        activities=registry.signer_activities(
-            _activity_stores(stores), signer, lambda: secrets.token_hex(16), stores.blobs
-        ),
+        activities=[
+            *registry.signer_activities(
+                _activity_stores(stores),
+                signer,
+                lambda: secrets.token_hex(16),
+                desk=_evidence_desk(settings, stores),
+                blobs=stores.blobs,
+            ),
+            _notary(settings, stores).checkpoint_audit,
+        ],
         max_concurrent_activities=20,
         graceful_shutdown_timeout=GRACE,
     )

@@ -6,9 +6,9 @@ tickets hold no more, and those transfers end.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -39,6 +39,8 @@ class DeskLimits:
     """Chunks on their way, over all downloads."""
     stall_s: float = 60.0
     """A reader that takes nothing for so long is cut off."""
+    first_s: float = 20.0
+    """A store that is silent for so long at the start is a 503, while the charger still listens."""
     bytes_per_s: float = 0.0
     site_bytes_per_s: float = 0.0
 
@@ -96,6 +98,7 @@ class DownloadDesk:
         self.throttles = Throttles(limits.bytes_per_s, limits.site_bytes_per_s, monotonic)
         self._running: dict[str, list[Transfer]] = {}
         self._ended: list[Transfer] = []
+        self._unwritten: list[Fetch] = []
         self._taken = 0
 
     @property
@@ -136,10 +139,14 @@ class DownloadDesk:
         """Write down how far everybody got, and end those whose ticket holds no more."""
         ended, self._ended = self._ended, []
         running = [one for each in self._running.values() for one in each]
-        fetches = _merged([*ended, *running])
+        moving = sorted([*ended, *running], key=lambda one: (not one.ended, one.moved_at))
+        fetches = _merged([*self._unwritten, *(one.noted() for one in moving)])
+        self._unwritten = []
         try:
             gone = await self._store.note(fetches)
         except AmpwaveError as error:
+            # Or what was fetched while the database was away would lack in the sum for ever.
+            self._unwritten = fetches
             _log.warning("progress of downloads was not written down", why=error.message)
             return
         for ticket in gone:
@@ -153,24 +160,19 @@ class DownloadDesk:
             await self.note()
 
 
-def _merged(transfers: list[Transfer]) -> list[Fetch]:
-    """One line for each ticket: sums, and the place of whoever moved last."""
+def _merged(fetches: Iterable[Fetch]) -> list[Fetch]:
+    """One line for each ticket: sums, and the place of whoever moved last, who comes last."""
     lines: dict[str, Fetch] = {}
-    for transfer in sorted(transfers, key=lambda one: (not one.ended, one.moved_at)):
-        fetch = transfer.noted()
+    for fetch in fetches:
         known = lines.get(fetch.ticket_sha256)
-        if known is None:
-            lines[fetch.ticket_sha256] = fetch
-            continue
-        lines[fetch.ticket_sha256] = Fetch(
-            fetch.ticket_sha256,
-            fetch.charger_id,
-            fetch.artifact_sha256,
-            fetch.length,
-            fetch.position,
-            known.sent + fetch.sent,
-            known.requests + fetch.requests,
-            fetch.address,
-            max(known.at, fetch.at),
+        lines[fetch.ticket_sha256] = (
+            fetch
+            if known is None
+            else replace(
+                fetch,
+                sent=known.sent + fetch.sent,
+                requests=known.requests + fetch.requests,
+                at=max(known.at, fetch.at),
+            )
         )
     return list(lines.values())

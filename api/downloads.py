@@ -22,6 +22,7 @@ from api.byte_ranges import ByteRange, wanted
 from api.download_desk import DownloadDesk, Transfer
 from api.errors import TicketElsewhere, TicketGone
 from api.guard import RefusalMemory, metrics_of, services_of
+from api.halts import refuse_halted
 from api.metrics import ApiMetrics
 from storage.audit import AuditEntry
 from storage.canonical import sha256_hex
@@ -60,6 +61,7 @@ async def download(request: Request, desk: Desk, ticket: str) -> Response:
     address = request.client.host if request.client else ""
     known = await _ticket(request, ticket, address)
     key = known.ticket.artifact_sha256
+    await refuse_halted(services_of(request), key)
     length, etag = await _length(request, key), f'"{key}"'
     headers = {"ETag": etag, "Accept-Ranges": "bytes", "Cache-Control": "private, no-store"}
     asked = wanted(request.method, request.headers, etag, length)
@@ -89,9 +91,12 @@ async def _begun(
             transfer.ticket.artifact_sha256, first=part.first, last=part.last, budget=desk.budget
         )
         try:
-            first = await anext(stream, b"")
+            async with asyncio.timeout(desk.limits.first_s):
+                first = await anext(stream, b"")
         except NotFound:
             raise _missing(transfer.ticket) from None
+        except TimeoutError:
+            raise EngineUnavailable("The store of images does not answer in time.") from None
         return _Sending(_chained(first, stream), start, transfer, (request, stack.pop_all()))
 
 
@@ -210,8 +215,9 @@ class _Sending(StreamingResponse):
                         }
                     )
                     async for chunk in self._stream:
-                        await self._pass_on(chunk, send)
-                        total += len(chunk)
+                        for piece in desk_of(self._request).throttles.slices(chunk):
+                            await self._pass_on(piece, send)
+                            total += len(piece)
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
         except _Cut as cut:
             _log.info("download cut", charger=self._transfer.ticket.charger_id, why=str(cut), sent=total)

@@ -98,6 +98,14 @@ class TooLarge(DoorError):
         super().__init__(f"The request body is over its limit of {limit} bytes.", hint="Send less at once.")
 
 
+class ImageTooLarge(TooLarge):
+    """A firmware image is longer than what is taken in, however it comes."""
+
+    def __init__(self, limit: int) -> None:
+        text = f"The image is longer than the {limit} bytes that are taken in."
+        DoorError.__init__(self, text, hint="An operator may raise AMPWAVE_UPLOAD_BYTES.")
+
+
 class KeyReused(DoorError):
     """An Idempotency-Key came back with another body."""
 

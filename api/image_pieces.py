@@ -16,9 +16,10 @@ import structlog
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
-from api.errors import TooLarge
+from api.errors import ImageTooLarge, TooLarge
 from api.ports import ApiServices
-from api.shelf import Shelf
+from api.schemas.artifacts import ManifestBody
+from api.shelf import Shelf, WrongBytes, same_upload
 from storage.access import Principal
 from storage.artifact import Artifact
 from storage.errors import AmpwaveError, Conflict, InvalidInput, NotFound
@@ -27,17 +28,18 @@ from storage.transfer import INCOMING, Piece, Upload
 _log = structlog.get_logger("api.uploads")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _WHOLE = re.compile(r"[0-9]{1,15}")
+_ANEW = "What had come was given up: upload the image anew."
 MEDIA_TYPE = "application/offset+octet-stream"
 
 
 def announced(headers: Mapping[str, str], limit: int) -> tuple[int, str]:
-    """(length, SHA-256) that a new upload announces. Raises InvalidInput with all problems, or TooLarge."""
+    """(length, SHA-256) that a new upload announces. Raises InvalidInput or ImageTooLarge."""
     problems = []
     length = headers.get("upload-length", "")
     if not _WHOLE.fullmatch(length) or int(length) == 0:
         problems.append("Upload-Length: must be the image's length in bytes, and more than 0")
     elif int(length) > limit:
-        raise TooLarge(limit)
+        raise ImageTooLarge(limit)
     sha256 = _metadata(headers.get("upload-metadata", "")).get("sha256", "")
     if not _SHA256.fullmatch(sha256):
         problems.append(
@@ -108,22 +110,47 @@ class Pieces:
 
     async def drop(self, upload_id: str) -> None:
         """Give it up."""
-        upload = await self.get(upload_id)
-        await self.services.uploads.drop(upload_id)
-        await self._delete(*(piece.object_key for piece in upload.pieces))
+        await self._forget(await self.get(upload_id))
 
-    async def finish(self, upload: Upload, artifact: Artifact, *, repeated: bool) -> Artifact:
-        """Make an image of it: read back, hashed, stored under its own key. Raises Conflict too early."""
-        if not upload.whole:
-            raise Conflict(
-                f"{upload.length - upload.offset} bytes have not come yet.", hint="Send them, then finish."
-            )
-        stored = await Shelf(self.services, self.actor, repeated).store(
-            artifact, lambda: self._read_back(upload), came="pieces"
-        )
+    async def finish(self, upload_id: str, manifest: ManifestBody) -> Artifact:
+        """Make an image of it: read back, hashed, stored under its own key. Raises Conflict too early.
+
+        Whoever asks again, because the answer was lost or two asked at once, gets the artifact that was made.
+        """
+        try:
+            return await self._finished(await self.get(upload_id), manifest)
+        except NotFound:
+            if (made := await self._made(manifest)) is not None:
+                return made
+            raise
+
+    async def _finished(self, upload: Upload, manifest: ManifestBody) -> Artifact:
+        _check_finish(upload, manifest)
+        wanted = manifest.to_noun(upload.sha256, upload.length, self.actor.name, self.services.clock())
+        shelf = Shelf(self.services, self.actor, repeated=True)
+        try:
+            stored = await shelf.store(wanted, lambda: self._read_back(upload), came="pieces")
+        except WrongBytes as error:
+            # Kept, it would be offered to its sender again as all but finished, and refused again.
+            await self._forget(upload)
+            raise InvalidInput(error.message, error.problems, hint=_ANEW) from error
+        except NotFound as error:
+            await self._forget(await self.get(upload.upload_id))
+            raise InvalidInput("Bytes of this upload are gone from the store.", hint=_ANEW) from error
+        await self._forget(upload)
+        return stored
+
+    async def _made(self, manifest: ManifestBody) -> Artifact | None:
+        """The artifact that this person made of the same manifest before."""
+        known = await self.services.artifacts.by_version(manifest.vendor_role, manifest.version)
+        if known is None or manifest.sha256 not in (None, known.artifact_id):
+            return None
+        same = manifest.to_noun(known.artifact_id, known.length, self.actor.name, known.uploaded_at)
+        return known if same_upload(known, same) else None
+
+    async def _forget(self, upload: Upload) -> None:
         await self.services.uploads.drop(upload.upload_id)
         await self._delete(*(piece.object_key for piece in upload.pieces))
-        return stored
 
     async def _read_back(self, upload: Upload) -> AsyncIterator[bytes]:
         for piece in upload.pieces:
@@ -169,6 +196,18 @@ async def _before(ends: float, stream: AsyncIterator[bytes]) -> bytes:
                 if data := await anext(stream):
                     return data
     return b""
+
+
+def _check_finish(upload: Upload, manifest: ManifestBody) -> None:
+    if manifest.sha256 not in (None, upload.sha256):
+        raise InvalidInput(
+            "The upload was refused; nothing was stored.",
+            [f"manifest.sha256: is {manifest.sha256}, the upload was begun for {upload.sha256}"],
+        )
+    if not upload.whole:
+        raise Conflict(
+            f"{upload.length - upload.offset} bytes have not come yet.", hint="Send them, then finish."
+        )
 
 
 def _elsewhere(upload: Upload) -> Conflict:

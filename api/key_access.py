@@ -7,7 +7,8 @@ from api.settings import Settings
 from signing import tokens
 from signing.addresses import holder_of
 from signing.errors import SigningError
-from signing.keys import public_of
+from signing.keys import file_address, public_of
+from signing.notary import RECORD, RecordKeys
 from signing.roles import DIRECTIVE, SNAPSHOT, TIMESTAMP
 from signing.service import OnlineKeys
 
@@ -25,9 +26,23 @@ def online_keys(settings: Settings) -> OnlineKeys:
 
 def described(settings: Settings) -> dict[str, dict[str, str]]:
     """What the signer's keys are, by role: holder and key id, or the problem. Asks their holders."""
+    return {role: _described(address) for role, address in key_addresses(settings).items()}
+
+
+def key_addresses(settings: Settings) -> dict[str, str]:
+    """Where each key is that the signer uses, by what it signs: TUF roles, directives, and the records."""
     keys = online_keys(settings)
-    addresses = {SNAPSHOT: keys.snapshot, TIMESTAMP: keys.timestamp, DIRECTIVE: keys.directive}
-    return {role: _described(address) for role, address in addresses.items()}
+    return {
+        SNAPSHOT: keys.snapshot,
+        TIMESTAMP: keys.timestamp,
+        DIRECTIVE: keys.directive,
+        RECORD: settings.signer_record or file_address(settings.keys / f"{RECORD}.pem"),
+    }
+
+
+def record_keys(settings: Settings) -> RecordKeys:
+    """The key that vouches for the audit log and for evidence. Raises KeyUnavailable."""
+    return RecordKeys.in_folder(settings.keys, settings.signer_record)
 
 
 def _described(address: str) -> dict[str, str]:

@@ -49,6 +49,12 @@ class ApiMetrics:
         self.log_bytes = Counter(
             "ampwave_api_log_bytes_total", "Bytes of logs taken in from chargers", registry=self.registry
         )
+        self.stored_rows = Gauge(
+            "ampwave_stored_rows", "Rows of a class of stored things", ["class"], registry=self.registry
+        )
+        self.stored_bytes = Gauge(
+            "ampwave_stored_bytes", "Bytes of a class of stored things", ["class"], registry=self.registry
+        )
         self.incidents = Gauge(
             "ampwave_open_incidents",
             "What a person should know of, by kind: metadata that runs out, dark sites, stuck sessions",

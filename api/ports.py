@@ -12,6 +12,7 @@ from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
 from storage.campaign import Approval, Campaign
 from storage.clock import Clock
+from storage.halt import HaltStore
 from storage.operator_ports import CommandStore, LogStore
 from storage.ports import (
     ArtifactStore,
@@ -27,6 +28,7 @@ from storage.ports import (
     TokenStore,
 )
 from storage.registry_ports import PrivacyStore, RegistryStore
+from storage.retention import RetentionPolicy, RetentionStore
 from storage.transfer import DownloadStore, UploadStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
@@ -42,6 +44,7 @@ class Orchestrator(Protocol):
     """
 
     async def start_publication(self, artifact_id: str) -> None: ...
+    async def evidence_changed(self, artifact_id: str) -> None: ...
     async def sign_off(self, sign_off: SignOff) -> None: ...
     async def publish_ceremony(self, order: CeremonyOrder) -> CeremonyStamp: ...
     async def start_campaign(self, campaign_id: str) -> None: ...
@@ -74,6 +77,7 @@ class ApiLimits:
 
     upload_bytes: int = 2 * 1024**3
     body_bytes: int = 1024**2
+    evidence_bytes: int = 8 * 1024**2
     import_bytes: int = 32 * 1024**2
     import_rows: int = 100_000
     log_bytes: int = 256 * 1024**2
@@ -133,6 +137,7 @@ class ApiServices:
     audit: AuditLog
     blobs: BlobStore
     watch: WatchStores
+    halts: HaltStore
     withdrawals: WithdrawalStore
     orchestrator: Orchestrator
     clock: Clock
@@ -148,6 +153,9 @@ class ApiServices:
     """All manufacturers' roots (PEM) that the signed metadata lists, verified."""
     temporal_ui_url: str | None = None
     temporal_namespace: str = "default"
+    retention: RetentionStore | None = None
+    """For metrics and counts of what is stored; None: there are none."""
+    retention_policy: RetentionPolicy = field(default_factory=RetentionPolicy)
     readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
     """``database``, ``temporal``, ``s3``."""
     limits: ApiLimits = field(default_factory=ApiLimits)

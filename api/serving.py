@@ -93,7 +93,7 @@ async def serve_signer(settings: Settings) -> None:
         stop = asyncio.create_task(until_signalled())
         try:
             while (seat := await _seated(settings, stop)) is not None:
-                async with seat, bootstrap.signer_worker(stores, client, signer):
+                async with seat, bootstrap.signer_worker(settings, stores, client, signer):
                     _log.info("signer.serving")
                     lost = asyncio.create_task(seat.lost.wait())
                     await asyncio.wait({lost, stop}, return_when=asyncio.FIRST_COMPLETED)

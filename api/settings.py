@@ -130,6 +130,9 @@ class Settings(BaseSettings):
     """Address of the key that signs timestamps; default: timestamp.pem in key_dir."""
     signer_directive: str | None = None
     """Address of the key that signs rollout directives; default: directive.pem in key_dir."""
+    signer_record: str | None = None
+    """Address of the key that signs checkpoints of the audit log and verdicts on evidence; its public half is
+    record.pub.json in key_dir. Default: record.pem in key_dir."""
     signer_roles: Words = ()
     """Comma-separated vendor roles that this signer serves; default: all that signed metadata lists."""
     signer_metadata_per_minute: Annotated[int, Field(ge=1)] = 60
@@ -140,6 +143,13 @@ class Settings(BaseSettings):
     """The PKCS#11 library of the tokens behind ``hsm:`` addresses, as in /usr/lib/softhsm/libsofthsm2.so."""
     pkcs11_pin: SecretStr | None = None
     """The tokens' user PIN. As ``_FILE`` only, in production; other roles never get it."""
+    audit_timestamp_url: str | None = None
+    """Signer only: an RFC 3161 authority that dates the checkpoints too; unset: none."""
+    evidence_policy_file: Path | None = None
+    """Signer only: what a release must prove, by vendor and model (JSON; signing/EVIDENCE.md). Default:
+    nothing is mandatory, and whatever is brought must hold."""
+    audit_checkpoint_s: Annotated[float, Field(ge=1)] = 600.0
+    """Seconds after which the signer vouches for the audit log again, if it grew."""
 
     development_vendor_roles: str = "voltworks"
     """``up`` only: comma-separated TUF vendor roles for which the first start makes development keys."""
@@ -222,6 +232,16 @@ class Settings(BaseSettings):
     """How many days ahead housekeeping makes partitions."""
     journal_kept_days: Annotated[int, Field(ge=1)] = 30
     """Days that raw frames are kept; then their partition is dropped whole."""
+    events_kept_days: Annotated[int, Field(ge=60)] = 400
+    """Days that events are kept, but for those that something needs (`ampwave db retention --dry-run`)."""
+    dispute_days: Annotated[int, Field(ge=1)] = 400
+    """Days for which a session can be disputed; its events are kept so long at least."""
+    incidents_kept_days: Annotated[int, Field(ge=1)] = 400
+    """Days that closed incidents are kept."""
+    commands_kept_days: Annotated[int, Field(ge=1)] = 400
+    """Days that people's commands to chargers are kept; the audit log keeps its own word of them for ever."""
+    tickets_kept_days: Annotated[int, Field(ge=1)] = 30
+    """Days that download and upload tickets are kept after they expired."""
     session_kept_days: Annotated[int, Field(ge=1, le=36_500)] = 400
     """Days that the record of a charging session is kept once it is over."""
     id_token_kept_days: Annotated[int, Field(ge=1, le=36_500)] = 90

@@ -59,7 +59,7 @@ def _signer_problems(settings: Settings) -> list[str]:
     """Addresses are looked at, not opened: `ampwave key check` opens them."""
     found: list[str] = []
     given: dict[str, list[str]] = {}
-    for name in ("signer_snapshot", "signer_timestamp", "signer_directive"):
+    for name in ("signer_snapshot", "signer_timestamp", "signer_directive", "signer_record"):
         address = getattr(settings, name)
         if address is not None:
             given.setdefault(address, []).append(f"AMPWAVE_{name.upper()}")

@@ -75,9 +75,13 @@ class Shelf:
         if known is None:
             return None
         unfinished = known.phase is ArtifactPhase.UPLOADED
-        if _same_upload(known, artifact) and (self.repeated or unfinished):
+        if same_upload(known, artifact) and (self.repeated or unfinished):
             return known
         raise _taken(known, artifact)
+
+
+class WrongBytes(InvalidInput):
+    """The bytes that were read back are not those that were announced."""
 
 
 class Recorded:
@@ -122,13 +126,14 @@ async def _checked(chunks: AsyncIterator[bytes], sha256: str) -> AsyncIterator[b
         seen.update(chunk)
         yield chunk
     if seen.hexdigest() != sha256:
-        raise InvalidInput(
+        raise WrongBytes(
             "The image was refused; nothing was stored.",
             [f"file: its SHA-256 is {seen.hexdigest()}, not {sha256}: it was changed or cut on its way"],
         )
 
 
-def _same_upload(known: Artifact, artifact: Artifact) -> bool:
+def same_upload(known: Artifact, artifact: Artifact) -> bool:
+    """Whether this is what was uploaded before, by the same person under the same manifest."""
     as_known = replace(artifact, phase=known.phase, reason=known.reason, uploaded_at=known.uploaded_at)
     return as_known == known
 

@@ -1,7 +1,12 @@
 """How fast bytes may leave: each asks for its turn, and turns come in the order they are asked for."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+
+from storage.read_budget import LARGEST
+
+_TURN_S = 0.005
+_SMALLEST = 1024
 
 
 class Throttle:
@@ -22,6 +27,12 @@ class Throttle:
         self._free_at = begins + count / self.bytes_per_s
         return max(0.0, self._free_at - now)
 
+    def slice(self) -> int:
+        """How many bytes to ask for at once: so few that of thousands who wait nobody waits for long."""
+        if self.bytes_per_s <= 0:
+            return LARGEST
+        return max(_SMALLEST, min(LARGEST, int(self.bytes_per_s * _TURN_S)))
+
     def idle(self, now: float) -> bool:
         """Whether nobody waits and nothing is owed, so that forgetting it changes nothing."""
         return self._free_at <= now - self.BURST_S
@@ -40,6 +51,16 @@ class Throttles:
     def by_site(self) -> bool:
         """Whether it matters to which site a charger belongs."""
         return self._per_site > 0
+
+    def slices(self, chunk: bytes) -> Iterator[bytes]:
+        """The chunk in pieces that each wait for a turn of their own.
+
+        With a chunk in one turn, a charger would hear nothing for minutes where many share a slow line, and
+        give up; and bytes of a charger that is gone by then would have taken their turn all the same.
+        """
+        size = min(self._total.slice(), Throttle(self._per_site).slice())
+        for first in range(0, len(chunk), size):
+            yield chunk[first : first + size]
 
     async def pass_through(self, count: int, site_id: str) -> None:
         """Return when these bytes may go."""

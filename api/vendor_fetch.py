@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 
 import httpx2
 
-from api.errors import TooLarge
+from api.errors import ImageTooLarge
 from api.vendor_url import Address, VendorUrl, is_public, parse_vendor_url
 from storage.errors import InvalidInput
 
@@ -46,7 +46,7 @@ class VendorFetch:
 
     @asynccontextmanager
     async def open(self, text: str, limit: int) -> AsyncIterator[AsyncIterator[bytes]]:
-        """The bytes at this address, behind redirects. Raises InvalidInput or TooLarge."""
+        """The bytes at this address, behind redirects. Raises InvalidInput or ImageTooLarge."""
         url = parse_vendor_url(text)
         timeout = httpx2.Timeout(_SILENT_S, connect=10.0)
         async with httpx2.AsyncClient(verify=self.trust(), trust_env=False, timeout=timeout) as http:
@@ -115,13 +115,13 @@ async def _bounded(url: VendorUrl, response: httpx2.Response, limit: int) -> Asy
         raise _unreachable(url, "it sends the image compressed, which was not asked for")
     declared = response.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limit:
-        raise TooLarge(limit)
+        raise ImageTooLarge(limit)
     seen = 0
     try:
         async for chunk in response.aiter_raw(_CHUNK):
             seen += len(chunk)
             if seen > limit:
-                raise TooLarge(limit)
+                raise ImageTooLarge(limit)
             yield chunk
     except httpx2.HTTPError as error:
         raise _unreachable(url, f"it broke off after {seen} bytes ({type(error).__name__})") from error

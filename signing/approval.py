@@ -23,6 +23,8 @@ PAYLOAD_TYPE = "application/vnd.ampwave.approval+json"
 MAX_EVIDENCE = 8 * 1024
 """A statement takes 400 bytes and a signature of RSA-4096 another 700; both in base64."""
 MAX_LIFE = timedelta(days=90)
+_CLOCK_SLACK = timedelta(hours=1)
+"""How far the clock of a person's machine may be ahead."""
 _LONGEST = 200
 
 
@@ -135,6 +137,9 @@ def _refuse(statement: Statement, others: list[str], now: datetime) -> None:
     problems = [f"it is for another {what}" for what in others]
     if statement.not_after - statement.at > MAX_LIFE:
         problems.append(f"it would hold for more than {MAX_LIFE.days} days")
+    if statement.at > now + _CLOCK_SLACK:
+        # Or its 90 days would begin whenever the signer's clock, or the signer, likes.
+        problems.append(f"it says that it was given only on {statement.at:%Y-%m-%d %H:%M}Z")
     if now > statement.not_after:
         problems.append(f"it expired at {statement.not_after:%Y-%m-%d %H:%M}Z")
     if problems:

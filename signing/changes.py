@@ -17,7 +17,7 @@ from signing.errors import VerificationFailed
 from signing.holders import HOLDER_FIELD, spoken
 from signing.layout import Present, other_policy
 from signing.lint import root_problems, targets_problems, vendor_problems
-from signing.policy import FIELD, TrustPolicy, read_policy
+from signing.policy import APPROVAL_FIELDS, FIELD, Approver, TrustPolicy, read_policy
 from signing.present import delegated
 from signing.release import from_target
 from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, check_vendor_role, rule_for
@@ -228,6 +228,7 @@ def _policy_lines(policy: TrustPolicy, before: TrustPolicy | None) -> Iterator[s
     yield from _words(
         "directive key", map(spoken, policy.directive_keys.values()), map(spoken, old.directive_keys.values())
     )
+    yield from _approver_lines(policy, old)
     for role in dict.fromkeys((*policy.manufacturer_roots, *old.manufacturer_roots)):
         yield from _words(
             f"manufacturer root of {role}:",
@@ -236,9 +237,27 @@ def _policy_lines(policy: TrustPolicy, before: TrustPolicy | None) -> Iterator[s
         )
 
 
+def _approver_lines(policy: TrustPolicy, old: TrustPolicy) -> Iterator[str]:
+    yield from _words(
+        "approver", map(_approver, policy.approvers.values()), map(_approver, old.approvers.values())
+    )
+    yield from _words("approvals by approvers:", _needed(policy), _needed(old))
+    if old.approvers and not policy.approvers:
+        yield "! Nobody approves campaigns with a key of their own any more: whoever writes the database can."
+
+
+def _approver(approver: Approver) -> str:
+    return f"{approver.name} (key {approver.key.keyid[:12]}, {approver.key.scheme})"
+
+
+def _needed(policy: TrustPolicy) -> list[str]:
+    count = len({one.name for one in policy.approvers.values()})
+    return [f"{policy.approval_threshold} of {count}"] if policy.approvers else []
+
+
 def _other_lines(policy: Mapping[str, Any], before: Mapping[str, Any]) -> Iterator[str]:
     """Whatever else these people sign, as it is written: it decides, so it is shown."""
-    for name in sorted({*policy, *before}):
+    for name in sorted({*policy, *before} - set(APPROVAL_FIELDS)):
         if policy.get(name) != before.get(name):
             if name in before:
                 yield f"  - {name}: {_written(before[name])}"

@@ -17,6 +17,7 @@ SigningError
 │   └── ClockRefused         this machine's clock went back, or is behind what has been signed
 ├── LedgerUnwritable         the use of a directive cannot be written down; retryable, nothing is sent
 ├── StaleStage               another release was published first: stage and sign again
+├── PolicyUnreadable         the evidence policy cannot be used; retryable, nothing is staged until then
 ├── TooHasty                 a key was asked to sign more often than it may; retryable, later
 └── KeyUnavailable           a key address cannot be opened; retryable, for a key store may come back
 """
@@ -99,6 +100,12 @@ class LedgerUnwritable(SigningError):
 
 class StaleStage(SigningError):
     """Another release was published first: stage and sign again."""
+
+
+class PolicyUnreadable(SigningError):
+    """The operator's evidence policy cannot be used. Retryable: the file can be mended."""
+
+    retryable = True
 
 
 class TooHasty(SigningError):

@@ -10,18 +10,20 @@ keys cannot forge.
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 from securesystemslib.signer import Key
-from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
 
+from signing.counting import last_counted, newest_first
 from signing.errors import RepositoryUnreachable, VerificationFailed
 from signing.lint import refuse_if, root_problems, targets_problems
 from signing.metadata import T, decode, decode_verified, listing, refusing
 from signing.policy import TrustPolicy, read_policy
 from signing.present import delegated, next_root
-from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, metadata_file, rule_for
+from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, check_vendor_role, metadata_file, rule_for
 from signing.trust_source import METADATA_PREFIX
-from storage.errors import InvalidInput, NotFound
+from storage.errors import InvalidInput, InvalidName, NotFound
 from storage.ports import BlobStore
 
 _STOLEN = "The snapshot key may be stolen: have the root holders replace it (ampwave tuf rotate)."
@@ -263,44 +265,59 @@ class HeadReader:
             found = await self._latest(role, signed, hints.get(role, 0))
             if found is not None:
                 meta[f"{role}.json"] = listing(*found)
-        snapshot = Snapshot(max(1, await self._last(SNAPSHOT)), meta=dict(meta))
+        meta |= await self._left(targets[0], signed)
+        snapshot = Snapshot(await self._snapshot_before(stamp), meta=dict(meta))
         return _head(root, stamp, snapshot, b"", signed)
 
     async def _hints(self, stamp: _Stamp | None) -> dict[str, int]:
         """Versions that the old keys vouched for. A thief may have lied, so they only say where to look."""
         if stamp is None:
             return {}
-        name = metadata_file(SNAPSHOT, stamp.signed.snapshot_meta.version)
-        data = await self.file(name, rule_for(SNAPSHOT).max_bytes)
-        if data is None:
+        data = await self._found_file(SNAPSHOT, stamp.signed.snapshot_meta.version)
+        try:
+            snapshot = decode(Snapshot, data, SNAPSHOT).signed
+        except VerificationFailed:
             return {}
-        with refusing(name):
-            snapshot = decode(Snapshot, data, name).signed
         return {role.removesuffix(".json"): meta.version for role, meta in snapshot.meta.items()}
 
     async def _latest(self, role: str, delegator: Root | Targets, hint: int) -> tuple[int, bytes] | None:
         """The newest file of a role that its people's threshold signed."""
-        version = hint if hint and await self._exists(role, hint) else await self._last(role)
-        while await self._exists(role, version + 1):
-            version += 1
-        for candidate in range(version, 0, -1):
-            data = await self.file(metadata_file(role, candidate), rule_for(role).max_bytes)
-            if data is not None and _is_theirs(data, delegator, role, candidate):
+        async for candidate in newest_first(partial(self._exists, role), hint):
+            data = await self._found_file(role, candidate)
+            if _is_theirs(data, delegator, role, candidate):
                 return candidate, data
         return None
 
-    async def _last(self, role: str) -> int:
-        """The last of the versions that follow each other from 1, found by doubling and halving."""
-        there, beyond = 0, 1
-        while await self._exists(role, beyond):
-            there, beyond = beyond, beyond * 2
-        while beyond - there > 1:
-            middle = (there + beyond) // 2
-            if await self._exists(role, middle):
-                there = middle
-            else:
-                beyond = middle
-        return there
+    async def _left(self, newest: int, present: Targets) -> dict[str, MetaFile]:
+        """The last files of roles that older targets delegated to: who comes back goes on from there.
+
+        Nothing believes these files. They are listed so that no version of a role comes twice (S12).
+        """
+        left: dict[str, MetaFile] = {}
+        async for version in newest_first(partial(self._exists, TARGETS), newest):
+            for role in _named_in(await self._found_file(TARGETS, version)):
+                if role not in delegated(present) and f"{role}.json" not in left:
+                    async for last in newest_first(partial(self._exists, role), 0):
+                        left[f"{role}.json"] = listing(last, await self._found_file(role, last))
+                        break
+        return left
+
+    async def _found_file(self, role: str, version: int) -> bytes:
+        """A file that anybody may have put there; nothing, where it is longer than it may be."""
+        try:
+            return await self.file(metadata_file(role, version), rule_for(role).max_bytes) or b""
+        except VerificationFailed:
+            return b""
+
+    async def _snapshot_before(self, stamp: _Stamp | None) -> int:
+        """The version after which snapshots go on: the first free name (S12)."""
+        there = partial(self._exists, SNAPSHOT)
+        if counted := await last_counted(there):
+            return counted
+        # Restored: the files begin somewhere, and counting from 1 would run into them some day.
+        async for version in newest_first(there, stamp.signed.snapshot_meta.version if stamp else 0):
+            return version
+        return 1
 
     async def _exists(self, role: str, version: int) -> bool:
         try:
@@ -350,6 +367,15 @@ def _holds(kind: type[T], data: bytes, root: Root, role: str) -> bool:
     except VerificationFailed:
         return False
     return True
+
+
+def _named_in(data: bytes) -> tuple[str, ...]:
+    """Vendor roles in a targets file that nobody has verified."""
+    try:
+        names = delegated(decode(Targets, data, TARGETS).signed)
+        return tuple(check_vendor_role(name) for name in names)
+    except (VerificationFailed, InvalidName):
+        return ()
 
 
 def _is_theirs(data: bytes, delegator: Root | Targets, role: str, version: int) -> bool:

@@ -15,7 +15,7 @@ from tuf.api.metadata import DelegatedRole, Delegations, Role, Root, Signed, Sna
 from signing.errors import VerificationFailed
 from signing.holders import spoken
 from signing.lint import root_problems, targets_problems
-from signing.policy import FIELD, TrustPolicy, read_policy, write_policy
+from signing.policy import APPROVAL_FIELDS, FIELD, Approver, TrustPolicy, read_policy, write_policy
 from signing.roles import (
     ROOT,
     RULES,
@@ -52,6 +52,14 @@ class VendorLayout:
 
 
 @dataclass(frozen=True, slots=True)
+class Approvers:
+    """Who may approve campaigns with a key of their own, and how many of them must, whatever a plan says."""
+
+    threshold: int
+    people: tuple[Approver, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """All of it. ``directive`` is no TUF role: its keys are listed in what the targets people sign."""
 
@@ -61,6 +69,8 @@ class Layout:
     timestamp: Holders
     directive: Holders
     vendors: Mapping[str, VendorLayout] = field(default_factory=dict)
+    approvers: Approvers | None = None
+    """None: as they are now; nobody where none were ever listed."""
     policy: Mapping[str, Any] | None = None
     """What else the targets people sign, as it is written in their metadata; None: as it is now."""
 
@@ -207,6 +217,10 @@ def _check_repeats(layout: Layout) -> None:
         for role, holders in roles.items()
         if len(set(holders.keyids)) < len(holders.keys)
     ]
+    if layout.approvers and len({one.key.keyid for one in layout.approvers.people}) < len(
+        layout.approvers.people
+    ):
+        problems.append("approvers lists one key twice (S2)")
     if problems:
         raise InvalidInput("This layout breaks our rules.", problems, hint="Change the layout.")
 
@@ -237,15 +251,31 @@ def _targets(layout: Layout, version: int, now: datetime, policy_now: Mapping[st
         for role, vendor in layout.vendors.items()
         if vendor.manufacturer_roots
     }
-    policy = TrustPolicy({key.keyid: key for key in layout.directive.keys}, roots)
     return Targets(
         version,
         expires=now + RULES[TARGETS].lifetime,
         delegations=Delegations(held, delegated),
-        unrecognized_fields={
-            FIELD: write_policy(policy) | dict(policy_now if layout.policy is None else layout.policy)
-        },
+        unrecognized_fields={FIELD: _written_policy(layout, roots, policy_now)},
     )
+
+
+def _written_policy(
+    layout: Layout, roots: Mapping[str, tuple[str, ...]], policy_now: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the layout says has its own place in it; nothing written as ``policy`` can say it differently."""
+    wanted = layout.approvers or Approvers(1, ())
+    policy = TrustPolicy(
+        {key.keyid: key for key in layout.directive.keys},
+        roots,
+        {one.key.keyid: one for one in wanted.people},
+        wanted.threshold,
+    )
+    rest = dict(policy_now if layout.policy is None else layout.policy)
+    for name in APPROVAL_FIELDS:
+        rest.pop(name, None)
+        if layout.approvers is None and name in policy_now:
+            rest[name] = policy_now[name]
+    return rest | write_policy(policy)
 
 
 def _vendor(

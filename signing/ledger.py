@@ -52,7 +52,13 @@ class UseLedger:
         Raises DirectiveSpent or LedgerUnwritable.
         """
         async with self._lock:
-            uses = await self._remembered(now)
+            try:
+                uses = await self._remembered(now)
+            except OSError as error:
+                raise LedgerUnwritable(
+                    f"What was used of directives cannot be read: {error.strerror}.",
+                    hint="Nothing is sent meanwhile. Let this node read and write its data folder.",
+                ) from error
             before = uses.get(charger_id)
             fresh = Use(directive.campaign_id, _name(directive), directive.not_before, request_id)
             if before == fresh:
@@ -62,6 +68,7 @@ class UseLedger:
             try:
                 await asyncio.to_thread(self._write, charger_id, fresh, now)
             except OSError as error:
+                self._lines = _COMPACT_AT  # It may have been cut short: the next one writes the file anew.
                 raise LedgerUnwritable(
                     f"The use of a directive cannot be written down: {error.strerror}.",
                     hint="Nothing is sent meanwhile. Make room, or let this node write to its data folder.",

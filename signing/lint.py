@@ -49,6 +49,8 @@ def targets_problems(targets: Targets, root: Root, policy: TrustPolicy) -> list[
     problems += _keyid_problems("directive", policy.directive_keys)
     if directive & online:
         problems.append("the directive key is also a snapshot or timestamp key (S6)")
+    if online & {key_material(one.key) for one in policy.approvers.values()}:
+        problems.append("an approver's key is also a snapshot or timestamp key (S5)")
     if directive & _materials(root.roles[ROOT].keyids + root.roles[TARGETS].keyids, root.keys):
         problems.append("a root or targets key is also the directive key (S5)")
     if targets.delegations is None:

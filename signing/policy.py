@@ -17,6 +17,7 @@ from signing.errors import VerificationFailed
 from signing.keys import key_material
 
 FIELD = "x-ampwave"
+APPROVAL_FIELDS = ("approvers", "approval_threshold")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ def policy_problems(policy: TrustPolicy) -> list[str]:
     names = {one.name for one in policy.approvers.values()}
     if "" in names:
         problems.append("an approver has no name")
+    if not all(name.isprintable() for name in names):
+        problems.append("an approver's name holds what no screen shows")  # It is read before it is signed.
     if policy.approvers and not 1 <= policy.approval_threshold <= len(names):
         problems.append(f"{policy.approval_threshold} approvals of {len(names)} people cannot be given")
     if any(trust.unsafe_unsigned_waiver == "" for trust in policy.models.values()):

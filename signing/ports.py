@@ -1,12 +1,15 @@
 """What activities ask of the seals. Pure signatures; the work is in the modules beside this one."""
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from storage.artifact import Artifact, SignOff, StagedRelease, VendorSignature
+from storage.audit import AuditCheckpoint, AuditRow
 from storage.campaign import Directive, SignedDirective
 from storage.charger import SelfReport, SignatureScheme
+from storage.evidence import EvidenceRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +82,48 @@ class VerifiedDispatch:
     """Metadata versions and key ids that were relied upon; goes to the audit log."""
     certificate_subjects: tuple[str, ...] = ()
     """Under which its signing certificate can have been withdrawn (``storage.withdrawal``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on a release's evidence, with everything that stands against it, and what it rests on."""
+
+    problems: tuple[str, ...]
+    policy_sha256: str
+    inputs: tuple[tuple[str, str], ...]
+    """What was looked at, by name, with its SHA-256."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether people may be asked to sign."""
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict, and the signed summary that says so; None: nothing was asked and nothing was brought."""
+
+    judgement: Judgement
+    summary: EvidenceRef | None
+
+
+class EvidenceJudge(Protocol):
+    """The signer's look at a release's evidence (S49-S52)."""
+
+    async def judge(self, artifact: Artifact) -> Judged: ...
+    async def require(self, artifact: Artifact) -> None:
+        """Raise VerificationFailed unless the evidence holds now; nothing is signed."""
+
+
+ReadRows = Callable[[int, int], Awaitable[Sequence[AuditRow]]]
+"""(after this number, at most so many) -> rows of the audit log by number."""
+
+
+class Notary(Protocol):
+    """Vouches for the audit log with a key that the database does not hold (S65)."""
+
+    async def checkpoint(self, rows: ReadRows) -> AuditCheckpoint | None:
+        """The new checkpoint, or None: none is due. Raises VerificationFailed, KeyUnavailable."""
 
 
 class DispatchVerifier(Protocol):

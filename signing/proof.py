@@ -82,10 +82,11 @@ async def prove(
     release = None
     if image is not None:
         release = _by_image(listed, image)
-        if directive is not None and directive.directive.sha256 != image.sha256:
-            raise DirectiveRefused("The directive is for another image than this file.")
-    elif directive is not None:
+    if directive is not None:
+        # The very release that it directs: two vendors may have released the same bytes.
         release = next(one for one in listed if one.path == directive.directive.target_path)
+        if image is not None and directive.directive.sha256 != image.sha256:
+            raise DirectiveRefused("The directive is for another image than this file.")
     proven = None if release is None else _release(trust, release, now)
     return Proof(trust.role_proofs(), listed, proven, directive)
 
@@ -130,7 +131,7 @@ def stored_envelope(data: bytes) -> bytes:
     """The envelope in a file: as it is, or as the api hands it out (``{"envelope": {...}}``)."""
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return data
     inner = found.get("envelope") if isinstance(found, dict) else None
     return json.dumps(inner).encode() if isinstance(inner, dict) else data

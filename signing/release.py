@@ -15,9 +15,12 @@ from signing.errors import VerificationFailed
 from signing.roles import path_problems
 from storage.artifact import Artifact, Compatible, VendorSignature
 from storage.charger import SignatureScheme
+from storage.evidence import EvidenceKind
 
 _FORMAT = 1
 _FIELDS = {"format", "version", "release_counter", "compatible", "vendor_signatures"}
+_EVIDENCE = "evidence"
+"""The one field that may be missing: a release without evidence is written as before there was any."""
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -33,6 +36,8 @@ class Release:
     length: int
     compatible: tuple[Compatible, ...]
     vendor_signatures: tuple[VendorSignature, ...]
+    evidence: tuple[tuple[str, str], ...] = ()
+    """Kind and SHA-256 of each piece: parts list, provenance, VEX and the verdict on them (S49), by kind."""
 
     def signature_for(self, scheme: SignatureScheme) -> VendorSignature | None:
         """The vendor's signature under a scheme, if the release carries one (S33: never guessed)."""
@@ -58,6 +63,7 @@ def release_of(artifact: Artifact) -> Release:
         length=artifact.length,
         compatible=artifact.compatible,
         vendor_signatures=artifact.vendor_signatures,
+        evidence=tuple(sorted((ref.kind.value, ref.sha256) for ref in artifact.evidence)),
     )
 
 
@@ -81,7 +87,7 @@ def release_problems(release: Release) -> list[str]:
 
 def to_target(release: Release) -> TargetFile:
     """The TUF target. Only sha256 is listed: clients name downloads by the first hash."""
-    custom = {
+    custom: dict[str, Any] = {
         "format": _FORMAT,
         "version": release.version,
         "release_counter": release.release_counter,
@@ -98,6 +104,8 @@ def to_target(release: Release) -> TargetFile:
             for proof in release.vendor_signatures
         ],
     }
+    if release.evidence:
+        custom[_EVIDENCE] = dict(release.evidence)
     return TargetFile(release.length, {"sha256": release.sha256}, release.path, {"custom": custom})
 
 
@@ -120,7 +128,7 @@ def releases(role: str, targets: Targets) -> dict[str, Release]:
 
 def _parse(role: str, target: TargetFile) -> Release:
     custom: dict[str, Any] = target.custom
-    if set(custom) != _FIELDS or custom["format"] != _FORMAT:
+    if set(custom) - {_EVIDENCE} != _FIELDS or custom["format"] != _FORMAT:
         raise ValueError("its custom field has another format")
     if set(target.hashes) != {"sha256"} or set(target.unrecognized_fields) != {"custom"}:
         raise ValueError("it must list sha256 and custom alone")
@@ -133,12 +141,20 @@ def _parse(role: str, target: TargetFile) -> Release:
         length=_typed(target.length, int),
         compatible=tuple(_compatible(entry) for entry in custom["compatible"]),
         vendor_signatures=tuple(_proof(entry) for entry in custom["vendor_signatures"]),
+        evidence=_evidence(custom[_EVIDENCE]) if _EVIDENCE in custom else (),
     )
 
 
 def _compatible(entry: dict[str, Any]) -> Compatible:
     revisions = tuple(_typed(item, str) for item in entry["hardware_revisions"])
     return Compatible(_typed(entry["vendor"], str), _typed(entry["model"], str), revisions)
+
+
+def _evidence(entry: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    pieces = tuple(sorted((EvidenceKind(kind).value, _typed(sha256, str)) for kind, sha256 in entry.items()))
+    if not pieces or not all(_SHA256.fullmatch(sha256) for _, sha256 in pieces):
+        raise ValueError("its evidence is not named by SHA-256")
+    return pieces
 
 
 def _proof(entry: dict[str, Any]) -> VendorSignature:

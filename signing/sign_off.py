@@ -152,4 +152,6 @@ def _release_lines(release: Release) -> list[str]:
         f"  sha256 {release.sha256}, {release.length} bytes",
         f"  for {'; '.join(models)}",
         *(proofs or ["  without a vendor signature"]),
+        *(f"  {kind} {sha256}" for kind, sha256 in release.evidence),
+        *([] if "sbom" in dict(release.evidence) else ["  without an SBOM: nobody listed what is in it"]),
     ]

@@ -63,6 +63,9 @@ def read_entry(document: dict[str, Any], fingerprint: str, keys: dict[str, Key])
         accepted = envelope.verify([keys[entry.keyid]], 1)
     except (VerificationError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise VerificationFailed("An entry of the transcript does not hold.") from error
+    said = (entry.keyid, entry.holder, *entry.roles, entry.shown, entry.signed_at, entry.tools)
+    if not all(type(word) is str and word.isprintable() for word in said):
+        raise VerificationFailed("An entry of the transcript holds what no screen shows.")
     if envelope.payload_type != PAYLOAD_TYPE or entry.keyid not in accepted:
         raise VerificationFailed("An entry of the transcript is not one of a ceremony.")
     if entry.fingerprint != fingerprint:

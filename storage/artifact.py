@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from storage.charger import SignatureScheme
+from storage.evidence import EvidenceKind, EvidenceRef
 
 
 class ArtifactPhase(StrEnum):
@@ -12,11 +13,23 @@ class ArtifactPhase(StrEnum):
 
     UPLOADED = "uploaded"
     INSPECTING = "inspecting"
+    AWAITING_EVIDENCE = "awaiting_evidence"
     AWAITING_SIGNATURES = "awaiting_signatures"
     PUBLISHING = "publishing"
     RELEASED = "released"
     REJECTED = "rejected"
     REVOKED = "revoked"
+
+
+EVIDENCE_OPEN = frozenset(
+    {
+        ArtifactPhase.UPLOADED,
+        ArtifactPhase.INSPECTING,
+        ArtifactPhase.AWAITING_EVIDENCE,
+        ArtifactPhase.AWAITING_SIGNATURES,
+    }
+)
+"""Where evidence may still be added; later it is part of what people signed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +70,17 @@ class Artifact:
     filename: str = "firmware.bin"
     reason: str = ""
     """Why it is in this phase, one sentence."""
+    evidence: tuple[EvidenceRef, ...] = ()
+    """At most one piece of each kind."""
 
     @property
     def target_path(self) -> str:
         """TUF target path, bound to the vendor's role by its first segment (S7)."""
         return f"{self.vendor_role}/{self.version}/{self.filename}"
+
+    def piece(self, kind: EvidenceKind) -> EvidenceRef | None:
+        """Its evidence of a kind, if it carries one."""
+        return next((ref for ref in self.evidence if ref.kind is kind), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,21 @@ class AuditRow:
     row_hash: str
 
 
+@dataclass(frozen=True, slots=True)
+class AuditCheckpoint:
+    """What the log was at an instant, signed by a key that the database does not hold."""
+
+    sequence: int
+    """From 1, without a gap."""
+    size: int
+    """The number of the last row."""
+    head_hash: str
+    """That row's hash."""
+    at: datetime
+    previous: str
+    """SHA-256 of the checkpoint before, as stored; "" for the first."""
+
+
 def chain_hash(number: int, previous_hash: str, entry: AuditEntry) -> str:
     """The hash of a row; anybody can recompute it from an export."""
     return digest({"number": number, "previous": previous_hash, "entry": entry})

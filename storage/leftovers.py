@@ -1,7 +1,7 @@
 """What in a bucket is left over: pure, and deny by default, for a wrong yes would lose an image."""
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 
@@ -25,14 +25,29 @@ def leftovers(
     Versions of one key come one after the other. Of a key that somebody needs, no version is ever left over:
     an older one may be the good one.
     """
-    found: list[StoredVersion] = []
+    return [one for mine in _orphans(versions, referred, now, grace) if not _is_fixed(mine) for one in mine]
+
+
+def for_people(
+    versions: Iterable[StoredVersion], referred: Collection[str], now: datetime, grace: timedelta
+) -> Sequence[str]:
+    """Keys that are left over as well, but that only people may remove: while nobody uploads."""
+    return [mine[0].key for mine in _orphans(versions, referred, now, grace) if _is_fixed(mine)]
+
+
+def _orphans(
+    versions: Iterable[StoredVersion], referred: Collection[str], now: datetime, grace: timedelta
+) -> Iterator[list[StoredVersion]]:
     for key, group in groupby(versions, key=lambda one: one.key):
         mine = list(group)
         young = any(now - one.modified_at < grace for one in mine)
-        fixed = any(one.version_id == UNVERSIONED for one in mine)
-        if is_ours(key) and key not in referred and not young and not fixed:
-            found += mine
-    return found
+        if is_ours(key) and key not in referred and not young:
+            yield mine
+
+
+def _is_fixed(mine: Sequence[StoredVersion]) -> bool:
+    """An image's key is written anew when it is uploaded anew; a piece's key is written once and no more."""
+    return not mine[0].key.startswith(INCOMING) and any(one.version_id == UNVERSIONED for one in mine)
 
 
 def abandoned(multiparts: Iterable[OpenMultipart], now: datetime, grace: timedelta) -> list[OpenMultipart]:

@@ -1,3 +1,4 @@
+# long-file: what is asked of the engines, on one page
 """What the rest of Ampwave asks of its engines. Adapters live below and meet in ``api.bootstrap``.
 
 Every method that writes is one transaction. Errors: ``storage.errors`` only; engine failures
@@ -39,6 +40,7 @@ from storage.charger import (
     SiteLease,
 )
 from storage.events import EventRecord, FrameRecord, StoredEvent
+from storage.evidence import EvidenceKind, EvidenceRef
 from storage.journal import JournalRound, JournalRule, Partition
 from storage.learned import Trail
 from storage.query_ports import ChronicleStore, CountingStore
@@ -256,6 +258,8 @@ class ArtifactStore(Protocol):
     async def find(self, *, limit: int = 100, cursor: str | None = None) -> Page[Artifact]: ...
     async def by_version(self, vendor_role: str, version: str) -> Artifact | None: ...
     async def set_phase(self, artifact_id: str, phase: ArtifactPhase, reason: str) -> None: ...
+    async def set_evidence(self, artifact_id: str, piece: EvidenceRef) -> Artifact: ...
+    async def remove_evidence(self, artifact_id: str, kind: EvidenceKind) -> Artifact: ...
     async def stage(self, staged: StagedRelease) -> None:
         """Replace what was staged for this artifact; sign-offs of other bytes no longer count."""
 
@@ -290,11 +294,13 @@ class CampaignStore(Protocol):
     async def add_targets(self, targets: Sequence[Target]) -> None:
         """Idempotent on (campaign, wave, charger): rollback waves are added when they are decided."""
 
-    async def mark_dispatched(self, target: Target, while_in: CampaignPhase) -> bool:
+    async def mark_dispatched(
+        self, target: Target, while_in: CampaignPhase, subjects: Sequence[str] = ()
+    ) -> bool:
         """Move it to DISPATCHED with its attempt, request, reason and ``dispatched_at``, if it may be sent.
 
         False, and nothing is written, if by now the campaign is in another phase, the target is DONE, or
-        a later attempt has begun.
+        a later attempt has begun; or if everything is halted, or its image or one of ``subjects`` withdrawn.
         """
 
     async def unmark_dispatched(self, target: Target) -> None:

@@ -154,8 +154,9 @@ class _Connection(asyncio.BufferedProtocol):
         self._chunks.clear()
 
     def abort(self) -> None:
-        """Close at once."""
+        """Close at once. What an error said, nobody takes: it must not weigh on the budget for ever."""
         self._lost = True
+        self.drop()
         if self._transport is not None:
             self._transport.abort()
 

@@ -8,14 +8,15 @@ another. Pure.
 import base64
 import hashlib
 import hmac
+import re
 
 from storage.charger import DownloadTicket
 
 SECRET_BYTES = 16
 _TAG_BYTES = 16
 _MARK = "b"
-"""Starts a bound ticket. Those of before this had 43 characters and end with their hours of life."""
-_LENGTH = 44
+TICKET_LETTERS = 44
+_SHAPE = re.compile(r"b[A-Za-z0-9_\-]{43}", re.ASCII)
 
 
 def bound_ticket(secret: bytes, charger_id: str, artifact_id: str) -> str:
@@ -25,9 +26,12 @@ def bound_ticket(secret: bytes, charger_id: str, artifact_id: str) -> str:
 
 
 def is_of(text: str, ticket: DownloadTicket) -> bool:
-    """Whether a ticket's text was made for the charger and the image that its row names now."""
-    if len(text) != _LENGTH or not text.startswith(_MARK):
-        return True
+    """Whether a ticket's text was made for the charger and the image that its row names now.
+
+    Text of any other form is of nothing: whoever writes rows could make one of those himself.
+    """
+    if not _SHAPE.fullmatch(text):
+        return False
     raw = base64.urlsafe_b64decode(text[len(_MARK) :] + "=")
     wanted = _tag(raw[:SECRET_BYTES], ticket.charger_id, ticket.artifact_sha256)
     return hmac.compare_digest(raw[SECRET_BYTES:], wanted)

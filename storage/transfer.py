@@ -133,7 +133,7 @@ class DownloadStore(Protocol):
     """How far chargers got."""
 
     async def note(self, fetches: Sequence[Fetch]) -> frozenset[str]:
-        """Add up; returns the tickets among them that hold no more."""
+        """Add up; returns the tickets among them that hold no more, also for a halt or a withdrawal (S66)."""
 
     async def of_ticket(self, ticket_sha256: str) -> Download | None:
         """None for an unknown ticket."""

@@ -48,6 +48,7 @@ from workflows.messages import CampaignInput, CampaignStatus
 from workflows.options import OTA_CAMPAIGN, OTA_CHARGER, OTA_STATE, keywords
 from workflows.publish_artifact import PublicationInput, PublishArtifactWorkflow
 from workflows.publish_ceremony import PublishCeremonyWorkflow
+from workflows.record_keeping import RecordKeepingWorkflow
 from workflows.session_rules import SessionWatchPolicy
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.signals import AbortRequest, PersonRequest, SkipRequest
@@ -57,6 +58,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 HOUSEKEEPING_SCHEDULE = "ampwave-housekeeping"
+RECORDS_SCHEDULE = "ampwave-records"
 SESSION_WATCH_SCHEDULE = "ampwave-session-watch"
 STORAGE_CARE_SCHEDULE = "ampwave-storage-care"
 _UNREACHABLE = frozenset(
@@ -132,6 +134,13 @@ class Orchestrator:
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             static_summary=f"publish artifact {artifact_id[:12]}",
         )
+
+    @_in_our_words
+    async def evidence_changed(self, artifact_id: str) -> None:
+        """A hint that an artifact's evidence is another one; whoever does not wait for it reads it later."""
+        handle = self._client.get_workflow_handle(artifact_workflow_id(artifact_id))
+        with suppress(Conflict):
+            await _asked(handle.signal(PublishArtifactWorkflow.evidence_changed, rpc_timeout=self._timeout))
 
     async def publish_ceremony(self, order: CeremonyOrder) -> CeremonyStamp:
         """Have a stored ceremony published, and wait for it; the same one again goes on, or says the same.
@@ -316,6 +325,10 @@ class Orchestrator:
         )
         keep = ScheduleActionStartWorkflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
         await self._schedule(HOUSEKEEPING_SCHEDULE, keep, every)
+        records = ScheduleActionStartWorkflow(
+            RecordKeepingWorkflow.run, id="record-keeping", task_queue=TASK_QUEUE
+        )
+        await self._schedule(RECORDS_SCHEDULE, records, every)
         await self._schedule(SESSION_WATCH_SCHEDULE, watch, timedelta(minutes=1))
         care = ScheduleActionStartWorkflow(StorageCareWorkflow.run, id="storage-care", task_queue=TASK_QUEUE)
         await self._schedule(STORAGE_CARE_SCHEDULE, care, timedelta(days=1))

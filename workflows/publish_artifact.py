@@ -7,6 +7,7 @@ from temporalio.exceptions import ActivityError, ApplicationError
 
 with workflow.unsafe.imports_passed_through():
     from activities.artifacts import ArtifactActivities, ArtifactPhaseChange, InspectionFacts
+    from activities.release_evidence import EvidenceActivities
     from activities.signer import SignerActivities, StagedFacts
     from signing.errors import StaleStage
     from signing.ports import ReleaseStamp
@@ -44,6 +45,7 @@ class PublishArtifactWorkflow:
         self._reason = ""
         self._staged: StagedFacts | None = None
         self._signed: list[str] = []
+        self._changed = False
 
     @workflow.run
     async def run(self, given: PublicationInput) -> ArtifactPhase:  # noqa: ARG002 - __init__ has it
@@ -70,8 +72,13 @@ class PublishArtifactWorkflow:
         why = ""
         while True:
             try:
+                if workflow.patched("evidence"):
+                    await self._until_proven()
                 await self._stage(why)
-                await workflow.wait_condition(self._enough)
+                await workflow.wait_condition(lambda: self._enough() or self._changed)
+                if self._changed:
+                    why = "Its evidence changed, so the signatures are void: "
+                    continue
                 await self._enter(ArtifactPhase.PUBLISHING, f"{len(self._signed)} people signed")
                 return await by_signer(
                     SignerActivities.publish_release, self._id, f"publish {facts.vendor_role} {facts.version}"
@@ -81,6 +88,16 @@ class PublishArtifactWorkflow:
                     await self._enter(ArtifactPhase.REJECTED, _said(error))
                     return None
                 why = "Another release came first, so the signatures are void: "
+
+    async def _until_proven(self) -> None:
+        """Wait for the evidence that its policy asks for (S49 to S51)."""
+        while True:
+            self._changed = False
+            facts = await by_signer(EvidenceActivities.judge_evidence, self._id, "judge its evidence")
+            if not facts.problems:
+                return
+            await self._enter(ArtifactPhase.AWAITING_EVIDENCE, "; ".join(facts.problems))
+            await workflow.wait_condition(lambda: self._changed)
 
     async def _stage(self, why: str) -> None:
         staged = await by_signer(SignerActivities.stage_release, self._id, "prepare what people sign")
@@ -124,6 +141,11 @@ class PublishArtifactWorkflow:
 
     def _is_current(self, given: SignOff) -> bool:
         return self._staged is not None and given.staged_sha256 == self._staged.sha256
+
+    @workflow.signal(description="A piece of evidence was added or taken away.")
+    def evidence_changed(self) -> None:
+        """It is judged again, and what was signed over the old one is void."""
+        self._changed = True
 
     @workflow.query(description="Phase, what is staged, and who signed.")
     def status(self) -> PublicationStatus:

@@ -8,8 +8,10 @@ from activities.blob_care import BlobCareActivities
 from activities.campaigns import CampaignActivities
 from activities.chargers import ChargerActivities
 from activities.configuration import ConfigurationActivities
+from activities.daily import DailyActivities
 from activities.dispatch import DispatchActivities
 from activities.fleet import FleetActivities
+from activities.halts import HaltActivities
 from activities.health import HealthActivities
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
@@ -18,11 +20,13 @@ from activities.metadata import CeremonyActivities, MetadataActivities
 from activities.operator import CommandActivities, OperatorActivities
 from activities.orders import Node
 from activities.recovery import DoubtActivities, RecoveryActivities
+from activities.release_evidence import EvidenceActivities
+from activities.retention import RetentionActivities
 from activities.signer import SignerActivities
 from activities.stores import Stores
 from activities.twins import DriftPolicy, TwinActivities
 from csms.ports import FindingKeeper
-from signing.ports import ArtifactInspector, ReleaseSigner
+from signing.ports import ArtifactInspector, EvidenceJudge, ReleaseSigner
 from storage.ports import BlobStore
 from storage.watching import SessionStore
 from workflows.campaign import FirmwareCampaignWorkflow
@@ -33,6 +37,7 @@ from workflows.housekeeping import HousekeepingWorkflow
 from workflows.log_retrieval import LogRetrievalWorkflow
 from workflows.publish_artifact import PublishArtifactWorkflow
 from workflows.publish_ceremony import PublishCeremonyWorkflow
+from workflows.record_keeping import RecordKeepingWorkflow
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.shard import ShardWorkflow
 from workflows.storage_care import StorageCareWorkflow
@@ -52,6 +57,7 @@ WORKFLOWS: tuple[type, ...] = (
     ConfigurationWorkflow,
     HousekeepingWorkflow,
     SessionWatchWorkflow,
+    RecordKeepingWorkflow,
     StorageCareWorkflow,
 )
 """All of them, for the worker role on ``storage.ids.TASK_QUEUE``."""
@@ -133,16 +139,27 @@ def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
     )
 
 
+def record_activities(stores: Stores, daily: DailyActivities, retention: RetentionActivities) -> Activities:
+    """For the worker role too: halts on record, files of each day, and the end of what had its time."""
+    return (HaltActivities(stores).record_halts, daily.export_days, retention.remove_outlived)
+
+
 def signer_activities(
-    stores: Stores, signer: ReleaseSigner, new_nonce: Callable[[], str], blobs: BlobStore | None = None
+    stores: Stores,
+    signer: ReleaseSigner,
+    new_nonce: Callable[[], str],
+    *,
+    desk: EvidenceJudge,
+    blobs: BlobStore | None = None,
 ) -> Activities:
     """For the signer, on ``storage.ids.SIGNER_QUEUE``. ``new_nonce``: at least 16 random characters."""
-    signing = SignerActivities(stores, signer, new_nonce)
+    signing = SignerActivities(stores, signer, new_nonce, desk)
     return (
+        EvidenceActivities(stores, desk).judge_evidence,
         signing.stage_release,
         signing.check_sign_off,
         signing.publish_release,
         signing.sign_directive,
         signing.refresh_metadata,
-        *((CeremonyActivities(stores, blobs, signer).conclude_ceremony,) if blobs else ()),
+        *((CeremonyActivities(stores, blobs, signer, signing.refusals).conclude_ceremony,) if blobs else ()),
     )

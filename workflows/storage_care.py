@@ -45,5 +45,7 @@ class StorageCareWorkflow:
             summary="remove what crashes and broken uploads left behind",
         )
         said = f"{bad} images are not what was signed; {swept.versions} leftovers removed"
+        if swept.unversioned:
+            said += f"; {swept.unversioned} images are left over in a bucket without versions: see the log"
         workflow.set_current_details(said)
         return bad

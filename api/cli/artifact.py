@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from api.cli.errors import CliError, Record
+from api.cli.evidence import app as evidence_app
 from api.cli.output import Column, Screen, ago, moment, short, size, words
 from api.cli.references import ARTIFACT_HELP, artifact_id
 from api.cli.session import Session, command, group
 
 app = group("Upload, sign and release firmware.")
+app.add_typer(evidence_app, name="evidence")
 
 Reference = Annotated[str, typer.Argument(metavar="ARTIFACT", help=ARTIFACT_HELP)]
 Limit = Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")]
@@ -238,6 +240,7 @@ def _draw(screen: Screen, item: Record, session: Session) -> None:
             ("Because", item.get("reason") or None),
             ("Signed by", _signers(item)),
             ("Models", _models(item)),
+            ("Evidence", ", ".join(one["kind"] for one in item.get("evidence") or ()) or "none"),
             ("Vendor signed", ", ".join(one["scheme"] for one in item["vendor_signatures"]) or "none"),
             ("Counter", str(item["release_counter"])),
             ("Size", size(item["length"])),
@@ -279,6 +282,8 @@ def _state(item: Record) -> str:
 
 def _next(item: Record) -> str:
     name = _name(item)
+    if item["phase"] == "awaiting_evidence":
+        return f"Bring what is missing: ampwave artifact evidence add {name} --sbom FILE"
     if item["phase"] == "awaiting_signatures":
         return f"Sign it with your own key: ampwave artifact sign {name} --key file2:PATH"
     if item["phase"] == "released":

@@ -10,8 +10,9 @@ from api import bootstrap
 from api.cli.credentials import load_settings
 from api.cli.errors import Record, WrongUse
 from api.settings import Settings
-from signing.ceremony import CeremonyResult, DevelopmentCeremony
+from signing.ceremony import CeremonyResult, DevelopmentCeremony, key_names
 from signing.policy import TrustPolicy, write_policy
+from signing.roles import TARGETS
 from signing.trust_source import fetch_from, load_trust
 from storage.clock import system_clock
 
@@ -33,7 +34,13 @@ def make_repository(roles: Sequence[str], manufacturer_roots: Sequence[str]) -> 
 
 def change_policy(change: Callable[[TrustPolicy], TrustPolicy] | None) -> Record:
     """The signed policy, after this change if there is one, signed with the keys on this machine."""
-    settings = bucket_settings(load_settings())
+    settings = load_settings()
+    if change is not None and not (settings.keys / f"{key_names([])[TARGETS][0]}.pem").exists():
+        raise WrongUse(
+            f"There are no keys FOR DEVELOPMENT in {settings.keys}, so nothing was changed.",
+            hint="People sign this: approvers and policy in the layout, then ampwave tuf rotate.",
+        )
+    settings = bucket_settings(settings)
     return write_policy(asyncio.run(_changed(settings, change)))
 
 

@@ -100,6 +100,10 @@ class Api:
         headers = {**self._key(), "Content-Type": media_type}
         return self._send("POST", path, content=content, params=params, headers=headers)
 
+    def put_bytes(self, path: str, content: bytes, media_type: str) -> Any:
+        """PUT a document as it is."""
+        return self._send("PUT", path, content=content, headers={"Content-Type": media_type})
+
     def upload(self, path: str, file: Path, manifest: Record) -> Any:
         """POST a file, streamed from disk, with its manifest as multipart form data."""
         with file.open("rb") as stream:
@@ -156,9 +160,11 @@ class Api:
         finally:
             part.unlink(missing_ok=True)
 
-    def pages(self, path: str, limit: int, **params: str | int | bool | None) -> Iterator[Record]:
-        """The items of a listing, page after page, at most ``limit`` of them."""
-        cursor: str | None = None
+    def pages(
+        self, path: str, limit: int, *, start: str | None = None, **params: str | int | bool | None
+    ) -> Iterator[Record]:
+        """The items of a listing after the cursor ``start``, page after page, at most ``limit`` of them."""
+        cursor = start
         left = limit
         while left > 0:
             page = self.get(path, limit=min(left, 500), cursor=cursor, **params)

@@ -11,13 +11,13 @@ from securesystemslib.exceptions import UnverifiedSignatureError
 from securesystemslib.signer import Key
 from tuf.api.metadata import Root
 
-from api.key_access import online_keys
+from api.key_access import key_addresses
 from api.settings import Settings
 from signing.addresses import holder_of
 from signing.errors import KeyUnavailable, SigningError
 from signing.keys import file_address, key_material, open_signer, public_of, read_public
 from signing.metadata import decode
-from signing.roles import DIRECTIVE, SNAPSHOT, TIMESTAMP
+from signing.roles import DIRECTIVE
 from signing.trust_source import Fetch, load_trust
 from storage.errors import AmpwaveError
 
@@ -93,12 +93,15 @@ def _add_root(roles: dict[bytes, list[str]], root: Root) -> None:
 
 def signer_keys(settings: Settings, known: KnownKeys) -> list[KeyState]:
     """The keys that the signer would open here: those that are set, and its files that are there."""
-    keys = online_keys(settings)
-    addresses = {SNAPSHOT: keys.snapshot, TIMESTAMP: keys.timestamp, DIRECTIVE: keys.directive}
-    given = {settings.signer_snapshot, settings.signer_timestamp, settings.signer_directive}
+    given = {
+        settings.signer_snapshot,
+        settings.signer_timestamp,
+        settings.signer_directive,
+        settings.signer_record,
+    }
     here = {
         role: address
-        for role, address in addresses.items()
+        for role, address in key_addresses(settings).items()
         if address in given or Path(address.removeprefix("file2:")).exists()
     }
     return [look(role, address, known, SIGNER) for role, address in here.items()]

@@ -15,12 +15,13 @@ from storage.errors import AmpwaveError
 if TYPE_CHECKING:
     from securesystemslib.signer import Key
 
-    from signing.layout import Holders, Layout, VendorLayout
+    from signing.layout import Approvers, Holders, Layout, VendorLayout
 
 HINT = "deploy/examples/layout.yaml shows every field."
 _PEOPLE = ("root", "targets")
 _ONLINE = ("snapshot", "timestamp", "directive")
 _THRESHOLD = "threshold"
+_MOST = 20
 
 
 def read_layout(path: Path) -> "Layout":
@@ -30,7 +31,7 @@ def read_layout(path: Path) -> "Layout":
     problems = Problems(str(path))
     root = documents.load(path)
     entries = documents.mapping(root, problems)
-    known = (*_PEOPLE, *_ONLINE, "vendors", "policy")
+    known = (*_PEOPLE, *_ONLINE, "vendors", "approvers", "policy")
     for name, entry in entries.items():
         if name not in known:
             problems.add(entry, f"is no role. {documents.nearest(name, dict.fromkeys(known))}")
@@ -44,9 +45,10 @@ def read_layout(path: Path) -> "Layout":
         if name in entries
     }
     vendors = _vendors(entries["vendors"], folder, problems) if "vendors" in entries else {}
+    approvers = _approvers(entries["approvers"], folder, problems) if "approvers" in entries else None
     policy = _policy(entries["policy"], problems) if "policy" in entries else None
     problems.check(hint=HINT)
-    return Layout(**roles, vendors=vendors, policy=policy)
+    return Layout(**roles, vendors=vendors, approvers=approvers, policy=policy)
 
 
 def _vendors(entry: Entry, folder: Path, problems: Problems) -> "dict[str, VendorLayout]":
@@ -73,24 +75,52 @@ def _holders(entry: Entry, folder: Path, problems: Problems, threshold: int) -> 
 
     keys = []
     for name, content in documents.mapping(entry, problems).items():
-        if name != _THRESHOLD:
-            keys += _key(name, content, folder, problems)
-        elif content.text.isdecimal() and 0 < int(content.text) <= 20:
-            threshold = int(content.text)
+        if name == _THRESHOLD:
+            threshold = _threshold(content, problems)
         else:
-            problems.add(content, "should be a number of people.")
+            keys += _key(name, content, folder, problems)
     return Holders(threshold, tuple(keys))
+
+
+def _approvers(entry: Entry, folder: Path, problems: Problems) -> "Approvers":
+    """By the names that they have at the api, which need not be fit for anything else."""
+    from signing.layout import Approvers
+    from signing.policy import Approver
+
+    threshold, people = 1, []
+    for name, content in documents.mapping(entry, problems).items():
+        if name == _THRESHOLD:
+            threshold = _threshold(content, problems)
+        else:
+            people += [Approver(name, key) for key in _public(content, folder, problems)]
+    return Approvers(threshold, tuple(people))
+
+
+def _threshold(entry: Entry, problems: Problems) -> int:
+    if entry.kind == "scalar" and entry.text.isdecimal() and 0 < int(entry.text) <= _MOST:
+        return int(entry.text)
+    problems.add(entry, "should be a number of people.")
+    return 1
 
 
 def _key(holder: str, entry: Entry, folder: Path, problems: Problems) -> "list[Key]":
     from signing.holders import named
+
+    try:
+        return [named(key, holder) for key in _public(entry, folder, problems)]
+    except AmpwaveError as error:
+        problems.add(entry, error.message)
+        return []
+
+
+def _public(entry: Entry, folder: Path, problems: Problems) -> "list[Key]":
     from signing.keys import read_public
 
     if entry.kind != "scalar":
         problems.add(entry, "should be a public key file of `ampwave key create`.")
         return []
     try:
-        return [named(read_public(folder / entry.text), holder)]
+        return [read_public(folder / entry.text)]
     except AmpwaveError as error:
         problems.add(entry, error.message)
         return []
@@ -116,4 +146,10 @@ def _policy(entry: Entry, problems: Problems) -> dict[str, Any]:
     if not isinstance(value, dict):
         problems.add(entry, "should be a mapping of names to values.")
         return {}
+    from signing.policy import APPROVAL_FIELDS
+
+    elsewhere = {"directive_keys": "directive", "manufacturer_roots": "vendors"}
+    elsewhere |= dict.fromkeys(APPROVAL_FIELDS, "approvers")
+    for name in value.keys() & elsewhere.keys():
+        problems.add(entry, f"cannot say {name}: {elsewhere[name]} in the layout does.")
     return {str(name): content for name, content in value.items()}

@@ -30,9 +30,11 @@ TABLE: dict[str, Entry] = {
     "withdrawal": Entry("Releases", "Take an image or certificate away, and give it back.", "withdrawal"),
     "campaign": Entry("Releases", "Plan, approve, watch and stop rollouts.", "campaign"),
     "gate": Entry("Releases", "Try how a gate judges, on simulated fleets.", "gate"),
+    "halt": Entry("Releases", "Stop everything; two people restore it.", "halt"),
     "charger": Entry("Fleet", "Import, register, look at and command chargers.", "charger"),
     "site": Entry("Fleet", "Sites and how many chargers each may miss at once.", "site"),
     "model": Entry("Fleet", "What holds for every charger of one model.", "model"),
+    "export": Entry("Fleet", "Daily files for finance, with a manifest of digests.", "export"),
     "incident": Entry("Fleet", "What a person should know of, and closing it by hand.", "incident"),
     "audit": Entry("Trust", "Export the audit log and check its chain.", "audit"),
     "key": Entry("Trust", "Make and list keys to sign releases with.", "key"),
@@ -44,7 +46,7 @@ TABLE: dict[str, Entry] = {
     "worker": Entry("Processes", "Workflows and shared activities.", "processes", "worker"),
     "signer": Entry("Processes", "The only process that reaches the online keys.", "processes", "signer"),
     "relay": Entry("Processes", "Events to the workflows that wait for them.", "processes", "relay"),
-    "db": Entry("Processes", "Bring the database to this version.", "processes", "db"),
+    "db": Entry("Processes", "Bring the database up to date; what is kept how long.", "processes", "db"),
     "config": Entry("Processes", "Check and show the settings.", "processes", "config"),
 }
 

@@ -104,7 +104,7 @@ worker = single(_worker)
 signer = single(_signer)
 relay = single(_relay)
 
-db = group("Bring the database to this version, or look how large it is.")
+db = group("Bring the database to this version; how large it is, and what is kept how long.")
 config = group("Check and show the settings.")
 
 
@@ -118,6 +118,15 @@ def _db_upgrade() -> None:
 def _db_stats(as_json: JsonFlag = False) -> None:
     """Say how large the tables are, how far they reach back, and what is removed when."""
     call("roles:run_db_stats", as_json=as_json)
+
+
+@db.command("retention")
+def _db_retention(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show what each class of stored things costs, and remove what had its time."""
+    call("retention:run_retention", dry_run=dry_run, as_json=as_json)
 
 
 @config.command("check")

@@ -10,10 +10,10 @@ from tuf.api.metadata import Snapshot, Targets, Timestamp
 from api.cli.errors import Record, WrongUse
 from signing.expiry import advice
 from signing.metadata import decode
-from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP
+from signing.roles import ROOT, SNAPSHOT, TARGETS, TIMESTAMP, rule_for
 from signing.trust import Trust
 from signing.trust_source import Fetch, load_role, load_trust
-from storage.errors import InvalidInput, NotFound
+from storage.errors import EngineUnavailable, InvalidInput, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +80,13 @@ def fetch_from_folder(folder: Path) -> Fetch:
     """Metadata files in a folder, as a mirror has them; no network."""
 
     async def fetch(name: str, limit: int) -> bytes:
-        path = folder / name
-        if not path.is_file():
-            raise NotFound("metadata file", name)
-        data = path.read_bytes()
+        try:
+            data = read_some(folder / name, limit + 1)
+        except FileNotFoundError:
+            raise NotFound("metadata file", name) from None
+        except OSError as error:
+            # S20: only "there is none" means none; what cannot be read may hide a rotated key.
+            raise EngineUnavailable(f"{folder / name} cannot be read: {error.strerror}") from error
         if len(data) > limit:
             raise InvalidInput(f"{name} is longer than {limit} bytes.")
         return data
@@ -91,10 +94,16 @@ def fetch_from_folder(folder: Path) -> Fetch:
     return fetch
 
 
+def read_some(path: Path, most: int) -> bytes:
+    """The beginning of a file, however long it is. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(most)
+
+
 def read_root(path: Path) -> bytes:
     """A person's own root.json. Raises WrongUse when there is none."""
     try:
-        return path.read_bytes()
+        return read_some(path, rule_for(ROOT).max_bytes + 1)
     except OSError as error:
         raise WrongUse(
             f"There is no trusted root at {path}.",

@@ -13,6 +13,8 @@ PIECE = 64 * 1024 * 1024
 _CHUNK = 256 * 1024
 _TRIES = 8
 """Failures in a row, with nothing sent in between, after which this run gives up."""
+_LAST_TRIES = 4
+_AGAIN = "The same command goes on from there within 24 hours."
 _MEDIA_TYPE = "application/offset+octet-stream"
 
 
@@ -26,16 +28,33 @@ def upload_in_pieces(session: Session, file: Path, manifest: Record) -> Record:
     while offset < length:
         try:
             offset, failures = _sent(session, place, file, offset), 0
+        except KeyboardInterrupt:
+            session.note(_AGAIN)
+            raise
         except (Unreachable, Refused) as error:
             failures += 1
             if failures > _TRIES or not _is_passing(error):
                 raise CliError(
                     f"The upload broke off at {size(offset)} of {size(length)}: {error}",
-                    hint="The same command goes on from there within 24 hours.",
+                    hint=_AGAIN,
                 ) from error
             session.pause(min(30.0, 0.5 * 2**failures))
             offset = _asked(session, place, offset)
-    artifact: Record = session.api.post(f"{place}/artifact", manifest, patience_s=900.0)
+    return _finished(session, f"{place}/artifact", manifest)
+
+
+def _finished(session: Session, place: str, manifest: Record) -> Record:
+    """The last request may be repeated: it brings the artifact that an earlier one made unheard."""
+    for again in range(1, _LAST_TRIES):
+        try:
+            return _made(session, place, manifest)
+        except Unreachable:
+            session.pause(2.0**again)
+    return _made(session, place, manifest)
+
+
+def _made(session: Session, place: str, manifest: Record) -> Record:
+    artifact: Record = session.api.post(place, manifest, patience_s=900.0)
     return artifact
 
 
@@ -49,7 +68,10 @@ def _begun(session: Session, length: int, sha256: str) -> tuple[str, int]:
 def _sent(session: Session, place: str, file: Path, offset: int) -> int:
     headers = {"Upload-Offset": str(offset), "Content-Type": _MEDIA_TYPE}
     answer = session.api.tus("PATCH", place, headers, _piece(file, offset))
-    return int(answer["upload-offset"])
+    behind = int(answer["upload-offset"])
+    if behind == offset and file.stat().st_size <= offset:
+        raise CliError(f"{file} became shorter while it was uploaded.", hint="Upload it once it is complete.")
+    return behind
 
 
 def _asked(session: Session, place: str, offset: int) -> int:

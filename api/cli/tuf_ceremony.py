@@ -316,10 +316,12 @@ def _document(reviewed: "Review") -> Record:
 
 
 def _read(file: Path) -> "Bundle":
+    from api.cli.repository import read_some
     from signing.bundle import read_bundle
+    from signing.ports import MAX_CEREMONY
 
     try:
-        data = file.read_bytes()
+        data = read_some(file, MAX_CEREMONY + 1)
     except OSError as error:
         raise WrongUse(f"{file} cannot be read: {error.strerror}.") from error
     return read_bundle(data)

@@ -44,7 +44,8 @@ def policy(
     """Show, or change, who may approve campaigns and what is trusted of which model.
 
     Changing signs targets with keys FOR DEVELOPMENT that lie on this machine. In production the people of
-    the targets role sign the same change with their own keys.
+    the targets role sign the same change with their own keys: `approvers` and `policy` in the layout,
+    then `ampwave tuf rotate`.
     """
     change = _change(approver or [], remove_approver or [], threshold, (minimum or [], unsafe_waive or []))
     from api.cli.ceremony import change_policy

@@ -14,7 +14,7 @@ from api.auth import require
 from api.dashboard.pages import render
 from api.dashboard.session import form_proof, session_principal
 from api.errors import Forbidden, problem_of
-from api.guard import Handler, bounded, guard_of, metrics_of, record_refusal
+from api.guard import Handler, Services, bounded, guard_of, metrics_of, record_refusal
 from storage.access import Principal
 from storage.errors import AmpwaveError, NotFound
 
@@ -83,4 +83,8 @@ def page_context(request: Request) -> dict[str, object]:
     }
 
 
-PageContext = Annotated[dict[str, object], Depends(page_context)]
+async def _page_context(request: Request, services: Services) -> dict[str, object]:
+    return page_context(request) | {"halts": await services.halts.in_force()}
+
+
+PageContext = Annotated[dict[str, object], Depends(_page_context)]

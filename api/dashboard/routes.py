@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
-from api.auth import Permission
+from api.auth import Permission, may
 from api.dashboard import views
 from api.dashboard.guard import PageContext, PageRoute
 from api.dashboard.offers import offers
@@ -185,11 +185,15 @@ async def _signing(store: ArtifactStore, artifact: Artifact) -> tuple[str, objec
 
 @router.get("/artifacts/{artifact_id}")
 @permit(Permission.READ)
-async def artifact_page(services: Services, context: PageContext, artifact_id: Sha256) -> Response:
+async def artifact_page(
+    services: Services, caller: Caller, context: PageContext, artifact_id: Sha256
+) -> Response:
     """One artifact: what it is for, its proofs, and who signed."""
     found = await services.artifacts.get(artifact_id)
     _, signing = await _signing(services.artifacts, found)
-    return _page("artifact.html", context, artifact=found, signing=signing, now=services.clock())
+    offered = may(caller, Permission.ARTIFACT_WITHDRAW) and found.phase is ArtifactPhase.RELEASED
+    now = services.clock()
+    return _page("artifact.html", context, artifact=found, signing=signing, may_withdraw=offered, now=now)
 
 
 @router.get("/chargers")

@@ -3,6 +3,8 @@
 import asyncio
 from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -10,7 +12,7 @@ from pydantic import Field
 from starlette.requests import Request
 
 from api.guard import Services, metrics_of
-from api.ports import ReadinessCheck
+from api.ports import ApiServices, ReadinessCheck
 from api.schemas.common import Reply
 from storage.errors import AmpwaveError
 from storage.incident import IncidentKind
@@ -18,6 +20,14 @@ from storage.incident import IncidentKind
 router = APIRouter(tags=["health"])
 _INCIDENTS = 1000
 """Open ones that are counted; beyond that a number says no more."""
+_WEIGHED_EVERY = timedelta(minutes=5)
+
+
+@dataclass
+class Scales:
+    """When what is stored was weighed last, in this process."""
+
+    read_at: datetime | None = None
 
 
 class ReadyReply(Reply):
@@ -62,6 +72,7 @@ async def _ask(check: ReadinessCheck, seconds: float) -> str:
 @router.get("/metrics", response_class=Response, include_in_schema=False)
 async def metrics(request: Request, services: Services) -> Response:
     """Prometheus exposition. Keep it off the public address in production."""
+    await _weigh(request, services)
     with suppress(AmpwaveError, TimeoutError):  # the rest is worth telling while the database is away
         async with asyncio.timeout(services.limits.readiness_seconds):
             found = await services.watch.incidents.find(limit=_INCIDENTS)
@@ -69,3 +80,20 @@ async def metrics(request: Request, services: Services) -> Response:
         for kind in IncidentKind:
             metrics_of(request).incidents.labels(kind.value).set(counts[kind])
     return Response(metrics_of(request).render(), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _weigh(request: Request, services: ApiServices) -> None:
+    """What is stored, weighed again every few minutes; a database that is away leaves the last numbers."""
+    scales, now = request.app.state.scales, services.clock()
+    if services.retention is None or (scales.read_at and now - scales.read_at < _WEIGHED_EVERY):
+        return
+    scales.read_at = now
+    gauges = metrics_of(request)
+    try:
+        async with asyncio.timeout(services.limits.readiness_seconds):
+            sizes = await services.retention.sizes()
+    except (AmpwaveError, TimeoutError):
+        return
+    for each in sizes:
+        gauges.stored_rows.labels(each.name).set(each.rows)
+        gauges.stored_bytes.labels(each.name).set(each.bytes)

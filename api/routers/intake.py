@@ -75,26 +75,17 @@ async def drop_upload(request: Request, services: Services, caller: Caller, uplo
 
 @router.post("/uploads/{upload_id}/artifact", status_code=201)
 @permit(Permission.ARTIFACT_UPLOAD)
-async def finish_upload(  # noqa: PLR0913 - what FastAPI hands in
+async def finish_upload(
     request: Request,
     response: Response,
     services: Services,
     caller: Caller,
     upload_id: UploadId,
     body: ManifestBody,
-    key: IdempotencyKey = None,
 ) -> ArtifactReply:
-    """All bytes are here: make the artifact of this manifest out of them. Safe to repeat until it answers."""
-    pieces = Pieces(services, caller)
+    """All bytes are here: make the artifact of this manifest out of them. Safe to repeat, also once it is."""
     async with Recorded(services, caller, f"upload/{upload_id}"):
-        upload = await pieces.get(upload_id)
-        if body.sha256 not in (None, upload.sha256):
-            raise InvalidInput(
-                "The upload was refused; nothing was stored.",
-                [f"manifest.sha256: is {body.sha256}, the upload was begun for {upload.sha256}"],
-            )
-        artifact = body.to_noun(upload.sha256, upload.length, caller.name, services.clock())
-        stored = await pieces.finish(upload, artifact, repeated=key is not None)
+        stored = await Pieces(services, caller).finish(upload_id, body)
     metrics_of(request).upload_bytes.inc(stored.length)
     response.headers["Location"] = f"/api/v1/artifacts/{stored.artifact_id}"
     return ArtifactReply.model_validate(stored)

@@ -16,11 +16,12 @@ from api.schemas.withdrawals import (
     WithdrawalBody,
     WithdrawalReply,
 )
+from api.withdrawals import withdraw_release, withdraw_subject
 from signing.revocation import revoked_subjects
 from signing.vendor_signature import certificate_fingerprint
 from storage.artifact import ArtifactPhase
-from storage.errors import Conflict, InvalidInput
-from storage.withdrawal import Source, Withdrawal, artifact_subject, certificate_subject
+from storage.errors import InvalidInput
+from storage.withdrawal import Source, Withdrawal, certificate_subject
 
 router = APIRouter(prefix="/api/v1/withdrawals", tags=["artifacts"], route_class=GuardedRoute)
 
@@ -38,29 +39,16 @@ async def list_withdrawals(services: Services, limit: Limit = 100) -> PageReply[
 async def withdraw(services: Services, caller: Caller, body: WithdrawalBody) -> WithdrawalReply:
     """Stop sending an image, or anything under a signing certificate, at once and everywhere.
 
-    Running campaigns halt at their next charger or directive. What chargers have installed stays.
+    Running campaigns halt at their next charger or directive, and downloads of a withdrawn image break off.
+    What chargers have installed stays.
     """
     if body.artifact_id is not None:
-        artifact = await services.artifacts.get(body.artifact_id)
-        if artifact.phase not in (ArtifactPhase.RELEASED, ArtifactPhase.REVOKED):
-            raise Conflict(
-                f"It is {artifact.phase.value}, so nothing is sent of it.",
-                hint="Only releases are withdrawn.",
-            )
-        subject = artifact_subject(body.artifact_id)
+        standing = await withdraw_release(services, caller, body.artifact_id, body.reason)
     else:
-        subject = certificate_subject(
-            body.certificate_sha256 or certificate_fingerprint(body.certificate or "")
-        )
-    given = Withdrawal(subject, body.reason, Source.PERSON, caller.name, services.clock())
-    if await services.withdrawals.add([given]):
-        await audit(services, caller, "artifact.withdrawn", subject.replace(":", "/"), reason=body.reason)
-    if body.artifact_id is not None:
-        await services.artifacts.set_phase(
-            body.artifact_id, ArtifactPhase.REVOKED, f"withdrawn by {caller.name}: {body.reason}"
-        )
-    standing = await services.withdrawals.in_force([subject])
-    return WithdrawalReply.model_validate(next(iter(standing), given))
+        fingerprint = body.certificate_sha256 or certificate_fingerprint(body.certificate or "")
+        subject = certificate_subject(fingerprint)
+        standing = await withdraw_subject(services, caller, subject, body.reason)
+    return WithdrawalReply.model_validate(standing)
 
 
 @router.post("/restorations")

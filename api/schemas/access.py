@@ -84,6 +84,14 @@ class AuditReply(Reply):
         )
 
 
+class CheckpointReply(Reply):
+    """A signed checkpoint of the audit log."""
+
+    sequence: int
+    envelope: dict[str, Any] = Field(description="DSSE; its payload is the checkpoint.")
+    timestamp: str | None = Field(description="RFC 3161 response over it, base64; null: it has none.")
+
+
 class WhoReply(Reply):
     """The caller, as this api sees it."""
 

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from api.schemas.common import Body, Label, Reply, Sha256, Slug, Whole
 from storage.artifact import Artifact, ArtifactPhase, Compatible, SignOff, StagedRelease, VendorSignature
 from storage.charger import SignatureScheme
+from storage.evidence import EvidenceKind
 
 Version = Annotated[
     str,
@@ -81,6 +82,16 @@ class ManifestBody(Body):
         )
 
 
+class EvidenceReply(Reply):
+    """One piece of evidence."""
+
+    kind: EvidenceKind
+    sha256: str
+    length: int
+    added_by: str
+    added_at: datetime
+
+
 class ImportBody(Body):
     """Where a vendor offers an image, and what it is."""
 
@@ -108,6 +119,7 @@ class ArtifactReply(Reply):
     reason: str
     uploaded_by: str
     uploaded_at: datetime
+    evidence: tuple[EvidenceReply, ...] = ()
 
 
 class SignOffBody(Body):

@@ -1,6 +1,7 @@
 """Artifacts, what is staged for signature, and who signed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row, select, tuple_, update
@@ -8,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.artifact import (
+    EVIDENCE_OPEN,
     Artifact,
     ArtifactPhase,
     Compatible,
@@ -17,6 +19,7 @@ from storage.artifact import (
 )
 from storage.codec import decode, to_json
 from storage.errors import Conflict, NotFound
+from storage.evidence import EvidenceKind, EvidenceRef, with_piece, without
 from storage.ports import Page
 from storage.postgres import cursor as cursors
 from storage.postgres.engine import reading, transaction
@@ -91,6 +94,34 @@ class PostgresArtifactStore:
         async with transaction(self._engine) as connection:
             if (await connection.execute(statement)).rowcount == 0:
                 raise NotFound("artifact", artifact_id)
+
+    async def set_evidence(self, artifact_id: str, piece: EvidenceRef) -> Artifact:
+        """Put a piece in its kind's place. Raises NotFound, and Conflict when it is too late for it."""
+        return await self._change_evidence(artifact_id, lambda pieces: with_piece(pieces, piece))
+
+    async def remove_evidence(self, artifact_id: str, kind: EvidenceKind) -> Artifact:
+        """Take a piece away. Raises NotFound, and Conflict when it is too late for it."""
+        return await self._change_evidence(artifact_id, lambda pieces: without(pieces, kind))
+
+    async def _change_evidence(
+        self,
+        artifact_id: str,
+        change: Callable[[tuple[EvidenceRef, ...]], tuple[EvidenceRef, ...]],
+    ) -> Artifact:
+        here = artifact.c.artifact_id == artifact_id
+        async with transaction(self._engine) as connection:
+            row = (await connection.execute(select(artifact).where(here).with_for_update())).one_or_none()
+            if row is None:
+                raise NotFound("artifact", artifact_id)
+            before = _artifact(row)
+            if before.phase not in EVIDENCE_OPEN:
+                raise Conflict(
+                    f"The artifact is {before.phase.value}, so its evidence stays as it is.",
+                    hint="Evidence is part of what people sign: bring it with the next version.",
+                )
+            pieces = change(before.evidence)
+            await connection.execute(update(artifact).where(here).values(evidence=to_json(pieces)))
+        return replace(before, evidence=pieces)
 
     async def stage(self, staged: StagedRelease) -> None:
         """Replace what was staged for this artifact. Raise NotFound if there is no such artifact."""
@@ -170,4 +201,5 @@ def _artifact(row: Row[*tuple[Any, ...]]) -> Artifact:
         uploaded_at=row.uploaded_at,
         filename=row.filename,
         reason=row.reason,
+        evidence=decode(tuple[EvidenceRef, ...], row.evidence),
     )

@@ -1,27 +1,53 @@
 """The audit log: appended under the lock of its head row, so that the chain has one end, never two."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC
+from itertools import count
+from typing import Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.audit import AuditEntry, AuditRow, chain_hash
+from storage.canonical import canonical_json
 from storage.codec import to_json
-from storage.postgres.engine import reading, transaction
+from storage.errors import InvalidInput
+from storage.postgres.engine import driver_transaction, reading
+from storage.postgres.grouped import Grouped
 from storage.postgres.tables import audit, audit_head
+
+_BEGIN = "BEGIN; SET LOCAL lock_timeout = '10s'"
+_HEAD = "SELECT number, row_hash FROM audit_head FOR UPDATE"
+_APPEND = """
+WITH moved AS (UPDATE audit_head SET number = $9, row_hash = $10)
+INSERT INTO audit (number, at, actor, action, subject, detail, previous_hash, row_hash)
+SELECT number, at, actor, action, subject, detail::json, previous_hash, row_hash
+FROM unnest($1::bigint[], $2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[],
+            $8::text[]) AS new (number, at, actor, action, subject, detail, previous_hash, row_hash)
+"""
 
 
 class PostgresAuditLog:
-    """A row read again hashes to the same value: its detail is kept as text, its time in UTC."""
+    """A row read again hashes to the same value: its detail is kept as text, its time in UTC.
+
+    What is appended while a group of rows is being written goes into the next one, in the order asked: a
+    burst costs one lock and one commit. Who appends has its row, durable, when ``append`` returns.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._waiting: dict[int, AuditEntry] = {}
+        self._tickets = count()
+        self._groups: Grouped[int, AuditRow] = Grouped(self._append_group)
 
     async def append(self, entry: AuditEntry) -> AuditRow:
-        """Add one act at the end of the chain."""
-        async with transaction(self._engine) as connection:
-            return await append_entry(connection, entry)
+        """Add one act at the end of the chain. It is written also when the caller is cancelled meanwhile."""
+        ticket = next(self._tickets)
+        self._waiting[ticket] = _as_stored(entry)
+        row = await self._groups.ask(ticket)
+        if row is None:
+            raise InvalidInput(f"The act {entry.action} cannot be recorded as given.")
+        return row
 
     async def rows(self, *, after: int = 0, limit: int = 1000) -> Sequence[AuditRow]:
         """By number."""
@@ -36,6 +62,52 @@ class PostgresAuditLog:
                 )
                 for row in await connection.execute(query)
             ]
+
+    async def _append_group(self, tickets: Sequence[int]) -> Mapping[int, AuditRow]:
+        entries = [self._waiting.pop(ticket) for ticket in tickets]
+        try:
+            rows = await self._write(entries)
+        except InvalidInput:
+            # One of them cannot be stored; the acts of others must not go unrecorded for it.
+            if len(entries) == 1:
+                raise
+            alone = [await self._write_alone(entry) for entry in entries]
+            return {ticket: row for ticket, row in zip(tickets, alone, strict=True) if row is not None}
+        return dict(zip(tickets, rows, strict=True))
+
+    async def _write_alone(self, entry: AuditEntry) -> AuditRow | None:
+        try:
+            return (await self._write([entry]))[0]
+        except InvalidInput:
+            return None
+
+    async def _write(self, entries: Sequence[AuditEntry]) -> list[AuditRow]:
+        async with driver_transaction(self._engine, _BEGIN) as connection:
+            head = await connection.fetchrow(_HEAD)
+            rows = _chained(entries, head["number"], head["row_hash"])
+            await connection.execute(_APPEND, *_columns(rows), rows[-1].number, rows[-1].row_hash)
+        return rows
+
+
+def _chained(entries: Sequence[AuditEntry], number: int, previous: str) -> list[AuditRow]:
+    rows = []
+    for place, entry in enumerate(entries, start=number + 1):
+        rows.append(AuditRow(place, entry, previous, chain_hash(place, previous, entry)))
+        previous = rows[-1].row_hash
+    return rows
+
+
+def _columns(rows: Sequence[AuditRow]) -> list[list[Any]]:
+    return [
+        [row.number for row in rows],
+        [row.entry.at for row in rows],
+        [row.entry.actor for row in rows],
+        [row.entry.action for row in rows],
+        [row.entry.subject for row in rows],
+        [canonical_json(row.entry.detail).decode() for row in rows],
+        [row.previous_hash for row in rows],
+        [row.row_hash for row in rows],
+    ]
 
 
 async def append_entry(connection: AsyncConnection, entry: AuditEntry) -> AuditRow:

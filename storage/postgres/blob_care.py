@@ -21,6 +21,7 @@ _REFERRED = text("""
        OR EXISTS (SELECT FROM download_ticket WHERE artifact_sha256 = key AND expires_at > now())
        OR EXISTS (SELECT FROM artifact_upload_piece WHERE object_key = key)
        OR EXISTS (SELECT FROM log_upload WHERE object_key = key)
+       OR EXISTS (SELECT FROM withdrawal WHERE subject = 'artifact:' || key)
        OR EXISTS (SELECT FROM audit WHERE subject = 'artifact/' || key)
 """).bindparams(bindparam("keys", type_=ARRAY(TEXT)))
 

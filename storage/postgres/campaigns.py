@@ -111,7 +111,7 @@ class PostgresCampaignStore(TargetRows):
                 raise NotFound("campaign", campaign_id)
 
     async def add_approval(self, campaign_id: str, approval: Approval) -> None:
-        """One per person and plan digest; the first stands."""
+        """One per person and plan digest; the first stands, unless a later one is signed."""
         try:
             async with transaction(self._engine) as connection:
                 await _approve(connection, campaign_id, approval)
@@ -211,7 +211,14 @@ async def _approve(connection: AsyncConnection, campaign_id: str, approval: Appr
         at=approval.at,
         evidence=approval.evidence,
     )
-    await connection.execute(statement.on_conflict_do_nothing())
+    if approval.evidence:
+        given = {"at": statement.excluded.at, "evidence": statement.excluded.evidence}
+        key = list(campaign_approval.primary_key)
+        later = campaign_approval.c.at <= statement.excluded.at
+        statement = statement.on_conflict_do_update(index_elements=key, set_=given, where=later)
+    else:
+        statement = statement.on_conflict_do_nothing()
+    await connection.execute(statement)
 
 
 async def _approvals(

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
+from storage.postgres.record_tables import halt, halt_vote
 from storage.postgres.registry_tables import identifier, trust_memory
 from storage.postgres.transfer_tables import artifact_upload, artifact_upload_piece, blob_check, download
 from storage.postgres.twin_tables import (
@@ -40,6 +41,8 @@ __all__ = [
     "download",
     "drift",
     "drift_judged",
+    "halt",
+    "halt_vote",
     "health_hour",
     "health_memory",
     "identifier",
@@ -237,6 +240,7 @@ artifact = sa.Table(
     words("filename"),
     words("uploaded_by"),
     time("uploaded_at"),
+    sa.Column("evidence", JSONB, nullable=False, server_default=sa.text("'[]'")),
     sa.UniqueConstraint("vendor_role", "version"),
     sa.Index(None, "uploaded_at", "artifact_id"),
 )

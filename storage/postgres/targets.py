@@ -21,7 +21,10 @@ from storage.campaign import (
 from storage.codec import decode
 from storage.errors import NotFound
 from storage.postgres.engine import reading, transaction
+from storage.postgres.halts import not_halted
 from storage.postgres.tables import campaign, campaign_target
+from storage.postgres.withdrawals import not_withdrawn
+from storage.withdrawal import artifact_subject
 
 _MOVE_MANY = text("""
     UPDATE campaign_target target
@@ -106,7 +109,9 @@ class TargetRows:
             values["dispatched_at"] = at
         await self._change(campaign_id, wave, charger_id, values)
 
-    async def mark_dispatched(self, target: Target, while_in: CampaignPhase) -> bool:
+    async def mark_dispatched(
+        self, target: Target, while_in: CampaignPhase, subjects: Sequence[str] = ()
+    ) -> bool:
         """See ``storage.ports.CampaignStore``."""
         statement = (
             update(campaign_target)
@@ -116,6 +121,8 @@ class TargetRows:
                 _COLUMNS.attempt <= target.attempt,
                 campaign.c.campaign_id == _COLUMNS.campaign_id,
                 campaign.c.phase == while_in.value,
+                not_halted(),
+                not_withdrawn((artifact_subject(target.artifact_id), *subjects)),
             )
             .values(
                 phase=TargetPhase.DISPATCHED.value,

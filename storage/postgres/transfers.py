@@ -11,7 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from storage.charger import DownloadTicket
 from storage.errors import NotFound
 from storage.postgres.engine import reading, transaction
+from storage.postgres.halts import not_halted
 from storage.postgres.tables import artifact_upload, artifact_upload_piece, download, download_ticket
+from storage.postgres.withdrawals import image_subject, not_withdrawn
 from storage.transfer import Download, Fetch, Piece, Upload
 
 _COLUMNS: dict[str, Any] = {
@@ -147,7 +149,11 @@ class PostgresDownloadStore:
         now = max(each.at for each in fetches)
         columns = download_ticket.c
         holding = select(columns.ticket_sha256).where(
-            columns.ticket_sha256.in_(tickets), ~columns.revoked, columns.expires_at > now
+            columns.ticket_sha256.in_(tickets),
+            ~columns.revoked,
+            columns.expires_at > now,
+            not_halted(),
+            not_withdrawn((image_subject(columns.artifact_sha256),)),
         )
         async with transaction(self._engine) as connection:
             await connection.execute(_NOTE, values)

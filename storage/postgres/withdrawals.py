@@ -3,17 +3,30 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, all_, func, literal, select, update
+from sqlalchemy import ColumnElement, Row, all_, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.errors import Conflict, NotFound
 from storage.postgres.engine import reading, transaction
 from storage.postgres.people_tables import withdrawal
-from storage.withdrawal import VOTES_TO_RESTORE, Source, Withdrawal
+from storage.withdrawal import VOTES_TO_RESTORE, Source, Withdrawal, artifact_subject
 
 _CHUNK = 1000
 """Rows of one statement: a list may name many thousands."""
+
+
+Subject = str | ColumnElement[str]
+
+
+def image_subject(column: ColumnElement[str]) -> ColumnElement[str]:
+    """The subject of the image whose SHA-256 is in a column."""
+    return literal(artifact_subject("")) + column
+
+
+def not_withdrawn(subjects: Sequence[Subject]) -> ColumnElement[bool]:
+    """True in a statement while none of them is withdrawn."""
+    return ~exists(select(withdrawal.c.subject).where(*_in_force(subjects)))
 
 
 class PostgresWithdrawalStore:
@@ -44,10 +57,7 @@ class PostgresWithdrawalStore:
 
     async def in_force(self, subjects: Sequence[str]) -> Sequence[Withdrawal]:
         """Those of them that are withdrawn now."""
-        columns = withdrawal.c
-        query = select(withdrawal).where(
-            columns.subject.in_(subjects), func.cardinality(columns.restored_by) < VOTES_TO_RESTORE
-        )
+        query = select(withdrawal).where(*_in_force(subjects))
         async with reading(self._engine) as connection:
             return [_withdrawal(row) for row in await connection.execute(query)]
 
@@ -78,6 +88,11 @@ class PostgresWithdrawalStore:
                 held = await connection.execute(select(withdrawal).where(columns.subject == subject))
                 raise _why_not(subject, actor, held.one_or_none())
         return _withdrawal(row)
+
+
+def _in_force(subjects: Sequence[Subject]) -> tuple[ColumnElement[bool], ...]:
+    columns = withdrawal.c
+    return columns.subject.in_(subjects), func.cardinality(columns.restored_by) < VOTES_TO_RESTORE
 
 
 def _upsert(rows: list[dict[str, Any]]) -> Any:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from api.embedded import EmbeddedPostgres
 from tests.benchmarks import report
+from tests.benchmarks.audit import measure_audit
 from tests.benchmarks.child import open_files_limit
 from tests.benchmarks.downloads import measure_downloads
 from tests.benchmarks.gate_cost import measure_gate_cost
@@ -41,6 +42,7 @@ ROWS: dict[str, Measure] = {
     "twin-query": measure_twin_query,
     "timeline": measure_timeline,
     "latency": measure_latency,
+    "audit": measure_audit,
     "downloads": measure_downloads,
     "uploads": measure_uploads,
     "publish": measure_publish,

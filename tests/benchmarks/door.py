@@ -21,6 +21,7 @@ from storage.charger import DownloadTicket
 from storage.clock import system_clock
 from storage.postgres.engine import create_engine
 from storage.s3 import S3BlobStore
+from storage.ticket_binding import bound_ticket
 from tests.benchmarks.child import Json, serve_commands
 from tests.support.deployment import services_over
 
@@ -60,7 +61,10 @@ class Door:
     async def tickets(self, given: Json) -> Json:
         """One ticket each for so many chargers."""
         now = system_clock()
-        texts = [secrets.token_urlsafe(32) for _ in given["chargers"]]
+        texts = [
+            bound_ticket(secrets.token_bytes(16), charger_id, given["sha256"])
+            for charger_id in given["chargers"]
+        ]
         for charger_id, text in zip(given["chargers"], texts, strict=True):
             hashed = sha256_hex(text.encode())
             until = now + timedelta(hours=1)

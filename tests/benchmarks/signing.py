@@ -127,7 +127,7 @@ async def measure_publish(world: World) -> list[Row]:
         client = await bootstrap.connect_temporal(settings)
         signer = bootstrap.signing_service(settings, office.stores)
         await stack.enter_async_context(bootstrap.shared_worker(settings, office.stores, client))
-        await stack.enter_async_context(bootstrap.signer_worker(office.stores, client, signer))
+        await stack.enter_async_context(bootstrap.signer_worker(settings, office.stores, client, signer))
         orchestrator = Orchestrator(client)
         took = [await _published(office, orchestrator) for _ in range(world.sized(RELEASES, 2))]
         bare = await _bare_writes(office)

@@ -45,6 +45,7 @@ from tests.unit.activities.world import (
 from workflows.charger_command import CommandInput
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.log_retrieval import LogInput
+from workflows.record_keeping import RecordKeepingWorkflow
 from workflows.session_rules import SessionWatchPolicy
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.storage_care import StorageCareWorkflow
@@ -187,6 +188,36 @@ async def publication(harness: Harness, world: World, record: Recorder) -> None:
     await record.keep("publish_artifact", f"artifact/{artifact.artifact_id}")
 
 
+async def publication_with_evidence(harness: Harness, world: World, record: Recorder) -> None:
+    """Judged before it is staged, and again because a piece was added while people were signing."""
+    artifact = world.add_artifact("2.1", 6, ArtifactPhase.UPLOADED)
+    rows, staged = world.artifacts.rows, world.artifacts.staged_rows
+    await harness.orchestrator.start_publication(artifact.artifact_id)
+    await until(lambda: rows[artifact.artifact_id].phase is ArtifactPhase.AWAITING_SIGNATURES)
+    await harness.orchestrator.evidence_changed(artifact.artifact_id)
+    await until(lambda: world._stagings == 2)
+    await until(lambda: "evidence changed" in rows[artifact.artifact_id].reason)
+    for key in ("k1", "k2"):
+        sha256 = staged[artifact.artifact_id].sha256
+        sign_off = SignOff(artifact.artifact_id, sha256, key, "00", f"owner of {key}", START)
+        await harness.orchestrator.sign_off(sign_off)
+    await until(lambda: rows[artifact.artifact_id].phase is ArtifactPhase.RELEASED)
+    await record.keep("publish_artifact", f"artifact/{artifact.artifact_id}")
+
+
+async def record_keeping(harness: Harness, world: World, record: Recorder) -> None:
+    """One round, with a log that does not hold."""
+    world.records.broken = True
+    await harness.client.execute_workflow(
+        RecordKeepingWorkflow.run, id="record-keeping", task_queue=TASK_QUEUE
+    )
+    await record.keep("record_keeping", "record-keeping")
+
+
+async def housekeeping_with_logs(harness: Harness, world: World, record: Recorder) -> None:
+    """One round that keeps journal and logs and tends twins; the other histories are from before it did."""
+
+
 async def ceremony(harness: Harness, world: World, record: Recorder) -> None:
     """What people signed is published."""
     sha256 = sha256_hex(b"ada, grace")
@@ -295,6 +326,9 @@ Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
 SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
 REAL: tuple[Scenario, ...] = (
     publication,
+    publication_with_evidence,
+    record_keeping,
+    housekeeping_with_logs,
     ceremony,
     housekeeping_with_metadata,
     operator,

@@ -15,6 +15,7 @@ from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.commands import PostgresCommandStore
 from storage.postgres.events import PostgresEventStore
+from storage.postgres.halts import PostgresHaltStore
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.learned import PostgresLearnedStore
 from storage.postgres.leases import PostgresLeaseStore
@@ -62,6 +63,7 @@ def services_over(
         audit=PostgresAuditLog(engine),
         blobs=blobs,
         watch=watch_stores(engine),
+        halts=PostgresHaltStore(engine),
         orchestrator=orchestrator,
         clock=system_clock,
         new_id=lambda: secrets.token_hex(8),

@@ -19,6 +19,7 @@ from storage.canonical import sha256_hex
 from storage.charger import Charger, Site
 from storage.events import ConnectorStatus, EventKind, StoredEvent
 from storage.ports import ChargerView
+from storage.retention import RetentionPolicy
 from storage.twin import (
     ConfigurationSection,
     ConnectivitySection,
@@ -37,11 +38,13 @@ from tests.support.memory import (
     MemoryEvents,
     MemoryLearned,
     MemoryLeases,
+    MemoryRetention,
     MemoryTickets,
     MemoryTokens,
 )
 from tests.support.memory_campaigns import MemoryArtifacts, MemoryCampaigns, MemoryOrchestrator
 from tests.support.memory_chargers import MemoryChargers
+from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
 from tests.support.memory_registry import MemoryIngest, MemoryPrivacy, MemoryRegistry
 from tests.support.memory_transfers import MemoryDownloads, MemoryUploads
@@ -93,6 +96,8 @@ class House:
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     watch: WatchStores = field(default_factory=memory_watch)
+    halts: MemoryHalts = field(default_factory=MemoryHalts)
+    retention: MemoryRetention = field(default_factory=MemoryRetention)
     withdrawals: MemoryWithdrawals = field(default_factory=MemoryWithdrawals)
     manufacturer_roots: list[str] = field(default_factory=list)
     counter: Counter = field(default_factory=Counter)
@@ -104,7 +109,7 @@ class House:
 
     def __post_init__(self) -> None:
         self.twins = MemoryTwins(self.chargers)
-        self.downloads = MemoryDownloads(self.tickets)
+        self.downloads = MemoryDownloads(self.tickets, self.halts, self.withdrawals)
         self.registry = MemoryRegistry(self.chargers)
         self.orchestrator = MemoryOrchestrator(self.campaigns, self.artifacts)
         self.orchestrator.commands = self.commands
@@ -128,6 +133,9 @@ class House:
             audit=self.audit,
             blobs=self.blobs,  # type: ignore[arg-type]
             watch=self.watch,
+            halts=self.halts,
+            retention=self.retention,
+            retention_policy=RetentionPolicy({"events": 400}),
             withdrawals=self.withdrawals,
             orchestrator=self.orchestrator,
             clock=lambda: self.now,

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -15,11 +15,12 @@ from storage.charger import (
     SiteLease,
 )
 from storage.chronicle import Entry, Source, TimelineQuestion
-from storage.errors import InvalidInput, NotFound
+from storage.errors import EngineUnavailable, InvalidInput, NotFound
 from storage.events import StoredEvent
 from storage.learned import Trail
 from storage.ports import Page
 from storage.read_budget import ReadBudget
+from storage.retention import ClassSize, ClassSurvey, RetentionPolicy
 
 
 def page_of(items: Sequence[Any], limit: int, cursor: str | None) -> Page[Any]:
@@ -182,7 +183,8 @@ class MemoryBlobs:
     async def get(self, key: str, *, limit: int) -> tuple[bytes, str]:
         if key not in self.objects:
             raise NotFound("object", key)
-        assert len(self.objects[key]) <= limit
+        if len(self.objects[key]) > limit:
+            raise InvalidInput(f"{key} is longer than {limit} bytes.")
         return self.objects[key], "etag"
 
     async def delete(self, key: str) -> None:
@@ -214,3 +216,26 @@ class MemoryLeases:
 
     async def down(self, site_ids: Sequence[str]) -> dict[str, int]:
         return {site: sum(x.site_id == site for x in self.held.values()) for site in site_ids}
+
+
+class MemoryRetention:
+    """One class, of which three rows had their time."""
+
+    def __init__(self) -> None:
+        self.left = 3
+        self.away = False
+
+    async def sizes(self) -> Sequence[ClassSize]:
+        if self.away:
+            raise EngineUnavailable("It is away.")
+        return [ClassSize("events", 10, 4096)]
+
+    async def survey(self, policy: RetentionPolicy, now: datetime) -> Sequence[ClassSurvey]:
+        days = policy.days.get("events")
+        return [
+            ClassSurvey("events", "what happened", 10, 4096, days, self.left, {"a session that is open": 1})
+        ]
+
+    async def remove(self, policy: RetentionPolicy, now: datetime, *, seconds: float) -> Mapping[str, int]:
+        removed, self.left = self.left, 0
+        return {"events": removed}

@@ -8,7 +8,7 @@ from typing import Any
 
 from activities.metadata import CeremonyOrder
 from signing.ports import CeremonyStamp
-from storage.artifact import Artifact, ArtifactPhase, SignOff, StagedRelease
+from storage.artifact import EVIDENCE_OPEN, Artifact, ArtifactPhase, SignOff, StagedRelease
 from storage.campaign import (
     Approval,
     Campaign,
@@ -20,6 +20,7 @@ from storage.campaign import (
 )
 from storage.command import CommandEnd, CommandState
 from storage.errors import Conflict, NotFound
+from storage.evidence import EvidenceKind, EvidenceRef, with_piece, without
 from storage.ports import Page
 from tests.support.memory import page_of
 from tests.support.memory_operator import MemoryCommands
@@ -131,6 +132,19 @@ class MemoryArtifacts:
     async def set_phase(self, artifact_id: str, phase: ArtifactPhase, reason: str) -> None:
         self.all[artifact_id] = replace(self.all[artifact_id], phase=phase, reason=reason)
 
+    async def set_evidence(self, artifact_id: str, piece: EvidenceRef) -> Artifact:
+        return await self._change(artifact_id, lambda pieces: with_piece(pieces, piece))
+
+    async def remove_evidence(self, artifact_id: str, kind: EvidenceKind) -> Artifact:
+        return await self._change(artifact_id, lambda pieces: without(pieces, kind))
+
+    async def _change(self, artifact_id: str, change: Any) -> Artifact:
+        row = await self.get(artifact_id)
+        if row.phase not in EVIDENCE_OPEN:
+            raise Conflict(f"The artifact is {row.phase.value}.")
+        self.all[artifact_id] = replace(row, evidence=change(row.evidence))
+        return self.all[artifact_id]
+
     async def stage(self, staged: StagedRelease) -> None:
         self.stages[staged.artifact_id] = staged
 
@@ -165,6 +179,9 @@ class MemoryOrchestrator:
 
     async def start_publication(self, artifact_id: str) -> None:
         await self._note("start_publication", artifact_id)
+
+    async def evidence_changed(self, artifact_id: str) -> None:
+        await self._note("evidence_changed", artifact_id)
 
     async def sign_off(self, sign_off: SignOff) -> None:
         await self._note("sign_off", sign_off)

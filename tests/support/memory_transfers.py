@@ -7,14 +7,18 @@ from datetime import datetime
 from storage.errors import NotFound
 from storage.incident import IncidentChange
 from storage.transfer import Download, Fetch, OpenMultipart, Piece, StoredVersion, Upload
+from storage.withdrawal import artifact_subject
 from tests.support.memory import MemoryTickets
+from tests.support.memory_halts import MemoryHalts
+from tests.support.memory_withdrawals import MemoryWithdrawals
 
 
 class MemoryDownloads:
     """Over the tickets of the same house."""
 
-    def __init__(self, tickets: MemoryTickets) -> None:
+    def __init__(self, tickets: MemoryTickets, halts: MemoryHalts, withdrawals: MemoryWithdrawals) -> None:
         self._tickets = tickets
+        self._halts, self._withdrawals = halts, withdrawals
         self.noted: dict[str, Download] = {}
 
     async def note(self, fetches: Sequence[Fetch]) -> frozenset[str]:
@@ -35,7 +39,9 @@ class MemoryDownloads:
                 seen_at=fetch.at,
                 finished_at=known.finished_at or (fetch.at if done else None),
             )
-            if ticket.revoked or ticket.expires_at <= fetch.at:
+            withdrawn = await self._withdrawals.in_force([artifact_subject(fetch.artifact_sha256)])
+            stopped = withdrawn or await self._halts.standing()
+            if ticket.revoked or ticket.expires_at <= fetch.at or stopped:
                 gone.add(fetch.ticket_sha256)
         return frozenset(gone)
 

@@ -28,6 +28,7 @@ from storage.postgres.engine import create_engine
 from storage.postgres.migrate import upgrade
 from storage.s3 import S3BlobStore
 from storage.s3_keeper import S3BlobKeeper
+from storage.ticket_binding import bound_ticket
 from tests.integration.api.conftest import Deployment, served
 from tests.support.deployment import services_over
 
@@ -144,7 +145,7 @@ async def test_everything_recovers_and_nothing_is_orphaned_for_good(ground: Grou
         done = await client.post(f"{place}/artifact", json=MANIFEST)
         assert (lost.status_code, done.status_code) == (503, 201), done.text
 
-        ticket, now = secrets.token_urlsafe(32), system_clock()
+        ticket, now = bound_ticket(secrets.token_bytes(16), "CP-1", SHA256), system_clock()
         until = now + timedelta(hours=1)
         await ground.deployment.services.tickets.add(
             DownloadTicket(sha256_hex(ticket.encode()), "CP-1", SHA256, now, until)

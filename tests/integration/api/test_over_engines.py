@@ -22,6 +22,7 @@ from storage.events import (
     EventRecord,
     HeartbeatReceived,
 )
+from storage.ticket_binding import bound_ticket
 from tests.integration.api.conftest import Deployment, served
 
 pytestmark = pytest.mark.integration
@@ -51,7 +52,7 @@ async def stock(client: httpx2.AsyncClient) -> None:
 
 
 async def ticket_for(deployment: Deployment, artifact_id: str) -> str:
-    text, now = secrets.token_urlsafe(32), system_clock()
+    text, now = bound_ticket(secrets.token_bytes(16), "CP-0", artifact_id), system_clock()
     await deployment.services.tickets.add(
         DownloadTicket(sha256_hex(text.encode()), "CP-0", artifact_id, now, now + timedelta(hours=1))
     )

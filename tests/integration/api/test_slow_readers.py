@@ -16,13 +16,14 @@ from api.serving import listening
 from storage.canonical import sha256_hex
 from storage.charger import DownloadTicket
 from storage.read_budget import ReadBudget
+from storage.ticket_binding import bound_ticket
 from tests.support.house import House
 from tests.support.memory import MemoryBlobs
 
 pytestmark = pytest.mark.integration
-TICKET = "T" * 43
 MIB = 1024 * 1024
 KEY = "ab" * 32
+TICKET = bound_ticket(b"t" * 16, "CP-1", KEY)
 
 
 class EndlessBlobs(MemoryBlobs):

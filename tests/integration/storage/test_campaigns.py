@@ -100,6 +100,15 @@ async def test_each_person_approves_a_plan_once(campaigns) -> None:
         await campaigns.add_approval("c2", first)
 
 
+async def test_a_signed_yes_takes_the_place_of_an_older_one(campaigns) -> None:
+    """One that expired, or was a row only, must not keep out what counts; a repeated one changes nothing."""
+    signed = Approval("bob", LATER, CAMPAIGN.plan_digest, "{}")
+    again = replace(signed, at=LATER + timedelta(days=30), evidence="{ }")
+    for approval in (replace(signed, at=AT, evidence=""), signed, again, signed, replace(again, evidence="")):
+        await campaigns.add_approval("c1", approval)
+    assert (await campaigns.get("c1")).approvals == (again,)
+
+
 async def test_pages_run_from_the_newest(campaigns) -> None:
     for number in range(2, 6):
         at = AT + timedelta(minutes=number // 2)

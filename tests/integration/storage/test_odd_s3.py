@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from storage.errors import EngineUnavailable
+from storage.read_budget import ReadBudget
 from storage.s3 import S3BlobStore, S3Manner
+from storage.s3_stream import S3Streams
 from tests.support.odd_s3 import OddS3, Reply, Seen, odd_s3, refusing
 
 pytestmark = pytest.mark.integration
@@ -150,3 +152,15 @@ async def test_connections_are_used_again_and_a_dead_one_is_noticed() -> None:
         await asyncio.sleep(0)
         assert b"".join([chunk async for chunk in store.read("k")]) == b"image"
         store.close()
+
+
+async def test_answers_that_are_errors_do_not_weigh_on_the_budget_of_readers() -> None:
+    budget = ReadBudget(1024**2)
+    async with odd_s3(refusing(503, "SlowDown")) as odd:
+        streams = S3Streams(odd.endpoint, 0.5)
+        for _ in range(3):
+            assert await streams.open(f"{odd.endpoint}/odd/k?x=1", None, budget) is None
+        streams.close()
+
+    assert len(odd.seen) == 3
+    assert budget.held == 0

@@ -16,16 +16,20 @@ from storage.audit import AuditEntry
 from storage.canonical import sha256_hex
 from storage.charger import DownloadTicket
 from storage.errors import Conflict, EngineUnavailable, NotFound
+from storage.halt import EVERYTHING, Vote
 from storage.incident import IncidentKind
 from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.blob_care import PostgresBlobCareStore
+from storage.postgres.halts import PostgresHaltStore
 from storage.postgres.incidents import PostgresIncidentStore
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.transfers import PostgresDownloadStore, PostgresUploadStore
+from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.s3 import S3BlobStore, S3Manner
 from storage.s3_keeper import S3BlobKeeper
 from storage.transfer import DownloadState, Fetch, Piece, Upload
+from storage.withdrawal import Source, Withdrawal, artifact_subject
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -77,6 +81,26 @@ async def test_progress_adds_up_over_requests_and_tells_which_tickets_hold_no_mo
     assert revoked.state(NOW) is DownloadState.REVOKED
     assert await store.of_ticket("unknown") is None
     assert await store.note([]) == frozenset()
+
+
+@pytest.mark.requirement("S66")
+async def test_what_is_halted_or_withdrawn_ends_downloads_under_way(engine) -> None:
+    tickets, store = PostgresTicketStore(engine), PostgresDownloadStore(engine)
+    halts, withdrawals = PostgresHaltStore(engine), PostgresWithdrawalStore(engine)
+    for name, sha256 in (("t1", SHA), ("t2", "ef" * 32)):
+        await tickets.add(DownloadTicket(name, "CP-1", sha256, NOW, NOW + timedelta(hours=1)))
+    fetches = [Fetch(name, "CP-1", SHA, 100, 1, 1, 1, "10.0.0.1", NOW) for name in ("t1", "t2")]
+    assert await store.note(fetches) == frozenset()
+    await withdrawals.add([Withdrawal(artifact_subject(SHA), "it bricks", Source.PERSON, "ann", NOW)])
+    assert await store.note(fetches) == {"t1"}
+    for name in ("bob", "cid"):
+        await withdrawals.restore(artifact_subject(SHA), name)
+    assert await store.note(fetches) == frozenset()
+    halt = await halts.pull(EVERYTHING, "ann", "smoke", NOW)
+    assert await store.note(fetches) == {"t1", "t2"}
+    for name in ("bob", "cid"):
+        await halts.restore(halt.halt_id, Vote(name, "it was steam", NOW))
+    assert await store.note(fetches) == frozenset()
 
 
 @dataclass
@@ -274,3 +298,24 @@ async def test_a_bucket_that_strangers_may_read_is_not_ready(blobs: S3BlobStore)
     fresh._connected = blobs.client()
     with pytest.raises(EngineUnavailable, match=r"not private: anybody may .*read it"):
         await fresh.ready()
+
+
+@pytest.mark.requirement("S40")
+async def test_in_a_bucket_without_versions_pieces_go_and_images_are_reported(care: Care, beats) -> None:
+    blobs, orphan = care.blobs, sha256_hex(b"orphan")
+    suspended: Any = {"Status": "Suspended"}
+    await blobs.call(
+        blobs.bucket,
+        lambda: blobs.client().put_bucket_versioning(Bucket=blobs.bucket, VersioningConfiguration=suspended),
+    )
+    await blobs.put_new(orphan, _one(b"orphan"))
+    await blobs.put_bytes("incoming/u9/p", b"piece")
+    care.stores.now += timedelta(hours=49)
+    facts = await care.activities().sweep_leftovers()
+
+    assert (facts.versions, facts.unversioned) == (1, 1)
+    assert await blobs.length(orphan) == 6
+    with pytest.raises(NotFound):
+        await blobs.length("incoming/u9/p")
+    (row,) = [row for row in await care.stores.audit.rows() if row.entry.action == "storage.swept"]
+    assert row.entry.detail["unversioned"] == 1

@@ -23,15 +23,19 @@ from temporalio.worker import (
 )
 
 from activities.blob_care import BlobCareActivities, CareStores
+from activities.daily import DailyActivities
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
 from activities.metadata import MetadataActivities
+from activities.notary import NotaryActivities
+from activities.retention import RetentionActivities
 from storage.artifact import Artifact
 from storage.campaign import Approval, Campaign, CampaignPhase, Pace
 from storage.charger import Route
 from storage.events import StoredEvent
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, campaign_workflow_id, charger_workflow_id, node_queue
 from storage.journal import JournalRule
+from storage.retention import RetentionPolicy
 from tests.support.memory_transfers import MemoryBucket, MemoryUploads
 from tests.unit.activities.world import BOOT_ID, NODE_ID, PEOPLE, World
 from workflows.client import Orchestrator
@@ -40,6 +44,7 @@ from workflows.registry import (
     WORKFLOWS,
     metadata_activities,
     node_activities,
+    record_activities,
     signer_activities,
     worker_activities,
 )
@@ -222,6 +227,8 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
     world.tick(await env.get_current_time())
     async with AsyncExitStack() as stack:
         journal = JournalActivities(world.journal, JournalRule(), lambda: world.now)
+        retention = RetentionActivities(world.records, RetentionPolicy(), lambda: world.now)  # type: ignore[arg-type]
+        daily = DailyActivities(world.stores, world.records, world.blobs)  # type: ignore[arg-type]
         logs = LogKeepingActivities(world.stores, world.leftovers, timedelta(days=90))
         care = care_of(world, harness.bucket)
         metadata = MetadataActivities(world.expiries, world.incidents, lambda: world.now)
@@ -237,11 +244,23 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
             harness.worker(
                 TASK_QUEUE,
                 workflows=list(WORKFLOWS),
-                activities=[*shared, *metadata_activities(metadata)],
+                activities=[
+                    *shared,
+                    *metadata_activities(metadata),
+                    *record_activities(world.stores, daily, retention),
+                ],
                 max_cached_workflows=cached,
             )
         )
-        signing = signer_activities(world.stores, world, lambda: "n" * 32, world.blobs)  # type: ignore[arg-type]
-        await stack.enter_async_context(harness.worker(SIGNER_QUEUE, activities=list(signing)))
+        signing = signer_activities(
+            world.stores,
+            world,
+            lambda: "n" * 32,
+            desk=world.desk,
+            blobs=world.blobs,  # type: ignore[arg-type]
+        )
+        notary = NotaryActivities(world.stores.audit, world.incidents, world.records, lambda: world.now)  # type: ignore[arg-type]
+        vouching = [*signing, notary.checkpoint_audit]
+        await stack.enter_async_context(harness.worker(SIGNER_QUEUE, activities=vouching))
         await stack.enter_async_context(harness.node_worker())
         yield harness

@@ -22,6 +22,7 @@ from storage.campaign import (
 from storage.charger import DownloadTicket, LeaseAnswer, ModelProfile, OutOfService, Route, Site, SiteLease
 from storage.errors import Conflict, NotFound
 from storage.events import StoredEvent
+from storage.evidence import EvidenceRef, with_piece
 from storage.journal import JournalRound, JournalRule, Partition
 from storage.ports import ChargerView
 
@@ -202,6 +203,11 @@ class MemoryArtifacts:
     async def set_phase(self, artifact_id: str, phase: ArtifactPhase, reason: str) -> None:
         self.rows[artifact_id] = replace(self.rows[artifact_id], phase=phase, reason=reason)
 
+    async def set_evidence(self, artifact_id: str, piece: EvidenceRef) -> Artifact:
+        row = self.rows[artifact_id]
+        self.rows[artifact_id] = replace(row, evidence=with_piece(row.evidence, piece))
+        return self.rows[artifact_id]
+
     async def stage(self, staged: StagedRelease) -> None:
         self.staged_rows[staged.artifact_id] = staged
 
@@ -272,7 +278,10 @@ class MemoryCampaigns:
         for target in targets:
             self.target_rows.setdefault((target.campaign_id, target.wave, target.charger_id), target)
 
-    async def mark_dispatched(self, target: Target, while_in: CampaignPhase) -> bool:
+    async def mark_dispatched(
+        self, target: Target, while_in: CampaignPhase, subjects: Sequence[str] = ()
+    ) -> bool:
+        self.marked_with = tuple(subjects)
         key = target.campaign_id, target.wave, target.charger_id
         row = self.target_rows[key]
         if self.rows[target.campaign_id].phase is not while_in or row.attempt > target.attempt:

@@ -21,6 +21,7 @@ from storage.canonical import sha256_hex
 from storage.capability import Declared
 from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.events import ConnectorStatus
+from storage.halt import EVERYTHING, Vote
 from storage.ticket_binding import is_of
 from storage.twin import ConnectivitySection, ConnectorState, OperationSection
 from storage.withdrawal import Source, Withdrawal, artifact_subject
@@ -79,6 +80,29 @@ async def test_sends_once_everything_holds(world: World) -> None:
     assert await target(world) == (TargetPhase.CONFIRMING, None)
     assert world.leases.rows[CP].request_id == answer.request_id
     assert "update.dispatched" in world.audit.actions()
+
+
+@pytest.mark.requirement("S36", "S66")
+async def test_what_the_proof_rests_on_is_looked_at_in_the_statement_that_marks_it_as_sent(
+    world: World,
+) -> None:
+    world.certificate_subjects = ("certificate:c1",)
+    await dispatch(world)
+    assert world.campaigns.marked_with == (artifact_subject(sha256_hex(b"1.1")), "certificate:c1")
+
+
+@pytest.mark.requirement("S66")
+async def test_nothing_is_sent_or_signed_while_everything_is_halted(world: World) -> None:
+    halt = await world.halts.pull(EVERYTHING, "ann", "smoke at depot 3", START)
+    answer = await dispatch(world)
+    assert (answer.kind, world.sent) == (DispatchKind.NOT_NOW, [])
+    assert "smoke at depot 3" in answer.reason
+    with pytest.raises(ApplicationError, match="smoke") as refused:
+        await authorise(world, issue=2)
+    assert not refused.value.non_retryable, "it goes on by itself once it is restored"
+    for name in ("bob", "cid"):
+        await world.halts.restore(halt.halt_id, Vote(name, "it was steam", START))
+    assert (await dispatch(world)).kind is DispatchKind.ACCEPTED
 
 
 def withdrawn(subject: str, **changes: object) -> Withdrawal:

@@ -7,6 +7,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.metadata import CeremonyActivities, CeremonyOrder, MetadataActivities
+from activities.refusals import Refusals
 from signing.expiry import RoleExpiry, advice, expiry_notices
 from storage.canonical import sha256_hex
 from storage.errors import EngineUnavailable
@@ -89,7 +90,7 @@ def test_no_roles_make_no_notices() -> None:
 @pytest.mark.requirement("S65")
 async def test_a_ceremony_is_read_back_by_its_hash_and_put_on_record() -> None:
     world = World()
-    acts = CeremonyActivities(world.stores, world.blobs, world)  # type: ignore[arg-type]
+    acts = CeremonyActivities(world.stores, world.blobs, world, Refusals(world.stores))  # type: ignore[arg-type]
     order = CeremonyOrder(sha256_hex(b"ada"), "mary")
     world.blobs.objects[ceremony_key(order.sha256)] = b"ada"
     stamp = await acts.conclude_ceremony(order)
@@ -99,3 +100,6 @@ async def test_a_ceremony_is_read_back_by_its_hash_and_put_on_record() -> None:
     world.blobs.objects[ceremony_key(order.sha256)] = b"eve"
     with pytest.raises(ApplicationError, match="not the one that was handed in"):
         await acts.conclude_ceremony(order)
+    refused = world.audit.rows[-1]
+    assert (refused.actor, refused.action) == ("signer", "signer.refused")
+    assert refused.detail["asked"] == "conclude_ceremony"

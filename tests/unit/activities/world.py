@@ -25,10 +25,13 @@ from csms.commands import (
 from csms.errors import CommandTimeout, NotConnectedHere
 from csms.ports import PasswordChange
 from signing.directive import directive_payload, parse_directive
-from signing.errors import StaleStage, VerificationFailed
+from signing.errors import KeyUnavailable, StaleStage, VerificationFailed
+from signing.evidence_desk import EvidenceDesk
+from signing.evidence_policy import EvidencePolicy
 from signing.expiry import RoleExpiry
 from signing.ports import CeremonyStamp, DispatchRequest, Inspection, ReleaseStamp, VerifiedDispatch
 from storage.artifact import Artifact, ArtifactPhase, Compatible, SignOff, StagedRelease, VendorSignature
+from storage.audit import AuditCheckpoint
 from storage.campaign import (
     Approval,
     Campaign,
@@ -55,6 +58,7 @@ from storage.events import (
 from storage.findings import Finding
 from storage.plan_digest import plan_digest
 from storage.ports import ChargerView, Projector
+from storage.retention import RetentionPolicy
 from storage.twin import (
     ConnectivitySection,
     ConnectorState,
@@ -66,6 +70,7 @@ from storage.twin import (
 )
 from storage.watching import DoubtfulSession
 from tests.support.memory import MemoryBlobs
+from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
 from tests.support.memory_watch import MemoryHealth, MemoryIncidents
 from tests.support.memory_withdrawals import MemoryWithdrawals
@@ -137,6 +142,26 @@ async def unheard(world: "World", charger_id: str, command: UpdateFirmware) -> C
     return ACCEPTED
 
 
+class KeptRecords:
+    """The retention store and the audit log's notary, as far as a round of record keeping asks them."""
+
+    def __init__(self) -> None:
+        self.broken = False
+        self.rounds: list[RetentionPolicy] = []
+
+    async def remove(self, policy: RetentionPolicy, now: datetime, *, seconds: float) -> dict[str, int]:
+        self.rounds.append(policy)
+        return {"events": 3}
+
+    async def first_day(self) -> None:
+        return None
+
+    async def checkpoint(self, rows: Any) -> AuditCheckpoint:
+        if self.broken:
+            raise VerificationFailed("Row 4 of the audit log was changed.")
+        return AuditCheckpoint(1, 7, "f" * 64, START, "")
+
+
 class NoTwins:
     """Nothing is desired of anybody."""
 
@@ -162,6 +187,9 @@ class World:
     events: MemoryEvents = field(default_factory=MemoryEvents)
     tickets: MemoryTickets = field(default_factory=MemoryTickets)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
+    halts: MemoryHalts = field(default_factory=MemoryHalts)
+    desk: Any = None
+    records: KeptRecords = field(default_factory=KeptRecords)
     withdrawals: MemoryWithdrawals = field(default_factory=MemoryWithdrawals)
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
@@ -208,6 +236,11 @@ class World:
         self.journal = MemoryJournal()
         self.incidents = MemoryIncidents()
         self.blobs = MemoryBlobs()
+        self.desk = EvidenceDesk(self.blobs, EvidencePolicy, self._no_keys, lambda: self.now)  # type: ignore[arg-type]
+
+    @staticmethod
+    def _no_keys() -> Any:
+        raise KeyUnavailable("A verdict was to be signed where there is nothing to say.")
 
     def tick(self, now: datetime) -> None:
         """Move the clock; everybody who is online was heard just now."""
@@ -507,6 +540,7 @@ class World:
             commands=self.commands,
             logs=self.logs,
             ingest=self,
+            halts=self.halts,
             withdrawals=self.withdrawals,  # type: ignore[arg-type]
             health=self.health,
             clock=lambda: self.now,

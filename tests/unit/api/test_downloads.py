@@ -1,7 +1,9 @@
 # long-file: one door, and every way in which a charger may ask at it
 """Downloads: only a valid ticket, any single range, and never a ticket in a log."""
 
+import asyncio
 import logging
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,14 +24,15 @@ from api.throttle import Throttle, Throttles
 from storage.access import Role
 from storage.canonical import sha256_hex
 from storage.charger import DownloadTicket
+from storage.errors import EngineUnavailable
 from storage.read_budget import LARGEST, SMALLEST, ReadBudget
 from storage.ticket_binding import bound_ticket
 from storage.twin import ConnectivitySection
 from tests.support.house import NOW, House
 
-TICKET = "T" * 43
 IMAGE = bytes(range(256)) * 20
 KEY = sha256_hex(IMAGE)
+TICKET = bound_ticket(b"t" * 16, "CP-1", KEY)
 
 
 def house_with_ticket(
@@ -370,6 +373,23 @@ async def test_seats_are_bounded_and_given_back() -> None:
     assert house.app.state.desk.taken == 0
 
 
+async def test_a_store_that_is_silent_is_said_while_the_charger_still_listens() -> None:
+    house = House(limits=ApiLimits(downloads=DeskLimits(first_s=0.01)))
+    ticketed = house_with_ticket()
+    house.blobs.objects, house.tickets.tickets = ticketed.blobs.objects, ticketed.tickets.tickets
+
+    async def silent(*_: object, **__: object) -> AsyncIterator[bytes]:
+        await asyncio.Event().wait()
+        yield b""
+
+    house.blobs.read = silent  # type: ignore[assignment]
+    answer = await fetch(house)
+
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"]
+    assert house.app.state.desk.taken == 0
+
+
 async def test_an_image_that_is_not_there_is_our_fault_and_not_a_short_download() -> None:
     house = house_with_ticket()
     await fetch(house)
@@ -389,6 +409,55 @@ def test_no_more_bytes_pass_than_the_rate_allows(rate: float, chunks: list[int])
     assert waits == sorted(waits), "turns come in the order they are asked for"
     assert waits[-1] >= sum(chunks) / rate - Throttle.BURST_S - 1e-6
     assert Throttle(0).reserve(10**12, 0.0) == 0.0
+
+
+@given(
+    total=st.sampled_from([0.0, 1.0, 1e5, 1e9]),
+    site=st.sampled_from([0.0, 1e3, 1e8]),
+    chunk=st.binary(max_size=9000),
+)
+def test_a_chunk_waits_for_its_turns_in_small_pieces(total: float, site: float, chunk: bytes) -> None:
+    pieces = list(Throttles(total, site, lambda: 0.0).slices(chunk))
+
+    assert b"".join(pieces) == chunk
+    slowest = min(rate or 1e12 for rate in (total, site))
+    assert all(len(one) <= max(1024, slowest / 100) for one in pieces)
+
+
+async def test_what_a_slow_line_sends_is_noted_piece_by_piece() -> None:
+    house = House(limits=ApiLimits(downloads=DeskLimits(bytes_per_s=1e6)))
+    ticketed = house_with_ticket()
+    house.blobs.objects, house.tickets.tickets = ticketed.blobs.objects, ticketed.tickets.tickets
+    turns, throttles = [], house.app.state.desk.throttles
+
+    async def turn(count: int, site_id: str) -> None:
+        turns.append(count)
+
+    throttles.pass_through = turn
+    answer = await fetch(house)
+
+    assert answer.content == IMAGE
+    assert sum(turns) == len(IMAGE)
+    assert max(turns) < len(IMAGE)
+
+
+async def test_what_is_fetched_while_the_database_is_away_is_written_down_later() -> None:
+    house = house_with_ticket()
+    note = house.downloads.note
+
+    async def away(_: object) -> frozenset[str]:
+        raise EngineUnavailable("PostgreSQL is away.")
+
+    house.downloads.note = away  # type: ignore[method-assign]
+    for part in ("bytes=0-99", "bytes=100-999"):
+        await fetch(house, Range=part)
+        await house.app.state.desk.note()
+    house.downloads.note = note  # type: ignore[method-assign]
+    await fetch(house, Range="bytes=1000-")
+    await house.app.state.desk.note()
+    await house.app.state.desk.note()
+
+    assert expected_progress(house) == (len(IMAGE), len(IMAGE), 3, True)
 
 
 async def test_sites_are_paced_one_by_one_and_forgotten_when_idle() -> None:

@@ -2,6 +2,8 @@
 
 import base64
 import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from api.image_pieces import announced
 from api.ports import ApiLimits
 from storage.access import Role
+from storage.artifact import ArtifactPhase
 from storage.canonical import sha256_hex
 from storage.errors import EngineUnavailable, InvalidInput
 from tests.support.house import House
@@ -71,15 +74,101 @@ async def test_bytes_that_are_not_what_was_announced_become_no_image() -> None:
     async with house.client(Role.RELEASE_MANAGER) as client:
         place = await begin(client)
         await client.patch(place, content=IMAGE[::-1], headers=piece(0))
-        answer = await client.post(f"{place}/artifact", json=MANIFEST)
         other = await client.post(f"{place}/artifact", json={**MANIFEST, "sha256": "0" * 64})
+        answer = await client.post(f"{place}/artifact", json=MANIFEST)
+        anew = await client.post("/api/v1/uploads", headers=begun())
 
+    assert other.status_code == 422
     assert answer.status_code == 422
     assert sha256_hex(IMAGE[::-1]) in answer.json()["problems"][0]
-    assert other.status_code == 422
-    assert SHA256 not in house.blobs.objects
+    assert "upload the image anew" in answer.json()["detail"]
+    assert anew.headers["upload-offset"] == "0", "or its sender would be refused again, for ever"
+    assert not house.blobs.objects
     assert not house.artifacts.all
     assert house.audit.actions == ["artifact.refused"] * 2
+
+
+@pytest.mark.requirement("S41")
+async def test_a_finish_whose_answer_was_lost_is_repeated_by_its_sender_alone() -> None:
+    house = House()
+    async with house.client(Role.RELEASE_MANAGER) as client, house.client(Role.ADMIN) as stranger:
+        place = await begin(client)
+        await client.patch(place, content=IMAGE, headers=piece(0))
+        early = await client.post(
+            f"{place}/artifact", json={**MANIFEST, "version": "1.1.1", "sha256": "0" * 64}
+        )
+        done = await client.post(f"{place}/artifact", json=MANIFEST)
+        known = house.artifacts.all[SHA256]
+        house.artifacts.all[SHA256] = replace(known, phase=ArtifactPhase.RELEASED)
+        again = [await client.post(f"{place}/artifact", json=MANIFEST) for _ in range(2)]
+        other = await client.post(f"{place}/artifact", json={**MANIFEST, "release_counter": 3})
+        unlike = await client.post(f"{place}/artifact", json={**MANIFEST, "sha256": "0" * 64})
+        stolen = await stranger.post(f"{place}/artifact", json=MANIFEST)
+
+    assert early.status_code == 422
+    assert [answer.status_code for answer in (done, *again)] == [201] * 3
+    assert {answer.json()["artifact_id"] for answer in (done, *again)} == {SHA256}
+    assert [other.status_code, unlike.status_code, stolen.status_code] == [404] * 3
+    assert house.audit.actions.count("artifact.uploaded") == 1
+    assert house.orchestrator.asked == [("start_publication", SHA256)]
+
+
+@pytest.mark.requirement("S41")
+async def test_a_crash_behind_the_last_step_is_finished_by_the_next_request_without_any_key() -> None:
+    house = House()
+    drop = house.uploads.drop
+
+    async def crash(_: str) -> None:
+        raise EngineUnavailable("The database is away.")
+
+    house.uploads.drop = crash  # type: ignore[method-assign]
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        place = await begin(client)
+        await client.patch(place, content=IMAGE, headers=piece(0))
+        lost = await client.post(f"{place}/artifact", json=MANIFEST)
+        house.uploads.drop = drop  # type: ignore[method-assign]
+        house.artifacts.all[SHA256] = replace(house.artifacts.all[SHA256], phase=ArtifactPhase.RELEASED)
+        done = await client.post(f"{place}/artifact", json=MANIFEST)
+
+    assert (lost.status_code, done.status_code) == (503, 201)
+    assert house.blobs.objects == {SHA256: IMAGE}
+    assert not house.uploads.all
+
+
+async def test_of_two_who_finish_at_once_both_get_the_artifact() -> None:
+    house = House()
+    read, overtaken = house.blobs.read, []
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        place = await begin(client)
+        await client.patch(place, content=IMAGE, headers=piece(0))
+
+        async def slow(key: str, **part: Any) -> AsyncIterator[bytes]:
+            if not overtaken:
+                overtaken.append(key)
+                overtaken.append(await client.post(f"{place}/artifact", json=MANIFEST))
+            async for chunk in read(key, **part):
+                yield chunk
+
+        house.blobs.read = slow  # type: ignore[method-assign]
+        second = await client.post(f"{place}/artifact", json=MANIFEST)
+
+    assert [overtaken[1].status_code, second.status_code] == [201, 201]
+    assert second.json() == overtaken[1].json()
+    assert house.audit.actions.count("artifact.uploaded") == 1
+
+
+async def test_a_piece_that_the_store_lost_is_said_and_the_upload_begins_anew() -> None:
+    house = House()
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        place = await begin(client)
+        await client.patch(place, content=IMAGE, headers=piece(0))
+        house.blobs.objects.clear()
+        answer = await client.post(f"{place}/artifact", json=MANIFEST)
+
+    assert answer.status_code == 422
+    assert "gone from the store" in answer.json()["detail"]
+    assert "incoming/" not in answer.text
+    assert not house.uploads.all
 
 
 async def test_a_piece_elsewhere_or_beyond_the_end_is_refused_and_not_kept() -> None:
@@ -140,6 +229,16 @@ async def test_what_cannot_begin_says_why(headers: dict[str, str], status: int) 
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/problem+json"
     assert not house.uploads.all
+
+
+async def test_an_image_that_is_too_long_is_told_from_a_request_that_is() -> None:
+    async with House(limits=ApiLimits(upload_bytes=100)).client(Role.RELEASE_MANAGER) as client:
+        answer = await client.post("/api/v1/uploads", headers=begun(length=101))
+
+    assert answer.status_code == 413
+    assert "100 bytes" in answer.json()["detail"]
+    assert "AMPWAVE_UPLOAD_BYTES" in answer.json()["detail"]
+    assert "at once" not in answer.json()["detail"], "smaller pieces would not help"
 
 
 async def test_two_gigabytes_are_taken_up_to_the_last_byte() -> None:

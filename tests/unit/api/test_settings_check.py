@@ -81,6 +81,9 @@ def test_addresses_of_keys_are_looked_at_before_the_signer_starts(tmp_path: Path
     assert "AMPWAVE_SIGNER_SNAPSHOT and AMPWAVE_SIGNER_DIRECTIVE are one key" in said(
         signer_snapshot="awskms:alias/x", signer_directive="awskms:alias/x"
     )
+    assert "AMPWAVE_SIGNER_DIRECTIVE and AMPWAVE_SIGNER_RECORD are one key" in said(
+        signer_record="awskms:alias/x", signer_directive="awskms:alias/x"
+    )
     token = said(signer_timestamp="hsm:2?label=ampwave", pkcs11_module=tmp_path / "nothing.so")
     assert "AMPWAVE_PKCS11_MODULE" in token
     assert "AMPWAVE_PKCS11_PIN_FILE" in token

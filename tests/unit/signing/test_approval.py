@@ -187,3 +187,15 @@ def test_what_could_not_count_is_said_when_it_is_given() -> None:
     for wrong in (replace(SAID, rollback_artifact_id=None), replace(SAID, plan_digest="0" * 64)):
         with pytest.raises(ApprovalRefused, match="does not count"):
             check_given(yes(wrong), campaign, APPROVERS, NOON)
+
+
+@pytest.mark.requirement("S24")
+def test_a_yes_from_the_future_does_not_hold_for_years() -> None:
+    """Ninety days count from when it was given, and a person says that: it is not believed blindly."""
+    ahead = NOON + timedelta(days=900)
+    late = yes(replace(SAID, at=ahead, not_after=ahead + timedelta(days=30)))
+    behind = people_behind(replace(DIRECTIVE, approvals=(late,)), APPROVERS, NOON)
+    assert behind.people == ()
+    assert "given only on" in behind.problems[0]
+    soon = NOON + timedelta(minutes=50)
+    assert people_behind(replace(DIRECTIVE, approvals=(yes(replace(SAID, at=soon)),)), APPROVERS, NOON).people

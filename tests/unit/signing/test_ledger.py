@@ -88,6 +88,33 @@ async def test_no_directive_is_ever_used_for_two_requests_in_a_row(moves: list[t
         assert sent.setdefault((charger, number), request) == request, "forward only, one request each"
 
 
+async def test_what_cannot_be_read_is_an_alarm_and_nothing_is_sent(tmp_path: Path) -> None:
+    file = tmp_path / "uses.jsonl"
+    file.mkdir()
+    with pytest.raises(LedgerUnwritable, match="cannot be read"):
+        await UseLedger(file).use(DIRECTIVE, "CP-1", 7, NOON)
+
+
+async def test_a_line_that_a_full_disk_cut_short_takes_no_other_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "uses.jsonl"
+    ledger = UseLedger(file)
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    await ledger.use(DIRECTIVE, "CP-1", 7, NOON)
+    with monkeypatch.context() as patched:
+        patched.setattr(module.os, "fsync", full)
+        with pytest.raises(LedgerUnwritable):
+            await ledger.use(DIRECTIVE, "CP-2", 8, NOON)
+    file.write_bytes(file.read_bytes()[:-9])
+    await ledger.use(DIRECTIVE, "CP-3", 9, NOON)
+    for charger in ("CP-1", "CP-3"):
+        assert await spent(UseLedger(file), DIRECTIVE, charger, 10, NOON)
+
+
 async def test_what_cannot_be_written_down_is_not_sent(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("no folder")

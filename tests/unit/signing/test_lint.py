@@ -142,10 +142,17 @@ def directive_is_timestamp(targets: Targets, root: Root) -> None:
     targets.unrecognized_fields[FIELD]["directive_keys"] = {keyid: root.keys[keyid].to_dict()}
 
 
+def approve_by_timestamp(targets: Targets, root: Root) -> None:
+    keyid = root.roles["timestamp"].keyids[0]
+    approver = {"name": "ada", "key": root.keys[keyid].to_dict()}
+    targets.unrecognized_fields[FIELD]["approvers"] = {keyid: approver}
+
+
 @pytest.mark.requirement("S2", "S5", "S6", "S7", "S8")
 @pytest.mark.parametrize(
     ("attack", "words"),
     [
+        (approve_by_timestamp, "approver's key is also"),
         (delegate_alias, "S2"),
         (delegate_online, "S5"),
         (delegate_directive, "S5"),

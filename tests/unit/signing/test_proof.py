@@ -89,6 +89,25 @@ async def test_a_directive_that_does_not_hold_is_not_proven(bench) -> None:
         await proof(bench, envelope=envelope)
 
 
+@pytest.mark.requirement("S23")
+async def test_the_release_that_is_proven_is_the_one_that_is_directed(bench) -> None:
+    """Two vendors may have released the same bytes, with other signatures and for other models."""
+    await bench.ceremony("acme", "bolt")
+    await bench.release(await bench.upload())
+    theirs = await bench.upload(vendor_role="bolt")
+    staged = await bench.service().stage(theirs)
+    await bench.service().publish(staged, await bench.sign_off(staged, "release", "qa"))
+    envelope = (await bench.service().sign_directive(bench.directive(theirs), 0)).envelope
+    found = await proof(bench, image=IMAGE, envelope=envelope)
+    assert found.release is not None
+    assert found.release.release.path == theirs.target_path
+
+
+def test_a_file_of_brackets_is_refused_in_our_words() -> None:
+    deep = b"[" * 200_000
+    assert stored_envelope(deep) == deep
+
+
 @pytest.mark.requirement("S24")
 async def test_a_directive_of_yesterday_proves_nothing_today(bench) -> None:
     envelope = await directed(bench)

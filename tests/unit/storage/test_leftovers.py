@@ -5,7 +5,11 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.leftovers import UNVERSIONED, abandoned, is_ours, leftovers
+from signing.checkpoint import checkpoint_key, public_key_key
+from signing.timestamping import stamp_key
+from storage.daily import manifest_key
+from storage.evidence import evidence_key
+from storage.leftovers import UNVERSIONED, abandoned, for_people, is_ours, leftovers
 from storage.transfer import OpenMultipart, StoredVersion
 
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
@@ -13,7 +17,15 @@ GRACE = timedelta(hours=48)
 IMAGE = "ab" * 32
 
 keys = st.sampled_from(
-    [IMAGE, "cd" * 32, "incoming/u1/p1", "logs/7/x", "tuf/metadata/1.root.json", "evidence/x", "AB" * 32]
+    [
+        IMAGE,
+        "cd" * 32,
+        "incoming/u1/p1",
+        "logs/7/x",
+        "tuf/metadata/1.root.json",
+        "evidence/" + IMAGE,
+        "AB" * 32,
+    ]
 )
 stored = st.builds(
     StoredVersion,
@@ -24,6 +36,12 @@ stored = st.builds(
     latest=st.booleans(),
     marker=st.booleans(),
 )
+
+
+def test_metadata_records_and_daily_files_are_not_ours_to_judge() -> None:
+    records = (checkpoint_key(7), public_key_key(IMAGE), stamp_key(7), evidence_key(IMAGE))
+    for key in (*records, manifest_key("2026-11-24"), "tuf/metadata/1.root.json"):
+        assert not is_ours(key)
 
 
 @given(versions=st.lists(stored, max_size=20), referred=st.sets(keys))
@@ -37,8 +55,22 @@ def test_only_what_nobody_needs_and_nobody_can_be_at_goes(
         mine = [one for one in versions if one.key == key]
         assert is_ours(key)
         assert key not in referred
-        assert all(NOW - one.modified_at >= GRACE and one.version_id != UNVERSIONED for one in mine)
+        assert all(NOW - one.modified_at >= GRACE for one in mine)
+        assert key.startswith("incoming/") or all(one.version_id != UNVERSIONED for one in mine)
         assert [one for one in gone if one.key == key] == mine, "all versions of a key, or none"
+    told = for_people(versions, referred, NOW, GRACE)
+    assert not {one.key for one in gone} & set(told)
+    assert not set(told) & referred
+
+
+def test_in_a_bucket_without_versions_pieces_go_and_images_are_for_people() -> None:
+    old = NOW - timedelta(days=3)
+    image, piece = (StoredVersion(key, UNVERSIONED, old, 5, latest=True) for key in (IMAGE, "incoming/u1/p1"))
+
+    assert leftovers([image, piece], (), NOW, GRACE) == [piece]
+    assert for_people([image, piece], (), NOW, GRACE) == [IMAGE]
+    assert for_people([image, piece], {IMAGE}, NOW, GRACE) == []
+    assert for_people([image, piece], (), old, GRACE) == []
 
 
 def test_an_old_orphan_goes_with_its_markers() -> None:

@@ -91,6 +91,9 @@ def test_every_command_of_the_guide_does_what_it_says(
     stamp = json.loads(server.blobs.objects[METADATA_PREFIX + "timestamp.json"])["signed"]
     assert stamp["version"] <= 3, "they began anew after the online keys were stolen"
     assert not (tmp_path / "signer" / "snapshot.pem").exists()
+    newest = max(int(name.partition(".")[0]) for name in written if name.endswith(".targets.json"))
+    targets = json.loads(server.blobs.objects[METADATA_PREFIX + metadata_file("targets", newest)])["signed"]
+    assert {one["name"] for one in targets["x-ampwave"]["approvers"].values()} == {"uma", "omar"}
 
 
 def test_the_guide_names_every_command_there_is() -> None:

@@ -1,4 +1,4 @@
-"""Chargers, sites, models, tokens and the audit log at the command line."""
+"""Chargers, sites, models and tokens at the command line."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -7,10 +7,8 @@ from typing import Any
 
 import pytest
 
-from api.schemas.access import AuditReply
 from api.schemas.chargers import EventReply, ImportReply, RowResult, SiteBody
 from api.schemas.models import ModelBody
-from storage.audit import GENESIS, AuditEntry, AuditRow, chain_hash
 from storage.charger import SiteLease
 from storage.events import ChargerBooted, EventKind, StoredEvent
 from storage.twin import TwinState
@@ -261,69 +259,3 @@ class TestToken:
         fake.on("DELETE", "/tokens/t1", (204, None))
         assert run("token", "revoke", "t1").stdout == "Token t1 is revoked.\n"
         assert "ampwave token list" in run("token", "revoke", "t2").stderr
-
-
-def _log(count: int) -> list[dict[str, Any]]:
-    rows, previous = [], GENESIS
-    for number in range(1, count + 1):
-        entry = AuditEntry(NOW, "ada", "campaign.approved", "spring", {"share": 0.05, "é": [number, None]})
-        row = AuditRow(number, entry, previous, chain_hash(number, previous, entry))
-        rows.append(AuditReply.of(row).model_dump(mode="json"))
-        previous = row.row_hash
-    return rows
-
-
-@pytest.mark.requirement("S65", "F32")
-class TestAudit:
-    def test_an_export_verifies_offline(
-        self, run: Any, fake: Any, home: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        fake.page("/audit", _log(3))
-        exported = json.loads(run("audit", "export", "log.jsonl", "--json").stdout)
-        assert (exported["rows"], exported["last_hash"]) == (3, _log(3)[-1]["row_hash"])
-        monkeypatch.delenv("AMPWAVE_TOKEN")
-        result = run("audit", "verify", "--file", "log.jsonl")
-        assert result.exit_code == 0, result.output
-        assert result.stdout.startswith("Intact: 3 rows")
-
-    def test_from_the_api(self, run: Any, fake: Any) -> None:
-        fake.page("/audit", _log(2))
-        assert json.loads(run("audit", "verify", "--json").stdout)["rows"] == 2
-        fake.page("/audit", [])
-        assert run("audit", "verify").stdout == "The log is empty.\n"
-
-    @pytest.mark.parametrize("number", [0, 1, 2])
-    def test_an_edited_row_breaks_it(self, run: Any, fake: Any, number: int) -> None:
-        rows = _log(3)
-        rows[number]["actor"] = "mallory"
-        fake.page("/audit", rows)
-        result = run("audit", "verify")
-        assert result.exit_code == 1
-        assert f"Row {number + 1} does not follow" in result.stderr
-
-    @pytest.mark.parametrize("number", [0, 1])
-    def test_a_deleted_row_breaks_it(self, run: Any, fake: Any, number: int) -> None:
-        rows = _log(3)
-        del rows[number]
-        fake.page("/audit", rows)
-        assert run("audit", "verify").exit_code == 1
-
-    def test_a_cut_tail_is_seen_by_a_noted_hash(self, run: Any, fake: Any) -> None:
-        rows = _log(3)
-        fake.page("/audit", rows[:2])
-        assert run("audit", "verify", "--last-hash", rows[1]["row_hash"]).exit_code == 0
-        result = run("audit", "verify", "--last-hash", rows[2]["row_hash"])
-        assert result.exit_code == 1
-        assert "the log was cut" in result.stderr
-
-    def test_a_file_that_is_no_export(self, run: Any, home: Path) -> None:
-        (home / "x").write_text("hello\n")
-        assert "line 1" in run("audit", "verify", "--file", "x").stderr
-        (home / "y").write_text('{"number": 1}\n')
-        assert "not a row of an audit log" in run("audit", "verify", "--file", "y").stderr
-        assert run("audit", "verify", "--file", "z").exit_code == 2
-
-    def test_an_export_never_overwrites(self, run: Any, fake: Any, home: Path) -> None:
-        (home / "log.jsonl").write_text("mine")
-        assert run("audit", "export", "log.jsonl").exit_code == 2
-        assert (home / "log.jsonl").read_text() == "mine"

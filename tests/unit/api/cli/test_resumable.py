@@ -18,7 +18,8 @@ SHA = "ab" * 32
 class Server:
     """Takes bytes as tus has it; ``faults`` are raised in turn, each after half of a piece was kept."""
 
-    faults: list[Exception] = field(default_factory=list)
+    faults: list[BaseException] = field(default_factory=list)
+    late_faults: list[Exception] = field(default_factory=list)
     kept: bytes = b""
     heads: int = 0
     posted: list[tuple[str, Any]] = field(default_factory=list)
@@ -38,6 +39,8 @@ class Server:
 
     def post(self, path: str, body: Any, *, patience_s: float) -> dict[str, Any]:
         self.posted.append((path, body))
+        if self.late_faults:
+            raise self.late_faults.pop(0)
         return {"artifact_id": SHA}
 
 
@@ -84,6 +87,46 @@ def test_the_next_run_goes_on_and_says_so(image: Path) -> None:
 
     assert terminal.api.kept == IMAGE
     assert "Going on at" in terminal.notes[0]
+
+
+def test_the_last_request_is_repeated_when_its_answer_is_lost(image: Path) -> None:
+    terminal = Terminal(Server(late_faults=[Unreachable("gone")] * 2))
+
+    assert upload(terminal, image) == {"artifact_id": SHA}
+    assert terminal.api.posted == [("/uploads/u1/artifact", {"sha256": SHA})] * 3
+
+
+def test_the_last_request_is_not_repeated_for_ever_nor_when_it_is_refused(image: Path) -> None:
+    away = Terminal(Server(late_faults=[Unreachable("gone")] * 50))
+    refused = Terminal(Server(late_faults=[Refused({"status": 422, "title": "no"})] * 50))
+    for terminal in (away, refused):
+        with pytest.raises(CliError):
+            upload(terminal, image)
+
+    assert (len(away.api.posted), len(refused.api.posted)) == (4, 1)
+
+
+def test_a_file_that_shrinks_is_said_and_not_asked_for_again_and_again(image: Path) -> None:
+    terminal = Terminal(Server(kept=IMAGE[:5000]))
+    tus = terminal.api.tus
+
+    def shrinking(method: str, *said: Any) -> Mapping[str, str]:
+        answer = tus(method, *said)
+        image.write_bytes(IMAGE[:4000])
+        return answer
+
+    terminal.api.tus = shrinking  # type: ignore[method-assign]
+    with pytest.raises(CliError, match="became shorter"):
+        upload(terminal, image)
+    assert not terminal.api.posted
+
+
+def test_who_stops_it_learns_that_it_can_go_on(image: Path) -> None:
+    terminal = Terminal(Server([KeyboardInterrupt()]))
+
+    with pytest.raises(KeyboardInterrupt):
+        upload(terminal, image)
+    assert "goes on from there" in terminal.notes[-1]
 
 
 @pytest.mark.parametrize("fault", [Unreachable("gone"), Refused({"status": 413, "title": "too large"})])

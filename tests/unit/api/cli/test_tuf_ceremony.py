@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 
 from api.cli import session
+from api.cli.repository import fetch_from_folder
 from api.routers import tuf
 from signing.keys import ensure_key_file
 from signing.ports import MAX_CEREMONY
 from signing.rehearsal import ROOT_PEOPLE, TARGETS_PEOPLE, VENDOR_PEOPLE
+from storage.errors import EngineUnavailable, InvalidInput, NotFound
 
 Run = Callable[..., Any]
+ENDLESS = "/dev/zero"
 
 
 ONLINE = {name: f"keys/{name}.pub.json" for name in ("snapshot", "timestamp", "directive")}
@@ -74,6 +77,20 @@ def test_one_signs_and_sees_what_is_missing(run: Run, prepared: Path) -> None:
     assert document["transcript"][0]["holder"] == "ada"
 
 
+@pytest.mark.requirement("S15", "S24")
+def test_who_may_approve_campaigns_is_read_in_words_before_it_is_signed(
+    run: Run, prepared: Path, home: Path
+) -> None:
+    approvers = {"Ada L.": "keys/ada.pub.json", "omar": "keys/qa.pub.json", "threshold": "2"}
+    layout(home, approvers=approvers, policy={"models": []})
+    assert run("tuf", "init", "layout.yaml", "-o", "with.json").exit_code == 0
+    shown = run("tuf", "review", "with.json").stdout
+    assert "  + approver Ada L. (key" in shown
+    assert "  + approvals by approvers: 2 of 2" in shown
+    written = json.loads((home / "with.json").read_bytes())["parts"]["targets"]["signed"]["x-ampwave"]
+    assert {one["name"] for one in written["approvers"].values()} == {"Ada L.", "omar"}
+
+
 @pytest.mark.requirement("S15")
 def test_nobody_signs_without_saying_yes(run: Run, prepared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = prepared.read_bytes()
@@ -124,6 +141,13 @@ def test_combine_refuses_what_is_incomplete_or_edited(run: Run, prepared: Path, 
         ({"vendors": {"Ac me": {"holders": {"a": "keys/ada.pub.json"}}}}, "not a valid vendor role"),
         ({"root": {"Ada L": "keys/ada.pub.json"}}, "not a valid key holder"),
         ({"policy": []}, "should be a mapping"),
+        ({"policy": {"directive_keys": {}}}, "cannot say directive_keys: directive in the layout does"),
+        ({"policy": {"approvers": {}}}, "cannot say approvers"),
+        ({"approvers": {"ada": "none.pub.json"}}, "is not a public key file"),
+        ({"approvers": {"ada": "keys/ada.pub.json", "threshold": "2"}}, "2 approvals of 1 people"),
+        ({"approvers": dict.fromkeys(("ada", "omar"), "keys/ada.pub.json")}, "(S2)"),
+        ({"approvers": {"omar": "keys/timestamp.pub.json"}}, "(S5)"),
+        ({"approvers": {"omar\n  = 9 releases as before": "keys/ada.pub.json"}}, "no screen shows"),
     ],
 )
 def test_a_layout_that_does_not_hold_is_told_line_by_line(
@@ -135,6 +159,36 @@ def test_a_layout_that_does_not_hold_is_told_line_by_line(
     assert said in result.stderr
     assert "Traceback" not in result.stderr
     assert not (home / "bad.json").exists()
+
+
+@pytest.mark.parametrize("command", [("review", ENDLESS), ("status", "--root", ENDLESS, "--dir", ".")])
+def test_a_file_without_an_end_is_refused_and_not_read_to_it(run: Run, command: tuple[str, ...]) -> None:
+    result = run("tuf", *command)
+    assert result.exit_code == 1, result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.requirement("S20")
+async def test_a_root_in_a_folder_that_cannot_be_read_is_not_the_last_one(tmp_path: Path) -> None:
+    (tmp_path / "2.root.json").mkdir()
+    (tmp_path / "3.root.json").symlink_to("3.root.json")
+    (tmp_path / "4.root.json").write_bytes(b"x" * 9)
+    fetch = fetch_from_folder(tmp_path)
+    for name in ("2.root.json", "3.root.json"):
+        with pytest.raises(EngineUnavailable):
+            await fetch(name, 8)
+    with pytest.raises(InvalidInput):
+        await fetch("4.root.json", 8)
+    with pytest.raises(NotFound):
+        await fetch("5.root.json", 8)
+
+
+def test_a_policy_is_not_changed_with_development_keys_that_are_made_for_it(run: Run, home: Path) -> None:
+    """On a machine of production it would leave a second root and people's keys beside the signer's."""
+    before = sorted(home.rglob("*.pem"))
+    result = run("tuf", "policy", "--threshold", "2")
+    assert (result.exit_code, "People sign this" in result.stderr) == (2, True), result.stderr
+    assert sorted(home.rglob("*.pem")) == before
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,31 @@
+"""Withdrawing at the door, for the api and the dashboard: in force first, then on record."""
+
+from api.acts import audit
+from api.ports import ApiServices
+from storage.access import Principal
+from storage.artifact import ArtifactPhase
+from storage.errors import Conflict
+from storage.withdrawal import Source, Withdrawal, artifact_subject
+
+
+async def withdraw_release(
+    services: ApiServices, actor: Principal, artifact_id: str, reason: str
+) -> Withdrawal:
+    """Stop sending one release. Raises NotFound, and Conflict if it is none."""
+    artifact = await services.artifacts.get(artifact_id)
+    if artifact.phase not in (ArtifactPhase.RELEASED, ArtifactPhase.REVOKED):
+        raise Conflict(
+            f"It is {artifact.phase.value}, so nothing is sent of it.", hint="Only releases are withdrawn."
+        )
+    standing = await withdraw_subject(services, actor, artifact_subject(artifact_id), reason)
+    said = f"withdrawn by {actor.name}: {reason}"
+    await services.artifacts.set_phase(artifact_id, ArtifactPhase.REVOKED, said)
+    return standing
+
+
+async def withdraw_subject(services: ApiServices, actor: Principal, subject: str, reason: str) -> Withdrawal:
+    """Stop sending what the subject names; what stands, by whoever said it first."""
+    given = Withdrawal(subject, reason, Source.PERSON, actor.name, services.clock())
+    if await services.withdrawals.add([given]):
+        await audit(services, actor, "artifact.withdrawn", subject.replace(":", "/"), reason=reason)
+    return next(iter(await services.withdrawals.in_force([subject])), given)

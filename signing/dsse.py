@@ -1,0 +1,68 @@
+"""DSSE envelopes of any payload type: signing one, and opening one against named keys."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import VerificationError
+from securesystemslib.signer import Key, Signer
+
+from signing.errors import KeyUnavailable, VerificationFailed
+from signing.strict_json import capital, read_object
+from storage.canonical import canonical_json
+from storage.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A payload whose signature holds, and by whose key."""
+
+    payload: bytes
+    payload_type: str
+    keyid: str
+
+
+def sign_payload(payload: bytes, payload_type: str, signer: Signer) -> bytes:
+    """The envelope as JSON bytes. Raises KeyUnavailable."""
+    envelope = Envelope(payload, payload_type, {})
+    try:
+        envelope.sign(signer)
+    except Exception as error:  # adapters raise what their libraries raise
+        raise KeyUnavailable(f"The key {signer.public_key.keyid[:12]} could not sign.") from error
+    return canonical_json(envelope.to_dict())
+
+
+def parse_envelope(data: bytes, what: str, *, limit: int) -> Envelope:
+    """The envelope, unverified. Raises VerificationFailed."""
+    try:
+        return Envelope.from_dict(read_object(data, what, limit=limit))
+    except InvalidInput as error:
+        raise VerificationFailed(error.message) from error
+    except Exception as error:  # the parser raises many kinds on malformed input
+        raise VerificationFailed(f"{capital(what)} is not a DSSE envelope.") from error
+
+
+def open_payload(
+    data: bytes, what: str, payload_types: Collection[str], keys: Mapping[str, Key], *, limit: int
+) -> Opened:
+    """The payload of an envelope that one of ``keys`` signed.
+
+    Raises VerificationFailed: no envelope, another kind of payload, no known key, or a bad signature.
+    """
+    envelope = parse_envelope(data, what, limit=limit)
+    if envelope.payload_type not in payload_types:
+        raise VerificationFailed(
+            f"{capital(what)} holds {envelope.payload_type[:80]!r}, not {' or '.join(sorted(payload_types))}."
+        )
+    allowed = [key for keyid, key in keys.items() if keyid in envelope.signatures]
+    if not allowed:
+        signed = ", ".join(keyid[:12] for keyid in envelope.signatures) or "no key at all"
+        raise VerificationFailed(
+            f"{capital(what)} is signed by {signed}, and none of these is trusted here.",
+            hint="Name the public key of its signer if you trust it.",
+        )
+    try:
+        accepted = envelope.verify(allowed, 1)
+    except (VerificationError, ValueError) as error:
+        raise VerificationFailed(f"The signature of {what} does not hold.") from error
+    return Opened(envelope.payload, envelope.payload_type, next(iter(accepted)))
