@@ -428,6 +428,7 @@ TABLE: dict[type[Exception], Problem] = {
     Forbidden: FORBIDDEN,
     FormRefused: FORM_REFUSED,
     TooLarge: TOO_LARGE,
+    ImageTooLarge: TOO_LARGE,
     SectionTooLarge: TOO_LARGE,
     NoPrecondition: PRECONDITION,
     KeyReused: KEY_REUSED,

@@ -38,3 +38,12 @@ async def newest_first(there: There, hint: int) -> AsyncIterator[int]:
             seen.add(version)
             yield version
             version -= 1
+    if 1 in seen or not await there(1):
+        return
+    # Halving assumes no hole; a file put beyond one leads it past the end of what really follows from 1.
+    last = 1
+    while await there(last + 1):
+        last += 1
+    for version in range(last, 0, -1):
+        if version not in seen:
+            yield version

@@ -30,6 +30,10 @@ _RULE_FIELDS = {"vendor", "model", "require", "builders", "vex_keys"}
 _BUILDER_FIELDS = {"id", "keys", "build_type", "external_parameters"}
 
 
+def _covers(named: str, value: str) -> bool:
+    return named in {ANY, value}
+
+
 @dataclass(frozen=True, slots=True)
 class EvidenceRule:
     """What holds for a vendor's models. ``*`` stands for any."""
@@ -42,7 +46,7 @@ class EvidenceRule:
 
     def fits(self, compatible: Compatible) -> bool:
         """Whether it speaks of this model."""
-        return self.vendor in (ANY, compatible.vendor) and self.model in (ANY, compatible.model)
+        return _covers(self.vendor, compatible.vendor) and _covers(self.model, compatible.model)
 
 
 @dataclass(frozen=True, slots=True)

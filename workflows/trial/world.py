@@ -168,7 +168,7 @@ def _site(make: _Maker) -> _Site:
 
 def _unit(make: _Maker, number: int, model: Model, site: int, place: _Site) -> Unit:
     chance, harm = make.chance, make.harm
-    hit = not harm.harmless and harm.model in ("", model.name)
+    hit = not harm.harmless and (not harm.model or harm.model == model.name)
     revision = model.revisions[number // make.shape.sites % len(model.revisions)]
     old, new = _histories(make, model, place)
     fails = make.shape.install_failures + (harm.installs if hit else 0.0)
