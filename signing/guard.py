@@ -62,10 +62,13 @@ class GuardedSigner(Signer):
 
     @classmethod
     def from_priv_key_uri(
-        cls, priv_key_uri: str, public_key: Key, secrets_handler: Callable[[str], str] | None = None
+        cls,
+        priv_key_uri: str,  # noqa: ARG003 - the interface's shape
+        public_key: Key,  # noqa: ARG003 - the interface's shape
+        secrets_handler: Callable[[str], str] | None = None,  # noqa: ARG003 - the interface's shape
     ) -> "GuardedSigner":
-        """Guarded keys come from KeyGuard only."""
-        raise NotImplementedError(priv_key_uri, public_key, secrets_handler)
+        """What ``Signer`` asks of every kind of key. Raises KeyUnavailable: the guard is part of this one."""
+        raise KeyUnavailable("A guarded key has no address.", hint="Open the key, then ask KeyGuard for it.")
 
     def sign(self, payload: bytes) -> Signature:
         """Raises VerificationFailed, TooHasty or KeyUnavailable."""

@@ -22,28 +22,36 @@ IN_ONE = 8 * 1024 * 1024
 IMPORT_PATIENCE_S = 1000.0
 FINAL = ("released", "rejected", "revoked")
 
+# What a manifest says, as flags: the same however the image comes in.
+ManifestFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="Who made it and for which models, as JSON or YAML.")
+]
+RoleName = Annotated[str | None, typer.Option(metavar="ROLE", help="The role whose people sign it.")]
+VersionText = Annotated[
+    str | None, typer.Option(metavar="TEXT", help="What a charger reports once it runs it.")
+]
+Counter = Annotated[
+    int | None, typer.Option(min=0, metavar="N", help="Release counter; rises with every release.")
+]
+Models = Annotated[
+    list[str] | None, typer.Option(metavar="VENDOR/MODEL", help="A model it is for; repeat for more.")
+]
+Signatures = Annotated[
+    list[str] | None,
+    typer.Option(metavar="SCHEME:SIGFILE:CERTFILE", help="The vendor's signature; repeat for more."),
+]
+
 
 @command(app, "upload", posts=True)
 def upload(  # noqa: PLR0913 - typer's options are its signature
     session: Session,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The firmware image.")],
-    manifest: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Who made it and for which models, as JSON or YAML.")
-    ] = None,
-    role: Annotated[str | None, typer.Option(metavar="ROLE", help="The role whose people sign it.")] = None,
-    version: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="What a charger reports once it runs it.")
-    ] = None,
-    counter: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Release counter; rises with every release.")
-    ] = None,
-    model: Annotated[
-        list[str] | None, typer.Option(metavar="VENDOR/MODEL", help="A model it is for; repeat for more.")
-    ] = None,
-    signature: Annotated[
-        list[str] | None,
-        typer.Option(metavar="SCHEME:SIGFILE:CERTFILE", help="The vendor's signature; repeat for more."),
-    ] = None,
+    manifest: ManifestFile = None,
+    role: RoleName = None,
+    version: VersionText = None,
+    counter: Counter = None,
+    model: Models = None,
+    signature: Signatures = None,
 ) -> None:
     """Upload a firmware image. Its manifest comes from a file, or from flags that say the same."""
     from api.cli.manifest import UploadFlags, make_manifest
@@ -63,23 +71,12 @@ def upload(  # noqa: PLR0913 - typer's options are its signature
 def import_(  # noqa: PLR0913 - typer's options are its signature
     session: Session,
     address: Annotated[str, typer.Argument(metavar="URL", help="Where its vendor offers it: public, https.")],
-    manifest: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Who made it and for which models, as JSON or YAML.")
-    ] = None,
-    role: Annotated[str | None, typer.Option(metavar="ROLE", help="The role whose people sign it.")] = None,
-    version: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="What a charger reports once it runs it.")
-    ] = None,
-    counter: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Release counter; rises with every release.")
-    ] = None,
-    model: Annotated[
-        list[str] | None, typer.Option(metavar="VENDOR/MODEL", help="A model it is for; repeat for more.")
-    ] = None,
-    signature: Annotated[
-        list[str] | None,
-        typer.Option(metavar="SCHEME:SIGFILE:CERTFILE", help="The vendor's signature; repeat for more."),
-    ] = None,
+    manifest: ManifestFile = None,
+    role: RoleName = None,
+    version: VersionText = None,
+    counter: Counter = None,
+    model: Models = None,
+    signature: Signatures = None,
     sha256: Annotated[
         str | None, typer.Option(metavar="HEX", help="What the vendor says its SHA-256 is; it is checked.")
     ] = None,

@@ -27,32 +27,9 @@ from storage.artifact import Artifact, ArtifactPhase, Compatible, StagedRelease
 from storage.canonical import sha256_hex
 from storage.charger import SignatureScheme
 from storage.clock import system_clock
-from storage.errors import NotFound, StaleVersion
+from tests.support.signing_library import Bucket
 
 pytestmark = pytest.mark.requirement("S15")
-
-
-class Bucket:
-    """As much of a BlobStore as a ceremony and a signer use."""
-
-    def __init__(self) -> None:
-        self.objects: dict[str, bytes] = {}
-
-    async def put_bytes(self, key: str, data: bytes) -> bool:
-        return self.objects.setdefault(key, data) is data
-
-    async def replace(self, key: str, data: bytes, *, etag: str | None) -> None:
-        if etag != (sha256_hex(self.objects[key]) if key in self.objects else None):
-            raise StaleVersion(f"{key} has changed.")
-        self.objects[key] = data
-
-    async def get(self, key: str, *, limit: int) -> tuple[bytes, str]:
-        if key not in self.objects:
-            raise NotFound("object", key)
-        return self.objects[key], sha256_hex(self.objects[key])
-
-    async def length(self, key: str) -> int:
-        return len((await self.get(key, limit=10**9))[0])
 
 
 @dataclass
