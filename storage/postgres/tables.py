@@ -8,6 +8,14 @@ Nothing that changes often is indexed, so that hot updates stay on their page (h
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
+from storage.postgres.certificate_tables import (
+    certificate,
+    certificate_request,
+    renewal,
+    renewal_target,
+    revocation_list,
+    status_answer,
+)
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
@@ -35,6 +43,8 @@ __all__ = [
     "audit",
     "audit_head",
     "blob_check",
+    "certificate",
+    "certificate_request",
     "charging_session",
     "configuration",
     "configuration_line",
@@ -52,6 +62,10 @@ __all__ = [
     "metadata",
     "operator_command",
     "projection",
+    "renewal",
+    "renewal_target",
+    "revocation_list",
+    "status_answer",
     "token",
     "trust_memory",
     "twin",
@@ -199,6 +213,12 @@ sa.Index(
     postgresql_where=event.c.dedupe_key.is_not(None),
 )
 """No foreign key: a stranger's refused connection is an event too."""
+sa.Index(
+    "ix_event_signing_requested",
+    event.c.received_at,
+    event.c.sequence,
+    postgresql_where=event.c.kind == "certificate_signing_requested",
+)
 
 transaction_id = sa.Table(
     "transaction_id",
