@@ -20,17 +20,21 @@ from temporalio.worker import Worker
 
 from activities.alarms import DispatchAlarms
 from activities.blob_care import BlobCareActivities, CarePolicy, CareStores
+from activities.certificates import CertificateActivities, IssuePolicy
 from activities.daily import DailyActivities
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
 from activities.metadata import MetadataActivities
 from activities.notary import NotaryActivities
 from activities.orders import Node
+from activities.renewal import RenewalActivities
+from activities.renewals import FleetRenewalActivities, RenewalRules
 from activities.retention import RetentionActivities
 from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
 from activities.twins import DriftPolicy
 from api.app import create_app
+from api.charger_authority import charger_authority
 from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
 from api.download_desk import DeskLimits
@@ -41,6 +45,7 @@ from api.retention import retention_policy
 from api.settings import Settings
 from api.time_stamps import poster
 from csms.client_certificates import ClientCertificates
+from csms.denials import Denials
 from csms.gateway import Gateway
 from csms.ingest import IngestOptions
 from csms.limits import Rate
@@ -68,6 +73,7 @@ from signing.verify import Verifier
 from storage import ports
 from storage.artifact import Artifact
 from storage.campaign import Approval, Campaign
+from storage.certificate import CertificateStore
 from storage.clock import system_clock
 from storage.daily import DailyStore
 from storage.errors import EngineUnavailable, InvalidInput
@@ -79,6 +85,7 @@ from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.blob_care import PostgresBlobCareStore
 from storage.postgres.campaigns import PostgresCampaignStore
+from storage.postgres.certificates import PostgresCertificateStore
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.commands import PostgresCommandStore
 from storage.postgres.daily import PostgresDailyStore
@@ -96,6 +103,7 @@ from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
 from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.registry import PostgresRegistryStore
+from storage.postgres.renewals import PostgresRenewalStore
 from storage.postgres.retention import PostgresRetentionStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.seat import PostgresSeat
@@ -109,6 +117,7 @@ from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.watching import watch_stores
 from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.registry_ports import PrivacyStore, RegistryStore, TrustStore
+from storage.renewal import RenewalStore
 from storage.retention import RetentionStore
 from storage.s3 import S3BlobStore, S3Manner
 from storage.s3_keeper import S3BlobKeeper
@@ -138,6 +147,7 @@ class Stores:
     audit: ports.AuditLog
     blobs: ports.BlobStore
     campaigns: ports.CampaignStore
+    certificates: CertificateStore
     chargers: ports.ChargerStore
     commands: CommandStore
     daily: DailyStore
@@ -153,6 +163,7 @@ class Stores:
     outbox: ports.OutboxStore
     privacy: PrivacyStore
     registry: RegistryStore
+    renewals: RenewalStore
     retention: RetentionStore
     routes: ports.RouteStore
     tickets: ports.TicketStore
@@ -259,6 +270,7 @@ def _stores(
         audit=PostgresAuditLog(engine),
         blobs=blobs,
         campaigns=PostgresCampaignStore(engine),
+        certificates=PostgresCertificateStore(engine),
         chargers=PostgresChargerStore(engine),
         commands=PostgresCommandStore(engine),
         daily=PostgresDailyStore(engine),
@@ -274,6 +286,7 @@ def _stores(
         outbox=PostgresOutboxStore(engine),
         privacy=PostgresPrivacyStore(engine),
         registry=PostgresRegistryStore(engine),
+        renewals=PostgresRenewalStore(engine),
         retention=PostgresRetentionStore(engine),
         routes=PostgresRouteStore(engine),
         tickets=PostgresTicketStore(engine),
@@ -487,12 +500,13 @@ def _client_certificates(settings: Settings, stores: Stores) -> ClientCertificat
     if options is None:
         return None
     if not options.files.crl_files and not options.ocsp.on:
-        log.warning("no revocation list and no responder is configured: certificates cannot be withdrawn")
+        log.warning("no revocation list and no responder is configured: only our own records revoke")
     ocsp = None
     if options.ocsp.on:
         http = httpx2.AsyncClient(timeout=options.ocsp.deadline_s, follow_redirects=False, trust_env=False)
         ocsp = OcspClient(http, options.ocsp, system_clock, secrets.token_bytes)
-    return ClientCertificates(options, stores.chargers, system_clock, ocsp)
+    denials = Denials(stores.certificates, system_clock)
+    return ClientCertificates(options, stores.chargers, system_clock, ocsp, denials)
 
 
 def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gateway, Worker]:
@@ -554,7 +568,10 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
     worker = Worker(
         client,
         task_queue=node_queue(settings.node_id, boot_id),
-        activities=registry.node_activities(node, gateway.watching),
+        activities=[
+            *registry.node_activities(node, gateway.watching),
+            *registry.renewal_node_activities(node, stores.certificates),
+        ],
         max_concurrent_activities=200,
         graceful_shutdown_timeout=COMMAND_GRACE,
     )
@@ -588,6 +605,12 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
                 shared, inspector, journal, keeping, stores.watch.sessions, drift, care
             ),
             *registry.metadata_activities(_metadata(settings, stores)),
+            *registry.renewal_activities(
+                RenewalActivities(shared, stores.certificates),
+                FleetRenewalActivities(
+                    shared, stores.certificates, stores.renewals, _renewal_rules(settings)
+                ),
+            ),
             *registry.record_activities(
                 shared,
                 DailyActivities(shared, stores.daily, stores.blobs),
@@ -598,6 +621,14 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
         # How long a dead worker's workflows wait before another takes them: 10 s by default.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=GRACE,
+    )
+
+
+def _renewal_rules(settings: Settings) -> RenewalRules:
+    return RenewalRules(
+        before=timedelta(days=settings.certificate_renew_days),
+        jitter=timedelta(days=settings.certificate_renew_jitter_days),
+        enabled=settings.certificate_renew,
     )
 
 
@@ -689,6 +720,14 @@ def signer_worker(settings: Settings, stores: Stores, client: Client, signer: Si
                 lambda: secrets.token_hex(16),
                 desk=_evidence_desk(settings, stores),
                 blobs=stores.blobs,
+            ),
+            *registry.certificate_activities(
+                CertificateActivities(
+                    _activity_stores(stores),
+                    stores.certificates,
+                    charger_authority(settings),
+                    IssuePolicy(per_day=settings.signer_certificates_per_day),
+                )
             ),
             _notary(settings, stores).checkpoint_audit,
         ],

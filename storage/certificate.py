@@ -178,8 +178,8 @@ class CertificateStore(Protocol):
     async def is_denied(self, charger_id: str, serial: str) -> Denied | None:
         """Whether this one is."""
 
-    async def unproven(self, *, limit: int = 500) -> Sequence[Certificate]:
-        """Those that their charger came with last, and that are not on record as proven."""
+    async def unsettled(self, *, limit: int = 500) -> Sequence[str]:
+        """Chargers that came with one of ours that is not on record as proven, or have older ones left."""
 
     async def expiries(self, before: datetime, *, limit: int = 1000) -> Sequence[Expiry]:
         """Chargers whose certificate ends before then, first ones first."""

@@ -25,6 +25,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
+from activities.certificates import RevokeOrder
 from activities.metadata import CeremonyOrder
 from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
@@ -35,11 +36,16 @@ from storage.ids import (
     artifact_workflow_id,
     campaign_workflow_id,
     ceremony_workflow_id,
+    charger_workflow_id,
     command_workflow_id,
     configuration_workflow_id,
     log_workflow_id,
+    renewal_workflow_id,
 )
 from workflows.campaign import FirmwareCampaignWorkflow
+from workflows.certificate_renewal import CertificateRenewalWorkflow, RenewalInput
+from workflows.certificate_revocation import CertificateRevocationWorkflow
+from workflows.certificate_watch import CertificateWatchWorkflow
 from workflows.charger_command import ChargerCommandWorkflow, CommandInput
 from workflows.configuration import ConfigurationRun, ConfigurationWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
@@ -49,6 +55,7 @@ from workflows.options import OTA_CAMPAIGN, OTA_CHARGER, OTA_STATE, keywords
 from workflows.publish_artifact import PublicationInput, PublishArtifactWorkflow
 from workflows.publish_ceremony import PublishCeremonyWorkflow
 from workflows.record_keeping import RecordKeepingWorkflow
+from workflows.renewal import RenewalRun, RenewalWorkflow
 from workflows.session_rules import SessionWatchPolicy
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.signals import AbortRequest, PersonRequest, SkipRequest
@@ -58,6 +65,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 HOUSEKEEPING_SCHEDULE = "ampwave-housekeeping"
+CERTIFICATE_SCHEDULE = "ampwave-certificate-watch"
 RECORDS_SCHEDULE = "ampwave-records"
 SESSION_WATCH_SCHEDULE = "ampwave-session-watch"
 STORAGE_CARE_SCHEDULE = "ampwave-storage-care"
@@ -305,6 +313,70 @@ class Orchestrator:
             )
 
     @_in_our_words
+    async def renew_certificate(self, charger_id: str, actor: str) -> bool:
+        """Start the renewal of one charger's certificate. Raises Conflict while other work has it."""
+        try:
+            await self._client.start_workflow(
+                CertificateRenewalWorkflow.run,
+                RenewalInput(charger_id, actor),
+                id=charger_workflow_id(charger_id),
+                task_queue=TASK_QUEUE,
+                static_summary=f"renew the certificate of {charger_id}",
+                search_attributes=keywords((OTA_CHARGER, charger_id)),
+            )
+        except WorkflowAlreadyStartedError:
+            raise Conflict(
+                f"Other work has {charger_id} just now.", hint="Try again when it is over."
+            ) from None
+        return True
+
+    @_in_our_words
+    async def start_renewal(self, renewal_id: str) -> None:
+        """Start a renewal that is on record; one that was started already goes on, or is over."""
+        with suppress(WorkflowAlreadyStartedError):
+            await self._client.start_workflow(
+                RenewalWorkflow.run,
+                RenewalRun(renewal_id),
+                id=renewal_workflow_id(renewal_id),
+                task_queue=TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                static_summary=f"renewal {renewal_id}",
+            )
+
+    async def steer_renewal(self, renewal_id: str, act: str, request: PersonRequest, update_id: str) -> None:
+        """Pause, resume or abort a renewal. Raises Conflict where that is not possible."""
+        await self._ask(renewal_workflow_id(renewal_id), act, request, update_id)
+
+    async def revoke_certificates(self, order: RevokeOrder) -> tuple[str, ...]:
+        """Have the signer take certificates away, and wait for it.
+
+        Raises EngineUnavailable when no signer answered in time; it is done once one is there.
+        """
+        handle = await self._start_revocation(order)
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                return await _asked(handle.result())
+        except WorkflowFailureError as error:
+            raise Conflict(_sentence(error)) from None
+        except TimeoutError as error:
+            raise EngineUnavailable(
+                "No signer answered in time.", hint="It is done as soon as a signer is there."
+            ) from error
+
+    @_in_our_words
+    async def _start_revocation(
+        self, order: RevokeOrder
+    ) -> WorkflowHandle[CertificateRevocationWorkflow, tuple[str, ...]]:
+        return await self._client.start_workflow(
+            CertificateRevocationWorkflow.run,
+            order,
+            id=f"revocation/{order.charger_id}",
+            task_queue=TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"revoke certificates of {order.charger_id}",
+        )
+
+    @_in_our_words
     async def log_arrived(self, charger_id: str, request_id: int) -> None:
         """A hint that an upload was taken in; nobody waiting for it is no error."""
         handle = self._client.get_workflow_handle(log_workflow_id(charger_id, request_id))
@@ -332,6 +404,10 @@ class Orchestrator:
         await self._schedule(SESSION_WATCH_SCHEDULE, watch, timedelta(minutes=1))
         care = ScheduleActionStartWorkflow(StorageCareWorkflow.run, id="storage-care", task_queue=TASK_QUEUE)
         await self._schedule(STORAGE_CARE_SCHEDULE, care, timedelta(days=1))
+        certificates = ScheduleActionStartWorkflow(
+            CertificateWatchWorkflow.run, id="certificate-watch", task_queue=TASK_QUEUE
+        )
+        await self._schedule(CERTIFICATE_SCHEDULE, certificates, timedelta(seconds=30))
 
     async def _schedule(self, name: str, action: ScheduleActionStartWorkflow, every: timedelta) -> None:
         try:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Text, and_, cast, func, or_, select, update
+from sqlalchemy import Row, Text, and_, cast, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -214,20 +214,30 @@ class PostgresCertificateStore(SigningRequests):
 
     # What chargers come with.
 
-    async def unproven(self, *, limit: int = 500) -> Sequence[Certificate]:
-        """Those that their charger came with last, and that are not on record as proven."""
+    async def unsettled(self, *, limit: int = 500) -> Sequence[str]:
+        """Chargers that came with one of ours that is not on record as proven, or have older ones left."""
         early = (CertificatePhase.ISSUED.value, CertificatePhase.DELIVERED.value)
+        older = certificate.alias("older")
+        left = exists(
+            select(1).where(
+                older.c.charger_id == _C.charger_id,
+                older.c.phase != _REVOKED,
+                older.c.issued_at < _C.issued_at,
+            )
+        )
         query = (
-            select(certificate)
+            select(_C.charger_id)
             .join(twin_section, twin_section.c.charger_id == _C.charger_id)
             .where(
                 twin_section.c.name == "security",
                 _SECURITY["certificate_serial"].astext == cast(_C.serial, Text),
-                _C.phase.in_(early),
+                _C.issuer != "",
+                or_(_C.phase.in_(early), and_(_C.phase == CertificatePhase.PROVEN.value, left)),
             )
             .limit(limit)
         )
-        return await self._all(query)
+        async with reading(self._engine) as connection:
+            return list((await connection.execute(query)).scalars())
 
     async def expiries(self, before: datetime, *, limit: int = 1000) -> Sequence[Expiry]:
         """Chargers whose certificate ends before then, first ones first."""
