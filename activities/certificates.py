@@ -30,6 +30,8 @@ from storage.twin import Lifecycle
 
 _HEARTBEAT_S = 2.0
 _ANSWERS_AT_ONCE = 200
+_NO_EVENT = 0
+"""The number of a request that no charger sent."""
 _OURS = frozenset({None, CertificateUse.CHARGING_STATION.value})
 _GONE = frozenset({Lifecycle.RETIRED, Lifecycle.QUARANTINED})
 
@@ -52,6 +54,15 @@ class IssueOrder:
 
     charger_id: str
     sequence: int
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class HandedIn:
+    """A signing request that a person hands in for a charger: its first certificate."""
+
+    charger_id: str
+    csr: str
     actor: str
 
 
@@ -119,6 +130,19 @@ class CertificateActivities:
                 return IssueAnswer(None, request.reasons)
             try:
                 return await self._issue(given, request)
+            except AuthorityBusy as error:
+                return IssueAnswer(None, (error.message,), error.retry_after_s)
+
+    @activity.defn
+    @mapped
+    async def issue_handed_in(self, given: HandedIn) -> IssueAnswer:
+        """The same for a request that a person hands in. The same rules hold."""
+        async with beating_if_possible():
+            now = self._stores.clock()
+            request = SigningRequest(_NO_EVENT, given.charger_id, given.csr, None, None, now)
+            order = IssueOrder(given.charger_id, _NO_EVENT, given.actor)
+            try:
+                return await self._issue(order, request)
             except AuthorityBusy as error:
                 return IssueAnswer(None, (error.message,), error.retry_after_s)
 
@@ -215,6 +239,8 @@ class CertificateActivities:
         return IssueAnswer(kept.serial)
 
     async def _answered(self, request: SigningRequest, state: RequestState, reasons: tuple[str, ...]) -> None:
+        if request.sequence == _NO_EVENT:
+            return
         at = self._stores.clock()
         await self._certificates.answer_request(request.sequence, request.charger_id, state, reasons, at)
 
@@ -311,5 +337,5 @@ def _kept(issued: Issued, request: SigningRequest, actor: str, now: datetime) ->
         not_after=issued.not_after,
         issued_at=now,
         issued_by=actor,
-        request=request.sequence,
+        request=request.sequence or None,
     )

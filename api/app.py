@@ -27,6 +27,7 @@ from api.routers import (
     artifacts,
     audit_proof,
     campaigns,
+    certificates,
     chargers,
     codec,
     commands,
@@ -42,7 +43,9 @@ from api.routers import (
     manual,
     models,
     past,
+    pki,
     registry,
+    renewals,
     sites,
     storage,
     tuf,
@@ -80,8 +83,10 @@ API_ROUTERS = (
     tuf.ceremonies,
     tuf.drills,
     registry.router,
+    renewals.router,
+    certificates.router,
 )
-OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router)
+OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router, pki.router)
 
 
 def create_app(services: ApiServices) -> FastAPI:

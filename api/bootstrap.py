@@ -459,6 +459,8 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             retention=stores.retention,
             retention_policy=retention_policy(settings),
             withdrawals=stores.withdrawals,
+            certificates=stores.certificates,
+            renewals=stores.renewals,
             orchestrator=Orchestrator(client),
             clock=system_clock,
             new_id=lambda: uuid.uuid4().hex[:16],

@@ -6,11 +6,13 @@ from typing import Protocol
 
 from temporalio.api.common.v1 import Payload
 
+from activities.certificates import HandedIn, IssueAnswer, RevokeOrder
 from activities.metadata import CeremonyOrder
 from api.download_desk import DeskLimits
 from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
 from storage.campaign import Approval, Campaign
+from storage.certificate import CertificateStore
 from storage.clock import Clock
 from storage.halt import HaltStore
 from storage.operator_ports import CommandStore, LogStore
@@ -28,6 +30,7 @@ from storage.ports import (
     TokenStore,
 )
 from storage.registry_ports import PrivacyStore, RegistryStore
+from storage.renewal import RenewalStore
 from storage.retention import RetentionPolicy, RetentionStore
 from storage.transfer import DownloadStore, UploadStore
 from storage.twin_ports import TwinStore
@@ -35,6 +38,7 @@ from storage.watching import WatchStores
 from storage.withdrawal import WithdrawalStore
 from workflows.charger_command import CommandInput
 from workflows.log_retrieval import LogInput
+from workflows.signals import PersonRequest
 
 
 class Orchestrator(Protocol):
@@ -63,6 +67,13 @@ class Orchestrator(Protocol):
 
     async def retrieve_log(self, given: LogInput) -> None: ...
     async def start_configuration(self, configuration_id: str) -> None: ...
+    async def renew_certificate(self, charger_id: str, actor: str) -> bool: ...
+    async def start_renewal(self, renewal_id: str) -> None: ...
+    async def steer_renewal(
+        self, renewal_id: str, act: str, request: PersonRequest, update_id: str
+    ) -> None: ...
+    async def revoke_certificates(self, order: RevokeOrder) -> tuple[str, ...]: ...
+    async def issue_certificate(self, given: HandedIn) -> IssueAnswer: ...
     async def log_arrived(self, charger_id: str, request_id: int) -> None: ...
 
 
@@ -139,6 +150,8 @@ class ApiServices:
     watch: WatchStores
     halts: HaltStore
     withdrawals: WithdrawalStore
+    certificates: CertificateStore
+    renewals: RenewalStore
     orchestrator: Orchestrator
     clock: Clock
     new_id: Callable[[], str]

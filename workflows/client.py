@@ -25,11 +25,12 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from activities.certificates import RevokeOrder
+from activities.certificates import HandedIn, IssueAnswer, RevokeOrder
 from activities.metadata import CeremonyOrder
 from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
 from storage.campaign import Approval
+from storage.canonical import sha256_hex
 from storage.errors import Conflict, EngineUnavailable
 from storage.ids import (
     TASK_QUEUE,
@@ -43,8 +44,8 @@ from storage.ids import (
     renewal_workflow_id,
 )
 from workflows.campaign import FirmwareCampaignWorkflow
+from workflows.certificate_desk import CertificateIssuanceWorkflow, CertificateRevocationWorkflow
 from workflows.certificate_renewal import CertificateRenewalWorkflow, RenewalInput
-from workflows.certificate_revocation import CertificateRevocationWorkflow
 from workflows.certificate_watch import CertificateWatchWorkflow
 from workflows.charger_command import ChargerCommandWorkflow, CommandInput
 from workflows.configuration import ConfigurationRun, ConfigurationWorkflow
@@ -362,6 +363,35 @@ class Orchestrator:
             raise EngineUnavailable(
                 "No signer answered in time.", hint="It is done as soon as a signer is there."
             ) from error
+
+    async def issue_certificate(self, given: HandedIn) -> IssueAnswer:
+        """Have the signer issue what a person handed in, and wait for it; the same one again says the same.
+
+        Raises EngineUnavailable when no signer answered in time.
+        """
+        handle = await self._start_issuance(given)
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                return await _asked(handle.result())
+        except WorkflowFailureError as error:
+            raise Conflict(_sentence(error)) from None
+        except TimeoutError as error:
+            raise EngineUnavailable(
+                "No signer answered in time.", hint="Hand in the same request again: it goes on."
+            ) from error
+
+    @_in_our_words
+    async def _start_issuance(
+        self, given: HandedIn
+    ) -> WorkflowHandle[CertificateIssuanceWorkflow, IssueAnswer]:
+        return await self._client.start_workflow(
+            CertificateIssuanceWorkflow.run,
+            given,
+            id=f"issuance/{given.charger_id}/{sha256_hex(given.csr.encode())[:16]}",
+            task_queue=TASK_QUEUE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"issue a certificate of {given.charger_id}",
+        )
 
     @_in_our_words
     async def _start_revocation(

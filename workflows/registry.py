@@ -34,8 +34,8 @@ from storage.certificate import CertificateStore
 from storage.ports import BlobStore
 from storage.watching import SessionStore
 from workflows.campaign import FirmwareCampaignWorkflow
+from workflows.certificate_desk import CertificateIssuanceWorkflow, CertificateRevocationWorkflow
 from workflows.certificate_renewal import CertificateRenewalWorkflow
-from workflows.certificate_revocation import CertificateRevocationWorkflow
 from workflows.certificate_watch import CertificateWatchWorkflow
 from workflows.charger_command import ChargerCommandWorkflow
 from workflows.charger_update import ChargerUpdateWorkflow
@@ -64,6 +64,7 @@ WORKFLOWS: tuple[type, ...] = (
     LogRetrievalWorkflow,
     ConfigurationWorkflow,
     CertificateRenewalWorkflow,
+    CertificateIssuanceWorkflow,
     CertificateRevocationWorkflow,
     CertificateWatchWorkflow,
     RenewalWorkflow,
@@ -177,6 +178,7 @@ def certificate_activities(certificates: CertificateActivities) -> Activities:
     """For the signer, too."""
     return (
         certificates.issue_certificate,
+        certificates.issue_handed_in,
         certificates.settle_certificates,
         certificates.revoke_certificates,
         certificates.publish_revocations,

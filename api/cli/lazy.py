@@ -37,6 +37,7 @@ TABLE: dict[str, Entry] = {
     "export": Entry("Fleet", "Daily files for finance, with a manifest of digests.", "export"),
     "incident": Entry("Fleet", "What a person should know of, and closing it by hand.", "incident"),
     "audit": Entry("Trust", "Export the audit log and check its chain.", "audit"),
+    "cert": Entry("Trust", "Issue, renew and revoke chargers' certificates.", "cert"),
     "key": Entry("Trust", "Make and list keys to sign releases with.", "key"),
     "tuf": Entry("Trust", "Set up and check the signed repository.", "tuf"),
     "privacy": Entry("Trust", "Take a person out of what is kept.", "privacy"),
