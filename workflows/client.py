@@ -1,14 +1,10 @@
 """How the api talks to workflows. A refusal by a validator is a Conflict; no Temporal, EngineUnavailable."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
 
 from temporalio.client import (
-    Client,
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
@@ -18,36 +14,30 @@ from temporalio.client import (
     ScheduleSpec,
     WorkflowFailureError,
     WorkflowHandle,
-    WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from activities.certificates import HandedIn, IssueAnswer, RevokeOrder
 from activities.metadata import CeremonyOrder
 from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
 from storage.campaign import Approval
-from storage.canonical import sha256_hex
 from storage.errors import Conflict, EngineUnavailable
 from storage.ids import (
     TASK_QUEUE,
     artifact_workflow_id,
     campaign_workflow_id,
     ceremony_workflow_id,
-    charger_workflow_id,
     command_workflow_id,
     configuration_workflow_id,
     log_workflow_id,
-    renewal_workflow_id,
 )
 from workflows.campaign import FirmwareCampaignWorkflow
-from workflows.certificate_desk import CertificateIssuanceWorkflow, CertificateRevocationWorkflow
-from workflows.certificate_renewal import CertificateRenewalWorkflow, RenewalInput
+from workflows.certificate_client import CertificateDesk
 from workflows.certificate_watch import CertificateWatchWorkflow
 from workflows.charger_command import ChargerCommandWorkflow, CommandInput
+from workflows.client_words import asked, in_our_words, sentence
 from workflows.configuration import ConfigurationRun, ConfigurationWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.log_retrieval import LogInput, LogRetrievalWorkflow
@@ -56,80 +46,22 @@ from workflows.options import OTA_CAMPAIGN, OTA_CHARGER, OTA_STATE, keywords
 from workflows.publish_artifact import PublicationInput, PublishArtifactWorkflow
 from workflows.publish_ceremony import PublishCeremonyWorkflow
 from workflows.record_keeping import RecordKeepingWorkflow
-from workflows.renewal import RenewalRun, RenewalWorkflow
 from workflows.session_rules import SessionWatchPolicy
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.signals import AbortRequest, PersonRequest, SkipRequest
 from workflows.storage_care import StorageCareWorkflow
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 HOUSEKEEPING_SCHEDULE = "ampwave-housekeeping"
 CERTIFICATE_SCHEDULE = "ampwave-certificate-watch"
 RECORDS_SCHEDULE = "ampwave-records"
 SESSION_WATCH_SCHEDULE = "ampwave-session-watch"
 STORAGE_CARE_SCHEDULE = "ampwave-storage-care"
-_UNREACHABLE = frozenset(
-    {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
-)
 
 
-def _in_our_words(call: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Temporal's errors as ours."""
-
-    @wraps(call)
-    async def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return await call(*args, **kwargs)
-        except WorkflowUpdateFailedError as error:
-            raise Conflict(_sentence(error)) from None
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            raise EngineUnavailable(
-                "No worker answered in time.",
-                hint="The request may still be carried out: look before you retry.",
-            ) from error
-        except RPCError as error:
-            raise _of_rpc(error) from error
-
-    return wrapped
-
-
-def _sentence(error: BaseException) -> str:
-    """The innermost sentence: an activity's error is wrapped once more."""
-    cause: BaseException | None = error
-    text = str(error)
-    while cause is not None:
-        if isinstance(cause, ApplicationError):
-            text = cause.message
-        cause = cause.__cause__
-    return text
-
-
-def _of_rpc(error: RPCError) -> Exception:
-    if error.status is RPCStatusCode.NOT_FOUND:
-        return Conflict("Its workflow is over or was never started.", hint="Look at its phase.")
-    if error.status in _UNREACHABLE:
-        return EngineUnavailable("Temporal did not answer.", hint="Try again in a moment.")
-    return Conflict(f"Temporal refused: {error.status.name}.")
-
-
-async def _asked(call: Awaitable[R]) -> R:
-    """The same, but a workflow that is over is a Conflict here already."""
-    try:
-        return await call
-    except RPCError as error:
-        raise _of_rpc(error) from error
-
-
-class Orchestrator:
+class Orchestrator(CertificateDesk):
     """Starts workflows and passes on what people ask. ``update_id`` makes an act happen once."""
 
-    def __init__(self, client: Client, *, update_seconds: float = 20.0) -> None:
-        self._client = client
-        self._timeout = timedelta(seconds=update_seconds)
-
-    @_in_our_words
+    @in_our_words
     async def start_publication(self, artifact_id: str) -> None:
         """Start the publication of an uploaded artifact; nothing happens if it is under way.
 
@@ -144,12 +76,12 @@ class Orchestrator:
             static_summary=f"publish artifact {artifact_id[:12]}",
         )
 
-    @_in_our_words
+    @in_our_words
     async def evidence_changed(self, artifact_id: str) -> None:
         """A hint that an artifact's evidence is another one; whoever does not wait for it reads it later."""
         handle = self._client.get_workflow_handle(artifact_workflow_id(artifact_id))
         with suppress(Conflict):
-            await _asked(handle.signal(PublishArtifactWorkflow.evidence_changed, rpc_timeout=self._timeout))
+            await asked(handle.signal(PublishArtifactWorkflow.evidence_changed, rpc_timeout=self._timeout))
 
     async def publish_ceremony(self, order: CeremonyOrder) -> CeremonyStamp:
         """Have a stored ceremony published, and wait for it; the same one again goes on, or says the same.
@@ -161,16 +93,16 @@ class Orchestrator:
         handle = await self._start_ceremony(order)
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                return await _asked(handle.result())
+                return await asked(handle.result())
         except WorkflowFailureError as error:
-            raise Conflict(_sentence(error)) from None
+            raise Conflict(sentence(error)) from None
         except TimeoutError as error:
             raise EngineUnavailable(
                 "No signer answered in time.",
                 hint="Publish the same file again: it goes on, or says that it is done.",
             ) from error
 
-    @_in_our_words
+    @in_our_words
     async def _start_ceremony(
         self, order: CeremonyOrder
     ) -> WorkflowHandle[PublishCeremonyWorkflow, CeremonyStamp]:
@@ -189,7 +121,7 @@ class Orchestrator:
             artifact_workflow_id(sign_off.artifact_id), PublishArtifactWorkflow.sign_off, sign_off
         )
 
-    @_in_our_words
+    @in_our_words
     async def start_campaign(self, campaign_id: str) -> None:
         """Start a campaign that is stored as a draft; it then waits for approvals. Idempotent, for ever."""
         try:
@@ -257,7 +189,7 @@ class Orchestrator:
             campaign_workflow_id(campaign_id), FirmwareCampaignWorkflow.skip_charger, request, update_id
         )
 
-    @_in_our_words
+    @in_our_words
     async def send_command(self, given: CommandInput) -> None:
         """Start a command and wait for its end, at most as long as the charger may take to answer.
 
@@ -282,9 +214,9 @@ class Orchestrator:
         # Too late, or over before it could be asked: the store knows.
         with suppress(WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError, Conflict):
             async with asyncio.timeout(given.deadline_seconds):
-                await _asked(handle.execute_update("answer", rpc_timeout=wait))
+                await asked(handle.execute_update("answer", rpc_timeout=wait))
 
-    @_in_our_words
+    @in_our_words
     async def retrieve_log(self, given: LogInput) -> None:
         """Start the retrieval of a log that is on record; the same request again changes nothing."""
         with suppress(WorkflowAlreadyStartedError):
@@ -299,7 +231,7 @@ class Orchestrator:
                 search_attributes=keywords((OTA_CHARGER, given.charger_id)),
             )
 
-    @_in_our_words
+    @in_our_words
     async def start_configuration(self, configuration_id: str) -> None:
         """Start a job that is on record; one that was started already goes on, or is over."""
         with suppress(WorkflowAlreadyStartedError):
@@ -313,113 +245,20 @@ class Orchestrator:
                 static_summary=f"configuration {configuration_id}",
             )
 
-    @_in_our_words
-    async def renew_certificate(self, charger_id: str, actor: str) -> bool:
-        """Start the renewal of one charger's certificate. Raises Conflict while other work has it."""
-        try:
-            await self._client.start_workflow(
-                CertificateRenewalWorkflow.run,
-                RenewalInput(charger_id, actor),
-                id=charger_workflow_id(charger_id),
-                task_queue=TASK_QUEUE,
-                static_summary=f"renew the certificate of {charger_id}",
-                search_attributes=keywords((OTA_CHARGER, charger_id)),
-            )
-        except WorkflowAlreadyStartedError:
-            raise Conflict(
-                f"Other work has {charger_id} just now.", hint="Try again when it is over."
-            ) from None
-        return True
-
-    @_in_our_words
-    async def start_renewal(self, renewal_id: str) -> None:
-        """Start a renewal that is on record; one that was started already goes on, or is over."""
-        with suppress(WorkflowAlreadyStartedError):
-            await self._client.start_workflow(
-                RenewalWorkflow.run,
-                RenewalRun(renewal_id),
-                id=renewal_workflow_id(renewal_id),
-                task_queue=TASK_QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                static_summary=f"renewal {renewal_id}",
-            )
-
-    async def steer_renewal(self, renewal_id: str, act: str, request: PersonRequest, update_id: str) -> None:
-        """Pause, resume or abort a renewal. Raises Conflict where that is not possible."""
-        await self._ask(renewal_workflow_id(renewal_id), act, request, update_id)
-
-    async def revoke_certificates(self, order: RevokeOrder) -> tuple[str, ...]:
-        """Have the signer take certificates away, and wait for it.
-
-        Raises EngineUnavailable when no signer answered in time; it is done once one is there.
-        """
-        handle = await self._start_revocation(order)
-        try:
-            async with asyncio.timeout(self._timeout.total_seconds()):
-                return await _asked(handle.result())
-        except WorkflowFailureError as error:
-            raise Conflict(_sentence(error)) from None
-        except TimeoutError as error:
-            raise EngineUnavailable(
-                "No signer answered in time.", hint="It is done as soon as a signer is there."
-            ) from error
-
-    async def issue_certificate(self, given: HandedIn) -> IssueAnswer:
-        """Have the signer issue what a person handed in, and wait for it; the same one again says the same.
-
-        Raises EngineUnavailable when no signer answered in time.
-        """
-        handle = await self._start_issuance(given)
-        try:
-            async with asyncio.timeout(self._timeout.total_seconds()):
-                return await _asked(handle.result())
-        except WorkflowFailureError as error:
-            raise Conflict(_sentence(error)) from None
-        except TimeoutError as error:
-            raise EngineUnavailable(
-                "No signer answered in time.", hint="Hand in the same request again: it goes on."
-            ) from error
-
-    @_in_our_words
-    async def _start_issuance(
-        self, given: HandedIn
-    ) -> WorkflowHandle[CertificateIssuanceWorkflow, IssueAnswer]:
-        return await self._client.start_workflow(
-            CertificateIssuanceWorkflow.run,
-            given,
-            id=f"issuance/{given.charger_id}/{sha256_hex(given.csr.encode())[:16]}",
-            task_queue=TASK_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary=f"issue a certificate of {given.charger_id}",
-        )
-
-    @_in_our_words
-    async def _start_revocation(
-        self, order: RevokeOrder
-    ) -> WorkflowHandle[CertificateRevocationWorkflow, tuple[str, ...]]:
-        return await self._client.start_workflow(
-            CertificateRevocationWorkflow.run,
-            order,
-            id=f"revocation/{order.charger_id}",
-            task_queue=TASK_QUEUE,
-            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            static_summary=f"revoke certificates of {order.charger_id}",
-        )
-
-    @_in_our_words
+    @in_our_words
     async def log_arrived(self, charger_id: str, request_id: int) -> None:
         """A hint that an upload was taken in; nobody waiting for it is no error."""
         handle = self._client.get_workflow_handle(log_workflow_id(charger_id, request_id))
         with suppress(Conflict):
-            await _asked(handle.signal(LogRetrievalWorkflow.log_arrived, rpc_timeout=self._timeout))
+            await asked(handle.signal(LogRetrievalWorkflow.log_arrived, rpc_timeout=self._timeout))
 
-    @_in_our_words
+    @in_our_words
     async def campaign_status(self, campaign_id: str) -> CampaignStatus:
         """Where a campaign is, asked of its workflow."""
         handle = self._client.get_workflow_handle(campaign_workflow_id(campaign_id))
         return await handle.query(FirmwareCampaignWorkflow.status, rpc_timeout=self._timeout)
 
-    @_in_our_words
+    @in_our_words
     async def ensure_schedules(self, every: timedelta = timedelta(minutes=5)) -> None:
         """Create the schedules; one that is there already is left as it is."""
         watch = ScheduleActionStartWorkflow(
@@ -453,8 +292,3 @@ class Orchestrator:
             )
         except ScheduleAlreadyRunningError:
             return
-
-    @_in_our_words
-    async def _ask(self, workflow_id: str, update: Any, request: Any, update_id: str | None = None) -> None:
-        handle = self._client.get_workflow_handle(workflow_id)
-        await handle.execute_update(update, request, id=update_id, rpc_timeout=self._timeout)

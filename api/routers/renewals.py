@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query, Response
 
 from api.acts import audit
 from api.auth import Permission
+from api.errors import KeyReused
 from api.guard import Caller, GuardedRoute, Services, permit
 from api.ports import ApiServices
 from api.replies import Cursor, IdempotencyKey, Limit, update_id
@@ -15,7 +16,7 @@ from api.schemas.certificates import RenewalBody, RenewalReply, RenewalTargetRep
 from api.schemas.common import PageReply
 from storage.access import Principal
 from storage.charger import ChargerFilter
-from storage.errors import InvalidInput
+from storage.errors import InvalidInput, NotFound
 from storage.renewal import Renewal, RenewalPhase, RenewalPlan
 from storage.twin import Lifecycle
 from workflows.signals import PersonRequest
@@ -115,11 +116,21 @@ async def open_renewal(
     new = Renewal(
         renewal_id, plan, RenewalPhase.RUNNING, "it has begun", caller.name, services.clock(), len(chosen), 0
     )
-    stored = await services.renewals.create(new, chosen)
-    if stored.created_at == new.created_at:
+    stored = await _known(services, renewal_id)
+    if stored is None:
+        stored = await services.renewals.create(new, chosen)
         await audit(services, caller, "renewal.created", f"renewal/{renewal_id}", chargers=len(chosen))
+    elif (stored.plan, stored.chargers) != (plan, len(chosen)):
+        raise KeyReused
     await services.orchestrator.start_renewal(renewal_id)
     return stored
+
+
+async def _known(services: ApiServices, renewal_id: str) -> Renewal | None:
+    try:
+        return await services.renewals.get(renewal_id)
+    except NotFound:
+        return None
 
 
 async def chosen_chargers(services: ApiServices, body: RenewalBody) -> list[str]:

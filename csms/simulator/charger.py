@@ -132,9 +132,8 @@ class Charger:
 
     def _make_holdings(self) -> Holdings:
         device = Device(lambda: self._voice.wire.variables(self._facts()))
-        keyring = Keyring(self.spec.serial, chain=self.spec.certificate, key=self.spec.key)
-        roots = keyring.with_roots(self._voice.wire.own.csms_root, self._world.fleet.csms_roots)
-        return Holdings(device, roots, self._voice, self._account, self._connect_anew)
+        keyring = Keyring.made(self.spec.held, self._voice.wire.own.csms_root, self._world.fleet.csms_roots)
+        return Holdings(device, keyring, self._voice, self._account, self._connect_anew)
 
     def _facts(self) -> Facts:
         profiles = self.spec.profiles(self._world.csms_url)
@@ -328,9 +327,8 @@ class Charger:
         return min(longest, first * 2.0 ** min(failures, 16)) * self._rng.uniform(0.5, 1.0)
 
     def _connect(self) -> connect:
-        url, forgotten = self._world.csms_url, bool(self._downgrades)
-        access = self._holdings.access(secure=url.startswith("wss:"), forgotten=forgotten)
-        return dial(url, self.spec.charger_id, self._character, self._pace, access)
+        access = self._holdings.access(self._world.csms_url, forgotten=bool(self._downgrades))
+        return dial(self._world.csms_url, self.spec.charger_id, self._character, self._pace, access)
 
     def _lost(self) -> None:
         self._socket = self._link = None

@@ -79,8 +79,9 @@ class Holdings:
 
     # What it proves itself by.
 
-    def access(self, *, secure: bool, forgotten: bool) -> Access:
+    def access(self, csms_url: str, *, forgotten: bool) -> Access:
         """Security profile 3 shows its certificate, the others a password; ``forgotten``: neither."""
+        secure = csms_url.startswith("wss:")
         tls = client_context(self.keyring, shown=self._by_certificate) if secure else None
         if forgotten or (secure and self._by_certificate):
             return Access(None, tls)

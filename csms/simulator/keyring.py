@@ -77,11 +77,14 @@ class Keyring:
     _fallback: tuple[str, str] | None = None
     """Certificate and key that it had before."""
 
-    def with_roots(self, use: str, roots: tuple[str, ...]) -> "Keyring":
-        """The same, with roots that it left the factory with."""
+    @classmethod
+    def made(cls, held: tuple[str, str | None, str | None], use: str, roots: tuple[str, ...]) -> "Keyring":
+        """As it left the factory: its certificate and key if it has one, and the server's roots."""
+        serial, chain, key = held
+        keyring = cls(serial, chain=chain, key=key)
         for pem in roots:
-            self.install(use, pem)
-        return self
+            keyring.install(use, pem)
+        return keyring
 
     def install(self, use: str, pem: str) -> str:
         """M05: only a self-signed root (``Failed``: it cannot be read; ``Rejected``: it is none)."""

@@ -38,6 +38,11 @@ class ChargerSpec:
     key: str | None = field(default=None, repr=False)
     """The private key of that, PEM; a throw-away of the simulation."""
 
+    @property
+    def held(self) -> tuple[str, str | None, str | None]:
+        """Serial number, certificate and key."""
+        return self.serial, self.certificate, self.key
+
     def profiles(self, csms_url: str) -> tuple[int, int]:
         """The security profile that it left the factory with, and the highest that it can have there."""
         if not csms_url.startswith("wss:"):

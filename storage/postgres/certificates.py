@@ -22,9 +22,10 @@ from storage.certificate import (
 from storage.errors import NotFound
 from storage.ports import Page
 from storage.postgres import cursor as cursors
+from storage.postgres.certificate_tables import certificate, revocation_list, status_answer
 from storage.postgres.engine import reading, transaction
 from storage.postgres.signing_requests import SigningRequests
-from storage.postgres.tables import certificate, charger, revocation_list, status_answer, twin, twin_section
+from storage.postgres.tables import charger, twin, twin_section
 
 _C = certificate.c
 _REVOKED = CertificatePhase.REVOKED.value

@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from storage.errors import NotFound
 from storage.ports import Page
 from storage.postgres import cursor as cursors
+from storage.postgres.certificate_tables import renewal, renewal_target
 from storage.postgres.engine import reading, transaction
 from storage.postgres.leases import ALIVE
-from storage.postgres.tables import charger_route, renewal, renewal_target, site_lease
+from storage.postgres.tables import charger_route, site_lease
 from storage.renewal import (
     FINAL,
     Renewal,

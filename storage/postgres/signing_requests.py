@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from storage.certificate import RequestState, SigningRequest
 from storage.errors import NotFound
 from storage.events import EventKind
+from storage.postgres.certificate_tables import certificate_request
 from storage.postgres.engine import reading, transaction
-from storage.postgres.tables import certificate_request, event
+from storage.postgres.tables import event
 
 _R = certificate_request.c
 _KIND = event.c.kind == EventKind.CERTIFICATE_SIGNING_REQUESTED.value

@@ -8,14 +8,7 @@ Nothing that changes often is indexed, so that hot updates stay on their page (h
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
-from storage.postgres.certificate_tables import (
-    certificate,
-    certificate_request,
-    renewal,
-    renewal_target,
-    revocation_list,
-    status_answer,
-)
+from storage.postgres import certificate_tables
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
@@ -43,8 +36,7 @@ __all__ = [
     "audit",
     "audit_head",
     "blob_check",
-    "certificate",
-    "certificate_request",
+    "certificate_tables",
     "charging_session",
     "configuration",
     "configuration_line",
@@ -62,10 +54,6 @@ __all__ = [
     "metadata",
     "operator_command",
     "projection",
-    "renewal",
-    "renewal_target",
-    "revocation_list",
-    "status_answer",
     "token",
     "trust_memory",
     "twin",

@@ -12,6 +12,7 @@ from storage.clock import system_clock
 from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.campaigns import PostgresCampaignStore
+from storage.postgres.certificates import PostgresCertificateStore
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.commands import PostgresCommandStore
 from storage.postgres.events import PostgresEventStore
@@ -22,6 +23,7 @@ from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.logs import PostgresLogStore
 from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.registry import PostgresRegistryStore
+from storage.postgres.renewals import PostgresRenewalStore
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transfers import PostgresDownloadStore, PostgresUploadStore
@@ -73,6 +75,8 @@ def services_over(
         session_key=secrets.token_bytes(32),
         base_url=BASE,
         withdrawals=PostgresWithdrawalStore(engine),
+        certificates=PostgresCertificateStore(engine),
+        renewals=PostgresRenewalStore(engine),
         manufacturer_roots=_no_roots,
         readiness={"s3": blobs.ready},
         limits=limits or ApiLimits(),

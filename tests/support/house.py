@@ -43,6 +43,7 @@ from tests.support.memory import (
     MemoryTokens,
 )
 from tests.support.memory_campaigns import MemoryArtifacts, MemoryCampaigns, MemoryOrchestrator
+from tests.support.memory_certificates import MemoryCertificates, MemoryRenewals
 from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
@@ -99,6 +100,8 @@ class House:
     halts: MemoryHalts = field(default_factory=MemoryHalts)
     retention: MemoryRetention = field(default_factory=MemoryRetention)
     withdrawals: MemoryWithdrawals = field(default_factory=MemoryWithdrawals)
+    certificates: MemoryCertificates = field(default_factory=MemoryCertificates)
+    renewals: MemoryRenewals = field(default_factory=MemoryRenewals)
     manufacturer_roots: list[str] = field(default_factory=list)
     counter: Counter = field(default_factory=Counter)
     now: datetime = NOW
@@ -113,6 +116,7 @@ class House:
         self.registry = MemoryRegistry(self.chargers)
         self.orchestrator = MemoryOrchestrator(self.campaigns, self.artifacts)
         self.orchestrator.commands = self.commands
+        self.orchestrator.renewals = self.renewals
         self.services = ApiServices(
             chargers=self.chargers,  # type: ignore[arg-type]  # doubles hold only what the api uses
             campaigns=self.campaigns,  # type: ignore[arg-type]
@@ -137,6 +141,8 @@ class House:
             retention=self.retention,
             retention_policy=RetentionPolicy({"events": 400}),
             withdrawals=self.withdrawals,
+            certificates=self.certificates,  # type: ignore[arg-type]
+            renewals=self.renewals,  # type: ignore[arg-type]
             orchestrator=self.orchestrator,
             clock=lambda: self.now,
             new_id=self.counter.new_id,

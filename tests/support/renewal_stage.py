@@ -39,13 +39,12 @@ from storage.clock import system_clock
 from storage.twin import Lifecycle
 from tests.support.tls_bench import TlsBench
 from workflows.client import Orchestrator
+from workflows.options import DATA_CONVERTER
 from workflows.relay import Relay
 
 QUICK = SimPace(
     install_s=(0.05, 0.05), reboot_s=(0.05, 0.2), backoff_s=(0.05, 0.4), upload_retry_s=0.05, report_s=0.05
 )
-MIX = ("meridian", "voltworks")
-"""By default one of each generation; ``spec`` has them all."""
 
 
 @dataclass
@@ -209,9 +208,9 @@ def _settings(folder: Path, engines: dict[str, Any], bench: TlsBench) -> Setting
 
 @asynccontextmanager
 async def stage(
-    folder: Path, *, database: str, s3: Any, temporal: Any, changes: dict[str, Any] | None = None
+    folder: Path, *, database: str, s3: Any, temporal: Any, plain: bool = False
 ) -> AsyncIterator[Stage]:
-    """Every role as bootstrap wires it, in this process, over real engines."""
+    """Every role as bootstrap wires it, in this process; ``plain``: histories can be read."""
     listening = socket.create_server(("127.0.0.1", 0))
     bench = TlsBench(folder)
     engines = {
@@ -224,13 +223,16 @@ async def stage(
         "temporal_address": temporal.address,
         "temporal_namespace": temporal.namespace,
         "public_url": f"http://127.0.0.1:{listening.getsockname()[1]}",
-        **(changes or {}),
     }
     settings = await asyncio.to_thread(_settings, folder, engines, bench)
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(bootstrap.open_stores(settings))
         await bootstrap.ensure_repository(settings, stores)
         client = await bootstrap.connect_temporal(settings)
+        if plain:
+            client = await Client.connect(
+                temporal.address, namespace=temporal.namespace, data_converter=DATA_CONVERTER
+            )
         await stack.enter_async_context(bootstrap.shared_worker(settings, stores, client))
         signer = bootstrap.signing_service(settings, stores)
         await stack.enter_async_context(bootstrap.signer_worker(settings, stores, client, signer))

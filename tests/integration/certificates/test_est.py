@@ -59,10 +59,11 @@ async def test_a_certificate_is_enrolled_and_renewed(tmp_path: Path, habits: Hab
 
 async def test_a_server_that_has_a_person_look_is_asked_again_with_the_same_request(tmp_path: Path) -> None:
     async with est(tmp_path, Habits(waits=1, retry_after="7")) as (house, responder):
+        request = csr()
         with pytest.raises(AuthorityBusy) as caught:
-            await house.issue(csr(), WHO, system_clock(), renews=False)
+            await house.issue(request, WHO, system_clock(), renews=False)
         assert caught.value.retry_after_s == 7
-        await house.issue(csr(), WHO, system_clock(), renews=False)
+        await house.issue(request, WHO, system_clock(), renews=False)
         first, second = responder.habits.asked
         assert first == second, "RFC 7030 section 4.2.3: the identical request"
 
