@@ -66,6 +66,7 @@ API_ROUTERS = (
     twins.router,
     drift.router,
     past.router,
+    past.fleet,
     configurations.router,
     sites.router,
     models.router,
