@@ -48,6 +48,7 @@ from api.routers import (
     tuf,
     twins,
     watching,
+    webhooks,
     withdrawals,
 )
 from api.sse import StreamSeats
@@ -74,6 +75,7 @@ API_ROUTERS = (
     access.router,
     audit_proof.router,
     halts.router,
+    webhooks.router,
     exports.router,
     storage.router,
     health.router,

@@ -55,6 +55,8 @@ class Permission(StrEnum):
     """What a charger is registered as: written once, changed on record (F2)."""
     NOTE_ADD = "note.add"
     PRIVACY_ERASE = "privacy.erase"
+    WEBHOOK_WRITE = "webhook.write"
+    """Who outside is told what happens here."""
     INCIDENT_CLOSE = "incident.close"
     """One that looks like an intrusion asks for TWIN_CONTROL as well."""
     TOKEN_ADMIN = "token.admin"  # noqa: S105 - the name of a permission, not a password
@@ -114,6 +116,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.TWIN_CONTROL,
             Permission.HALT_RESTORE,
             Permission.CHARGER_IDENTITY,
+            Permission.WEBHOOK_WRITE,
             Permission.NOTE_ADD,
             Permission.INCIDENT_CLOSE,
             *_STOP,

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import httpx2
 import structlog
@@ -36,10 +37,13 @@ from api.development import private_dir
 from api.download_desk import DeskLimits
 from api.key_access import online_keys, record_keys, use_tokens
 from api.node_security import client_tls_options, server_tls_files
-from api.ports import ApiLimits, ApiServices, ApprovalCheck, ReadinessCheck
+from api.ports import ApiLimits, ApiServices, ApprovalCheck, ReadinessCheck, WebhookDoor
 from api.retention import retention_policy
 from api.settings import Settings
 from api.time_stamps import poster
+from api.webhook_post import WebhookPost
+from api.webhook_signature import webhook_secret
+from api.webhook_url import WebhookRules
 from csms.client_certificates import ClientCertificates
 from csms.gateway import Gateway
 from csms.ingest import IngestOptions
@@ -74,6 +78,7 @@ from storage.errors import EngineUnavailable, InvalidInput
 from storage.halt import HaltStore
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 from storage.journal import JournalRule
+from storage.notice import NoticeStore
 from storage.operator_ports import CommandStore, LeftoverStore, LogStore
 from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
@@ -91,6 +96,7 @@ from storage.postgres.learned import PostgresLearnedStore
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.logs import PostgresLogStore
 from storage.postgres.migrate import upgrade
+from storage.postgres.notices import PostgresNoticeStore
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
@@ -121,6 +127,7 @@ from storage.watching import WatchStores
 from storage.withdrawal import WithdrawalStore
 from workflows import registry
 from workflows.client import Orchestrator
+from workflows.herald import Herald
 
 log = structlog.get_logger(__name__)
 
@@ -159,6 +166,7 @@ class Stores:
     tokens: ports.TokenStore
     transaction_ids: ports.TransactionIds
     halts: HaltStore
+    notices: NoticeStore
     trust: TrustStore
     watch: WatchStores
     twins: TwinStore
@@ -282,6 +290,7 @@ def _stores(
         trust=PostgresTrustStore(engine, quarantine=settings.quarantine_on_suspicion),
         twins=PostgresTwinStore(engine, project),
         halts=PostgresHaltStore(engine),
+        notices=PostgresNoticeStore(engine),
         watch=watch_stores(engine),
         uploads=PostgresUploadStore(engine),
         downloads=PostgresDownloadStore(engine),
@@ -446,6 +455,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             retention=stores.retention,
             retention_policy=retention_policy(settings),
             withdrawals=stores.withdrawals,
+            webhooks=WebhookDoor(stores.notices, _webhook_rules(settings), partial(webhook_secret, pepper)),
             orchestrator=Orchestrator(client),
             clock=system_clock,
             new_id=lambda: uuid.uuid4().hex[:16],
@@ -462,6 +472,17 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             check_approval=_approval_check(settings, stores),
         )
     )
+
+
+def _webhook_rules(settings: Settings) -> WebhookRules:
+    return WebhookRules.of(settings.webhook_networks, plain_http=settings.unsafe_plain_http_webhooks)
+
+
+def herald(settings: Settings, stores: Stores) -> Herald:
+    """What takes notices to webhooks."""
+    pepper = read_key(settings.charger_pepper_path)
+    post = WebhookPost(_webhook_rules(settings), pepper, settings.base_url)
+    return Herald(stores.notices, stores.watch.incidents, post, system_clock)
 
 
 def _approval_check(settings: Settings, stores: Stores) -> ApprovalCheck | None:

@@ -8,11 +8,13 @@ from temporalio.api.common.v1 import Payload
 
 from activities.metadata import CeremonyOrder
 from api.download_desk import DeskLimits
+from api.webhook_url import WebhookRules
 from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
 from storage.campaign import Approval, Campaign
 from storage.clock import Clock
 from storage.halt import HaltStore
+from storage.notice import NoticeStore
 from storage.operator_ports import CommandStore, LogStore
 from storage.ports import (
     ArtifactStore,
@@ -110,6 +112,16 @@ class ApiLimits:
     readiness_seconds: float = 3.0
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookDoor:
+    """Who outside is told: their webhooks, where these may lie, and the secret of each."""
+
+    store: NoticeStore
+    rules: WebhookRules
+    secret: Callable[[str, int], str] = field(repr=False)
+    """(webhook, number of its secret); see ``api.webhook_signature``."""
+
+
 ApprovalCheck = Callable[[Campaign, Approval], Awaitable[None]]
 
 
@@ -139,6 +151,7 @@ class ApiServices:
     watch: WatchStores
     halts: HaltStore
     withdrawals: WithdrawalStore
+    webhooks: WebhookDoor
     orchestrator: Orchestrator
     clock: Clock
     new_id: Callable[[], str]

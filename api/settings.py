@@ -106,6 +106,11 @@ class Settings(BaseSettings):
     unsafe_plain_http_for_all: bool = False
     """Allow public_url to be http:// on another machine: firmware and tokens cross it in the open."""
 
+    webhook_networks: Words = ()
+    """Comma-separated networks (10.2.0.0/16) of your own where webhooks may lie; others must be public."""
+    unsafe_plain_http_webhooks: bool = False
+    """Allow webhooks at http:// addresses: what happens here crosses the network in the open."""
+
     # Addresses that others see.
     public_url: str | None = None
     """Where people and chargers reach the api, without a trailing slash; default: its own bind address."""

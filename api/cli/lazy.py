@@ -36,6 +36,7 @@ TABLE: dict[str, Entry] = {
     "model": Entry("Fleet", "What holds for every charger of one model.", "model"),
     "export": Entry("Fleet", "Daily files for finance, with a manifest of digests.", "export"),
     "incident": Entry("Fleet", "What a person should know of, and closing it by hand.", "incident"),
+    "webhook": Entry("Fleet", "Who outside is told, by signed notices.", "webhook"),
     "audit": Entry("Trust", "Export the audit log and check its chain.", "audit"),
     "key": Entry("Trust", "Make and list keys to sign releases with.", "key"),
     "tuf": Entry("Trust", "Set up and check the signed repository.", "tuf"),

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
+from storage.postgres.notice_tables import notice, webhook, webhook_delivery
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
 from storage.postgres.record_tables import halt, halt_vote
@@ -50,6 +51,7 @@ __all__ = [
     "log_request",
     "log_upload",
     "metadata",
+    "notice",
     "operator_command",
     "projection",
     "token",
@@ -60,6 +62,8 @@ __all__ = [
     "twin_snapshot",
     "twin_summarised",
     "upload_ticket",
+    "webhook",
+    "webhook_delivery",
 ]
 
 event_sequence = sa.Sequence("event_sequence", metadata=metadata)

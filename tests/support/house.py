@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -12,7 +13,9 @@ from temporalio.api.common.v1 import Payload
 
 from api.app import create_app
 from api.auth import mint_token
-from api.ports import ApiLimits, ApiServices, ApprovalCheck
+from api.ports import ApiLimits, ApiServices, ApprovalCheck, WebhookDoor
+from api.webhook_signature import webhook_secret
+from api.webhook_url import WebhookRules
 from storage.access import Principal, Role
 from storage.artifact import Artifact, ArtifactPhase, Compatible
 from storage.canonical import sha256_hex
@@ -45,6 +48,7 @@ from tests.support.memory import (
 from tests.support.memory_campaigns import MemoryArtifacts, MemoryCampaigns, MemoryOrchestrator
 from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_halts import MemoryHalts
+from tests.support.memory_notices import MemoryNotices
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
 from tests.support.memory_registry import MemoryIngest, MemoryPrivacy, MemoryRegistry
 from tests.support.memory_transfers import MemoryDownloads, MemoryUploads
@@ -97,6 +101,7 @@ class House:
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     watch: WatchStores = field(default_factory=memory_watch)
     halts: MemoryHalts = field(default_factory=MemoryHalts)
+    notices: MemoryNotices = field(default_factory=MemoryNotices)
     retention: MemoryRetention = field(default_factory=MemoryRetention)
     withdrawals: MemoryWithdrawals = field(default_factory=MemoryWithdrawals)
     manufacturer_roots: list[str] = field(default_factory=list)
@@ -137,6 +142,7 @@ class House:
             retention=self.retention,
             retention_policy=RetentionPolicy({"events": 400}),
             withdrawals=self.withdrawals,
+            webhooks=WebhookDoor(self.notices, WebhookRules(), partial(webhook_secret, b"p" * 32)),
             orchestrator=self.orchestrator,
             clock=lambda: self.now,
             new_id=self.counter.new_id,
