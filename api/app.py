@@ -41,6 +41,7 @@ from api.routers import (
     logs,
     manual,
     models,
+    moves,
     past,
     registry,
     sites,
@@ -83,6 +84,7 @@ API_ROUTERS = (
     tuf.ceremonies,
     tuf.drills,
     registry.router,
+    moves.router,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router)
 

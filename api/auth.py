@@ -53,6 +53,8 @@ class Permission(StrEnum):
     """Hand in what the people of a ceremony signed; it decides nothing by itself."""
     CHARGER_IDENTITY = "charger.identity"
     """What a charger is registered as: written once, changed on record (F2)."""
+    CHARGER_MOVE = "charger.move"
+    """Whose it is and where it belongs (F3)."""
     NOTE_ADD = "note.add"
     PRIVACY_ERASE = "privacy.erase"
     WEBHOOK_WRITE = "webhook.write"

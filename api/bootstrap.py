@@ -25,6 +25,7 @@ from activities.daily import DailyActivities
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
 from activities.metadata import MetadataActivities
+from activities.moves import MoveActivities
 from activities.notary import NotaryActivities
 from activities.orders import Node
 from activities.retention import RetentionActivities
@@ -609,6 +610,7 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
                 shared, inspector, journal, keeping, stores.watch.sessions, drift, care
             ),
             *registry.metadata_activities(_metadata(settings, stores)),
+            *registry.move_activities(MoveActivities(stores.registry, stores.ingest, system_clock)),
             *registry.record_activities(
                 shared,
                 DailyActivities(shared, stores.daily, stores.blobs),

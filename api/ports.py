@@ -65,6 +65,9 @@ class Orchestrator(Protocol):
 
     async def retrieve_log(self, given: LogInput) -> None: ...
     async def start_configuration(self, configuration_id: str) -> None: ...
+    async def move_charger(self, charger_id: str, move_id: str) -> None:
+        """Carry out a move that is on record, and wait; Conflict if something else has the charger."""
+
     async def log_arrived(self, charger_id: str, request_id: int) -> None: ...
 
 

@@ -26,6 +26,7 @@ from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from activities.metadata import CeremonyOrder
+from activities.moves import MoveEnd
 from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
 from storage.campaign import Approval
@@ -35,6 +36,7 @@ from storage.ids import (
     artifact_workflow_id,
     campaign_workflow_id,
     ceremony_workflow_id,
+    charger_workflow_id,
     command_workflow_id,
     configuration_workflow_id,
     log_workflow_id,
@@ -45,6 +47,7 @@ from workflows.configuration import ConfigurationRun, ConfigurationWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.log_retrieval import LogInput, LogRetrievalWorkflow
 from workflows.messages import CampaignInput, CampaignStatus
+from workflows.move import MoveInput, MoveWorkflow
 from workflows.options import OTA_CAMPAIGN, OTA_CHARGER, OTA_STATE, keywords
 from workflows.publish_artifact import PublicationInput, PublishArtifactWorkflow
 from workflows.publish_ceremony import PublishCeremonyWorkflow
@@ -61,6 +64,7 @@ HOUSEKEEPING_SCHEDULE = "ampwave-housekeeping"
 RECORDS_SCHEDULE = "ampwave-records"
 SESSION_WATCH_SCHEDULE = "ampwave-session-watch"
 STORAGE_CARE_SCHEDULE = "ampwave-storage-care"
+_MOVE = "move"
 _UNREACHABLE = frozenset(
     {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
 )
@@ -303,6 +307,46 @@ class Orchestrator:
                 id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                 static_summary=f"configuration {configuration_id}",
             )
+
+    async def move_charger(self, charger_id: str, move_id: str) -> None:
+        """Carry out a move that is on record, and wait for it; what became of it is in the store.
+
+        Raises:
+            Conflict: some maintenance has the charger; nothing was changed.
+            EngineUnavailable: no worker answered in time; it may still be carried out.
+        """
+        handle = await self._start_move(charger_id, move_id)
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                await _asked(handle.result())
+        except WorkflowFailureError as error:
+            raise Conflict(_sentence(error)) from None
+        except TimeoutError as error:
+            raise EngineUnavailable(
+                "No worker answered in time.", hint="Look at its moves before you ask again."
+            ) from error
+
+    @_in_our_words
+    async def _start_move(self, charger_id: str, move_id: str) -> WorkflowHandle[MoveWorkflow, MoveEnd]:
+        try:
+            return await self._client.start_workflow(
+                MoveWorkflow.run,
+                MoveInput(move_id, charger_id),
+                id=charger_workflow_id(charger_id),
+                task_queue=TASK_QUEUE,
+                static_summary=f"move {charger_id}",
+                search_attributes=keywords((OTA_CHARGER, charger_id)),
+                memo={_MOVE: move_id},
+            )
+        except WorkflowAlreadyStartedError:
+            return await self._same_move(charger_id, move_id)
+
+    async def _same_move(self, charger_id: str, move_id: str) -> WorkflowHandle[MoveWorkflow, MoveEnd]:
+        """What has the charger, if it is this very move: asked again, as after a lost answer."""
+        handle = self._client.get_workflow_handle_for(MoveWorkflow.run, charger_workflow_id(charger_id))
+        if (await (await handle.describe()).memo()).get(_MOVE) != move_id:
+            raise Conflict("other maintenance has it just now")
+        return handle
 
     @_in_our_words
     async def log_arrived(self, charger_id: str, request_id: int) -> None:

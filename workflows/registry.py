@@ -17,6 +17,7 @@ from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
 from activities.logs import LogActivities, LogSender
 from activities.metadata import CeremonyActivities, MetadataActivities
+from activities.moves import MoveActivities
 from activities.operator import CommandActivities, OperatorActivities
 from activities.orders import Node
 from activities.recovery import DoubtActivities, RecoveryActivities
@@ -35,6 +36,7 @@ from workflows.charger_update import ChargerUpdateWorkflow
 from workflows.configuration import ConfigurationWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.log_retrieval import LogRetrievalWorkflow
+from workflows.move import MoveWorkflow
 from workflows.publish_artifact import PublishArtifactWorkflow
 from workflows.publish_ceremony import PublishCeremonyWorkflow
 from workflows.record_keeping import RecordKeepingWorkflow
@@ -55,6 +57,7 @@ WORKFLOWS: tuple[type, ...] = (
     ChargerCommandWorkflow,
     LogRetrievalWorkflow,
     ConfigurationWorkflow,
+    MoveWorkflow,
     HousekeepingWorkflow,
     SessionWatchWorkflow,
     RecordKeepingWorkflow,
@@ -116,6 +119,11 @@ def worker_activities(  # noqa: PLR0913 - what the worker is handed, one by one
         DoubtActivities(sessions, stores.clock).find_doubtful_sessions,
         *((care.rehash_sample, care.sweep_leftovers) if care is not None else ()),
     )
+
+
+def move_activities(moves: MoveActivities) -> Activities:
+    """For the worker role, too: chargers that change hands or places."""
+    return moves.apply_move, moves.note_move
 
 
 def metadata_activities(metadata: MetadataActivities) -> Activities:

@@ -29,6 +29,7 @@ from storage.chronicle import Group, question_of
 from storage.drift import DriftState
 from storage.errors import InvalidInput, NotFound
 from storage.ids import campaign_workflow_id
+from storage.ownership import MoveState
 from storage.ports import ArtifactStore, ChargerStore, ChargerView, EventStore, Page
 from storage.query.errors import QueryError, QueryTooBroad
 
@@ -209,6 +210,7 @@ async def find_charger(services: Services, charger_id: Annotated[ChargerId, Quer
 async def charger(services: Services, context: PageContext, charger_id: ChargerId) -> Response:
     """One charger: its twin, where it drifts, what people asked of it, and its timeline."""
     downloads = await services.downloads.of_charger(charger_id, limit=ASKED)
+    moves = await services.registry.moves(charger_id, limit=ROWS)
     view, timeline, commands, logs, drifts, anomalies = await asyncio.gather(
         services.chargers.get(charger_id),
         services.events.chronicle(charger_id, _TIMELINE, limit=ROWS),
@@ -227,6 +229,7 @@ async def charger(services: Services, context: PageContext, charger_id: ChargerI
         drifts=drifts.items,
         anomalies=anomalies,
         downloads=downloads,
+        move=next((each for each in moves if each.state is MoveState.DONE), None),
         timeline=timeline.items,
         now=now,
     )

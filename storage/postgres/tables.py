@@ -13,7 +13,7 @@ from storage.postgres.notice_tables import notice, webhook, webhook_delivery
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
 from storage.postgres.record_tables import halt, halt_vote
-from storage.postgres.registry_tables import identifier, trust_memory
+from storage.postgres.registry_tables import charger_move, identifier, trust_memory
 from storage.postgres.transfer_tables import artifact_upload, artifact_upload_piece, blob_check, download
 from storage.postgres.twin_tables import (
     anomaly,
@@ -27,7 +27,13 @@ from storage.postgres.twin_tables import (
     twin_snapshot,
     twin_summarised,
 )
-from storage.postgres.watch_tables import charging_session, health_hour, health_memory, incident, projection
+from storage.postgres.watch_tables import (
+    charging_session,
+    health_hour,
+    health_memory,
+    incident,
+    projection,
+)
 
 __all__ = [
     "anomaly",
@@ -36,6 +42,7 @@ __all__ = [
     "audit",
     "audit_head",
     "blob_check",
+    "charger_move",
     "charging_session",
     "configuration",
     "configuration_line",
@@ -109,6 +116,11 @@ charger = sa.Table(
     time("registered_at", nullable=True),
     sa.Column("security_floor", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
     sa.Column("identity_version", sa.BigInteger, nullable=False, server_default=sa.text("1")),
+    words("operator", nullable=True),
+    words("site_group", nullable=True),
+    words("location", nullable=True),
+    words("installer", nullable=True),
+    sa.Column("ownership_version", sa.BigInteger, nullable=False, server_default=sa.text("1")),
     sa.Index(None, "vendor", "model"),
     sa.Index(None, "serial_number"),
 )

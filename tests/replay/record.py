@@ -18,14 +18,17 @@ from csms.commands import AnswerStatus, Command, CommandAnswer, Reset, ResetKind
 from storage.artifact import ArtifactPhase, SignOff
 from storage.campaign import CampaignPhase, Pace, WavePlan
 from storage.canonical import sha256_hex
-from storage.charger import ModelProfile
+from storage.charger import Charger, ModelProfile
 from storage.codec import to_json
 from storage.command import CommandRecord
 from storage.configuration import ConfigurationJob
 from storage.events import FirmwareStatus
 from storage.ids import TASK_QUEUE, ceremony_key, log_workflow_id
 from storage.log import LogRequest, LogSort, LogState, LogUpload
+from storage.ownership import Move
+from storage.ports import ChargerView
 from storage.transfer import StoredVersion
+from storage.twin import TwinState
 from tests.integration.workflows.harness import Harness, real_server, running, time_skipping, until
 from tests.support.memory_twins import MemoryTwins
 from tests.unit.activities.world import (
@@ -322,6 +325,15 @@ async def configuration(harness: Harness, world: World, record: Recorder) -> Non
     await record.keep("configuration", "configuration/j1")
 
 
+async def move(harness: Harness, world: World, record: Recorder) -> None:
+    """A charger that changes hands."""
+    view = ChargerView(Charger("A", "depot", VENDOR, MODEL), TwinState("A"))
+    harness.registry._chargers.all["A"] = view
+    await harness.registry.request_move(Move("m1", "A", 1, {"operator": "south"}, "ada", "sold", world.now))
+    await harness.orchestrator.move_charger("A", "m1")
+    await record.keep("move", "charger/A")
+
+
 Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
 SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
 REAL: tuple[Scenario, ...] = (
@@ -335,6 +347,7 @@ REAL: tuple[Scenario, ...] = (
     session_watch,
     storage_care,
     configuration,
+    move,
     long_shard,
 )
 

@@ -118,6 +118,7 @@ class House:
         self.registry = MemoryRegistry(self.chargers)
         self.orchestrator = MemoryOrchestrator(self.campaigns, self.artifacts)
         self.orchestrator.commands = self.commands
+        self.orchestrator.registry = self.registry
         self.services = ApiServices(
             chargers=self.chargers,  # type: ignore[arg-type]  # doubles hold only what the api uses
             campaigns=self.campaigns,  # type: ignore[arg-type]

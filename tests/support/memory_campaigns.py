@@ -172,10 +172,16 @@ class MemoryOrchestrator:
         self.asked: list[tuple[Any, ...]] = []
         self.failure: Exception | None = None
         self.commands: MemoryCommands | None = None
+        self.registry: Any = None
         self.charger_says: CommandEnd | None = CommandEnd(
             CommandState.ANSWERED, "it answered Accepted", "Accepted"
         )
         """How every command ends; None: not in time."""
+
+    async def move_charger(self, charger_id: str, move_id: str) -> None:
+        await self._note("move_charger", charger_id, move_id)
+        if self.registry is not None:
+            await self.registry.apply_move(move_id, self.registry.now)
 
     async def start_publication(self, artifact_id: str) -> None:
         await self._note("start_publication", artifact_id)

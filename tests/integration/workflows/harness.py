@@ -27,6 +27,7 @@ from activities.daily import DailyActivities
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
 from activities.metadata import MetadataActivities
+from activities.moves import MoveActivities
 from activities.notary import NotaryActivities
 from activities.retention import RetentionActivities
 from storage.artifact import Artifact
@@ -36,6 +37,8 @@ from storage.events import StoredEvent
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, campaign_workflow_id, charger_workflow_id, node_queue
 from storage.journal import JournalRule
 from storage.retention import RetentionPolicy
+from tests.support.memory_chargers import MemoryChargers
+from tests.support.memory_registry import MemoryRegistry
 from tests.support.memory_transfers import MemoryBucket, MemoryUploads
 from tests.unit.activities.world import BOOT_ID, NODE_ID, PEOPLE, World
 from workflows.client import Orchestrator
@@ -43,6 +46,7 @@ from workflows.options import DATA_CONVERTER
 from workflows.registry import (
     WORKFLOWS,
     metadata_activities,
+    move_activities,
     node_activities,
     record_activities,
     signer_activities,
@@ -108,6 +112,7 @@ class Harness:
     world: World
     orchestrator: Orchestrator
     bucket: MemoryBucket = field(default_factory=MemoryBucket)
+    registry: MemoryRegistry = field(default_factory=lambda: MemoryRegistry(MemoryChargers()))
 
     @property
     def client(self) -> Client:
@@ -247,6 +252,9 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
                 activities=[
                     *shared,
                     *metadata_activities(metadata),
+                    *move_activities(
+                        MoveActivities(harness.registry, world.stores.ingest, lambda: world.now)
+                    ),
                     *record_activities(world.stores, daily, retention),
                 ],
                 max_cached_workflows=cached,
