@@ -118,7 +118,7 @@ class CampaignDesk:
 
     @workflow.update(description="One person's yes to exactly this plan and cohort.")
     async def approve(self, approval: Approval) -> None:
-        """Counts once it is written down. A signed one is taken while it runs, too, in place of an older one."""
+        """Counts once it is written down. A signed one is taken again while the campaign runs."""
         await workflow.wait_condition(lambda: self._brief is not None)
         if self._renews(approval):
             self._check_words(approval)
