@@ -343,7 +343,9 @@ class Orchestrator:
 
     async def _same_move(self, charger_id: str, move_id: str) -> WorkflowHandle[MoveWorkflow, MoveEnd]:
         """What has the charger, if it is this very move: asked again, as after a lost answer."""
-        handle = self._client.get_workflow_handle_for(MoveWorkflow.run, charger_workflow_id(charger_id))
+        handle: WorkflowHandle[MoveWorkflow, MoveEnd] = self._client.get_workflow_handle(
+            charger_workflow_id(charger_id), result_type=MoveEnd
+        )
         if (await (await handle.describe()).memo()).get(_MOVE) != move_id:
             raise Conflict("other maintenance has it just now")
         return handle
