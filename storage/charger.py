@@ -159,6 +159,8 @@ class DownloadTicket:
     not_before: datetime
     expires_at: datetime
     revoked: bool = False
+    certificates: tuple[str, ...] = ()
+    """The names under which the signing certificate that is sent with it can be withdrawn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,9 +257,16 @@ artifact = sa.Table(
     words("uploaded_by"),
     time("uploaded_at"),
     sa.Column("evidence", JSONB, nullable=False, server_default=sa.text("'[]'")),
-    sa.UniqueConstraint("vendor_role", "version"),
     sa.Index(None, "uploaded_at", "artifact_id"),
 )
+sa.Index(
+    "uq_artifact_version",
+    artifact.c.vendor_role,
+    artifact.c.version,
+    unique=True,
+    postgresql_where=artifact.c.phase != "rejected",
+)
+"""Rejected bytes were never anybody's: they keep neither themselves nor their version from coming again."""
 
 staged_release = sa.Table(
     "staged_release",
@@ -400,4 +407,5 @@ download_ticket = sa.Table(
     time("not_before"),
     time("expires_at"),
     flag("revoked"),
+    sa.Column("certificates", ARRAY(sa.Text), nullable=False, server_default=sa.text("'{}'")),
 )

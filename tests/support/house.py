@@ -114,6 +114,7 @@ class House:
 
     def __post_init__(self) -> None:
         self.twins = MemoryTwins(self.chargers)
+        self.halts.audit = self.withdrawals.audit = self.audit
         self.downloads = MemoryDownloads(self.tickets, self.halts, self.withdrawals)
         self.registry = MemoryRegistry(self.chargers)
         self.orchestrator = MemoryOrchestrator(self.campaigns, self.artifacts)
