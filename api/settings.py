@@ -248,7 +248,7 @@ class Settings(BaseSettings):
     tickets_kept_days: Annotated[int, Field(ge=1)] = 30
     """Days that download and upload tickets are kept after they expired."""
     session_kept_days: Annotated[int, Field(ge=1, le=36_500)] = 400
-    """Days that the record of a charging session is kept once it is over."""
+    """Days that the record of a charging session is kept once it is over; ``dispute_days`` at least."""
     id_token_kept_days: Annotated[int, Field(ge=1, le=36_500)] = 90
     """Days that the hash of who charged is kept, in records of sessions and in events."""
     unsafe_security_profile_0: bool = False

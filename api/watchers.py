@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from api.bootstrap import Stores
+from api.retention import session_days
 from api.settings import Settings
 from csms.canary import Canary, CanaryOptions, CanaryStores
 from csms.frames import OCPP16
@@ -29,5 +30,5 @@ def observer(settings: Settings, stores: Stores) -> Observer:
     reads = ObserverStores(
         stores.events, watch.projections, watch.incidents, watch.health, stores.trust, stores.privacy
     )
-    days = (timedelta(days=each) for each in (settings.session_kept_days, settings.id_token_kept_days))
+    days = (timedelta(days=each) for each in (session_days(settings), settings.id_token_kept_days))
     return Observer(reads, system_clock, ObserverPace(keeping=Keeping(*days)))

@@ -74,7 +74,14 @@ SHELVES = (
         ages_by="hour",
         removed_by="the observer, after 60 days",
     ),
-    Shelf("sessions", "records of charging sessions", "charging_session"),
+    Shelf(
+        "sessions",
+        "records of charging sessions",
+        "charging_session",
+        ages_by="heard_at",
+        held={"it is open": "r.state IN ('open', 'suspect', 'recovered')"},
+        removed_by="the observer, once they are closed and out of dispute",
+    ),
     Shelf(
         "incidents",
         "incidents that are closed",
