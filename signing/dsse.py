@@ -38,11 +38,15 @@ def sign_payload(payload: bytes, payload_type: str, signer: Signer) -> bytes:
 def parse_envelope(data: bytes, what: str, *, limit: int) -> Envelope:
     """The envelope, unverified. Raises VerificationFailed."""
     try:
-        return Envelope.from_dict(read_object(data, what, limit=limit))
+        envelope = Envelope.from_dict(read_object(data, what, limit=limit))
+        # The parser takes any value for text.
+        if all(isinstance(text, str) for text in (envelope.payload_type, *envelope.signatures)):
+            return envelope
     except InvalidInput as error:
         raise VerificationFailed(error.message) from error
     except Exception as error:  # the parser raises many kinds on malformed input
         raise VerificationFailed(f"{capital(what)} is not a DSSE envelope.") from error
+    raise VerificationFailed(f"{capital(what)} is not a DSSE envelope.")
 
 
 def parse_own(

@@ -110,7 +110,8 @@ def _builder_id(predicate: dict[str, Any]) -> str:
 
 def _sha256_of(subject: Any) -> str | None:
     digest = subject.get("digest") if isinstance(subject, dict) else None
-    return digest.get("sha256") if isinstance(digest, dict) else None
+    sha256 = digest.get("sha256") if isinstance(digest, dict) else None
+    return sha256 if isinstance(sha256, str) else None
 
 
 def _text(value: Any) -> str:

@@ -68,7 +68,9 @@ def _of_openvex(document: dict[str, Any], image_sha256: str, *, bound: bool) -> 
         raise VerificationFailed("The VEX is not an OpenVEX document.")
     about_us: list[_Said] = []
     for statement in statements:
-        products = statement.get("products") or [] if isinstance(statement, dict) else []
+        products = statement.get("products") or [] if isinstance(statement, dict) else None
+        if not isinstance(products, list):
+            raise VerificationFailed("The VEX has a statement of another form than OpenVEX gives it.")
         if any(image_sha256 in _product_digests(product) for product in products) or (bound and not products):
             when = _when(statement.get("timestamp"), document.get("timestamp"))
             names = frozenset(_names(statement.get("vulnerability")))
