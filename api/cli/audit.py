@@ -180,9 +180,7 @@ def _draw(screen: Screen, verdict: Verdict) -> None:
         screen.line(f"Signed up to its last row, by {verdict.checkpoints} checkpoints.")
     if verdict.newest_at is not None:
         # Whoever hands out an old export hands out its old checkpoints with it.
-        screen.line(
-            f"The newest checkpoint is of {verdict.newest_at:%Y-%m-%d %H:%M}Z: later acts are not in it."
-        )
+        screen.line(f"The newest checkpoint is of {verdict.newest_at:%Y-%m-%d %H:%M}Z.")
     _draw_dates(screen, verdict)
 
 

@@ -369,8 +369,7 @@ def test_a_scoped_package_is_the_same_however_its_address_is_escaped(tmp_path: P
 
 def mutants(value: Any, path: tuple[Any, ...] = ()) -> Iterator[Any]:
     """The document with another value in each of its places."""
-    for bad in (None, -1, 2**70, True, [], {}, [None], {"a": [1]}, "x"):
-        yield bad
+    yield from (None, -1, 2**70, True, [], {}, [None], {"a": [1]}, "x")
     for place in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
         for changed in mutants(value[place], (*path, place)):
             copy = dict(value) if isinstance(value, dict) else list(value)

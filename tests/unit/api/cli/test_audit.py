@@ -318,12 +318,8 @@ def test_no_value_in_any_place_of_an_export_passes_for_true_or_ends_in_a_trace(
     for number in (0, next(n for n, line in enumerate(lines) if line.get("kind") == "checkpoint"), -1):
         for name in [*lines[number], *lines[number].get("envelope", {})]:
             hostile = json.loads(json.dumps(lines))
-            place = (
-                hostile[number]["envelope"]
-                if name in hostile[number].get("envelope", {})
-                else hostile[number]
-            )
-            place[name] = bad
+            line = hostile[number]
+            (line["envelope"] if name in line.get("envelope", {}) else line)[name] = bad
             exported.write_text("".join(json.dumps(line) + "\n" for line in hostile))
             result = _verify(run)
             assert isinstance(result.exception, SystemExit | None), (number, name, result.exception)
