@@ -8,13 +8,20 @@ Nothing that changes often is indexed, so that hot updates stay on their page (h
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
+from storage.postgres.artifact_tables import artifact, sign_off, staged_release
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 from storage.postgres.notice_tables import notice, webhook, webhook_delivery
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
 from storage.postgres.record_tables import halt, halt_vote
 from storage.postgres.registry_tables import charger_move, identifier, trust_memory
-from storage.postgres.transfer_tables import artifact_upload, artifact_upload_piece, blob_check, download
+from storage.postgres.transfer_tables import (
+    artifact_upload,
+    artifact_upload_piece,
+    blob_check,
+    download,
+    download_ticket,
+)
 from storage.postgres.twin_tables import (
     anomaly,
     configuration,
@@ -37,6 +44,7 @@ from storage.postgres.watch_tables import (
 
 __all__ = [
     "anomaly",
+    "artifact",
     "artifact_upload",
     "artifact_upload_piece",
     "audit",
@@ -47,6 +55,7 @@ __all__ = [
     "configuration",
     "configuration_line",
     "download",
+    "download_ticket",
     "drift",
     "drift_judged",
     "halt",
@@ -61,6 +70,8 @@ __all__ = [
     "notice",
     "operator_command",
     "projection",
+    "sign_off",
+    "staged_release",
     "token",
     "trust_memory",
     "twin",
@@ -239,59 +250,6 @@ outbox = sa.Table(
     sa.Index(None, "charger_id", "outbox_id"),
 )
 
-# --- artifacts ---------------------------------------------------------------------------------
-
-artifact = sa.Table(
-    "artifact",
-    metadata,
-    name("artifact_id", primary_key=True),
-    name("vendor_role"),
-    name("version"),
-    sa.Column("release_counter", sa.BigInteger, nullable=False),
-    sa.Column("length", sa.BigInteger, nullable=False),
-    sa.Column("compatible", JSONB, nullable=False),
-    sa.Column("vendor_signatures", JSON, nullable=False),
-    words("phase"),
-    words("reason"),
-    words("filename"),
-    words("uploaded_by"),
-    time("uploaded_at"),
-    sa.Column("evidence", JSONB, nullable=False, server_default=sa.text("'[]'")),
-    sa.Index(None, "uploaded_at", "artifact_id"),
-)
-sa.Index(
-    "uq_artifact_version",
-    artifact.c.vendor_role,
-    artifact.c.version,
-    unique=True,
-    postgresql_where=artifact.c.phase != "rejected",
-)
-"""Rejected bytes were never anybody's: they keep neither themselves nor their version from coming again."""
-
-staged_release = sa.Table(
-    "staged_release",
-    metadata,
-    name("artifact_id", sa.ForeignKey("artifact.artifact_id"), primary_key=True),
-    name("role"),
-    sa.Column("version", sa.BigInteger, nullable=False),
-    sa.Column("payload", sa.LargeBinary, nullable=False),
-    name("sha256"),
-    sa.Column("threshold", sa.SmallInteger, nullable=False),
-    sa.Column("keyids", ARRAY(sa.Text), nullable=False),
-)
-
-sign_off = sa.Table(
-    "sign_off",
-    metadata,
-    name("artifact_id", sa.ForeignKey("artifact.artifact_id")),
-    name("staged_sha256"),
-    name("keyid"),
-    words("signature"),
-    words("signer"),
-    time("signed_at"),
-    sa.PrimaryKeyConstraint("artifact_id", "staged_sha256", "keyid"),
-)
-
 # --- campaigns ---------------------------------------------------------------------------------
 
 campaign = sa.Table(
@@ -396,16 +354,4 @@ directive_use = sa.Table(
     name("charger_id"),
     sa.Column("request_id", sa.BigInteger, nullable=False),
     sa.PrimaryKeyConstraint("directive_id", "charger_id"),
-)
-
-download_ticket = sa.Table(
-    "download_ticket",
-    metadata,
-    name("ticket_sha256", primary_key=True),
-    name("charger_id", index=True),
-    name("artifact_sha256"),
-    time("not_before"),
-    time("expires_at"),
-    flag("revoked"),
-    sa.Column("certificates", ARRAY(sa.Text), nullable=False, server_default=sa.text("'{}'")),
 )
