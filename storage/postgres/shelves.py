@@ -74,6 +74,7 @@ SHELVES = (
         ages_by="hour",
         removed_by="the observer, after 60 days",
     ),
+    Shelf("service_days", "how chargers served, by day and version", "service_day"),
     Shelf("sessions", "records of charging sessions", "charging_session"),
     Shelf(
         "incidents",

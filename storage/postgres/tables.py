@@ -8,6 +8,7 @@ Nothing that changes often is indexed, so that hot updates stay on their page (h
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
+from storage.postgres.artifact_tables import artifact, sign_off, staged_release
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 from storage.postgres.notice_tables import notice, webhook, webhook_delivery
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
@@ -33,10 +34,13 @@ from storage.postgres.watch_tables import (
     health_memory,
     incident,
     projection,
+    service_day,
+    service_memory,
 )
 
 __all__ = [
     "anomaly",
+    "artifact",
     "artifact_upload",
     "artifact_upload_piece",
     "audit",
@@ -61,6 +65,10 @@ __all__ = [
     "notice",
     "operator_command",
     "projection",
+    "service_day",
+    "service_memory",
+    "sign_off",
+    "staged_release",
     "token",
     "trust_memory",
     "twin",
@@ -237,52 +245,6 @@ outbox = sa.Table(
     name("node_id"),
     name("boot_id"),
     sa.Index(None, "charger_id", "outbox_id"),
-)
-
-# --- artifacts ---------------------------------------------------------------------------------
-
-artifact = sa.Table(
-    "artifact",
-    metadata,
-    name("artifact_id", primary_key=True),
-    name("vendor_role"),
-    name("version"),
-    sa.Column("release_counter", sa.BigInteger, nullable=False),
-    sa.Column("length", sa.BigInteger, nullable=False),
-    sa.Column("compatible", JSONB, nullable=False),
-    sa.Column("vendor_signatures", JSON, nullable=False),
-    words("phase"),
-    words("reason"),
-    words("filename"),
-    words("uploaded_by"),
-    time("uploaded_at"),
-    sa.Column("evidence", JSONB, nullable=False, server_default=sa.text("'[]'")),
-    sa.UniqueConstraint("vendor_role", "version"),
-    sa.Index(None, "uploaded_at", "artifact_id"),
-)
-
-staged_release = sa.Table(
-    "staged_release",
-    metadata,
-    name("artifact_id", sa.ForeignKey("artifact.artifact_id"), primary_key=True),
-    name("role"),
-    sa.Column("version", sa.BigInteger, nullable=False),
-    sa.Column("payload", sa.LargeBinary, nullable=False),
-    name("sha256"),
-    sa.Column("threshold", sa.SmallInteger, nullable=False),
-    sa.Column("keyids", ARRAY(sa.Text), nullable=False),
-)
-
-sign_off = sa.Table(
-    "sign_off",
-    metadata,
-    name("artifact_id", sa.ForeignKey("artifact.artifact_id")),
-    name("staged_sha256"),
-    name("keyid"),
-    words("signature"),
-    words("signer"),
-    time("signed_at"),
-    sa.PrimaryKeyConstraint("artifact_id", "staged_sha256", "keyid"),
 )
 
 # --- campaigns ---------------------------------------------------------------------------------
