@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 from api import contract, problems
 from api.dashboard import actions, incidents, login, routes
 from api.dashboard import halts as halt_pages
+from api.dashboard import service as service_pages
 from api.download_desk import DownloadDesk
 from api.downloads import RedactTickets
 from api.downloads import router as downloads_router
@@ -44,6 +45,7 @@ from api.routers import (
     moves,
     past,
     registry,
+    service,
     sites,
     storage,
     tuf,
@@ -81,6 +83,7 @@ API_ROUTERS = (
     storage.router,
     health.router,
     watching.router,
+    service.router,
     tuf.ceremonies,
     tuf.drills,
     registry.router,
@@ -116,7 +119,14 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.seats = StreamSeats(services.limits.streams, metrics.streams)
     for router in API_ROUTERS:
         app.include_router(router)
-    pages = (login.router, actions.router, incidents.router, halt_pages.router, routes.router)
+    pages = (
+        login.router,
+        actions.router,
+        incidents.router,
+        halt_pages.router,
+        service_pages.router,
+        routes.router,
+    )
     for router in (*OTHER_ROUTERS, *pages):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=manual.STATIC), name="static")

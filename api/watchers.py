@@ -28,7 +28,13 @@ def observer(settings: Settings, stores: Stores) -> Observer:
     """Session records, health hours, doubts and outages."""
     watch = stores.watch
     reads = ObserverStores(
-        stores.events, watch.projections, watch.incidents, watch.health, stores.trust, stores.privacy
+        stores.events,
+        watch.projections,
+        watch.incidents,
+        watch.health,
+        stores.trust,
+        watch.service,
+        stores.privacy,
     )
     days = (timedelta(days=each) for each in (session_days(settings), settings.id_token_kept_days))
     return Observer(reads, system_clock, ObserverPace(keeping=Keeping(*days)))

@@ -8,7 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli import charger_acts, charger_configure, charger_move, charger_registry, charger_twin
+from api.cli import (
+    charger_acts,
+    charger_configure,
+    charger_move,
+    charger_registry,
+    charger_service,
+    charger_twin,
+)
 from api.cli import charger_views as views
 from api.cli.errors import CliError, WrongUse
 from api.cli.references import segment
@@ -192,6 +199,7 @@ charger_acts.register(app)
 charger_configure.attach(app)
 charger_registry.attach(app)
 charger_move.attach(app)
+charger_service.attach(app)
 
 
 @command(app, "sessions")

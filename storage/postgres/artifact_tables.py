@@ -1,4 +1,4 @@
-"""The tables of images, of what is staged of them, and of who signed; part of ``tables``."""
+"""The tables of artifacts, and of what people sign for them; part of ``tables``."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
@@ -55,3 +55,5 @@ sign_off = sa.Table(
     time("signed_at"),
     sa.PrimaryKeyConstraint("artifact_id", "staged_sha256", "keyid"),
 )
+
+__all__ = ["artifact", "sign_off", "staged_release"]

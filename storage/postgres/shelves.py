@@ -84,6 +84,7 @@ SHELVES = (
         held={"it is open": "r.state IN ('open', 'suspect', 'recovered')"},
         removed_by="the observer, once they are closed and out of dispute",
     ),
+    Shelf("service_days", "how chargers served, by day and version", "service_day"),
     Shelf(
         "incidents",
         "incidents that are closed",

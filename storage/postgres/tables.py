@@ -40,6 +40,8 @@ from storage.postgres.watch_tables import (
     health_memory,
     incident,
     projection,
+    service_day,
+    service_memory,
 )
 
 __all__ = [
@@ -70,6 +72,8 @@ __all__ = [
     "notice",
     "operator_command",
     "projection",
+    "service_day",
+    "service_memory",
     "sign_off",
     "staged_release",
     "token",

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0019"
-down_revision = "0017"
+down_revision = "0018"
 
 STATEMENTS = (
     "ALTER TABLE artifact DROP CONSTRAINT uq_artifact_vendor_role_version",
