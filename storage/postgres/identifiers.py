@@ -22,6 +22,7 @@ from storage.identifiers import (
     claims,
 )
 from storage.postgres.audit import append_entry
+from storage.postgres.charger_rows import charger_of
 from storage.postgres.engine import reading, transaction
 from storage.postgres.leases import ALIVE
 from storage.postgres.tables import charger, identifier, site, site_lease
@@ -114,7 +115,7 @@ class PostgresIdentifierStore:
             entry = AuditEntry(given.at, given.actor, "charger.reidentified", subject, detail)
             await append_entry(connection, entry)
             await look(connection, given.charger_id, f"re-identified by {given.actor}: {given.reason}")
-        return _charger(row)
+        return charger_of(row)
 
 
 async def _for_change(connection: AsyncConnection, given: Reidentification) -> dict[str, str | None]:
@@ -170,18 +171,3 @@ async def _one(connection: AsyncConnection, namespace: str, value: str) -> Ident
 
 def _identifier(row: Row[Any]) -> Identifier:
     return Identifier(row.namespace, row.value, row.subject, row.actor, row.since)
-
-
-def _charger(row: Row[Any]) -> Charger:
-    return Charger(
-        charger_id=row.charger_id,
-        site_id=row.site_id,
-        vendor=row.vendor,
-        model=row.model,
-        lifecycle=Lifecycle(row.lifecycle),
-        serial_number=row.serial_number,
-        hardware_revision=row.hardware_revision,
-        registered_at=row.registered_at,
-        security_floor=row.security_floor,
-        identity_version=row.identity_version,
-    )
