@@ -44,7 +44,9 @@ from storage.ids import (
 from workflows.campaign import FirmwareCampaignWorkflow
 from workflows.charger_command import ChargerCommandWorkflow, CommandInput
 from workflows.configuration import ConfigurationRun, ConfigurationWorkflow
+from workflows.decommission import DecommissionInput, DecommissionWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
+from workflows.life_watch import LifeWatchWorkflow
 from workflows.log_retrieval import LogInput, LogRetrievalWorkflow
 from workflows.messages import CampaignInput, CampaignStatus
 from workflows.move import MoveInput, MoveWorkflow
@@ -65,6 +67,7 @@ RECORDS_SCHEDULE = "ampwave-records"
 SESSION_WATCH_SCHEDULE = "ampwave-session-watch"
 STORAGE_CARE_SCHEDULE = "ampwave-storage-care"
 _MOVE = "move"
+LIFE_WATCH_SCHEDULE = "ampwave-life-watch"
 _UNREACHABLE = frozenset(
     {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
 )
@@ -351,6 +354,22 @@ class Orchestrator:
         return handle
 
     @_in_our_words
+    async def retire_charger(self, charger_id: str) -> bool:
+        """Start a retirement that is on record; False: it waits for something else that has the charger."""
+        try:
+            await self._client.start_workflow(
+                DecommissionWorkflow.run,
+                DecommissionInput(charger_id),
+                id=charger_workflow_id(charger_id),
+                task_queue=TASK_QUEUE,
+                static_summary=f"retire {charger_id}",
+                search_attributes=keywords((OTA_CHARGER, charger_id)),
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
+
+    @_in_our_words
     async def log_arrived(self, charger_id: str, request_id: int) -> None:
         """A hint that an upload was taken in; nobody waiting for it is no error."""
         handle = self._client.get_workflow_handle(log_workflow_id(charger_id, request_id))
@@ -378,6 +397,8 @@ class Orchestrator:
         await self._schedule(SESSION_WATCH_SCHEDULE, watch, timedelta(minutes=1))
         care = ScheduleActionStartWorkflow(StorageCareWorkflow.run, id="storage-care", task_queue=TASK_QUEUE)
         await self._schedule(STORAGE_CARE_SCHEDULE, care, timedelta(days=1))
+        life = ScheduleActionStartWorkflow(LifeWatchWorkflow.run, id="life-watch", task_queue=TASK_QUEUE)
+        await self._schedule(LIFE_WATCH_SCHEDULE, life, timedelta(seconds=15))
 
     async def _schedule(self, name: str, action: ScheduleActionStartWorkflow, every: timedelta) -> None:
         try:

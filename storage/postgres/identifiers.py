@@ -25,8 +25,10 @@ from storage.postgres.audit import append_entry
 from storage.postgres.charger_rows import charger_of
 from storage.postgres.engine import reading, transaction
 from storage.postgres.leases import ALIVE
+from storage.postgres.retirement import refuse_buried, serial_digest
 from storage.postgres.tables import charger, identifier, site, site_lease
 from storage.postgres.trust import alone, look
+from storage.retirement import Remains
 from storage.twin import Lifecycle
 
 _C = identifier.c
@@ -37,6 +39,10 @@ async def claim(connection: AsyncConnection, given: Identifier) -> None:
 
     A serial number that only a charger told, or whose charger is retired, goes to who is registered with it.
     """
+    if given.namespace == SERIAL:
+        vendor, _, serial = given.value.partition("/")
+        if given.actor != CHARGER_SAYS:
+            await refuse_buried(connection, [(Remains.SERIAL, serial_digest(vendor, serial))])
     values = {"subject": given.subject, "actor": given.actor, "since": given.since or func.now()}
     query = insert(identifier).values(namespace=given.namespace, value=given.value, **values)
     gone = select(charger.c.charger_id).where(
@@ -124,8 +130,8 @@ async def _for_change(connection: AsyncConnection, given: Reidentification) -> d
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise NotFound("charger", given.charger_id)
-    if row.lifecycle == Lifecycle.RETIRED.value:
-        raise Conflict(f"{given.charger_id} is retired.", hint="A retired identity is never changed.")
+    if row.lifecycle in (Lifecycle.RETIRING.value, Lifecycle.RETIRED.value):
+        raise Conflict(f"{given.charger_id} is {row.lifecycle}.", hint="What ends is never renamed.")
     if row.identity_version != given.expected_version:
         raise StaleVersion(
             f"The identity of {given.charger_id} is at version {row.identity_version},"

@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
 
 from storage.postgres.artifact_tables import artifact, sign_off, staged_release
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
+from storage.postgres.life_tables import credential_past, retirement, tombstone
 from storage.postgres.notice_tables import notice, webhook, webhook_delivery
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
@@ -56,6 +57,7 @@ __all__ = [
     "charging_session",
     "configuration",
     "configuration_line",
+    "credential_past",
     "download",
     "download_ticket",
     "drift",
@@ -72,11 +74,13 @@ __all__ = [
     "notice",
     "operator_command",
     "projection",
+    "retirement",
     "service_day",
     "service_memory",
     "sign_off",
     "staged_release",
     "token",
+    "tombstone",
     "trust_memory",
     "twin",
     "twin_history",
