@@ -146,7 +146,7 @@ class House:
             retention_policy=RetentionPolicy({"events": 400}),
             withdrawals=self.withdrawals,
             webhooks=WebhookDoor(self.notices, WebhookRules(), partial(webhook_secret, b"p" * 32)),
-            retirements=MemoryRetirements(self.chargers),  # type: ignore[arg-type]  # what the doors ask
+            retirements=MemoryRetirements(self.chargers, self.chargers.set_lifecycle),  # type: ignore[arg-type]  # what the doors ask
             orchestrator=self.orchestrator,
             clock=lambda: self.now,
             new_id=self.counter.new_id,
