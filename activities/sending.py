@@ -277,7 +277,7 @@ class Sending:
         given, vendor, digest = self._given, proof.vendor_signature, proof.directive.sha256
         view = await self._stores.chargers.get(given.charger_id)
         window = fetch_window(view, order.profile, self._pace.ticket_seconds)
-        location = await self._node.office.mint(given.charger_id, digest, window)
+        location = await self._node.office.mint(given.charger_id, digest, window, proof.certificate_subjects)
         return UpdateFirmware(
             request_id=order.request_id,
             location=location,

@@ -52,8 +52,13 @@ class TicketOffice:
         """A download address as long as every other."""
         return f"{self.base_url}/d/{'x' * TICKET_LETTERS}"
 
-    async def mint(self, charger_id: str, artifact_id: str, window: FetchWindow) -> str:
-        """The download address for this charger, valid from now until its last try is over."""
+    async def mint(
+        self, charger_id: str, artifact_id: str, window: FetchWindow, certificates: tuple[str, ...] = ()
+    ) -> str:
+        """The download address for this charger, valid from now until its last try is over.
+
+        It ends when one of ``certificates`` is withdrawn, as it does with its image.
+        """
         text, now = bound_ticket(self.random_bytes(SECRET_BYTES), charger_id, artifact_id), self.clock()
         await self.tickets.add(
             DownloadTicket(
@@ -62,6 +67,7 @@ class TicketOffice:
                 artifact_sha256=artifact_id,
                 not_before=now,
                 expires_at=window.ends(now),
+                certificates=certificates,
             )
         )
         return f"{self.plain_url if window.plain and self.plain_url else self.base_url}/d/{text}"

@@ -6,6 +6,7 @@ leaves no trace there, so it is recorded here.
 
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from api.auth import Permission, require
@@ -22,8 +23,12 @@ from storage.incident import Closing, Incident, IncidentKind
 
 async def audit(services: ApiServices, actor: Principal, action: str, subject: str, **detail: Any) -> None:
     """Append one act to the audit log, now."""
-    entry = AuditEntry(services.clock(), actor.name, action, subject, {"role": actor.role.value, **detail})
-    await services.audit.append(entry)
+    await services.audit.append(entry_of(actor, services.clock(), (action, subject), **detail))
+
+
+def entry_of(actor: Principal, at: datetime, act: tuple[str, str], **detail: Any) -> AuditEntry:
+    """One act (what was done, and to what) as the audit log takes it."""
+    return AuditEntry(at, actor.name, *act, {"role": actor.role.value, **detail})
 
 
 async def close_incident(services: ApiServices, actor: Principal, incident_id: int, reason: str) -> Incident:

@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 from api import contract, problems
 from api.dashboard import actions, incidents, login, routes
 from api.dashboard import halts as halt_pages
+from api.dashboard import service as service_pages
 from api.download_desk import DownloadDesk
 from api.downloads import RedactTickets
 from api.downloads import router as downloads_router
@@ -42,15 +43,19 @@ from api.routers import (
     logs,
     manual,
     models,
+    moves,
     past,
     pki,
     registry,
     renewals,
+    retirements,
+    service,
     sites,
     storage,
     tuf,
     twins,
     watching,
+    webhooks,
     withdrawals,
 )
 from api.sse import StreamSeats
@@ -69,6 +74,7 @@ API_ROUTERS = (
     twins.router,
     drift.router,
     past.router,
+    past.fleet,
     configurations.router,
     sites.router,
     models.router,
@@ -76,15 +82,19 @@ API_ROUTERS = (
     access.router,
     audit_proof.router,
     halts.router,
+    webhooks.router,
     exports.router,
     storage.router,
     health.router,
     watching.router,
+    service.router,
     tuf.ceremonies,
     tuf.drills,
     registry.router,
     renewals.router,
     certificates.router,
+    moves.router,
+    retirements.router,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router, pki.router)
 
@@ -116,7 +126,14 @@ def create_app(services: ApiServices) -> FastAPI:
     app.state.seats = StreamSeats(services.limits.streams, metrics.streams)
     for router in API_ROUTERS:
         app.include_router(router)
-    pages = (login.router, actions.router, incidents.router, halt_pages.router, routes.router)
+    pages = (
+        login.router,
+        actions.router,
+        incidents.router,
+        halt_pages.router,
+        service_pages.router,
+        routes.router,
+    )
     for router in (*OTHER_ROUTERS, *pages):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=manual.STATIC), name="static")

@@ -53,8 +53,14 @@ class Permission(StrEnum):
     """Hand in what the people of a ceremony signed; it decides nothing by itself."""
     CHARGER_IDENTITY = "charger.identity"
     """What a charger is registered as: written once, changed on record (F2)."""
+    CHARGER_MOVE = "charger.move"
+    """Whose it is and where it belongs (F3)."""
+    CHARGER_RETIRE = "charger.retire"
+    """End a charger for good: nobody takes it back."""
     NOTE_ADD = "note.add"
     PRIVACY_ERASE = "privacy.erase"
+    WEBHOOK_WRITE = "webhook.write"
+    """Who outside is told what happens here."""
     INCIDENT_CLOSE = "incident.close"
     """One that looks like an intrusion asks for TWIN_CONTROL as well."""
     TOKEN_ADMIN = "token.admin"  # noqa: S105 - the name of a permission, not a password
@@ -114,6 +120,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.TWIN_CONTROL,
             Permission.HALT_RESTORE,
             Permission.CHARGER_IDENTITY,
+            Permission.WEBHOOK_WRITE,
+            Permission.CHARGER_RETIRE,
             Permission.NOTE_ADD,
             Permission.INCIDENT_CLOSE,
             *_STOP,

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 import httpx2
 import structlog
@@ -20,11 +21,13 @@ from temporalio.worker import Worker
 
 from activities.alarms import DispatchAlarms
 from activities.blob_care import BlobCareActivities, CarePolicy, CareStores
+from activities.certificate_end import revoking
 from activities.certificates import CertificateActivities, IssuePolicy
 from activities.daily import DailyActivities
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
 from activities.metadata import MetadataActivities
+from activities.moves import MoveActivities
 from activities.notary import NotaryActivities
 from activities.orders import Node
 from activities.renewal import RenewalActivities
@@ -40,10 +43,13 @@ from api.development import private_dir
 from api.download_desk import DeskLimits
 from api.key_access import online_keys, record_keys, use_tokens
 from api.node_security import client_tls_options, server_tls_files
-from api.ports import ApiLimits, ApiServices, ApprovalCheck, ReadinessCheck
+from api.ports import ApiLimits, ApiServices, ApprovalCheck, ReadinessCheck, WebhookDoor
 from api.retention import retention_policy
 from api.settings import Settings
 from api.time_stamps import poster
+from api.webhook_post import WebhookPost
+from api.webhook_signature import webhook_secret
+from api.webhook_url import WebhookRules
 from csms.client_certificates import ClientCertificates
 from csms.denials import Denials
 from csms.gateway import Gateway
@@ -68,6 +74,7 @@ from signing.ledger import UseLedger
 from signing.notary import RECORD, AuditNotary
 from signing.published import read_expiries
 from signing.service import SigningService
+from signing.testimony import TestimonyDesk
 from signing.trust_source import TrustSource, fetch_from
 from signing.verify import Verifier
 from storage import ports
@@ -80,6 +87,7 @@ from storage.errors import EngineUnavailable, InvalidInput
 from storage.halt import HaltStore
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 from storage.journal import JournalRule
+from storage.notice import NoticeStore
 from storage.operator_ports import CommandStore, LeftoverStore, LogStore
 from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
@@ -98,6 +106,7 @@ from storage.postgres.learned import PostgresLearnedStore
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.logs import PostgresLogStore
 from storage.postgres.migrate import upgrade
+from storage.postgres.notices import PostgresNoticeStore
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
@@ -105,6 +114,7 @@ from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.renewals import PostgresRenewalStore
 from storage.postgres.retention import PostgresRetentionStore
+from storage.postgres.retirement import PostgresRetirementStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.seat import PostgresSeat
 from storage.postgres.statistics import PostgresStatistics
@@ -119,6 +129,7 @@ from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.registry_ports import PrivacyStore, RegistryStore, TrustStore
 from storage.renewal import RenewalStore
 from storage.retention import RetentionStore
+from storage.retirement import RetirementStore
 from storage.s3 import S3BlobStore, S3Manner
 from storage.s3_keeper import S3BlobKeeper
 from storage.s3_leftovers import S3Leftovers
@@ -130,6 +141,7 @@ from storage.watching import WatchStores
 from storage.withdrawal import WithdrawalStore
 from workflows import registry
 from workflows.client import Orchestrator
+from workflows.herald import Herald
 
 log = structlog.get_logger(__name__)
 
@@ -165,11 +177,13 @@ class Stores:
     registry: RegistryStore
     renewals: RenewalStore
     retention: RetentionStore
+    retirements: RetirementStore
     routes: ports.RouteStore
     tickets: ports.TicketStore
     tokens: ports.TokenStore
     transaction_ids: ports.TransactionIds
     halts: HaltStore
+    notices: NoticeStore
     trust: TrustStore
     watch: WatchStores
     twins: TwinStore
@@ -288,6 +302,7 @@ def _stores(
         registry=PostgresRegistryStore(engine),
         renewals=PostgresRenewalStore(engine),
         retention=PostgresRetentionStore(engine),
+        retirements=PostgresRetirementStore(engine),
         routes=PostgresRouteStore(engine),
         tickets=PostgresTicketStore(engine),
         tokens=PostgresTokenStore(engine),
@@ -295,6 +310,7 @@ def _stores(
         trust=PostgresTrustStore(engine, quarantine=settings.quarantine_on_suspicion),
         twins=PostgresTwinStore(engine, project),
         halts=PostgresHaltStore(engine),
+        notices=PostgresNoticeStore(engine),
         watch=watch_stores(engine),
         uploads=PostgresUploadStore(engine),
         downloads=PostgresDownloadStore(engine),
@@ -457,10 +473,12 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             watch=stores.watch,
             halts=stores.halts,
             retention=stores.retention,
+            retirements=stores.retirements,
             retention_policy=retention_policy(settings),
             withdrawals=stores.withdrawals,
             certificates=stores.certificates,
             renewals=stores.renewals,
+            webhooks=WebhookDoor(stores.notices, _webhook_rules(settings), partial(webhook_secret, pepper)),
             orchestrator=Orchestrator(client),
             clock=system_clock,
             new_id=lambda: uuid.uuid4().hex[:16],
@@ -477,6 +495,17 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             check_approval=_approval_check(settings, stores),
         )
     )
+
+
+def _webhook_rules(settings: Settings) -> WebhookRules:
+    return WebhookRules.of(settings.webhook_networks, plain_http=settings.unsafe_plain_http_webhooks)
+
+
+def herald(settings: Settings, stores: Stores) -> Herald:
+    """What takes notices to webhooks."""
+    pepper = read_key(settings.charger_pepper_path)
+    post = WebhookPost(_webhook_rules(settings), pepper, settings.base_url)
+    return Herald(stores.notices, stores.watch.incidents, post, system_clock)
 
 
 def _approval_check(settings: Settings, stores: Stores) -> ApprovalCheck | None:
@@ -613,6 +642,8 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
                     shared, stores.certificates, stores.renewals, _renewal_rules(settings)
                 ),
             ),
+            *registry.move_activities(MoveActivities(stores.registry, stores.ingest, system_clock)),
+            *registry.life_activities(shared, stores.retirements, revoking(shared, stores.certificates)),
             *registry.record_activities(
                 shared,
                 DailyActivities(shared, stores.daily, stores.blobs),
@@ -732,6 +763,11 @@ def signer_worker(settings: Settings, stores: Stores, client: Client, signer: Si
                 )
             ),
             _notary(settings, stores).checkpoint_audit,
+            *registry.testimony_activities(
+                _activity_stores(stores),
+                stores.retirements,
+                TestimonyDesk(stores.blobs, lambda: record_keys(settings)),
+            ),
         ],
         max_concurrent_activities=20,
         graceful_shutdown_timeout=GRACE,

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import structlog
 
-from api.acts import audit
+from api.acts import audit, entry_of
 from api.errors import TicketGone
 from api.ports import ApiServices
 from api.replies import update_id
 from storage.access import Principal
+from storage.audit import AuditEntry
 from storage.campaign import Campaign, CampaignPhase
+from storage.charger import DownloadTicket
 from storage.errors import AmpwaveError, EngineUnavailable
 from storage.halt import EVERYTHING, Halt, Vote
 from storage.incident import IncidentChange, IncidentKind
@@ -49,16 +51,18 @@ class HaltActs:
 
     async def restore(self, halt_id: int, reason: str) -> Halt:
         """One person's word; the second person's lifts it. Campaigns stay paused: people resume them."""
-        services = self.services
-        halt = await services.halts.restore(halt_id, Vote(self.actor.name, reason, services.clock()))
-        lifted = halt.lifted_at is not None
-        action = "halt.lifted" if lifted else "halt.restore_voted"
-        people = [vote.actor for vote in halt.votes]
-        await audit(services, self.actor, action, halt.scope, halt=halt_id, reason=reason, votes=people)
-        if lifted:
+        services, now = self.services, self.services.clock()
+
+        def on_record(halt: Halt) -> AuditEntry:
+            action = "halt.restore_voted" if halt.lifted_at is None else "halt.lifted"
+            people = [vote.actor for vote in halt.votes]
+            return entry_of(self.actor, now, (action, halt.scope), halt=halt_id, reason=reason, votes=people)
+
+        halt = await services.halts.restore(halt_id, Vote(self.actor.name, reason, now), on_record)
+        if halt.lifted_at is not None:
             change = IncidentChange(IncidentKind.HALTED, halt.scope, services.clock(), close=True)
             await services.watch.incidents.apply([change])
-            log.warning("halt lifted", scope=halt.scope, halt=halt_id, by=people)
+            log.warning("halt lifted", scope=halt.scope, halt=halt_id, by=[vote.actor for vote in halt.votes])
         return halt
 
     async def _record(self, halt: Halt, reason: str) -> None:
@@ -96,11 +100,11 @@ class HaltActs:
         return Paused(campaign.campaign_id, paused=True, why="")
 
 
-async def refuse_halted(services: ApiServices, artifact_id: str) -> None:
-    """Raise unless this image may be handed out now: not withdrawn, and not everything is halted."""
+async def refuse_halted(services: ApiServices, ticket: DownloadTicket) -> None:
+    """Raise unless its image may be handed out now: nothing of it is withdrawn, nor everything halted."""
     if await services.halts.standing() is not None:
         raise EngineUnavailable("All downloads are halted.", hint="Try again later.")
-    if await services.withdrawals.in_force([artifact_subject(artifact_id)]):
+    if await services.withdrawals.in_force([artifact_subject(ticket.artifact_sha256), *ticket.certificates]):
         raise TicketGone("is for a release that was withdrawn")
 
 

@@ -9,12 +9,14 @@ from temporalio.api.common.v1 import Payload
 from activities.certificates import HandedIn, IssueAnswer, RevokeOrder
 from activities.metadata import CeremonyOrder
 from api.download_desk import DeskLimits
+from api.webhook_url import WebhookRules
 from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
 from storage.campaign import Approval, Campaign
 from storage.certificate import CertificateStore
 from storage.clock import Clock
 from storage.halt import HaltStore
+from storage.notice import NoticeStore
 from storage.operator_ports import CommandStore, LogStore
 from storage.ports import (
     ArtifactStore,
@@ -32,6 +34,7 @@ from storage.ports import (
 from storage.registry_ports import PrivacyStore, RegistryStore
 from storage.renewal import RenewalStore
 from storage.retention import RetentionPolicy, RetentionStore
+from storage.retirement import RetirementStore
 from storage.transfer import DownloadStore, UploadStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
@@ -74,6 +77,10 @@ class Orchestrator(Protocol):
     ) -> None: ...
     async def revoke_certificates(self, order: RevokeOrder) -> tuple[str, ...]: ...
     async def issue_certificate(self, given: HandedIn) -> IssueAnswer: ...
+    async def move_charger(self, charger_id: str, move_id: str) -> None:
+        """Carry out a move that is on record, and wait; Conflict if something else has the charger."""
+
+    async def retire_charger(self, charger_id: str) -> bool: ...
     async def log_arrived(self, charger_id: str, request_id: int) -> None: ...
 
 
@@ -121,6 +128,16 @@ class ApiLimits:
     readiness_seconds: float = 3.0
 
 
+@dataclass(frozen=True, slots=True)
+class WebhookDoor:
+    """Who outside is told: their webhooks, where these may lie, and the secret of each."""
+
+    store: NoticeStore
+    rules: WebhookRules
+    secret: Callable[[str, int], str] = field(repr=False)
+    """(webhook, number of its secret); see ``api.webhook_signature``."""
+
+
 ApprovalCheck = Callable[[Campaign, Approval], Awaitable[None]]
 
 
@@ -152,6 +169,7 @@ class ApiServices:
     withdrawals: WithdrawalStore
     certificates: CertificateStore
     renewals: RenewalStore
+    webhooks: WebhookDoor
     orchestrator: Orchestrator
     clock: Clock
     new_id: Callable[[], str]
@@ -172,5 +190,7 @@ class ApiServices:
     readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
     """``database``, ``temporal``, ``s3``."""
     limits: ApiLimits = field(default_factory=ApiLimits)
+    retirements: RetirementStore | None = None
+    """None: nobody is retired here."""
     check_approval: ApprovalCheck | None = None
     """Raises ApprovalRefused for a yes that no signer and no node would count."""

@@ -1,7 +1,7 @@
 """Registering chargers, one or many: the site must exist, the same charger again changes nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -103,7 +103,10 @@ def _judge(
     seen.add(body.charger_id)
     there = known.get(body.charger_id)
     if there is not None and not _is_same(there, body):
-        problems.append("charger_id: registered already, with other values")
+        problems.append(
+            "charger_id: registered already, with other values; what belongs to its place changes by"
+            " ampwave charger move"
+        )
     result = "refused" if problems else "unchanged" if there else "registered"
     return RowResult(row=number, charger_id=body.charger_id, result=result, problems=tuple(problems))
 
@@ -127,8 +130,10 @@ def _is_same(there: Charger, body: ChargerBody) -> bool:
     if body.security_floor > there.security_floor:
         return False
     asked = body.to_noun(there.registered_at)
-    kept = {name: getattr(there, name) for name in ("lifecycle", "security_floor", "identity_version")}
-    return replace(asked, **kept) == there
+    kept = {name: getattr(there, name) for name in _KEPT}
+    # What is left out is not said to be nothing.
+    owned = {name: value for name, value in asdict(asked.ownership).items() if value is not None}
+    return replace(asked, **kept, ownership=replace(there.ownership, **owned)) == there
 
 
 def _site_problems(body: ChargerBody, sites: frozenset[str]) -> list[str]:
@@ -142,4 +147,5 @@ def _reply(results: Sequence[RowResult], *, dry_run: bool) -> ImportReply:
     return ImportReply(dry_run=dry_run, rows=tuple(results), **count)
 
 
+_KEPT = ("lifecycle", "security_floor", "identity_version", "ownership_version")
 _WORDS = ("registered", "unchanged", "refused")

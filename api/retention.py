@@ -11,6 +11,7 @@ def retention_policy(settings: Settings) -> RetentionPolicy:
             "frames": settings.journal_kept_days,
             "events": settings.events_kept_days,
             "health_hours": 60,
+            "sessions": session_days(settings),
             "logs": settings.log_kept_days,
             "incidents": settings.incidents_kept_days,
             "commands": settings.commands_kept_days,
@@ -19,3 +20,8 @@ def retention_policy(settings: Settings) -> RetentionPolicy:
         },
         settings.dispute_days,
     )
+
+
+def session_days(settings: Settings) -> int:
+    """What a dispute is settled by outlives it, whatever else is set."""
+    return max(settings.session_kept_days, settings.dispute_days)

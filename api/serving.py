@@ -126,15 +126,17 @@ async def _seated(settings: Settings, stop: "asyncio.Task[None]") -> HeldSeat | 
 
 
 async def serve_relay(settings: Settings) -> None:
-    """From the outbox to the workflows; beside it, from events to session records, health and outages."""
+    """From the outbox to the workflows; beside it, events to projections and notices to webhooks."""
     async with bootstrap.open_stores(settings) as stores:
         client = await bootstrap.connect_temporal(settings)
         relay = asyncio.create_task(Relay(stores.outbox, client).run())
         observer = asyncio.create_task(watchers.observer(settings, stores).run())
+        herald = asyncio.create_task(bootstrap.herald(settings, stores).run())
         stop = asyncio.create_task(until_signalled())
         _log.info("relay.serving")
-        done, _ = await asyncio.wait({relay, observer, stop}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (relay, observer, stop):
+        tasks = (relay, observer, herald, stop)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
             task.cancel()
         for task in done - {stop}:
             task.result()

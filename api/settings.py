@@ -106,6 +106,11 @@ class Settings(BaseSettings):
     unsafe_plain_http_for_all: bool = False
     """Allow public_url to be http:// on another machine: firmware and tokens cross it in the open."""
 
+    webhook_networks: Words = ()
+    """Comma-separated networks (10.2.0.0/16) of your own where webhooks may lie; others must be public."""
+    unsafe_plain_http_webhooks: bool = False
+    """Allow webhooks at http:// addresses: what happens here crosses the network in the open."""
+
     # Addresses that others see.
     public_url: str | None = None
     """Where people and chargers reach the api, without a trailing slash; default: its own bind address."""
@@ -276,7 +281,7 @@ class Settings(BaseSettings):
     tickets_kept_days: Annotated[int, Field(ge=1)] = 30
     """Days that download and upload tickets are kept after they expired."""
     session_kept_days: Annotated[int, Field(ge=1, le=36_500)] = 400
-    """Days that the record of a charging session is kept once it is over."""
+    """Days that the record of a charging session is kept once it is over; ``dispute_days`` at least."""
     id_token_kept_days: Annotated[int, Field(ge=1, le=36_500)] = 90
     """Days that the hash of who charged is kept, in records of sessions and in events."""
     unsafe_security_profile_0: bool = False

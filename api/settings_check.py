@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from api.codec import read_key
 from api.node_security import client_tls_options, server_tls_files
 from api.settings import Settings
+from api.webhook_url import WebhookRules
 from csms.pki.trust import load_trust
 from csms.tls import build_context, expiry_problems
 from signing.addresses import HSM_SCHEME, holder_of
@@ -23,7 +24,16 @@ def problems(settings: Settings) -> list[str]:
         *_signer_problems(settings),
         *_tls_problems(settings),
         *_address_problems(settings),
+        *_webhook_problems(settings),
     ]
+
+
+def _webhook_problems(settings: Settings) -> list[str]:
+    try:
+        WebhookRules.of(settings.webhook_networks, plain_http=settings.unsafe_plain_http_webhooks)
+    except AmpwaveError as error:
+        return [error.diagnostics()]
+    return []
 
 
 def _engine_problems(settings: Settings) -> list[str]:

@@ -31,10 +31,10 @@ class Shelf:
 
     async def store(self, artifact: Artifact, chunks: Chunks, *, came: str = "upload") -> Artifact:
         """The artifact, stored and on its way; the one from before if this is a repeat. Raises Conflict."""
-        known = await self._known(artifact)
+        known, rejected = await self._known(artifact)
         if known is None:
             await self._put(artifact, chunks)
-            known = await self._on_record(artifact, came)
+            known = await self._on_record(artifact, came, rejected)
         if known.phase is ArtifactPhase.UPLOADED:
             await self.services.orchestrator.start_publication(known.artifact_id)
         return known
@@ -46,14 +46,15 @@ class Shelf:
             # over it: a sweep that is about to remove that other one does not take ours with it.
             await blobs.put_new(key, _checked(chunks(), key), length=length, keep=True, anew=True)
 
-    async def _on_record(self, artifact: Artifact, came: str) -> Artifact:
+    async def _on_record(self, artifact: Artifact, came: str, rejected: Artifact | None) -> Artifact:
         try:
             await self.services.artifacts.add(artifact)
         except Conflict:  # Somebody else was faster.
-            known = await self._known(artifact)
+            known, _ = await self._known(artifact)
             if known is None:
                 raise
             return known
+        before = {"rejected_before": rejected.reason} if rejected else {}
         await audit(
             self.services,
             self.actor,
@@ -62,22 +63,32 @@ class Shelf:
             role_version=f"{artifact.vendor_role}/{artifact.version}",
             length=artifact.length,
             came=came,
+            **before,
         )
         return artifact
 
-    async def _known(self, artifact: Artifact) -> Artifact | None:
-        """The same upload from before, None if it is new; Conflict if something else is in its place."""
-        known: Artifact | None
+    async def _known(self, artifact: Artifact) -> tuple[Artifact | None, Artifact | None]:
+        """The same upload from before, None if it is new; Conflict if something else is in its place.
+
+        The second is what these bytes were rejected as: what is mended since may let them pass as a new
+        attempt. What was rejected under other bytes does not keep its version from the right ones.
+        """
+        bytes_known = await self._by_bytes(artifact)
+        known = await self.services.artifacts.by_version(artifact.vendor_role, artifact.version)
+        for one in (bytes_known, known):
+            if one is None or one.phase is ArtifactPhase.REJECTED:
+                continue
+            unfinished = one.phase is ArtifactPhase.UPLOADED
+            if same_upload(one, artifact) and (self.repeated or unfinished):
+                return one, None
+            raise _taken(one, artifact)
+        return None, bytes_known
+
+    async def _by_bytes(self, artifact: Artifact) -> Artifact | None:
         try:
-            known = await self.services.artifacts.get(artifact.artifact_id)
+            return await self.services.artifacts.get(artifact.artifact_id)
         except NotFound:
-            known = await self.services.artifacts.by_version(artifact.vendor_role, artifact.version)
-        if known is None:
             return None
-        unfinished = known.phase is ArtifactPhase.UPLOADED
-        if same_upload(known, artifact) and (self.repeated or unfinished):
-            return known
-        raise _taken(known, artifact)
 
 
 class WrongBytes(InvalidInput):
@@ -134,7 +145,13 @@ async def _checked(chunks: AsyncIterator[bytes], sha256: str) -> AsyncIterator[b
 
 def same_upload(known: Artifact, artifact: Artifact) -> bool:
     """Whether this is what was uploaded before, by the same person under the same manifest."""
-    as_known = replace(artifact, phase=known.phase, reason=known.reason, uploaded_at=known.uploaded_at)
+    as_known = replace(
+        artifact,
+        phase=known.phase,
+        reason=known.reason,
+        uploaded_at=known.uploaded_at,
+        evidence=known.evidence,
+    )
     return as_known == known
 
 

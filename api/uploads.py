@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fastapi import Request
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from api.ports import ApiServices
@@ -48,6 +49,12 @@ class Intake:
                 form = await request.form(max_files=2, max_fields=2, max_part_size=_MANIFEST_BYTES)
         except ClientDisconnect:
             raise InvalidInput("The upload broke off; nothing was stored.") from None
+        except HTTPException as error:  # what the parser of forms says of a form that is none
+            raise InvalidInput(
+                "The upload is not a form that can be read; nothing was stored.",
+                [f"body: {error.detail}"],
+                hint=_HINT,
+            ) from None
         try:
             return await self._from_form(form)
         finally:

@@ -5,11 +5,8 @@ was looked at, so that a second answer of the resolver changes nothing (DNS rebi
 address and passes the same rules. Size and time are bounded; proxies of the environment are not used.
 """
 
-import asyncio
-import ipaddress
-import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import urljoin
@@ -17,11 +14,9 @@ from urllib.parse import urljoin
 import httpx2
 
 from api.errors import ImageTooLarge
+from api.pinned import Allowed, NotAllowed, Resolve, UnknownName, netloc, pinned, resolve
 from api.vendor_url import Address, VendorUrl, is_public, parse_vendor_url
 from storage.errors import InvalidInput
-
-Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-"""(host, port) -> the texts of its addresses. Raises OSError."""
 
 MAX_REDIRECTS = 5
 _MOVED = (301, 302, 303, 307, 308)
@@ -29,19 +24,12 @@ _CHUNK = 256 * 1024
 _SILENT_S = 30.0
 
 
-async def resolve(host: str, port: int) -> list[str]:
-    """By the system's resolver."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
-
-
 @dataclass(frozen=True, slots=True)
 class VendorFetch:
     """How addresses are looked up, which are allowed, and whose certificates count."""
 
     resolve: Resolve = resolve
-    allowed: Callable[[Address], bool] = is_public
+    allowed: Allowed = is_public
     trust: Callable[[], ssl.SSLContext] = ssl.create_default_context
 
     @asynccontextmanager
@@ -66,10 +54,9 @@ class VendorFetch:
 
     async def _request(self, http: httpx2.AsyncClient, url: VendorUrl) -> httpx2.Request:
         address = await self._pinned(url)
-        literal = f"[{address}]" if address.version == 6 else str(address)
         return http.build_request(
             "GET",
-            f"https://{literal}:{url.port}{url.target}",
+            f"https://{netloc(address, url.port)}{url.target}",
             headers={
                 "Host": url.host if url.port == 443 else f"{url.host}:{url.port}",
                 "Accept": "application/octet-stream, */*",
@@ -82,18 +69,15 @@ class VendorFetch:
 
     async def _pinned(self, url: VendorUrl) -> Address:
         try:
-            found = [ipaddress.ip_address(text) for text in await self.resolve(url.host, url.port)]
-        except (OSError, ValueError) as error:
+            return await pinned(url.host, url.port, self.resolve, self.allowed)
+        except UnknownName as error:
             raise _unreachable(url, "its name is not known") from error
-        if not found:
-            raise _unreachable(url, "its name is not known")
-        if any(not self.allowed(address) for address in found):
+        except NotAllowed:
             raise InvalidInput(
                 "This address is not fetched.",
                 [f"url: {url.host} leads to an address that is not public"],
                 hint="An image is fetched from the open network only; download it yourself and upload it.",
-            )
-        return found[0]
+            ) from None
 
 
 def _moved(url: VendorUrl, response: httpx2.Response) -> VendorUrl:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from api.bootstrap import Stores
+from api.retention import session_days
 from api.settings import Settings
 from csms.canary import Canary, CanaryOptions, CanaryStores
 from csms.frames import OCPP16
@@ -27,7 +28,13 @@ def observer(settings: Settings, stores: Stores) -> Observer:
     """Session records, health hours, doubts and outages."""
     watch = stores.watch
     reads = ObserverStores(
-        stores.events, watch.projections, watch.incidents, watch.health, stores.trust, stores.privacy
+        stores.events,
+        watch.projections,
+        watch.incidents,
+        watch.health,
+        stores.trust,
+        watch.service,
+        stores.privacy,
     )
-    days = (timedelta(days=each) for each in (settings.session_kept_days, settings.id_token_kept_days))
+    days = (timedelta(days=each) for each in (session_days(settings), settings.id_token_kept_days))
     return Observer(reads, system_clock, ObserverPace(keeping=Keeping(*days)))

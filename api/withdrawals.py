@@ -1,9 +1,10 @@
 """Withdrawing at the door, for the api and the dashboard: in force first, then on record."""
 
-from api.acts import audit
+from api.acts import audit, entry_of
 from api.ports import ApiServices
 from storage.access import Principal
 from storage.artifact import ArtifactPhase
+from storage.audit import AuditEntry
 from storage.errors import Conflict
 from storage.withdrawal import Source, Withdrawal, artifact_subject
 
@@ -29,3 +30,19 @@ async def withdraw_subject(services: ApiServices, actor: Principal, subject: str
     if await services.withdrawals.add([given]):
         await audit(services, actor, "artifact.withdrawn", subject.replace(":", "/"), reason=reason)
     return next(iter(await services.withdrawals.in_force([subject])), given)
+
+
+async def restore_subject(services: ApiServices, actor: Principal, subject: str) -> Withdrawal:
+    """One person's yes to the return of something withdrawn. Raises NotFound or Conflict."""
+    kind, _, name = subject.partition(":")
+    now = services.clock()
+
+    def on_record(found: Withdrawal) -> AuditEntry:
+        act = "artifact.restore_voted" if found.in_force else "artifact.restored"
+        return entry_of(actor, now, (act, f"{kind}/{name}"), yes=list(found.restored_by))
+
+    found = await services.withdrawals.restore(subject, actor.name, on_record)
+    if kind == "artifact" and not found.in_force:
+        people = " and ".join(found.restored_by)
+        await services.artifacts.set_phase(name, ArtifactPhase.RELEASED, f"restored by {people}")
+    return found

@@ -37,7 +37,14 @@ _VALUES = re.compile(rf'("(?:value|attributeValue|actualValue|valuesList)"\s*:\s
 # A ticket is blotted out wherever it stands: some chargers echo a call in their CALLERROR.
 _TICKETS = re.compile(r"(/[du]\\*/)[A-Za-z0-9_\-.~%]+")
 
+_ESCAPED = "\\u00"
+# A run of backslashes is looked at once, from its beginning.
+_ESCAPES = re.compile(r"(?<!\\)(\\++)u00([2-7][0-9A-Fa-f])")
+_DEPTH = 4
+"""An escaped backslash may begin an escape of the string within."""
+
 _MARKS = (
+    _ESCAPED,
     *("/d/", "/d\\", "/u/", "/u\\", "idt", "ocation", "customeri", "notifycustomeri", "@"),
     *("passw", "passphrase", "authorizationkey", "vpn", "simpin", "psk", "secret", "privatekey", "haredkey"),
 )
@@ -70,6 +77,30 @@ def _may_hold_secrets(text: str) -> bool:
 
 
 def _without_secrets(text: str) -> str:
+    """The text as it came but for its secrets, those included whose names are in escapes (RFC 8259, 7)."""
+    kept = _blotted(text)
+    if _ESCAPED not in kept:
+        return kept
+    plain = _plain(kept)
+    blotted = _blotted(plain)
+    return kept if blotted == plain else blotted
+
+
+def _plain(text: str) -> str:
+    """ASCII that JSON escapes, at whatever depth of strings in strings, as the characters themselves."""
+    for _ in range(_DEPTH):
+        text, found = _ESCAPES.subn(_character, text)
+        if not found:
+            break
+    return text
+
+
+def _character(escape: re.Match[str]) -> str:
+    letter = chr(int(escape[2], 16))
+    return escape[1] + letter if letter in '"\\' else letter
+
+
+def _blotted(text: str) -> str:
     hidden = rf'\1"{HIDDEN}"'
     for pattern in (_TOKENS, _ADDRESSES, _SIM_PIN, _VPN):
         text = pattern.sub(hidden, text)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from securesystemslib.dsse import Envelope
 from securesystemslib.signer import Signer
 
-from signing.errors import ApprovalRefused, KeyUnavailable
+from signing.dsse import parse_own, sign_payload
+from signing.errors import ApprovalRefused
 from signing.policy import Approver
 from storage.campaign import Approval, Campaign, Directive
 from storage.canonical import canonical_json
@@ -46,17 +46,12 @@ class Statement:
 
 def sign_statement(statement: Statement, signer: Signer) -> str:
     """The envelope, as text. Raises KeyUnavailable."""
-    envelope = Envelope(canonical_json(statement), PAYLOAD_TYPE, {})
-    try:
-        envelope.sign(signer)
-    except Exception as error:  # adapters raise what their libraries raise
-        raise KeyUnavailable("The approver's key could not sign.") from error
-    return canonical_json(envelope.to_dict()).decode()
+    return sign_payload(canonical_json(statement), PAYLOAD_TYPE, signer).decode()
 
 
 def open_statement(evidence: str, approvers: Mapping[str, Approver]) -> Statement:
     """The statement, signed by the listed key of the very person it names. Raises ApprovalRefused."""
-    envelope = _parse(evidence)
+    envelope = parse_own(evidence, "a signed approval", PAYLOAD_TYPE, ApprovalRefused, limit=MAX_EVIDENCE)
     mine = [(keyid, approvers[keyid]) for keyid in envelope.signatures if keyid in approvers]
     if not mine:
         raise ApprovalRefused("It is signed by no key that the signed metadata lists as an approver's.")
@@ -148,18 +143,6 @@ def _refuse(statement: Statement, others: list[str], now: datetime) -> None:
             f"{'; '.join(problems)}.",
             hint="Approve the campaign as it is now: ampwave campaign approve CAMPAIGN --key ADDRESS",
         )
-
-
-def _parse(evidence: str) -> Envelope:
-    if len(evidence) > MAX_EVIDENCE:
-        raise ApprovalRefused(f"A signed approval is longer than {MAX_EVIDENCE} characters.")
-    try:
-        envelope = Envelope.from_dict(json.loads(evidence))
-    except Exception as error:  # the parser raises many kinds on malformed input
-        raise ApprovalRefused("A signed approval is not a DSSE envelope.") from error
-    if envelope.payload_type != PAYLOAD_TYPE:
-        raise ApprovalRefused(f"The envelope holds {envelope.payload_type!r}, not an approval.")
-    return envelope
 
 
 def _statement(payload: bytes) -> Statement:

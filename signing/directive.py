@@ -15,13 +15,12 @@ from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import Key, Signer
 
 from signing.approval import people_behind
+from signing.dsse import parse_own, sign_payload
 from signing.errors import (
     ApprovalRefused,
     DirectiveNotInTime,
     DirectiveRefused,
     DowngradeRefused,
-    KeyUnavailable,
-    SigningError,
     UnknownDirectiveKey,
 )
 from signing.policy import TrustPolicy
@@ -53,14 +52,7 @@ def directive_payload(directive: Directive) -> bytes:
 
 def sign_envelope(directive: Directive, signer: Signer) -> bytes:
     """The envelope (JSON bytes). Raises KeyUnavailable."""
-    envelope = Envelope(directive_payload(directive), PAYLOAD_TYPE, {})
-    try:
-        envelope.sign(signer)
-    except SigningError:
-        raise  # what a guarded key refuses
-    except Exception as error:  # adapters raise what their libraries raise
-        raise KeyUnavailable("The directive key could not sign.") from error
-    return canonical_json(envelope.to_dict())
+    return sign_payload(directive_payload(directive), PAYLOAD_TYPE, signer)
 
 
 def open_envelope(signed: SignedDirective, keys: Mapping[str, Key]) -> tuple[Directive, str]:
@@ -244,15 +236,7 @@ def _refuse(
 
 
 def _parse_envelope(data: bytes) -> Envelope:
-    if len(data) > MAX_ENVELOPE:
-        raise DirectiveRefused(f"The envelope is longer than {MAX_ENVELOPE} bytes.")
-    try:
-        envelope = Envelope.from_dict(json.loads(data))
-    except Exception as error:  # the parser raises many kinds on malformed input
-        raise DirectiveRefused("The directive is not a DSSE envelope.") from error
-    if envelope.payload_type != PAYLOAD_TYPE:
-        raise DirectiveRefused(f"The envelope holds {envelope.payload_type!r}, not a directive.")
-    return envelope
+    return parse_own(data, "a directive", PAYLOAD_TYPE, DirectiveRefused, limit=MAX_ENVELOPE)
 
 
 def _instant(text: str) -> datetime:

@@ -1,5 +1,6 @@
 """DSSE envelopes of any payload type: signing one, and opening one against named keys."""
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -7,7 +8,7 @@ from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError
 from securesystemslib.signer import Key, Signer
 
-from signing.errors import KeyUnavailable, VerificationFailed
+from signing.errors import KeyUnavailable, SigningError, VerificationFailed
 from signing.strict_json import capital, read_object
 from storage.canonical import canonical_json
 from storage.errors import InvalidInput
@@ -27,6 +28,8 @@ def sign_payload(payload: bytes, payload_type: str, signer: Signer) -> bytes:
     envelope = Envelope(payload, payload_type, {})
     try:
         envelope.sign(signer)
+    except SigningError:
+        raise  # what a guarded key refuses
     except Exception as error:  # adapters raise what their libraries raise
         raise KeyUnavailable(f"The key {signer.public_key.keyid[:12]} could not sign.") from error
     return canonical_json(envelope.to_dict())
@@ -35,11 +38,33 @@ def sign_payload(payload: bytes, payload_type: str, signer: Signer) -> bytes:
 def parse_envelope(data: bytes, what: str, *, limit: int) -> Envelope:
     """The envelope, unverified. Raises VerificationFailed."""
     try:
-        return Envelope.from_dict(read_object(data, what, limit=limit))
+        envelope = Envelope.from_dict(read_object(data, what, limit=limit))
+        # The parser takes any value for text.
+        if all(isinstance(text, str) for text in (envelope.payload_type, *envelope.signatures)):
+            return envelope
     except InvalidInput as error:
         raise VerificationFailed(error.message) from error
     except Exception as error:  # the parser raises many kinds on malformed input
         raise VerificationFailed(f"{capital(what)} is not a DSSE envelope.") from error
+    raise VerificationFailed(f"{capital(what)} is not a DSSE envelope.")
+
+
+def parse_own(
+    data: bytes | str, what: str, payload_type: str, refuse: type[SigningError], *, limit: int
+) -> Envelope:
+    """The envelope, unverified, of a kind that Ampwave itself writes. Raises ``refuse``.
+
+    Read before every dispatch: the parser's own bounds have to do, and ``limit`` keeps them small.
+    """
+    if len(data) > limit:
+        raise refuse(f"{capital(what)} is longer than {limit:,} characters.")
+    try:
+        envelope = Envelope.from_dict(json.loads(data))
+    except Exception as error:  # the parser raises many kinds on malformed input
+        raise refuse(f"{capital(what)} is not a DSSE envelope.") from error
+    if envelope.payload_type != payload_type:
+        raise refuse(f"The envelope holds {envelope.payload_type[:80]!r}, not {what}.")
+    return envelope
 
 
 def open_payload(

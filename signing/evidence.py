@@ -15,6 +15,7 @@ from storage.errors import InvalidInput
 from storage.evidence import SUPPLIED, EvidenceKind
 
 Pieces = Mapping[EvidenceKind, bytes]
+_MOST_EXPLOITED = 100
 _NAMES = {EvidenceKind.SBOM: "an SBOM", EvidenceKind.PROVENANCE: "provenance", EvidenceKind.VEX: "a VEX"}
 
 
@@ -37,13 +38,19 @@ def judge(
     waived, why_not = _waived(image_sha256, pieces, rules)
     problems += why_not
     if policy.exploited is not None and sbom is not None:
-        problems += [
-            f"{name} is known to be exploited and is in the SBOM: mend it, or have a signed VEX say why it"
-            " does not matter in this image"
-            for name in policy.exploited.in_parts(sbom)
-            if name not in waived
-        ]
+        problems += _exploited([name for name in policy.exploited.in_parts(sbom) if name not in waived])
     return Judgement(tuple(dict.fromkeys(problems)), policy.sha256, _inputs(pieces, policy))
+
+
+def _exploited(names: list[str]) -> list[str]:
+    """Bounded: the verdict is signed with its problems in it, and has to be readable again."""
+    found = [
+        f"{name} is known to be exploited and is in the SBOM: mend it, or have a signed VEX say why it"
+        " does not matter in this image"
+        for name in names[:_MOST_EXPLOITED]
+    ]
+    left = len(names) - len(found)
+    return [*found, f"the SBOM has {left} more that are known to be exploited"] if left else found
 
 
 def _missing(rules: Iterable[EvidenceRule], pieces: Pieces) -> list[str]:

@@ -162,6 +162,6 @@ def _package(purl: str) -> tuple[str, str]:
     bare = purl.partition("?")[0].partition("#")[0]
     head, slash, tail = bare.rpartition("/")
     name, _, version = tail.partition("@")
-    scheme, colon, rest = f"{head}{slash}{unquote(name)}".partition(":")
+    scheme, colon, rest = unquote(f"{head}{slash}{name}").partition(":")
     kind, between, path = rest.lstrip("/").partition("/")
     return f"{scheme.lower()}{colon}{kind.lower()}{between}{path}", unquote(version)

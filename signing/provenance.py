@@ -1,5 +1,6 @@
 """SLSA provenance in a DSSE envelope: by a pinned builder, of this image, from nothing unexpected (S50)."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -68,9 +69,10 @@ def provenance_problems(data: bytes, image_sha256: str, builders: tuple[Builder,
     except VerificationFailed as error:
         return [_plain(error.message)]
     said = _builder_id(predicate)
-    for builder in builders:
-        if builder.builder_id == said and opened.keyid in builder.keys:
-            return _definition_problems(predicate, builder)
+    fitting = [one for one in builders if one.builder_id == said and opened.keyid in one.keys]
+    if fitting:
+        # One builder may be pinned for several kinds of build; to satisfy one of them is enough.
+        return min((_definition_problems(predicate, builder) for builder in fitting), key=len)
     pinned = ", ".join(sorted(builder.builder_id for builder in builders))
     return [f"the provenance names the builder {said[:120]!r}; pinned with its key is {pinned}"]
 
@@ -95,7 +97,7 @@ def _definition_problems(predicate: dict[str, Any], builder: Builder) -> list[st
     for name, wanted in builder.parameters.items():
         if name not in given:
             problems.append(f"external parameter {name!r} is missing")
-        elif wanted not in (ANY, given[name]):
+        elif wanted != ANY and _text(wanted) != _text(given[name]):
             problems.append(f"external parameter {name!r} is {str(given[name])[:120]!r}, not {wanted!r}")
     return problems
 
@@ -108,7 +110,13 @@ def _builder_id(predicate: dict[str, Any]) -> str:
 
 def _sha256_of(subject: Any) -> str | None:
     digest = subject.get("digest") if isinstance(subject, dict) else None
-    return digest.get("sha256") if isinstance(digest, dict) else None
+    sha256 = digest.get("sha256") if isinstance(digest, dict) else None
+    return sha256 if isinstance(sha256, str) else None
+
+
+def _text(value: Any) -> str:
+    """Python takes 1 for true; JSON does not."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _plain(sentence: str) -> str:

@@ -1,6 +1,7 @@
 """A CycloneDX SBOM (JSON): well-formed by the official schema, and of this image, not of another (S49)."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ MAX_SBOM = 8 * 1024 * 1024
 _FOLDER = Path(__file__).parent / "cyclonedx"
 _BASE = "http://cyclonedx.org/schema/"
 _MOST_PROBLEMS = 10
+_LARGE = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def known_versions() -> list[str]:
 def read_sbom(data: bytes, image_sha256: str) -> Sbom:
     """The SBOM of this image. Raises InvalidInput with everything that is wrong."""
     raw = read_object(data, "the SBOM", limit=MAX_SBOM)
-    if problems := _schema_problems(raw) or _binding_problems(raw, image_sha256):
+    if problems := _schema_problems(raw, len(data)) or _binding_problems(raw, image_sha256):
         raise InvalidInput("This SBOM is not taken.", problems)
     parts = list(_components(raw))
     return Sbom(
@@ -53,22 +55,31 @@ def image_digests(component: Any) -> set[str]:
     return {str(one.get("content", "")).lower() for one in hashes if one.get("alg") == "SHA-256"}
 
 
-def cyclonedx_problems(raw: dict[str, Any]) -> list[str]:
-    """What the schema of its version says against a document; empty when it fits."""
-    return _schema_problems(raw)
+def cyclonedx_problems(raw: dict[str, Any], size: int) -> list[str]:
+    """What the schema of its version says against a document of so many bytes; empty when it fits."""
+    return _schema_problems(raw, size)
 
 
-def _schema_problems(raw: dict[str, Any]) -> list[str]:
+def _schema_problems(raw: dict[str, Any], size: int) -> list[str]:
     version = raw.get("specVersion")
     if raw.get("bomFormat") != "CycloneDX" or version not in known_versions():
         return [f"it is not a CycloneDX document of version {', '.join(known_versions())} in JSON"]
     problems = []
-    for error in _validator(str(version)).iter_errors(raw):
+    for error in _errors(_validator(str(version)), raw, large=size > _LARGE):
         place = "/".join(str(step) for step in error.instance_path) or "the document"
         problems.append(f"{place[:120]}: {error.message[:200]}")
         if len(problems) == _MOST_PROBLEMS:
             break
     return problems
+
+
+def _errors(validator: Any, raw: dict[str, Any], *, large: bool) -> Iterable[jsonschema_rs.ValidationError]:
+    """All of them where that is quick: to find each in a large document may take minutes."""
+    try:
+        validator.validate(raw)
+    except jsonschema_rs.ValidationError as first:
+        return [first] if large else validator.iter_errors(raw)
+    return ()
 
 
 @cache

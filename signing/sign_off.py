@@ -5,10 +5,10 @@ evidence is verified from the person's own ``root.json``, the change is computed
 will be signed, and anything but one added image is flagged and refused.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from securesystemslib.signer import Key
 
@@ -16,12 +16,15 @@ from signing.errors import KeyUnavailable, StaleStage, VerificationFailed
 from signing.keys import open_signer
 from signing.metadata import decode_payload
 from signing.release import Release
-from signing.roles import ROOT, SNAPSHOT, TARGETS, metadata_file, rule_for
+from signing.roles import ROOT, SNAPSHOT, TARGETS, check_vendor_role, metadata_file, rule_for
 from signing.step import Step, compare
-from signing.trust_source import Fetch, load_role, load_trust
+from signing.strict_json import read_object
+from signing.trust_source import MAX_ROOT_ROTATIONS, Fetch, load_role, load_trust
 from signing.vendor_signature import certificate_fingerprint, vendor_signature_problems
 from storage.canonical import sha256_hex
 from storage.errors import InvalidInput, NotFound
+
+_MAX_TIMESTAMP = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +50,52 @@ class Review:
 
 
 async def collect_evidence(fetch: Fetch, role: str) -> dict[str, bytes]:
-    """The metadata files a reviewer needs, by name; for a server to hand out. Nothing is verified here."""
+    """The metadata files a reviewer needs, by name; for a server to hand out.
+
+    No signature is verified here. Still nothing of another form is followed: names of files are made of it.
+    Raises VerificationFailed, and InvalidName for a role that is none.
+    """
+    check_vendor_role(role)
     evidence: dict[str, bytes] = {}
 
-    async def take(name: str, limit: int) -> dict[str, dict[str, dict[str, int]]]:
+    async def take(name: str, limit: int) -> bytes:
         evidence[name] = await fetch(name, limit)
-        signed: dict[str, dict[str, dict[str, int]]] = json.loads(evidence[name])["signed"]
-        return signed
+        return evidence[name]
 
-    version = 1
-    while True:
+    for version in range(1, MAX_ROOT_ROTATIONS + 2):
         try:
             await take(metadata_file(ROOT, version), rule_for(ROOT).max_bytes)
         except NotFound:
             break
-        version += 1
-    timestamp = await take("timestamp.json", 16_384)
-    listed = timestamp["meta"]["snapshot.json"]["version"]
-    snapshot = await take(metadata_file(SNAPSHOT, listed), rule_for(SNAPSHOT).max_bytes)
+    else:
+        raise VerificationFailed(f"There are more than {MAX_ROOT_ROTATIONS} roots.")
+    listed = _listed(await take("timestamp.json", _MAX_TIMESTAMP), "timestamp.json")
+    if SNAPSHOT not in listed:
+        raise VerificationFailed("timestamp.json names no snapshot.")
+    limit = rule_for(SNAPSHOT).max_bytes
+    snapshot = metadata_file(SNAPSHOT, listed[SNAPSHOT])
+    listed = _listed(await take(snapshot, limit), snapshot)
     for name in (TARGETS, role):
-        if f"{name}.json" in snapshot["meta"]:
-            file = metadata_file(name, snapshot["meta"][f"{name}.json"]["version"])
-            await take(file, rule_for(name).max_bytes)
+        if name in listed:
+            await take(metadata_file(name, listed[name]), rule_for(name).max_bytes)
     return evidence
+
+
+def _listed(data: bytes, what: str) -> dict[str, int]:
+    """The versions that a timestamp or a snapshot lists, by role. Raises VerificationFailed."""
+    try:
+        signed = read_object(data, what, limit=len(data)).get("signed")
+        meta = signed["meta"] if isinstance(signed, dict) else None
+        return {name.removesuffix(".json"): _version(one) for name, one in meta.items()}  # type: ignore[union-attr]
+    except (InvalidInput, KeyError, TypeError, AttributeError, ValueError) as error:
+        raise VerificationFailed(f"{what} is no TUF metadata that lists versions.") from error
+
+
+def _version(listed: Any) -> int:
+    version = listed["version"]
+    if type(version) is not int or version < 1:
+        raise ValueError("a version is a whole number from 1 on")
+    return version
 
 
 async def review(

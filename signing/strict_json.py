@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 from storage.errors import InvalidInput
@@ -20,7 +21,7 @@ def read_json(data: bytes, what: str, *, limit: int, depth: int = MAX_DEPTH) -> 
     if _depth(text) > depth:
         raise InvalidInput(f"{capital(what)} is nested more than {depth} deep.")
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant)
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_float)
     except json.JSONDecodeError as error:
         why = f"{error.msg} in line {error.lineno}, column {error.colno}"
         raise InvalidInput(f"{capital(what)} is not JSON: {why}.") from None
@@ -69,14 +70,21 @@ def _depth(text: str) -> int:
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        seen: set[str] = set()
+        twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
         raise ValueError(f"the key {twice[:60]!r} is there twice in one object")
     return found
 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError(f"{text[:20]} is beyond what a number holds")
+    return value
 
 
 def _is_text(value: Any) -> bool:

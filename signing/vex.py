@@ -4,7 +4,9 @@ OpenVEX (bare, or as an in-toto statement) and CycloneDX VEX, each in a DSSE env
 only for this image, by its SHA-256; ``affected`` and ``under investigation`` excuse nothing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from securesystemslib.signer import Key
@@ -21,6 +23,7 @@ CYCLONEDX = "application/vnd.cyclonedx+json"
 TYPES = frozenset({OPENVEX, CYCLONEDX, IN_TOTO})
 _OPENVEX_CONTEXT = "https://openvex.dev/ns"
 _IN_TOTO_OPENVEX = "https://openvex.dev/ns/v0.2.0"
+_NEVER, _EVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def check_shape(data: bytes, image_sha256: str) -> None:
@@ -48,31 +51,71 @@ def excused(data: bytes, image_sha256: str, keys: Mapping[str, Key]) -> frozense
 
 def _excused(opened: Opened, image_sha256: str) -> frozenset[str]:
     if opened.payload_type == CYCLONEDX:
-        return frozenset(_of_cyclonedx(read_object(opened.payload, "the VEX", limit=MAX_VEX), image_sha256))
+        document = read_object(opened.payload, "the VEX", limit=MAX_VEX)
+        if problems := cyclonedx_problems(document, len(opened.payload)):
+            raise VerificationFailed(f"The VEX is not a CycloneDX document: {problems[0]}.")
+        return _of_cyclonedx(document, image_sha256)
     if opened.payload_type == IN_TOTO:
         document = read_statement(opened.payload, "the VEX", _IN_TOTO_OPENVEX, image_sha256)
-        return frozenset(_of_openvex(document, image_sha256, bound=True))
+        return _of_openvex(document, image_sha256, bound=True)
     document = read_object(opened.payload, "the VEX", limit=MAX_VEX)
-    return frozenset(_of_openvex(document, image_sha256, bound=False))
+    return _of_openvex(document, image_sha256, bound=False)
 
 
-def _of_openvex(document: dict[str, Any], image_sha256: str, *, bound: bool) -> Iterator[str]:
+def _of_openvex(document: dict[str, Any], image_sha256: str, *, bound: bool) -> frozenset[str]:
     statements = document.get("statements")
     if not str(document.get("@context", "")).startswith(_OPENVEX_CONTEXT) or not isinstance(statements, list):
         raise VerificationFailed("The VEX is not an OpenVEX document.")
-    about_us = False
+    about_us: list[_Said] = []
     for statement in statements:
-        products = statement.get("products") or [] if isinstance(statement, dict) else []
-        ours = any(image_sha256 in _product_digests(product) for product in products) or (
-            bound and not products
-        )
-        about_us = about_us or ours
-        if ours and _openvex_says_no(statement):
-            yield from _names(statement.get("vulnerability"))
+        products = statement.get("products") or [] if isinstance(statement, dict) else None
+        if not isinstance(products, list):
+            raise VerificationFailed("The VEX has a statement of another form than OpenVEX gives it.")
+        if any(image_sha256 in _product_digests(product) for product in products) or (bound and not products):
+            when = _when(statement.get("timestamp"), document.get("timestamp"))
+            names = frozenset(_names(statement.get("vulnerability")))
+            about_us.append(_Said(names, when, excuses=_openvex_says_no(statement)))
     if not about_us:
         raise VerificationFailed(
             f"No statement of the VEX is about this image (SHA-256 {image_sha256[:16]})."
         )
+    return _last_words(about_us)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One statement about this image."""
+
+    names: frozenset[str]
+    at: datetime | None
+    excuses: bool
+
+
+def _last_words(statements: Iterable[_Said]) -> frozenset[str]:
+    """The vulnerabilities whose last word is an excuse (OpenVEX 0.2.0: a later statement overrides).
+
+    Where it is not plain which of two came later, the one that excuses nothing counts.
+    """
+    against: dict[str, datetime] = {}
+    excused: dict[str, datetime] = {}
+    for said in statements:
+        # Without a time an excuse is older than everything, and all else is younger.
+        unknown = _NEVER if said.excuses else _EVER
+        words = excused if said.excuses else against
+        for name in said.names:
+            words[name] = max(words.get(name, _NEVER), said.at or unknown)
+    return frozenset(name for name, at in excused.items() if name not in against or at > against[name])
+
+
+def _when(*given: Any) -> datetime | None:
+    """The first that is a time, of the statement and else of its document."""
+    for one in given:
+        try:
+            at = datetime.fromisoformat(one)
+        except (TypeError, ValueError):
+            continue
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+    return None
 
 
 def _openvex_says_no(statement: dict[str, Any]) -> bool:
@@ -98,15 +141,17 @@ def _names(vulnerability: Any) -> Iterator[str]:
 _CYCLONEDX_NO = frozenset({"not_affected", "resolved", "resolved_with_pedigree", "false_positive"})
 
 
-def _of_cyclonedx(document: dict[str, Any], image_sha256: str) -> Iterator[str]:
-    if problems := cyclonedx_problems(document):
-        raise VerificationFailed(f"The VEX is not a CycloneDX document: {problems[0]}.")
+def _of_cyclonedx(document: dict[str, Any], image_sha256: str) -> frozenset[str]:
     component = (document.get("metadata") or {}).get("component")
     if image_sha256 not in image_digests(component):
         raise VerificationFailed(f"The VEX is not about this image (SHA-256 {image_sha256[:16]}).")
-    for one in document.get("vulnerabilities") or []:
-        analysis = one.get("analysis") or {}
-        why = analysis.get("justification") or analysis.get("detail")
-        state = analysis.get("state")
-        if one.get("id") and state in _CYCLONEDX_NO and (why or state != "not_affected"):
-            yield str(one["id"]).upper()
+    return _last_words(map(_said, document.get("vulnerabilities") or []))
+
+
+def _said(one: dict[str, Any]) -> _Said:
+    analysis = one.get("analysis") or {}
+    why = analysis.get("justification") or analysis.get("detail")
+    state = analysis.get("state")
+    excuses = state in _CYCLONEDX_NO and bool(why or state != "not_affected")
+    names = frozenset([str(one["id"]).upper()] if one.get("id") else [])
+    return _Said(names, _when(analysis.get("lastUpdated"), analysis.get("firstIssued")), excuses=excuses)

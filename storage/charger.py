@@ -7,6 +7,7 @@ from enum import StrEnum
 from storage.canonical import ADDED
 from storage.capability import Declared
 from storage.credentials import PendingSecret
+from storage.ownership import Ownership
 from storage.twin import Lifecycle
 
 
@@ -65,6 +66,9 @@ class Charger:
     """The lowest OCPP security profile it may connect with; it rises and never goes down (A05.FR.07)."""
     identity_version: int = 1
     """Rises whenever what was registered is changed (F2)."""
+    ownership: Ownership = field(default=Ownership())
+    ownership_version: int = 1
+    """Rises with every move (F3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +159,8 @@ class DownloadTicket:
     not_before: datetime
     expires_at: datetime
     revoked: bool = False
+    certificates: tuple[str, ...] = ()
+    """The names under which the signing certificate that is sent with it can be withdrawn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,12 @@ Stopping is the safe direction, so it needs nobody's leave and no signature; wha
 A single image or signing certificate is withdrawn instead: ``storage.withdrawal``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+from storage.audit import AuditEntry
 
 EVERYTHING = "everything"
 NEEDED_TO_RESTORE = 2
@@ -46,16 +48,23 @@ def enough(votes: Sequence[Vote]) -> bool:
     return len({vote.actor for vote in votes}) >= NEEDED_TO_RESTORE
 
 
+OnRecord = Callable[[Halt], AuditEntry]
+"""What the audit log is told, from the halt as it is then."""
+
+
 class HaltStore(Protocol):
     """Halts; rows are never removed."""
 
     async def pull(self, scope: str, actor: str, reason: str, at: datetime) -> Halt:
-        """In force when this returns. One that is in force for the scope already stands and is returned."""
+        """In force when this returns. One that is in force for the scope already stands and is returned.
 
-    async def restore(self, halt_id: int, vote: Vote) -> Halt:
+        Words said for its end before are void: whoever said them did not know of this.
+        """
+
+    async def restore(self, halt_id: int, vote: Vote, on_record: OnRecord) -> Halt:
         """One person's word; the one that makes it enough lifts the halt. The same person counts once.
 
-        Raises NotFound, and Conflict when it is lifted already.
+        It is in the audit log, or it was not said. Raises NotFound, and Conflict when it is lifted already.
         """
 
     async def in_force(self) -> Sequence[Halt]:

@@ -26,6 +26,8 @@ class IncidentKind(StrEnum):
     """Signed metadata runs out soon, or has: once it has, nothing is sent."""
     METADATA_UNREADABLE = "metadata_unreadable"
     """Signed metadata cannot be read or does not hold: nothing is sent."""
+    WEBHOOK_FAILING = "webhook_failing"
+    """A webhook has not taken its notices for long, or wants none any more; they wait."""
     SUSPECTED_INTRUSION = "suspected_intrusion"
     """A charger is not what our records say, in a way that looks like somebody's doing (F34)."""
 

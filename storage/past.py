@@ -70,6 +70,7 @@ class Rebuilt:
     changes: int
     """Revisions that the events make; ``recorded`` is how many there are."""
     recorded: int
+    """Both since the twin was last repaired, if it ever was."""
     differing: tuple[str, ...]
     """Sections that are not the same, byte for byte; empty: all are."""
 
@@ -77,6 +78,27 @@ class Rebuilt:
     def same(self) -> bool:
         """Whether nothing differs."""
         return not self.differing and self.changes == self.recorded
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A person's word that a twin shall become what its events make of it."""
+
+    charger_id: str
+    actor: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What came of it."""
+
+    charger_id: str
+    revision: int
+    """Of the twin now; a repair that changed anything made a new one."""
+    repaired: tuple[str, ...]
+    """Sections that were written anew; empty: nothing was wrong, nothing was written."""
 
 
 def with_late(twin: TwinState, late: Iterable[EventRecord], project: Projector) -> TwinState:

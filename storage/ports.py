@@ -252,7 +252,7 @@ class ArtifactStore(Protocol):
     """Artifacts, what is staged for signature, and who signed."""
 
     async def add(self, artifact: Artifact) -> None:
-        """Raise Conflict if the same bytes or the same role and version are there."""
+        """Raise Conflict if the same bytes or the same role and version are there, and were not rejected."""
 
     async def get(self, artifact_id: str) -> Artifact: ...
     async def find(self, *, limit: int = 100, cursor: str | None = None) -> Page[Artifact]: ...

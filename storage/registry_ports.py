@@ -6,6 +6,7 @@ from typing import Protocol
 
 from storage.charger import Charger
 from storage.identifiers import Identifier, Reidentification
+from storage.ownership import MoveStore
 from storage.privacy import Erased, Erasure
 from storage.trust import Acceptance
 from storage.watching import Progress
@@ -34,8 +35,8 @@ class PrivacyStore(Protocol):
         """Take one token's hash out of everything, audited."""
 
 
-class RegistryStore(Protocol):
-    """Identifiers and identities."""
+class RegistryStore(MoveStore, Protocol):
+    """Identifiers, identities, and moves."""
 
     async def identify(self, given: Identifier) -> Identifier:
         """Give a subject a name; the same again changes nothing.

@@ -8,6 +8,9 @@ from storage.errors import Conflict, EngineUnavailable, NotFound
 from storage.s3 import S3BlobStore
 from storage.transfer import OpenMultipart, StoredVersion
 
+MOST_MULTIPARTS = 100_000
+"""In one round; whoever gives up those it finds gets the others with the next."""
+
 
 class S3BlobKeeper:
     """See ``storage.transfer.BlobKeeper``; over the same bucket as a blob store."""
@@ -39,13 +42,16 @@ class S3BlobKeeper:
         return [one for answer in answers for one in _versions(answer) if one.key == key]
 
     async def multiparts(self) -> Sequence[OpenMultipart]:
-        """In the order of the server."""
+        """In the order of the server, page by page."""
         store = self._store
-        answer = await store.call(
-            store.bucket, lambda: store.client().list_multipart_uploads(Bucket=store.bucket)
-        )
+        return await store.call(store.bucket, self._multiparts)
+
+    def _multiparts(self) -> list[OpenMultipart]:
+        pages = self._store.client().get_paginator("list_multipart_uploads")
+        found = (one for page in pages.paginate(Bucket=self._store.bucket) for one in page.get("Uploads", []))
         return [
-            OpenMultipart(one["Key"], one["UploadId"], one["Initiated"]) for one in answer.get("Uploads", [])
+            OpenMultipart(one["Key"], one["UploadId"], one["Initiated"])
+            for one in itertools.islice(found, MOST_MULTIPARTS)
         ]
 
     async def remove_version(self, key: str, version_id: str) -> None:

@@ -173,7 +173,7 @@ class BlobKeeper(Protocol):
         """Of keys behind ``after``, in order; all versions of a key come together."""
 
     async def multiparts(self) -> Sequence[OpenMultipart]:
-        """Unfinished ones, at most a thousand."""
+        """Unfinished ones; of very many, the first."""
 
     async def remove_version(self, key: str, version_id: str) -> None:
         """For good, unlike ``delete``. One that is locked stays: Conflict."""

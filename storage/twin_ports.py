@@ -8,7 +8,7 @@ from storage.anomaly import Anomaly
 from storage.configuration import ConfigurationJob, ConfigurationLine, JobState, LineState
 from storage.desired import Answers, DesiredChange, DesiredSection
 from storage.drift import Drift, DriftFacts, DriftState
-from storage.past import Origin, PastQuestion, PastTwin, Rebuilt
+from storage.past import Origin, PastQuestion, PastTwin, Rebuilt, Repair, Repaired
 from storage.ports import Page
 from storage.twin_schema import Severity
 
@@ -75,6 +75,15 @@ class PastStore(Protocol):
 
     async def rebuild(self, charger_id: str) -> Rebuilt:
         """The twin made anew from all its stored events, held against the one in use. Raises NotFound."""
+
+    async def rebuild_page(self, *, limit: int = 20, cursor: str | None = None) -> Page[Rebuilt]:
+        """The same of every twin, by charger id; each twin is read at one instant of its own."""
+
+    async def repair(self, given: Repair) -> Repaired:
+        """Make the twin in use what its events make of it, as a revision like any other, audited.
+
+        Nothing is written where nothing differs. Raises NotFound.
+        """
 
 
 class ConfigurationStore(Protocol):

@@ -139,6 +139,17 @@ FIELDS: tuple[Field, ...] = (
         _CONTROLLED,
         privacy=Privacy.PLACE,
     ),
+    Field("register.operator", _TEXT, _PROVISIONING, "The tenant who runs it.", _CONTROLLED),
+    Field("register.site_group", _TEXT, _PROVISIONING, "The group that its site is of.", _CONTROLLED),
+    Field(
+        "register.location",
+        _TEXT,
+        _PROVISIONING,
+        "Where at its site.",
+        _CONTROLLED,
+        privacy=Privacy.PLACE,
+    ),
+    Field("register.installer", _TEXT, _PROVISIONING, "Who installed it.", _CONTROLLED),
     Field("register.lifecycle", _TEXT, _OPERATOR, "From registered to retired.", _CONTROLLED),
     # --- identity, as the charger says it at boot ---
     Field("identity.vendor", _TEXT, _DEVICE, "Vendor.", severity=Severity.WARNING),

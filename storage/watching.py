@@ -10,6 +10,7 @@ from storage.charging import ChargingSession
 from storage.events import EventKind, StoredEvent
 from storage.health import FleetSignals, FleetSpans, HealthChange, HealthMemory, SpanQuery, Watermark
 from storage.incident import Closing, Incident, IncidentChange
+from storage.service import ServiceFold, ServiceStore
 
 Sessions = dict[tuple[str, str], ChargingSession]
 """By (charger, transaction id)."""
@@ -161,6 +162,13 @@ class IncidentStore(Protocol):
         """Every site that has lost somebody, or has an open outage."""
 
 
+class ServiceWatch(ServiceStore, Protocol):
+    """How chargers served; kept by the observer."""
+
+    async def advance_service(self, fold: ServiceFold, *, limit: int = 1000) -> Progress:
+        """One step of the projection."""
+
+
 @dataclass(frozen=True, slots=True)
 class WatchStores:
     """All of it."""
@@ -169,3 +177,4 @@ class WatchStores:
     health: HealthStore
     incidents: IncidentStore
     projections: ProjectionStore
+    service: ServiceWatch

@@ -4,11 +4,13 @@ A withdrawal speaks of an image or of a firmware signing certificate. It only ev
 database is good enough for it: whoever deletes one gains no more than what people signed before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
+
+from storage.audit import AuditEntry
 
 VOTES_TO_RESTORE = 2
 
@@ -61,11 +63,18 @@ def serial_subject(issuer_sha256: str, serial: int) -> str:
     return f"serial:{issuer_sha256}:{serial:x}"
 
 
+OnRecord = Callable[[Withdrawal], AuditEntry]
+"""What the audit log is told, from the withdrawal as it is then."""
+
+
 class WithdrawalStore(Protocol):
     """What was withdrawn, by subject."""
 
     async def add(self, withdrawals: Sequence[Withdrawal]) -> Sequence[str]:
-        """Subjects that were not withdrawn before; for others the first reason stands."""
+        """Subjects that were not withdrawn before; for others the first reason stands.
+
+        A person's word counts anew where somebody has said yes to its return, and voids what was said.
+        """
 
     async def in_force(self, subjects: Sequence[str]) -> Sequence[Withdrawal]:
         """Those of them that are withdrawn now."""
@@ -73,8 +82,8 @@ class WithdrawalStore(Protocol):
     async def find(self, *, limit: int = 100) -> Sequence[Withdrawal]:
         """The newest, restored ones too."""
 
-    async def restore(self, subject: str, actor: str) -> Withdrawal:
-        """One person's yes to its return.
+    async def restore(self, subject: str, actor: str, on_record: OnRecord) -> Withdrawal:
+        """One person's yes to its return. It is in the audit log, or it was not said.
 
         Raises:
             NotFound: nothing of that name was withdrawn.

@@ -24,9 +24,8 @@ from workflows.signals import PersonRequest
 class CertificateDesk:
     """Starts renewals and has the signer issue and revoke."""
 
-    def __init__(self, client: Client, *, update_seconds: float = 20.0) -> None:
-        self._client = client
-        self._timeout = timedelta(seconds=update_seconds)
+    _client: Client
+    _timeout: timedelta
 
     @in_our_words
     async def renew_certificate(self, charger_id: str, actor: str) -> bool:

@@ -5,6 +5,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 from temporalio.client import (
+    Client,
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
@@ -20,6 +21,7 @@ from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.metadata import CeremonyOrder
+from activities.moves import MoveEnd
 from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
 from storage.campaign import Approval
@@ -29,6 +31,7 @@ from storage.ids import (
     artifact_workflow_id,
     campaign_workflow_id,
     ceremony_workflow_id,
+    charger_workflow_id,
     command_workflow_id,
     configuration_workflow_id,
     log_workflow_id,
@@ -40,8 +43,11 @@ from workflows.charger_command import ChargerCommandWorkflow, CommandInput
 from workflows.client_words import asked, in_our_words, sentence
 from workflows.configuration import ConfigurationRun, ConfigurationWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
+from workflows.life_starter import LifeStarter
+from workflows.life_watch import LifeWatchWorkflow
 from workflows.log_retrieval import LogInput, LogRetrievalWorkflow
 from workflows.messages import CampaignInput, CampaignStatus
+from workflows.move import MoveInput, MoveWorkflow
 from workflows.options import OTA_CAMPAIGN, OTA_CHARGER, OTA_STATE, keywords
 from workflows.publish_artifact import PublicationInput, PublishArtifactWorkflow
 from workflows.publish_ceremony import PublishCeremonyWorkflow
@@ -56,10 +62,16 @@ CERTIFICATE_SCHEDULE = "ampwave-certificate-watch"
 RECORDS_SCHEDULE = "ampwave-records"
 SESSION_WATCH_SCHEDULE = "ampwave-session-watch"
 STORAGE_CARE_SCHEDULE = "ampwave-storage-care"
+_MOVE = "move"
+LIFE_WATCH_SCHEDULE = "ampwave-life-watch"
 
 
-class Orchestrator(CertificateDesk):
+class Orchestrator(LifeStarter, CertificateDesk):
     """Starts workflows and passes on what people ask. ``update_id`` makes an act happen once."""
+
+    def __init__(self, client: Client, *, update_seconds: float = 20.0) -> None:
+        super().__init__(client)
+        self._timeout = timedelta(seconds=update_seconds)
 
     @in_our_words
     async def start_publication(self, artifact_id: str) -> None:
@@ -245,6 +257,48 @@ class Orchestrator(CertificateDesk):
                 static_summary=f"configuration {configuration_id}",
             )
 
+    async def move_charger(self, charger_id: str, move_id: str) -> None:
+        """Carry out a move that is on record, and wait for it; what became of it is in the store.
+
+        Raises:
+            Conflict: some maintenance has the charger; nothing was changed.
+            EngineUnavailable: no worker answered in time; it may still be carried out.
+        """
+        handle = await self._start_move(charger_id, move_id)
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                await asked(handle.result())
+        except WorkflowFailureError as error:
+            raise Conflict(sentence(error)) from None
+        except TimeoutError as error:
+            raise EngineUnavailable(
+                "No worker answered in time.", hint="Look at its moves before you ask again."
+            ) from error
+
+    @in_our_words
+    async def _start_move(self, charger_id: str, move_id: str) -> WorkflowHandle[MoveWorkflow, MoveEnd]:
+        try:
+            return await self._client.start_workflow(
+                MoveWorkflow.run,
+                MoveInput(move_id, charger_id),
+                id=charger_workflow_id(charger_id),
+                task_queue=TASK_QUEUE,
+                static_summary=f"move {charger_id}",
+                search_attributes=keywords((OTA_CHARGER, charger_id)),
+                memo={_MOVE: move_id},
+            )
+        except WorkflowAlreadyStartedError:
+            return await self._same_move(charger_id, move_id)
+
+    async def _same_move(self, charger_id: str, move_id: str) -> WorkflowHandle[MoveWorkflow, MoveEnd]:
+        """What has the charger, if it is this very move: asked again, as after a lost answer."""
+        handle: WorkflowHandle[MoveWorkflow, MoveEnd] = self._client.get_workflow_handle(
+            charger_workflow_id(charger_id), result_type=MoveEnd
+        )
+        if (await (await handle.describe()).memo()).get(_MOVE) != move_id:
+            raise Conflict("other maintenance has it just now")
+        return handle
+
     @in_our_words
     async def log_arrived(self, charger_id: str, request_id: int) -> None:
         """A hint that an upload was taken in; nobody waiting for it is no error."""
@@ -277,6 +331,8 @@ class Orchestrator(CertificateDesk):
             CertificateWatchWorkflow.run, id="certificate-watch", task_queue=TASK_QUEUE
         )
         await self._schedule(CERTIFICATE_SCHEDULE, certificates, timedelta(seconds=30))
+        life = ScheduleActionStartWorkflow(LifeWatchWorkflow.run, id="life-watch", task_queue=TASK_QUEUE)
+        await self._schedule(LIFE_WATCH_SCHEDULE, life, timedelta(seconds=15))
 
     async def _schedule(self, name: str, action: ScheduleActionStartWorkflow, every: timedelta) -> None:
         try:

@@ -1,4 +1,4 @@
-"""Temporal's errors in our words, for whoever talks to workflows from outside."""
+"""What Temporal's client says, in our words: a refusal is a Conflict, silence is EngineUnavailable."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import wraps
@@ -50,7 +50,7 @@ def sentence(error: BaseException) -> str:
 
 
 def of_rpc(error: RPCError) -> Exception:
-    """A Conflict where the workflow is over, EngineUnavailable where Temporal is away."""
+    """One refusal of the server's."""
     if error.status is RPCStatusCode.NOT_FOUND:
         return Conflict("Its workflow is over or was never started.", hint="Look at its phase.")
     if error.status in _UNREACHABLE:

@@ -15,7 +15,7 @@ from itertools import count
 
 import structlog
 
-from csms import health_hours, session_records
+from csms import health_hours, service_days, session_records
 from csms.health_hours import hour_of
 from storage.clock import Clock
 from storage.errors import AmpwaveError, EngineUnavailable
@@ -23,7 +23,7 @@ from storage.incident import Incident, IncidentChange, IncidentKind
 from storage.ports import EventStore
 from storage.privacy import Keeping
 from storage.registry_ports import PrivacyStore, TrustStore
-from storage.watching import HealthStore, IncidentStore, ProjectionStore, Updated
+from storage.watching import HealthStore, IncidentStore, ProjectionStore, ServiceWatch, Updated
 from workflows import soak
 from workflows.outages import OutageRule, judge
 from workflows.soak import SoakRule
@@ -46,6 +46,8 @@ class ObserverStores:
     health: HealthStore
     trust: TrustStore | None = None
     """None: nobody doubts anybody."""
+    service: ServiceWatch | None = None
+    """None: nobody asks how chargers served."""
     privacy: PrivacyStore | None = None
     """None: records of sessions are kept for ever."""
 
@@ -111,6 +113,11 @@ class Observer:
         steps = (
             await store.advance_sessions(session_records.fold, limit=batch, kinds=session_records.CONCERNS),
             await store.advance_health(health_hours.fold, limit=batch),
+            *(
+                [await self._stores.service.advance_service(service_days.fold, limit=batch)]
+                if self._stores.service
+                else []
+            ),
             *([await self._stores.trust.advance_trust(limit=batch)] if self._stores.trust else []),
         )
         return any(step.read == batch for step in steps)

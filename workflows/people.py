@@ -118,8 +118,13 @@ class CampaignDesk:
 
     @workflow.update(description="One person's yes to exactly this plan and cohort.")
     async def approve(self, approval: Approval) -> None:
-        """Counts once it is written down."""
+        """Counts once it is written down. A signed one is taken again while the campaign runs."""
         await workflow.wait_condition(lambda: self._brief is not None)
+        if self._renews(approval):
+            self._check_words(approval)
+            again = RecordedApproval(self._id, approval, "going on")
+            await locally(CampaignActivities.record_approval, again)
+            return
         self._check_vote(approval)
         # Of this vote: the next one may be open by the time this yes is written down.
         asked, yes = self._asked, self._yes
@@ -136,21 +141,34 @@ class CampaignDesk:
     @approve.validator
     def _may_approve(self, approval: Approval) -> None:
         if self._brief is not None:  # It was started a moment ago; the handler waits and checks.
-            self._check_vote(approval)
+            (self._check_words if self._renews(approval) else self._check_vote)(approval)
+
+    def _renews(self, approval: Approval) -> bool:
+        """Whether it can only be to go on: a signed yes ends some day, and a campaign may take longer."""
+        over = self._phase in TERMINAL_CAMPAIGN_PHASES
+        return (
+            bool(approval.evidence)
+            and not over
+            and not can(CAMPAIGN_MOVES, self._phase, CampaignMove.APPROVE)
+        )
 
     def _check_vote(self, approval: Approval) -> None:
-        brief = self._plan()
         self._require(CampaignMove.APPROVE)
+        self._check_words(approval)
+        if approval.actor in self._asked:
+            raise Conflict(f"{approval.actor} approved already.", hint="Another person has to.")
+        if len(self._yes) >= self._needed:
+            raise Conflict("It has all the approvals that it needs.")
+
+    def _check_words(self, approval: Approval) -> None:
+        """Four eyes, on exactly this plan and cohort."""
+        brief = self._plan()
         if approval.actor == brief.created_by:
             raise Conflict(f"{approval.actor} wrote this plan; somebody else has to approve it (four eyes).")
         if approval.plan_digest != brief.plan_digest:
             raise Conflict(
                 "This approval is for another plan or cohort.", hint="Read the plan again and approve that."
             )
-        if approval.actor in self._asked:
-            raise Conflict(f"{approval.actor} approved already.", hint="Another person has to.")
-        if len(self._yes) >= self._needed:
-            raise Conflict("It has all the approvals that it needs.")
 
     def _plan(self) -> CampaignBrief:
         if self._brief is None:

@@ -18,6 +18,7 @@ from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
 from activities.logs import LogActivities, LogSender
 from activities.metadata import CeremonyActivities, MetadataActivities
+from activities.moves import MoveActivities
 from activities.operator import CommandActivities, OperatorActivities
 from activities.orders import Node
 from activities.recovery import DoubtActivities, RecoveryActivities
@@ -25,13 +26,16 @@ from activities.release_evidence import EvidenceActivities
 from activities.renewal import RenewalActivities, RenewalSender
 from activities.renewals import FleetRenewalActivities
 from activities.retention import RetentionActivities
+from activities.retiring import RetirementActivities, RetirementSender, Revoke, nothing_issued
 from activities.signer import SignerActivities
 from activities.stores import Stores
+from activities.testifying import Testifier, TestimonyActivities
 from activities.twins import DriftPolicy, TwinActivities
 from csms.ports import FindingKeeper
 from signing.ports import ArtifactInspector, EvidenceJudge, ReleaseSigner
 from storage.certificate import CertificateStore
 from storage.ports import BlobStore
+from storage.retirement import RetirementStore
 from storage.watching import SessionStore
 from workflows.campaign import FirmwareCampaignWorkflow
 from workflows.certificate_desk import CertificateIssuanceWorkflow, CertificateRevocationWorkflow
@@ -40,8 +44,11 @@ from workflows.certificate_watch import CertificateWatchWorkflow
 from workflows.charger_command import ChargerCommandWorkflow
 from workflows.charger_update import ChargerUpdateWorkflow
 from workflows.configuration import ConfigurationWorkflow
+from workflows.decommission import DecommissionWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
+from workflows.life_watch import LifeWatchWorkflow
 from workflows.log_retrieval import LogRetrievalWorkflow
+from workflows.move import MoveWorkflow
 from workflows.publish_artifact import PublishArtifactWorkflow
 from workflows.publish_ceremony import PublishCeremonyWorkflow
 from workflows.record_keeping import RecordKeepingWorkflow
@@ -68,6 +75,9 @@ WORKFLOWS: tuple[type, ...] = (
     CertificateRevocationWorkflow,
     CertificateWatchWorkflow,
     RenewalWorkflow,
+    MoveWorkflow,
+    DecommissionWorkflow,
+    LifeWatchWorkflow,
     HousekeepingWorkflow,
     SessionWatchWorkflow,
     RecordKeepingWorkflow,
@@ -131,6 +141,11 @@ def worker_activities(  # noqa: PLR0913 - what the worker is handed, one by one
     )
 
 
+def move_activities(moves: MoveActivities) -> Activities:
+    """For the worker role, too: chargers that change hands or places."""
+    return moves.apply_move, moves.note_move
+
+
 def metadata_activities(metadata: MetadataActivities) -> Activities:
     """For the worker role, too: what can be seen of the signed metadata without a key."""
     return (metadata.watch_metadata,)
@@ -139,6 +154,7 @@ def metadata_activities(metadata: MetadataActivities) -> Activities:
 def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
     """For a CSMS node, on ``storage.ids.node_queue(node_id, boot_id)``."""
     dispatch = DispatchActivities(node)
+    retiring = RetirementSender(node)
     recovery = RecoveryActivities(node.stores.chargers, node.sender, keeper, node.stores.clock)
     return (
         recovery.question_session,
@@ -149,6 +165,8 @@ def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
         dispatch.put_back_charger,
         CommandActivities(node).send_command,
         LogSender(node).request_log,
+        retiring.retire_step,
+        retiring.cut_socket,
     )
 
 
@@ -183,6 +201,29 @@ def certificate_activities(certificates: CertificateActivities) -> Activities:
         certificates.revoke_certificates,
         certificates.publish_revocations,
     )
+
+
+def life_activities(
+    stores: Stores, retirements: RetirementStore, revoke: Revoke = nothing_issued
+) -> Activities:
+    """For the worker role too: how chargers begin and end."""
+    retiring = RetirementActivities(stores, retirements, revoke)
+    return (
+        retiring.measure_retirement,
+        retiring.note_step,
+        retiring.note_wait,
+        retiring.leave_campaigns,
+        retiring.open_log,
+        retiring.measure_log,
+        retiring.revoke_certificates,
+        retiring.bury_charger,
+        retiring.find_retiring,
+    )
+
+
+def testimony_activities(stores: Stores, retirements: RetirementStore, desk: Testifier) -> Activities:
+    """For the signer too: what it testifies of chargers."""
+    return (TestimonyActivities(stores, retirements, desk).sign_receipt,)
 
 
 def record_activities(stores: Stores, daily: DailyActivities, retention: RetentionActivities) -> Activities:

@@ -95,7 +95,7 @@ def verify(
     rows = rows_of(file) if file else _live_rows(session, 1, None)
     noted = _Noted(rows, last_hash)
     verdict = check(noted, proof, pinned_keys(key, load_settings().keys), authorities_of(tsa_root))
-    result = _result(verdict, noted)
+    result = _result(verdict, noted, demanded=bool(key))
     session.show(result, lambda screen: _draw(screen, verdict))
     if not verdict.pinned and verdict.checkpoints:
         session.note(
@@ -125,7 +125,7 @@ class _Noted:
             yield row
 
 
-def _result(verdict: Verdict, noted: _Noted) -> Record:
+def _result(verdict: Verdict, noted: _Noted, *, demanded: bool) -> Record:
     report = verdict.report
     problems = [
         {"row": one.number, "kind": one.kind.value, "why": f"{one.why[:1].upper()}{one.why[1:]}."}
@@ -134,6 +134,9 @@ def _result(verdict: Verdict, noted: _Noted) -> Record:
     if noted.missing:
         why = f"No row has the hash {noted.missing}: the log was cut or written anew."
         problems.append({"row": 0, "kind": "rebuilt", "why": why})
+    if demanded and not verdict.checkpoints:
+        why = "The key that you named signed no checkpoint here: nothing proves that it was not written anew."
+        problems.append({"row": 0, "kind": "checkpoint", "why": why})
     return {
         "intact": not problems,
         "rows": report.rows,
@@ -143,6 +146,7 @@ def _result(verdict: Verdict, noted: _Noted) -> Record:
         "checkpoints": verdict.checkpoints,
         "proven_up_to": report.proven,
         "log_had": report.known,
+        "newest_checkpoint_at": verdict.newest_at.isoformat() if verdict.newest_at else None,
         "keys": list(verdict.signers),
         "keys_pinned": verdict.pinned,
         "time_stamps": verdict.dated.stamps,
@@ -174,6 +178,9 @@ def _draw(screen: Screen, verdict: Verdict) -> None:
         screen.line(f"Signed up to row {report.proven}; the next checkpoint will cover the {after} after it.")
     else:
         screen.line(f"Signed up to its last row, by {verdict.checkpoints} checkpoints.")
+    if verdict.newest_at is not None:
+        # Whoever hands out an old export hands out its old checkpoints with it.
+        screen.line(f"The newest checkpoint is of {verdict.newest_at:%Y-%m-%d %H:%M}Z.")
     _draw_dates(screen, verdict)
 
 

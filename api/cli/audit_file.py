@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from storage.audit_check import Problem, Report
 
 FORMAT = 1
+_LARGEST = 2**63
 
 
 @dataclass
@@ -56,6 +57,8 @@ class Verdict:
     pinned: bool
     """Whether those keys were known here, or only came along."""
     dated: "Dated"
+    newest_at: datetime | None = None
+    """When the newest of them was signed."""
 
 
 def header(first: int, last: int | None, at: datetime) -> Record:
@@ -71,13 +74,20 @@ def read_proof(file: Path) -> Proof:
         if kind == "export":
             if line.get("format") != FORMAT:
                 raise WrongUse(f"{file} has a format that this version does not know.")
-            proof.first, proof.whole = int(line.get("from") or 1), line.get("to") is None
+            proof.first, proof.whole = _number(line, "from", file) or 1, _number(line, "to", file) is None
         elif kind == "checkpoint":
             proof.envelopes.append(line.get("envelope") or {})
             proof.stamps.append(str(line.get("timestamp") or ""))
         elif kind == "key":
             proof.keys.append({name: value for name, value in line.items() if name != "kind"})
     return proof
+
+
+def _number(header: Record, name: str, file: Path) -> int | None:
+    value = header.get(name)
+    if value is not None and (type(value) is not int or not 0 < value < _LARGEST):
+        raise WrongUse(f"{file} is not an export of the audit log: {name!r} is no number of a row.")
+    return value
 
 
 def rows_of(file: Path) -> Iterator[Record]:
@@ -87,14 +97,17 @@ def rows_of(file: Path) -> Iterator[Record]:
 
 def lines_of(file: Path) -> Iterator[Record]:
     """Each line as an object. Raises WrongUse for a file that is none of ours."""
+    from storage.canonical import canonical_json
+
     try:
         with file.open(encoding="utf-8") as lines:
             for number, text in enumerate(lines, start=1):
                 try:
-                    line = json.loads(text)
+                    line = json.loads(text, object_pairs_hook=_once)
                     if not isinstance(line, dict):
                         raise ValueError("not an object")  # noqa: TRY004 - reported with its line
-                except (ValueError, RecursionError) as error:
+                    canonical_json(line)  # what has no canonical form was never hashed or signed
+                except (ValueError, TypeError, RecursionError) as error:
                     raise WrongUse(
                         f"{file} is not an export of the audit log.", [f"line {number}: {error}"]
                     ) from error
@@ -103,6 +116,14 @@ def lines_of(file: Path) -> Iterator[Record]:
         raise WrongUse(f"{file} is not an export of the audit log: it is not text.") from error
     except OSError as error:
         raise WrongUse(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Record:
+    """No key twice: two readers would read two different logs."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key is there twice")
+    return found
 
 
 def check(
@@ -141,7 +162,8 @@ def check(
 
     dated, undated = _dated(proof, keys, authorities)
     whole = replace(report, problems=(*report.problems, *problems, *undated))
-    return Verdict(whole, len(points), tuple(sorted(signers)), bool(pinned), dated)
+    newest = points[-1].at if points else None
+    return Verdict(whole, len(points), tuple(sorted(signers)), bool(pinned), dated, newest)
 
 
 def _dated(
@@ -197,8 +219,10 @@ def row_of(record: Record) -> "AuditRow":
             detail=record["detail"],
         )
         row = AuditRow(record["number"], entry, record["previous_hash"], record["row_hash"])
-        if type(row.number) is not int or not isinstance(row.previous_hash, str):
-            raise TypeError("a row has a whole number and a hash")
+        if type(row.number) is not int or not 0 < row.number < _LARGEST:
+            raise TypeError("a row has a whole number")
+        if not all(isinstance(each, str) for each in (row.previous_hash, row.row_hash)):
+            raise TypeError("a row has two hashes")
     except (KeyError, TypeError, ValueError) as error:
         raise CliError("This is not a row of an audit log.", [str(error)]) from error
     return row

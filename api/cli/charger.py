@@ -8,7 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli import charger_acts, charger_configure, charger_registry, charger_twin
+from api.cli import (
+    charger_acts,
+    charger_configure,
+    charger_life,
+    charger_move,
+    charger_registry,
+    charger_service,
+    charger_twin,
+)
 from api.cli import charger_views as views
 from api.cli.errors import CliError, WrongUse
 from api.cli.references import segment
@@ -68,6 +76,10 @@ def register(  # noqa: PLR0913 - typer's options are its signature
     profile: Annotated[
         int, typer.Option(min=0, max=3, metavar="N", help="Lowest OCPP security profile it may use.")
     ] = 0,
+    operator: Annotated[str | None, typer.Option(metavar="TEXT", help="The tenant who runs it.")] = None,
+    group: Annotated[str | None, typer.Option(metavar="TEXT", help="Its group of sites.")] = None,
+    location: Annotated[str | None, typer.Option(metavar="TEXT", help="Where at the site.")] = None,
+    installer: Annotated[str | None, typer.Option(metavar="TEXT", help="Who put it up.")] = None,
 ) -> None:
     """Register one charger before its first contact."""
     from api.cli.planfile import parse_model
@@ -83,6 +95,8 @@ def register(  # noqa: PLR0913 - typer's options are its signature
         "password": _password(password_file, make_password),
         "security_floor": profile,
     }
+    owned = {"operator": operator, "site_group": group, "location": location, "installer": installer}
+    body |= {name: value for name, value in owned.items() if value is not None}
     stored = session.api.post("/chargers", body)
     made = {"password": body["password"]} if make_password else {}
     session.show(
@@ -185,6 +199,9 @@ def timeline(
 charger_acts.register(app)
 charger_configure.attach(app)
 charger_registry.attach(app)
+charger_move.attach(app)
+charger_service.attach(app)
+charger_life.attach(app)
 
 
 @command(app, "sessions")

@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli.errors import CliError, Record, WrongUse
+from api.cli.errors import Record, WrongUse
 from api.cli.output import Column, Screen, ago, words
+from api.cli.rebuild import rebuild
 from api.cli.references import segment
 from api.cli.session import Session, command
 
@@ -193,28 +194,6 @@ def why(
             screen.line("Its frame is no longer in the journal, or the event had none.")
 
     session.show(found, draw)
-
-
-def rebuild(
-    session: Session,
-    charger: Identity,
-    check: Annotated[bool, typer.Option("--check", help="Only compare; the one thing it can do.")] = True,
-) -> None:
-    """Make a twin anew from its stored events and compare it with the one in use."""
-    del check
-    found = session.api.get(f"/chargers/{segment(charger)}/rebuild")
-    session.show(
-        found,
-        lambda screen: screen.line(
-            f"{found['events']} events make {found['changes']} revisions, and it has {found['recorded']}."
-        ),
-    )
-    if not found["same"]:
-        sections = ", ".join(found["differing"]) or "the number of revisions"
-        raise CliError(
-            f"The twin of {charger} is not what its events make of it: {sections}.",
-            hint="Somebody wrote to the database, or a newer version reads old events differently.",
-        )
 
 
 def _shown(value: Any) -> str:

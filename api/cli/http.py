@@ -63,10 +63,12 @@ class Api:
         *,
         params: Mapping[str, str] | None = None,
         patience_s: float | None = None,
+        if_match: str | None = None,
     ) -> Any:
         """POST JSON with an Idempotency-Key, so that the same command may be sent again safely."""
+        headers = self._key() if if_match is None else {**self._key(), "If-Match": if_match}
         more = {"timeout": httpx2.Timeout(30.0, read=patience_s)} if patience_s else {}
-        return self._send("POST", path, json=body, params=params, headers=self._key(), **more)
+        return self._send("POST", path, json=body, params=params, headers=headers, **more)
 
     def tus(
         self, method: str, path: str, headers: Mapping[str, str], content: Iterable[bytes] | None = None

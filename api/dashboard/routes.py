@@ -19,6 +19,7 @@ from api.gate_evidence import series_of
 from api.guard import Caller, Services, permit
 from api.replies import Cursor
 from api.schemas.common import ChargerId, Sha256, Slug
+from api.service import metering_of, trends_of
 from api.sse import RETRY, EventStreamResponse, StreamBounds, StreamSeats, pulses
 from api.states import ChargerState, charger_state
 from api.targets import target_page
@@ -29,6 +30,7 @@ from storage.chronicle import Group, question_of
 from storage.drift import DriftState
 from storage.errors import InvalidInput, NotFound
 from storage.ids import campaign_workflow_id
+from storage.ownership import MoveState
 from storage.ports import ArtifactStore, ChargerStore, ChargerView, EventStore, Page
 from storage.query.errors import QueryError, QueryTooBroad
 
@@ -209,6 +211,8 @@ async def find_charger(services: Services, charger_id: Annotated[ChargerId, Quer
 async def charger(services: Services, context: PageContext, charger_id: ChargerId) -> Response:
     """One charger: its twin, where it drifts, what people asked of it, and its timeline."""
     downloads = await services.downloads.of_charger(charger_id, limit=ASKED)
+    moves = await services.registry.moves(charger_id, limit=ROWS)
+    metering, trends = await metering_of(services, charger_id), await trends_of(services, charger_id)
     view, timeline, commands, logs, drifts, anomalies = await asyncio.gather(
         services.chargers.get(charger_id),
         services.events.chronicle(charger_id, _TIMELINE, limit=ROWS),
@@ -227,6 +231,9 @@ async def charger(services: Services, context: PageContext, charger_id: ChargerI
         drifts=drifts.items,
         anomalies=anomalies,
         downloads=downloads,
+        move=next((each for each in moves if each.state is MoveState.DONE), None),
+        metering=metering,
+        trends=trends,
         timeline=timeline.items,
         now=now,
     )

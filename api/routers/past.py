@@ -5,14 +5,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.auth import Permission
-from api.guard import GuardedRoute, Services, permit
-from api.schemas.common import ChargerId, Instant
-from api.schemas.twins import OriginReply, PastReply, RebuiltReply
+from api.guard import Caller, GuardedRoute, Services, permit
+from api.replies import Cursor
+from api.schemas.common import ChargerId, Instant, PageReply
+from api.schemas.twins import OriginReply, PastReply, RebuiltReply, RepairBody, RepairedReply
 from storage.errors import InvalidInput
-from storage.past import PastQuestion
+from storage.past import PastQuestion, Repair
 from storage.twin_schema import canonical_path, field_of
 
 router = APIRouter(prefix="/api/v1/chargers/{charger_id}", tags=["twins"], route_class=GuardedRoute)
+fleet = APIRouter(prefix="/api/v1/rebuilds", tags=["twins"], route_class=GuardedRoute)
 
 _Revision = Annotated[int | None, Query(ge=0, lt=2**63, description="Of the whole twin.")]
 _KnownAt = Annotated[Instant | None, Query(description="What did we know at this instant?")]
@@ -57,3 +59,26 @@ async def get_origin(
 async def check_rebuild(services: Services, charger_id: ChargerId) -> RebuiltReply:
     """Make the twin anew from all its stored events and compare; nothing is changed."""
     return RebuiltReply.model_validate(await services.twins.rebuild(charger_id))
+
+
+@router.post("/rebuild")
+@permit(Permission.TWIN_CONTROL)
+async def repair_twin(
+    services: Services, caller: Caller, charger_id: ChargerId, body: RepairBody
+) -> RepairedReply:
+    """Make the twin in use what its stored events make of it; safe while the charger talks, and to repeat."""
+    given = Repair(charger_id, caller.name, body.reason, services.clock())
+    return RepairedReply.model_validate(await services.twins.repair(given))
+
+
+@fleet.get("")
+@permit(Permission.READ)
+async def check_rebuilds(
+    services: Services,
+    limit: Annotated[int, Query(ge=1, le=100, description="Twins a page; each is made anew.")] = 20,
+    cursor: Cursor = None,
+) -> PageReply[RebuiltReply]:
+    """Make every twin anew from its stored events and compare, page by page, by id; nothing is changed."""
+    page = await services.twins.rebuild_page(limit=limit, cursor=cursor)
+    items = tuple(RebuiltReply.model_validate(each) for each in page.items)
+    return PageReply(items=items, next_cursor=page.next_cursor)

@@ -15,7 +15,8 @@ from api.schemas.twins import DesiredReply, DesiredSections
 from csms.redaction import is_secret
 from storage.access import Principal
 from storage.desired import DesiredChange, DesiredSection
-from storage.errors import InvalidInput, NotFound
+from storage.errors import Conflict, InvalidInput, NotFound
+from storage.ownership import MOVE_HINT
 from storage.twin_schema import leaves
 
 router = APIRouter(prefix="/api/v1/chargers/{charger_id}", tags=["twins"], route_class=GuardedRoute)
@@ -35,6 +36,7 @@ IfMatch = Annotated[
 SectionBody = Annotated[
     dict[str, Any], Body(examples=[{"values": {"OCPPCommCtrlr.HeartbeatInterval": "300"}}])
 ]
+_MOVED = ("ownership", "register")
 _ETAG = re.compile(r'"(0|[1-9][0-9]{0,17})"')
 _CHANGED: dict[int | str, dict[str, Any]] = {
     409: {"description": "The charger is retired"},
@@ -64,7 +66,8 @@ async def get_desired(
     """One desired section. Its ETag is its version, for If-Match."""
     sections = {each.section: each for each in await services.twins.desired(charger_id)}
     if section not in sections:
-        raise NotFound("desired section", section, hint=f"There are {', '.join(sections)}.")
+        hint = MOVE_HINT if section in _MOVED else f"There are {', '.join(sections)}."
+        raise NotFound("desired section", section, hint=hint)
     return _reply(response, sections[section])
 
 
@@ -110,6 +113,8 @@ def _change(
     merge: bool,
 ) -> DesiredChange:
     charger_id, section = place
+    if section in _MOVED:
+        raise Conflict(f"The {section} of {charger_id} is not set like a desired value.", hint=MOVE_HINT)
     # Configuration is sent to chargers; drift of firmware and trust is judged by the rest (F18).
     require(caller, Permission.CHARGER_CONFIGURE if section == "configuration" else Permission.TWIN_CONTROL)
     version = expected_version(if_match)

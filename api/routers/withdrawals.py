@@ -16,10 +16,9 @@ from api.schemas.withdrawals import (
     WithdrawalBody,
     WithdrawalReply,
 )
-from api.withdrawals import withdraw_release, withdraw_subject
+from api.withdrawals import restore_subject, withdraw_release, withdraw_subject
 from signing.revocation import revoked_subjects
 from signing.vendor_signature import certificate_fingerprint
-from storage.artifact import ArtifactPhase
 from storage.errors import InvalidInput
 from storage.withdrawal import Source, Withdrawal, certificate_subject
 
@@ -55,14 +54,7 @@ async def withdraw(services: Services, caller: Caller, body: WithdrawalBody) -> 
 @permit(Permission.ARTIFACT_RESTORE)
 async def restore(services: Services, caller: Caller, body: RestoreBody) -> WithdrawalReply:
     """Say yes to the return of something withdrawn. It is back when two people have."""
-    found = await services.withdrawals.restore(body.subject, caller.name)
-    kind, _, name = body.subject.partition(":")
-    act = "artifact.restore_voted" if found.in_force else "artifact.restored"
-    await audit(services, caller, act, f"{kind}/{name}", yes=list(found.restored_by))
-    if kind == "artifact" and not found.in_force:
-        people = " and ".join(found.restored_by)
-        await services.artifacts.set_phase(name, ArtifactPhase.RELEASED, f"restored by {people}")
-    return WithdrawalReply.model_validate(found)
+    return WithdrawalReply.model_validate(await restore_subject(services, caller, body.subject))
 
 
 @router.post("/lists")

@@ -6,10 +6,12 @@ from typing import Any
 from pydantic import Field, SecretStr, field_validator
 
 from api.schemas.common import Body, ChargerId, Label, Reply, Slug, Whole
+from api.schemas.ownership import OwnershipReply
 from api.states import ChargerState, charger_state
 from storage.charger import Charger, Site, SiteLease
 from storage.chronicle import Source
 from storage.events import EventKind, StoredEvent
+from storage.ownership import Ownership
 from storage.ports import ChargerView
 from storage.twin import Lifecycle, TwinState
 
@@ -39,6 +41,11 @@ class ChargerBody(Body):
     # OCPP 2.0.1 A00.FR.205: 16 to 40 characters.
     password: SecretStr | None = Field(default=None, min_length=16, max_length=40)
 
+    operator: Label | None = Field(default=None, description="The tenant who runs it.")
+    site_group: Label | None = None
+    location: Label | None = Field(default=None, description="Where at its site.")
+    installer: Label | None = None
+
     security_floor: Whole = Field(
         default=0, ge=0, le=3, description="The lowest OCPP security profile it may ever connect with."
     )
@@ -62,6 +69,7 @@ class ChargerBody(Body):
             hardware_revision=self.hardware_revision,
             registered_at=at,
             security_floor=self.security_floor,
+            ownership=Ownership(self.operator, self.site_group, self.location, self.installer),
         )
 
 
@@ -97,6 +105,8 @@ class ChargerSummary(Reply):
     registered_at: datetime | None
     security_floor: int = Field(description="Rises with the profiles it connects with, never goes down.")
     identity_version: int = Field(description="Rises when what was registered is changed.")
+    ownership: OwnershipReply
+    ownership_version: int = Field(description="Rises with every move.")
     state: ChargerState = Field(description="One word, derived now; silent chargers are `unknown`.")
     online: bool
     firmware_version: str | None
@@ -133,6 +143,8 @@ def _summary(view: ChargerView, now: datetime) -> dict[str, Any]:
         "registered_at": charger.registered_at,
         "security_floor": charger.security_floor,
         "identity_version": charger.identity_version,
+        "ownership": charger.ownership,
+        "ownership_version": charger.ownership_version,
         "state": charger_state(view, now),
         "online": bool(twin.connectivity and twin.connectivity.online),
         "firmware_version": twin.firmware.version if twin.firmware else None,

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field
 
-from api.schemas.common import Reply
+from api.schemas.common import Body, Reply, Sentence
 from storage.desired import Ack, AckStatus, DesiredSection
 from storage.drift import DriftState
 from storage.past import PastTwin
@@ -106,8 +106,24 @@ class RebuiltReply(Reply):
     same: bool
     events: int
     changes: int = Field(description="Revisions that the events make.")
-    recorded: int = Field(description="Revisions by events that the history has.")
+    recorded: int = Field(
+        description="Revisions by events that the history has; both since the last repair, if there was one."
+    )
     differing: tuple[str, ...] = Field(description="Sections that are not the same, byte for byte.")
+
+
+class RepairBody(Body):
+    """Why a twin is to become what its events make of it."""
+
+    reason: Sentence
+
+
+class RepairedReply(Reply):
+    """What a repair wrote anew."""
+
+    charger_id: str
+    revision: int = Field(description="Of the twin now.")
+    repaired: tuple[str, ...] = Field(description="Sections; empty: none was wrong.")
 
 
 class AnomalyReply(Reply):

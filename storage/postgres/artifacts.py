@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, select, tuple_, update
+from sqlalchemy import Row, delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -25,6 +25,8 @@ from storage.postgres import cursor as cursors
 from storage.postgres.engine import reading, transaction
 from storage.postgres.tables import artifact, sign_off, staged_release
 
+_LIVE = artifact.c.phase != ArtifactPhase.REJECTED.value
+
 
 class PostgresArtifactStore:
     """The road of an image from upload to release."""
@@ -33,28 +35,41 @@ class PostgresArtifactStore:
         self._engine = engine
 
     async def add(self, given: Artifact) -> None:
-        """Raise Conflict if the same bytes or the same role and version are there."""
-        statement = insert(artifact).values(
-            artifact_id=given.artifact_id,
-            vendor_role=given.vendor_role,
-            version=given.version,
-            release_counter=given.release_counter,
-            length=given.length,
-            compatible=to_json(given.compatible),
-            vendor_signatures=to_json(given.vendor_signatures),
-            phase=given.phase.value,
-            reason=given.reason,
-            filename=given.filename,
-            uploaded_by=given.uploaded_by,
-            uploaded_at=given.uploaded_at,
+        """Raise Conflict if the same bytes or the same role and version are there, and were not rejected.
+
+        Rejected bytes come as a new attempt: without the evidence and the signatures of the one before.
+        """
+        columns = artifact.c
+        values: dict[str, Any] = {
+            "vendor_role": given.vendor_role,
+            "version": given.version,
+            "release_counter": given.release_counter,
+            "length": given.length,
+            "compatible": to_json(given.compatible),
+            "vendor_signatures": to_json(given.vendor_signatures),
+            "phase": given.phase.value,
+            "reason": given.reason,
+            "filename": given.filename,
+            "uploaded_by": given.uploaded_by,
+            "uploaded_at": given.uploaded_at,
+            "evidence": [],
+        }
+        statement = insert(artifact).values(artifact_id=given.artifact_id, **values)
+        statement = statement.on_conflict_do_update(
+            index_elements=[columns.artifact_id], set_=values, where=~_LIVE
         )
-        async with transaction(self._engine) as connection:
-            added = await connection.execute(statement.on_conflict_do_nothing())
-            if added.rowcount == 0:
-                raise Conflict(
-                    f"The same image, or another {given.vendor_role} {given.version}, is there already.",
-                    hint="A version is never replaced: give the new image a version of its own.",
-                )
+        taken = Conflict(
+            f"The same image, or another {given.vendor_role} {given.version}, is there already.",
+            hint="A version is never replaced: give the new image a version of its own.",
+        )
+        try:
+            async with transaction(self._engine) as connection:
+                if (await connection.execute(statement)).rowcount == 0:
+                    raise taken
+                for table in (staged_release, sign_off):
+                    await connection.execute(delete(table).where(table.c.artifact_id == given.artifact_id))
+        except Conflict:
+            raise taken from None
 
     async def get(self, artifact_id: str) -> Artifact:
         """Raise NotFound for an unknown one."""
@@ -77,9 +92,10 @@ class PostgresArtifactStore:
         return cursors.page(rows, limit, _artifact, lambda row: [row.uploaded_at, row.artifact_id])
 
     async def by_version(self, vendor_role: str, version: str) -> Artifact | None:
-        """The one image of this role with this version."""
+        """The one image of this role with this version; only where there is none, the latest rejected one."""
         columns = artifact.c
         query = select(artifact).where(columns.vendor_role == vendor_role, columns.version == version)
+        query = query.order_by(_LIVE.desc(), columns.uploaded_at.desc(), columns.artifact_id).limit(1)
         async with reading(self._engine) as connection:
             row = (await connection.execute(query)).one_or_none()
         return _artifact(row) if row else None

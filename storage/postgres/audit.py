@@ -133,14 +133,26 @@ async def append_entry(connection: AsyncConnection, entry: AuditEntry) -> AuditR
 
 
 def _as_stored(entry: AuditEntry) -> AuditEntry:
-    """The entry exactly as it will be read again; only that may be hashed."""
-    return AuditEntry(
+    """The entry exactly as it will be read again; only that may be hashed.
+
+    Raises InvalidInput for what cannot be written, here, where it is nobody else's trouble.
+    """
+    try:
+        return _stored(entry)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidInput(f"The act {entry.action} cannot be recorded as given: {error}.") from error
+
+
+def _stored(entry: AuditEntry) -> AuditEntry:
+    made = AuditEntry(
         at=entry.at.astimezone(UTC),
         actor=_storable(entry.actor),
         action=_storable(entry.action),
         subject=_storable(entry.subject),
         detail=to_json(entry.detail),
     )
+    canonical_json(made)
+    return made
 
 
 def _storable(text: str) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
@@ -26,6 +26,7 @@ from storage.clock import Clock, system_clock
 from storage.codec import decode, decode_twin
 from storage.errors import Conflict, NotFound
 from storage.identifiers import claims
+from storage.ownership import MOVE_HINT, SITE, Ownership
 from storage.ports import ChargerView, Page
 from storage.postgres import cursor as cursors
 from storage.postgres.counting import count_fleet
@@ -57,7 +58,10 @@ _IDENTITY = (
     charger.c.registered_at,
     charger.c.security_floor,
     charger.c.identity_version,
+    *(charger.c[each.name] for each in fields(Ownership)),
+    charger.c.ownership_version,
 )
+_VIEW_BEGINS = len(_IDENTITY)
 _SECTIONS = (
     select(func.jsonb_object_agg(twin_section.c.name, twin_section.c.reported, type_=JSONB))
     .where(twin_section.c.charger_id == charger.c.charger_id, twin_section.c.reported.is_not(None))
@@ -220,8 +224,8 @@ class PostgresChargerStore(PostgresCredentialStore):
 
 def _view(row: Row[*tuple[Any, ...]]) -> ChargerView:
     charger_id, site_id, vendor, model, lifecycle, serial_number, hardware_revision, registered_at = row[:8]
-    floor, identity_version, revision, last_message_at, sections = row[8:13]
-    lease = row[13:]
+    floor, identity_version, *owned, ownership_version = row[8:_VIEW_BEGINS]
+    revision, last_message_at, sections, *lease = row[_VIEW_BEGINS:]
     return ChargerView(
         charger=Charger(
             charger_id,
@@ -234,6 +238,8 @@ def _view(row: Row[*tuple[Any, ...]]) -> ChargerView:
             registered_at,
             floor,
             identity_version,
+            Ownership(*owned),
+            ownership_version,
         ),
         twin=decode_twin(charger_id, revision, sections or {}),
         last_message_at=last_message_at,
@@ -252,6 +258,7 @@ async def _insert_charger(connection: AsyncConnection, given: Charger) -> bool:
         hardware_revision=given.hardware_revision,
         registered_at=given.registered_at or func.now(),
         security_floor=given.security_floor,
+        **asdict(given.ownership),
     )
     known = select(site.c.site_id).where(site.c.site_id == given.site_id)
     if (await connection.execute(known)).one_or_none() is None:
@@ -263,14 +270,20 @@ async def _require_same(connection: AsyncConnection, given: Charger) -> None:
     stored = (
         await connection.execute(select(*_IDENTITY).where(charger.c.charger_id == given.charger_id))
     ).one()
-    if stored.lifecycle == Lifecycle.RETIRED:
+    if stored.lifecycle in (Lifecycle.RETIRING, Lifecycle.RETIRED):
         raise Conflict(
-            f"Charger {given.charger_id!r} is retired.", hint="A retired identity is never used again."
+            f"Charger {given.charger_id!r} is {stored.lifecycle}.",
+            hint="A retired identity is never used again.",
         )
     names = ("site_id", "vendor", "model", "serial_number", "hardware_revision")
     different = [name for name in names if getattr(stored, name) != getattr(given, name)]
-    if different:
+    # What a registration leaves out is not said to be nothing.
+    owned = {name: value for name, value in asdict(given.ownership).items() if value is not None}
+    moved = [name for name, value in owned.items() if getattr(stored, name) != value]
+    if different or moved:
         raise Conflict(
-            f"Charger {given.charger_id!r} is registered with another {', '.join(different)}.",
-            hint="Look at the registered one before you decide which is right.",
+            f"Charger {given.charger_id!r} is registered with another {', '.join([*different, *moved])}.",
+            hint=MOVE_HINT
+            if set(different) <= {SITE}
+            else "Look at the registered one before you decide which is right.",
         )

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, exists, select, update
+from sqlalchemy import ColumnElement, Select, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.errors import Conflict, NotFound
-from storage.halt import EVERYTHING, Halt, Vote, enough
+from storage.halt import EVERYTHING, Halt, OnRecord, Vote, enough
+from storage.postgres.audit import append_entry
 from storage.postgres.engine import reading, transaction
 from storage.postgres.record_tables import halt, halt_vote
 
@@ -27,16 +28,22 @@ class PostgresHaltStore:
         self._engine = engine
 
     async def pull(self, scope: str, actor: str, reason: str, at: datetime) -> Halt:
-        """In force when this returns; one that is in force already stands."""
+        """In force when this returns; one that is in force already stands, without the votes for its end."""
         values = {"scope": scope, "actor": actor, "reason": reason, "at": at}
         statement = insert(halt).values(**values)
         statement = statement.on_conflict_do_nothing(index_elements=["scope"], index_where=_IN_FORCE)
-        async with transaction(self._engine) as connection:
-            await connection.execute(statement)
-            found = await _read(connection, select(halt).where(halt.c.scope == scope, _IN_FORCE))
-        return found[0]
+        standing = select(halt).where(halt.c.scope == scope, _IN_FORCE)
+        while True:
+            async with transaction(self._engine) as connection:
+                await connection.execute(statement)
+                locked = (await connection.execute(standing.with_for_update())).one_or_none()
+                if locked is None:
+                    continue  # Two people lifted the one that stood, in this very moment.
+                mine = halt_vote.c.halt_id == locked.halt_id
+                await connection.execute(delete(halt_vote).where(mine))
+                return (await _read(connection, standing))[0]
 
-    async def restore(self, halt_id: int, vote: Vote) -> Halt:
+    async def restore(self, halt_id: int, vote: Vote, on_record: OnRecord) -> Halt:
         """The row is locked, so that two who vote at once are counted one after the other."""
         query = select(halt).where(halt.c.halt_id == halt_id)
         async with transaction(self._engine) as connection:
@@ -52,6 +59,7 @@ class PostgresHaltStore:
                 lifted = update(halt).where(halt.c.halt_id == halt_id).values(lifted_at=vote.at)
                 await connection.execute(lifted)
                 found = (await _read(connection, query))[0]
+            await append_entry(connection, on_record(found))
         return found
 
     async def in_force(self) -> Sequence[Halt]:

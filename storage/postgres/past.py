@@ -53,7 +53,7 @@ class PostgresPastStore:
                 revision = question.revision or _BEFORE_FIRST
             if revision > newest:
                 raise NotFound("revision", str(revision), hint=f"The latest one is {newest}.")
-            found = await _at(connection, charger_id, revision)
+            found = await twin_at(connection, charger_id, revision)
             if question.true_at is None:
                 return found
             late = await _late(connection, charger_id, question.true_at)
@@ -199,10 +199,14 @@ async def _patches(
 
 def _apply(sides: Sides, row: Row[*tuple[Any, ...]]) -> None:
     sections = sides.setdefault(row.side, {})
+    if row.patch is None:  # a repair found that nothing had ever been reported of it
+        sections.pop(row.section, None)
+        return
     sections[row.section] = apply_patch(sections.get(row.section) or {}, row.patch)
 
 
-async def _at(connection: AsyncConnection, charger_id: str, revision: int) -> PastTwin:
+async def twin_at(connection: AsyncConnection, charger_id: str, revision: int) -> PastTwin:
+    """The twin of a revision, from a snapshot and the patches after it."""
     base, sides = await _base(connection, charger_id, revision)
     rows = await _patches(connection, charger_id, base, revision)
     for row in rows:

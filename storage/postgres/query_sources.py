@@ -4,6 +4,7 @@ Sections and tallies are joined only where a query needs them; a value that is n
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +32,7 @@ from storage.campaign import ATTEMPTED, Outcome
 from storage.charger import STALE_AFTER
 from storage.drift import DriftState
 from storage.incident import IncidentKind
+from storage.ownership import Ownership
 from storage.postgres.columns import Time
 from storage.postgres.leases import ALIVE
 from storage.postgres.tables import (
@@ -58,6 +60,7 @@ _REGISTER = {
     "register.hardware_revision": charger.c.hardware_revision,
     "register.registered_at": charger.c.registered_at,
     "register.site_id": charger.c.site_id,
+    **{f"register.{each.name}": charger.c[each.name] for each in fields(Ownership)},
     "register.lifecycle": charger.c.lifecycle,
 }
 _MIRRORED = {"firmware.version": twin.c.firmware_version}

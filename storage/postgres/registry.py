@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from storage.postgres.identifiers import PostgresIdentifierStore
+from storage.postgres.moves import PostgresMoveStore
 from storage.postgres.trust import accept
 from storage.trust import Acceptance
 
 
-class PostgresRegistryStore(PostgresIdentifierStore):
+class PostgresRegistryStore(PostgresIdentifierStore, PostgresMoveStore):
     """See ``storage.registry_ports.RegistryStore``."""
 
     async def accept(self, given: Acceptance) -> Sequence[str]:

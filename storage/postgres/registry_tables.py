@@ -25,4 +25,22 @@ trust_memory = sa.Table(
     sa.Column("memory", JSONB, nullable=False),
 )
 
-__all__ = ["identifier", "trust_memory"]
+charger_move = sa.Table(
+    "charger_move",
+    metadata,
+    name("move_id", primary_key=True),
+    name("charger_id", sa.ForeignKey("charger.charger_id")),
+    sa.Column("expected_version", sa.BigInteger, nullable=False),
+    sa.Column("values", JSONB, nullable=False),
+    sa.Column("before", JSONB, nullable=False),
+    words("actor"),
+    words("reason"),
+    name("state"),
+    words("why"),
+    time("requested_at"),
+    time("finished_at", nullable=True),
+    sa.Index(None, "charger_id", "requested_at"),
+)
+"""Each change of whose a charger is, or where it belongs (F3)."""
+
+__all__ = ["charger_move", "identifier", "trust_memory"]

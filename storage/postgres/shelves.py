@@ -1,7 +1,8 @@
 """The one table of classes of stored things: add a class by adding a line.
 
 ``held`` names what keeps a row however old it is: a condition in SQL over the row ``r``, with ``$1`` the
-instant before which the class ages and ``$2`` the one before which nothing is in dispute any more. A class
+instant before which the class ages, ``$2`` the one before which nothing is in dispute any more, ``$3`` and
+``$4`` times between which all rows in question are. One that is neither true nor false keeps the row. A class
 without ``ages_by`` is kept for ever; one with ``removed_by`` is removed elsewhere and only counted here.
 """
 
@@ -62,8 +63,9 @@ SHELVES = (
             ),
             "a signal that is on its way": "EXISTS (SELECT FROM outbox o WHERE o.sequence = r.sequence)",
             "a twin's revision": (
-                "EXISTS (SELECT FROM twin_history h WHERE h.charger_id = r.charger_id "
-                "AND h.cause = 'event/' || r.sequence)"
+                # Of a long history only what is as old: each revision has the time of its event.
+                "EXISTS (SELECT FROM twin_history h WHERE h.received_at >= $3 AND h.received_at <= $4 "
+                "AND h.charger_id = r.charger_id AND h.cause = 'event/' || r.sequence)"
             ),
         },
     ),
@@ -74,7 +76,15 @@ SHELVES = (
         ages_by="hour",
         removed_by="the observer, after 60 days",
     ),
-    Shelf("sessions", "records of charging sessions", "charging_session"),
+    Shelf(
+        "sessions",
+        "records of charging sessions",
+        "charging_session",
+        ages_by="heard_at",
+        held={"it is open": "r.state IN ('open', 'suspect', 'recovered')"},
+        removed_by="the observer, once they are closed and out of dispute",
+    ),
+    Shelf("service_days", "how chargers served, by day and version", "service_day"),
     Shelf(
         "incidents",
         "incidents that are closed",

@@ -6,15 +6,25 @@ Nothing that changes often is indexed, so that hot updates stay on their page (h
 """
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from storage.postgres import certificate_tables
+from storage.postgres.artifact_tables import artifact, sign_off, staged_release
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
+from storage.postgres.lease_tables import out_of_service, site_lease
+from storage.postgres.life_tables import credential_past, retirement, tombstone
+from storage.postgres.notice_tables import notice, webhook, webhook_delivery
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
 from storage.postgres.record_tables import halt, halt_vote
-from storage.postgres.registry_tables import identifier, trust_memory
-from storage.postgres.transfer_tables import artifact_upload, artifact_upload_piece, blob_check, download
+from storage.postgres.registry_tables import charger_move, identifier, trust_memory
+from storage.postgres.transfer_tables import (
+    artifact_upload,
+    artifact_upload_piece,
+    blob_check,
+    download,
+    download_ticket,
+)
 from storage.postgres.twin_tables import (
     anomaly,
     configuration,
@@ -27,20 +37,32 @@ from storage.postgres.twin_tables import (
     twin_snapshot,
     twin_summarised,
 )
-from storage.postgres.watch_tables import charging_session, health_hour, health_memory, incident, projection
+from storage.postgres.watch_tables import (
+    charging_session,
+    health_hour,
+    health_memory,
+    incident,
+    projection,
+    service_day,
+    service_memory,
+)
 
 __all__ = [
     "anomaly",
+    "artifact",
     "artifact_upload",
     "artifact_upload_piece",
     "audit",
     "audit_head",
     "blob_check",
     "certificate_tables",
+    "charger_move",
     "charging_session",
     "configuration",
     "configuration_line",
+    "credential_past",
     "download",
+    "download_ticket",
     "drift",
     "drift_judged",
     "halt",
@@ -52,9 +74,18 @@ __all__ = [
     "log_request",
     "log_upload",
     "metadata",
+    "notice",
     "operator_command",
+    "out_of_service",
     "projection",
+    "retirement",
+    "service_day",
+    "service_memory",
+    "sign_off",
+    "site_lease",
+    "staged_release",
     "token",
+    "tombstone",
     "trust_memory",
     "twin",
     "twin_history",
@@ -62,6 +93,8 @@ __all__ = [
     "twin_snapshot",
     "twin_summarised",
     "upload_ticket",
+    "webhook",
+    "webhook_delivery",
 ]
 
 event_sequence = sa.Sequence("event_sequence", metadata=metadata)
@@ -107,6 +140,11 @@ charger = sa.Table(
     time("registered_at", nullable=True),
     sa.Column("security_floor", sa.SmallInteger, nullable=False, server_default=sa.text("0")),
     sa.Column("identity_version", sa.BigInteger, nullable=False, server_default=sa.text("1")),
+    words("operator", nullable=True),
+    words("site_group", nullable=True),
+    words("location", nullable=True),
+    words("installer", nullable=True),
+    sa.Column("ownership_version", sa.BigInteger, nullable=False, server_default=sa.text("1")),
     sa.Index(None, "vendor", "model"),
     sa.Index(None, "serial_number"),
 )
@@ -134,30 +172,6 @@ charger_route = sa.Table(
     postgresql_with=ROOMY,
 )
 """A released route keeps its row with ``lease_until`` null, so that the epoch never goes back."""
-
-site_lease = sa.Table(
-    "site_lease",
-    metadata,
-    name("charger_id", sa.ForeignKey("charger.charger_id"), primary_key=True),
-    name("site_id", sa.ForeignKey("site.site_id"), index=True),
-    name("workflow_id"),
-    words("kind"),
-    time("expires_at"),
-    sa.Column("request_id", sa.BigInteger),
-    sa.Column("wake_on", ARRAY(sa.Text), nullable=False),
-    name("run", server_default=sa.text("''")),
-)
-
-out_of_service = sa.Table(
-    "out_of_service",
-    metadata,
-    name("charger_id", sa.ForeignKey("charger.charger_id"), primary_key=True),
-    name("site_id", sa.ForeignKey("site.site_id"), index=True),
-    sa.Column("before", ARRAY(sa.Text), nullable=False),
-    time("since"),
-    words("cause"),
-)
-"""Chargers that we took out of service and have not put back yet."""
 
 # --- what happened -----------------------------------------------------------------------------
 
@@ -229,52 +243,6 @@ outbox = sa.Table(
     name("node_id"),
     name("boot_id"),
     sa.Index(None, "charger_id", "outbox_id"),
-)
-
-# --- artifacts ---------------------------------------------------------------------------------
-
-artifact = sa.Table(
-    "artifact",
-    metadata,
-    name("artifact_id", primary_key=True),
-    name("vendor_role"),
-    name("version"),
-    sa.Column("release_counter", sa.BigInteger, nullable=False),
-    sa.Column("length", sa.BigInteger, nullable=False),
-    sa.Column("compatible", JSONB, nullable=False),
-    sa.Column("vendor_signatures", JSON, nullable=False),
-    words("phase"),
-    words("reason"),
-    words("filename"),
-    words("uploaded_by"),
-    time("uploaded_at"),
-    sa.Column("evidence", JSONB, nullable=False, server_default=sa.text("'[]'")),
-    sa.UniqueConstraint("vendor_role", "version"),
-    sa.Index(None, "uploaded_at", "artifact_id"),
-)
-
-staged_release = sa.Table(
-    "staged_release",
-    metadata,
-    name("artifact_id", sa.ForeignKey("artifact.artifact_id"), primary_key=True),
-    name("role"),
-    sa.Column("version", sa.BigInteger, nullable=False),
-    sa.Column("payload", sa.LargeBinary, nullable=False),
-    name("sha256"),
-    sa.Column("threshold", sa.SmallInteger, nullable=False),
-    sa.Column("keyids", ARRAY(sa.Text), nullable=False),
-)
-
-sign_off = sa.Table(
-    "sign_off",
-    metadata,
-    name("artifact_id", sa.ForeignKey("artifact.artifact_id")),
-    name("staged_sha256"),
-    name("keyid"),
-    words("signature"),
-    words("signer"),
-    time("signed_at"),
-    sa.PrimaryKeyConstraint("artifact_id", "staged_sha256", "keyid"),
 )
 
 # --- campaigns ---------------------------------------------------------------------------------
@@ -381,15 +349,4 @@ directive_use = sa.Table(
     name("charger_id"),
     sa.Column("request_id", sa.BigInteger, nullable=False),
     sa.PrimaryKeyConstraint("directive_id", "charger_id"),
-)
-
-download_ticket = sa.Table(
-    "download_ticket",
-    metadata,
-    name("ticket_sha256", primary_key=True),
-    name("charger_id", index=True),
-    name("artifact_sha256"),
-    time("not_before"),
-    time("expires_at"),
-    flag("revoked"),
 )

@@ -24,6 +24,7 @@ class PostgresTicketStore:
             not_before=ticket.not_before,
             expires_at=ticket.expires_at,
             revoked=ticket.revoked,
+            certificates=list(ticket.certificates),
         )
         async with transaction(self._engine) as connection:
             await connection.execute(statement)
@@ -42,6 +43,7 @@ class PostgresTicketStore:
             not_before=row.not_before,
             expires_at=row.expires_at,
             revoked=row.revoked,
+            certificates=tuple(row.certificates),
         )
 
     async def revoke_for(self, charger_id: str) -> int:

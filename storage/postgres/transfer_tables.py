@@ -1,8 +1,9 @@
 """The tables about images on the move: uploads in pieces, downloads, checks; part of ``tables``."""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
-from storage.postgres.columns import metadata, name, time, words
+from storage.postgres.columns import flag, metadata, name, time, words
 
 artifact_upload = sa.Table(
     "artifact_upload",
@@ -24,6 +25,18 @@ artifact_upload_piece = sa.Table(
     sa.Column("length", sa.BigInteger, nullable=False),
     name("object_key"),
     sa.PrimaryKeyConstraint("upload_id", "first"),
+)
+
+download_ticket = sa.Table(
+    "download_ticket",
+    metadata,
+    name("ticket_sha256", primary_key=True),
+    name("charger_id", index=True),
+    name("artifact_sha256"),
+    time("not_before"),
+    time("expires_at"),
+    flag("revoked"),
+    sa.Column("certificates", ARRAY(sa.Text), nullable=False, server_default=sa.text("'{}'")),
 )
 
 download = sa.Table(

@@ -13,7 +13,7 @@ from storage.errors import NotFound
 from storage.postgres.engine import reading, transaction
 from storage.postgres.halts import not_halted
 from storage.postgres.tables import artifact_upload, artifact_upload_piece, download, download_ticket
-from storage.postgres.withdrawals import image_subject, not_withdrawn
+from storage.postgres.withdrawals import image_subject, none_withdrawn, not_withdrawn
 from storage.transfer import Download, Fetch, Piece, Upload
 
 _COLUMNS: dict[str, Any] = {
@@ -154,6 +154,7 @@ class PostgresDownloadStore:
             columns.expires_at > now,
             not_halted(),
             not_withdrawn((image_subject(columns.artifact_sha256),)),
+            none_withdrawn(columns.certificates),
         )
         async with transaction(self._engine) as connection:
             await connection.execute(_NOTE, values)
@@ -188,6 +189,7 @@ def _download(row: Row[tuple[Any, ...]]) -> Download:
         not_before=row.not_before,
         expires_at=row.expires_at,
         revoked=row.revoked,
+        certificates=tuple(row.certificates),
     )
     if row.started_at is None:
         return Download(ticket)

@@ -4,7 +4,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
 from storage.health import COUNTERS
-from storage.postgres.columns import ROOMY, metadata, name, time, words
+from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
+from storage.service import SUMMED
 
 projection = sa.Table(
     "projection",
@@ -80,4 +81,43 @@ sa.Index(
     postgresql_where=incident.c.closed_at.is_(None),
 )
 
-__all__ = ["charging_session", "health_hour", "health_memory", "incident", "projection"]
+_INTEGERS = frozenset({"repairs", "faults", "sessions", "connects", "temperature_n"})
+service_day = sa.Table(
+    "service_day",
+    metadata,
+    name("charger_id"),
+    sa.Column("day", sa.Date, nullable=False),
+    name("version"),
+    *(sa.Column(each, sa.Integer if each in _INTEGERS else sa.Double, nullable=False) for each in SUMMED),
+    sa.Column("temperature_max", sa.Double),
+    sa.PrimaryKeyConstraint("charger_id", "day", "version"),
+    sa.Index(None, "day"),
+    postgresql_with=ROOMY,
+)
+
+service_memory = sa.Table(
+    "service_memory",
+    metadata,
+    name("charger_id", primary_key=True),
+    time("at", nullable=True),
+    name("version"),
+    flag("online"),
+    sa.Column("up", sa.Double),
+    sa.Column("parked", sa.Double, nullable=False),
+    sa.Column("in_use", sa.Double, nullable=False),
+    time("planned_until", nullable=True),
+    time("failing_since", nullable=True),
+    sa.Column("memory", JSONB, nullable=False),
+    postgresql_with=ROOMY,
+)
+"""The columns repeat how the memory says that a charger stands, so that time since then can be summed."""
+
+__all__ = [
+    "charging_session",
+    "health_hour",
+    "health_memory",
+    "incident",
+    "projection",
+    "service_day",
+    "service_memory",
+]

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, all_, exists, func, literal, select, update
+from sqlalchemy import ColumnElement, Row, all_, any_, exists, func, literal, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.errors import Conflict, NotFound
+from storage.postgres.audit import append_entry
 from storage.postgres.engine import reading, transaction
 from storage.postgres.people_tables import withdrawal
-from storage.withdrawal import VOTES_TO_RESTORE, Source, Withdrawal, artifact_subject
+from storage.withdrawal import VOTES_TO_RESTORE, OnRecord, Source, Withdrawal, artifact_subject
 
 _CHUNK = 1000
 """Rows of one statement: a list may name many thousands."""
@@ -27,6 +28,13 @@ def image_subject(column: ColumnElement[str]) -> ColumnElement[str]:
 def not_withdrawn(subjects: Sequence[Subject]) -> ColumnElement[bool]:
     """True in a statement while none of them is withdrawn."""
     return ~exists(select(withdrawal.c.subject).where(*_in_force(subjects)))
+
+
+def none_withdrawn(column: ColumnElement[Any]) -> ColumnElement[bool]:
+    """The same for the subjects in a column."""
+    columns = withdrawal.c
+    standing = func.cardinality(columns.restored_by) < VOTES_TO_RESTORE
+    return ~exists(select(columns.subject).where(columns.subject == any_(column), standing))
 
 
 class PostgresWithdrawalStore:
@@ -68,7 +76,7 @@ class PostgresWithdrawalStore:
         async with reading(self._engine) as connection:
             return [_withdrawal(row) for row in await connection.execute(query)]
 
-    async def restore(self, subject: str, actor: str) -> Withdrawal:
+    async def restore(self, subject: str, actor: str, on_record: OnRecord) -> Withdrawal:
         """One person's yes to its return. Raises NotFound or Conflict."""
         columns = withdrawal.c
         statement = (
@@ -87,7 +95,9 @@ class PostgresWithdrawalStore:
             if row is None:
                 held = await connection.execute(select(withdrawal).where(columns.subject == subject))
                 raise _why_not(subject, actor, held.one_or_none())
-        return _withdrawal(row)
+            found = _withdrawal(row)
+            await append_entry(connection, on_record(found))
+        return found
 
 
 def _in_force(subjects: Sequence[Subject]) -> tuple[ColumnElement[bool], ...]:
@@ -102,8 +112,10 @@ def _upsert(rows: list[dict[str, Any]]) -> Any:
     statement = statement.on_conflict_do_update(
         index_elements=[columns.subject],
         set_={**over, "restored_by": []},
-        # One that was given back may be withdrawn again; a list's word goes over a person's.
+        # One that was given back may be withdrawn again; a list's word goes over a person's; and who speaks
+        # against a return that is half agreed knows something that whoever agreed did not.
         where=(func.cardinality(columns.restored_by) >= VOTES_TO_RESTORE)
+        | ((statement.excluded.source == Source.PERSON.value) & (func.cardinality(columns.restored_by) > 0))
         | ((statement.excluded.source == Source.LIST.value) & (columns.source != Source.LIST.value)),
     )
     return statement.returning(columns.subject)

@@ -163,6 +163,8 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         temporal_ui_port=0,
         csms_heartbeat_interval_s=10,
         csms_lease_s=6,
+        webhook_networks=("127.0.0.0/8",),
+        unsafe_plain_http_webhooks=True,
     )
     async with prepared_engines(settings, durable=False) as engines, Supervisor(home) as supervisor:
         ready = engines.settings

@@ -1,17 +1,21 @@
 """Conformance cases whose subject is the rollout, with a strict station against the whole stack."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from api.cli.errors import Refused
+from api.webhook_signature import signature
 from tests.e2e.outsiders import Make
 from tests.integration.conformance.station import connected
 from tests.integration.conformance.wire import OCPP16, OCPP21, OCPP201, Framing
 from tests.integration.csms.conftest import basic
+from tests.support.receiver import receiving
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
@@ -93,6 +97,40 @@ async def test_tc_l_13_a_rollout_waits_for_the_session_and_then_updates(yard: Ya
         assert campaign["phase"] == "completed", campaign["reason"]
         target = await yard.only_target(campaign_id)
         assert (target["outcome"], target["deferred_for_session"]) == ("updated", True)
+
+
+@pytest.mark.requirement("X15", "F80")
+async def test_a_map_is_told_before_a_station_is_drained_and_when_it_is_back(yard: Yard) -> None:
+    order: list[str] = []
+    async with receiving() as receiver, yard.station(OCPP201) as station:
+        url = f"http://127.0.0.1:{receiver.port}/"
+        kinds = ["charger.maintenance_planned", "charger.maintenance_ended"]
+        hook = {"webhook_id": "maps", "url": url, "kinds": kinds}
+        secret = (await asyncio.to_thread(yard.stack.people.admin.post, "/webhooks", hook))["secret"]
+        receiver.heard = lambda body: order.append(json.loads(body)["type"])
+        await station.ready(version="7.0")
+        station.will_answer("ChangeAvailability", status="Accepted")
+        station.will_answer("UpdateFirmware", status="Accepted")
+        campaign_id = await yard.roll_out(OCPP201)
+        await taken_out_of_service(station)
+        drained_at = datetime.now(UTC)
+        request_id = (await station.heard("UpdateFirmware"))["requestId"]
+        await station.progress(request_id, *FETCHED, "Installing", "InstallRebooting")
+        station.will_answer("ChangeAvailability", status="Accepted")
+        await station.ready("FirmwareUpdate", NEW)
+        await station.firmware("Installed", request_id)
+        await yard.stack.until_ended(campaign_id)
+        async with asyncio.timeout(30):
+            await receiver.has(2)
+    await asyncio.to_thread(yard.stack.people.admin.delete, "/webhooks/maps")
+    assert [each.rsplit("_", 1)[1] for each in order] == ["planned", "ended"]
+    planned, ended = (json.loads(body) for body in receiver.bodies)
+    assert datetime.fromisoformat(planned["time"]) < drained_at
+    assert (planned["data"]["ocpi_status"], ended["data"]["outcome"]) == ("INOPERATIVE", "updated")
+    fields = dict(line.split(": ", 1) for line in receiver.heads[0].split("\r\n")[1:] if line)
+    fields = {name.lower(): value for name, value in fields.items()}
+    at = datetime.fromtimestamp(int(fields["webhook-timestamp"]), UTC)
+    assert fields["webhook-signature"] == signature(secret, fields["webhook-id"], at, receiver.bodies[0])
 
 
 async def test_tc_l_10_a_second_rollout_waits_for_the_first(yard: Yard) -> None:

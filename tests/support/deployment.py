@@ -3,10 +3,13 @@
 import hashlib
 import hmac
 import secrets
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.ports import ApiLimits, ApiServices
+from api.ports import ApiLimits, ApiServices, WebhookDoor
+from api.webhook_signature import webhook_secret
+from api.webhook_url import WebhookRules
 from csms.projection import project
 from storage.clock import system_clock
 from storage.postgres.artifacts import PostgresArtifactStore
@@ -21,6 +24,7 @@ from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.learned import PostgresLearnedStore
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.logs import PostgresLogStore
+from storage.postgres.notices import PostgresNoticeStore
 from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.renewals import PostgresRenewalStore
@@ -77,6 +81,7 @@ def services_over(
         withdrawals=PostgresWithdrawalStore(engine),
         certificates=PostgresCertificateStore(engine),
         renewals=PostgresRenewalStore(engine),
+        webhooks=WebhookDoor(PostgresNoticeStore(engine), WebhookRules(), partial(webhook_secret, bytes(32))),
         manufacturer_roots=_no_roots,
         readiness={"s3": blobs.ready},
         limits=limits or ApiLimits(),

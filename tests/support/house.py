@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -12,7 +13,9 @@ from temporalio.api.common.v1 import Payload
 
 from api.app import create_app
 from api.auth import mint_token
-from api.ports import ApiLimits, ApiServices, ApprovalCheck
+from api.ports import ApiLimits, ApiServices, ApprovalCheck, WebhookDoor
+from api.webhook_signature import webhook_secret
+from api.webhook_url import WebhookRules
 from storage.access import Principal, Role
 from storage.artifact import Artifact, ArtifactPhase, Compatible
 from storage.canonical import sha256_hex
@@ -46,8 +49,10 @@ from tests.support.memory_campaigns import MemoryArtifacts, MemoryCampaigns, Mem
 from tests.support.memory_certificates import MemoryCertificates, MemoryRenewals
 from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_halts import MemoryHalts
+from tests.support.memory_notices import MemoryNotices
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
 from tests.support.memory_registry import MemoryIngest, MemoryPrivacy, MemoryRegistry
+from tests.support.memory_retirements import MemoryRetirements
 from tests.support.memory_transfers import MemoryDownloads, MemoryUploads
 from tests.support.memory_twins import MemoryTwins
 from tests.support.memory_watch import memory_watch
@@ -98,6 +103,7 @@ class House:
     blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
     watch: WatchStores = field(default_factory=memory_watch)
     halts: MemoryHalts = field(default_factory=MemoryHalts)
+    notices: MemoryNotices = field(default_factory=MemoryNotices)
     retention: MemoryRetention = field(default_factory=MemoryRetention)
     withdrawals: MemoryWithdrawals = field(default_factory=MemoryWithdrawals)
     certificates: MemoryCertificates = field(default_factory=MemoryCertificates)
@@ -112,11 +118,13 @@ class House:
 
     def __post_init__(self) -> None:
         self.twins = MemoryTwins(self.chargers)
+        self.halts.audit = self.withdrawals.audit = self.audit
         self.downloads = MemoryDownloads(self.tickets, self.halts, self.withdrawals)
         self.registry = MemoryRegistry(self.chargers)
         self.orchestrator = MemoryOrchestrator(self.campaigns, self.artifacts)
         self.orchestrator.commands = self.commands
         self.orchestrator.renewals = self.renewals
+        self.orchestrator.registry = self.registry
         self.services = ApiServices(
             chargers=self.chargers,  # type: ignore[arg-type]  # doubles hold only what the api uses
             campaigns=self.campaigns,  # type: ignore[arg-type]
@@ -143,6 +151,8 @@ class House:
             withdrawals=self.withdrawals,
             certificates=self.certificates,  # type: ignore[arg-type]
             renewals=self.renewals,  # type: ignore[arg-type]
+            webhooks=WebhookDoor(self.notices, WebhookRules(), partial(webhook_secret, b"p" * 32)),
+            retirements=MemoryRetirements(self.chargers, self.chargers.set_lifecycle),  # type: ignore[arg-type]  # what the doors ask
             orchestrator=self.orchestrator,
             clock=lambda: self.now,
             new_id=self.counter.new_id,

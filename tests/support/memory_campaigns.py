@@ -112,9 +112,13 @@ class MemoryArtifacts:
         self.signed: list[SignOff] = []
 
     async def add(self, artifact: Artifact) -> None:
-        if artifact.artifact_id in self.all or await self.by_version(artifact.vendor_role, artifact.version):
-            raise Conflict("It is there already.")
+        same_version = await self.by_version(artifact.vendor_role, artifact.version)
+        for known in (self.all.get(artifact.artifact_id), same_version):
+            if known is not None and known.phase is not ArtifactPhase.REJECTED:
+                raise Conflict("It is there already.")
         self.all[artifact.artifact_id] = artifact
+        self.stages.pop(artifact.artifact_id, None)
+        self.signed = [one for one in self.signed if one.artifact_id != artifact.artifact_id]
 
     async def get(self, artifact_id: str) -> Artifact:
         try:
@@ -127,8 +131,8 @@ class MemoryArtifacts:
         return page_of(newest, limit, cursor)
 
     async def by_version(self, vendor_role: str, version: str) -> Artifact | None:
-        same = (a for a in self.all.values() if (a.vendor_role, a.version) == (vendor_role, version))
-        return next(same, None)
+        same = [a for a in self.all.values() if (a.vendor_role, a.version) == (vendor_role, version)]
+        return min(same, key=lambda each: each.phase is ArtifactPhase.REJECTED, default=None)
 
     async def set_phase(self, artifact_id: str, phase: ArtifactPhase, reason: str) -> None:
         self.all[artifact_id] = replace(self.all[artifact_id], phase=phase, reason=reason)
@@ -174,10 +178,20 @@ class MemoryOrchestrator(MemoryCertificateActs):
         self.asked: list[tuple[Any, ...]] = []
         self.failure: Exception | None = None
         self.commands: MemoryCommands | None = None
+        self.registry: Any = None
         self.charger_says: CommandEnd | None = CommandEnd(
             CommandState.ANSWERED, "it answered Accepted", "Accepted"
         )
         """How every command ends; None: not in time."""
+
+    async def move_charger(self, charger_id: str, move_id: str) -> None:
+        await self._note("move_charger", charger_id, move_id)
+        if self.registry is not None:
+            await self.registry.apply_move(move_id, self.registry.now)
+
+    async def retire_charger(self, charger_id: str) -> bool:
+        await self._note("retire_charger", charger_id)
+        return True
 
     async def start_publication(self, artifact_id: str) -> None:
         await self._note("start_publication", artifact_id)

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from storage.charger import Charger
 from storage.errors import Conflict, NotFound, StaleVersion
 from storage.events import EventRecord, FrameRecord, StoredEvent
 from storage.identifiers import Identifier, Reidentification
+from storage.ownership import Move, MoveState
 from storage.privacy import Erased, Erasure
 from storage.trust import Acceptance
 from tests.support.memory_chargers import MemoryChargers
@@ -21,7 +22,45 @@ class MemoryRegistry:
         self.rows: dict[tuple[str, str], Identifier] = {}
         self.accepted: list[Acceptance] = []
         self.doubted: frozenset[str] = frozenset()
+        self.all_moves: dict[str, Move] = {}
+        self.obstacle: str | None = None
+        self.now = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
         self._chargers = chargers
+
+    async def request_move(self, given: Move) -> Move:
+        charger = (await self._chargers.get(given.charger_id)).charger
+        if given.move_id not in self.all_moves and charger.ownership_version != given.expected_version:
+            raise StaleVersion("Somebody else moved it first.")
+        return self.all_moves.setdefault(given.move_id, given)
+
+    async def apply_move(self, move_id: str, at: datetime) -> Move:
+        if self.obstacle is not None:
+            return await self.refuse_move(move_id, self.obstacle, at)
+        move = self.all_moves[move_id]
+        view = await self._chargers.get(move.charger_id)
+        charger, values = view.charger, dict(move.values)
+        site_id = values.pop("site_id", charger.site_id)
+        owned = replace(charger.ownership, **values)
+        after = replace(
+            charger,
+            site_id=site_id,
+            ownership=owned,
+            ownership_version=charger.ownership_version + 1,
+        )
+        self._chargers.all[move.charger_id] = replace(view, charger=after)
+        before = {name: getattr(charger.ownership, name, charger.site_id) for name in move.values}
+        done = replace(move, state=MoveState.DONE, before=before, finished_at=at)
+        self.all_moves[move_id] = done
+        return done
+
+    async def refuse_move(self, move_id: str, why: str, at: datetime) -> Move:
+        refused = replace(self.all_moves[move_id], state=MoveState.REFUSED, why=why, finished_at=at)
+        self.all_moves[move_id] = refused
+        return refused
+
+    async def moves(self, charger_id: str, *, limit: int = 100) -> Sequence[Move]:
+        found = [each for each in self.all_moves.values() if each.charger_id == charger_id]
+        return found[::-1][:limit]
 
     async def identify(self, given: Identifier) -> Identifier:
         known = self.rows.setdefault((given.namespace, given.value), given)

@@ -12,7 +12,7 @@ from storage.configuration import ConfigurationJob, ConfigurationLine, JobState,
 from storage.desired import Answers, DesiredChange, DesiredSection
 from storage.drift import Drift, DriftFacts, DriftState
 from storage.errors import InvalidInput, NotFound, StaleVersion
-from storage.past import Origin, PastQuestion, PastTwin, Rebuilt
+from storage.past import Origin, PastQuestion, PastTwin, Rebuilt, Repair, Repaired
 from storage.ports import Page
 from storage.twin_schema import DESIRABLE, Severity, desired_problems
 from tests.support.memory import page_of
@@ -97,6 +97,15 @@ class MemoryTwins:
     async def rebuild(self, charger_id: str) -> Rebuilt:
         await self._chargers.get(charger_id)
         return Rebuilt(charger_id, 9, 4, 4, self.differing)
+
+    async def rebuild_page(self, *, limit: int = 20, cursor: str | None = None) -> Page[Rebuilt]:
+        names = page_of(sorted(self._chargers.all), limit, cursor)
+        return Page(tuple([await self.rebuild(name) for name in names.items]), names.next_cursor)
+
+    async def repair(self, given: Repair) -> Repaired:
+        view = await self._chargers.get(given.charger_id)
+        repaired, self.differing = self.differing, ()
+        return Repaired(given.charger_id, view.twin.revision + bool(repaired), repaired)
 
     async def open_configuration(self, job: ConfigurationJob, charger_ids: Sequence[str]) -> ConfigurationJob:
         if job.configuration_id not in self.jobs:

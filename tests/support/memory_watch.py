@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from storage.charging import ChargingSession
 from storage.errors import Conflict, InvalidInput, NotFound
 from storage.health import ChargerSignals, ChargerSpan, FleetSignals, FleetSpans, SpanQuery, Watermark
 from storage.incident import Closing, Incident, IncidentChange
+from storage.service import GroupBy, Metering, ServiceDay, ServiceGroup, ServiceReport
 from storage.watching import TimelineEntry, Updated, WatchStores
 
 
@@ -115,6 +116,29 @@ class MemoryIncidents:
         return closed
 
 
+class MemoryService:
+    """How chargers served, as the test puts it."""
+
+    def __init__(self) -> None:
+        self.groups: tuple[ServiceGroup, ...] = ()
+        self.by_day: dict[str, list[tuple[date, ServiceDay]]] = {}
+        self.meters: dict[str, Metering] = {}
+        self.through: datetime | None = None
+        self.asked: list[tuple[GroupBy, date, Sequence[str] | None]] = []
+
+    async def report(
+        self, by: GroupBy, since: date, now: datetime, *, charger_ids: Sequence[str] | None = None
+    ) -> ServiceReport:
+        self.asked.append((by, since, charger_ids))
+        return ServiceReport(since, now, Watermark(1, self.through), self.groups)
+
+    async def days(self, charger_id: str, since: date, now: datetime) -> Sequence[tuple[date, ServiceDay]]:
+        return [each for each in self.by_day.get(charger_id, []) if each[0] >= since]
+
+    async def metering(self, charger_id: str) -> Metering:
+        return self.meters.get(charger_id, Metering())
+
+
 def memory_watch() -> WatchStores:
-    """All three."""
-    return WatchStores(MemorySessions(), MemoryHealth(), MemoryIncidents(), None)  # type: ignore[arg-type]
+    """All of it that the api reads."""
+    return WatchStores(MemorySessions(), MemoryHealth(), MemoryIncidents(), None, MemoryService())  # type: ignore[arg-type]

@@ -115,7 +115,9 @@ def values(subject: Subject, seen: Seen) -> list[Any]:
     if subject.side is Side.FACT:
         return [_fact(subject.path, seen)]
     if subject.side is Side.REGISTER:
-        return [_plain(getattr(seen.view.charger, subject.path.partition(".")[2]))]
+        name, charger = subject.path.partition(".")[2], seen.view.charger
+        owner = charger.ownership if hasattr(charger.ownership, name) else charger
+        return [_plain(getattr(owner, name))]
     section, keys = subject.path.partition(".")[0], patch_keys(subject.path)
     if subject.side is Side.DESIRED:
         whole = seen.desired.get(section)

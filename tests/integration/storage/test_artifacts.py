@@ -1,5 +1,6 @@
 """The road of an image: kept once, staged, signed over exactly these bytes."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +16,7 @@ from storage.artifact import (
 )
 from storage.charger import SignatureScheme
 from storage.errors import Conflict, InvalidInput, NotFound
+from storage.evidence import EvidenceKind, EvidenceRef
 from storage.postgres.artifacts import PostgresArtifactStore
 
 pytestmark = pytest.mark.integration
@@ -64,6 +66,33 @@ async def test_the_same_bytes_or_the_same_version_are_refused(added) -> None:
         with pytest.raises(Conflict):
             await added.add(other)
     await added.add(replace(ARTIFACT, artifact_id="b" * 64, vendor_role="amp"))
+
+
+async def test_rejected_bytes_come_again_as_a_new_attempt(added) -> None:
+    piece = EvidenceRef(EvidenceKind.SBOM, "e" * 64, 7, "ann", AT)
+    await added.set_evidence(ARTIFACT.artifact_id, piece)
+    await added.stage(STAGED)
+    await added.add_sign_off(signature("k1"))
+    await added.set_phase(ARTIFACT.artifact_id, ArtifactPhase.REJECTED, "the signature is broken")
+    again = replace(ARTIFACT, version="1.1a", uploaded_by="bob", uploaded_at=AT + timedelta(days=1))
+    await added.add(again)
+    assert await added.get(ARTIFACT.artifact_id) == again, "nothing is left of the attempt before"
+    assert await added.staged(ARTIFACT.artifact_id) is None
+    await added.stage(STAGED)
+    assert await added.sign_offs(ARTIFACT.artifact_id) == []
+    with pytest.raises(Conflict):
+        await added.add(again)
+
+
+async def test_a_version_is_free_again_once_its_bytes_were_rejected(added) -> None:
+    await added.set_phase(ARTIFACT.artifact_id, ArtifactPhase.REJECTED, "cut on its way")
+    assert (await added.by_version("volt", "1.1")).phase is ArtifactPhase.REJECTED
+    right = replace(ARTIFACT, artifact_id="b" * 64)
+    attempts = await asyncio.gather(*(added.add(right) for _ in range(3)), return_exceptions=True)
+    assert [type(each) for each in attempts if each] == [Conflict, Conflict]
+    assert await added.by_version("volt", "1.1") == right
+    with pytest.raises(Conflict, match=r"volt 1\.1, is there already"):
+        await added.add(ARTIFACT)
 
 
 async def test_phases_carry_their_reason(added) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from storage.artifact import ArtifactPhase
 from storage.audit import GENESIS, AuditEntry, chain_hash, first_break
+from storage.errors import InvalidInput
 from storage.postgres.audit import PostgresAuditLog
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("S65")]
@@ -84,3 +85,13 @@ async def test_whoever_gets_around_that_is_found_out(audit, sql, change, broken)
     await connection.execute(f"SET session_replication_role = replica; {change}")
     await connection.close()
     assert first_break(list(await audit.rows())) == broken
+
+
+async def test_an_act_that_cannot_be_written_keeps_no_other_unrecorded(audit) -> None:
+    hostile = [entry(1, size=2**70), entry(2, said="\ud800"), replace(entry(3), actor="\ud800")]
+    given = [entry(0), *hostile, entry(4)]
+    answers = await asyncio.gather(*(audit.append(one) for one in given), return_exceptions=True)
+    assert [isinstance(each, InvalidInput) for each in answers] == [False, True, True, True, False]
+    rows = list(await audit.rows())
+    assert [row.entry.subject for row in rows] == ["campaign/0", "campaign/4"]
+    assert first_break(rows) is None

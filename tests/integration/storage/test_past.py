@@ -1,6 +1,8 @@
 """Twins of the past: every revision, both axes of time, where a value comes from, and the rebuild."""
 
+import asyncio
 import random
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,7 +31,7 @@ from storage.events import (
     TransactionUpdated,
     VariablesReported,
 )
-from storage.past import SNAPSHOT_EVERY, PastQuestion
+from storage.past import SNAPSHOT_EVERY, PastQuestion, Repair
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.twins import PostgresTwinStore
@@ -150,6 +152,62 @@ async def test_a_twin_that_was_meddled_with_is_found_out(ingest, twins, sql) -> 
     assert (rebuilt.same, rebuilt.differing) == (False, ("firmware",))
     with pytest.raises(NotFound):
         await twins.rebuild("stranger")
+
+
+@pytest.mark.requirement("F21")
+async def test_all_twins_come_back_with_identical_bytes_while_the_ingest_goes_on(
+    engine, chargers, ingest, twins, sql
+) -> None:
+    records = train(random.Random(7), 90)
+    for name in ("A", "B"):
+        await ingest.commit([], [replace(each, charger_id=name) for each in records[:120]], project)
+    before = await _reported(sql)
+    for charger_id, section, value in (("A", "firmware", '{"version": "6.6"}'), ("B", "operation", "null")):
+        await sql(
+            "UPDATE twin_section SET reported = $3::jsonb WHERE charger_id = $1 AND name = $2",
+            *(charger_id, section, value),
+        )
+    first = await twins.rebuild_page(limit=2)
+    found = [*first.items, *(await twins.rebuild_page(limit=2, cursor=first.next_cursor)).items]
+    assert [(each.charger_id, each.differing) for each in found] == [
+        ("A", ("firmware",)),
+        ("B", ("operation",)),
+        ("C", ()),
+    ]
+
+    async def talk() -> None:
+        for minute in range(20):
+            seen = ConnectorStatusChanged(2, 1, list(ConnectorStatus)[minute % 2])
+            await ingest.commit([], [replace(told(seen, 900 + minute), charger_id="B")], project)
+
+    given = Repair("A", "ada", "after the restore", AT)
+    repaired, again, *_ = await asyncio.gather(
+        twins.repair(given), twins.repair(given), twins.repair(replace(given, charger_id="B")), talk()
+    )
+    # Two at once: one of them finds nothing left to do.
+    assert sorted([repaired.repaired, again.repaired]) == [(), ("firmware",)]
+    assert all(each.same for each in (await twins.rebuild_page()).items)
+    after = await _reported(sql)
+    assert {key: text for key, text in after.items() if key[0] == "A"} == {
+        key: text for key, text in before.items() if key[0] == "A"
+    }
+    for name in ("A", "B"):
+        view = await chargers.get(name)
+        assert (await twins.past(name, PastQuestion(revision=view.twin.revision))).twin == view.twin
+    # A node that had remembered the wrong twin goes on from the right one.
+    await ingest.commit([], [told(ChargerBooted("Volt", "V2", "9.0", "S-1"), 1000)], project)
+    assert (await twins.rebuild("A")).same
+    acts = await sql(
+        "SELECT subject, detail::jsonb ->> 'reason' AS why FROM audit WHERE action = 'twin.repaired'"
+    )
+    assert ("charger/A", "after the restore") in {tuple(each) for each in acts}
+    with pytest.raises(NotFound):
+        await twins.repair(replace(given, charger_id="stranger"))
+
+
+async def _reported(sql) -> dict[tuple[str, str], str]:
+    rows = await sql("SELECT charger_id, name, reported::text AS bytes FROM twin_section")
+    return {(row["charger_id"], row["name"]): row["bytes"] for row in rows}
 
 
 @pytest.mark.requirement("F16", "F17", "F19")

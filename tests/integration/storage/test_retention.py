@@ -1,6 +1,8 @@
 """What had its time goes; what a campaign, a dispute, a session or a twin needs stays, however old (F107)."""
 
-from dataclasses import dataclass
+import asyncio
+import itertools
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storage.audit import AuditEntry, first_break
+from storage.errors import EngineUnavailable
 from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.retention import PostgresRetentionStore
 from storage.postgres.shelves import REMOVABLE, SHELVES
@@ -143,6 +146,44 @@ async def test_the_audit_log_stays_whole_whatever_else_is_removed(engine, sql) -
     rows = list(await log.rows())
     assert len(rows) == 3
     assert first_break(rows) is None
+
+
+async def test_a_round_without_time_for_all_is_gone_on_with_behind_what_is_kept(engine, sql) -> None:
+    """What is kept may be more than any round can pass; what lies behind it goes all the same."""
+    kept = [Row(500, "heartbeat_received", signalled=True, revision=False, charger="A")] * 4
+    gone = [replace(kept[0], signalled=False)] * 3
+    await _fill(sql, [*kept, *gone], None, None, read=7)
+    ticks = itertools.count()
+    # Two looks at the clock are within a round's time: one to begin, one for a single piece.
+    store = PostgresRetentionStore(engine, piece=2, monotonic=lambda: float(next(ticks)))
+    policy = RetentionPolicy({"events": 30}, dispute_days=100)
+    rounds = [await store.remove(policy, NOW, seconds=1.5) for _ in range(5)]
+    assert rounds == [{}, {}, {"events": 2}, {"events": 1}, {}]
+    assert await sql("SELECT count(*) FROM event") == [(4,)]
+
+
+async def test_two_rounds_at_once_and_one_that_is_killed_remove_each_row_once(engine, sql) -> None:
+    await _fill(sql, [Row(500, "heartbeat_received", False, False, "A")] * 60, None, None, read=60)
+    policy = RetentionPolicy({"events": 30}, dispute_days=100)
+    stores = [PostgresRetentionStore(engine, piece=7) for _ in range(3)]
+    killed = asyncio.create_task(stores[2].remove(policy, NOW, seconds=60))
+    both = asyncio.gather(*(store.remove(policy, NOW, seconds=60) for store in stores[:2]))
+    await asyncio.sleep(0)
+    killed.cancel()
+    removed = sum(each.get("events", 0) for each in await both)
+    assert removed <= 60
+    assert await stores[0].remove(policy, NOW, seconds=60) == {}
+    assert await sql("SELECT count(*) FROM event") == [(0,)]
+
+
+async def test_a_class_that_cannot_be_looked_through_keeps_no_other_from_its_turn(engine, sql) -> None:
+    await _fill(sql, [Row(500, "heartbeat_received", False, False, "A")] * 3, None, None, read=3)
+    events = next(shelf for shelf in SHELVES if shelf.name == "events")
+    broken = replace(events, name="broken", held={"nobody": "no_such_function(r.sequence)"})
+    store = PostgresRetentionStore(engine, (broken, events), piece=50)
+    with pytest.raises(EngineUnavailable):
+        await store.remove(RetentionPolicy({"broken": 30, "events": 30}, dispute_days=100), NOW, seconds=60)
+    assert await sql("SELECT count(*) FROM event") == [(0,)]
 
 
 async def test_tickets_commands_and_incidents_go_and_their_living_stay(engine, sql, chargers) -> None:

@@ -29,7 +29,7 @@ from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.s3 import S3BlobStore, S3Manner
 from storage.s3_keeper import S3BlobKeeper
 from storage.transfer import DownloadState, Fetch, Piece, Upload
-from storage.withdrawal import Source, Withdrawal, artifact_subject
+from storage.withdrawal import Source, Withdrawal, artifact_subject, certificate_subject, serial_subject
 
 pytestmark = pytest.mark.integration
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -83,6 +83,10 @@ async def test_progress_adds_up_over_requests_and_tells_which_tickets_hold_no_mo
     assert await store.note([]) == frozenset()
 
 
+def on_record(found: object) -> AuditEntry:
+    return AuditEntry(NOW, "ann", "restore.voted", "it", {"found": repr(found)})
+
+
 @pytest.mark.requirement("S66")
 async def test_what_is_halted_or_withdrawn_ends_downloads_under_way(engine) -> None:
     tickets, store = PostgresTicketStore(engine), PostgresDownloadStore(engine)
@@ -94,13 +98,31 @@ async def test_what_is_halted_or_withdrawn_ends_downloads_under_way(engine) -> N
     await withdrawals.add([Withdrawal(artifact_subject(SHA), "it bricks", Source.PERSON, "ann", NOW)])
     assert await store.note(fetches) == {"t1"}
     for name in ("bob", "cid"):
-        await withdrawals.restore(artifact_subject(SHA), name)
+        await withdrawals.restore(artifact_subject(SHA), name, on_record)
     assert await store.note(fetches) == frozenset()
     halt = await halts.pull(EVERYTHING, "ann", "smoke", NOW)
     assert await store.note(fetches) == {"t1", "t2"}
     for name in ("bob", "cid"):
-        await halts.restore(halt.halt_id, Vote(name, "it was steam", NOW))
+        await halts.restore(halt.halt_id, Vote(name, "it was steam", NOW), on_record)
     assert await store.note(fetches) == frozenset()
+
+
+@pytest.mark.requirement("S66")
+async def test_a_withdrawn_certificate_ends_the_downloads_that_were_sent_with_it(engine) -> None:
+    tickets, store = PostgresTicketStore(engine), PostgresDownloadStore(engine)
+    withdrawals = PostgresWithdrawalStore(engine)
+    names = {"t1": (certificate_subject("a1"), serial_subject("b1", 7)), "t2": (certificate_subject("c1"),)}
+    for name, certificates in names.items():
+        ticket = DownloadTicket(name, "CP-1", SHA, NOW, NOW + timedelta(hours=1), certificates=certificates)
+        await tickets.add(ticket)
+        assert await tickets.find(name) == ticket
+    fetches = [Fetch(name, "CP-1", SHA, 100, 1, 1, 1, "10.0.0.1", NOW) for name in names]
+    assert await store.note(fetches) == frozenset()
+    listed = Withdrawal(serial_subject("b1", 7), "key compromised", Source.LIST, "ann", NOW)
+    await withdrawals.add([listed])
+    assert await store.note(fetches) == {"t1"}
+    await withdrawals.add([replace(listed, subject=certificate_subject("c1"), source=Source.PERSON)])
+    assert await store.note(fetches) == {"t1", "t2"}
 
 
 @dataclass

@@ -51,6 +51,30 @@ async def test_four_eyes_over_exactly_this_plan(real: Harness, world: World) -> 
     assert all(b"grace" in row.envelope for row in world.campaigns.directive_rows)
 
 
+async def test_a_signed_yes_is_renewed_while_the_campaign_runs(real: Harness, world: World) -> None:
+    pace = replace(QUICK, settle_seconds=60)
+    plan = world.plan(pace=pace, rollback_artifact_id=None)
+    campaign = await world.add_campaign([world.add_chargers(3)], plan)
+    await real.orchestrator.start_campaign("c1")
+    await real.approve(campaign, "grace")
+    await reached(world, P.RUNNING)
+    await real.orchestrator.pause("c1", "linus", "hold-it")
+    given = Approval("grace", START, campaign.plan_digest, "signed anew")
+
+    await real.orchestrator.approve("c1", given, "renewal")
+
+    assert world.campaigns.rows["c1"].approvals == (given,)
+    for refused in (
+        replace(given, actor="ada"),
+        replace(given, plan_digest="e" * 64),
+        replace(given, evidence=""),
+    ):
+        with pytest.raises(Conflict):
+            await real.orchestrator.approve("c1", refused, repr(refused)[:100])
+    assert world.campaigns.rows["c1"].approvals == (given,)
+    await real.handle(campaign).terminate()
+
+
 async def test_a_repeated_request_acts_once(real: Harness, world: World) -> None:
     names = world.add_chargers(3)
     campaign = await world.add_campaign([names], world.plan(pace=QUICK, required_approvals=2))

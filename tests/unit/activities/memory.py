@@ -250,7 +250,8 @@ class MemoryCampaigns:
 
     async def add_approval(self, campaign_id: str, approval: Approval) -> None:
         row = self.rows[campaign_id]
-        self.rows[campaign_id] = replace(row, approvals=(*row.approvals, approval))
+        others = [one for one in row.approvals if one.actor != approval.actor or not approval.evidence]
+        self.rows[campaign_id] = replace(row, approvals=(*others, approval))
 
     async def targets(
         self, campaign_id: str, wave: int | None = None, first: int = 0, count: int = 100_000

@@ -16,12 +16,13 @@ from csms.commands import AnswerStatus, ChangeAvailability, CommandAnswer, Reset
 from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHere
 from signing.errors import DirectiveNotInTime, MetadataExpired
 from storage.artifact import ArtifactPhase
+from storage.audit import AuditEntry
 from storage.campaign import CampaignPhase, Outcome, TargetPhase
 from storage.canonical import sha256_hex
 from storage.capability import Declared
 from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.events import ConnectorStatus
-from storage.halt import EVERYTHING, Vote
+from storage.halt import EVERYTHING, Halt, Vote
 from storage.ticket_binding import is_of
 from storage.twin import ConnectivitySection, ConnectorState, OperationSection
 from storage.withdrawal import Source, Withdrawal, artifact_subject
@@ -101,8 +102,12 @@ async def test_nothing_is_sent_or_signed_while_everything_is_halted(world: World
         await authorise(world, issue=2)
     assert not refused.value.non_retryable, "it goes on by itself once it is restored"
     for name in ("bob", "cid"):
-        await world.halts.restore(halt.halt_id, Vote(name, "it was steam", START))
+        await world.halts.restore(halt.halt_id, Vote(name, "it was steam", START), recorded)
     assert (await dispatch(world)).kind is DispatchKind.ACCEPTED
+
+
+def recorded(halt: Halt) -> AuditEntry:
+    return AuditEntry(START, "bob", "halt.voted", halt.scope, {})
 
 
 def withdrawn(subject: str, **changes: object) -> Withdrawal:

@@ -162,6 +162,52 @@ async def test_a_version_is_never_replaced_by_other_bytes() -> None:
     assert len(house.blobs.objects) == 1
 
 
+async def test_what_was_rejected_may_come_again_and_the_rejection_stays_on_record() -> None:
+    house = House()
+    await upload(house, IMAGE, manifest())
+    key = sha256_hex(IMAGE)
+    await house.artifacts.set_phase(key, ArtifactPhase.REJECTED, "No root of the vendor vouches for it.")
+    again = await upload(house, IMAGE, manifest(compatible=[{"vendor": "Volta", "model": "V23"}]))
+
+    assert (again.status_code, again.json()["phase"]) == (201, "uploaded")
+    assert house.artifacts.all[key].compatible[0].model == "V23"
+    assert house.orchestrator.asked == [("start_publication", key)] * 2
+    first, second = (row.entry.detail for row in house.audit.chain)
+    assert "rejected_before" not in first
+    assert second["rejected_before"] == "No root of the vendor vouches for it."
+
+
+async def test_rejected_bytes_do_not_keep_their_version_from_the_right_ones() -> None:
+    house = House()
+    await upload(house, b"cut on its way", manifest())
+    await house.artifacts.set_phase(sha256_hex(b"cut on its way"), ArtifactPhase.REJECTED, "Damaged.")
+    right = await upload(house, IMAGE, manifest())
+    back = await upload(house, b"cut on its way", manifest())
+
+    assert right.status_code == 201
+    assert back.status_code == 409, "the version is another image's by now"
+    assert sha256_hex(IMAGE)[:12] in back.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"no boundary at all",
+        b"--b\r\n\r\n\r\nno name\r\n--b--\r\n",
+        b"--b\r\nbroken header\r\n\r\nx\r\n--b--",
+    ],
+)
+async def test_a_form_that_cannot_be_read_is_refused_in_words_and_recorded(body: bytes) -> None:
+    house = House()
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        kind = {"Content-Type": "multipart/form-data; boundary=b"}
+        answer = await client.post("/api/v1/artifacts", content=body, headers=kind)
+
+    assert answer.status_code == 422, answer.text
+    assert house.audit.actions == ["artifact.refused"]
+    assert not house.blobs.objects
+
+
 async def test_an_upload_whose_publication_did_not_start_is_taken_up_by_its_repeat() -> None:
     house = House()
     house.orchestrator.failure = EngineUnavailable("Temporal does not answer.")

@@ -28,6 +28,7 @@ from storage.errors import EngineUnavailable
 from storage.read_budget import LARGEST, SMALLEST, ReadBudget
 from storage.ticket_binding import bound_ticket
 from storage.twin import ConnectivitySection
+from storage.withdrawal import Source, Withdrawal, certificate_subject
 from tests.support.house import NOW, House
 
 IMAGE = bytes(range(256)) * 20
@@ -63,6 +64,36 @@ async def test_a_ticket_brings_the_whole_image() -> None:
     assert answer.headers["etag"] == f'"{KEY}"'
     assert answer.headers["accept-ranges"] == "bytes"
     assert house.app.state.metrics.download_bytes._value.get() == len(IMAGE)
+
+
+@pytest.mark.requirement("S43")
+async def test_a_node_whose_clock_is_ahead_makes_tickets_that_are_good_at_once() -> None:
+    assert (await fetch(house_with_ticket(not_before=NOW + timedelta(minutes=4)))).status_code == 200
+
+
+@pytest.mark.requirement("S66")
+async def test_a_ticket_ends_with_the_certificate_that_was_sent_with_it() -> None:
+    house = house_with_ticket()
+    subject = certificate_subject("ab" * 32)
+    ((hashed, row),) = house.tickets.tickets.items()
+    house.tickets.tickets[hashed] = replace(row, certificates=(subject,))
+    before = await fetch(house)
+    await house.withdrawals.add([Withdrawal(subject, "its key leaked", Source.PERSON, "ann", NOW)])
+
+    assert (before.status_code, (await fetch(house)).status_code) == (200, 410)
+
+
+async def test_a_store_that_is_silent_about_the_length_is_a_503_while_the_charger_listens() -> None:
+    house = house_with_ticket()
+    house.app.state.desk.limits = replace(house.app.state.desk.limits, first_s=0.0)
+
+    async def silent(key: str) -> int:
+        await asyncio.Event().wait()
+        raise AssertionError(key)
+
+    house.blobs.length = silent
+
+    assert (await fetch(house)).status_code == 503
 
 
 @pytest.mark.requirement("S43")
@@ -141,7 +172,7 @@ async def test_head_tells_the_length_and_reads_nothing() -> None:
     [
         (house_with_ticket(revoked=True), "revoked"),
         (house_with_ticket(expires_at=NOW), "expired"),
-        (house_with_ticket(not_before=NOW + timedelta(seconds=1)), "not valid yet"),
+        (house_with_ticket(not_before=NOW + timedelta(minutes=5, seconds=1)), "not valid yet"),
     ],
 )
 async def test_a_ticket_outside_its_window_is_gone_for_its_holder(house: House, says: str) -> None:

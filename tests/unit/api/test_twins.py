@@ -162,3 +162,18 @@ async def test_a_value_leads_to_its_frame_and_a_twin_to_its_events(house: House)
     assert found.json()["frames"] == ["[2]"]
     assert (unknown.status_code, unset.status_code) == (422, 404)
     assert rebuilt.json()["same"] is True
+
+
+@pytest.mark.requirement("F21")
+async def test_all_twins_are_compared_and_repairing_one_is_for_few(house: House) -> None:
+    house.twins.differing = ("firmware",)
+    async with house.client(Role.OPERATOR) as client:
+        page = (await client.get("/api/v1/rebuilds", params={"limit": 1})).json()
+        refused = await client.post("/api/v1/chargers/CP-1/rebuild", json={"reason": "restored"})
+    assert page["items"][0]["differing"] == ["firmware"]
+    async with house.client(Role.ADMIN) as client:
+        done = await client.post("/api/v1/chargers/CP-1/rebuild", json={"reason": "restored"})
+        again = await client.post("/api/v1/chargers/CP-1/rebuild", json={"reason": "restored"})
+        no_reason = await client.post("/api/v1/chargers/CP-1/rebuild", json={})
+    assert (refused.status_code, no_reason.status_code) == (403, 422)
+    assert (done.json()["repaired"], again.json()["repaired"]) == (["firmware"], [])

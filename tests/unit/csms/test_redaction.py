@@ -230,3 +230,48 @@ def test_the_longest_frame_of_a_hostile_charger_holds_nobody_up(text: str) -> No
         [sys.executable, "-c", program], check=True, timeout=60, cwd=ROOT, capture_output=True
     )
     assert int(done.stdout) > 0
+
+
+def escaped(text: str, letter: str) -> str:
+    return text.replace(letter, f"\\u{ord(letter):04x}")
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        '[2,"1","Authorize",{"id\\u0054ag":"SECRET"}]',
+        '[2,"1","Authorize",{"\\u0069\\u0064\\u0054\\u0061\\u0067" : "SECRET"}]',
+        '[2,"1","ChangeConfiguration",{"key":"Authorization\\u004Bey","value":"SECRET"}]',
+        '[2,"1","ChangeConfiguration",{"k\\u0065y":"AuthorizationKey","valu\\u0065":"SECRET"}]',
+        '[2,"1","UpdateFirmware",{"locat\\u0069on":"http\\u003a//host/d/SECRET"}]',
+        '[2,"1","UpdateFirmware",{"x":"http://host\\u002fd\\u002fSECRET_SECRET_SECRET"}]',
+        '[2,"1","DataTransfer",{"data":"{\\\\"id\\\\\\\\u0054ag\\\\":\\\\"SECRET\\\\"}"}]'.replace(
+            "\\\\", "\\"
+        ),
+        '[2,"1","DataTransfer",{"data":"{\\u0022idTag\\u0022:\\u0022SECRET\\u0022}"}]',
+        '[2,"1","DataTransfer",{"data":"{\\"id\\u005cu0054ag\\":\\"SECRET\\"}"}]',
+    ],
+)
+def test_a_name_in_escapes_hides_nothing(frame: str) -> None:
+    json.loads(frame)
+    assert "SECRET" in frame
+    assert "SECRET" not in redact(frame)
+    assert "SECRET" not in "".join(redact_both(frame, "[3]"))
+
+
+@given(st.sampled_from("idTagpaswor"), st.sampled_from(["idTag", "password", "idToken"]))
+def test_any_letter_of_a_secret_name_may_be_escaped(letter: str, key: str) -> None:
+    frame = f'[2,"1","X",{{"{escaped(key, letter)}":"SECRET","n":"\\u00e9"}}]'
+    assert "SECRET" not in redact(frame)
+
+
+@pytest.mark.parametrize(
+    "text", ['[2,"1","X",{"n":"\\u0041\\u00e9 C:\\\\u0041"}]', r'{"idTag":"***","n":"\u0041"}']
+)
+def test_escapes_that_hide_nothing_stay_as_they_came(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_many_escapes_and_backslashes_take_no_longer_than_their_length() -> None:
+    for text in ("\\" * 400_000, "\\u0041" * 100_000, "\\u005c" * 100_000, "\\u00" * 100_000):
+        assert isinstance(redact(text), str)

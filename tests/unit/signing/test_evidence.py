@@ -13,7 +13,7 @@ from signing.dsse import sign_payload
 from signing.errors import PolicyUnreadable, VerificationFailed
 from signing.evidence import judge
 from signing.evidence_policy import EvidencePolicy, read_policy
-from signing.provenance import IN_TOTO, check_shape
+from signing.provenance import IN_TOTO, Builder, check_shape, provenance_problems
 from signing.sbom import read_sbom
 from signing.vsa import open_summary, sign_summary, summary_of
 from storage.artifact import Compatible
@@ -270,3 +270,95 @@ def test_hostile_documents_are_refused_in_our_own_words(value: Any, payload_type
     ):
         with pytest.raises(AmpwaveError):
             read()
+
+
+def openvex_of(*said: tuple[str, str, str | None], **document: Any) -> bytes:
+    """A VEX of (vulnerability, status, time) statements about this image."""
+    products = [{"@id": "pkg:generic/vw22@1.1", "hashes": {"sha-256": SHA}}]
+    statements = [
+        {
+            "vulnerability": {"name": name},
+            "products": products,
+            "status": status,
+            "justification": "component_not_present",
+        }
+        | ({"timestamp": at} if at else {})
+        for name, status, at in said
+    ]
+    body = {"@context": "https://openvex.dev/ns/v0.2.0", "statements": statements, **document}
+    return sign_payload(json.dumps(body).encode(), vex.OPENVEX, made.PSIRT)
+
+
+EARLY, LATE = "2026-11-01T00:00:00Z", "2026-11-02T00:00:00Z"
+
+
+@pytest.mark.requirement("S51")
+@pytest.mark.parametrize(
+    ("said", "holds"),
+    [
+        ([(CVE, "not_affected", EARLY), (CVE, "affected", LATE)], False),
+        ([(CVE, "affected", LATE), (CVE, "not_affected", EARLY)], False),
+        ([(CVE, "not_affected", LATE), (CVE, "under_investigation", LATE)], False),
+        ([(CVE, "not_affected", LATE), (CVE, "affected", None)], False),
+        ([(CVE, "not_affected", None), (CVE, "affected", EARLY)], False),
+        ([(CVE, "affected", EARLY), (CVE, "fixed", LATE)], True),
+        ([(CVE, "not_affected", None), ("CVE-2026-3333", "affected", LATE)], True),
+    ],
+)
+def test_the_last_word_of_a_vex_counts_and_doubt_excuses_nothing(
+    policy: EvidencePolicy, said: list[tuple[str, str, str | None]], holds: bool
+) -> None:
+    found = problems(policy, sbom=made.sbom(SHA, CVE), provenance=made.provenance(), vex=openvex_of(*said))
+    assert (CVE not in found) is holds, found
+
+
+@pytest.mark.requirement("S51")
+def test_a_cyclonedx_vex_that_contradicts_itself_excuses_nothing(policy: EvidencePolicy) -> None:
+    document = json.loads(made.sbom(SHA))
+    excuse = {"id": CVE, "analysis": {"state": "not_affected", "justification": "code_not_reachable"}}
+    document["vulnerabilities"] = [excuse, {"id": CVE, "analysis": {"state": "exploitable"}}]
+    signed = sign_payload(json.dumps(document).encode(), vex.CYCLONEDX, made.PSIRT)
+    given = {"sbom": made.sbom(SHA, CVE), "provenance": made.provenance()}
+    assert CVE in problems(policy, vex=signed, **given)
+
+
+@pytest.mark.requirement("S50")
+def test_true_is_not_one_and_one_builder_may_do_several_kinds_of_build() -> None:
+    keys = {BUILDER.public_key.keyid: BUILDER.public_key}
+    release = Builder(made.BUILDER_ID, keys, made.BUILD_TYPE, {"source": "*", "release": True})
+    nightly = Builder(made.BUILDER_ID, keys, "https://build.example/nightly/v1", {"source": "*"})
+    for pinned in ((release, nightly), (nightly, release)):
+        assert provenance_problems(made.provenance(release=True), SHA, pinned) == []
+        assert "is '1', not True" in provenance_problems(made.provenance(release=1), SHA, pinned)[0]
+        assert provenance_problems(made.provenance(release=10**30), SHA, pinned) != []
+
+
+@pytest.mark.requirement("S51")
+def test_a_verdict_on_very_many_weaknesses_can_be_read_again(tmp_path: Path) -> None:
+    names = [f"CVE-2026-{number}" for number in range(10_000, 13_000)]
+    policy = read_policy(made.write_policy(tmp_path, (), [{"cveID": name} for name in names]))
+    judgement = judge(SHA, MODELS, {Kind.SBOM: made.sbom(SHA, *names)}, policy)
+    assert "2900 more" in judgement.problems[-1]
+    document = sign_summary(SHA, "voltworks/1.1/fw.bin", judgement, START, BUILDER)
+    assert open_summary(document, SHA, {BUILDER.public_key.keyid: BUILDER.public_key}) == summary_of(
+        judgement
+    )
+
+
+@pytest.mark.requirement("S49")
+def test_hostile_documents_cost_no_more_than_their_length() -> None:
+    twice = ",".join(f'"k{number}":0' for number in (*range(200_000), 199_999))
+    with pytest.raises(InvalidInput, match="'k199999' is there twice"):
+        read_sbom(f"{{{twice}}}".encode(), SHA)
+    with pytest.raises(InvalidInput) as refused:
+        read_sbom(made.sbom(SHA, components=[{"type": "no such"}] * 300_000), SHA)
+    assert len(refused.value.problems) == 1
+    with pytest.raises(InvalidInput, match="beyond what a number holds"):
+        read_sbom(b'{"version": 1e999}', SHA)
+
+
+def test_a_scoped_package_is_the_same_however_its_address_is_escaped(tmp_path: Path) -> None:
+    exploited = [{"cveID": CVE, "purls": ["pkg:npm/%40volt/core@1.0"]}]
+    policy = read_policy(made.write_policy(tmp_path, (), exploited))
+    part = {"type": "library", "name": "core", "purl": "pkg:npm/@volt/core@1.0"}
+    assert CVE in problems(policy, sbom=made.sbom(components=[part]))

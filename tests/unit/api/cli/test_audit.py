@@ -89,6 +89,7 @@ def test_an_honest_export_verifies_without_the_server(run: Any, exported: Path) 
         "checkpoints": 2,
         "proven_up_to": 8,
         "log_had": 8,
+        "newest_checkpoint_at": "2026-11-20T14:00:00+00:00",
         "keys": [NOTARY.public_key.keyid],
         "keys_pinned": True,
         "time_stamps": 0,
@@ -99,6 +100,7 @@ def test_an_honest_export_verifies_without_the_server(run: Any, exported: Path) 
     said = _verify(run).stdout
     assert said.startswith("Intact: 9 rows")
     assert "Signed up to row 8; the next checkpoint will cover the 1 after it." in said
+    assert "The newest checkpoint is of 2026-11-20 14:00Z" in said
 
 
 def _edit(rows: Rows) -> Rows:
@@ -297,3 +299,38 @@ def test_an_export_never_overwrites_and_leaves_nothing_half(
     fake.refuse("GET", "/audit", 503, title="away")
     assert run("audit", "export", "other.jsonl").exit_code != 0
     assert [path.name for path in home.iterdir() if "other" in path.name] == []
+
+
+def test_a_log_without_checkpoints_does_not_hold_where_a_key_is_named(run: Any, exported: Path) -> None:
+    lines = [json.loads(line) for line in exported.read_text().splitlines()]
+    rows = _all_anew([line for line in lines if "kind" not in line])
+    exported.write_text("".join(json.dumps(line) + "\n" for line in [lines[0], *rows]))
+    result = _verify(run)
+    assert result.exit_code == 1
+    assert "signed no checkpoint" in result.stderr
+
+
+@pytest.mark.parametrize("bad", [None, -1, 2**70, [], {"a": 1}, "\ud800", "x\x1b[2J", "2026-11-20T12:00:00"])
+def test_no_value_in_any_place_of_an_export_passes_for_true_or_ends_in_a_trace(
+    run: Any, exported: Path, bad: Any
+) -> None:
+    lines = [json.loads(line) for line in exported.read_text().splitlines()]
+    for number in (0, next(n for n, line in enumerate(lines) if line.get("kind") == "checkpoint"), -1):
+        for name in [*lines[number], *lines[number].get("envelope", {})]:
+            hostile = json.loads(json.dumps(lines))
+            line = hostile[number]
+            (line["envelope"] if name in line.get("envelope", {}) else line)[name] = bad
+            exported.write_text("".join(json.dumps(line) + "\n" for line in hostile))
+            result = _verify(run)
+            assert isinstance(result.exception, SystemExit | None), (number, name, result.exception)
+            assert "\x1b[2J" not in result.output
+            if number == -1:
+                assert result.exit_code != 0, name
+
+
+def test_a_key_that_is_there_twice_is_refused(run: Any, exported: Path) -> None:
+    text = exported.read_text().replace('"actor": "ada"', '"actor": "mallory", "actor": "ada"', 1)
+    exported.write_text(text)
+    result = _verify(run)
+    assert result.exit_code == 2
+    assert "twice" in result.stderr

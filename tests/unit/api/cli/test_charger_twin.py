@@ -146,3 +146,37 @@ def test_why_shows_the_frame_and_rebuild_fails_where_something_differs(run: Any,
     result = run("charger", "rebuild", "CP-1", "--check")
     assert result.exit_code == 1
     assert "not what its events make of it: firmware." in result.stderr
+
+
+@pytest.mark.requirement("F21")
+def test_all_twins_are_compared_page_by_page_and_repaired_when_asked(run: Any, fake: Any) -> None:
+    def page(*names: str, cursor: str | None = None, wrong: str = "") -> tuple[int, Any]:
+        items = [Rebuilt(name, 9, 4, 4, ("firmware",) if name == wrong else ()) for name in names]
+        replies = [RebuiltReply.model_validate(each).model_dump(mode="json") for each in items]
+        return 200, {"items": replies, "next_cursor": cursor}
+
+    fake.on("GET", "/rebuilds", page("CP-1", "CP-2", cursor="xyz", wrong="CP-2"), page("CP-3"))
+    result = run("charger", "rebuild", "--all")
+    assert (result.exit_code, result.stdout) == (
+        1,
+        "3 twins made anew from 27 events: 2 identical, 0 repaired, 1 differing.\n",
+    )
+    assert "CP-2: firmware differs" in result.stderr
+    assert fake.last("GET", "/rebuilds").query["cursor"] == ["xyz"]
+    fake.on("GET", "/rebuilds", page("CP-2", wrong="CP-2"))
+    fake.on("POST", "/chargers/CP-2/rebuild", (200, {"repaired": ["firmware"]}))
+    mended = run("charger", "rebuild", "--all", "--repair", "--reason", "restored", "--json")
+    assert mended.exit_code == 0
+    assert fake.last("POST", "/chargers/CP-2/rebuild").json == {"reason": "restored"}
+
+
+def test_a_rebuild_that_breaks_off_says_where_to_go_on(run: Any, fake: Any) -> None:
+    good = RebuiltReply.model_validate(Rebuilt("CP-1", 9, 4, 4, ())).model_dump(mode="json")
+    fake.on("GET", "/rebuilds", (200, {"items": [good], "next_cursor": "xyz"}), (503, {"title": "Not now"}))
+    result = run("charger", "rebuild", "--all")
+    assert result.exit_code != 0
+    assert "after 1 twins. Go on with: ampwave charger rebuild --all --resume xyz" in result.stderr
+    assert run("charger", "rebuild").exit_code == 2
+    assert run("charger", "rebuild", "CP-1", "--all").exit_code == 2
+    assert run("charger", "rebuild", "--all", "--repair").exit_code == 2
+    assert run("charger", "rebuild", "CP-1", "--resume", "xyz").exit_code == 2
