@@ -96,7 +96,7 @@ class TwinActivities:
 
     async def _quarantine(self, drift: Drift) -> None:
         view = await self._stores.chargers.get(drift.charger_id)
-        if view.charger.lifecycle in (Lifecycle.QUARANTINED, Lifecycle.RETIRED):
+        if view.charger.lifecycle in (Lifecycle.QUARANTINED, Lifecycle.RETIRING, Lifecycle.RETIRED):
             return
         await self._stores.chargers.set_lifecycle(drift.charger_id, Lifecycle.QUARANTINED)
         await self._stores.record(

@@ -45,6 +45,7 @@ from api.routers import (
     moves,
     past,
     registry,
+    retirements,
     service,
     sites,
     storage,
@@ -88,6 +89,7 @@ API_ROUTERS = (
     tuf.drills,
     registry.router,
     moves.router,
+    retirements.router,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router)
 

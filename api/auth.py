@@ -55,6 +55,8 @@ class Permission(StrEnum):
     """What a charger is registered as: written once, changed on record (F2)."""
     CHARGER_MOVE = "charger.move"
     """Whose it is and where it belongs (F3)."""
+    CHARGER_RETIRE = "charger.retire"
+    """End a charger for good: nobody takes it back."""
     NOTE_ADD = "note.add"
     PRIVACY_ERASE = "privacy.erase"
     WEBHOOK_WRITE = "webhook.write"
@@ -119,6 +121,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.HALT_RESTORE,
             Permission.CHARGER_IDENTITY,
             Permission.WEBHOOK_WRITE,
+            Permission.CHARGER_RETIRE,
             Permission.NOTE_ADD,
             Permission.INCIDENT_CLOSE,
             *_STOP,

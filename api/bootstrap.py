@@ -68,6 +68,7 @@ from signing.ledger import UseLedger
 from signing.notary import RECORD, AuditNotary
 from signing.published import read_expiries
 from signing.service import SigningService
+from signing.testimony import TestimonyDesk
 from signing.trust_source import TrustSource, fetch_from
 from signing.verify import Verifier
 from storage import ports
@@ -104,6 +105,7 @@ from storage.postgres.partitions import PostgresJournalStore
 from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.retention import PostgresRetentionStore
+from storage.postgres.retirement import PostgresRetirementStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.seat import PostgresSeat
 from storage.postgres.statistics import PostgresStatistics
@@ -117,6 +119,7 @@ from storage.postgres.watching import watch_stores
 from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.registry_ports import PrivacyStore, RegistryStore, TrustStore
 from storage.retention import RetentionStore
+from storage.retirement import RetirementStore
 from storage.s3 import S3BlobStore, S3Manner
 from storage.s3_keeper import S3BlobKeeper
 from storage.s3_leftovers import S3Leftovers
@@ -162,6 +165,7 @@ class Stores:
     privacy: PrivacyStore
     registry: RegistryStore
     retention: RetentionStore
+    retirements: RetirementStore
     routes: ports.RouteStore
     tickets: ports.TicketStore
     tokens: ports.TokenStore
@@ -284,6 +288,7 @@ def _stores(
         privacy=PostgresPrivacyStore(engine),
         registry=PostgresRegistryStore(engine),
         retention=PostgresRetentionStore(engine),
+        retirements=PostgresRetirementStore(engine),
         routes=PostgresRouteStore(engine),
         tickets=PostgresTicketStore(engine),
         tokens=PostgresTokenStore(engine),
@@ -454,6 +459,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             watch=stores.watch,
             halts=stores.halts,
             retention=stores.retention,
+            retirements=stores.retirements,
             retention_policy=retention_policy(settings),
             withdrawals=stores.withdrawals,
             webhooks=WebhookDoor(stores.notices, _webhook_rules(settings), partial(webhook_secret, pepper)),
@@ -611,6 +617,7 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
             ),
             *registry.metadata_activities(_metadata(settings, stores)),
             *registry.move_activities(MoveActivities(stores.registry, stores.ingest, system_clock)),
+            *registry.life_activities(shared, stores.retirements),
             *registry.record_activities(
                 shared,
                 DailyActivities(shared, stores.daily, stores.blobs),
@@ -714,6 +721,11 @@ def signer_worker(settings: Settings, stores: Stores, client: Client, signer: Si
                 blobs=stores.blobs,
             ),
             _notary(settings, stores).checkpoint_audit,
+            *registry.testimony_activities(
+                _activity_stores(stores),
+                stores.retirements,
+                TestimonyDesk(stores.blobs, lambda: record_keys(settings)),
+            ),
         ],
         max_concurrent_activities=20,
         graceful_shutdown_timeout=GRACE,

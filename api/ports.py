@@ -31,6 +31,7 @@ from storage.ports import (
 )
 from storage.registry_ports import PrivacyStore, RegistryStore
 from storage.retention import RetentionPolicy, RetentionStore
+from storage.retirement import RetirementStore
 from storage.transfer import DownloadStore, UploadStore
 from storage.twin_ports import TwinStore
 from storage.watching import WatchStores
@@ -68,6 +69,7 @@ class Orchestrator(Protocol):
     async def move_charger(self, charger_id: str, move_id: str) -> None:
         """Carry out a move that is on record, and wait; Conflict if something else has the charger."""
 
+    async def retire_charger(self, charger_id: str) -> bool: ...
     async def log_arrived(self, charger_id: str, request_id: int) -> None: ...
 
 
@@ -175,5 +177,7 @@ class ApiServices:
     readiness: Mapping[str, ReadinessCheck] = field(default_factory=dict)
     """``database``, ``temporal``, ``s3``."""
     limits: ApiLimits = field(default_factory=ApiLimits)
+    retirements: RetirementStore | None = None
+    """None: nobody is retired here."""
     check_approval: ApprovalCheck | None = None
     """Raises ApprovalRefused for a yes that no signer and no node would count."""

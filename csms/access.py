@@ -132,6 +132,21 @@ class CustomerInformation:
     certificate: CertificateHash | None = None
 
 
+class ProfilePurpose(StrEnum):
+    """Those OCPP 2.x ChargingProfilePurposeEnumType values that every version has."""
+
+    STATION_MAXIMUM = "ChargingStationMaxProfile"
+    TX_DEFAULT = "TxDefaultProfile"
+    TX = "TxProfile"
+
+
+@dataclass(frozen=True, slots=True)
+class ClearChargingProfiles:
+    """Forget all charging profiles of one purpose (2.x K10; 1.6 section 5.5)."""
+
+    purpose: ProfilePurpose
+
+
 @dataclass(frozen=True, slots=True)
 class RotatePassword:
     """Have the node give the charger a new random password (A01).
@@ -141,4 +156,11 @@ class RotatePassword:
     """
 
 
-AccessCommand = ClearCache | SendLocalList | GetLocalListVersion | SetNetworkProfile | CustomerInformation
+AccessCommand = (
+    ClearCache
+    | ClearChargingProfiles
+    | SendLocalList
+    | GetLocalListVersion
+    | SetNetworkProfile
+    | CustomerInformation
+)

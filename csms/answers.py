@@ -19,6 +19,8 @@ _SPELLED = {
     "UnknownMessageId": AnswerStatus.NOT_IMPLEMENTED,
     "Unpublished": AnswerStatus.ACCEPTED,
     "NoFirmware": AnswerStatus.NOT_FOUND,
+    # ClearChargingProfile: no profile fits.
+    "Unknown": AnswerStatus.NOT_FOUND,
 }
 """Words of single messages for what the canonical language says otherwise."""
 

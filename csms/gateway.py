@@ -79,6 +79,9 @@ when a fleet reconnects at once: whom the kernel drops believes to be connected 
 REVOKED = 4002
 """The certificate that this socket was opened with was revoked (a close code of ours, like SUPERSEDED)."""
 
+DISMISSED = 4003
+"""This charger is not served any more: it was retired."""
+
 
 class Gateway:
     """One node. Implements ``csms.ports.CommandSender`` for the chargers whose sockets it holds."""
@@ -370,9 +373,12 @@ class Gateway:
         self._spawn(older.close(SUPERSEDED, "a newer connection of this charger was authenticated"))
 
     def _revoke(self, session: Session, reason: str) -> None:
+        self._dismiss(session, REVOKED, reason)
+
+    def _dismiss(self, session: Session, code: int, reason: str) -> None:
         """Believe this socket nothing more, and close it."""
         session.retire()
-        self._spawn(session.close(REVOKED, reason))
+        self._spawn(session.close(code, reason))
 
     async def _record_end(self, session: Session, closed: TransportClosed) -> None:
         if closed.code == MESSAGE_TOO_BIG:
@@ -442,6 +448,12 @@ class Gateway:
     async def settle(self, charger_id: str, session_epoch: int) -> None:
         """Wait until every frame received so far from this charger is stored."""
         await self._registry.held(charger_id, session_epoch).settled()
+
+    async def cut(self, charger_id: str, session_epoch: int, reason: str) -> None:
+        """Store what it told, and close its socket. Raises NotConnectedHere."""
+        session = self._registry.held(charger_id, session_epoch)
+        await session.settled()
+        self._dismiss(session, DISMISSED, reason)
 
     def supports_signed_update(self, charger_id: str, session_epoch: int) -> bool:
         """Whether this session can take a signed update. Raises NotConnectedHere."""

@@ -32,6 +32,9 @@ class CommandSender(Protocol):
         Raises NotConnectedHere.
         """
 
+    async def cut(self, charger_id: str, session_epoch: int, reason: str) -> None:
+        """Close this socket for good: the charger is not to be served any more. Raises NotConnectedHere."""
+
     def supports_signed_update(self, charger_id: str, session_epoch: int) -> bool:
         """Whether this session can take a signed update (2.x always; 1.6 with the security extension)."""
 

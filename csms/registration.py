@@ -39,7 +39,10 @@ Where it raises EngineUnavailable the socket is closed, and the charger comes ba
 
 _BY_LIFECYCLE = {
     Lifecycle.REGISTERED: Registration.ACCEPTED,
+    Lifecycle.PROVISIONING: Registration.PENDING,
     Lifecycle.ACTIVE: Registration.ACCEPTED,
+    # Its sessions end in peace, and it takes what is asked of it.
+    Lifecycle.RETIRING: Registration.ACCEPTED,
     # These two do not get past the handshake; should one be changed while it is connected, it is told here.
     Lifecycle.QUARANTINED: Registration.REJECTED,
     Lifecycle.RETIRED: Registration.REJECTED,
@@ -47,7 +50,7 @@ _BY_LIFECYCLE = {
 
 
 async def by_lifecycle(charger: Charger) -> Registration:
-    """Every charger that may connect is in service."""
+    """Who is in service, or on the way out of it, is accepted; who is on the way in is parked."""
     return _BY_LIFECYCLE[charger.lifecycle]
 
 

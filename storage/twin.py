@@ -15,8 +15,13 @@ class Lifecycle(StrEnum):
     """Where a charger stands between registration and retirement."""
 
     REGISTERED = "registered"
+    """In service without having been commissioned by us: fleets that were there before."""
+    PROVISIONING = "provisioning"
+    """Known, and parked until it has proved itself and passed its checklist (F50)."""
     ACTIVE = "active"
     QUARANTINED = "quarantined"
+    RETIRING = "retiring"
+    """On its way out: served to the end of its sessions, wiped, and given nothing new (F47)."""
     RETIRED = "retired"
 
 

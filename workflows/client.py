@@ -1,11 +1,9 @@
 """How the api talks to workflows. A refusal by a validator is a Conflict; no Temporal, EngineUnavailable."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from temporalio.client import (
     Client,
@@ -18,12 +16,10 @@ from temporalio.client import (
     ScheduleSpec,
     WorkflowFailureError,
     WorkflowHandle,
-    WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from activities.metadata import CeremonyOrder
 from activities.moves import MoveEnd
@@ -43,8 +39,11 @@ from storage.ids import (
 )
 from workflows.campaign import FirmwareCampaignWorkflow
 from workflows.charger_command import ChargerCommandWorkflow, CommandInput
+from workflows.client_words import asked, in_our_words, sentence
 from workflows.configuration import ConfigurationRun, ConfigurationWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
+from workflows.life_starter import LifeStarter
+from workflows.life_watch import LifeWatchWorkflow
 from workflows.log_retrieval import LogInput, LogRetrievalWorkflow
 from workflows.messages import CampaignInput, CampaignStatus
 from workflows.move import MoveInput, MoveWorkflow
@@ -57,74 +56,22 @@ from workflows.session_watch import SessionWatchWorkflow
 from workflows.signals import AbortRequest, PersonRequest, SkipRequest
 from workflows.storage_care import StorageCareWorkflow
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 HOUSEKEEPING_SCHEDULE = "ampwave-housekeeping"
 RECORDS_SCHEDULE = "ampwave-records"
 SESSION_WATCH_SCHEDULE = "ampwave-session-watch"
 STORAGE_CARE_SCHEDULE = "ampwave-storage-care"
 _MOVE = "move"
-_UNREACHABLE = frozenset(
-    {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
-)
+LIFE_WATCH_SCHEDULE = "ampwave-life-watch"
 
 
-def _in_our_words(call: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """Temporal's errors as ours."""
-
-    @wraps(call)
-    async def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return await call(*args, **kwargs)
-        except WorkflowUpdateFailedError as error:
-            raise Conflict(_sentence(error)) from None
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            raise EngineUnavailable(
-                "No worker answered in time.",
-                hint="The request may still be carried out: look before you retry.",
-            ) from error
-        except RPCError as error:
-            raise _of_rpc(error) from error
-
-    return wrapped
-
-
-def _sentence(error: BaseException) -> str:
-    """The innermost sentence: an activity's error is wrapped once more."""
-    cause: BaseException | None = error
-    text = str(error)
-    while cause is not None:
-        if isinstance(cause, ApplicationError):
-            text = cause.message
-        cause = cause.__cause__
-    return text
-
-
-def _of_rpc(error: RPCError) -> Exception:
-    if error.status is RPCStatusCode.NOT_FOUND:
-        return Conflict("Its workflow is over or was never started.", hint="Look at its phase.")
-    if error.status in _UNREACHABLE:
-        return EngineUnavailable("Temporal did not answer.", hint="Try again in a moment.")
-    return Conflict(f"Temporal refused: {error.status.name}.")
-
-
-async def _asked(call: Awaitable[R]) -> R:
-    """The same, but a workflow that is over is a Conflict here already."""
-    try:
-        return await call
-    except RPCError as error:
-        raise _of_rpc(error) from error
-
-
-class Orchestrator:
+class Orchestrator(LifeStarter):
     """Starts workflows and passes on what people ask. ``update_id`` makes an act happen once."""
 
     def __init__(self, client: Client, *, update_seconds: float = 20.0) -> None:
-        self._client = client
+        super().__init__(client)
         self._timeout = timedelta(seconds=update_seconds)
 
-    @_in_our_words
+    @in_our_words
     async def start_publication(self, artifact_id: str) -> None:
         """Start the publication of an uploaded artifact; nothing happens if it is under way.
 
@@ -139,12 +86,12 @@ class Orchestrator:
             static_summary=f"publish artifact {artifact_id[:12]}",
         )
 
-    @_in_our_words
+    @in_our_words
     async def evidence_changed(self, artifact_id: str) -> None:
         """A hint that an artifact's evidence is another one; whoever does not wait for it reads it later."""
         handle = self._client.get_workflow_handle(artifact_workflow_id(artifact_id))
         with suppress(Conflict):
-            await _asked(handle.signal(PublishArtifactWorkflow.evidence_changed, rpc_timeout=self._timeout))
+            await asked(handle.signal(PublishArtifactWorkflow.evidence_changed, rpc_timeout=self._timeout))
 
     async def publish_ceremony(self, order: CeremonyOrder) -> CeremonyStamp:
         """Have a stored ceremony published, and wait for it; the same one again goes on, or says the same.
@@ -156,16 +103,16 @@ class Orchestrator:
         handle = await self._start_ceremony(order)
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                return await _asked(handle.result())
+                return await asked(handle.result())
         except WorkflowFailureError as error:
-            raise Conflict(_sentence(error)) from None
+            raise Conflict(sentence(error)) from None
         except TimeoutError as error:
             raise EngineUnavailable(
                 "No signer answered in time.",
                 hint="Publish the same file again: it goes on, or says that it is done.",
             ) from error
 
-    @_in_our_words
+    @in_our_words
     async def _start_ceremony(
         self, order: CeremonyOrder
     ) -> WorkflowHandle[PublishCeremonyWorkflow, CeremonyStamp]:
@@ -184,7 +131,7 @@ class Orchestrator:
             artifact_workflow_id(sign_off.artifact_id), PublishArtifactWorkflow.sign_off, sign_off
         )
 
-    @_in_our_words
+    @in_our_words
     async def start_campaign(self, campaign_id: str) -> None:
         """Start a campaign that is stored as a draft; it then waits for approvals. Idempotent, for ever."""
         try:
@@ -252,7 +199,7 @@ class Orchestrator:
             campaign_workflow_id(campaign_id), FirmwareCampaignWorkflow.skip_charger, request, update_id
         )
 
-    @_in_our_words
+    @in_our_words
     async def send_command(self, given: CommandInput) -> None:
         """Start a command and wait for its end, at most as long as the charger may take to answer.
 
@@ -277,9 +224,9 @@ class Orchestrator:
         # Too late, or over before it could be asked: the store knows.
         with suppress(WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError, Conflict):
             async with asyncio.timeout(given.deadline_seconds):
-                await _asked(handle.execute_update("answer", rpc_timeout=wait))
+                await asked(handle.execute_update("answer", rpc_timeout=wait))
 
-    @_in_our_words
+    @in_our_words
     async def retrieve_log(self, given: LogInput) -> None:
         """Start the retrieval of a log that is on record; the same request again changes nothing."""
         with suppress(WorkflowAlreadyStartedError):
@@ -294,7 +241,7 @@ class Orchestrator:
                 search_attributes=keywords((OTA_CHARGER, given.charger_id)),
             )
 
-    @_in_our_words
+    @in_our_words
     async def start_configuration(self, configuration_id: str) -> None:
         """Start a job that is on record; one that was started already goes on, or is over."""
         with suppress(WorkflowAlreadyStartedError):
@@ -318,15 +265,15 @@ class Orchestrator:
         handle = await self._start_move(charger_id, move_id)
         try:
             async with asyncio.timeout(self._timeout.total_seconds()):
-                await _asked(handle.result())
+                await asked(handle.result())
         except WorkflowFailureError as error:
-            raise Conflict(_sentence(error)) from None
+            raise Conflict(sentence(error)) from None
         except TimeoutError as error:
             raise EngineUnavailable(
                 "No worker answered in time.", hint="Look at its moves before you ask again."
             ) from error
 
-    @_in_our_words
+    @in_our_words
     async def _start_move(self, charger_id: str, move_id: str) -> WorkflowHandle[MoveWorkflow, MoveEnd]:
         try:
             return await self._client.start_workflow(
@@ -350,20 +297,20 @@ class Orchestrator:
             raise Conflict("other maintenance has it just now")
         return handle
 
-    @_in_our_words
+    @in_our_words
     async def log_arrived(self, charger_id: str, request_id: int) -> None:
         """A hint that an upload was taken in; nobody waiting for it is no error."""
         handle = self._client.get_workflow_handle(log_workflow_id(charger_id, request_id))
         with suppress(Conflict):
-            await _asked(handle.signal(LogRetrievalWorkflow.log_arrived, rpc_timeout=self._timeout))
+            await asked(handle.signal(LogRetrievalWorkflow.log_arrived, rpc_timeout=self._timeout))
 
-    @_in_our_words
+    @in_our_words
     async def campaign_status(self, campaign_id: str) -> CampaignStatus:
         """Where a campaign is, asked of its workflow."""
         handle = self._client.get_workflow_handle(campaign_workflow_id(campaign_id))
         return await handle.query(FirmwareCampaignWorkflow.status, rpc_timeout=self._timeout)
 
-    @_in_our_words
+    @in_our_words
     async def ensure_schedules(self, every: timedelta = timedelta(minutes=5)) -> None:
         """Create the schedules; one that is there already is left as it is."""
         watch = ScheduleActionStartWorkflow(
@@ -378,6 +325,8 @@ class Orchestrator:
         await self._schedule(SESSION_WATCH_SCHEDULE, watch, timedelta(minutes=1))
         care = ScheduleActionStartWorkflow(StorageCareWorkflow.run, id="storage-care", task_queue=TASK_QUEUE)
         await self._schedule(STORAGE_CARE_SCHEDULE, care, timedelta(days=1))
+        life = ScheduleActionStartWorkflow(LifeWatchWorkflow.run, id="life-watch", task_queue=TASK_QUEUE)
+        await self._schedule(LIFE_WATCH_SCHEDULE, life, timedelta(seconds=15))
 
     async def _schedule(self, name: str, action: ScheduleActionStartWorkflow, every: timedelta) -> None:
         try:
@@ -394,7 +343,7 @@ class Orchestrator:
         except ScheduleAlreadyRunningError:
             return
 
-    @_in_our_words
+    @in_our_words
     async def _ask(self, workflow_id: str, update: Any, request: Any, update_id: str | None = None) -> None:
         handle = self._client.get_workflow_handle(workflow_id)
         await handle.execute_update(update, request, id=update_id, rpc_timeout=self._timeout)

@@ -11,6 +11,9 @@ from activities.facts import ArtifactFacts, SiteFacts, Situation
 from storage.artifact import Compatible
 from storage.twin import Lifecycle
 
+IN_SERVICE = frozenset({Lifecycle.REGISTERED, Lifecycle.ACTIVE})
+"""Who may be a target: not who has not passed its checklist, nor who is set aside or on its way out."""
+
 
 @dataclass(frozen=True, slots=True)
 class ChargerFacts:
@@ -66,7 +69,7 @@ def mismatch(situation: Situation, artifact: ArtifactFacts, *, downgrade: bool =
     """Why this charger can never get this artifact as both are, or None."""
     name = f"{situation.vendor} {situation.model}"
     entry = _compatible(situation, artifact.compatible)
-    if situation.lifecycle in (Lifecycle.QUARANTINED, Lifecycle.RETIRED):
+    if situation.lifecycle not in IN_SERVICE:
         return Skip(f"it is {situation.lifecycle.value}")
     if entry is None:
         return Skip(f"{name} is not a model that {artifact.vendor_role} {artifact.version} is for")

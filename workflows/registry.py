@@ -23,18 +23,23 @@ from activities.orders import Node
 from activities.recovery import DoubtActivities, RecoveryActivities
 from activities.release_evidence import EvidenceActivities
 from activities.retention import RetentionActivities
+from activities.retiring import RetirementActivities, RetirementSender, Revoke, nothing_issued
 from activities.signer import SignerActivities
 from activities.stores import Stores
+from activities.testifying import Testifier, TestimonyActivities
 from activities.twins import DriftPolicy, TwinActivities
 from csms.ports import FindingKeeper
 from signing.ports import ArtifactInspector, EvidenceJudge, ReleaseSigner
 from storage.ports import BlobStore
+from storage.retirement import RetirementStore
 from storage.watching import SessionStore
 from workflows.campaign import FirmwareCampaignWorkflow
 from workflows.charger_command import ChargerCommandWorkflow
 from workflows.charger_update import ChargerUpdateWorkflow
 from workflows.configuration import ConfigurationWorkflow
+from workflows.decommission import DecommissionWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
+from workflows.life_watch import LifeWatchWorkflow
 from workflows.log_retrieval import LogRetrievalWorkflow
 from workflows.move import MoveWorkflow
 from workflows.publish_artifact import PublishArtifactWorkflow
@@ -58,6 +63,8 @@ WORKFLOWS: tuple[type, ...] = (
     LogRetrievalWorkflow,
     ConfigurationWorkflow,
     MoveWorkflow,
+    DecommissionWorkflow,
+    LifeWatchWorkflow,
     HousekeepingWorkflow,
     SessionWatchWorkflow,
     RecordKeepingWorkflow,
@@ -134,6 +141,7 @@ def metadata_activities(metadata: MetadataActivities) -> Activities:
 def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
     """For a CSMS node, on ``storage.ids.node_queue(node_id, boot_id)``."""
     dispatch = DispatchActivities(node)
+    retiring = RetirementSender(node)
     recovery = RecoveryActivities(node.stores.chargers, node.sender, keeper, node.stores.clock)
     return (
         recovery.question_session,
@@ -144,7 +152,32 @@ def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
         dispatch.put_back_charger,
         CommandActivities(node).send_command,
         LogSender(node).request_log,
+        retiring.retire_step,
+        retiring.cut_socket,
     )
+
+
+def life_activities(
+    stores: Stores, retirements: RetirementStore, revoke: Revoke = nothing_issued
+) -> Activities:
+    """For the worker role too: how chargers begin and end."""
+    retiring = RetirementActivities(stores, retirements, revoke)
+    return (
+        retiring.measure_retirement,
+        retiring.note_step,
+        retiring.note_wait,
+        retiring.leave_campaigns,
+        retiring.open_log,
+        retiring.measure_log,
+        retiring.revoke_certificates,
+        retiring.bury_charger,
+        retiring.find_retiring,
+    )
+
+
+def testimony_activities(stores: Stores, retirements: RetirementStore, desk: Testifier) -> Activities:
+    """For the signer too: what it testifies of chargers."""
+    return (TestimonyActivities(stores, retirements, desk).sign_receipt,)
 
 
 def record_activities(stores: Stores, daily: DailyActivities, retention: RetentionActivities) -> Activities:

@@ -38,6 +38,7 @@ TABLE: dict[str, Entry] = {
     "incident": Entry("Fleet", "What a person should know of, and closing it by hand.", "incident"),
     "webhook": Entry("Fleet", "Who outside is told, by signed notices.", "webhook"),
     "audit": Entry("Trust", "Export the audit log and check its chain.", "audit"),
+    "receipt": Entry("Trust", "Check what was signed about a charger, offline.", "receipt"),
     "key": Entry("Trust", "Make and list keys to sign releases with.", "key"),
     "tuf": Entry("Trust", "Set up and check the signed repository.", "tuf"),
     "privacy": Entry("Trust", "Take a person out of what is kept.", "privacy"),

@@ -37,6 +37,7 @@ from storage.twin_schema import desired_problems
 router = APIRouter(prefix="/api/v1/configurations", tags=["twins"], route_class=GuardedRoute)
 
 _PAGE, _SHOWN = 500, 200
+_ENDING = (Lifecycle.RETIRING, Lifecycle.RETIRED)
 JobId = Annotated[str, Path(pattern=r"^[A-Za-z0-9\-]{1,64}$")]
 
 
@@ -183,9 +184,7 @@ async def _chosen(services: ApiServices, body: ConfigurationBody) -> list[str]:
     cursor: str | None = None
     while True:
         page = await services.chargers.find(where, limit=500, cursor=cursor)
-        chosen += [
-            view.charger.charger_id for view in page.items if view.charger.lifecycle is not Lifecycle.RETIRED
-        ]
+        chosen += [view.charger.charger_id for view in page.items if view.charger.lifecycle not in _ENDING]
         cursor = page.next_cursor
         if len(chosen) > MOST_CHARGERS:
             raise InvalidInput(f"These are more than {MOST_CHARGERS} chargers.", hint="Make smaller jobs.")

@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
-from csms.access import ClearCache, GetLocalListVersion, ListEntry, SendLocalList
+from csms.access import (
+    ClearCache,
+    ClearChargingProfiles,
+    GetLocalListVersion,
+    ListEntry,
+    ProfilePurpose,
+    SendLocalList,
+)
 from csms.answers import (
     brief,
     by_status,
@@ -243,6 +250,11 @@ def _data_transfer(command: DataTransfer, _: Calling) -> Payload:
     return {name: value for name, value in said.items() if value is not None}
 
 
+def _clear_profiles(command: ClearChargingProfiles, _: Calling) -> Payload:
+    station = command.purpose is ProfilePurpose.STATION_MAXIMUM
+    return {"chargingProfilePurpose": "ChargePointMaxProfile" if station else command.purpose.value}
+
+
 def _call(
     action: str,
     payload: Callable[[Any, Calling], Payload],
@@ -264,6 +276,7 @@ CALLS: dict[type[Command], Call] = {
     Reset: _call("Reset", _reset),
     ChangeAvailability: _call("ChangeAvailability", _availability),
     ClearCache: _call("ClearCache", lambda _command, _calling: {}),
+    ClearChargingProfiles: _call("ClearChargingProfile", _clear_profiles),
     SendLocalList: _call("SendLocalList", _local_list),
     GetLocalListVersion: _call("GetLocalListVersion", lambda _command, _calling: {}, _list_version),
     DataTransfer: _call("DataTransfer", _data_transfer, with_data),

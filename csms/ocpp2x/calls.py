@@ -5,7 +5,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from csms.access import ClearCache, CustomerInformation, GetLocalListVersion, SendLocalList, SetNetworkProfile
+from csms.access import (
+    ClearCache,
+    ClearChargingProfiles,
+    CustomerInformation,
+    GetLocalListVersion,
+    SendLocalList,
+    SetNetworkProfile,
+)
 from csms.answers import (
     brief,
     by_status,
@@ -294,6 +301,10 @@ CALLS_201: dict[type[Command], Call] = {
     Reset: _call("Reset", lambda command, _: said(type=command.kind.value, evseId=command.evse_id)),
     ChangeAvailability: _call("ChangeAvailability", _availability),
     ClearCache: _call("ClearCache", lambda _command, _calling: {}),
+    ClearChargingProfiles: _call(
+        "ClearChargingProfile",
+        lambda command, _: {"chargingProfileCriteria": {"chargingProfilePurpose": command.purpose.value}},
+    ),
     SendLocalList: _call("SendLocalList", access.local_list),
     GetLocalListVersion: _call("GetLocalListVersion", lambda _command, _calling: {}, access.list_version),
     SetNetworkProfile: _call("SetNetworkProfile", access.network_profile),

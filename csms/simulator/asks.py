@@ -56,6 +56,11 @@ class ClearCacheRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ClearProfilesRequest:
+    """ClearChargingProfile: this charger keeps none."""
+
+
+@dataclass(frozen=True, slots=True)
 class LocalListRequest:
     """SendLocalList; of each entry only the token, and whether it stays."""
 
@@ -82,6 +87,7 @@ Ask = (
     | DeleteRequest
     | SignedRequest
     | ClearCacheRequest
+    | ClearProfilesRequest
     | LocalListRequest
     | ListVersionRequest
     | VendorRequest

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from csms.simulator.asks import (
     Ask,
     ClearCacheRequest,
+    ClearProfilesRequest,
     DeleteRequest,
     InstallRequest,
     ListRequest,
@@ -31,6 +32,8 @@ SIGN_TRIGGERS = {
 }
 """What a trigger of a signing request asks for, as the request names it."""
 _MOST_TOKENS = 1_000
+_PLAIN = {ClearCacheRequest: ACCEPTED, ClearProfilesRequest: "Unknown", VendorRequest: "UnknownVendorId"}
+"""What is always answered alike: there is a cache, no charging profile, and no vendor's message known."""
 
 
 @dataclass(slots=True)
@@ -107,8 +110,8 @@ class Holdings:
                 return Answer(self.local_list.take(ask)), None
             case ListVersionRequest():
                 return Answer(ACCEPTED, version=self.local_list.version), None
-            case ClearCacheRequest() | VendorRequest():
-                return Answer(ACCEPTED if isinstance(ask, ClearCacheRequest) else "UnknownVendorId"), None
+            case ClearCacheRequest() | ClearProfilesRequest() | VendorRequest():
+                return Answer(_PLAIN[type(ask)]), None
 
     def _write(self, ask: WriteRequest) -> tuple[Answer, Deed]:
         results = []

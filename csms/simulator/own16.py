@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from csms.simulator.asks import (
     Ask,
     ClearCacheRequest,
+    ClearProfilesRequest,
     DeleteRequest,
     InstallRequest,
     ListRequest,
@@ -107,6 +108,7 @@ READERS: dict[str, Callable[[Payload], Ask]] = {
     "DeleteCertificate": _delete,
     "CertificateSigned": _signed,
     "ClearCache": lambda _: ClearCacheRequest(),
+    "ClearChargingProfile": lambda _: ClearProfilesRequest(),
     "SendLocalList": _local_list,
     "GetLocalListVersion": lambda _: ListVersionRequest(),
     "DataTransfer": lambda _: VendorRequest(),

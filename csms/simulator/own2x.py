@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from csms.simulator.asks import (
     Ask,
     ClearCacheRequest,
+    ClearProfilesRequest,
     DeleteRequest,
     InstallRequest,
     ListRequest,
@@ -130,6 +131,7 @@ READERS: dict[str, Callable[[Payload], Ask]] = {
     "DeleteCertificate": _delete,
     "CertificateSigned": _signed,
     "ClearCache": lambda _: ClearCacheRequest(),
+    "ClearChargingProfile": lambda _: ClearProfilesRequest(),
     "SendLocalList": _local_list,
     "GetLocalListVersion": lambda _: ListVersionRequest(),
     "DataTransfer": lambda _: VendorRequest(),

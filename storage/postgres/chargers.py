@@ -270,9 +270,10 @@ async def _require_same(connection: AsyncConnection, given: Charger) -> None:
     stored = (
         await connection.execute(select(*_IDENTITY).where(charger.c.charger_id == given.charger_id))
     ).one()
-    if stored.lifecycle == Lifecycle.RETIRED:
+    if stored.lifecycle in (Lifecycle.RETIRING, Lifecycle.RETIRED):
         raise Conflict(
-            f"Charger {given.charger_id!r} is retired.", hint="A retired identity is never used again."
+            f"Charger {given.charger_id!r} is {stored.lifecycle}.",
+            hint="A retired identity is never used again.",
         )
     names = ("site_id", "vendor", "model", "serial_number", "hardware_revision")
     different = [name for name in names if getattr(stored, name) != getattr(given, name)]

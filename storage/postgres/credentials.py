@@ -12,7 +12,9 @@ from storage.credentials import PendingFate, PendingSecret
 from storage.errors import Conflict, NotFound
 from storage.postgres.engine import reading, transaction
 from storage.postgres.grouped import Grouped
+from storage.postgres.retirement import refuse_buried
 from storage.postgres.tables import charger, charger_credential
+from storage.retirement import Remains
 
 _COLUMNS = charger_credential.c
 _NO_PENDING: dict[str, Any] = {"pending_hmac": None, "pending_since": None}
@@ -118,6 +120,7 @@ async def put_credential(connection: AsyncConnection, credential: ChargerCredent
             f"The password for charger {credential.charger_id!r} belongs to another charger already.",
             hint="Give every charger a random password of its own.",
         )
+    await refuse_buried(connection, [(Remains.PASSWORD, credential.secret_hmac.hex())])
     values = {"secret_hmac": credential.secret_hmac, "created_at": credential.created_at, **_NO_PENDING}
     statement = insert(charger_credential).values(charger_id=credential.charger_id, **values)
     await connection.execute(statement.on_conflict_do_update(index_elements=["charger_id"], set_=values))

@@ -22,10 +22,13 @@ from storage.identifiers import (
     claims,
 )
 from storage.postgres.audit import append_entry
+from storage.postgres.charger_rows import charger_of
 from storage.postgres.engine import reading, transaction
 from storage.postgres.leases import ALIVE
+from storage.postgres.retirement import refuse_buried, serial_digest
 from storage.postgres.tables import charger, identifier, site, site_lease
 from storage.postgres.trust import alone, look
+from storage.retirement import Remains
 from storage.twin import Lifecycle
 
 _C = identifier.c
@@ -36,6 +39,10 @@ async def claim(connection: AsyncConnection, given: Identifier) -> None:
 
     A serial number that only a charger told, or whose charger is retired, goes to who is registered with it.
     """
+    if given.namespace == SERIAL:
+        vendor, _, serial = given.value.partition("/")
+        if given.actor != CHARGER_SAYS:
+            await refuse_buried(connection, [(Remains.SERIAL, serial_digest(vendor, serial))])
     values = {"subject": given.subject, "actor": given.actor, "since": given.since or func.now()}
     query = insert(identifier).values(namespace=given.namespace, value=given.value, **values)
     gone = select(charger.c.charger_id).where(
@@ -114,7 +121,7 @@ class PostgresIdentifierStore:
             entry = AuditEntry(given.at, given.actor, "charger.reidentified", subject, detail)
             await append_entry(connection, entry)
             await look(connection, given.charger_id, f"re-identified by {given.actor}: {given.reason}")
-        return _charger(row)
+        return charger_of(row)
 
 
 async def _for_change(connection: AsyncConnection, given: Reidentification) -> dict[str, str | None]:
@@ -123,8 +130,8 @@ async def _for_change(connection: AsyncConnection, given: Reidentification) -> d
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise NotFound("charger", given.charger_id)
-    if row.lifecycle == Lifecycle.RETIRED.value:
-        raise Conflict(f"{given.charger_id} is retired.", hint="A retired identity is never changed.")
+    if row.lifecycle in (Lifecycle.RETIRING.value, Lifecycle.RETIRED.value):
+        raise Conflict(f"{given.charger_id} is {row.lifecycle}.", hint="What ends is never renamed.")
     if row.identity_version != given.expected_version:
         raise StaleVersion(
             f"The identity of {given.charger_id} is at version {row.identity_version},"
@@ -170,18 +177,3 @@ async def _one(connection: AsyncConnection, namespace: str, value: str) -> Ident
 
 def _identifier(row: Row[Any]) -> Identifier:
     return Identifier(row.namespace, row.value, row.subject, row.actor, row.since)
-
-
-def _charger(row: Row[Any]) -> Charger:
-    return Charger(
-        charger_id=row.charger_id,
-        site_id=row.site_id,
-        vendor=row.vendor,
-        model=row.model,
-        lifecycle=Lifecycle(row.lifecycle),
-        serial_number=row.serial_number,
-        hardware_revision=row.hardware_revision,
-        registered_at=row.registered_at,
-        security_floor=row.security_floor,
-        identity_version=row.identity_version,
-    )

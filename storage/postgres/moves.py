@@ -88,7 +88,7 @@ class PostgresMoveStore:
 
 def _require_change(given: Move, there: Row[*tuple[Any, ...]]) -> None:
     """What can never be done as it is asked."""
-    if there.lifecycle == Lifecycle.RETIRED:
+    if there.lifecycle in (Lifecycle.RETIRING, Lifecycle.RETIRED):
         raise Conflict(f"{given.charger_id} is retired.", hint="It belongs nowhere any more.")
     if there.ownership_version != given.expected_version:
         raise StaleVersion(

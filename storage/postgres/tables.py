@@ -6,10 +6,12 @@ Nothing that changes often is indexed, so that hot updates stay on their page (h
 """
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 from storage.postgres.artifact_tables import artifact, sign_off, staged_release
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
+from storage.postgres.lease_tables import out_of_service, site_lease
+from storage.postgres.life_tables import credential_past, retirement, tombstone
 from storage.postgres.notice_tables import notice, webhook, webhook_delivery
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
@@ -56,6 +58,7 @@ __all__ = [
     "charging_session",
     "configuration",
     "configuration_line",
+    "credential_past",
     "download",
     "download_ticket",
     "drift",
@@ -71,12 +74,16 @@ __all__ = [
     "metadata",
     "notice",
     "operator_command",
+    "out_of_service",
     "projection",
+    "retirement",
     "service_day",
     "service_memory",
     "sign_off",
+    "site_lease",
     "staged_release",
     "token",
+    "tombstone",
     "trust_memory",
     "twin",
     "twin_history",
@@ -163,30 +170,6 @@ charger_route = sa.Table(
     postgresql_with=ROOMY,
 )
 """A released route keeps its row with ``lease_until`` null, so that the epoch never goes back."""
-
-site_lease = sa.Table(
-    "site_lease",
-    metadata,
-    name("charger_id", sa.ForeignKey("charger.charger_id"), primary_key=True),
-    name("site_id", sa.ForeignKey("site.site_id"), index=True),
-    name("workflow_id"),
-    words("kind"),
-    time("expires_at"),
-    sa.Column("request_id", sa.BigInteger),
-    sa.Column("wake_on", ARRAY(sa.Text), nullable=False),
-    name("run", server_default=sa.text("''")),
-)
-
-out_of_service = sa.Table(
-    "out_of_service",
-    metadata,
-    name("charger_id", sa.ForeignKey("charger.charger_id"), primary_key=True),
-    name("site_id", sa.ForeignKey("site.site_id"), index=True),
-    sa.Column("before", ARRAY(sa.Text), nullable=False),
-    time("since"),
-    words("cause"),
-)
-"""Chargers that we took out of service and have not put back yet."""
 
 # --- what happened -----------------------------------------------------------------------------
 

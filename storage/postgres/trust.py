@@ -260,7 +260,9 @@ class _Look:
             )
 
     async def _set_aside(self, charger_id: str, why: str) -> None:
-        in_service = charger.c.lifecycle.in_([Lifecycle.REGISTERED.value, Lifecycle.ACTIVE.value])
+        in_service = charger.c.lifecycle.in_(
+            [Lifecycle.REGISTERED.value, Lifecycle.PROVISIONING.value, Lifecycle.ACTIVE.value]
+        )
         statement = update(charger).where(charger.c.charger_id == charger_id, in_service)
         done = await self._connection.execute(statement.values(lifecycle=Lifecycle.QUARANTINED.value))
         if done.rowcount:

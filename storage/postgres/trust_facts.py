@@ -9,17 +9,16 @@ from sqlalchemy import Text, any_, cast, func, or_, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.charger import Charger
 from storage.codec import decode, decode_twin
 from storage.identifiers import CHARGER_SAYS, SERIAL, charger_subject, serial_value
+from storage.postgres.charger_rows import charger_of
 from storage.postgres.tables import campaign_target, identifier, trust_memory
 from storage.trust import Memory, Proved, TrustFacts
-from storage.twin import Lifecycle, TwinState
+from storage.twin import TwinState
 
 # A target whose command never left proves nothing and explains nothing.
 _FACTS = text("""
-    SELECT c.charger_id, c.site_id, c.vendor, c.model, c.lifecycle, c.serial_number, c.hardware_revision,
-           c.registered_at, c.security_floor, c.identity_version, t.revision,
+    SELECT c.*, t.revision,
            (SELECT jsonb_object_agg(name, reported) FROM twin_section s
             WHERE s.charger_id = c.charger_id AND s.reported IS NOT NULL
               AND s.name IN ('identity', 'firmware', 'security'))::text AS sections,
@@ -48,7 +47,7 @@ async def trust_facts(connection: AsyncConnection, ids: Sequence[str]) -> dict[s
     owners, first = await _serials(connection, rows, twins)
     return {
         row.charger_id: TrustFacts(
-            charger=_charger(row),
+            charger=charger_of(row),
             twin=twins[row.charger_id],
             memory=memories.get(row.charger_id, Memory()),
             proved=tuple(
@@ -137,18 +136,3 @@ def _told_serial(row: Any, twin: TwinState) -> str | None:
 
 def _twin(row: Any) -> TwinState:
     return decode_twin(row.charger_id, row.revision, orjson.loads(row.sections or "{}"))
-
-
-def _charger(row: Any) -> Charger:
-    return Charger(
-        charger_id=row.charger_id,
-        site_id=row.site_id,
-        vendor=row.vendor,
-        model=row.model,
-        lifecycle=Lifecycle(row.lifecycle),
-        serial_number=row.serial_number,
-        hardware_revision=row.hardware_revision,
-        registered_at=row.registered_at,
-        security_floor=row.security_floor,
-        identity_version=row.identity_version,
-    )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from activities.metadata import CeremonyOrder
-from csms.commands import AnswerStatus, Command, CommandAnswer, Reset, ResetKind, UpdateFirmware
+from csms.commands import AnswerStatus, Command, CommandAnswer, GetLog, Reset, ResetKind, UpdateFirmware
 from storage.artifact import ArtifactPhase, SignOff
 from storage.campaign import CampaignPhase, Pace, WavePlan
 from storage.canonical import sha256_hex
@@ -27,6 +27,7 @@ from storage.ids import TASK_QUEUE, ceremony_key, log_workflow_id
 from storage.log import LogRequest, LogSort, LogState, LogUpload
 from storage.ownership import Move
 from storage.ports import ChargerView
+from storage.retirement import Retirement
 from storage.transfer import StoredVersion
 from storage.twin import TwinState
 from tests.integration.workflows.harness import Harness, real_server, running, time_skipping, until
@@ -47,6 +48,7 @@ from tests.unit.activities.world import (
 )
 from workflows.charger_command import CommandInput
 from workflows.housekeeping import HousekeepingWorkflow
+from workflows.life_watch import LifeWatchWorkflow
 from workflows.log_retrieval import LogInput
 from workflows.record_keeping import RecordKeepingWorkflow
 from workflows.session_rules import SessionWatchPolicy
@@ -334,6 +336,22 @@ async def move(harness: Harness, world: World, record: Recorder) -> None:
     await record.keep("move", "charger/A")
 
 
+async def decommission(harness: Harness, world: World, record: Recorder) -> None:
+    """A charger that ends at once, and one that nobody reaches; the watch starts both."""
+    names = world.add_chargers(2)
+    world.answers[GetLog] = CommandAnswer(AnswerStatus.REJECTED)
+    world.unplug(names[1])
+    for name in names:
+        deadline = world.now + timedelta(seconds=3)
+        await harness.retirements.open(Retirement(name, "sam", "sold", world.now, deadline))
+    watch = await harness.client.start_workflow(LifeWatchWorkflow.run, id="watch", task_queue=TASK_QUEUE)
+    await watch.result()
+    await record.keep("life_watch", "watch")
+    for number, name in enumerate(names):
+        await harness.client.get_workflow_handle(f"charger/{name}").result()
+        await record.keep(f"decommission_{number}", f"charger/{name}")
+
+
 Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
 SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
 REAL: tuple[Scenario, ...] = (
@@ -348,6 +366,7 @@ REAL: tuple[Scenario, ...] = (
     storage_care,
     configuration,
     move,
+    decommission,
     long_shard,
 )
 

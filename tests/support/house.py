@@ -51,6 +51,7 @@ from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_notices import MemoryNotices
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
 from tests.support.memory_registry import MemoryIngest, MemoryPrivacy, MemoryRegistry
+from tests.support.memory_retirements import MemoryRetirements
 from tests.support.memory_transfers import MemoryDownloads, MemoryUploads
 from tests.support.memory_twins import MemoryTwins
 from tests.support.memory_watch import memory_watch
@@ -145,6 +146,7 @@ class House:
             retention_policy=RetentionPolicy({"events": 400}),
             withdrawals=self.withdrawals,
             webhooks=WebhookDoor(self.notices, WebhookRules(), partial(webhook_secret, b"p" * 32)),
+            retirements=MemoryRetirements(self.chargers, self.chargers.set_lifecycle),  # type: ignore[arg-type]  # what the doors ask
             orchestrator=self.orchestrator,
             clock=lambda: self.now,
             new_id=self.counter.new_id,

@@ -187,6 +187,10 @@ class MemoryOrchestrator:
         if self.registry is not None:
             await self.registry.apply_move(move_id, self.registry.now)
 
+    async def retire_charger(self, charger_id: str) -> bool:
+        await self._note("retire_charger", charger_id)
+        return True
+
     async def start_publication(self, artifact_id: str) -> None:
         await self._note("start_publication", artifact_id)
 

@@ -19,7 +19,7 @@ from storage.charger import (
 from storage.errors import Conflict, NotFound
 from storage.ports import ChargerView, Page
 from storage.query.checker import condition_of, groups_of
-from storage.twin import TwinState
+from storage.twin import Lifecycle, TwinState
 from tests.support.memory import page_of
 from tests.support.query_oracle import Seen, holds, values
 
@@ -52,6 +52,10 @@ class MemoryChargers:
             self.all[charger.charger_id] = ChargerView(charger, TwinState(charger.charger_id))
         if credential:
             self.credentials[charger.charger_id] = credential
+
+    async def set_lifecycle(self, charger_id: str, lifecycle: Lifecycle) -> None:
+        view = await self.get(charger_id)
+        self.all[charger_id] = replace(view, charger=replace(view.charger, lifecycle=lifecycle))
 
     async def get(self, charger_id: str) -> ChargerView:
         try:

@@ -85,7 +85,7 @@ async def make_library(place: Path, *, releases: int = 1, approvers: tuple[str, 
     for artifact, image in [(first, IMAGE), *((one, one.version[2:].encode()) for one in others)]:
         await library.blobs.put_bytes(artifact.artifact_id, image)
         await _release(library, artifact)
-    directive = _directive(first)
+    directive = directive_for(first)
     if approvers:
         directive = replace(directive, approvals=tuple(_yes(library, directive, name) for name in approvers))
     library.envelope = (await library.service().sign_directive(directive, 0)).envelope
@@ -128,7 +128,8 @@ def _artifact(leaf: DevelopmentLeaf, version: str, image: bytes, counter: int) -
     )
 
 
-def _directive(artifact: Artifact) -> Directive:
+def directive_for(artifact: Artifact) -> Directive:
+    """For one charger, approved by Sam in the database alone."""
     now = system_clock()
     return Directive(
         directive_id="d-1",

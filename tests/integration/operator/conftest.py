@@ -52,6 +52,7 @@ class Place:
     tag: str
     """In every identity: the Temporal server remembers the workflows of other tests."""
     tokens: dict[Role, str] = field(default_factory=dict)
+    settings: Settings | None = None
 
     def named(self, personality: str) -> str:
         """The charger of this personality."""
@@ -174,6 +175,7 @@ async def place(
             app,
             bootstrap.read_key(pepper),
             secrets.token_hex(3),
+            settings=settings,
         )
         await found.mint()
         yield found

@@ -7,7 +7,6 @@ import secrets
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -26,11 +25,11 @@ from signing.sign_off import collect_evidence, review, sign
 from signing.trust_source import METADATA_PREFIX, TrustSource, fetch_from
 from signing.verify import Verifier
 from storage.artifact import Artifact, ArtifactPhase, Compatible, SignOff, StagedRelease
-from storage.campaign import Approval, Directive
 from storage.charger import ModelProfile, SignatureScheme
 from storage.clock import system_clock
 from storage.errors import EngineUnavailable, NotFound
 from storage.s3 import S3BlobStore
+from tests.support.signing_library import directive_for
 
 pytestmark = pytest.mark.integration
 
@@ -160,24 +159,7 @@ async def test_from_upload_to_a_verified_dispatch(house: House) -> None:
     found = await inspector.inspect(artifact)
     assert (found.length, found.problems) == (artifact.length, ())
     stamp = await house.release(artifact)
-    now = system_clock()
-    directive = Directive(
-        directive_id="d-1",
-        campaign_id="c-1",
-        wave=0,
-        plan_digest="f" * 64,
-        charger_ids=("CP-1",),
-        target_path=stamp.target_path,
-        sha256=artifact.artifact_id,
-        length=artifact.length,
-        version=artifact.version,
-        release_counter=artifact.release_counter,
-        compatible=(("Acme", "Volt"),),
-        not_before=now - timedelta(minutes=1),
-        not_after=now + timedelta(hours=1),
-        nonce="0123456789abcdef",
-        approvals=(Approval("sam", now, "f" * 64),),
-    )
+    directive = directive_for(artifact)
     signed = await house.service().sign_directive(directive, 0)
     request = DispatchRequest(
         charger_id="CP-1",
@@ -191,7 +173,7 @@ async def test_from_upload_to_a_verified_dispatch(house: House) -> None:
         signed_update=True,
         unsafe_unsigned_waiver=None,
         directive=signed,
-        now=now,
+        now=system_clock(),
     )
     verified = await Verifier(house.source()).verify(request)
     assert verified.vendor_signature == artifact.vendor_signatures[0]

@@ -39,17 +39,20 @@ from storage.journal import JournalRule
 from storage.retention import RetentionPolicy
 from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_registry import MemoryRegistry
+from tests.support.memory_retirements import MemoryRetirements
 from tests.support.memory_transfers import MemoryBucket, MemoryUploads
 from tests.unit.activities.world import BOOT_ID, NODE_ID, PEOPLE, World
 from workflows.client import Orchestrator
 from workflows.options import DATA_CONVERTER
 from workflows.registry import (
     WORKFLOWS,
+    life_activities,
     metadata_activities,
     move_activities,
     node_activities,
     record_activities,
     signer_activities,
+    testimony_activities,
     worker_activities,
 )
 from workflows.signals import CHARGER_EVENT, ChargerSignal
@@ -113,6 +116,10 @@ class Harness:
     orchestrator: Orchestrator
     bucket: MemoryBucket = field(default_factory=MemoryBucket)
     registry: MemoryRegistry = field(default_factory=lambda: MemoryRegistry(MemoryChargers()))
+
+    def __post_init__(self) -> None:
+        world = self.world
+        self.retirements: Any = MemoryRetirements(world.chargers, world.set_lifecycle)
 
     @property
     def client(self) -> Client:
@@ -255,6 +262,7 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
                     *move_activities(
                         MoveActivities(harness.registry, world.stores.ingest, lambda: world.now)
                     ),
+                    *life_activities(world.stores, harness.retirements),
                     *record_activities(world.stores, daily, retention),
                 ],
                 max_cached_workflows=cached,
@@ -268,7 +276,8 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
             blobs=world.blobs,  # type: ignore[arg-type]
         )
         notary = NotaryActivities(world.stores.audit, world.incidents, world.records, lambda: world.now)  # type: ignore[arg-type]
-        vouching = [*signing, notary.checkpoint_audit]
+        testifying = testimony_activities(world.stores, harness.retirements, world)
+        vouching = [*signing, notary.checkpoint_audit, *testifying]
         await stack.enter_async_context(harness.worker(SIGNER_QUEUE, activities=vouching))
         await stack.enter_async_context(harness.node_worker())
         yield harness

@@ -229,6 +229,7 @@ class World:
     transaction_status: dict[str, CommandAnswer] = field(default_factory=dict)
     """What chargers answer to GetTransactionStatus, by transaction id."""
     found: list[tuple[str, Finding]] = field(default_factory=list)
+    testimonies: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.chargers = MemoryChargers(self.leases)
@@ -429,6 +430,21 @@ class World:
         self._check_session(charger_id, session_epoch)
         if self.on_settle:
             self.on_settle(charger_id)
+
+    async def cut(self, charger_id: str, session_epoch: int, reason: str) -> None:
+        """Its socket is closed."""
+        del reason
+        self._check_session(charger_id, session_epoch)
+        self.unplug(charger_id)
+
+    async def set_lifecycle(self, charger_id: str, lifecycle: Lifecycle) -> None:
+        view = self.chargers.rows[charger_id]
+        self.chargers.rows[charger_id] = replace(view, charger=replace(view.charger, lifecycle=lifecycle))
+
+    async def testify(self, kind: str, said: dict[str, Any]) -> str:
+        """activities.testifying.Testifier"""
+        self.testimonies.append((kind, said))
+        return sha256_hex(canonical_json(said))
 
     async def change_password(
         self, charger_id: str, session_epoch: int, *, deadline_s: float

@@ -1,0 +1,92 @@
+"""``ampwave charger decommission|receipt``: the end of a charger, and what is signed about it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.errors import CliError, Record, WrongUse
+from api.cli.output import Column, Screen, ago
+from api.cli.references import segment
+from api.cli.session import Session, command
+
+Identity = Annotated[str, typer.Argument(metavar="CHARGER", help="Its OCPP identity.")]
+
+
+def attach(app: typer.Typer) -> None:
+    """Put these commands beside the other ones of chargers."""
+    command(app, "decommission", posts=True)(decommission)
+    command(app, "receipt")(receipt)
+
+
+def decommission(
+    session: Session,
+    charger: Identity,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Why; without it, how far it is.")
+    ] = None,
+    wait: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="MINUTES", help="How long it may take to reach it and to let sessions end."
+        ),
+    ] = 60 * 24,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Retire a charger for good: drained, wiped, revoked, cut off, and never let in again.
+
+    A charger that is not reached in time is retired all the same; its receipt says that it is unwiped.
+    """
+    path = f"/chargers/{segment(charger)}/decommission"
+    if reason is None:
+        found = session.api.get(path)
+    else:
+        session.confirm(f"Retire {charger} for good? Nobody can take that back.", yes=yes)
+        found = session.api.post(path, {"reason": reason, "wait_minutes": wait})
+    session.show(found, lambda screen: _draw(session, screen, found))
+
+
+def _draw(session: Session, screen: Screen, found: Record) -> None:
+    rows = [
+        ("State", found["state"]),
+        ("Asked by", f"{found['actor']}, {ago(found['requested_at'], session.clock())}: {found['reason']}"),
+        ("Memory", found["wiped"] if found["steps"] else ""),
+        ("Waits for", found["waits_for"]),
+        ("Receipt", found["receipt_sha256"]),
+    ]
+    screen.fields([(name, value) for name, value in rows if value])
+    if found["steps"]:
+        screen.line("")
+        columns = [Column("Step"), Column("How it ended"), Column("In words", fold=True)]
+        screen.table(
+            columns, [[each["step"], each["state"], each["detail"]] for each in found["steps"]], empty=""
+        )
+    if found["receipt_sha256"]:
+        screen.line(f"Keep its receipt: ampwave charger receipt {found['charger_id']} FILE")
+
+
+def receipt(
+    session: Session,
+    charger: Identity,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A new file.")],
+) -> None:
+    """Save the signed receipt of a retired charger; `ampwave receipt verify` checks it anywhere."""
+    if file.exists():
+        raise WrongUse(f"{file} is there already.", hint="Name a new file.")
+    found = session.api.get(f"/chargers/{segment(charger)}/decommission")
+    sha256 = found["receipt_sha256"]
+    if sha256 is None:
+        raise CliError(
+            f"{charger} has no receipt yet: it is {found['state']}.",
+            hint=f"See what it waits for: ampwave charger decommission {charger}",
+        )
+    session.api.download(f"/chargers/{segment(charger)}/receipt", file, sha256=sha256)
+    shown = {"charger_id": charger, "file": str(file), "sha256": sha256}
+
+    def draw(screen: Screen) -> None:
+        screen.line(f"The receipt of {charger} is in {file}.")
+        screen.line(
+            f"Check it anywhere, without this server: ampwave receipt verify {file} --key record.pub.json"
+        )
+
+    session.show(shown, draw)

@@ -1,0 +1,32 @@
+"""Who is away from its site through us: under a lease, or out of service since."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from storage.postgres.columns import metadata, name, time, words
+
+site_lease = sa.Table(
+    "site_lease",
+    metadata,
+    name("charger_id", sa.ForeignKey("charger.charger_id"), primary_key=True),
+    name("site_id", sa.ForeignKey("site.site_id"), index=True),
+    name("workflow_id"),
+    words("kind"),
+    time("expires_at"),
+    sa.Column("request_id", sa.BigInteger),
+    sa.Column("wake_on", ARRAY(sa.Text), nullable=False),
+    name("run", server_default=sa.text("''")),
+)
+
+out_of_service = sa.Table(
+    "out_of_service",
+    metadata,
+    name("charger_id", sa.ForeignKey("charger.charger_id"), primary_key=True),
+    name("site_id", sa.ForeignKey("site.site_id"), index=True),
+    sa.Column("before", ARRAY(sa.Text), nullable=False),
+    time("since"),
+    words("cause"),
+)
+"""Chargers that we took out of service and have not put back yet."""
+
+__all__ = ["out_of_service", "site_lease"]

@@ -1,0 +1,66 @@
+"""What Temporal's client says, in our words: a refusal is a Conflict, silence is EngineUnavailable."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
+
+from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from storage.errors import Conflict, EngineUnavailable
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_UNREACHABLE = frozenset(
+    {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
+)
+
+
+def in_our_words(call: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+    """Temporal's errors as ours."""
+
+    @wraps(call)
+    async def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await call(*args, **kwargs)
+        except WorkflowUpdateFailedError as error:
+            raise Conflict(sentence(error)) from None
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise EngineUnavailable(
+                "No worker answered in time.",
+                hint="The request may still be carried out: look before you retry.",
+            ) from error
+        except RPCError as error:
+            raise of_rpc(error) from error
+
+    return wrapped
+
+
+def sentence(error: BaseException) -> str:
+    """The innermost sentence: an activity's error is wrapped once more."""
+    cause: BaseException | None = error
+    text = str(error)
+    while cause is not None:
+        if isinstance(cause, ApplicationError):
+            text = cause.message
+        cause = cause.__cause__
+    return text
+
+
+def of_rpc(error: RPCError) -> Exception:
+    """One refusal of the server's."""
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return Conflict("Its workflow is over or was never started.", hint="Look at its phase.")
+    if error.status in _UNREACHABLE:
+        return EngineUnavailable("Temporal did not answer.", hint="Try again in a moment.")
+    return Conflict(f"Temporal refused: {error.status.name}.")
+
+
+async def asked(call: Awaitable[R]) -> R:
+    """The same, but a workflow that is over is a Conflict here already."""
+    try:
+        return await call
+    except RPCError as error:
+        raise of_rpc(error) from error

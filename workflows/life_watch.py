@@ -1,0 +1,44 @@
+"""Starts what is due in chargers' lives: whoever is asked for and not under way (F42-F47).
+
+A schedule starts it. A charger that something else has is looked at again in the next round; so is whatever
+a crash left behind, for PostgreSQL says what is not over.
+"""
+
+from temporalio import workflow
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.retiring import RetirementActivities
+    from storage.ids import charger_workflow_id
+    from workflows.decommission import DecommissionInput, DecommissionWorkflow
+    from workflows.options import OTA_CHARGER, keywords, locally
+
+MOST = 200
+"""Chargers that one round starts."""
+
+
+@workflow.defn
+class LifeWatchWorkflow:
+    """One round."""
+
+    @workflow.run
+    async def run(self) -> int:
+        """Returns how many were started."""
+        started = 0
+        for charger_id in await locally(RetirementActivities.find_retiring, MOST):
+            started += await self._retire(charger_id)
+        return started
+
+    async def _retire(self, charger_id: str) -> bool:
+        try:
+            await workflow.start_child_workflow(
+                DecommissionWorkflow.run,
+                DecommissionInput(charger_id),
+                id=charger_workflow_id(charger_id),
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                static_summary=f"retire {charger_id}",
+                search_attributes=keywords((OTA_CHARGER, charger_id)),
+            )
+        except WorkflowAlreadyStartedError:
+            return False  # Busy, or retired just now.
+        return True
