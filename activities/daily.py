@@ -39,7 +39,7 @@ class DailyActivities:
     @activity.defn
     @mapped
     async def export_days(self) -> int:
-        """Write what is missing of the last week; how many days. Safe to repeat, and from two at once."""
+        """Write what is missing of the last quarter; how many days. Safe to repeat, and from two at once."""
         first = await self._daily.first_day()
         if first is None:
             return 0

@@ -1,9 +1,14 @@
 """Withdrawing at the door, for the api and the dashboard: in force first, then on record."""
 
+from collections.abc import Sequence
+from contextlib import suppress
+
 from api.acts import audit, entry_of
 from api.ports import ApiServices
+from signing.errors import VendorSignatureBad
+from signing.revocation import certificate_subjects
 from storage.access import Principal
-from storage.artifact import ArtifactPhase
+from storage.artifact import Artifact, ArtifactPhase
 from storage.audit import AuditEntry
 from storage.errors import Conflict
 from storage.withdrawal import Source, Withdrawal, artifact_subject
@@ -46,3 +51,12 @@ async def restore_subject(services: ApiServices, actor: Principal, subject: str)
         people = " and ".join(found.restored_by)
         await services.artifacts.set_phase(name, ArtifactPhase.RELEASED, f"restored by {people}")
     return found
+
+
+async def standing(services: ApiServices, artifact: Artifact) -> Sequence[Withdrawal]:
+    """What keeps an image from being sent: its own withdrawal, and those of its signing certificates."""
+    subjects = [artifact_subject(artifact.artifact_id)]
+    for proof in artifact.vendor_signatures:
+        with suppress(VendorSignatureBad):  # one that cannot be read is told of by the inspection
+            subjects += certificate_subjects(proof.certificate)
+    return await services.withdrawals.in_force(subjects)

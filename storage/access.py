@@ -1,5 +1,6 @@
 """Who may do what: roles, their permissions, and bearer tokens. Deny by default."""
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,6 +22,11 @@ class Principal:
 
     name: str
     role: Role
+
+
+def reads_like(name: str) -> str:
+    """What a name is to the eye: two that give the same are one person's, whatever their letters."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 @dataclass(frozen=True, slots=True)

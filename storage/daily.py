@@ -30,7 +30,7 @@ COLUMNS = (
     "stop_cause",
     "discrepancies",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def span_of(day: date) -> tuple[datetime, datetime]:
     return start, start + timedelta(days=1)
 
 
-def days_over(first: date, now: datetime, *, most: int = 7) -> list[date]:
+def days_over(first: date, now: datetime, *, most: int = 92) -> list[date]:
     """The days that are over, from ``first`` on, the latest ``most`` of them, oldest first."""
     today = now.astimezone(UTC).date()
     days = [today - timedelta(days=back) for back in range(most, 0, -1)]

@@ -96,7 +96,7 @@ def verify(
     noted = _Noted(rows, last_hash)
     verdict = check(noted, proof, pinned_keys(key, load_settings().keys), authorities_of(tsa_root))
     result = _result(verdict, noted, demanded=bool(key))
-    session.show(result, lambda screen: _draw(screen, verdict))
+    session.show(result, lambda screen: _draw(screen, verdict, intact=bool(result["intact"])))
     if not verdict.pinned and verdict.checkpoints:
         session.note(
             "The keys of the checkpoints came with the rows, so whoever forged one could forge both. Compare "
@@ -156,12 +156,12 @@ def _result(verdict: Verdict, noted: _Noted, *, demanded: bool) -> Record:
     }
 
 
-def _draw(screen: Screen, verdict: Verdict) -> None:
+def _draw(screen: Screen, verdict: Verdict, *, intact: bool) -> None:
     report = verdict.report
-    if not report.rows and report.intact:
-        screen.line("The log is empty.")
+    if not intact:
         return
-    if not report.intact:
+    if not report.rows:
+        screen.line("The log is empty.")
         return
     screen.line(
         f"Intact: {report.rows} rows, each following from the one before. Last hash: {report.last_hash}"

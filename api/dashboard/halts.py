@@ -12,7 +12,7 @@ from api.dashboard.session import check_form
 from api.guard import Caller, Services, permit
 from api.halts import HaltActs
 from api.schemas.common import Sha256
-from api.withdrawals import withdraw_release
+from api.withdrawals import restore_subject, withdraw_release
 from storage.errors import InvalidInput
 from storage.halt import NEEDED_TO_RESTORE
 
@@ -63,6 +63,17 @@ async def withdraw(request: Request, services: Services, caller: Caller, artifac
     """Withdraw one release."""
     form = await _form(request)
     await withdraw_release(services, caller, artifact_id, reason_of(form))
+    return RedirectResponse(f"/artifacts/{artifact_id}", 303)
+
+
+@router.post("/artifacts/{artifact_id}/restore")
+@permit(Permission.ARTIFACT_RESTORE)
+async def restore_withdrawn(
+    request: Request, services: Services, caller: Caller, artifact_id: Sha256
+) -> Response:
+    """One person's yes to the return of the release, or of the certificate that it is sent with."""
+    form = await _form(request)
+    await restore_subject(services, caller, text_of(form, "subject"))
     return RedirectResponse(f"/artifacts/{artifact_id}", 303)
 
 

@@ -23,6 +23,7 @@ from api.service import metering_of, trends_of
 from api.sse import RETRY, EventStreamResponse, StreamBounds, StreamSeats, pulses
 from api.states import ChargerState, charger_state
 from api.targets import target_page
+from api.withdrawals import standing
 from storage.artifact import Artifact, ArtifactPhase
 from storage.campaign import Campaign
 from storage.charger import ChargerFilter
@@ -33,6 +34,7 @@ from storage.ids import campaign_workflow_id
 from storage.ownership import MoveState
 from storage.ports import ArtifactStore, ChargerStore, ChargerView, EventStore, Page
 from storage.query.errors import QueryError, QueryTooBroad
+from storage.withdrawal import VOTES_TO_RESTORE
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
@@ -194,8 +196,18 @@ async def artifact_page(
     found = await services.artifacts.get(artifact_id)
     _, signing = await _signing(services.artifacts, found)
     offered = may(caller, Permission.ARTIFACT_WITHDRAW) and found.phase is ArtifactPhase.RELEASED
-    now = services.clock()
-    return _page("artifact.html", context, artifact=found, signing=signing, may_withdraw=offered, now=now)
+    return _page(
+        "artifact.html",
+        context,
+        artifact=found,
+        signing=signing,
+        may_withdraw=offered,
+        withdrawn=await standing(services, found),
+        needed=VOTES_TO_RESTORE,
+        may_restore=may(caller, Permission.ARTIFACT_RESTORE),
+        me=caller.name,
+        now=services.clock(),
+    )
 
 
 @router.get("/chargers")

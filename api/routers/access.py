@@ -8,7 +8,7 @@ from api.guard import Caller, GuardedRoute, Services, permit
 from api.replies import IdempotencyKey, Limit, NumberCursor
 from api.schemas.access import AuditReply, MintedReply, TokenBody, TokenReply, WhoReply
 from api.schemas.common import Label, PageReply
-from storage.access import Principal
+from storage.access import Principal, reads_like
 from storage.canonical import digest
 from storage.errors import Conflict, InvalidInput, NotFound
 
@@ -41,11 +41,18 @@ async def create_token(
     if body.expires_at is not None and body.expires_at <= now:
         raise InvalidInput("The token was not made.", ["expires_at: lies in the past"])
     token_id = digest([caller.name, key])[:12] if key else services.random_bytes(6).hex()
-    if key and any(token.token_id == token_id for token in await services.tokens.all()):
+    known = await services.tokens.all()
+    if key and any(token.token_id == token_id for token in known):
         raise Conflict(
             f"Token {token_id} was made under this Idempotency-Key.",
             hint="Its text was shown then and is not kept. If it is lost, revoke it and make another.",
         )
+    for name in {token.principal.name for token in known} - {body.name}:
+        if reads_like(name) == reads_like(body.name):
+            raise Conflict(
+                f"{body.name!r} reads like {name!r}, who has a token already.",
+                hint="Where two people have to agree, these would count as two: use one name, or another.",
+            )
     text, token = mint_token(
         Principal(body.name, body.role),
         now=now,

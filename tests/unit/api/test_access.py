@@ -90,3 +90,15 @@ async def test_the_audit_log_comes_whole_and_in_an_order_that_verifies() -> None
     assert numbers == [1, 2, 3, 4, 5]
     assert first_break(house.audit.chain) is None
     assert bad.status_code == 422
+
+
+@pytest.mark.requirement("S66")
+@pytest.mark.parametrize("name", ["Ada", "ada ", " ADA", "\uff41da"])
+async def test_one_person_does_not_become_two_by_another_spelling(name: str) -> None:
+    house = House()
+    async with house.client(Role.ADMIN) as client:
+        first = await client.post(TOKENS, json={"name": "ada", "role": "security"})
+        again = await client.post(TOKENS, json={"name": "ada", "role": "operator"})
+        other = await client.post(TOKENS, json={"name": name, "role": "security"})
+    assert (first.status_code, again.status_code, other.status_code) == (201, 201, 409)
+    assert "'ada'" in other.json()["detail"]

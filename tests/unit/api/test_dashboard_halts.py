@@ -7,6 +7,7 @@ import pytest
 
 from storage.access import Role
 from storage.halt import EVERYTHING
+from storage.withdrawal import Source, Withdrawal, artifact_subject
 from tests.support.house import NOW, House
 
 pytestmark = pytest.mark.requirement("S66")
@@ -76,3 +77,38 @@ async def test_two_people_restore_on_the_page() -> None:
     assert "Everything goes on" in (await client.get("/halts")).text
     form["halt_id"] = "1; drop"
     assert (await client.post("/halts/restore", data=form)).status_code == 422
+
+
+async def test_two_people_bring_a_withdrawn_release_back_on_its_page() -> None:
+    house = House()
+    artifact = house.add_artifact("1.0")
+    page, subject = f"/artifacts/{artifact.artifact_id}", artifact_subject(artifact.artifact_id)
+    await house.withdrawals.add([Withdrawal(subject, "it <b>bricks", Source.PERSON, "ann", NOW)])
+    operator = await logged_in(house, Role.OPERATOR)
+    text = (await operator.get(page)).text
+    assert "By ann: it &lt;b&gt;bricks" in text
+    assert "It may come back" not in text, "an operator may not restore"
+    form = {"proof": await proof(operator), "subject": subject}
+    assert (await operator.post(f"{page}/restore", data=form)).status_code == 403
+    security = await logged_in(house, Role.SECURITY)
+    assert "It may come back (0 of 2)" in (await security.get(page)).text
+    assert (await security.post(f"{page}/restore", data={"subject": subject})).status_code in (403, 422)
+    form["proof"] = await proof(security)
+    assert (await security.post(f"{page}/restore", data=form)).status_code == 303
+    assert "You have said yes; another person has to." in (await security.get(page)).text
+    admin = await logged_in(house, Role.ADMIN)
+    form["proof"] = await proof(admin)
+    assert (await admin.post(f"{page}/restore", data=form)).status_code == 303
+    assert "Nothing of it is sent" not in (await admin.get(page)).text
+    assert house.audit.actions[-2:] == ["artifact.restore_voted", "artifact.restored"]
+
+
+async def test_what_a_revocation_list_names_offers_no_way_back() -> None:
+    house = House()
+    artifact = house.add_artifact("1.0")
+    subject = artifact_subject(artifact.artifact_id)
+    await house.withdrawals.add([Withdrawal(subject, "key compromised", Source.LIST, "ann", NOW)])
+    client = await logged_in(house, Role.ADMIN)
+    text = (await client.get(f"/artifacts/{artifact.artifact_id}")).text
+    assert "it does not come back" in text
+    assert "Say that it may come back" not in text
