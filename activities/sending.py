@@ -139,7 +139,9 @@ class Sending:
         )
         if not answer.granted:
             holder = f"; {answer.holder} has it" if answer.holder else ""
-            reason = f"{answer.down} of {answer.max_down} chargers that may be down at its site are{holder}"
+            reason = (
+                f"{answer.down} of {answer.max_down} chargers that may be down {answer.place} are{holder}"
+            )
             raise Obstacle(DispatchKind.NOT_NOW, reason)
         if self._request_id is not None:
             await leases.set_request(given.charger_id, workflow_id, self._request_id, run=this_run())

@@ -147,6 +147,13 @@ class LeaseAnswer:
     max_down: int
     holder: str | None = None
     """The workflow that has this very charger already."""
+    group: str | None = None
+    """The load group that has no room, where it is not the site; the numbers are then the group's (F33)."""
+
+    @property
+    def place(self) -> str:
+        """Where there is no room, in words."""
+        return "at its site" if self.group is None else f"in its load group {self.group}"
 
 
 @dataclass(frozen=True, slots=True)

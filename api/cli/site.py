@@ -4,7 +4,9 @@ from typing import Annotated
 
 import typer
 
-from api.cli.output import Column
+from api.cli.errors import Record, WrongUse
+from api.cli.output import Column, Screen
+from api.cli.references import segment
 from api.cli.session import Session, command, group
 
 app = group("Sites and how many chargers each may miss at once.")
@@ -46,3 +48,40 @@ def list_(session: Session) -> None:
         sites,
         lambda screen: screen.table(columns, rows, empty="No sites yet. Add one: ampwave site add SITE"),
     )
+
+
+@command(app, "group")
+def load_group(
+    session: Session,
+    group: Annotated[str, typer.Argument(metavar="GROUP", help="The name of the load group at its site.")],
+    charger: Annotated[
+        list[str] | None, typer.Option("--charger", metavar="CHARGER", help="A member; repeat for more.")
+    ] = None,
+    max_down: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Chargers of the group away at once.")
+    ] = None,
+    limit: Annotated[
+        float | None, typer.Option("--limit", min=0, metavar="AMPERE", help="What it may draw; only kept.")
+    ] = None,
+    priority: Annotated[int | None, typer.Option(metavar="N", help="Of these members; only kept.")] = None,
+) -> None:
+    """Put chargers of a site into a load group, and bound how many of it updates may take away.
+
+    Kept as desired configuration of each charger; none is told. The least bound that a member has counts.
+    """
+    if not charger:
+        raise WrongUse("No charger is given.", hint="Name its members: --charger CP-1 --charger CP-2")
+    limits = {"group_max_down": max_down, "limit_a": limit, "priority": priority}
+    patch: Record = {"load_group": group, **{name: each for name, each in limits.items() if each is not None}}
+    done = []
+    for name in charger:
+        path = f"/chargers/{segment(name)}/desired/power"
+        version = session.api.get(path)["version"]
+        done.append(session.api.patch(path, patch, if_match=f'"{version}"'))
+
+    def draw(screen: Screen) -> None:
+        for one in done:
+            told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in one["desired"].items())
+            screen.line(f"{one['charger_id']}: {told}.")
+
+    session.show(done, draw)

@@ -9,14 +9,15 @@ Expiry is judged by the database's clock.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, distinct, func, select, union_all, update
+from sqlalchemy import ColumnElement, Numeric, case, cast, delete, distinct, func, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.charger import LeaseAnswer, SiteLease
 from storage.errors import Conflict, NotFound
 from storage.postgres.engine import reading, transaction
-from storage.postgres.tables import charger, out_of_service, site, site_lease
+from storage.postgres.tables import charger, out_of_service, site, site_lease, twin_section
+from storage.twin_schema import POWER
 
 LEASE_COLUMNS = (
     site_lease.c.charger_id,
@@ -61,6 +62,9 @@ class PostgresLeaseStore:
                 return LeaseAnswer(granted=False, down=others + 1, max_down=max_down, holder=holder[0])
             if holder is None and others >= max_down:
                 return LeaseAnswer(granted=False, down=others, max_down=max_down)
+            full = await _full_group(connection, site_id, lease.charger_id) if holder is None else None
+            if full is not None:
+                return full
             await _write(connection, lease, site_id)
             return LeaseAnswer(granted=True, down=others + 1, max_down=max_down)
 
@@ -133,6 +137,37 @@ async def _state(
     others = (await connection.execute(counted)).scalar_one()
     holder = (await connection.execute(held)).one_or_none()
     return others, (holder.workflow_id, holder.run) if holder else None
+
+
+async def _full_group(connection: AsyncConnection, site_id: str, charger_id: str) -> LeaseAnswer | None:
+    """The refusal, if so many of its load group at this site are away that no further one may (F33)."""
+    own = twin_section.alias()
+    mine = select(own.c.desired["load_group"].astext).where(
+        own.c.charger_id == charger_id, own.c.name == POWER
+    )
+    group: str | None = (await connection.execute(mine)).scalar_one_or_none()
+    if group is None:
+        return None
+    away, desired = _AWAY.subquery(), twin_section.c.desired
+    others = func.count(distinct(away.c.charger_id)).filter(away.c.charger_id != charger_id)
+    least = func.floor(func.min(cast(desired["group_max_down"].astext, Numeric)))
+    query = (
+        select(others.label("down"), least.label("most"))
+        .select_from(
+            twin_section.join(charger, charger.c.charger_id == twin_section.c.charger_id).outerjoin(
+                away, away.c.charger_id == twin_section.c.charger_id
+            )
+        )
+        .where(
+            twin_section.c.name == POWER,
+            desired["load_group"].astext == group,
+            charger.c.site_id == site_id,
+        )
+    )
+    row = (await connection.execute(query)).one()
+    if row.most is None or row.down < row.most:
+        return None
+    return LeaseAnswer(granted=False, down=row.down, max_down=max(0, int(row.most)), group=group)
 
 
 def _held_by(charger_id: str, workflow_id: str, run: str) -> tuple[ColumnElement[bool], ...]:
