@@ -27,6 +27,7 @@ from api.routers import (
     access,
     artifacts,
     audit_proof,
+    bundles,
     campaigns,
     certificates,
     chargers,
@@ -95,6 +96,7 @@ API_ROUTERS = (
     certificates.router,
     moves.router,
     retirements.router,
+    bundles.router,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router, pki.router)
 

@@ -21,6 +21,7 @@ from temporalio.worker import Worker
 
 from activities.alarms import DispatchAlarms
 from activities.blob_care import BlobCareActivities, CarePolicy, CareStores
+from activities.bundles import BundleActivities, BundleSources
 from activities.certificate_end import revoking
 from activities.certificates import CertificateActivities, IssuePolicy
 from activities.daily import DailyActivities
@@ -62,6 +63,7 @@ from csms.secrets import hash_secret
 from csms.tls import ServerTls
 from signing.approval import check_given
 from signing.ceremony import DevelopmentCeremony
+from signing.charger_bundle import BundleSeal
 from signing.development import ensure_manufacturer
 from signing.errors import NotInRelease
 from signing.evidence_desk import EvidenceDesk
@@ -731,6 +733,13 @@ def _notary(settings: Settings, stores: Stores) -> NotaryActivities:
     return NotaryActivities(stores.audit, stores.watch.incidents, notary, system_clock)
 
 
+def _bundles(settings: Settings, stores: Stores) -> BundleActivities:
+    """Who signs what is kept of a charger, with the same key."""
+    seal = BundleSeal(stores.blobs, lambda: record_keys(settings))
+    sources = BundleSources(stores.watch, stores.registry, stores.blobs)
+    return BundleActivities(_activity_stores(stores), sources, seal)
+
+
 def _evidence_desk(settings: Settings, stores: Stores) -> EvidenceDesk:
     """Who judges what a release brings along, by the operator's file."""
     return EvidenceDesk(
@@ -768,6 +777,7 @@ def signer_worker(settings: Settings, stores: Stores, client: Client, signer: Si
                 stores.retirements,
                 TestimonyDesk(stores.blobs, lambda: record_keys(settings)),
             ),
+            _bundles(settings, stores).sign_bundle,
         ],
         max_concurrent_activities=20,
         graceful_shutdown_timeout=GRACE,

@@ -161,7 +161,7 @@ FIELDS: tuple[Field, ...] = (
         "power.group_max_down",
         _NUMBER,
         _OPERATOR,
-        "Chargers of that group, at its site, that may be away at once; the least told by one of them counts.",
+        "Chargers of that group, at its site, that may be away at once; the least that one says counts.",
         Mutability.DESIRED,
     ),
     Field(

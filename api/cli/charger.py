@@ -11,6 +11,7 @@ import typer
 from api.cli import (
     charger_acts,
     charger_configure,
+    charger_evidence,
     charger_life,
     charger_move,
     charger_registry,
@@ -200,6 +201,7 @@ charger_acts.register(app)
 charger_configure.attach(app)
 charger_registry.attach(app)
 charger_move.attach(app)
+charger_evidence.attach(app)
 charger_service.attach(app)
 charger_life.attach(app)
 
