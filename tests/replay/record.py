@@ -1,3 +1,4 @@
+# long-file: a scenario for every workflow, and the one list of them
 """Writes a history of every workflow to ``tests/replay/*.json``. Run: ``python -m tests.replay.record``.
 
 Record anew when a workflow changes on purpose and no run of the old code can be alive; otherwise guard
