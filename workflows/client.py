@@ -319,7 +319,7 @@ class Orchestrator(LifeStarter, CertificateDesk):
             ) from error
 
     @in_our_words
-    async def _start_bundle(self, order: BundleOrder) -> WorkflowHandle[Any, int]:
+    async def _start_bundle(self, order: BundleOrder) -> WorkflowHandle[BundleWorkflow, int]:
         workflow_id = bundle_workflow_id(order.bundle_id)
         with suppress(WorkflowAlreadyStartedError):
             await self._client.start_workflow(
@@ -332,7 +332,10 @@ class Orchestrator(LifeStarter, CertificateDesk):
                 static_summary=f"evidence of {order.charger_id}",
                 search_attributes=keywords((OTA_CHARGER, order.charger_id)),
             )
-        return self._client.get_workflow_handle(workflow_id, result_type=int)
+        handle: WorkflowHandle[BundleWorkflow, int] = self._client.get_workflow_handle(
+            workflow_id, result_type=int
+        )
+        return handle
 
     @in_our_words
     async def log_arrived(self, charger_id: str, request_id: int) -> None:
