@@ -206,6 +206,8 @@ class _Sending:
             return
         if answer.holder:
             raise Obstacle(CommandState.HELD, f"{answer.holder} has it")
+        if answer.refusal:
+            raise Obstacle(CommandState.HELD, answer.refusal)
         reason = f"{answer.down} of {answer.max_down} chargers that may be away {answer.place} are"
         raise Obstacle(CommandState.HELD, reason)
 

@@ -55,6 +55,7 @@ from api.routers import (
     storage,
     tuf,
     twins,
+    upkeep,
     watching,
     webhooks,
     withdrawals,
@@ -97,6 +98,7 @@ API_ROUTERS = (
     moves.router,
     retirements.router,
     bundles.router,
+    upkeep.router,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router, pki.router)
 

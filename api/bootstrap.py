@@ -126,6 +126,7 @@ from storage.postgres.transaction_ids import PostgresTransactionIds
 from storage.postgres.transfers import PostgresDownloadStore, PostgresUploadStore
 from storage.postgres.trust import PostgresTrustStore
 from storage.postgres.twins import PostgresTwinStore
+from storage.postgres.upkeep import PostgresUpkeepStore
 from storage.postgres.watching import watch_stores
 from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.registry_ports import PrivacyStore, RegistryStore, TrustStore
@@ -139,6 +140,7 @@ from storage.seat import Seat
 from storage.statistics import TableStatistics
 from storage.transfer import BlobCareStore, BlobKeeper, DownloadStore, UploadStore
 from storage.twin_ports import TwinStore
+from storage.upkeep import UpkeepStore
 from storage.watching import WatchStores
 from storage.withdrawal import WithdrawalStore
 from workflows import registry
@@ -194,6 +196,7 @@ class Stores:
     care: BlobCareStore
     keeper: BlobKeeper
     withdrawals: WithdrawalStore
+    upkeep: UpkeepStore
 
 
 def database_url(settings: Settings) -> str:
@@ -319,6 +322,7 @@ def _stores(
         care=PostgresBlobCareStore(engine),
         keeper=S3BlobKeeper(blobs),
         withdrawals=PostgresWithdrawalStore(engine),
+        upkeep=PostgresUpkeepStore(engine),
     )
 
 
@@ -417,6 +421,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         ingest=stores.ingest,
         halts=stores.halts,
         withdrawals=stores.withdrawals,
+        upkeep=stores.upkeep,
         health=stores.watch.health,
         clock=system_clock,
     )
@@ -481,6 +486,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             certificates=stores.certificates,
             renewals=stores.renewals,
             webhooks=WebhookDoor(stores.notices, _webhook_rules(settings), partial(webhook_secret, pepper)),
+            upkeep=stores.upkeep,
             orchestrator=Orchestrator(client),
             clock=system_clock,
             new_id=lambda: uuid.uuid4().hex[:16],

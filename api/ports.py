@@ -38,6 +38,7 @@ from storage.retention import RetentionPolicy, RetentionStore
 from storage.retirement import RetirementStore
 from storage.transfer import DownloadStore, UploadStore
 from storage.twin_ports import TwinStore
+from storage.upkeep import UpkeepStore
 from storage.watching import WatchStores
 from storage.withdrawal import WithdrawalStore
 from workflows.charger_command import CommandInput
@@ -174,6 +175,7 @@ class ApiServices:
     certificates: CertificateStore
     renewals: RenewalStore
     webhooks: WebhookDoor
+    upkeep: UpkeepStore
     orchestrator: Orchestrator
     clock: Clock
     new_id: Callable[[], str]

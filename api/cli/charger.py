@@ -17,6 +17,7 @@ from api.cli import (
     charger_registry,
     charger_service,
     charger_twin,
+    charger_upkeep,
 )
 from api.cli import charger_views as views
 from api.cli.errors import CliError, WrongUse
@@ -198,6 +199,7 @@ def timeline(
 
 
 charger_acts.register(app)
+charger_upkeep.register(app)
 charger_configure.attach(app)
 charger_registry.attach(app)
 charger_move.attach(app)

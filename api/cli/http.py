@@ -195,6 +195,19 @@ class Api:
             if cursor is None or not items:
                 return
 
+    def post_pages(self, path: str, body: Any, limit: int) -> Iterator[Record]:
+        """The items of a listing that is asked for by a POST which changes nothing."""
+        cursor: str | None = None
+        left = limit
+        while left > 0:
+            params = {"limit": str(min(left, 500)), **({"cursor": cursor} if cursor else {})}
+            page = self._send("POST", path, json=body, params=params)
+            yield from page["items"][:left]
+            left -= len(page["items"])
+            cursor = page.get("next_cursor")
+            if cursor is None:
+                return
+
     def _key(self) -> dict[str, str]:
         """A key given on the command line belongs to the first POST; later ones get their own."""
         self.idempotency_key = self._wanted_key or uuid4().hex

@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from storage.charger import LeaseAnswer, SiteLease
 from storage.errors import Conflict, NotFound
 from storage.postgres.engine import reading, transaction
-from storage.postgres.tables import charger, out_of_service, site, site_lease, twin_section
+from storage.postgres.site_budget import refused
+from storage.postgres.tables import charger, downtime, out_of_service, site, site_lease, twin_section
 from storage.twin_schema import POWER
 
 LEASE_COLUMNS = (
@@ -28,6 +29,7 @@ LEASE_COLUMNS = (
     site_lease.c.request_id,
     site_lease.c.wake_on,
     site_lease.c.run,
+    site_lease.c.download_bytes,
 )
 ALIVE = site_lease.c.expires_at > func.now()
 _AWAY = union_all(
@@ -39,8 +41,10 @@ _AWAY = union_all(
 
 def lease_of(row: Sequence[Any]) -> SiteLease:
     """A lease from its columns, in the order of the noun."""
-    charger_id, site_id, workflow_id, kind, expires_at, request_id, wake_on, run = row[:8]
-    return SiteLease(charger_id, site_id, workflow_id, kind, expires_at, request_id, tuple(wake_on), run)
+    charger_id, site_id, workflow_id, kind, expires_at, request_id, wake_on, run, length = row[:9]
+    return SiteLease(
+        charger_id, site_id, workflow_id, kind, expires_at, request_id, tuple(wake_on), run, length
+    )
 
 
 class PostgresLeaseStore:
@@ -56,7 +60,7 @@ class PostgresLeaseStore:
         charger.
         """
         async with transaction(self._engine) as connection:
-            site_id, max_down = await _lock_site(connection, lease.charger_id)
+            site_id, max_down, rules = await _lock_site(connection, lease.charger_id)
             others, holder = await _state(connection, site_id, lease.charger_id)
             if holder is not None and holder != (lease.workflow_id, lease.run):
                 return LeaseAnswer(granted=False, down=others + 1, max_down=max_down, holder=holder[0])
@@ -65,6 +69,10 @@ class PostgresLeaseStore:
             full = await _full_group(connection, site_id, lease.charger_id) if holder is None else None
             if full is not None:
                 return full
+            if holder is None and rules and (why := await refused(connection, lease, site_id, rules)):
+                return LeaseAnswer(granted=False, down=others, max_down=max_down, refusal=why)
+            if holder is None:
+                await _close(connection, site_lease.c.charger_id == lease.charger_id)
             await _write(connection, lease, site_id)
             return LeaseAnswer(granted=True, down=others + 1, max_down=max_down)
 
@@ -80,9 +88,8 @@ class PostgresLeaseStore:
 
     async def release(self, charger_id: str, workflow_id: str, *, run: str = "") -> bool:
         """Whether there was something to release."""
-        statement = delete(site_lease).where(*_held_by(charger_id, workflow_id, run))
         async with transaction(self._engine) as connection:
-            return (await connection.execute(statement)).rowcount == 1
+            return bool(await _close(connection, *_held_by(charger_id, workflow_id, run)))
 
     async def get(self, charger_id: str) -> SiteLease | None:
         """The lease that holds now; an expired one is none."""
@@ -105,14 +112,28 @@ class PostgresLeaseStore:
 
     async def sweep(self) -> Sequence[SiteLease]:
         """Remove and return the expired ones."""
-        statement = delete(site_lease).where(site_lease.c.expires_at <= func.now()).returning(*LEASE_COLUMNS)
         async with transaction(self._engine) as connection:
-            return [lease_of(row) for row in await connection.execute(statement)]
+            return await _close(connection, site_lease.c.expires_at <= func.now())
 
 
-async def _lock_site(connection: AsyncConnection, charger_id: str) -> tuple[str, int]:
+async def _close(connection: AsyncConnection, *which: ColumnElement[bool]) -> list[SiteLease]:
+    """Remove leases and book how long each took its charger away (X13)."""
+    ended = func.least(site_lease.c.expires_at, func.now())
+    statement = delete(site_lease).where(*which).returning(*LEASE_COLUMNS, site_lease.c.taken_at, ended)
+    rows = (await connection.execute(statement)).all()
+    booked = [
+        {"charger_id": row[0], "site_id": row[1], "kind": row[3], "began": row[-2], "ended": row[-1]}
+        for row in rows
+        if row[-1] > row[-2]
+    ]
+    if booked:
+        await connection.execute(insert(downtime), booked)
+    return [lease_of(row) for row in rows]
+
+
+async def _lock_site(connection: AsyncConnection, charger_id: str) -> tuple[str, int, dict[str, Any]]:
     query = (
-        select(site.c.site_id, site.c.max_down)
+        select(site.c.site_id, site.c.max_down, site.c.rules)
         .join(charger, charger.c.site_id == site.c.site_id)
         .where(charger.c.charger_id == charger_id)
         .with_for_update(of=site, key_share=True)
@@ -120,7 +141,7 @@ async def _lock_site(connection: AsyncConnection, charger_id: str) -> tuple[str,
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise NotFound("charger", charger_id)
-    return row.site_id, row.max_down
+    return row.site_id, row.max_down, row.rules
 
 
 async def _state(
@@ -185,6 +206,7 @@ async def _write(connection: AsyncConnection, lease: SiteLease, site_id: str) ->
         request_id=lease.request_id,
         wake_on=list(lease.wake_on),
         run=lease.run,
+        download_bytes=lease.download_bytes,
     )
     new = statement.excluded
     same = site_lease.c.workflow_id == new.workflow_id
@@ -201,6 +223,7 @@ async def _write(connection: AsyncConnection, lease: SiteLease, site_id: str) ->
                 ),
                 "wake_on": new.wake_on,
                 "run": new.run,
+                "download_bytes": new.download_bytes,
             },
         )
     )
