@@ -162,6 +162,7 @@ class LeaseAnswer:
     def place(self) -> str:
         """Where there is no room, in words."""
         return "at its site" if self.group is None else f"in its load group {self.group}"
+
     refusal: str = ""
     """What else of the site's budget stands in the way."""
 
