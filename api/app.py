@@ -27,6 +27,7 @@ from api.routers import (
     access,
     artifacts,
     audit_proof,
+    bundles,
     campaigns,
     certificates,
     chargers,
@@ -54,6 +55,7 @@ from api.routers import (
     storage,
     tuf,
     twins,
+    upkeep,
     watching,
     webhooks,
     withdrawals,
@@ -95,6 +97,8 @@ API_ROUTERS = (
     certificates.router,
     moves.router,
     retirements.router,
+    bundles.router,
+    upkeep.router,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router, pki.router)
 

@@ -21,6 +21,7 @@ from temporalio.worker import Worker
 
 from activities.alarms import DispatchAlarms
 from activities.blob_care import BlobCareActivities, CarePolicy, CareStores
+from activities.bundles import BundleActivities, BundleSources
 from activities.certificate_end import revoking
 from activities.certificates import CertificateActivities, IssuePolicy
 from activities.daily import DailyActivities
@@ -62,6 +63,7 @@ from csms.secrets import hash_secret
 from csms.tls import ServerTls
 from signing.approval import check_given
 from signing.ceremony import DevelopmentCeremony
+from signing.charger_bundle import BundleSeal
 from signing.development import ensure_manufacturer
 from signing.errors import NotInRelease
 from signing.evidence_desk import EvidenceDesk
@@ -124,6 +126,7 @@ from storage.postgres.transaction_ids import PostgresTransactionIds
 from storage.postgres.transfers import PostgresDownloadStore, PostgresUploadStore
 from storage.postgres.trust import PostgresTrustStore
 from storage.postgres.twins import PostgresTwinStore
+from storage.postgres.upkeep import PostgresUpkeepStore
 from storage.postgres.watching import watch_stores
 from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.registry_ports import PrivacyStore, RegistryStore, TrustStore
@@ -137,6 +140,7 @@ from storage.seat import Seat
 from storage.statistics import TableStatistics
 from storage.transfer import BlobCareStore, BlobKeeper, DownloadStore, UploadStore
 from storage.twin_ports import TwinStore
+from storage.upkeep import UpkeepStore
 from storage.watching import WatchStores
 from storage.withdrawal import WithdrawalStore
 from workflows import registry
@@ -192,6 +196,7 @@ class Stores:
     care: BlobCareStore
     keeper: BlobKeeper
     withdrawals: WithdrawalStore
+    upkeep: UpkeepStore
 
 
 def database_url(settings: Settings) -> str:
@@ -317,6 +322,7 @@ def _stores(
         care=PostgresBlobCareStore(engine),
         keeper=S3BlobKeeper(blobs),
         withdrawals=PostgresWithdrawalStore(engine),
+        upkeep=PostgresUpkeepStore(engine),
     )
 
 
@@ -415,6 +421,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         ingest=stores.ingest,
         halts=stores.halts,
         withdrawals=stores.withdrawals,
+        upkeep=stores.upkeep,
         health=stores.watch.health,
         clock=system_clock,
     )
@@ -479,6 +486,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             certificates=stores.certificates,
             renewals=stores.renewals,
             webhooks=WebhookDoor(stores.notices, _webhook_rules(settings), partial(webhook_secret, pepper)),
+            upkeep=stores.upkeep,
             orchestrator=Orchestrator(client),
             clock=system_clock,
             new_id=lambda: uuid.uuid4().hex[:16],
@@ -731,6 +739,13 @@ def _notary(settings: Settings, stores: Stores) -> NotaryActivities:
     return NotaryActivities(stores.audit, stores.watch.incidents, notary, system_clock)
 
 
+def _bundles(settings: Settings, stores: Stores) -> BundleActivities:
+    """Who signs what is kept of a charger, with the same key."""
+    seal = BundleSeal(stores.blobs, lambda: record_keys(settings))
+    sources = BundleSources(stores.watch, stores.registry, stores.blobs)
+    return BundleActivities(_activity_stores(stores), sources, seal)
+
+
 def _evidence_desk(settings: Settings, stores: Stores) -> EvidenceDesk:
     """Who judges what a release brings along, by the operator's file."""
     return EvidenceDesk(
@@ -768,6 +783,7 @@ def signer_worker(settings: Settings, stores: Stores, client: Client, signer: Si
                 stores.retirements,
                 TestimonyDesk(stores.blobs, lambda: record_keys(settings)),
             ),
+            _bundles(settings, stores).sign_bundle,
         ],
         max_concurrent_activities=20,
         graceful_shutdown_timeout=GRACE,

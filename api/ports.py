@@ -12,6 +12,7 @@ from api.download_desk import DeskLimits
 from api.webhook_url import WebhookRules
 from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
+from storage.bundle import BundleOrder
 from storage.campaign import Approval, Campaign
 from storage.certificate import CertificateStore
 from storage.clock import Clock
@@ -37,6 +38,7 @@ from storage.retention import RetentionPolicy, RetentionStore
 from storage.retirement import RetirementStore
 from storage.transfer import DownloadStore, UploadStore
 from storage.twin_ports import TwinStore
+from storage.upkeep import UpkeepStore
 from storage.watching import WatchStores
 from storage.withdrawal import WithdrawalStore
 from workflows.charger_command import CommandInput
@@ -77,6 +79,9 @@ class Orchestrator(Protocol):
     ) -> None: ...
     async def revoke_certificates(self, order: RevokeOrder) -> tuple[str, ...]: ...
     async def issue_certificate(self, given: HandedIn) -> IssueAnswer: ...
+    async def make_bundle(self, order: BundleOrder) -> int:
+        """Have a charger's evidence signed, and wait; how many lines it has."""
+
     async def move_charger(self, charger_id: str, move_id: str) -> None:
         """Carry out a move that is on record, and wait; Conflict if something else has the charger."""
 
@@ -170,6 +175,7 @@ class ApiServices:
     certificates: CertificateStore
     renewals: RenewalStore
     webhooks: WebhookDoor
+    upkeep: UpkeepStore
     orchestrator: Orchestrator
     clock: Clock
     new_id: Callable[[], str]

@@ -37,6 +37,7 @@ from storage.certificate import CertificateStore
 from storage.ports import BlobStore
 from storage.retirement import RetirementStore
 from storage.watching import SessionStore
+from workflows.bundle import BundleWorkflow
 from workflows.campaign import FirmwareCampaignWorkflow
 from workflows.certificate_desk import CertificateIssuanceWorkflow, CertificateRevocationWorkflow
 from workflows.certificate_renewal import CertificateRenewalWorkflow
@@ -78,6 +79,7 @@ WORKFLOWS: tuple[type, ...] = (
     MoveWorkflow,
     DecommissionWorkflow,
     LifeWatchWorkflow,
+    BundleWorkflow,
     HousekeepingWorkflow,
     SessionWatchWorkflow,
     RecordKeepingWorkflow,

@@ -33,6 +33,7 @@ TABLE: dict[str, Entry] = {
     "halt": Entry("Releases", "Stop everything; two people restore it.", "halt"),
     "charger": Entry("Fleet", "Import, register, look at and command chargers.", "charger"),
     "site": Entry("Fleet", "Sites and how many chargers each may miss at once.", "site"),
+    "calendar": Entry("Fleet", "Times in which nothing is installed: grid, tariff, freeze.", "calendar"),
     "model": Entry("Fleet", "What holds for every charger of one model.", "model"),
     "export": Entry("Fleet", "Daily files for finance, with a manifest of digests.", "export"),
     "incident": Entry("Fleet", "What a person should know of, and closing it by hand.", "incident"),

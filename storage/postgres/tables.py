@@ -37,6 +37,7 @@ from storage.postgres.twin_tables import (
     twin_snapshot,
     twin_summarised,
 )
+from storage.postgres.upkeep_tables import charger_upkeep, closure, downtime, metering
 from storage.postgres.watch_tables import (
     charging_session,
     health_hour,
@@ -57,12 +58,15 @@ __all__ = [
     "blob_check",
     "certificate_tables",
     "charger_move",
+    "charger_upkeep",
     "charging_session",
+    "closure",
     "configuration",
     "configuration_line",
     "credential_past",
     "download",
     "download_ticket",
+    "downtime",
     "drift",
     "drift_judged",
     "halt",
@@ -74,6 +78,7 @@ __all__ = [
     "log_request",
     "log_upload",
     "metadata",
+    "metering",
     "notice",
     "operator_command",
     "out_of_service",
@@ -111,6 +116,7 @@ site = sa.Table(
     words("name"),
     words("time_zone"),
     sa.Column("max_down", sa.Integer, nullable=False),
+    sa.Column("rules", JSONB, nullable=False, server_default=sa.text("'{}'")),
     sa.CheckConstraint("max_down >= 0", name="max_down"),
 )
 
@@ -123,6 +129,8 @@ model_profile = sa.Table(
     words("unsafe_unsigned_waiver", nullable=True),
     flag("needs_reset_after_install"),
     sa.Column("reboot_seconds", sa.Integer, nullable=False),
+    words("veto_variable", nullable=True),
+    words("veto_value", nullable=True),
     sa.Column("declared", JSONB, nullable=False, server_default=sa.text("'{}'")),
     sa.PrimaryKeyConstraint("vendor", "model"),
 )
@@ -259,6 +267,7 @@ campaign = sa.Table(
     time("created_at"),
     time("finished_at", nullable=True),
     sa.Column("cohort_size", sa.Integer, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False, server_default=sa.text("500")),
     sa.Index(None, "created_at", "campaign_id"),
 )
 
@@ -302,6 +311,11 @@ sa.Index(
     campaign_target.c.charger_id,
     campaign_target.c.finished_at,
     postgresql_where=campaign_target.c.finished_at.is_not(None),
+)
+sa.Index(
+    "ix_campaign_target_open",
+    campaign_target.c.charger_id,
+    postgresql_where=campaign_target.c.finished_at.is_(None),
 )
 
 campaign_exclusion = sa.Table(

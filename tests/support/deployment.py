@@ -32,6 +32,7 @@ from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transfers import PostgresDownloadStore, PostgresUploadStore
 from storage.postgres.twins import PostgresTwinStore
+from storage.postgres.upkeep import PostgresUpkeepStore
 from storage.postgres.watching import watch_stores
 from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.s3 import S3BlobStore
@@ -82,6 +83,7 @@ def services_over(
         certificates=PostgresCertificateStore(engine),
         renewals=PostgresRenewalStore(engine),
         webhooks=WebhookDoor(PostgresNoticeStore(engine), WebhookRules(), partial(webhook_secret, bytes(32))),
+        upkeep=PostgresUpkeepStore(engine),
         manufacturer_roots=_no_roots,
         readiness={"s3": blobs.ready},
         limits=limits or ApiLimits(),

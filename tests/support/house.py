@@ -55,6 +55,7 @@ from tests.support.memory_registry import MemoryIngest, MemoryPrivacy, MemoryReg
 from tests.support.memory_retirements import MemoryRetirements
 from tests.support.memory_transfers import MemoryDownloads, MemoryUploads
 from tests.support.memory_twins import MemoryTwins
+from tests.support.memory_upkeep import MemoryUpkeep
 from tests.support.memory_watch import memory_watch
 from tests.support.memory_withdrawals import MemoryWithdrawals
 
@@ -108,6 +109,7 @@ class House:
     withdrawals: MemoryWithdrawals = field(default_factory=MemoryWithdrawals)
     certificates: MemoryCertificates = field(default_factory=MemoryCertificates)
     renewals: MemoryRenewals = field(default_factory=MemoryRenewals)
+    upkeep: MemoryUpkeep = field(default_factory=MemoryUpkeep)
     manufacturer_roots: list[str] = field(default_factory=list)
     counter: Counter = field(default_factory=Counter)
     now: datetime = NOW
@@ -153,6 +155,7 @@ class House:
             renewals=self.renewals,  # type: ignore[arg-type]
             webhooks=WebhookDoor(self.notices, WebhookRules(), partial(webhook_secret, b"p" * 32)),
             retirements=MemoryRetirements(self.chargers, self.chargers.set_lifecycle),  # type: ignore[arg-type]  # what the doors ask
+            upkeep=self.upkeep,
             orchestrator=self.orchestrator,
             clock=lambda: self.now,
             new_id=self.counter.new_id,

@@ -184,6 +184,10 @@ class MemoryOrchestrator(MemoryCertificateActs):
         )
         """How every command ends; None: not in time."""
 
+    async def make_bundle(self, order: Any) -> int:
+        await self._note("make_bundle", order)
+        return 7
+
     async def move_charger(self, charger_id: str, move_id: str) -> None:
         await self._note("move_charger", charger_id, move_id)
         if self.registry is not None:
