@@ -142,7 +142,8 @@ SHELVES = (
         ages_by="at",
         held={
             "a webhook that was not told yet": (
-                "EXISTS (SELECT FROM webhook_delivery d WHERE d.notice_id = r.notice_id AND d.state = 'waiting')"
+                "EXISTS (SELECT FROM webhook_delivery d WHERE d.notice_id = r.notice_id "
+                "AND d.state = 'waiting')"
             )
         },
         removed_by="the herald, after 30 days",
