@@ -1,7 +1,7 @@
 """Activities on a campaign as a whole: read its plan, write its phases, approvals and decisions."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from temporalio import activity
@@ -135,7 +135,8 @@ class CampaignActivities:
             version=artifact.version,
             rollback_artifact_id=plan.rollback_artifact_id,
             rollback_version=rollback.version if rollback else None,
-            waves=plan.waves,
+            # Who is in a wave is in the store; lists of chargers have no place in a history.
+            waves=tuple(replace(wave, charger_ids=None, query=None) for wave in plan.waves),
             sizes=tuple(totals.get(wave, 0) for wave in range(len(plan.waves))),
             gate=plan.gate,
             pace=plan.pace,

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from activities.circumstances import Circumstances
 from activities.tickets import FetchWindow
 from csms.capabilities import of_charger
 from csms.frames import OCPP16
@@ -36,6 +37,8 @@ class ArtifactFacts:
     compatible: tuple[Compatible, ...]
     schemes: tuple[SignatureScheme, ...]
     released: bool
+    stopped: str = ""
+    """Why it must not be sent although it was released: somebody withdrew it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class Situation:
     """False: it is known to take no firmware over OCPP at all."""
     unread: bool = False
     """Its last boot told no version, and it can be asked: it is not known *yet*."""
+    around: Circumstances | None = None
+    """What people, other campaigns and its own state say beside; None: nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,10 @@ class SiteFacts:
     site_id: str
     down: int
     max_down: int
+    closed: str = ""
+    """Why nothing may begin there now (its window, a grid event, a freeze); "": it may."""
+    opens_at: datetime | None = None
+    """When it may again, where that is known."""
 
 
 class RouteFacts(NamedTuple):
@@ -113,6 +122,8 @@ class ShardFacts:
     entries: tuple[Entry, ...]
     replaces: str | None = None
     """In a rollback wave the version that is taken back; a charger that runs another is left alone."""
+    takes: float = 0.0
+    """Seconds that an attempt may take at the most."""
 
     def route(self, entry: Entry) -> RouteFacts | None:
         """The route of one entry."""
@@ -234,7 +245,11 @@ def artifact_facts(artifact: Artifact) -> ArtifactFacts:
 
 
 def situation_of(
-    view: ChargerView, profile: ModelProfile | None, installed_counter: int | None, now: datetime
+    view: ChargerView,
+    profile: ModelProfile | None,
+    installed_counter: int | None,
+    now: datetime,
+    around: Circumstances | None = None,
 ) -> Situation:
     """The situation of one charger at ``now``."""
     charger, twin = view.charger, view.twin
@@ -259,6 +274,7 @@ def situation_of(
         needs_reset=profile is not None and profile.needs_reset_after_install,
         updates=able.known.updates is not False,
         unread=version_unread(twin),
+        around=around,
     )
 
 

@@ -2,13 +2,14 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from temporalio import activity
 
 from activities.availability import before_us
+from activities.circumstances import Outlook, Surroundings, circumstances_of, opening_of
 from activities.errors import mapped
 from activities.facts import (
     Entry,
@@ -22,10 +23,18 @@ from activities.facts import (
     situation_of,
 )
 from activities.stores import Stores
-from storage.campaign import ROLLBACK_WAVE_BASE, Outcome, Target, TargetPhase
+from storage.campaign import (
+    ROLLBACK_WAVE_BASE,
+    Campaign,
+    CampaignPlan,
+    Outcome,
+    Target,
+    TargetPhase,
+)
 from storage.charger import ModelProfile, Route, Site
 from storage.errors import NotFound
 from storage.ports import ChargerView
+from storage.upkeep import Claimant
 
 SAMPLE = 2000
 """At most so many chargers per group are looked at by a gate; waves are random, so any are as good."""
@@ -35,6 +44,8 @@ _OF_THE_ATTEMPTED = {Outcome.ALREADY_CURRENT: Outcome.UPDATED, Outcome.SKIPPED: 
 """What an outcome without an attempt is called after one."""
 _WITHOUT_PROOF = frozenset(Outcome) - {Outcome.UPDATED, Outcome.ALREADY_CURRENT}
 _PAGE = 1000
+_KEPT = 8
+"""Campaigns whose plan is remembered."""
 _ALL = 1_000_000
 
 T = TypeVar("T", bound=Hashable)
@@ -77,6 +88,8 @@ class FleetActivities:
         self._stores = stores
         self._sites: dict[str, Site] = {}
         self._sites_at: datetime | None = None
+        self._campaigns: dict[str, Campaign] = {}
+        self._surroundings = Surroundings(stores.chargers, stores.upkeep)
 
     @activity.defn
     @mapped
@@ -91,10 +104,12 @@ class FleetActivities:
         sites, situations, nodes = _Places[str](), _Places[Situation](), _Places[tuple[str, str]]()
         views = await self._views(target for target in targets if target.phase is not TargetPhase.DONE)
         ours = await self._down_through_us(views)
+        campaign = await self._campaign(given.campaign_id)
+        outlook = await self._outlook(campaign, views, artifact.length, given.wave)
         entries = []
         # Who is down already comes first: it needs no more room at its site, and then gives it back.
         for view in sorted(views, key=lambda view: view.charger.charger_id not in ours):
-            situation = await book.situation(view)
+            situation = await book.situation(view, outlook)
             route = await self._route(view.charger.charger_id, situation)
             entries.append(
                 Entry(
@@ -108,12 +123,38 @@ class FleetActivities:
             )
         return ShardFacts(
             artifact=artifact_facts(artifact),
-            sites=await self._site_facts(sites.items(), Counter(ours.values())),
+            sites=await self._site_facts(sites.items(), Counter(ours.values()), campaign.plan),
             situations=situations.items(),
             nodes=nodes.items(),
             entries=tuple(entries),
             replaces=targets[0].from_version if given.wave >= ROLLBACK_WAVE_BASE else None,
+            takes=campaign.plan.pace.attempt_deadline_seconds,
         )
+
+    async def _campaign(self, campaign_id: str) -> Campaign:
+        """Its plan, priority and age, which never change; read once."""
+        if campaign_id not in self._campaigns:
+            self._campaigns[campaign_id] = await self._stores.campaigns.get(campaign_id)
+            while len(self._campaigns) > _KEPT:
+                self._campaigns.pop(next(iter(self._campaigns)))
+        return self._campaigns[campaign_id]
+
+    async def _outlook(
+        self, campaign: Campaign, views: Sequence[ChargerView], length: int, wave: int
+    ) -> Outlook:
+        await self._fresh_sites()
+        claimant = Claimant(campaign.campaign_id, campaign.plan.rank, campaign.created_at)
+        found = await self._surroundings.outlook(
+            campaign.plan,
+            claimant,
+            views,
+            self._sites,
+            self._stores.clock(),
+            rollback=wave >= ROLLBACK_WAVE_BASE,
+        )
+        there = {view.charger.site_id for view in views}
+        rooms = await self._surroundings.rooms([site for name, site in self._sites.items() if name in there])
+        return replace(found, rooms=rooms, length=length)
 
     async def _route(self, charger_id: str, situation: Situation) -> Route | None:
         """The route of a charger that may be about to be sent to; looked up for no other."""
@@ -127,21 +168,26 @@ class FleetActivities:
         stranded = await self._stores.out_of_service.stranded(limit=_ALL)
         return {row.charger_id: row.site_id for row in stranded if row.charger_id in names}
 
-    async def _site_facts(self, site_ids: Sequence[str], ours: Counter[str]) -> tuple[SiteFacts, ...]:
+    async def _site_facts(
+        self, site_ids: Sequence[str], ours: Counter[str], plan: CampaignPlan
+    ) -> tuple[SiteFacts, ...]:
         """``ours``: how many of a site's chargers are down and waiting in this very shard."""
+        now = self._stores.clock()
+        down = await self._stores.leases.down(site_ids)
+        closures = await self._surroundings.closures(now)
+        found = []
+        for site_id in site_ids:
+            site = self._sites.get(site_id) or Site(site_id, site_id, "")
+            opening = opening_of(site, plan, closures, now)
+            away = max(0, down.get(site_id, 0) - ours[site_id])
+            found.append(SiteFacts(site_id, away, site.max_down, opening.closed, opening.opens_at))
+        return tuple(found)
+
+    async def _fresh_sites(self) -> None:
         now = self._stores.clock()
         if self._sites_at is None or now - self._sites_at > _SITES_FRESH:
             self._sites = {site.site_id: site for site in await self._stores.chargers.sites()}
             self._sites_at = now
-        down = await self._stores.leases.down(site_ids)
-        return tuple(
-            SiteFacts(site_id, max(0, down.get(site_id, 0) - ours[site_id]), self._max_down(site_id))
-            for site_id in site_ids
-        )
-
-    def _max_down(self, site_id: str) -> int:
-        site = self._sites.get(site_id)
-        return site.max_down if site else 1
 
     @activity.defn
     @mapped
@@ -265,11 +311,12 @@ class _ModelBook:
         self._profiles: dict[tuple[str, str], ModelProfile] = {}
         self._counters: dict[str, int | None] = {}
 
-    async def situation(self, view: ChargerView) -> Situation:
+    async def situation(self, view: ChargerView, outlook: Outlook) -> Situation:
         firmware = view.twin.firmware
         counter = await self._counter(firmware.version) if firmware and firmware.version else None
         profile = await self._profile(view.charger.vendor, view.charger.model)
-        return situation_of(view, profile, counter, self._stores.clock())
+        around = circumstances_of(view, outlook, profile)
+        return situation_of(view, profile, counter, outlook.now, around)
 
     async def _profile(self, vendor: str, model: str) -> ModelProfile:
         if (vendor, model) not in self._profiles:

@@ -206,7 +206,9 @@ class _Sending:
             return
         if answer.holder:
             raise Obstacle(CommandState.HELD, f"{answer.holder} has it")
-        reason = f"{answer.down} of {answer.max_down} chargers that may be away at its site are"
+        if answer.refusal:
+            raise Obstacle(CommandState.HELD, answer.refusal)
+        reason = f"{answer.down} of {answer.max_down} chargers that may be away {answer.place} are"
         raise Obstacle(CommandState.HELD, reason)
 
     async def _require_idle(self) -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from activities.availability import closed_to_cars, put_back
 from activities.facts import fetch_window, has_car, out_of_service, unsendable, version_unread
+from activities.leave import no_leave
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node, Obstacle, Order
 from activities.proving import Proving, security_event
 from activities.stores import this_run
@@ -17,7 +18,7 @@ from activities.withdrawn import distrusted, subjects_of
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, UpdateFirmware
 from csms.errors import CallFailed, CommandTimeout, CsmsError, NotAccepted, NotConnectedHere, Unsupported
 from signing.ports import VerifiedDispatch
-from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, Pace, Target, TargetPhase
+from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, CampaignPlan, Pace, Target, TargetPhase
 from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.ids import charger_workflow_id
 from storage.ports import ChargerView
@@ -38,6 +39,7 @@ class Sending:
         self._drained = False
         self._sent_before = False
         self._needs_reset = False
+        self._plan: CampaignPlan
         self._pace = Pace()
         self._rollback = given.wave >= ROLLBACK_WAVE_BASE
         self._phase = CampaignPhase.ROLLING_BACK if self._rollback else CampaignPhase.RUNNING
@@ -83,6 +85,7 @@ class Sending:
         campaign = await campaigns.get(given.campaign_id)
         if campaign.phase is not self._phase:
             raise Obstacle(DispatchKind.NOT_NOW, f"the campaign is {campaign.phase.value}")
+        self._plan = campaign.plan
         self._pace = campaign.plan.pace
         target = await campaigns.target(given.campaign_id, given.wave, given.charger_id)
         if target.phase is TargetPhase.DONE:
@@ -100,8 +103,10 @@ class Sending:
         view = await stores.chargers.get(given.charger_id)
         artifact = await stores.artifacts.get(target.artifact_id)
         profile = await self._profile(view)
+        if why := await no_leave(stores, self._plan, target):
+            raise Obstacle(DispatchKind.NOT_NOW, why)
         self._request_id = await self._number(target)
-        await self._lease(target, profile)
+        await self._lease(target, profile, artifact.length)
         self._sent_before = target.phase in _SENT and target.attempt == given.attempt
         if not self._sent_before:
             await self._move(TargetPhase.RESERVED, "it is reserved at its site")
@@ -120,7 +125,7 @@ class Sending:
             return target.request_id
         return await self._stores.campaigns.next_request_id()
 
-    async def _lease(self, target: Target, profile: ModelProfile) -> None:
+    async def _lease(self, target: Target, profile: ModelProfile, length: int) -> None:
         given, leases = self._given, self._stores.leases
         seconds = self._pace.attempt_deadline_seconds + self._node.lease_slack_seconds
         wake_on = ("booted", "firmware_failed")
@@ -135,12 +140,11 @@ class Sending:
                 request_id=self._request_id,
                 wake_on=(*wake_on, "installed") if profile.needs_reset_after_install else wake_on,
                 run=this_run(),
+                download_bytes=length,
             )
         )
         if not answer.granted:
-            holder = f"; {answer.holder} has it" if answer.holder else ""
-            reason = f"{answer.down} of {answer.max_down} chargers that may be down at its site are{holder}"
-            raise Obstacle(DispatchKind.NOT_NOW, reason)
+            raise Obstacle(DispatchKind.NOT_NOW, answer.why_not)
         if self._request_id is not None:
             await leases.set_request(given.charger_id, workflow_id, self._request_id, run=this_run())
 

@@ -22,6 +22,7 @@ from storage.ports import (
     TicketStore,
 )
 from storage.twin_ports import TwinStore
+from storage.upkeep import UpkeepStore
 from storage.watching import HealthStore
 from storage.withdrawal import WithdrawalStore
 
@@ -46,6 +47,7 @@ class Stores:
     halts: HaltStore
     withdrawals: WithdrawalStore
     health: HealthStore
+    upkeep: UpkeepStore
     clock: Clock
 
     async def record(self, actor: str, action: str, subject: str, **detail: Any) -> None:

@@ -27,7 +27,9 @@ from api.routers import (
     access,
     artifacts,
     audit_proof,
+    bundles,
     campaigns,
+    certificates,
     chargers,
     codec,
     commands,
@@ -44,13 +46,16 @@ from api.routers import (
     models,
     moves,
     past,
+    pki,
     registry,
+    renewals,
     retirements,
     service,
     sites,
     storage,
     tuf,
     twins,
+    upkeep,
     watching,
     webhooks,
     withdrawals,
@@ -88,10 +93,14 @@ API_ROUTERS = (
     tuf.ceremonies,
     tuf.drills,
     registry.router,
+    renewals.router,
+    certificates.router,
     moves.router,
     retirements.router,
+    bundles.router,
+    upkeep.router,
 )
-OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router)
+OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router, pki.router)
 
 
 def create_app(services: ApiServices) -> FastAPI:

@@ -38,6 +38,12 @@ class Permission(StrEnum):
     """Break the glass: withdraw a release, or halt everything."""
     HALT_RESTORE = "halt.restore"
     FLEET_WRITE = "fleet.write"
+    CHARGER_HOLD = "charger.hold"
+    """Hold a charger back from updates, pin it, say how it is connected."""
+    CALENDAR_WRITE = "calendar.write"
+    """Close sites for a while, and open them again."""
+    METERING_PERMIT = "metering.permit"
+    """Where firmware that affects legal metering may go."""
     CHARGER_QUERY = "charger.query"
     CHARGER_OPERATE = "charger.operate"
     CHARGER_SECURE = "charger.secure"
@@ -76,6 +82,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
         {
             Permission.READ,
             Permission.CAMPAIGN_SKIP,
+            Permission.CHARGER_HOLD,
+            Permission.CALENDAR_WRITE,
             Permission.CHARGER_QUERY,
             Permission.CHARGER_OPERATE,
             Permission.LOG_DIAGNOSTICS,
@@ -98,6 +106,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.CAMPAIGN_PROCEED,
             Permission.CAMPAIGN_ROLLBACK,
             Permission.CAMPAIGN_SKIP,
+            Permission.CHARGER_HOLD,
+            Permission.CALENDAR_WRITE,
             Permission.HALT_RESTORE,
             Permission.NOTE_ADD,
             *_STOP,
@@ -112,6 +122,8 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.ARTIFACT_WITHDRAW,
             Permission.ARTIFACT_RESTORE,
             Permission.TUF_PUBLISH,
+            Permission.METERING_PERMIT,
+            Permission.CHARGER_HOLD,
             Permission.CHARGER_QUERY,
             Permission.CHARGER_SECURE,
             Permission.LOG_DIAGNOSTICS,

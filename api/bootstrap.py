@@ -21,6 +21,9 @@ from temporalio.worker import Worker
 
 from activities.alarms import DispatchAlarms
 from activities.blob_care import BlobCareActivities, CarePolicy, CareStores
+from activities.bundles import BundleActivities, BundleSources
+from activities.certificate_end import revoking
+from activities.certificates import CertificateActivities, IssuePolicy
 from activities.daily import DailyActivities
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
@@ -28,11 +31,14 @@ from activities.metadata import MetadataActivities
 from activities.moves import MoveActivities
 from activities.notary import NotaryActivities
 from activities.orders import Node
+from activities.renewal import RenewalActivities
+from activities.renewals import FleetRenewalActivities, RenewalRules
 from activities.retention import RetentionActivities
 from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
 from activities.twins import DriftPolicy
 from api.app import create_app
+from api.charger_authority import charger_authority
 from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
 from api.download_desk import DeskLimits
@@ -46,6 +52,7 @@ from api.webhook_post import WebhookPost
 from api.webhook_signature import webhook_secret
 from api.webhook_url import WebhookRules
 from csms.client_certificates import ClientCertificates
+from csms.denials import Denials
 from csms.gateway import Gateway
 from csms.ingest import IngestOptions
 from csms.limits import Rate
@@ -56,6 +63,7 @@ from csms.secrets import hash_secret
 from csms.tls import ServerTls
 from signing.approval import check_given
 from signing.ceremony import DevelopmentCeremony
+from signing.charger_bundle import BundleSeal
 from signing.development import ensure_manufacturer
 from signing.errors import NotInRelease
 from signing.evidence_desk import EvidenceDesk
@@ -74,6 +82,7 @@ from signing.verify import Verifier
 from storage import ports
 from storage.artifact import Artifact
 from storage.campaign import Approval, Campaign
+from storage.certificate import CertificateStore
 from storage.clock import system_clock
 from storage.daily import DailyStore
 from storage.errors import EngineUnavailable, InvalidInput
@@ -86,6 +95,7 @@ from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.blob_care import PostgresBlobCareStore
 from storage.postgres.campaigns import PostgresCampaignStore
+from storage.postgres.certificates import PostgresCertificateStore
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.commands import PostgresCommandStore
 from storage.postgres.daily import PostgresDailyStore
@@ -104,6 +114,7 @@ from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
 from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.registry import PostgresRegistryStore
+from storage.postgres.renewals import PostgresRenewalStore
 from storage.postgres.retention import PostgresRetentionStore
 from storage.postgres.retirement import PostgresRetirementStore
 from storage.postgres.routes import PostgresRouteStore
@@ -115,9 +126,11 @@ from storage.postgres.transaction_ids import PostgresTransactionIds
 from storage.postgres.transfers import PostgresDownloadStore, PostgresUploadStore
 from storage.postgres.trust import PostgresTrustStore
 from storage.postgres.twins import PostgresTwinStore
+from storage.postgres.upkeep import PostgresUpkeepStore
 from storage.postgres.watching import watch_stores
 from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.registry_ports import PrivacyStore, RegistryStore, TrustStore
+from storage.renewal import RenewalStore
 from storage.retention import RetentionStore
 from storage.retirement import RetirementStore
 from storage.s3 import S3BlobStore, S3Manner
@@ -127,6 +140,7 @@ from storage.seat import Seat
 from storage.statistics import TableStatistics
 from storage.transfer import BlobCareStore, BlobKeeper, DownloadStore, UploadStore
 from storage.twin_ports import TwinStore
+from storage.upkeep import UpkeepStore
 from storage.watching import WatchStores
 from storage.withdrawal import WithdrawalStore
 from workflows import registry
@@ -149,6 +163,7 @@ class Stores:
     audit: ports.AuditLog
     blobs: ports.BlobStore
     campaigns: ports.CampaignStore
+    certificates: CertificateStore
     chargers: ports.ChargerStore
     commands: CommandStore
     daily: DailyStore
@@ -164,6 +179,7 @@ class Stores:
     outbox: ports.OutboxStore
     privacy: PrivacyStore
     registry: RegistryStore
+    renewals: RenewalStore
     retention: RetentionStore
     retirements: RetirementStore
     routes: ports.RouteStore
@@ -180,6 +196,7 @@ class Stores:
     care: BlobCareStore
     keeper: BlobKeeper
     withdrawals: WithdrawalStore
+    upkeep: UpkeepStore
 
 
 def database_url(settings: Settings) -> str:
@@ -272,6 +289,7 @@ def _stores(
         audit=PostgresAuditLog(engine),
         blobs=blobs,
         campaigns=PostgresCampaignStore(engine),
+        certificates=PostgresCertificateStore(engine),
         chargers=PostgresChargerStore(engine),
         commands=PostgresCommandStore(engine),
         daily=PostgresDailyStore(engine),
@@ -287,6 +305,7 @@ def _stores(
         outbox=PostgresOutboxStore(engine),
         privacy=PostgresPrivacyStore(engine),
         registry=PostgresRegistryStore(engine),
+        renewals=PostgresRenewalStore(engine),
         retention=PostgresRetentionStore(engine),
         retirements=PostgresRetirementStore(engine),
         routes=PostgresRouteStore(engine),
@@ -303,6 +322,7 @@ def _stores(
         care=PostgresBlobCareStore(engine),
         keeper=S3BlobKeeper(blobs),
         withdrawals=PostgresWithdrawalStore(engine),
+        upkeep=PostgresUpkeepStore(engine),
     )
 
 
@@ -401,6 +421,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         ingest=stores.ingest,
         halts=stores.halts,
         withdrawals=stores.withdrawals,
+        upkeep=stores.upkeep,
         health=stores.watch.health,
         clock=system_clock,
     )
@@ -462,7 +483,10 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             retirements=stores.retirements,
             retention_policy=retention_policy(settings),
             withdrawals=stores.withdrawals,
+            certificates=stores.certificates,
+            renewals=stores.renewals,
             webhooks=WebhookDoor(stores.notices, _webhook_rules(settings), partial(webhook_secret, pepper)),
+            upkeep=stores.upkeep,
             orchestrator=Orchestrator(client),
             clock=system_clock,
             new_id=lambda: uuid.uuid4().hex[:16],
@@ -515,12 +539,13 @@ def _client_certificates(settings: Settings, stores: Stores) -> ClientCertificat
     if options is None:
         return None
     if not options.files.crl_files and not options.ocsp.on:
-        log.warning("no revocation list and no responder is configured: certificates cannot be withdrawn")
+        log.warning("no revocation list and no responder is configured: only our own records revoke")
     ocsp = None
     if options.ocsp.on:
         http = httpx2.AsyncClient(timeout=options.ocsp.deadline_s, follow_redirects=False, trust_env=False)
         ocsp = OcspClient(http, options.ocsp, system_clock, secrets.token_bytes)
-    return ClientCertificates(options, stores.chargers, system_clock, ocsp)
+    denials = Denials(stores.certificates, system_clock)
+    return ClientCertificates(options, stores.chargers, system_clock, ocsp, denials)
 
 
 def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gateway, Worker]:
@@ -582,7 +607,10 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
     worker = Worker(
         client,
         task_queue=node_queue(settings.node_id, boot_id),
-        activities=registry.node_activities(node, gateway.watching),
+        activities=[
+            *registry.node_activities(node, gateway.watching),
+            *registry.renewal_node_activities(node, stores.certificates),
+        ],
         max_concurrent_activities=200,
         graceful_shutdown_timeout=COMMAND_GRACE,
     )
@@ -616,8 +644,14 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
                 shared, inspector, journal, keeping, stores.watch.sessions, drift, care
             ),
             *registry.metadata_activities(_metadata(settings, stores)),
+            *registry.renewal_activities(
+                RenewalActivities(shared, stores.certificates),
+                FleetRenewalActivities(
+                    shared, stores.certificates, stores.renewals, _renewal_rules(settings)
+                ),
+            ),
             *registry.move_activities(MoveActivities(stores.registry, stores.ingest, system_clock)),
-            *registry.life_activities(shared, stores.retirements),
+            *registry.life_activities(shared, stores.retirements, revoking(shared, stores.certificates)),
             *registry.record_activities(
                 shared,
                 DailyActivities(shared, stores.daily, stores.blobs),
@@ -628,6 +662,14 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
         # How long a dead worker's workflows wait before another takes them: 10 s by default.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=GRACE,
+    )
+
+
+def _renewal_rules(settings: Settings) -> RenewalRules:
+    return RenewalRules(
+        before=timedelta(days=settings.certificate_renew_days),
+        jitter=timedelta(days=settings.certificate_renew_jitter_days),
+        enabled=settings.certificate_renew,
     )
 
 
@@ -697,6 +739,13 @@ def _notary(settings: Settings, stores: Stores) -> NotaryActivities:
     return NotaryActivities(stores.audit, stores.watch.incidents, notary, system_clock)
 
 
+def _bundles(settings: Settings, stores: Stores) -> BundleActivities:
+    """Who signs what is kept of a charger, with the same key."""
+    seal = BundleSeal(stores.blobs, lambda: record_keys(settings))
+    sources = BundleSources(stores.watch, stores.registry, stores.blobs)
+    return BundleActivities(_activity_stores(stores), sources, seal)
+
+
 def _evidence_desk(settings: Settings, stores: Stores) -> EvidenceDesk:
     """Who judges what a release brings along, by the operator's file."""
     return EvidenceDesk(
@@ -720,12 +769,21 @@ def signer_worker(settings: Settings, stores: Stores, client: Client, signer: Si
                 desk=_evidence_desk(settings, stores),
                 blobs=stores.blobs,
             ),
+            *registry.certificate_activities(
+                CertificateActivities(
+                    _activity_stores(stores),
+                    stores.certificates,
+                    charger_authority(settings),
+                    IssuePolicy(per_day=settings.signer_certificates_per_day),
+                )
+            ),
             _notary(settings, stores).checkpoint_audit,
             *registry.testimony_activities(
                 _activity_stores(stores),
                 stores.retirements,
                 TestimonyDesk(stores.blobs, lambda: record_keys(settings)),
             ),
+            _bundles(settings, stores).sign_bundle,
         ],
         max_concurrent_activities=20,
         graceful_shutdown_timeout=GRACE,

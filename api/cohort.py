@@ -5,19 +5,24 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
+from activities.circumstances import Surroundings
 from api.acts import audit
 from api.errors import KeyReused
 from api.ports import ApiServices
 from signing.vendor_signature import valid_until
 from storage.access import Principal
 from storage.artifact import Artifact
-from storage.campaign import Campaign, CampaignPhase, CampaignPlan, Exclusion
+from storage.campaign import Campaign, CampaignPhase, CampaignPlan, Edge, Exclusion
 from storage.canonical import digest
 from storage.charger import ChargerFilter, ModelProfile
 from storage.errors import InvalidInput, NotFound
 from storage.ports import ChargerView
+from storage.upkeep import Claimant
+from storage.withdrawal import artifact_subject
 from workflows import planning
+from workflows.plan_options import query_problems
 
 _PAGE = 500
 _REASONS = 10
@@ -36,21 +41,53 @@ class CampaignDesk:
         artifact = await self.services.artifacts.get(plan.artifact_id)
         rollback = await self._rollback(plan.rollback_artifact_id)
         views = await self._views(plan.targets)
+        now = self.services.clock()
         found = await asyncio.to_thread(
             planning.preview,
             plan,
             views,
             artifact,
             rollback,
-            self.services.clock(),
+            now,
             models=await self._models(views),
             released=await self._released(artifact.vendor_role, views),
             proof_until=valid_until(artifact.vendor_signatures),
+            ground=await self._ground(plan, views, now),
         )
         if found.problems and views and len(found.exclusions) == len(views):
             found = replace(found, problems=(*found.problems, *_reasons(found.exclusions)))
         found.check()
         return found
+
+    async def _ground(
+        self, plan: CampaignPlan, views: Sequence[ChargerView], now: datetime
+    ) -> planning.Ground:
+        """What people, other campaigns and calendars say; queries that cannot be asked are the planner's."""
+        services = self.services
+        measure = Surroundings(services.chargers, services.upkeep)
+        sites = {site.site_id: site for site in await services.chargers.sites()}
+        asked = replace(plan, edges=plan.edges and tuple(map(_askable, plan.edges)))
+        claimant = Claimant("", plan.rank, now)
+        return planning.Ground(
+            outlook=replace(await measure.outlook(asked, claimant, views, sites, now), plan=plan),
+            closures=tuple(await measure.closures(now)),
+            matches=await self._matches(plan, views),
+            stopped=await self._stopped(plan),
+        )
+
+    async def _matches(self, plan: CampaignPlan, views: Sequence[ChargerView]) -> dict[str, frozenset[str]]:
+        names = tuple(view.charger.charger_id for view in views)
+        queries = {wave.query for wave in plan.waves if wave.query and not query_problems(wave.query)}
+        if not names:
+            return {}
+        find = self.services.chargers.names
+        return {each: await find(ChargerFilter(charger_ids=names, query=each)) for each in queries}
+
+    async def _stopped(self, plan: CampaignPlan) -> dict[str, str]:
+        images = [each for each in (plan.artifact_id, plan.rollback_artifact_id) if each]
+        subjects = {artifact_subject(each): each for each in images}
+        found = await self.services.withdrawals.in_force(list(subjects))
+        return {subjects[each.subject]: each.sentence() for each in found}
 
     async def create(self, plan: CampaignPlan, key: str | None) -> Campaign:
         """Freeze the cohort and start the campaign's workflow, which waits for approvals.
@@ -133,6 +170,10 @@ class CampaignDesk:
         versions = {view.twin.firmware.version for view in views if view.twin.firmware}
         known = [await self.services.artifacts.by_version(vendor_role, each) for each in versions if each]
         return {artifact.version: artifact.release_counter for artifact in known if artifact}
+
+
+def _askable(edge: Edge) -> Edge:
+    return replace(edge, risk=None) if edge.risk and query_problems(edge.risk) else edge
 
 
 def _reasons(exclusions: Sequence[Exclusion]) -> list[str]:

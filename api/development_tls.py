@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from api.development import private_dir, write_private
 from api.settings import Settings
+from signing.ca.ceremony import ensure_development_authority
 
 _ROOT_LIFE = timedelta(days=3650)
 _LEAF_LIFE = timedelta(days=90)
@@ -53,6 +54,21 @@ def ensure_development_tls(settings: Settings, now: datetime) -> Settings:
             "csms_tls_cert_file": chain,
             "csms_tls_key_file": key,
             "csms_charger_ca_files": settings.csms_charger_ca_files or (folder / "charger-ca.pem",),
+        }
+    )
+
+
+def ensure_development_ca(settings: Settings, now: datetime) -> Settings:
+    """The settings with an authority that issues chargers' certificates, where none is configured."""
+    if settings.signer_ca is not None or settings.signer_est_url is not None:
+        return settings
+    address, certificates = ensure_development_authority(private_dir(settings.keys), now)
+    trusted = settings.csms_charger_ca_files
+    return settings.model_copy(
+        update={
+            "signer_ca": address,
+            "signer_ca_certificate_file": certificates,
+            "csms_charger_ca_files": (*trusted, certificates) if trusted else (),
         }
     )
 

@@ -6,12 +6,15 @@ from typing import Protocol
 
 from temporalio.api.common.v1 import Payload
 
+from activities.certificates import HandedIn, IssueAnswer, RevokeOrder
 from activities.metadata import CeremonyOrder
 from api.download_desk import DeskLimits
 from api.webhook_url import WebhookRules
 from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
+from storage.bundle import BundleOrder
 from storage.campaign import Approval, Campaign
+from storage.certificate import CertificateStore
 from storage.clock import Clock
 from storage.halt import HaltStore
 from storage.notice import NoticeStore
@@ -30,14 +33,17 @@ from storage.ports import (
     TokenStore,
 )
 from storage.registry_ports import PrivacyStore, RegistryStore
+from storage.renewal import RenewalStore
 from storage.retention import RetentionPolicy, RetentionStore
 from storage.retirement import RetirementStore
 from storage.transfer import DownloadStore, UploadStore
 from storage.twin_ports import TwinStore
+from storage.upkeep import UpkeepStore
 from storage.watching import WatchStores
 from storage.withdrawal import WithdrawalStore
 from workflows.charger_command import CommandInput
 from workflows.log_retrieval import LogInput
+from workflows.signals import PersonRequest
 
 
 class Orchestrator(Protocol):
@@ -66,6 +72,16 @@ class Orchestrator(Protocol):
 
     async def retrieve_log(self, given: LogInput) -> None: ...
     async def start_configuration(self, configuration_id: str) -> None: ...
+    async def renew_certificate(self, charger_id: str, actor: str) -> bool: ...
+    async def start_renewal(self, renewal_id: str) -> None: ...
+    async def steer_renewal(
+        self, renewal_id: str, act: str, request: PersonRequest, update_id: str
+    ) -> None: ...
+    async def revoke_certificates(self, order: RevokeOrder) -> tuple[str, ...]: ...
+    async def issue_certificate(self, given: HandedIn) -> IssueAnswer: ...
+    async def make_bundle(self, order: BundleOrder) -> int:
+        """Have a charger's evidence signed, and wait; how many lines it has."""
+
     async def move_charger(self, charger_id: str, move_id: str) -> None:
         """Carry out a move that is on record, and wait; Conflict if something else has the charger."""
 
@@ -156,7 +172,10 @@ class ApiServices:
     watch: WatchStores
     halts: HaltStore
     withdrawals: WithdrawalStore
+    certificates: CertificateStore
+    renewals: RenewalStore
     webhooks: WebhookDoor
+    upkeep: UpkeepStore
     orchestrator: Orchestrator
     clock: Clock
     new_id: Callable[[], str]

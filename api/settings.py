@@ -140,6 +140,33 @@ class Settings(BaseSettings):
     record.pub.json in key_dir. Default: record.pem in key_dir."""
     signer_roles: Words = ()
     """Comma-separated vendor roles that this signer serves; default: all that signed metadata lists."""
+    signer_ca: str | None = None
+    """Address of the key that issues chargers' certificates (P-256 or P-384); unset: nobody issues, unless
+    signer_est_url is set. Only the signer can reach it."""
+    signer_ca_certificate_file: Path | None = None
+    """That key's certificate, and its root behind it, PEM (``ampwave cert ca``)."""
+    signer_ca_organizations: Words = ()
+    """Comma-separated: one of them must be the organization in a signing request; unset: any, or none."""
+    signer_ca_client_auth_of: Words = ()
+    """Comma-separated ``vendor/model``, ``vendor`` or ``*``: whose certificates say clientAuth."""
+    signer_ca_days: Annotated[int, Field(ge=1, le=3650)] = 365
+    """Days that a charger's certificate holds."""
+    signer_certificates_per_day: Annotated[int, Field(ge=1)] = 10
+    """Certificates that one charger gets in a day at most."""
+    signer_est_url: str | None = None
+    """https:// address of an outside authority that speaks EST (RFC 7030); it issues instead of signer_ca."""
+    signer_est_label: str | None = None
+    """Which of its authorities, where it has several."""
+    signer_est_trust_file: Path | None = None
+    """PEM of whom the EST server's certificate must come from."""
+    signer_est_user: str | None = None
+    """For HTTP Basic, where the EST server asks for it."""
+    signer_est_password: SecretStr | None = None
+    """Also as ``_FILE``."""
+    signer_est_cert_file: Path | None = None
+    """PEM chain with which the signer proves itself to the EST server, in place of a password."""
+    signer_est_key_file: Path | None = None
+    """Its private key."""
     signer_metadata_per_minute: Annotated[int, Field(ge=1)] = 60
     """Snapshots a minute, and timestamps, that the signer signs at most (S64)."""
     signer_directives_per_minute: Annotated[int, Field(ge=1)] = 300
@@ -188,6 +215,12 @@ class Settings(BaseSettings):
     """Offer static RSA key exchange (A00.FR.318) too. No forward secrecy: for old chargers only."""
     csms_unsafe_unproven_certificates: bool = False
     """Let chargers in, with a caution, when every list is stale and no responder answers. Default: refuse."""
+    certificate_renew: bool = True
+    """Renew chargers' certificates by ourselves before they end."""
+    certificate_renew_days: Annotated[int, Field(ge=1, le=365)] = 30
+    """Days before the end of its certificate from which a charger is renewed (A03.FR.02)."""
+    certificate_renew_jitter_days: Annotated[int, Field(ge=0, le=90)] = 10
+    """Days before that over which a fleet is spread; each charger has its own."""
     csms_internal_host: str = "127.0.0.1"
     """Where a csms node serves /metrics, /readyz and /livez; not for the public."""
     csms_internal_port: Port = 9001

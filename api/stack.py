@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from api import bootstrap
 from api.development import ensure_admin_token, ensure_secrets, private_dir
-from api.development_tls import ensure_development_tls
+from api.development_tls import ensure_development_ca, ensure_development_tls
 from api.embedded.engine import Engine
 from api.embedded.postgres import EmbeddedPostgres
 from api.embedded.s3 import EmbeddedS3
@@ -78,7 +78,8 @@ async def prepared_engines(settings: Settings, *, durable: bool = True) -> Async
     """Engines up and kept up, schema current, bucket there, development keys and a token made."""
     async with AsyncExitStack() as stack:
         engines = Engines(settings, durable=durable)
-        ready = engines.settings = ensure_development_tls(await engines.start(stack), system_clock())
+        secure = ensure_development_tls(await engines.start(stack), system_clock())
+        ready = engines.settings = ensure_development_ca(secure, system_clock())
         ensure_secrets(ready)
         await bootstrap.upgrade_database(ready)
         async with bootstrap.open_stores(ready) as stores:
@@ -89,7 +90,9 @@ async def prepared_engines(settings: Settings, *, durable: bool = True) -> Async
             yield engines
 
 
-SIGNER_ONLY = frozenset({"pkcs11_pin"})
+SIGNER_ONLY = frozenset(
+    {"pkcs11_pin", "signer_ca", "signer_est_user", "signer_est_password", "signer_est_key_file"}
+)
 """Settings that no other process may see."""
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from cryptography import x509
 
+from csms.denials import Denials, sentence
 from csms.pki.certificates import Presented, parse, parse_issuer
 from csms.pki.ocsp_client import OcspClient, OcspOptions
 from csms.pki.path import CertificatePath, Untrusted, find_path
@@ -89,7 +90,12 @@ class ClientCertificates:
     """Judges what chargers present, against the newest authorities and lists."""
 
     def __init__(
-        self, options: ClientTlsOptions, chargers: ChargerStore, clock: Clock, ocsp: OcspClient | None
+        self,
+        options: ClientTlsOptions,
+        chargers: ChargerStore,
+        clock: Clock,
+        ocsp: OcspClient | None,
+        denials: Denials | None = None,
     ) -> None:
         """Raises InvalidInput when a file cannot be used."""
         files = options.files
@@ -98,6 +104,7 @@ class ClientCertificates:
         self._checker = RevocationChecker(lambda: self._trust.current, ocsp, clock)
         self._chargers = chargers
         self._clock = clock
+        self._denials = denials
 
     @property
     def trust(self) -> Trust:
@@ -110,8 +117,10 @@ class ClientCertificates:
         return self._trust.problem
 
     async def refresh(self) -> bool:
-        """Look at the files once; whether new ones are in force now."""
-        return await self._trust.refresh()
+        """Look at files and records once; whether there is anything new in them."""
+        files = await self._trust.refresh()
+        records = await self._denials.refresh() if self._denials else False
+        return files or records
 
     async def prove(self, presented: Presented, charger: Charger) -> Proven | Unproven:
         """Whether the peer is this charger. Raises EngineUnavailable."""
@@ -128,7 +137,9 @@ class ClientCertificates:
         fault = fault or shared_fault(charger, await self._chargers.named(path.common_name))
         if fault:
             return Unproven(fault)
-        found = caution_of(await self.standing(path), unsafe_unproven=self.options.unsafe_unproven)
+        standing = await self._recorded(charger.charger_id, path)
+        standing = standing or await self.standing(charger.charger_id, path)
+        found = caution_of(standing, unsafe_unproven=self.options.unsafe_unproven)
         if isinstance(found, Unproven) or at <= path.valid_until:
             return found if isinstance(found, Unproven) else Proven(path, found)
         expired = f"it may only renew its certificate, which expired on {path.valid_until:%Y-%m-%d %H:%M} UTC"
@@ -139,15 +150,22 @@ class ClientCertificates:
         """Whether the files are not all there is to look at."""
         return self._checker.asks
 
-    def listed(self, path: CertificatePath) -> Revocation:
-        """Whether a certificate that was proven before still stands after the files alone."""
+    def listed(self, charger_id: str, path: CertificatePath) -> Revocation:
+        """Whether a certificate that was proven before still stands after what was read last, files alone."""
+        denied = self._denials.known(charger_id, path.serial) if self._denials else None
+        if denied is not None:
+            return Revocation(Standing.REVOKED, sentence(denied))
         if not _is_trusted(path.issuers[-1], self.trust):
             return Revocation(Standing.REVOKED, "withdrawn with the authority that issued it")
         return self._checker.listed(path)
 
-    async def standing(self, path: CertificatePath) -> Revocation:
+    async def _recorded(self, charger_id: str, path: CertificatePath) -> Revocation | None:
+        denied = await self._denials.ask(charger_id, path.serial) if self._denials else None
+        return Revocation(Standing.REVOKED, sentence(denied)) if denied else None
+
+    async def standing(self, charger_id: str, path: CertificatePath) -> Revocation:
         """The same, after every source that is configured."""
-        listed = self.listed(path)
+        listed = self.listed(charger_id, path)
         return listed if listed.standing is Standing.REVOKED else await self._checker.check(path)
 
     async def close(self) -> None:

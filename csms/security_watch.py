@@ -43,7 +43,7 @@ class SecurityWatch:
         if path is not None and self._clients is not None:
             self._held[session] = path
             # The files may have changed since the handshake was judged.
-            self._apply(session, path, self._clients.listed(path))
+            self._apply(session, path, self._clients.listed(session.charger_id, path))
 
     def leave(self, session: Session) -> None:
         """It is closed."""
@@ -86,7 +86,7 @@ class SecurityWatch:
         """Close every open socket whose certificate the files revoke."""
         for number, (session, path) in enumerate(list(self._held.items())):
             if self._clients is not None:
-                self._apply(session, path, self._clients.listed(path))
+                self._apply(session, path, self._clients.listed(session.charger_id, path))
             if number % _AT_ONCE == 0:
                 await asyncio.sleep(0)
 
@@ -100,7 +100,7 @@ class SecurityWatch:
         if self._clients is None:
             return
         try:
-            standing = await self._clients.standing(path)
+            standing = await self._clients.standing(session.charger_id, path)
         except Exception:
             # One certificate must not keep the others from being looked up.
             log.exception("a certificate could not be looked up", charger_id=session.charger_id)

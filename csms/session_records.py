@@ -114,17 +114,22 @@ def _heard(book: _Book, session: ChargingSession, event: StoredEvent) -> Chargin
         if session.doubt_since is not None and at < session.doubt_since:
             return _doubted(session, event, "a message from before came after it was held to be over")
         return _recovered(book, session, event)
-    if session.state is SessionState.SUSPECT and session.doubt_since and at >= session.doubt_since:
+    doubted_at = session.doubted_at or session.doubt_since
+    if session.state is SessionState.SUSPECT and doubted_at and at >= doubted_at:
         return _recovered(book, session, event)
     return session
 
 
 def _doubted(session: ChargingSession, event: StoredEvent, doubt: str) -> ChargingSession:
+    if session.state is SessionState.SUSPECT:
+        # A charger that restarts again and again does not begin the doubt anew: it would never be settled.
+        return _noted(replace(session, doubted_at=event.received_at), event, doubt)
     suspect = replace(
         session,
         state=SessionState.SUSPECT,
         doubt=doubt,
         doubt_since=event.received_at,
+        doubted_at=event.received_at,
         asked=0,
         asked_at=None,
     )

@@ -12,12 +12,14 @@ SigningError
 │   │   ├── DowngradeRefused     it would go back, and nobody may or did authorise that
 │   │   ├── DirectiveSpent       it was used on this charger before, or one signed later was
 │   │   └── DirectiveNotInTime   all else holds, but it is not valid yet or not any more: have one signed anew
+│   ├── CertificateRefused   a charger's certificate is not issued
 │   └── VendorSignatureBad   the vendor's signature or certificate does not hold
 ├── RepositoryUnreachable    metadata could not be fetched; retryable, and until then nothing is sent
 │   └── ClockRefused         this machine's clock went back, or is behind what has been signed
 ├── LedgerUnwritable         the use of a directive cannot be written down; retryable, nothing is sent
 ├── StaleStage               another release was published first: stage and sign again
 ├── PolicyUnreadable         the evidence policy cannot be used; retryable, nothing is staged until then
+├── AuthorityBusy            an outside authority has not decided yet; retryable, when it says
 ├── TooHasty                 a key was asked to sign more often than it may; retryable, later
 └── KeyUnavailable           a key address cannot be opened; retryable, for a key store may come back
 """
@@ -80,6 +82,20 @@ class DirectiveNotInTime(DirectiveRefused):
 
 class VendorSignatureBad(VerificationFailed):
     """The vendor's signature or certificate does not hold."""
+
+
+class CertificateRefused(VerificationFailed):
+    """A charger's certificate is not issued (S53)."""
+
+
+class AuthorityBusy(SigningError):
+    """An outside authority has not decided yet, or cannot be reached (RFC 7030 section 4.2.3)."""
+
+    retryable: ClassVar[bool] = True
+
+    def __init__(self, message: str, *, retry_after_s: float = 60.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class RepositoryUnreachable(SigningError):

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from storage.artifact import Artifact, SignOff, StagedRelease, VendorSignature
 from storage.audit import AuditCheckpoint, AuditRow
+from storage.bundle import BundleManifest
 from storage.campaign import Directive, SignedDirective
 from storage.charger import SelfReport, SignatureScheme
 from storage.evidence import EvidenceRef
@@ -124,6 +125,13 @@ class Notary(Protocol):
 
     async def checkpoint(self, rows: ReadRows) -> AuditCheckpoint | None:
         """The new checkpoint, or None: none is due. Raises VerificationFailed, KeyUnavailable."""
+
+
+class BundleSealer(Protocol):
+    """Signs the evidence bundle of a charger with the same key (F29)."""
+
+    async def seal(self, manifest: BundleManifest) -> bytes:
+        """The lines that the file begins with. Raises KeyUnavailable."""
 
 
 class DispatchVerifier(Protocol):

@@ -1,6 +1,6 @@
 """Campaigns: the plan people approve, the targets it froze, and every decision taken."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -8,6 +8,8 @@ from typing import Any
 from storage.canonical import ADDED
 from storage.charger import ChargerFilter
 from storage.health_policy import HealthPolicy
+from storage.upkeep import Link
+from storage.windows import Window
 
 
 class CampaignPhase(StrEnum):
@@ -67,13 +69,15 @@ ATTEMPTED = frozenset({Outcome.UPDATED, Outcome.FAILED, Outcome.SILENT})
 
 
 @dataclass(frozen=True, slots=True)
-class WavePlan:
-    """One wave. ``share`` is of the whole cohort; all shares together are 1."""
+class Ramp:
+    """Few chargers at once first, more with every success; a failure begins again (R9). Per shard."""
 
-    name: str
-    share: float
-    soak_seconds: float = 0.0
-    needs_approval: bool = False
+    start: int = 1
+    """In flight at first."""
+    factor: float = 2.0
+    """So many times more ..."""
+    every: int = 5
+    """... after so many successes since the last failure; never more than the window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,76 @@ class Pace:
     settle_seconds: float = 30.0
     """Between the last outcome of a wave and the first look of its gate."""
     ticket_seconds: float = 6 * 3600.0
+    ramp: Ramp | None = field(default=None, metadata=ADDED)
+    """None: the whole window from the first charger on."""
+
+
+@dataclass(frozen=True, slots=True)
+class WavePlan:
+    """One wave. It is made up in one of these ways.
+
+    - ``charger_ids``: exactly these (a canary list);
+    - ``query``: of the chargers that match and are not listed, a ``count`` or a ``share``, or all;
+    - ``count``: so many, drawn from those that no list and no query took;
+    - ``share``: of those that are left then; these shares add up to 1.
+    """
+
+    name: str
+    share: float = 0.0
+    soak_seconds: float = 0.0
+    needs_approval: bool = False
+    charger_ids: tuple[str, ...] | None = field(default=None, metadata=ADDED)
+    query: str | None = field(default=None, metadata=ADDED)
+    count: int | None = field(default=None, metadata=ADDED)
+    window: int | None = field(default=None, metadata=ADDED)
+    """In flight per shard, instead of the pace's."""
+    max_failure_share: float | None = field(default=None, metadata=ADDED)
+    """Instead of the gate's, as the next two."""
+    min_attempts: int | None = field(default=None, metadata=ADDED)
+    early_stop_failures: int | None = field(default=None, metadata=ADDED)
+    approvals: int | None = field(default=None, metadata=ADDED)
+    """People who must let it begin; None: one, if it needs approval at all."""
+
+    def gated(self, gate: GatePolicy) -> GatePolicy:
+        """The policy of this wave."""
+        own = {name: getattr(self, name) for name in _OF_THE_GATE}
+        return replace(gate, **{name: value for name, value in own.items() if value is not None})
+
+    def paced(self, pace: Pace) -> Pace:
+        """The pace of this wave."""
+        return pace if self.window is None else replace(pace, window=self.window)
+
+    @property
+    def voters(self) -> int:
+        """How many people must let it begin."""
+        return self.approvals or (1 if self.needs_approval else 0)
+
+
+_OF_THE_GATE = ("max_failure_share", "min_attempts", "early_stop_failures")
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """What holds on the way from some versions to the plan's (R33, R34). Each that fits counts."""
+
+    from_version: str = "*"
+    """A pattern with ``*`` and ``?``."""
+    via: str | None = None
+    """The version it has to run first: from here there is no direct way."""
+    risk: str | None = None
+    """In the query language; who matches does not go this way."""
+    reason: str = ""
+
+
+class LateJoiners(StrEnum):
+    """What becomes of chargers that match after the cohort was frozen (R2)."""
+
+    LEAVE_OUT = "leave_out"
+    FOLLOW_UP = "follow_up"
+    """A campaign of their own follows, with the same waves, gates and approvals."""
+
+
+USUAL_PRIORITY = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +210,23 @@ class CampaignPlan:
     required_approvals: int = 1
     seed: int = 0
     start_at: datetime | None = None
+    windows: tuple[Window, ...] | None = field(default=None, metadata=ADDED)
+    """On each site's own clock; None: at any time (R17, R18)."""
+    max_price: float | None = field(default=None, metadata=ADDED)
+    """A tariff above it closes a site (X4)."""
+    priority: int | None = field(default=None, metadata=ADDED)
+    """From 0 to 1000; where two campaigns want a charger, the higher goes first (R14)."""
+    edges: tuple[Edge, ...] | None = field(default=None, metadata=ADDED)
+    links: tuple[Link, ...] | None = field(default=None, metadata=ADDED)
+    """Only chargers that are connected this way (F68); None: any."""
+    needs_configuration: bool | None = field(default=None, metadata=ADDED)
+    """Only chargers whose configuration was read (F12)."""
+    late_joiners: LateJoiners | None = field(default=None, metadata=ADDED)
+
+    @property
+    def rank(self) -> int:
+        """Its priority; 500 unless said."""
+        return USUAL_PRIORITY if self.priority is None else self.priority
 
     @property
     def approvals_needed(self) -> int:

@@ -9,6 +9,7 @@ from storage.capability import Declared
 from storage.credentials import PendingSecret
 from storage.ownership import Ownership
 from storage.twin import Lifecycle
+from storage.upkeep import SiteRules
 
 
 class SignatureScheme(StrEnum):
@@ -38,6 +39,10 @@ class ModelProfile:
     """How long a charger of this model may stay away after an install."""
     declared: Declared = field(default=Declared())
     """What its chargers can do, where the operator knows better than they tell."""
+    veto_variable: str | None = None
+    """A configuration variable by which a charger says that it takes no update now (R21)."""
+    veto_value: str | None = None
+    """The value that says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,7 @@ class Site:
     name: str
     time_zone: str
     max_down: int = 1
+    rules: SiteRules = field(default=SiteRules())
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,8 @@ class SiteLease:
     """Which ``events.wake_token`` values are worth a signal to the workflow."""
     run: str = ""
     """Which run of that workflow: a run that is over, on a node that does not know it, owns nothing."""
+    download_bytes: int = 0
+    """What is to be fetched over the site's uplink (X16)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +155,24 @@ class LeaseAnswer:
     max_down: int
     holder: str | None = None
     """The workflow that has this very charger already."""
+    group: str | None = None
+    """The load group that has no room, where it is not the site; the numbers are then the group's (F33)."""
+
+    @property
+    def place(self) -> str:
+        """Where there is no room, in words."""
+        return "at its site" if self.group is None else f"in its load group {self.group}"
+
+    refusal: str = ""
+    """What else of the site's budget stands in the way."""
+
+    @property
+    def why_not(self) -> str:
+        """Why it was not granted, in words."""
+        if self.refusal:
+            return self.refusal
+        held = f"; {self.holder} has it" if self.holder else ""
+        return f"{self.down} of {self.max_down} chargers that may be down {self.place} are{held}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,8 @@ class ChargingSession:
     stop_cause: StopCause | None = None
     doubt: str | None = None
     doubt_since: datetime | None = None
+    doubted_at: datetime | None = None
+    """When there was reason to doubt it last: what is older takes no doubt away. ``doubt_since`` stays."""
     free_since: datetime | None = None
     """Server time since which its connector says Available."""
     asked: int = 0

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from storage.findings import FINDING_TYPES, Finding, FirmwareVersionRead
-from storage.reports import REPORT_TYPES, Report
+from storage.reports import REPORT_TYPES, CertificateSigningRequested, Report
 
 
 class EventKind(StrEnum):
@@ -475,4 +475,8 @@ def wake_token(record: EventRecord) -> str | None:
             return "installed"
     if isinstance(event, SecurityEventReported) and event.type in FIRMWARE_DISTRUST:
         return "firmware_failed"
+    if isinstance(event, ConnectionOpened):
+        return "connected"
+    if isinstance(event, CertificateSigningRequested) and event.refusal is None:
+        return "signing_requested"
     return None

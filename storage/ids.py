@@ -80,6 +80,16 @@ def configuration_workflow_id(configuration_id: str) -> str:
     return f"configuration/{configuration_id}"
 
 
+def renewal_workflow_id(renewal_id: str) -> str:
+    """New certificates for many chargers."""
+    return f"renewal/{renewal_id}"
+
+
+def bundle_workflow_id(bundle_id: str) -> str:
+    """The making of one evidence bundle."""
+    return f"bundle/{bundle_id}"
+
+
 def log_workflow_id(charger_id: str, request_id: int) -> str:
     """One log that a charger is asked for."""
     return f"log/{charger_id}/{request_id}"

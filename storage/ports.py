@@ -100,6 +100,9 @@ class ChargerStore(CountingStore, Protocol):
     async def find(
         self, where: ChargerFilter, *, limit: int = 100, cursor: str | None = None
     ) -> Page[ChargerView]: ...
+    async def names(self, where: ChargerFilter) -> frozenset[str]:
+        """The ids of all that a filter means, from one instant. Raises QueryError, or QueryTooBroad."""
+
     async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
         """In the order asked; unknown ids are left out."""
 

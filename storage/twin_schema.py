@@ -110,7 +110,9 @@ class Field:
 
 REGISTER = "register"
 """The section of what was registered; it is no reported section."""
-DESIRABLE = ("configuration", "firmware", "security")
+POWER = "power"
+"""Of what its site can carry: with a desired side alone, which we keep to and tell no charger (F33, F61)."""
+DESIRABLE = ("configuration", "firmware", "security", POWER)
 """Sections of which a desired side exists."""
 VARIABLES = "configuration.values"
 
@@ -151,6 +153,27 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field("register.installer", _TEXT, _PROVISIONING, "Who installed it.", _CONTROLLED),
     Field("register.lifecycle", _TEXT, _OPERATOR, "From registered to retired.", _CONTROLLED),
+    # --- power: desired only, and only we keep to it ---
+    Field(
+        "power.load_group", _TEXT, _OPERATOR, "The load group it draws its power from.", Mutability.DESIRED
+    ),
+    Field(
+        "power.group_max_down",
+        _NUMBER,
+        _OPERATOR,
+        "Chargers of that group, at its site, that may be away at once; the least that one says counts.",
+        Mutability.DESIRED,
+    ),
+    Field(
+        "power.limit_a",
+        _NUMBER,
+        _OPERATOR,
+        "What the group may draw, in ampere; only kept.",
+        Mutability.DESIRED,
+    ),
+    Field(
+        "power.priority", _NUMBER, _OPERATOR, "Of the charger in its group; only kept.", Mutability.DESIRED
+    ),
     # --- identity, as the charger says it at boot ---
     Field("identity.vendor", _TEXT, _DEVICE, "Vendor.", severity=Severity.WARNING),
     Field("identity.model", _TEXT, _DEVICE, "Model.", severity=Severity.WARNING),

@@ -24,6 +24,7 @@ with workflow.unsafe.imports_passed_through():
     from storage.campaign import (
         ROLLBACK_WAVE_BASE,
         CampaignPhase,
+        GatePolicy,
         Outcome,
         VerdictWord,
         WavePlan,
@@ -124,8 +125,8 @@ class FirmwareCampaignWorkflow(CampaignDesk):
     async def _pass_wave(self, brief: CampaignBrief, number: int, plan: WavePlan) -> None:
         """Approval if it needs one, the wave, its gate, its soak, and the gate again after it."""
         self._wave, self._wave_name, self._look, self._overruled = number, plan.name, 0, ""
-        if plan.needs_approval:
-            self._open_vote(1, f"wave {plan.name}")
+        if plan.voters:
+            self._open_vote(plan.voters, f"wave {plan.name}")
             await self._move_on(CampaignMove.AWAIT_APPROVAL, f"wave {plan.name} waits for approval")
             await self._counted()
             await self._move_on(CampaignMove.APPROVE, f"wave {plan.name}: approved by {', '.join(self._yes)}")
@@ -139,7 +140,7 @@ class FirmwareCampaignWorkflow(CampaignDesk):
             await self._gate(brief, end, plan.soak_seconds, f"wave {plan.name} soaks")
 
     async def _run_wave(self, number: int, name: str, count: int, version: str) -> WaveEnd:
-        brief = self._plan()
+        brief, own = self._plan(), self._own_rules(number)
         self._show()
         self._child = await workflow.start_child_workflow(
             WaveWorkflow.run,
@@ -149,8 +150,8 @@ class FirmwareCampaignWorkflow(CampaignDesk):
                 name=name,
                 count=count,
                 version=version,
-                pace=brief.pace,
-                early_stop_failures=brief.gate.early_stop_failures,
+                pace=own.paced(brief.pace) if own else brief.pace,
+                early_stop_failures=self._gate_of(number).early_stop_failures,
             ),
             id=wave_workflow_id(self._id, number),
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
@@ -165,6 +166,15 @@ class FirmwareCampaignWorkflow(CampaignDesk):
             return WaveEnd(stopped=f"the wave broke off: {error.cause or error}")
         finally:
             self._child = None
+
+    def _own_rules(self, wave: int) -> WavePlan | None:
+        """What a forward wave has of its own (R5); a rollback wave has the campaign's."""
+        waves = self._plan().waves
+        return waves[wave] if wave < len(waves) else None
+
+    def _gate_of(self, wave: int) -> GatePolicy:
+        own, policy = self._own_rules(wave), self._plan().gate
+        return own.gated(policy) if own else policy
 
     async def _tell_new_wave(self, number: int) -> None:
         """A pause or an end that came while the wave was being started."""
@@ -219,7 +229,7 @@ class FirmwareCampaignWorkflow(CampaignDesk):
         health = await self._health(brief, wave, kind)
         self._look += 1
         look = gate.Look(self._id, wave, self._look, workflow.now(), kind)
-        record, decided = gate.judged(look, brief.gate, facts, health)
+        record, decided = gate.judged(look, self._gate_of(wave), facts, health)
         await locally(CampaignActivities.record_decision, record)
         if decided.health is not None:
             self._spent = decided.health.history

@@ -3,7 +3,6 @@
 import asyncio
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
 
 from temporalio.client import (
     Client,
@@ -25,11 +24,13 @@ from activities.metadata import CeremonyOrder
 from activities.moves import MoveEnd
 from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
+from storage.bundle import BundleOrder
 from storage.campaign import Approval
 from storage.errors import Conflict, EngineUnavailable
 from storage.ids import (
     TASK_QUEUE,
     artifact_workflow_id,
+    bundle_workflow_id,
     campaign_workflow_id,
     ceremony_workflow_id,
     charger_workflow_id,
@@ -37,7 +38,10 @@ from storage.ids import (
     configuration_workflow_id,
     log_workflow_id,
 )
+from workflows.bundle import BundleWorkflow
 from workflows.campaign import FirmwareCampaignWorkflow
+from workflows.certificate_client import CertificateDesk
+from workflows.certificate_watch import CertificateWatchWorkflow
 from workflows.charger_command import ChargerCommandWorkflow, CommandInput
 from workflows.client_words import asked, in_our_words, sentence
 from workflows.configuration import ConfigurationRun, ConfigurationWorkflow
@@ -57,6 +61,7 @@ from workflows.signals import AbortRequest, PersonRequest, SkipRequest
 from workflows.storage_care import StorageCareWorkflow
 
 HOUSEKEEPING_SCHEDULE = "ampwave-housekeeping"
+CERTIFICATE_SCHEDULE = "ampwave-certificate-watch"
 RECORDS_SCHEDULE = "ampwave-records"
 SESSION_WATCH_SCHEDULE = "ampwave-session-watch"
 STORAGE_CARE_SCHEDULE = "ampwave-storage-care"
@@ -64,7 +69,7 @@ _MOVE = "move"
 LIFE_WATCH_SCHEDULE = "ampwave-life-watch"
 
 
-class Orchestrator(LifeStarter):
+class Orchestrator(LifeStarter, CertificateDesk):
     """Starts workflows and passes on what people ask. ``update_id`` makes an act happen once."""
 
     def __init__(self, client: Client, *, update_seconds: float = 20.0) -> None:
@@ -297,6 +302,41 @@ class Orchestrator(LifeStarter):
             raise Conflict("other maintenance has it just now")
         return handle
 
+    async def make_bundle(self, order: BundleOrder) -> int:
+        """Have the evidence of a charger put together and signed, and wait; how many lines it has.
+
+        The same order again goes on, or says the same. Raises EngineUnavailable: no signer was done in time.
+        """
+        handle = await self._start_bundle(order)
+        try:
+            async with asyncio.timeout(self._timeout.total_seconds()):
+                return await asked(handle.result())
+        except WorkflowFailureError as error:
+            raise Conflict(sentence(error)) from None
+        except TimeoutError as error:
+            raise EngineUnavailable(
+                "The signer is not done yet.", hint="Ask again with the same key: it goes on meanwhile."
+            ) from error
+
+    @in_our_words
+    async def _start_bundle(self, order: BundleOrder) -> WorkflowHandle[BundleWorkflow, int]:
+        workflow_id = bundle_workflow_id(order.bundle_id)
+        with suppress(WorkflowAlreadyStartedError):
+            await self._client.start_workflow(
+                BundleWorkflow.run,
+                order,
+                id=workflow_id,
+                task_queue=TASK_QUEUE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
+                static_summary=f"evidence of {order.charger_id}",
+                search_attributes=keywords((OTA_CHARGER, order.charger_id)),
+            )
+        handle: WorkflowHandle[BundleWorkflow, int] = self._client.get_workflow_handle(
+            workflow_id, result_type=int
+        )
+        return handle
+
     @in_our_words
     async def log_arrived(self, charger_id: str, request_id: int) -> None:
         """A hint that an upload was taken in; nobody waiting for it is no error."""
@@ -325,6 +365,10 @@ class Orchestrator(LifeStarter):
         await self._schedule(SESSION_WATCH_SCHEDULE, watch, timedelta(minutes=1))
         care = ScheduleActionStartWorkflow(StorageCareWorkflow.run, id="storage-care", task_queue=TASK_QUEUE)
         await self._schedule(STORAGE_CARE_SCHEDULE, care, timedelta(days=1))
+        certificates = ScheduleActionStartWorkflow(
+            CertificateWatchWorkflow.run, id="certificate-watch", task_queue=TASK_QUEUE
+        )
+        await self._schedule(CERTIFICATE_SCHEDULE, certificates, timedelta(seconds=30))
         life = ScheduleActionStartWorkflow(LifeWatchWorkflow.run, id="life-watch", task_queue=TASK_QUEUE)
         await self._schedule(LIFE_WATCH_SCHEDULE, life, timedelta(seconds=15))
 
@@ -342,8 +386,3 @@ class Orchestrator(LifeStarter):
             )
         except ScheduleAlreadyRunningError:
             return
-
-    @in_our_words
-    async def _ask(self, workflow_id: str, update: Any, request: Any, update_id: str | None = None) -> None:
-        handle = self._client.get_workflow_handle(workflow_id)
-        await handle.execute_update(update, request, id=update_id, rpc_timeout=self._timeout)

@@ -71,6 +71,8 @@ class ShardMemory:
     authorised_until: datetime | None = None
     failed: tuple[str, ...] = ()
     retries: tuple[Retry, ...] = ()
+    streak: int = 0
+    """Successes since the last failure."""
 
 
 @dataclass(frozen=True, slots=True)

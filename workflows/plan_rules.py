@@ -5,19 +5,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from activities.facts import ArtifactFacts, Situation, artifact_facts
-from storage.artifact import Artifact
+from activities.facts import ArtifactFacts, Situation
 from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPlan, GatePolicy, Pace
 from workflows.eligibility import mismatch
 from workflows.gate.policies import problems_of
 from workflows.gate.sizing import sizing_warnings
+from workflows.plan_options import MAX_WINDOW, option_problems, wave_problems
+from workflows.wave_split import named, share_problems
 
 MAX_SHARD = 500
-MAX_WINDOW = 200
 MAX_ATTEMPTS = 5
-_SHARE_TOLERANCE = 1e-6
-_NAMED = 5
-"""So many names in a sentence; the rest is a number."""
 
 
 @dataclass(slots=True)
@@ -36,8 +33,6 @@ class Cohort:
     """All that its filter matched."""
     fitting: dict[str, Situation]
     """Those that can get the artifact."""
-    sizes: tuple[int, ...]
-    """Chargers per wave."""
 
 
 def detectable_failure_rate(sample: int) -> float:
@@ -86,6 +81,7 @@ def check_plan(plan: CampaignPlan, now: datetime, found: Findings) -> None:
         **_pace_rules(plan.pace),
     }
     found.problems += [rule for rule, holds in rules.items() if not holds]
+    found.problems += option_problems(plan)
     if plan.gate.health is not None:
         found.problems += problems_of(plan.gate.health)
         if len(plan.waves) == 1:
@@ -101,49 +97,48 @@ def check_cohort(plan: CampaignPlan, cohort: Cohort, found: Findings) -> None:
     """The plan over the chargers that its filter matched."""
     unknown = sorted(set(plan.targets.charger_ids) - set(cohort.matched))
     if unknown:
-        found.problems.append(f"targets names chargers that are not there: {_names(unknown)}")
+        found.problems.append(f"targets names chargers that are not there: {named(unknown)}")
     if not cohort.matched:
         found.problems.append("targets matches no charger")
     elif not cohort.fitting:
         found.problems.append(f"none of the {len(cohort.matched)} matching chargers can get this artifact")
-    for wave, size in zip(plan.waves, cohort.sizes, strict=True):
-        if cohort.fitting and size == 0:
-            few = len(cohort.fitting)
-            found.problems.append(f"wave {wave.name!r} would be empty: {few} chargers are too few")
 
 
 def check_artifacts(
     plan: CampaignPlan,
     artifact: ArtifactFacts,
-    rollback: Artifact | None,
+    rollback: ArtifactFacts | None,
     cohort: Cohort,
     found: Findings,
 ) -> None:
     """The artifact is released, and there is a way back for every model."""
     if not artifact.released:
         found.problems.append(f"artifact {artifact.version} is not released")
+    if artifact.stopped:
+        found.problems.append(f"artifact {artifact.version}: {artifact.stopped}")
     if plan.rollback_artifact_id is None:
         found.warnings.append("No rollback artifact: if the gate aborts, updated chargers stay as they are.")
     elif rollback is None or rollback.artifact_id != plan.rollback_artifact_id:
         found.problems.append(f"there is no rollback artifact {plan.rollback_artifact_id}")
     else:
-        _check_rollback(artifact, artifact_facts(rollback), cohort, found)
+        _check_rollback(artifact, rollback, cohort, found)
 
 
-def warn(plan: CampaignPlan, cohort: Cohort, found: Findings) -> None:
+def warn(plan: CampaignPlan, cohort: Cohort, sizes: Sequence[int], found: Findings) -> None:
     """What the plan cannot see or will have to wait for."""
-    canary = cohort.sizes[0]
+    canary = sizes[0]
     found.warnings.append(
         f"The first wave, {plan.waves[0].name!r}, has {canary} chargers: if none of them fails, failure "
         f"rates up to {detectable_failure_rate(canary) * 100:.1f} % remain possible (95 % confidence)."
     )
-    for wave, size in zip(plan.waves, cohort.sizes, strict=True):
-        if size < plan.gate.min_attempts:
+    for wave, size in zip(plan.waves, sizes, strict=True):
+        needed = wave.gated(plan.gate).min_attempts
+        if size < needed:
             found.warnings.append(
-                f"Wave {wave.name!r} has {size} chargers, fewer than the gate's {plan.gate.min_attempts} "
+                f"Wave {wave.name!r} has {size} chargers, fewer than the gate's {needed} "
                 "attempts: it will wait for a person."
             )
-    found.warnings += sizing_warnings(plan, cohort.sizes)
+    found.warnings += sizing_warnings(plan, sizes)
     offline = sum(not situation.online for situation in cohort.fitting.values())
     if offline:
         found.warnings.append(f"{offline} chargers are offline now and will be waited for.")
@@ -182,29 +177,26 @@ def _check_waves(plan: CampaignPlan, found: Findings) -> None:
         return
     if len(plan.waves) >= ROLLBACK_WAVE_BASE:
         found.problems.append(f"waves must be fewer than {ROLLBACK_WAVE_BASE}")
-    shares = sum(wave.share for wave in plan.waves)
-    # Written so that a share that is not a number is a problem, too.
-    if not abs(shares - 1.0) <= _SHARE_TOLERANCE:
-        found.problems.append(f"the waves' shares must add up to 1, not {shares:g}")
+    found.problems += share_problems(plan)
     for wave in plan.waves:
-        if not wave.share > 0:
-            found.problems.append(f"wave {wave.name!r}: share must be above 0")
-        if not wave.soak_seconds >= 0:
-            found.problems.append(f"wave {wave.name!r}: soak_seconds must not be negative")
+        found.problems += [f"wave {wave.name!r}: {rule}" for rule in wave_problems(wave)]
     if len({wave.name for wave in plan.waves}) < len(plan.waves):
         found.problems.append("every wave needs a name of its own")
 
 
 def _check_rollback(artifact: ArtifactFacts, back: ArtifactFacts, cohort: Cohort, found: Findings) -> None:
+    stopped = back.stopped
     if not back.released:
         found.problems.append(f"rollback artifact {back.version} is not released")
+    if stopped:
+        found.problems.append(f"rollback artifact {back.version}: {stopped}")
     if back.version == artifact.version:
         found.problems.append("the rollback artifact must be another version")
         return
     if back.vendor_role != artifact.vendor_role:
         found.problems.append(f"the rollback artifact is of {back.vendor_role}, not {artifact.vendor_role}")
     for reason, models in _rollback_gaps(artifact, back, cohort).items():
-        found.problems.append(f"rollback to {back.version} is not possible for {_names(models)}: {reason}")
+        found.problems.append(f"rollback to {back.version} is not possible for {named(models)}: {reason}")
 
 
 def _rollback_gaps(artifact: ArtifactFacts, back: ArtifactFacts, cohort: Cohort) -> dict[str, list[str]]:
@@ -216,8 +208,3 @@ def _rollback_gaps(artifact: ArtifactFacts, back: ArtifactFacts, cohort: Cohort)
         if skip:
             gaps[skip.reason].add(f"{situation.vendor} {situation.model}")
     return {reason: sorted(models) for reason, models in gaps.items()}
-
-
-def _names(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_NAMED])
-    return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"

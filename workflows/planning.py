@@ -1,21 +1,24 @@
-"""What a plan would do to the fleet as it is: who gets it in which wave, who is left out and why. Pure.
+"""What a plan would do to the fleet as it is: who gets it when, in which wave, who is left out, why. Pure.
 
 The same plan over the same fleet gives the same waves and the same digest, on any machine (R6, R7, R15).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from activities.facts import ArtifactFacts, Situation, artifact_facts, situation_of
+from activities.circumstances import Outlook, circumstances_of
+from activities.facts import ArtifactFacts, SiteFacts, Situation, artifact_facts, situation_of
 from storage.artifact import Artifact
 from storage.campaign import CampaignPlan, Exclusion, Target
-from storage.charger import Charger, ModelProfile
+from storage.charger import Charger, ModelProfile, Site
 from storage.errors import InvalidInput
 from storage.plan_digest import plan_digest
 from storage.ports import ChargerView
-from workflows.draw import Lot, draw, wave_sizes
-from workflows.eligibility import mismatch
+from storage.windows import Closure
+from workflows.draw import Lot
+from workflows.eligibility import RULES, ChargerFacts, Skip, first_of
+from workflows.plan_calendar import Timetable
 from workflows.plan_rules import (
     Cohort,
     Findings,
@@ -25,8 +28,28 @@ from workflows.plan_rules import (
     check_proof,
     warn,
 )
+from workflows.wave_split import split
 
 Models = Mapping[tuple[str, str], ModelProfile]
+_FINAL = tuple(rule for rule in RULES if rule.answer == "skip")
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What else is known when one plans, beside the plan, the fleet and the images."""
+
+    outlook: Outlook | None = None
+    """People's words, rivals, doubts, sites; None: nothing of the kind."""
+    closures: tuple[Closure, ...] = ()
+    matches: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Who matches, by the query of a wave."""
+    stopped: Mapping[str, str] = field(default_factory=dict)
+    """Why an image must not be sent, by artifact: somebody withdrew it."""
+
+    @property
+    def sites(self) -> Mapping[str, Site]:
+        """The sites as they are stored."""
+        return (self.outlook.sites if self.outlook else None) or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +58,16 @@ class Preview:
 
     problems: tuple[str, ...] = ()
     waves: tuple[tuple[Target, ...], ...] = ()
-    """Targets by wave and ordinal; their ``campaign_id`` is empty until the campaign has one."""
+    """Targets by wave and ordinal; their ``campaign_id`` is empty until the campaign has one, and their
+    ``reason`` says when they can begin at the earliest, and what they wait for."""
     exclusions: tuple[Exclusion, ...] = ()
     warnings: tuple[str, ...] = ()
     plan_digest: str = ""
     """SHA-256 of plan and cohort: what approvals speak of."""
+    earliest: Mapping[str, datetime] = field(default_factory=dict)
+    """When each charger can begin, if all goes well; one that waits for somebody's word has no time."""
+    begins: tuple[datetime, ...] = ()
+    """When each wave can begin at the earliest."""
 
     @property
     def cohort_size(self) -> int:
@@ -64,6 +92,7 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
     models: Models | None = None,
     released: Mapping[str, int] | None = None,
     proof_until: datetime | None = None,
+    ground: Ground | None = None,
 ) -> Preview:
     """Plan over ``views``, the chargers that the plan's filter matched.
 
@@ -76,23 +105,40 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
         models: profiles by (vendor, model), so that signature schemes and waivers are looked at, too.
         released: release counters by version, so that a downgrade is left out.
         proof_until: when the first certificate expires that the artifact is signed under.
+        ground: what people, other campaigns and calendars say.
     """
-    facts, found = artifact_facts(artifact), Findings()
-    situations = {view.charger.charger_id: _situation(view, models, released, now) for view in views}
-    exclusions = _exclusions(situations, facts)
-    left_out = {exclusion.charger_id for exclusion in exclusions}
+    ground = ground or Ground()
+    facts, found = _facts(artifact, ground), Findings()
+    situations = {view.charger.charger_id: _situation(view, models, released, now, ground) for view in views}
+    exclusions = _exclusions(situations, facts, now)
+    left_out = {exclusion.charger_id: exclusion.reason for exclusion in exclusions}
     fitting = {name: situation for name, situation in situations.items() if name not in left_out}
-    sizes = wave_sizes(len(fitting), [wave.share for wave in plan.waves])
-    cohort = Cohort(tuple(situations), fitting, tuple(sizes))
+    cohort = Cohort(tuple(situations), fitting)
     check_plan(plan, now, found)
     check_proof(plan, now, proof_until, found)
     check_cohort(plan, cohort, found)
-    check_artifacts(plan, facts, rollback_artifact, cohort, found)
+    back = _facts(rollback_artifact, ground) if rollback_artifact else None
+    check_artifacts(plan, facts, back, cohort, found)
+    if not plan.waves:
+        return Preview(tuple(found.problems), (), exclusions, tuple(found.warnings))
+    drawn = split(plan, _lots(views, cohort, ground), ground.matches, left_out)
+    found.problems += drawn.problems
+    timetable = Timetable(plan, ground.sites, ground.closures, now)
+    found.problems += timetable.problems([[view.charger for view in wave] for wave in drawn.waves])
     if found.problems:
         return Preview(tuple(found.problems), (), exclusions, tuple(found.warnings))
-    warn(plan, cohort, found)
-    targets = _targets(plan, facts, _draw(views, cohort, plan.seed))
-    return Preview((), targets, exclusions, tuple(found.warnings), digest_of(plan, targets))
+    warn(plan, cohort, [len(wave) for wave in drawn.waves], found)
+    found.warnings += timetable.warnings([[view.charger for view in wave] for wave in drawn.waves])
+    found.warnings += _worries(ground, cohort)
+    targets, earliest = _targets(plan, facts, drawn.waves, situations, timetable)
+    return Preview(
+        waves=targets,
+        exclusions=exclusions,
+        warnings=tuple(found.warnings),
+        plan_digest=digest_of(plan, targets),
+        earliest=earliest,
+        begins=tuple(timetable.begins(wave) for wave in range(len(plan.waves))),
+    )
 
 
 def digest_of(plan: CampaignPlan, waves: Iterable[Iterable[Target]]) -> str:
@@ -100,51 +146,129 @@ def digest_of(plan: CampaignPlan, waves: Iterable[Iterable[Target]]) -> str:
     return plan_digest(plan, ([target.charger_id for target in wave] for wave in waves))
 
 
+def _facts(artifact: Artifact, ground: Ground) -> ArtifactFacts:
+    return replace(artifact_facts(artifact), stopped=ground.stopped.get(artifact.artifact_id, ""))
+
+
 def _situation(
-    view: ChargerView, models: Models | None, released: Mapping[str, int] | None, now: datetime
+    view: ChargerView,
+    models: Models | None,
+    released: Mapping[str, int] | None,
+    now: datetime,
+    ground: Ground,
 ) -> Situation:
     charger, firmware = view.charger, view.twin.firmware
     profile = (models or {}).get((charger.vendor, charger.model))
     counter = (released or {}).get(firmware.version or "") if firmware else None
-    return situation_of(view, profile, counter, now)
+    around = circumstances_of(view, ground.outlook, profile) if ground.outlook else None
+    return situation_of(view, profile, counter, now, around)
 
 
-def _exclusions(situations: Mapping[str, Situation], facts: ArtifactFacts) -> tuple[Exclusion, ...]:
-    skips = {name: mismatch(situation, facts) for name, situation in situations.items()}
-    return tuple(Exclusion(name, skip.reason) for name, skip in skips.items() if skip)
+def _exclusions(
+    situations: Mapping[str, Situation], facts: ArtifactFacts, now: datetime
+) -> tuple[Exclusion, ...]:
+    found = []
+    for name, situation in situations.items():
+        answer = first_of(_FINAL, ChargerFacts(situation, facts, SiteFacts("", 0, 1)), now)
+        if isinstance(answer, Skip):
+            found.append(Exclusion(name, answer.reason))
+    return tuple(found)
 
 
-def _draw(views: Sequence[ChargerView], cohort: Cohort, seed: int) -> list[list[ChargerView]]:
-    lots = [
-        Lot(view.charger.charger_id, _stratum(view.charger), view.charger.site_id, view)
+def _lots(views: Sequence[ChargerView], cohort: Cohort, ground: Ground) -> list[Lot[ChargerView]]:
+    return [
+        Lot(view.charger.charger_id, _stratum(view, ground.sites), view.charger.site_id, view)
         for view in views
         if view.charger.charger_id in cohort.fitting
     ]
-    return draw(lots, cohort.sizes, seed)
 
 
-def _stratum(charger: Charger) -> tuple[str, ...]:
-    """What a gate compares within, so what a draw has to be even over."""
-    return charger.vendor, charger.model, charger.hardware_revision or ""
-
-
-def _targets(
-    plan: CampaignPlan, facts: ArtifactFacts, waves: Sequence[Sequence[ChargerView]]
-) -> tuple[tuple[Target, ...], ...]:
-    return tuple(
-        tuple(_target(plan, facts, view, (wave, ordinal)) for ordinal, view in enumerate(members))
-        for wave, members in enumerate(waves)
+def _stratum(view: ChargerView, sites: Mapping[str, Site]) -> tuple[str, ...]:
+    """What a gate compares within, so what a draw has to be even over (R7)."""
+    charger, firmware = view.charger, view.twin.firmware
+    site = sites.get(charger.site_id)
+    return (
+        charger.vendor,
+        charger.model,
+        charger.hardware_revision or "",
+        (site.rules.kind if site else None) or "",
+        (firmware.version if firmware else None) or "",
     )
 
 
-def _target(plan: CampaignPlan, facts: ArtifactFacts, view: ChargerView, place: tuple[int, int]) -> Target:
+def _worries(ground: Ground, cohort: Cohort) -> list[str]:
+    """Who is in the cohort and will wait for somebody, in one line a reason."""
+    if ground.outlook is None:
+        return []
+    said, found = ground.outlook.surrounding, []
+    rivals: dict[str, int] = {}
+    for name in cohort.fitting:
+        if rival := said.rivals.get(name):
+            rivals[rival.campaign_id] = rivals.get(rival.campaign_id, 0) + 1
+    found += [
+        f"{_chargers(count)} also in campaign {campaign}, which goes first."
+        for campaign, count in sorted(rivals.items())
+    ]
+    wifi = sum(
+        upkeep.link is not None and upkeep.link.value == "wifi"
+        for name, upkeep in said.upkeep.items()
+        if name in cohort.fitting
+    )
+    held = sum(name in said.upkeep and said.upkeep[name].held(ground.outlook.now) for name in cohort.fitting)
+    doubtful = sum(name in said.doubts for name in cohort.fitting)
+    if wifi:
+        found.append(f"{_chargers(wifi)} connected by Wi-Fi, where downloads break more often.")
+    if held:
+        found.append(f"{_chargers(held)} on hold, and will be waited for.")
+    if doubtful:
+        found.append(f"{_chargers(doubtful)} not what they should be (ampwave charger drift).")
+    return found
+
+
+def _chargers(count: int) -> str:
+    return "1 charger is" if count == 1 else f"{count} chargers are"
+
+
+def _targets(
+    plan: CampaignPlan,
+    facts: ArtifactFacts,
+    waves: Sequence[Sequence[ChargerView]],
+    situations: Mapping[str, Situation],
+    timetable: Timetable,
+) -> tuple[tuple[tuple[Target, ...], ...], dict[str, datetime]]:
+    earliest: dict[str, datetime] = {}
+    targets = []
+    for wave, members in enumerate(waves):
+        row = []
+        for ordinal, view in enumerate(members):
+            name = view.charger.charger_id
+            situation = situations[name]
+            takes = plan.pace.attempt_deadline_seconds
+            given = ChargerFacts(situation, facts, SiteFacts(view.charger.site_id, 0, 1), takes=takes)
+            slot = timetable.slot(wave, given)
+            if slot.begins is not None:
+                earliest[name] = slot.begins
+            row.append(_target(plan, facts, view.charger, (wave, ordinal), situation, slot.says))
+        targets.append(tuple(row))
+    return tuple(targets), earliest
+
+
+def _target(
+    plan: CampaignPlan,
+    facts: ArtifactFacts,
+    charger: Charger,
+    place: tuple[int, int],
+    situation: Situation,
+    says: str,
+) -> Target:
     return Target(
         campaign_id="",
         wave=place[0],
         ordinal=place[1],
-        charger_id=view.charger.charger_id,
-        site_id=view.charger.site_id,
+        charger_id=charger.charger_id,
+        site_id=charger.site_id,
         artifact_id=plan.artifact_id,
-        from_version=view.twin.firmware.version if view.twin.firmware else None,
+        from_version=situation.version,
         to_version=facts.version,
+        reason=says,
     )

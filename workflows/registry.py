@@ -6,6 +6,7 @@ from typing import Any
 from activities.artifacts import ArtifactActivities
 from activities.blob_care import BlobCareActivities
 from activities.campaigns import CampaignActivities
+from activities.certificates import CertificateActivities
 from activities.chargers import ChargerActivities
 from activities.configuration import ConfigurationActivities
 from activities.daily import DailyActivities
@@ -22,6 +23,8 @@ from activities.operator import CommandActivities, OperatorActivities
 from activities.orders import Node
 from activities.recovery import DoubtActivities, RecoveryActivities
 from activities.release_evidence import EvidenceActivities
+from activities.renewal import RenewalActivities, RenewalSender
+from activities.renewals import FleetRenewalActivities
 from activities.retention import RetentionActivities
 from activities.retiring import RetirementActivities, RetirementSender, Revoke, nothing_issued
 from activities.signer import SignerActivities
@@ -30,10 +33,15 @@ from activities.testifying import Testifier, TestimonyActivities
 from activities.twins import DriftPolicy, TwinActivities
 from csms.ports import FindingKeeper
 from signing.ports import ArtifactInspector, EvidenceJudge, ReleaseSigner
+from storage.certificate import CertificateStore
 from storage.ports import BlobStore
 from storage.retirement import RetirementStore
 from storage.watching import SessionStore
+from workflows.bundle import BundleWorkflow
 from workflows.campaign import FirmwareCampaignWorkflow
+from workflows.certificate_desk import CertificateIssuanceWorkflow, CertificateRevocationWorkflow
+from workflows.certificate_renewal import CertificateRenewalWorkflow
+from workflows.certificate_watch import CertificateWatchWorkflow
 from workflows.charger_command import ChargerCommandWorkflow
 from workflows.charger_update import ChargerUpdateWorkflow
 from workflows.configuration import ConfigurationWorkflow
@@ -45,6 +53,7 @@ from workflows.move import MoveWorkflow
 from workflows.publish_artifact import PublishArtifactWorkflow
 from workflows.publish_ceremony import PublishCeremonyWorkflow
 from workflows.record_keeping import RecordKeepingWorkflow
+from workflows.renewal import RenewalWorkflow
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.shard import ShardWorkflow
 from workflows.storage_care import StorageCareWorkflow
@@ -62,9 +71,15 @@ WORKFLOWS: tuple[type, ...] = (
     ChargerCommandWorkflow,
     LogRetrievalWorkflow,
     ConfigurationWorkflow,
+    CertificateRenewalWorkflow,
+    CertificateIssuanceWorkflow,
+    CertificateRevocationWorkflow,
+    CertificateWatchWorkflow,
+    RenewalWorkflow,
     MoveWorkflow,
     DecommissionWorkflow,
     LifeWatchWorkflow,
+    BundleWorkflow,
     HousekeepingWorkflow,
     SessionWatchWorkflow,
     RecordKeepingWorkflow,
@@ -154,6 +169,39 @@ def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
         LogSender(node).request_log,
         retiring.retire_step,
         retiring.cut_socket,
+    )
+
+
+def renewal_activities(renewal: RenewalActivities, fleet: FleetRenewalActivities) -> Activities:
+    """For the worker role, too: chargers' certificates, what was seen of them and who is due."""
+    return (
+        renewal.measure_renewal,
+        renewal.release_renewal,
+        fleet.load_renewal,
+        fleet.find_renewable,
+        fleet.note_attempt,
+        fleet.measure_renewal_wave,
+        fleet.close_renewal_wave,
+        fleet.set_renewal_phase,
+        fleet.find_open_requests,
+        fleet.find_unsettled,
+        fleet.plan_renewals,
+    )
+
+
+def renewal_node_activities(node: Node, certificates: CertificateStore) -> Activities:
+    """For a CSMS node, too."""
+    return (RenewalSender(node, certificates).advance_renewal,)
+
+
+def certificate_activities(certificates: CertificateActivities) -> Activities:
+    """For the signer, too."""
+    return (
+        certificates.issue_certificate,
+        certificates.issue_handed_in,
+        certificates.settle_certificates,
+        certificates.revoke_certificates,
+        certificates.publish_revocations,
     )
 
 

@@ -45,8 +45,9 @@ with workflow.unsafe.imports_passed_through():
         keywords,
         locally,
     )
+    from workflows.ramp import most_in_flight
     from workflows.signals import SET_PAUSED, SHARD_FAILED, STOP, StopRequest
-    from workflows.triage import Candidate, Context, triage
+    from workflows.triage import Candidate, Context, choose, triage
 
 LONGEST_STRETCH = 5.0
 """Looks that find nothing new come up to this much less often."""
@@ -68,6 +69,7 @@ class ShardWorkflow:
         self._authorised_until = given.memory.authorised_until
         self._failed = set(given.memory.failed)
         self._retries = {retry.charger_id: retry for retry in given.memory.retries}
+        self._streak = given.memory.streak
         self._paused_since: datetime | None = workflow.now() if given.paused else None
         self._stopping = ""
         self._halted = ""
@@ -191,7 +193,7 @@ class ShardWorkflow:
         """Whether everybody who is open waits for the window, or for a site where we are at work."""
         if not self._flying or self._open > len(self._queue):
             return False
-        if len(self._flying) >= self._given.pace.window:
+        if len(self._flying) >= most_in_flight(self._given.pace, self._streak):
             return True
         ours = set(self._flying.values())
         return all(candidate.site_id in ours for candidate in self._queue)
@@ -203,18 +205,11 @@ class ShardWorkflow:
                 self._launch(candidate)
 
     def _startable(self) -> list[Candidate]:
-        """Who may start now: within the window and the sites' room, and no directive is missing."""
+        """Who may start now: within the window, the ramp and the sites' room, and no directive is missing."""
         if self._paused_since or self._over() or self._late():
             return []
-        slots = dict(self._slots)
-        chosen: list[Candidate] = []
-        for candidate in self._queue:
-            if len(self._flying) + len(chosen) >= self._given.pace.window:
-                break
-            if slots.get(candidate.site_id, 0) > 0:
-                slots[candidate.site_id] -= 1
-                chosen.append(candidate)
-        return chosen
+        room = most_in_flight(self._given.pace, self._streak) - len(self._flying)
+        return choose(self._queue, self._slots, room)
 
     async def _authorised(self, ready: list[Candidate]) -> bool:
         """Whether a directive covers these now; a new one is signed where none does."""
@@ -344,6 +339,7 @@ class ShardWorkflow:
 
     def _settle(self, name: str, outcome: Outcome) -> None:
         self._retries.pop(name, None)
+        self._streak += outcome is Outcome.UPDATED
         if outcome in _FAILURES:
             self._failed.add(name)
         else:
@@ -359,6 +355,7 @@ class ShardWorkflow:
         )
 
     async def _count_failure(self, name: str) -> None:
+        self._streak = 0
         self._failed.add(name)
         if self._given.lone:
             return
@@ -392,8 +389,7 @@ class ShardWorkflow:
 
     async def _continue(self) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
-        memory = ShardMemory(
-            self._issue, self._authorised_until, tuple(sorted(self._failed)), tuple(self._retries.values())
-        )
+        failed, retries = tuple(sorted(self._failed)), tuple(self._retries.values())
+        memory = ShardMemory(self._issue, self._authorised_until, failed, retries, self._streak)
         paused = self._paused_since is not None
         workflow.continue_as_new(replace(self._given, deadline=self._deadline, paused=paused, memory=memory))

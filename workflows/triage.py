@@ -1,6 +1,6 @@
 """One look of a shard, judged: who may start, who waits and why, who is done without an attempt. Pure."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -70,13 +70,26 @@ def triage(facts: ShardFacts, context: Context) -> Triage:
     return result
 
 
+def choose(queue: Sequence[Candidate], slots: Mapping[str, int], room: int) -> list[Candidate]:
+    """The first ``room`` of the queue for whom their site has a place."""
+    left, chosen = dict(slots), list[Candidate]()
+    for candidate in queue:
+        if len(chosen) >= room:
+            break
+        if left.get(candidate.site_id, 0) > 0:
+            left[candidate.site_id] -= 1
+            chosen.append(candidate)
+    return chosen
+
+
 def _sort(
     facts: ShardFacts, context: Context, entry: Entry, result: Triage, times: list[datetime | None]
 ) -> None:
     name, retry = entry.charger_id, context.retries.get(entry.charger_id)
     situation, site = facts.situations[entry.situation], facts.sites[entry.site]
     downgrade = context.wave >= ROLLBACK_WAVE_BASE
-    answer = assess(ChargerFacts(situation, facts.artifact, site, downgrade, facts.replaces), context.now)
+    given = ChargerFacts(situation, facts.artifact, site, downgrade, facts.replaces, facts.takes)
+    answer = assess(given, context.now)
     route = facts.route(entry)
     if isinstance(answer, Skip):
         result.done.append((name, *_last_word(answer, retry)))

@@ -49,10 +49,18 @@ def plan(  # noqa: PLR0913 - typer's options are its signature
     waves: Waves = None,
     rollback_to: Back = None,
     name: Name = None,
+    chargers: Annotated[
+        bool, typer.Option("--chargers", help="Every charger: its wave and earliest time, or why not.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="With --chargers: at most so many.")] = 1000,
 ) -> None:
     """Show what a plan would do, charger by charger. Nothing is stored."""
     flags = _Flags(artifact, waves, model, query, rollback_to, name)
     body = _body(session, _plan_of(file, flags))
+    if chargers:
+        rows = list(session.api.post_pages("/campaigns/plan/chargers", body, limit))
+        session.show(rows, lambda screen: views.draw_planned(screen, rows))
+        return
     preview = session.api.post("/campaigns/plan", body)
     step = f"run: ampwave campaign create {file}" if file else "run the same with `create` instead of `plan`."
     session.show(preview, lambda screen: views.draw_preview(screen, body, preview, step))

@@ -31,9 +31,13 @@ def draw_preview(screen: Screen, body: Record, preview: Record, step: str) -> No
         Column("WAVE"),
         Column("CHARGERS", right=True),
         Column("SHARE", right=True),
-        Column("FIRST", fold=True),
+        Column("BEGINS AT THE EARLIEST"),
+        Column("RULES OUT", right=True, optional=True),
+        Column("FIRST", fold=True, optional=True),
     )
     screen.table(columns, rows, empty="No waves.")
+    screen.line()
+    screen.line("RULES OUT: failure rates above this, if nobody up to that wave fails (95 % confidence).")
     _draw_excluded(screen, preview["excluded"])
     for warning in preview["warnings"]:
         screen.line(f"Warning: {warning}")
@@ -41,10 +45,38 @@ def draw_preview(screen: Screen, body: Record, preview: Record, step: str) -> No
     screen.line(f"Digest {short(preview['plan_digest'])}. Nothing is stored yet. To create it, {step}")
 
 
-def _preview_row(wave: Record, cohort: int) -> tuple[str, str, str, str]:
+def _preview_row(wave: Record, cohort: int) -> tuple[str, ...]:
     chargers = wave["chargers"]
     first = ", ".join(str(one) for one in chargers[:3]) + (", ..." if len(chargers) > 3 else "")
-    return str(wave["name"]), str(len(chargers)), share(len(chargers), cohort), first
+    over = "-" if wave.get("rules_out") is None else f"> {100 * wave['rules_out']:.1f} %"
+    begins = _minute(wave.get("begins"))
+    return str(wave["name"]), str(len(chargers)), share(len(chargers), cohort), begins, over, first
+
+
+def _minute(text: str | None) -> str:
+    return f"{text[:16].replace('T', ' ')}Z" if text else "-"
+
+
+def draw_planned(screen: Screen, rows: Sequence[Record]) -> None:
+    """Every charger of a preview: its wave and earliest time, or why it is left out."""
+    columns = (
+        Column("CHARGER"),
+        Column("SITE", optional=True),
+        Column("WAVE"),
+        Column("EARLIEST"),
+        Column("BECAUSE", fold=True),
+    )
+    cells = [
+        (
+            str(row["charger_id"]),
+            str(row["site_id"] or "-"),
+            str(row["wave_name"] or "left out"),
+            _minute(row["earliest"]),
+            str(row["reason"]),
+        )
+        for row in rows
+    ]
+    screen.table(columns, cells, empty="Nobody matches.")
 
 
 def _draw_excluded(screen: Screen, excluded: Sequence[Record]) -> None:

@@ -11,11 +11,13 @@ import typer
 from api.cli import (
     charger_acts,
     charger_configure,
+    charger_evidence,
     charger_life,
     charger_move,
     charger_registry,
     charger_service,
     charger_twin,
+    charger_upkeep,
 )
 from api.cli import charger_views as views
 from api.cli.errors import CliError, WrongUse
@@ -197,9 +199,11 @@ def timeline(
 
 
 charger_acts.register(app)
+charger_upkeep.register(app)
 charger_configure.attach(app)
 charger_registry.attach(app)
 charger_move.attach(app)
+charger_evidence.attach(app)
 charger_service.attach(app)
 charger_life.attach(app)
 

@@ -47,7 +47,7 @@ def set_(
 ) -> None:
     """Say what values of a charger should be. Nothing is sent by this alone.
 
-    Sections are configuration (NAME or Component.Variable), firmware and security.
+    Sections are configuration (NAME or Component.Variable), firmware, security, and power (load group).
     """
     section, patch = merge_patch(assignments or [], unset or [])
     path = f"/chargers/{segment(charger)}/desired/{segment(section)}"
@@ -241,8 +241,17 @@ def _place(patch: Record, section: str, path: str, value: Any) -> None:
         patch[rest] = int(value)
     elif rest == "roots" and value is not None:
         patch[rest] = [each.strip() for each in value.split(",") if each.strip()]
+    elif section == "power" and rest != "load_group" and value is not None:
+        patch[rest] = _number(path, value)
     else:
         patch[rest] = value
+
+
+def _number(path: str, value: str) -> float:
+    try:
+        return float(value) if "." in value else int(value)
+    except ValueError:
+        raise WrongUse(f"{path} is a number, not {value!r}.") from None
 
 
 def _rows(section: Record, session: Session) -> list[tuple[str, ...]]:

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -130,6 +130,12 @@ def seconds(text: str) -> float:
     if match is None:
         raise ValueError(text)
     return float(match[1]) * _UNITS[match[2]]
+
+
+def clock(text: str) -> str:
+    """A time of day as ``HH:MM``; ``2:05`` is ``02:05``. Raises ValueError."""
+    hours, minutes = text.strip().split(":")
+    return f"{time(int(hours), int(minutes)):%H:%M}"
 
 
 def instant(text: str) -> str:

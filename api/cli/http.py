@@ -138,6 +138,24 @@ class Api:
             ) from error
         return bytes(data)
 
+    def get_bytes(self, path: str, *, limit: int) -> bytes:
+        """GET a document as it is, at most ``limit`` bytes. Raises CliError."""
+        data = bytearray()
+        try:
+            with self._http.stream("GET", path) as response:
+                if not response.is_success:
+                    response.read()
+                    self._parsed(response)
+                for piece in response.iter_bytes():
+                    data += piece
+                    if len(data) > limit:
+                        raise CliError(f"{path} is longer than {limit} bytes.")
+        except httpx2.TransportError as error:
+            raise Unreachable(
+                f"{self.base_url} does not answer: {_said(error)}", hint=self._after_silence("GET")
+            ) from error
+        return bytes(data)
+
     def download(self, path: str, file: Path, *, sha256: str) -> None:
         """GET bytes into a file, which is there only once it is whole. Raises CliError if they differ."""
         part = file.with_name(f"{file.name}.part")
@@ -175,6 +193,19 @@ class Api:
             left -= len(items)
             cursor = page.get("next_cursor")
             if cursor is None or not items:
+                return
+
+    def post_pages(self, path: str, body: Any, limit: int) -> Iterator[Record]:
+        """The items of a listing that is asked for by a POST which changes nothing."""
+        cursor: str | None = None
+        left = limit
+        while left > 0:
+            params = {"limit": str(min(left, 500)), **({"cursor": cursor} if cursor else {})}
+            page = self._send("POST", path, json=body, params=params)
+            yield from page["items"][:left]
+            left -= len(page["items"])
+            cursor = page.get("next_cursor")
+            if cursor is None:
                 return
 
     def _key(self) -> dict[str, str]:

@@ -14,9 +14,11 @@ from typing import Any, get_args, get_origin
 from api.cli import documents
 from api.cli.documents import Entry, Problems
 from api.cli.errors import Record, WrongUse
-from storage.campaign import GatePolicy, Pace, WavePlan
+from storage.campaign import Edge, GatePolicy, LateJoiners, Pace, Ramp, WavePlan
 from storage.charger import ChargerFilter
 from storage.health_policy import HealthPolicy, SegmentRule, SignalLimit, SignalRole
+from storage.upkeep import Link
+from storage.windows import Day, Window
 
 HINT = "deploy/examples/campaign.yaml shows every field."
 _SHARES = frozenset(
@@ -179,9 +181,14 @@ def _health(entry: Entry, problems: Problems) -> Any:
     return _word(_SHIPPED)(entry, problems)
 
 
+_CLOCK = _scalar("a time of day such as 22:00", documents.clock)
 _SHIPPED = ("cautious", "balanced", "fast")
 _OWN: dict[str, Reader] = {
     "health": _health,
+    "ramp": lambda entry, problems: _object(entry, _readers_of(Ramp), problems),
+    "days": _list_of(_word([day.value for day in Day])),
+    "opens": _CLOCK,
+    "closes": _CLOCK,
     "segments": _word([rule.value for rule in SegmentRule]),
     "role": _word([role.value for role in SignalRole]),
     "signals": _list_of(
@@ -222,21 +229,32 @@ _PLAN: dict[str, Reader] = {
     "rollback_to": _READERS[str],
     "rollback_artifact_id": _READERS[str],
     "targets": _nested(_readers_of(ChargerFilter)),
-    "waves": _list_of(_nested(_readers_of(WavePlan), required=("name", "share"))),
+    "waves": _list_of(_nested(_readers_of(WavePlan), required=("name",))),
     "gate": _nested(_readers_of(GatePolicy)),
     "pace": _nested(_readers_of(Pace)),
     "required_approvals": _READERS[int],
     "seed": _READERS[int],
     "start_at": _scalar("a time with its zone such as 2026-12-01T02:00:00+01:00", documents.instant),
+    "windows": _list_of(_nested(_readers_of(Window), required=("opens", "closes"))),
+    "max_price": _READERS[float],
+    "priority": _READERS[int],
+    "edges": _list_of(_nested(_readers_of(Edge))),
+    "links": _list_of(_word([link.value for link in Link])),
+    "needs_configuration": _READERS[bool],
+    "late_joiners": _word([word.value for word in LateJoiners]),
 }
 
 
 def _sum_problem(waves: list[Record]) -> str | None:
-    total = sum(wave["share"] for wave in waves)
     if not waves:
         return "there has to be at least one wave."
-    if any(wave["share"] <= 0 for wave in waves):
-        return "every share has to be more than 0."
-    if abs(total - 1) > 1e-6:
-        return f"the shares add up to {100 * total:g} %; together they have to be 100 %."
+    plain = [wave for wave in waves if not {"charger_ids", "query", "count"} & wave.keys()]
+    if any(wave.get("share", 0) <= 0 for wave in plain):
+        return "every wave needs a share of more than 0, a count, a query or charger_ids."
+    total = sum(wave["share"] for wave in plain)
+    if plain and abs(total - 1) > 1e-6:
+        whose = (
+            "the shares" if len(plain) == len(waves) else "the shares of waves without a list, query or count"
+        )
+        return f"{whose} add up to {100 * total:g} %; together they have to be 100 %."
     return None

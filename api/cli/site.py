@@ -4,14 +4,17 @@ from typing import Annotated
 
 import typer
 
-from api.cli.output import Column
+from api.cli import documents
+from api.cli.errors import Record, WrongUse
+from api.cli.output import Column, Screen
+from api.cli.references import segment
 from api.cli.session import Session, command, group
 
 app = group("Sites and how many chargers each may miss at once.")
 
 
 @command(app, "add", posts=True)
-def add(
+def add(  # noqa: PLR0913 - typer's options are its signature
     session: Session,
     site: Annotated[str, typer.Argument(metavar="SITE", help="Its id: lower case, digits, hyphens.")],
     name: Annotated[
@@ -21,14 +24,74 @@ def add(
     max_down: Annotated[
         int, typer.Option(min=1, metavar="N", help="Chargers away at once for maintenance.")
     ] = 1,
+    kind: Annotated[
+        str | None, typer.Option(metavar="WORD", help="Depot, highway ...: waves spread evenly over kinds.")
+    ] = None,
+    country: Annotated[
+        str | None, typer.Option(metavar="CC", help="Two letters, for firmware that affects metering.")
+    ] = None,
+    keep_power: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Of its chargers' power, what has to stay: 50%.")
+    ] = None,
+    keep_connectors: Annotated[
+        bool, typer.Option("--keep-connectors", help="One of each type of connector has to stay.")
+    ] = False,
+    max_downloads: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Images on their way to it at once.")
+    ] = None,
+    max_download_mb: Annotated[
+        float | None, typer.Option(min=0.000001, metavar="MB", help="All of those together.")
+    ] = None,
+    uptime: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="Of the time, what each charger owes: 97%.")
+    ] = None,
+    uptime_days: Annotated[int, typer.Option(min=1, max=366, help="Over so many days back.")] = 30,
 ) -> None:
-    """Add a site, or change one that is there."""
-    body = {"site_id": site, "name": name or site, "time_zone": time_zone, "max_down": max_down}
+    """Add a site, or change one that is there: options that are left out go back to their defaults."""
+    rules = {
+        "kind": kind,
+        "country": country.upper() if country else None,
+        "keep_power_share": _share("--keep-power", keep_power),
+        "keep_connector_types": keep_connectors,
+        "max_downloads": max_downloads,
+        "max_download_bytes": None if max_download_mb is None else int(max_download_mb * 1_000_000),
+        "uptime_floor": _share("--uptime", uptime),
+        "uptime_days": uptime_days,
+    }
+    body = {
+        "site_id": site,
+        "name": name or site,
+        "time_zone": time_zone,
+        "max_down": max_down,
+        "rules": rules,
+    }
     stored = session.api.post("/sites", body)
-    session.show(
-        stored,
-        lambda screen: screen.line(f"Site {stored['site_id']}: at most {stored['max_down']} down at once."),
-    )
+    said = f"Site {stored['site_id']}: at most {stored['max_down']} down at once"
+    more = "; ".join(_rules(stored["rules"]))
+    session.show(stored, lambda screen: screen.line(f"{said}{'; ' if more else ''}{more}."))
+
+
+def _share(option: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return documents.number(text)
+    except ValueError:
+        raise WrongUse(f"{option}: {text!r} is not a share such as 0.5 or 50%.") from None
+
+
+def _rules(rules: Record) -> list[str]:
+    """What a site asks for, in words."""
+    told = {
+        "kind": "a {}",
+        "country": "in {}",
+        "keep_power_share": "keeps {:.0%} of its power",
+        "max_downloads": "{} downloads at once",
+        "max_download_bytes": "{:,} bytes on their way at once",
+        "uptime_floor": "each charger owes {:.2%} of the time",
+    }
+    found = [text.format(rules[name]) for name, text in told.items() if rules.get(name) is not None]
+    return [*found, "keeps one of each connector type"] if rules.get("keep_connector_types") else found
 
 
 @command(app, "list")
@@ -40,9 +103,50 @@ def list_(session: Session) -> None:
         Column("NAME", fold=True),
         Column("TIME ZONE", optional=True),
         Column("MAX DOWN", right=True),
+        Column("ASKS FOR", optional=True, fold=True),
     )
-    rows = [(one["site_id"], one["name"], one["time_zone"], str(one["max_down"])) for one in sites]
+    rows = [
+        (one["site_id"], one["name"], one["time_zone"], str(one["max_down"]), "; ".join(_rules(one["rules"])))
+        for one in sites
+    ]
     session.show(
         sites,
         lambda screen: screen.table(columns, rows, empty="No sites yet. Add one: ampwave site add SITE"),
     )
+
+
+@command(app, "group")
+def load_group(
+    session: Session,
+    group: Annotated[str, typer.Argument(metavar="GROUP", help="The name of the load group at its site.")],
+    charger: Annotated[
+        list[str] | None, typer.Option("--charger", metavar="CHARGER", help="A member; repeat for more.")
+    ] = None,
+    max_down: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Chargers of the group away at once.")
+    ] = None,
+    limit: Annotated[
+        float | None, typer.Option("--limit", min=0, metavar="AMPERE", help="What it may draw; only kept.")
+    ] = None,
+    priority: Annotated[int | None, typer.Option(metavar="N", help="Of these members; only kept.")] = None,
+) -> None:
+    """Put chargers of a site into a load group, and bound how many of it updates may take away.
+
+    Kept as desired configuration of each charger; none is told. The least bound that a member has counts.
+    """
+    if not charger:
+        raise WrongUse("No charger is given.", hint="Name its members: --charger CP-1 --charger CP-2")
+    limits = {"group_max_down": max_down, "limit_a": limit, "priority": priority}
+    patch: Record = {"load_group": group, **{name: each for name, each in limits.items() if each is not None}}
+    done = []
+    for name in charger:
+        path = f"/chargers/{segment(name)}/desired/power"
+        version = session.api.get(path)["version"]
+        done.append(session.api.patch(path, patch, if_match=f'"{version}"'))
+
+    def draw(screen: Screen) -> None:
+        for one in done:
+            told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in one["desired"].items())
+            screen.line(f"{one['charger_id']}: {told}.")
+
+    session.show(done, draw)

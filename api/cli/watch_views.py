@@ -6,7 +6,7 @@ from typing import Any
 
 from api.cli.charger_views import facts
 from api.cli.errors import Record
-from api.cli.output import Column, Screen, ago, moment, share, words
+from api.cli.output import Column, Screen, ago, moment, parse_time, share, words
 
 _FRAME_CHARS = 300
 
@@ -18,6 +18,7 @@ def draw_sessions(screen: Screen, sessions: Sequence[Record], now: datetime, *, 
         Column("STATE"),
         Column("EVSE", right=True),
         Column("BEGAN"),
+        Column("BY ITS CLOCK", optional=True),
         Column("ENERGY", right=True),
         Column("ENDED BY"),
         Column("REMARK", fold=True, optional=True),
@@ -28,6 +29,7 @@ def draw_sessions(screen: Screen, sessions: Sequence[Record], now: datetime, *, 
             words(one["state"]),
             str(one["evse_id"] or "-"),
             ago(one["started_received_at"], now) if one["started_received_at"] else "never told",
+            str(one["started_at"] or "never told")[:19].replace("T", " "),
             _energy(one["energy_wh"]),
             _end(one),
             _remark(one),
@@ -35,6 +37,8 @@ def draw_sessions(screen: Screen, sessions: Sequence[Record], now: datetime, *, 
         for one in sessions
     ]
     screen.table(columns, rows, empty="It has had no session that we know of.")
+    if rows:
+        screen.line("BEGAN is when we were told; a charger that was offline tells later than it happened.")
     if len(sessions) == limit:
         screen.line(f"The latest {limit}; --limit shows more.")
 
@@ -46,8 +50,8 @@ def draw_session(screen: Screen, session: Record, entries: Sequence[Record], now
             ("Session", f"{session['transaction_id']} of {session['charger_id']}"),
             ("State", words(session["state"])),
             ("Connector", f"{session['evse_id']}.{session['connector_id']}" if session["evse_id"] else None),
-            ("Started", moment(session["started_at"], now) or "never told"),
-            ("Ended", moment(session["ended_at"], now)),
+            ("Started", _both(session, "started", now) or "never told"),
+            ("Ended", _both(session, "ended", now)),
             ("Ended by", _end(session) if session["stop_reason"] else None),
             ("Energy", _energy(session["energy_wh"])),
             ("Heard of", moment(session["heard_at"], now)),
@@ -87,6 +91,15 @@ def draw_health(screen: Screen, health: Record) -> None:
     columns = (Column("SIGNAL"), Column("STATE"), Column("SAYS", fold=True))
     rows = [(words(one["name"]), words(one["state"]), str(one["says"])) for one in charger["signals"]]
     screen.table(columns, rows, empty="")
+
+
+def _both(session: Record, which: str, now: datetime) -> str | None:
+    """By the charger's clock, and when we were told, where that is not the same minute."""
+    its, ours = parse_time(session[f"{which}_at"]), parse_time(session[f"{which}_received_at"])
+    if its is None or ours is None:
+        return moment(session[f"{which}_at"], now)
+    told = moment(session[f"{which}_at"], now)
+    return told if abs(ours - its).total_seconds() < 60 else f"{told} by its clock, told {ago(ours, now)}"
 
 
 def _energy(watt_hours: float | None) -> str:

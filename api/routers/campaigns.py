@@ -8,6 +8,7 @@ from api.acts import CampaignActs
 from api.auth import Permission
 from api.cohort import CampaignDesk
 from api.guard import Caller, GuardedRoute, Services, permit
+from api.plan_preview import planned_page, preview_reply
 from api.ports import ApiServices
 from api.replies import NOT_MODIFIED, Cursor, IdempotencyKey, Limit, tagged_reply
 from api.schemas.campaigns import (
@@ -18,15 +19,14 @@ from api.schemas.campaigns import (
     DecisionReply,
     DirectiveReply,
     PlanBody,
-    PreviewReply,
     ReasonBody,
     SkipBody,
     SliceBody,
     SliceReply,
     TargetReply,
-    WavePreview,
 )
 from api.schemas.common import PageReply, Slug
+from api.schemas.previews import PlannedPage, PreviewReply
 from api.slices import skip_slice
 from api.targets import target_page
 from storage.access import Principal
@@ -41,18 +41,17 @@ router = APIRouter(prefix="/api/v1/campaigns", tags=["campaigns"], route_class=G
 async def plan_campaign(services: Services, caller: Caller, body: PlanBody) -> PreviewReply:
     """Preview exactly who would be updated in which wave, who is left out and why. Stores nothing."""
     plan = body.to_noun()
-    found = await CampaignDesk(services, caller).preview(plan)
-    waves = tuple(
-        WavePreview(name=each.name, wave=number, chargers=tuple(target.charger_id for target in wave))
-        for number, (each, wave) in enumerate(zip(plan.waves, found.waves, strict=True))
-    )
-    return PreviewReply(
-        plan_digest=found.plan_digest,
-        cohort_size=found.cohort_size,
-        waves=waves,
-        excluded=found.exclusions,
-        warnings=found.warnings,
-    )
+    return preview_reply(plan, await CampaignDesk(services, caller).preview(plan))
+
+
+@router.post("/plan/chargers")
+@permit(Permission.CAMPAIGN_PLAN)
+async def plan_chargers(
+    services: Services, caller: Caller, body: PlanBody, limit: Limit = 100, cursor: Cursor = None
+) -> PlannedPage:
+    """A preview charger by charger, by id: its wave and earliest time, or why it is left out."""
+    plan = body.to_noun()
+    return planned_page(plan, await CampaignDesk(services, caller).preview(plan), limit, cursor)
 
 
 @router.post("", status_code=201)

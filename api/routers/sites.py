@@ -38,6 +38,7 @@ async def put_site(response: Response, services: Services, caller: Caller, body:
             "The site was not stored.", [f"time_zone: {body.time_zone!r} is not an IANA time zone"]
         )
     await services.chargers.put_site(body.to_noun())
-    await audit(services, caller, "site.stored", f"site/{body.site_id}", max_down=body.max_down)
+    told = {"rules": rules} if (rules := body.rules.model_dump(exclude_defaults=True)) else {}
+    await audit(services, caller, "site.stored", f"site/{body.site_id}", max_down=body.max_down, **told)
     response.headers["Location"] = "/api/v1/sites"
     return body

@@ -23,7 +23,7 @@ router = APIRouter(prefix="/api/v1/chargers/{charger_id}", tags=["twins"], route
 
 Section = Annotated[
     str,
-    Path(pattern="^[a-z]{1,40}$", description="`configuration`, `firmware` or `security`."),
+    Path(pattern="^[a-z]{1,40}$", description="`configuration`, `firmware`, `security` or `power`."),
 ]
 IfMatch = Annotated[
     str | None,

@@ -19,6 +19,7 @@ from api.schemas.common import (
     Sha256,
     Whole,
 )
+from api.schemas.plan_options import EdgeBody, RampBody, WindowBody
 from storage.campaign import (
     Approval,
     Campaign,
@@ -27,6 +28,7 @@ from storage.campaign import (
     Decision,
     Exclusion,
     GatePolicy,
+    LateJoiners,
     Outcome,
     Pace,
     SignedDirective,
@@ -37,6 +39,7 @@ from storage.campaign import (
 )
 from storage.charger import ChargerFilter
 from storage.health_policy import HealthPolicy, SegmentRule, SignalLimit, SignalRole
+from storage.upkeep import Link
 from workflows.gate.policies import POLICIES
 
 _Seconds = Annotated[Real, Field(ge=0, le=366 * 86400)]
@@ -62,12 +65,36 @@ class FilterBody(Body):
 
 
 class WaveBody(Body):
-    """One wave; the shares of all waves together are 1."""
+    """One wave: a list, a query, a count, or a share of the rest; those shares together are 1."""
 
     name: Label = Field(examples=["canary"])
-    share: Real = Field(gt=0, le=1, description="Of the whole cohort.", examples=[0.05])
+    share: Real = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Of the chargers that no list, query or count took; with `query`, of those that match.",
+        examples=[0.05],
+    )
     soak_seconds: _Seconds = 0.0
     needs_approval: Flag = False
+    charger_ids: tuple[ChargerId, ...] | None = Field(
+        default=None, min_length=1, max_length=100_000, description="Exactly these, and no share."
+    )
+    query: QueryText | None = Field(
+        default=None, description="Only those that match: `count` or `share` of them, or all."
+    )
+    count: Whole | None = Field(default=None, ge=1, le=1_000_000, description="So many, and no share.")
+    window: Whole | None = Field(
+        default=None, ge=1, le=200, description="In flight per shard, instead of the pace's."
+    )
+    max_failure_share: _Share | None = Field(default=None, description="Instead of the gate's.")
+    min_attempts: Whole | None = Field(default=None, ge=1, le=100_000, description="Instead of the gate's.")
+    early_stop_failures: Whole | None = Field(
+        default=None, ge=1, le=100_000, description="Instead of the gate's."
+    )
+    approvals: Whole | None = Field(
+        default=None, ge=1, le=10, description="People who must let it begin; null: one, if any."
+    )
 
     def to_noun(self) -> WavePlan:
         """The wave."""
@@ -141,10 +168,11 @@ class PaceBody(Body):
     retry_backoff_seconds: _Seconds = _PACE.retry_backoff_seconds
     settle_seconds: _Seconds = _PACE.settle_seconds
     ticket_seconds: _Positive = _PACE.ticket_seconds
+    ramp: RampBody | None = Field(default=None, description="Null: the whole window from the start.")
 
     def to_noun(self) -> Pace:
         """The pace."""
-        return Pace(**dict(self))
+        return Pace(**{**dict(self), "ramp": self.ramp and self.ramp.to_noun()})
 
 
 class PlanBody(Body):
@@ -168,6 +196,26 @@ class PlanBody(Body):
     )
     seed: Whole = Field(default=0, ge=0, le=2**31 - 1)
     start_at: Instant | None = None
+    windows: tuple[WindowBody, ...] | None = Field(
+        default=None, min_length=1, max_length=50, description="Null: at any time."
+    )
+    max_price: Real | None = Field(default=None, description="A tariff above it closes a site.")
+    priority: Whole | None = Field(
+        default=None,
+        ge=0,
+        le=1000,
+        description="Where two campaigns want a charger the higher goes first, then the earlier; null: 500.",
+    )
+    edges: tuple[EdgeBody, ...] | None = Field(default=None, min_length=1, max_length=50)
+    links: tuple[Link, ...] | None = Field(
+        default=None, min_length=1, max_length=3, description="Only chargers connected like this."
+    )
+    needs_configuration: Flag | None = Field(
+        default=None, description="Only chargers whose configuration was read."
+    )
+    late_joiners: LateJoiners | None = Field(
+        default=None, description="Chargers that match after the cohort was frozen; null: left out."
+    )
 
     def to_noun(self) -> CampaignPlan:
         """The plan."""
@@ -182,25 +230,14 @@ class PlanBody(Body):
             required_approvals=max(self.required_approvals, 1 if self.rollback_artifact_id is None else 2),
             seed=self.seed,
             start_at=self.start_at,
+            windows=tuple(each.to_noun() for each in self.windows) if self.windows else None,
+            max_price=self.max_price,
+            priority=self.priority,
+            edges=tuple(each.to_noun() for each in self.edges) if self.edges else None,
+            links=self.links,
+            needs_configuration=self.needs_configuration,
+            late_joiners=self.late_joiners,
         )
-
-
-class WavePreview(Reply):
-    """Who would be in which wave."""
-
-    name: str
-    wave: int
-    chargers: tuple[str, ...]
-
-
-class PreviewReply(Reply):
-    """What the plan would do now; nothing is stored."""
-
-    plan_digest: str = Field(description="Of plan and cohort together; an approval speaks of this.")
-    cohort_size: int
-    waves: tuple[WavePreview, ...]
-    excluded: tuple[Exclusion, ...]
-    warnings: tuple[str, ...]
 
 
 class CampaignSummary(Reply):

@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from api.schemas.common import Body, ChargerId, Label, Reply, Slug, Whole
 from api.schemas.ownership import OwnershipReply
+from api.schemas.upkeep import SiteRulesBody
 from api.states import ChargerState, charger_state
 from storage.charger import Charger, Site, SiteLease
 from storage.chronicle import Source
@@ -23,10 +24,11 @@ class SiteBody(Body):
     name: Label = Field(examples=["Harbour North"])
     time_zone: Label = Field(examples=["Europe/Berlin"], description="IANA name.")
     max_down: Whole = Field(default=1, ge=1, le=1000, description="Chargers away at once for maintenance.")
+    rules: SiteRulesBody = SiteRulesBody()
 
     def to_noun(self) -> Site:
         """The site."""
-        return Site(**dict(self))
+        return Site(**{**dict(self), "rules": self.rules.to_noun()})
 
 
 class ChargerBody(Body):

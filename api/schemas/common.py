@@ -1,6 +1,7 @@
 """Shared shapes at the door: strict in, plain out. Inside, everything is a frozen noun."""
 
 from datetime import datetime
+from re import compile as compile_pattern
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema
@@ -13,9 +14,13 @@ def _number(value: Any) -> Any:
     return value + 0  # PostgreSQL has no -0.0, and a plan must come back from it with the same digest
 
 
+_DATED = compile_pattern(r"\d{4}-\d\d-\d\d[Tt ]")
+
+
 def _text_time(value: Any) -> Any:
-    if not isinstance(value, str | datetime):
-        raise ValueError("must be a text in RFC 3339")  # noqa: TRY004 - as above
+    # pydantic would take "0.5" for a number of seconds.
+    if not isinstance(value, datetime) and not (isinstance(value, str) and _DATED.match(value)):
+        raise ValueError("must be a text in RFC 3339")  # as above
     return value
 
 

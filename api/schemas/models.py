@@ -45,6 +45,12 @@ class ModelBody(Body):
     needs_reset_after_install: Flag = False
     reboot_seconds: Whole = Field(default=600, ge=1, le=86400)
     declared: DeclaredBody = Field(default_factory=DeclaredBody)
+    veto_variable: Label | None = Field(
+        default=None,
+        description="A configuration variable by which its chargers say that they take no update now.",
+        examples=["UpdateAllowed"],
+    )
+    veto_value: Label | None = Field(default=None, description="The value that says so.", examples=["false"])
 
     def to_noun(self) -> ModelProfile:
         """The profile."""

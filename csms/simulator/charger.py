@@ -132,11 +132,11 @@ class Charger:
 
     def _make_holdings(self) -> Holdings:
         device = Device(lambda: self._voice.wire.variables(self._facts()))
-        keyring = Keyring(self.spec.serial)
+        keyring = Keyring.made(self.spec.held, self._voice.wire.own.csms_root, self._world.fleet.csms_roots)
         return Holdings(device, keyring, self._voice, self._account, self._connect_anew)
 
     def _facts(self) -> Facts:
-        profiles = (2, 3) if self._world.csms_url.startswith("wss:") else (1, 1)
+        profiles = self.spec.profiles(self._world.csms_url)
         return Facts(self._identity(), self._character.evses, self.spec.password, profiles)
 
     def _blows(self) -> dict[FaultKind, Blow]:
@@ -276,6 +276,7 @@ class Charger:
             except InvalidStatus as error:
                 self._account.note("connection_refused", status=error.response.status_code)
                 self._downgrade_refused()
+                self._holdings.refused()
             except (OSError, TimeoutError, WebSocketException, LinkLost):
                 self._account.counts["connection_lost"] += 1
             failures = 0 if self.life is Life.OPERATING else failures + 1
@@ -326,9 +327,8 @@ class Charger:
         return min(longest, first * 2.0 ** min(failures, 16)) * self._rng.uniform(0.5, 1.0)
 
     def _connect(self) -> connect:
-        known = self._holdings.device.value(self._voice.wire.own.password) or ""
-        password = None if self._downgrades else known
-        return dial(self._world.csms_url, self.spec.charger_id, self._character, self._pace, password)
+        access = self._holdings.access(self._world.csms_url, forgotten=bool(self._downgrades))
+        return dial(self._world.csms_url, self.spec.charger_id, self._character, self._pace, access)
 
     def _lost(self) -> None:
         self._socket = self._link = None

@@ -1,7 +1,9 @@
 """How a charger opens its socket, and the clock it goes by."""
 
 import base64
+import ssl
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 from urllib.parse import quote
 
 from websockets.asyncio.client import connect
@@ -16,8 +18,16 @@ _CLOSE_S = 1.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def dial(url: str, charger_id: str, character: Personality, pace: SimPace, password: str | None) -> connect:
-    """The socket to be; no password: it comes without any credentials."""
+class Access(NamedTuple):
+    """What a charger proves itself by: a password, a certificate, or nothing."""
+
+    password: str | None
+    tls: ssl.SSLContext | None = None
+
+
+def dial(url: str, charger_id: str, character: Personality, pace: SimPace, access: Access) -> connect:
+    """The socket to be."""
+    password = access.password
     headers = {} if password is None else {"Authorization": basic(charger_id, password, character.key_style)}
     return connect(
         f"{url}/{quote(charger_id, safe='')}",
@@ -27,6 +37,7 @@ def dial(url: str, charger_id: str, character: Personality, pace: SimPace, passw
         ping_interval=None,
         compression=None,
         proxy=None,
+        ssl=access.tls,
         open_timeout=pace.open_timeout_s,
         close_timeout=_CLOSE_S,
         max_size=_MAX_FRAME,

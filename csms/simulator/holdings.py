@@ -16,7 +16,9 @@ from csms.simulator.asks import (
     VendorRequest,
     WriteRequest,
 )
+from csms.simulator.client_tls import client_context
 from csms.simulator.device import ACCEPTED, REJECTED, Device
+from csms.simulator.dial import Access
 from csms.simulator.keyring import Keyring
 from csms.simulator.ledger import ChargerLedger
 from csms.simulator.voice import Voice
@@ -77,6 +79,25 @@ class Holdings:
     @property
     def _own(self) -> OwnNames:
         return self._voice.wire.own
+
+    # What it proves itself by.
+
+    def access(self, csms_url: str, *, forgotten: bool) -> Access:
+        """Security profile 3 shows its certificate, the others a password; ``forgotten``: neither."""
+        secure = csms_url.startswith("wss:")
+        tls = client_context(self.keyring, shown=self._by_certificate) if secure else None
+        if forgotten or (secure and self._by_certificate):
+            return Access(None, tls)
+        return Access(self.device.value(self._own.password) or "", tls)
+
+    @property
+    def _by_certificate(self) -> bool:
+        return self.device.value(self._own.profile) == "3" and self.keyring.chain is not None
+
+    def refused(self) -> None:
+        """The server did not let it in."""
+        if self._by_certificate and self.keyring.fall_back():
+            self._account.note("certificate_fallback", serial=self.keyring.own_serial)
 
     # What is asked.
 

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from cryptography.x509.oid import NameOID
 
+CSMS_ROOTS = frozenset({"CSMSRootCertificate", "CentralSystemRootCertificate"})
+"""2.x's word and 1.6's."""
 _MOST = 16
 """Roots that fit into its flash."""
 
@@ -69,8 +71,20 @@ class Keyring:
     roots: list[Installed] = field(default_factory=list)
     chain: str | None = None
     """The certificate of its own that counts, with its intermediates."""
+    key: str | None = field(default=None, repr=False)
+    """Its private key, PEM."""
     _pending: ec.EllipticCurvePrivateKey | None = None
-    _key: ec.EllipticCurvePrivateKey | None = None
+    _fallback: tuple[str, str] | None = None
+    """Certificate and key that it had before."""
+
+    @classmethod
+    def made(cls, held: tuple[str, str | None, str | None], use: str, roots: tuple[str, ...]) -> "Keyring":
+        """As it left the factory: its certificate and key if it has one, and the server's roots."""
+        serial, chain, key = held
+        keyring = cls(serial, chain=chain, key=key)
+        for pem in roots:
+            keyring.install(use, pem)
+        return keyring
 
     def install(self, use: str, pem: str) -> str:
         """M05: only a self-signed root (``Failed``: it cannot be read; ``Rejected``: it is none)."""
@@ -119,11 +133,23 @@ class Keyring:
             leaf, *_ = x509.load_pem_x509_certificates(chain.encode())
         except ValueError:
             return "Rejected"
-        wanted = self._pending.public_key() if self._pending else None
-        if wanted is None or leaf.public_key() != wanted:
+        if self._pending is None or leaf.public_key() != self._pending.public_key():
             return "Rejected"
-        self._key, self._pending, self.chain = self._pending, None, chain
+        if self.chain is not None and self.key is not None:
+            self._fallback = (self.chain, self.key)
+        self.chain, self.key, self._pending = chain, _pem(self._pending), None
         return "Accepted"
+
+    def fall_back(self) -> bool:
+        """A02.FR.10: the server refuses the newest certificate, so the one before is tried again."""
+        if self._fallback is None or self.chain is None or self.key is None:
+            return False
+        (self.chain, self.key), self._fallback = self._fallback, (self.chain, self.key)
+        return True
+
+    def csms_roots(self) -> tuple[str, ...]:
+        """The roots that it knows the server by."""
+        return tuple(root.pem for root in self.roots if root.use in CSMS_ROOTS)
 
     @property
     def own_serial(self) -> str | None:
@@ -131,3 +157,7 @@ class Keyring:
         if self.chain is None:
             return None
         return f"{x509.load_pem_x509_certificates(self.chain.encode())[0].serial_number:x}"
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

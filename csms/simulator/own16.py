@@ -26,6 +26,7 @@ HEARTBEAT, PASSWORD, PROFILE, ORGANIZATION = (
     "SecurityProfile",
     "CpoName",
 )
+CSMS_ROOT = "CentralSystemRootCertificate"
 _YES_NO = frozenset({"true", "false"})
 
 

@@ -27,6 +27,7 @@ HEARTBEAT, PASSWORD, PROFILE, ORGANIZATION = (
     "SecurityCtrlr.SecurityProfile",
     "SecurityCtrlr.OrganizationName",
 )
+CSMS_ROOT = "CSMSRootCertificate"
 ITEMS_PER_MESSAGE = 20
 ITEMS_PER_REPORT = 10
 _YES_NO = frozenset({"true", "false"})

@@ -33,6 +33,21 @@ class ChargerSpec:
     password: str = field(repr=False)
     personality: str
     version: str = STARTING_VERSION
+    certificate: str | None = None
+    """Its own certificate with what is between it and the root, PEM: it comes with security profile 3."""
+    key: str | None = field(default=None, repr=False)
+    """The private key of that, PEM; a throw-away of the simulation."""
+
+    @property
+    def held(self) -> tuple[str, str | None, str | None]:
+        """Serial number, certificate and key."""
+        return self.serial, self.certificate, self.key
+
+    def profiles(self, csms_url: str) -> tuple[int, int]:
+        """The security profile that it left the factory with, and the highest that it can have there."""
+        if not csms_url.startswith("wss:"):
+            return 1, 1
+        return (3 if self.certificate else 2), 3
 
     @property
     def character(self) -> Personality:
@@ -51,6 +66,8 @@ class FleetSpec:
     chargers: tuple[ChargerSpec, ...]
     manufacturer_roots: tuple[str, ...] = ()
     """PEM certificates that firmware signing certificates must chain to; none: no signed update is taken."""
+    csms_roots: tuple[str, ...] = ()
+    """PEM roots that the chargers know the server by, over ``wss``."""
     pace: SimPace = field(default_factory=SimPace)
     sessions: SessionPattern = field(default_factory=SessionPattern)
     faults: tuple[NetworkFault, ...] = ()
@@ -122,11 +139,8 @@ def _problems(fleet: FleetSpec) -> list[str]:
     problems += [f"chargers: {name!r} is there {count} times" for name, count in seen.items() if count > 1]
     for charger in fleet.chargers:
         problems += _charger_problems(charger)
-    for number, pem in enumerate(fleet.manufacturer_roots):
-        try:
-            x509.load_pem_x509_certificate(pem.encode())
-        except ValueError:
-            problems.append(f"manufacturer_roots.{number}: not a PEM certificate")
+    for name in ("manufacturer_roots", "csms_roots"):
+        problems += _pem_problems(name, getattr(fleet, name))
     for number, fault in enumerate(fleet.faults):
         problems += [f"faults.{number}.{problem}" for problem in fault.problems()]
     if fleet.connect_per_s <= 0:
@@ -140,6 +154,16 @@ def _problems(fleet: FleetSpec) -> list[str]:
     return problems
 
 
+def _pem_problems(name: str, roots: tuple[str, ...]) -> list[str]:
+    problems = []
+    for number, pem in enumerate(roots):
+        try:
+            x509.load_pem_x509_certificate(pem.encode())
+        except ValueError:
+            problems.append(f"{name}.{number}: not a PEM certificate")
+    return problems
+
+
 def _charger_problems(charger: ChargerSpec) -> list[str]:
     problems = []
     try:
@@ -150,6 +174,8 @@ def _charger_problems(charger: ChargerSpec) -> list[str]:
     if charger.personality not in PERSONALITIES:
         known = ", ".join(PERSONALITIES)
         problems.append(f"{charger.charger_id}: no personality {charger.personality!r}; there are {known}")
+    if (charger.certificate is None) != (charger.key is None):
+        problems.append(f"{charger.charger_id}: certificate and key belong together")
     if not charger.password:
         problems.append(f"{charger.charger_id}: the password is empty")
     return problems

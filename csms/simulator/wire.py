@@ -23,6 +23,8 @@ class OwnNames(NamedTuple):
     password: str
     profile: str
     organization: str
+    csms_root: str
+    """A root that it knows the server by."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,7 @@ class Wire16:
     """Messages of a charge point with one connector per outlet; connectorId is our EVSE id."""
 
     takes_unsigned = False
-    own = OwnNames(own16.HEARTBEAT, own16.PASSWORD, own16.PROFILE, own16.ORGANIZATION)
+    own = OwnNames(own16.HEARTBEAT, own16.PASSWORD, own16.PROFILE, own16.ORGANIZATION, own16.CSMS_ROOT)
 
     def error_code(self, code: str) -> str:
         """OCPP-J 1.6 spells two codes in its own way."""

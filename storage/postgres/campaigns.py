@@ -57,6 +57,7 @@ class PostgresCampaignStore(TargetRows):
             created_at=given.created_at,
             finished_at=given.finished_at,
             cohort_size=given.cohort_size,
+            priority=given.plan.rank,
         )
         async with transaction(self._engine) as connection:
             added = await connection.execute(statement.on_conflict_do_nothing())

@@ -23,7 +23,7 @@ from storage.charger import (
     Site,
 )
 from storage.clock import Clock, system_clock
-from storage.codec import decode, decode_twin
+from storage.codec import decode, decode_twin, to_json
 from storage.errors import Conflict, NotFound
 from storage.identifiers import claims
 from storage.ownership import MOVE_HINT, SITE, Ownership
@@ -46,6 +46,7 @@ from storage.postgres.tables import (
     twin_section,
 )
 from storage.twin import Lifecycle
+from storage.upkeep import SiteRules
 
 _IDENTITY = (
     charger.c.charger_id,
@@ -75,6 +76,7 @@ _VIEW = (
 )
 
 
+_ALL = 10_000_000
 QUERIES_AT_ONCE = 4
 """Queries of people that a process has running; others wait here, and leave the pool to everybody else."""
 
@@ -90,7 +92,13 @@ class PostgresChargerStore(PostgresCredentialStore):
 
     async def put_site(self, given: Site) -> None:
         """Create or change a site."""
-        values = {"name": given.name, "time_zone": given.time_zone, "max_down": given.max_down}
+        rules = to_json(given.rules)
+        values = {
+            "name": given.name,
+            "time_zone": given.time_zone,
+            "max_down": given.max_down,
+            "rules": rules,
+        }
         statement = insert(site).values(site_id=given.site_id, **values)
         async with transaction(self._engine) as connection:
             await connection.execute(statement.on_conflict_do_update(index_elements=["site_id"], set_=values))
@@ -99,7 +107,10 @@ class PostgresChargerStore(PostgresCredentialStore):
         """All of them, by id."""
         async with reading(self._engine) as connection:
             rows = await connection.execute(select(site).order_by(site.c.site_id))
-            return [Site(row.site_id, row.name, row.time_zone, row.max_down) for row in rows]
+            return [
+                Site(row.site_id, row.name, row.time_zone, row.max_down, decode(SiteRules, row.rules))
+                for row in rows
+            ]
 
     async def put_model(self, profile: ModelProfile) -> None:
         """Create or change what holds for a model."""
@@ -108,6 +119,8 @@ class PostgresChargerStore(PostgresCredentialStore):
             "unsafe_unsigned_waiver": profile.unsafe_unsigned_waiver,
             "needs_reset_after_install": profile.needs_reset_after_install,
             "reboot_seconds": profile.reboot_seconds,
+            "veto_variable": profile.veto_variable,
+            "veto_value": profile.veto_value,
             "declared": asdict(profile.declared),
         }
         statement = insert(model_profile).values(vendor=profile.vendor, model=profile.model, **values)
@@ -132,6 +145,8 @@ class PostgresChargerStore(PostgresCredentialStore):
             needs_reset_after_install=row.needs_reset_after_install,
             reboot_seconds=row.reboot_seconds,
             declared=decode(Declared, row.declared),
+            veto_variable=row.veto_variable,
+            veto_value=row.veto_value,
         )
 
     async def register(self, given: Charger, credential: ChargerCredential | None) -> None:
@@ -203,6 +218,12 @@ class PostgresChargerStore(PostgresCredentialStore):
             return cursors.decode(cursor, 1)[0], self._clock()
         last, moment = cursors.decode(cursor, 2)
         return last, cursors.instant(moment)
+
+    async def names(self, where: ChargerFilter) -> frozenset[str]:
+        """The ids of all that a filter means, from one instant. Raises QueryError, or QueryTooBroad."""
+        query = matching(where, self._clock(), after=None, limit=_ALL)
+        async with self._seats, asking(self._engine) as connection:
+            return frozenset(row[0] for row in await connection.execute(query))
 
     async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
         """In the order asked; unknown ids are left out."""

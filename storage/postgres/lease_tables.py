@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from storage.postgres.columns import metadata, name, time, words
+from storage.postgres.columns import Time, metadata, name, time, words
 
 site_lease = sa.Table(
     "site_lease",
@@ -16,6 +16,8 @@ site_lease = sa.Table(
     sa.Column("request_id", sa.BigInteger),
     sa.Column("wake_on", ARRAY(sa.Text), nullable=False),
     name("run", server_default=sa.text("''")),
+    sa.Column("taken_at", Time, nullable=False, server_default=sa.func.now()),
+    sa.Column("download_bytes", sa.BigInteger, nullable=False, server_default=sa.text("0")),
 )
 
 out_of_service = sa.Table(

@@ -9,14 +9,16 @@ Expiry is judged by the database's clock.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, distinct, func, select, union_all, update
+from sqlalchemy import ColumnElement, Numeric, case, cast, delete, distinct, func, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.charger import LeaseAnswer, SiteLease
 from storage.errors import Conflict, NotFound
 from storage.postgres.engine import reading, transaction
-from storage.postgres.tables import charger, out_of_service, site, site_lease
+from storage.postgres.site_budget import refused
+from storage.postgres.tables import charger, downtime, out_of_service, site, site_lease, twin_section
+from storage.twin_schema import POWER
 
 LEASE_COLUMNS = (
     site_lease.c.charger_id,
@@ -27,6 +29,7 @@ LEASE_COLUMNS = (
     site_lease.c.request_id,
     site_lease.c.wake_on,
     site_lease.c.run,
+    site_lease.c.download_bytes,
 )
 ALIVE = site_lease.c.expires_at > func.now()
 _AWAY = union_all(
@@ -38,8 +41,10 @@ _AWAY = union_all(
 
 def lease_of(row: Sequence[Any]) -> SiteLease:
     """A lease from its columns, in the order of the noun."""
-    charger_id, site_id, workflow_id, kind, expires_at, request_id, wake_on, run = row[:8]
-    return SiteLease(charger_id, site_id, workflow_id, kind, expires_at, request_id, tuple(wake_on), run)
+    charger_id, site_id, workflow_id, kind, expires_at, request_id, wake_on, run, length = row[:9]
+    return SiteLease(
+        charger_id, site_id, workflow_id, kind, expires_at, request_id, tuple(wake_on), run, length
+    )
 
 
 class PostgresLeaseStore:
@@ -55,12 +60,19 @@ class PostgresLeaseStore:
         charger.
         """
         async with transaction(self._engine) as connection:
-            site_id, max_down = await _lock_site(connection, lease.charger_id)
+            site_id, max_down, rules = await _lock_site(connection, lease.charger_id)
             others, holder = await _state(connection, site_id, lease.charger_id)
             if holder is not None and holder != (lease.workflow_id, lease.run):
                 return LeaseAnswer(granted=False, down=others + 1, max_down=max_down, holder=holder[0])
             if holder is None and others >= max_down:
                 return LeaseAnswer(granted=False, down=others, max_down=max_down)
+            full = await _full_group(connection, site_id, lease.charger_id) if holder is None else None
+            if full is not None:
+                return full
+            if holder is None and rules and (why := await refused(connection, lease, site_id, rules)):
+                return LeaseAnswer(granted=False, down=others, max_down=max_down, refusal=why)
+            if holder is None:
+                await _close(connection, site_lease.c.charger_id == lease.charger_id)
             await _write(connection, lease, site_id)
             return LeaseAnswer(granted=True, down=others + 1, max_down=max_down)
 
@@ -76,9 +88,8 @@ class PostgresLeaseStore:
 
     async def release(self, charger_id: str, workflow_id: str, *, run: str = "") -> bool:
         """Whether there was something to release."""
-        statement = delete(site_lease).where(*_held_by(charger_id, workflow_id, run))
         async with transaction(self._engine) as connection:
-            return (await connection.execute(statement)).rowcount == 1
+            return bool(await _close(connection, *_held_by(charger_id, workflow_id, run)))
 
     async def get(self, charger_id: str) -> SiteLease | None:
         """The lease that holds now; an expired one is none."""
@@ -101,14 +112,28 @@ class PostgresLeaseStore:
 
     async def sweep(self) -> Sequence[SiteLease]:
         """Remove and return the expired ones."""
-        statement = delete(site_lease).where(site_lease.c.expires_at <= func.now()).returning(*LEASE_COLUMNS)
         async with transaction(self._engine) as connection:
-            return [lease_of(row) for row in await connection.execute(statement)]
+            return await _close(connection, site_lease.c.expires_at <= func.now())
 
 
-async def _lock_site(connection: AsyncConnection, charger_id: str) -> tuple[str, int]:
+async def _close(connection: AsyncConnection, *which: ColumnElement[bool]) -> list[SiteLease]:
+    """Remove leases and book how long each took its charger away (X13)."""
+    ended = func.least(site_lease.c.expires_at, func.now())
+    statement = delete(site_lease).where(*which).returning(*LEASE_COLUMNS, site_lease.c.taken_at, ended)
+    rows = (await connection.execute(statement)).all()
+    booked = [
+        {"charger_id": row[0], "site_id": row[1], "kind": row[3], "began": row[-2], "ended": row[-1]}
+        for row in rows
+        if row[-1] > row[-2]
+    ]
+    if booked:
+        await connection.execute(insert(downtime), booked)
+    return [lease_of(row) for row in rows]
+
+
+async def _lock_site(connection: AsyncConnection, charger_id: str) -> tuple[str, int, dict[str, Any]]:
     query = (
-        select(site.c.site_id, site.c.max_down)
+        select(site.c.site_id, site.c.max_down, site.c.rules)
         .join(charger, charger.c.site_id == site.c.site_id)
         .where(charger.c.charger_id == charger_id)
         .with_for_update(of=site, key_share=True)
@@ -116,7 +141,7 @@ async def _lock_site(connection: AsyncConnection, charger_id: str) -> tuple[str,
     row = (await connection.execute(query)).one_or_none()
     if row is None:
         raise NotFound("charger", charger_id)
-    return row.site_id, row.max_down
+    return row.site_id, row.max_down, row.rules
 
 
 async def _state(
@@ -135,6 +160,37 @@ async def _state(
     return others, (holder.workflow_id, holder.run) if holder else None
 
 
+async def _full_group(connection: AsyncConnection, site_id: str, charger_id: str) -> LeaseAnswer | None:
+    """The refusal, if so many of its load group at this site are away that no further one may (F33)."""
+    own = twin_section.alias()
+    mine = select(own.c.desired["load_group"].astext).where(
+        own.c.charger_id == charger_id, own.c.name == POWER
+    )
+    group: str | None = (await connection.execute(mine)).scalar_one_or_none()
+    if group is None:
+        return None
+    away, desired = _AWAY.subquery(), twin_section.c.desired
+    others = func.count(distinct(away.c.charger_id)).filter(away.c.charger_id != charger_id)
+    least = func.floor(func.min(cast(desired["group_max_down"].astext, Numeric)))
+    query = (
+        select(others.label("down"), least.label("most"))
+        .select_from(
+            twin_section.join(charger, charger.c.charger_id == twin_section.c.charger_id).outerjoin(
+                away, away.c.charger_id == twin_section.c.charger_id
+            )
+        )
+        .where(
+            twin_section.c.name == POWER,
+            desired["load_group"].astext == group,
+            charger.c.site_id == site_id,
+        )
+    )
+    row = (await connection.execute(query)).one()
+    if row.most is None or row.down < row.most:
+        return None
+    return LeaseAnswer(granted=False, down=row.down, max_down=max(0, int(row.most)), group=group)
+
+
 def _held_by(charger_id: str, workflow_id: str, run: str) -> tuple[ColumnElement[bool], ...]:
     columns = site_lease.c
     return columns.charger_id == charger_id, columns.workflow_id == workflow_id, columns.run == run
@@ -150,6 +206,7 @@ async def _write(connection: AsyncConnection, lease: SiteLease, site_id: str) ->
         request_id=lease.request_id,
         wake_on=list(lease.wake_on),
         run=lease.run,
+        download_bytes=lease.download_bytes,
     )
     new = statement.excluded
     same = site_lease.c.workflow_id == new.workflow_id
@@ -166,6 +223,7 @@ async def _write(connection: AsyncConnection, lease: SiteLease, site_id: str) ->
                 ),
                 "wake_on": new.wake_on,
                 "run": new.run,
+                "download_bytes": new.download_bytes,
             },
         )
     )

@@ -39,7 +39,7 @@ def conditions(where: ChargerFilter, sources: Sources) -> list[ColumnElement[boo
     return found
 
 
-def matching(where: ChargerFilter, now: datetime, *, after: str | None, limit: int) -> Select[tuple[str]]:
+def matching(where: ChargerFilter, now: datetime, *, after: str | None, limit: int) -> Select[str]:
     """The ids that a filter means, in order, from behind ``after`` on. Raises QueryError."""
     sources = Sources(now)
     wanted = conditions(where, sources)

@@ -8,6 +8,7 @@ Nothing that changes often is indexed, so that hot updates stay on their page (h
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSON, JSONB
 
+from storage.postgres import certificate_tables
 from storage.postgres.artifact_tables import artifact, sign_off, staged_release
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 from storage.postgres.lease_tables import out_of_service, site_lease
@@ -36,6 +37,7 @@ from storage.postgres.twin_tables import (
     twin_snapshot,
     twin_summarised,
 )
+from storage.postgres.upkeep_tables import charger_upkeep, closure, downtime, metering
 from storage.postgres.watch_tables import (
     charging_session,
     health_hour,
@@ -54,13 +56,17 @@ __all__ = [
     "audit",
     "audit_head",
     "blob_check",
+    "certificate_tables",
     "charger_move",
+    "charger_upkeep",
     "charging_session",
+    "closure",
     "configuration",
     "configuration_line",
     "credential_past",
     "download",
     "download_ticket",
+    "downtime",
     "drift",
     "drift_judged",
     "halt",
@@ -72,6 +78,7 @@ __all__ = [
     "log_request",
     "log_upload",
     "metadata",
+    "metering",
     "notice",
     "operator_command",
     "out_of_service",
@@ -109,6 +116,7 @@ site = sa.Table(
     words("name"),
     words("time_zone"),
     sa.Column("max_down", sa.Integer, nullable=False),
+    sa.Column("rules", JSONB, nullable=False, server_default=sa.text("'{}'")),
     sa.CheckConstraint("max_down >= 0", name="max_down"),
 )
 
@@ -121,6 +129,8 @@ model_profile = sa.Table(
     words("unsafe_unsigned_waiver", nullable=True),
     flag("needs_reset_after_install"),
     sa.Column("reboot_seconds", sa.Integer, nullable=False),
+    words("veto_variable", nullable=True),
+    words("veto_value", nullable=True),
     sa.Column("declared", JSONB, nullable=False, server_default=sa.text("'{}'")),
     sa.PrimaryKeyConstraint("vendor", "model"),
 )
@@ -213,6 +223,12 @@ sa.Index(
     postgresql_where=event.c.dedupe_key.is_not(None),
 )
 """No foreign key: a stranger's refused connection is an event too."""
+sa.Index(
+    "ix_event_signing_requested",
+    event.c.received_at,
+    event.c.sequence,
+    postgresql_where=event.c.kind == "certificate_signing_requested",
+)
 
 transaction_id = sa.Table(
     "transaction_id",
@@ -251,6 +267,7 @@ campaign = sa.Table(
     time("created_at"),
     time("finished_at", nullable=True),
     sa.Column("cohort_size", sa.Integer, nullable=False),
+    sa.Column("priority", sa.Integer, nullable=False, server_default=sa.text("500")),
     sa.Index(None, "created_at", "campaign_id"),
 )
 
@@ -294,6 +311,11 @@ sa.Index(
     campaign_target.c.charger_id,
     campaign_target.c.finished_at,
     postgresql_where=campaign_target.c.finished_at.is_not(None),
+)
+sa.Index(
+    "ix_campaign_target_open",
+    campaign_target.c.charger_id,
+    postgresql_where=campaign_target.c.finished_at.is_(None),
 )
 
 campaign_exclusion = sa.Table(

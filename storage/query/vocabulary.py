@@ -10,6 +10,7 @@ from storage.events import ConnectorStatus, FirmwareStatus
 from storage.twin import Lifecycle
 from storage.twin_schema import (
     FIELDS,
+    POWER,
     REGISTER,
     VARIABLES,
     Field,
@@ -169,6 +170,8 @@ def subject_of(name: str) -> Subject | None:
         return None
     if field.section == REGISTER:
         side = Side.REGISTER
+    elif field.section == POWER:
+        side = Side.DESIRED
     return Subject(path, _kind(field), side, field.meaning, tuple(map(str, _CHOICES.get(field.path, ()))))
 
 

@@ -1,3 +1,4 @@
+# long-file: a scenario for every workflow, and the one list of them
 """Writes a history of every workflow to ``tests/replay/*.json``. Run: ``python -m tests.replay.record``.
 
 Record anew when a workflow changes on purpose and no run of the old code can be alive; otherwise guard
@@ -16,6 +17,7 @@ from typing import Any
 from activities.metadata import CeremonyOrder
 from csms.commands import AnswerStatus, Command, CommandAnswer, GetLog, Reset, ResetKind, UpdateFirmware
 from storage.artifact import ArtifactPhase, SignOff
+from storage.bundle import BundleOrder
 from storage.campaign import CampaignPhase, Pace, WavePlan
 from storage.canonical import sha256_hex
 from storage.charger import Charger, ModelProfile
@@ -327,6 +329,13 @@ async def configuration(harness: Harness, world: World, record: Recorder) -> Non
     await record.keep("configuration", "configuration/j1")
 
 
+async def bundle(harness: Harness, world: World, record: Recorder) -> None:
+    """The evidence of a charger."""
+    span = (world.now - timedelta(days=1), world.now)
+    await harness.orchestrator.make_bundle(BundleOrder("b" * 64, "A", *span, "ada", "warranty"))
+    await record.keep("bundle", f"bundle/{'b' * 64}")
+
+
 async def move(harness: Harness, world: World, record: Recorder) -> None:
     """A charger that changes hands."""
     view = ChargerView(Charger("A", "depot", VENDOR, MODEL), TwinState("A"))
@@ -365,6 +374,7 @@ REAL: tuple[Scenario, ...] = (
     session_watch,
     storage_care,
     configuration,
+    bundle,
     move,
     decommission,
     long_shard,

@@ -15,6 +15,7 @@ from storage.clock import system_clock
 from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.campaigns import PostgresCampaignStore
+from storage.postgres.certificates import PostgresCertificateStore
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.commands import PostgresCommandStore
 from storage.postgres.events import PostgresEventStore
@@ -26,10 +27,12 @@ from storage.postgres.logs import PostgresLogStore
 from storage.postgres.notices import PostgresNoticeStore
 from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.registry import PostgresRegistryStore
+from storage.postgres.renewals import PostgresRenewalStore
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transfers import PostgresDownloadStore, PostgresUploadStore
 from storage.postgres.twins import PostgresTwinStore
+from storage.postgres.upkeep import PostgresUpkeepStore
 from storage.postgres.watching import watch_stores
 from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.s3 import S3BlobStore
@@ -77,7 +80,10 @@ def services_over(
         session_key=secrets.token_bytes(32),
         base_url=BASE,
         withdrawals=PostgresWithdrawalStore(engine),
+        certificates=PostgresCertificateStore(engine),
+        renewals=PostgresRenewalStore(engine),
         webhooks=WebhookDoor(PostgresNoticeStore(engine), WebhookRules(), partial(webhook_secret, bytes(32))),
+        upkeep=PostgresUpkeepStore(engine),
         manufacturer_roots=_no_roots,
         readiness={"s3": blobs.ready},
         limits=limits or ApiLimits(),

@@ -46,6 +46,7 @@ from tests.support.memory import (
     MemoryTokens,
 )
 from tests.support.memory_campaigns import MemoryArtifacts, MemoryCampaigns, MemoryOrchestrator
+from tests.support.memory_certificates import MemoryCertificates, MemoryRenewals
 from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_notices import MemoryNotices
@@ -54,6 +55,7 @@ from tests.support.memory_registry import MemoryIngest, MemoryPrivacy, MemoryReg
 from tests.support.memory_retirements import MemoryRetirements
 from tests.support.memory_transfers import MemoryDownloads, MemoryUploads
 from tests.support.memory_twins import MemoryTwins
+from tests.support.memory_upkeep import MemoryUpkeep
 from tests.support.memory_watch import memory_watch
 from tests.support.memory_withdrawals import MemoryWithdrawals
 
@@ -105,6 +107,9 @@ class House:
     notices: MemoryNotices = field(default_factory=MemoryNotices)
     retention: MemoryRetention = field(default_factory=MemoryRetention)
     withdrawals: MemoryWithdrawals = field(default_factory=MemoryWithdrawals)
+    certificates: MemoryCertificates = field(default_factory=MemoryCertificates)
+    renewals: MemoryRenewals = field(default_factory=MemoryRenewals)
+    upkeep: MemoryUpkeep = field(default_factory=MemoryUpkeep)
     manufacturer_roots: list[str] = field(default_factory=list)
     counter: Counter = field(default_factory=Counter)
     now: datetime = NOW
@@ -120,6 +125,7 @@ class House:
         self.registry = MemoryRegistry(self.chargers)
         self.orchestrator = MemoryOrchestrator(self.campaigns, self.artifacts)
         self.orchestrator.commands = self.commands
+        self.orchestrator.renewals = self.renewals
         self.orchestrator.registry = self.registry
         self.services = ApiServices(
             chargers=self.chargers,  # type: ignore[arg-type]  # doubles hold only what the api uses
@@ -145,8 +151,11 @@ class House:
             retention=self.retention,
             retention_policy=RetentionPolicy({"events": 400}),
             withdrawals=self.withdrawals,
+            certificates=self.certificates,  # type: ignore[arg-type]
+            renewals=self.renewals,  # type: ignore[arg-type]
             webhooks=WebhookDoor(self.notices, WebhookRules(), partial(webhook_secret, b"p" * 32)),
             retirements=MemoryRetirements(self.chargers, self.chargers.set_lifecycle),  # type: ignore[arg-type]  # what the doors ask
+            upkeep=self.upkeep,
             orchestrator=self.orchestrator,
             clock=lambda: self.now,
             new_id=self.counter.new_id,

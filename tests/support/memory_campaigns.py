@@ -23,6 +23,7 @@ from storage.errors import Conflict, NotFound
 from storage.evidence import EvidenceKind, EvidenceRef, with_piece, without
 from storage.ports import Page
 from tests.support.memory import page_of
+from tests.support.memory_certificates import MemoryCertificateActs
 from tests.support.memory_operator import MemoryCommands
 from workflows.charger_command import CommandInput
 from workflows.log_retrieval import LogInput
@@ -166,10 +167,11 @@ class MemoryArtifacts:
         return [s for s in self.signed if staged and s.staged_sha256 == staged.sha256]
 
 
-class MemoryOrchestrator:
+class MemoryOrchestrator(MemoryCertificateActs):
     """Moves campaigns by the real table of moves, once per update id, and remembers what it was asked."""
 
     def __init__(self, campaigns: MemoryCampaigns, artifacts: MemoryArtifacts) -> None:
+        super().__init__()
         self._campaigns = campaigns
         self._artifacts = artifacts
         self._seen: set[str] = set()
@@ -181,6 +183,10 @@ class MemoryOrchestrator:
             CommandState.ANSWERED, "it answered Accepted", "Accepted"
         )
         """How every command ends; None: not in time."""
+
+    async def make_bundle(self, order: Any) -> int:
+        await self._note("make_bundle", order)
+        return 7
 
     async def move_charger(self, charger_id: str, move_id: str) -> None:
         await self._note("move_charger", charger_id, move_id)

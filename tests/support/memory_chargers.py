@@ -69,6 +69,9 @@ class MemoryChargers:
         views = [view for _, view in sorted(self.all.items()) if self._matches(view, where)]
         return page_of(views, limit, cursor)
 
+    async def names(self, where: ChargerFilter) -> frozenset[str]:
+        return frozenset(name for name, view in self.all.items() if self._matches(view, where))
+
     def _matches(self, view: ChargerView, where: ChargerFilter) -> bool:
         asked = where.query is None or holds(condition_of(where.query), Seen(view, self.now)) is True
         return asked and _matches(view, where)

@@ -7,11 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from csms.projection import project
 from storage.charger import Charger, OutOfService, Site, SiteLease
+from storage.desired import DesiredChange
+from storage.drift import judge
 from storage.errors import Conflict, NotFound
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.routes import PostgresRouteStore
+from storage.postgres.twins import PostgresTwinStore
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("X2")]
 
@@ -53,6 +57,52 @@ async def test_another_workflow_is_told_who_holds_the_charger(leases) -> None:
     assert (answer.granted, answer.holder) == (False, "charger/C")
     assert not await leases.release("C", "cert/C")
     assert (await leases.get("C")).workflow_id == "charger/C"
+
+
+@pytest.mark.requirement("F33", "F61")
+async def test_a_load_group_takes_no_more_of_its_chargers_away_than_it_can_do_without(
+    engine, chargers, leases
+) -> None:
+    twins = PostgresTwinStore(engine, project)
+    for name in ("D", "E", "F"):
+        await chargers.register(Charger(name, "s2", "Volt", "V2"), None)
+    for name, body in (
+        ("C", {"load_group": "bus-1", "group_max_down": 2}),
+        ("D", {"load_group": "bus-1", "group_max_down": 1, "limit_a": 63, "priority": 2}),
+        ("E", {"load_group": "bus-1"}),
+        ("A", {"load_group": "bus-1", "group_max_down": 1}),
+    ):
+        given = DesiredChange(name, "power", body, 0, "ada", "r/1", datetime.now(UTC))
+        await twins.set_desired(given)
+    assert (await leases.take(lease("A"))).granted, "the same name at another site is another group"
+    assert (await leases.take(lease("C", site_id="s2"))).granted
+    # The site has room for two more; the group has not, by the least that one of its chargers says.
+    answer = await leases.take(lease("E", site_id="s2"))
+    assert (answer.granted, answer.down, answer.max_down, answer.group) == (False, 1, 1, "bus-1")
+    assert answer.place == "in its load group bus-1"
+    assert (await leases.take(lease("F", site_id="s2"))).granted, "it is in no group"
+    assert (await leases.take(lease("C", site_id="s2"))).granted, "who has it may go on"
+    await leases.release("C", "charger/C")
+    assert (await leases.take(lease("E", site_id="s2"))).granted
+    assert (await twins.drift_facts())[0].desired, "it is judged, and"
+    assert judge((await twins.drift_facts())[0], timedelta(0), datetime.now(UTC)).drifts == ()
+
+
+@pytest.mark.requirement("F33")
+async def test_a_group_that_nobody_bounds_bounds_nobody_and_zero_lets_none_go(
+    engine, chargers, leases
+) -> None:
+    twins = PostgresTwinStore(engine, project)
+
+    async def desire(version: int, **body: object) -> int:
+        given = DesiredChange("C", "power", body, version, "ada", "r/1", datetime.now(UTC))
+        return (await twins.set_desired(given)).version
+
+    version = await desire(0, load_group="bus-1")
+    assert (await leases.take(lease("C", site_id="s2"))).granted
+    await leases.release("C", "charger/C")
+    await desire(version, load_group="bus-1", group_max_down=0)
+    assert not (await leases.take(lease("C", site_id="s2"))).granted
 
 
 async def test_a_release_makes_room(leases) -> None:

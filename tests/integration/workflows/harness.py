@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from temporalio import activity
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowHandle, WorkflowHistory
@@ -31,6 +32,7 @@ from activities.moves import MoveActivities
 from activities.notary import NotaryActivities
 from activities.retention import RetentionActivities
 from storage.artifact import Artifact
+from storage.bundle import BundleOrder
 from storage.campaign import Approval, Campaign, CampaignPhase, Pace
 from storage.charger import Route
 from storage.events import StoredEvent
@@ -231,6 +233,12 @@ def care_of(world: World, bucket: MemoryBucket) -> BlobCareActivities:
     return BlobCareActivities(world.stores, more, world, signed)
 
 
+@activity.defn
+async def sign_bundle(order: BundleOrder) -> int:
+    """Who signs a charger's evidence has a test of its own, over real stores."""
+    return len(order.reason)
+
+
 @asynccontextmanager
 async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000) -> AsyncIterator[Harness]:
     """All roles at work on a server; ``cached``: how many workflows the worker keeps in memory."""
@@ -277,7 +285,7 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
         )
         notary = NotaryActivities(world.stores.audit, world.incidents, world.records, lambda: world.now)  # type: ignore[arg-type]
         testifying = testimony_activities(world.stores, harness.retirements, world)
-        vouching = [*signing, notary.checkpoint_audit, *testifying]
+        vouching = [*signing, notary.checkpoint_audit, *testifying, sign_bundle]
         await stack.enter_async_context(harness.worker(SIGNER_QUEUE, activities=vouching))
         await stack.enter_async_context(harness.node_worker())
         yield harness

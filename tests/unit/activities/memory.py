@@ -19,12 +19,23 @@ from storage.campaign import (
     TargetPhase,
     WaveTally,
 )
-from storage.charger import DownloadTicket, LeaseAnswer, ModelProfile, OutOfService, Route, Site, SiteLease
+from storage.charger import (
+    ChargerFilter,
+    DownloadTicket,
+    LeaseAnswer,
+    ModelProfile,
+    OutOfService,
+    Route,
+    Site,
+    SiteLease,
+)
 from storage.errors import Conflict, NotFound
 from storage.events import StoredEvent
 from storage.evidence import EvidenceRef, with_piece
 from storage.journal import JournalRound, JournalRule, Partition
 from storage.ports import ChargerView
+from storage.query.checker import condition_of
+from tests.support.query_oracle import Seen, holds
 
 _UNUSED = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -46,6 +57,12 @@ class MemoryChargers:
         if charger_id not in self.rows:
             raise NotFound("charger", charger_id)
         return replace(self.rows[charger_id], maintenance=self._leases.rows.get(charger_id))
+
+    async def names(self, where: ChargerFilter) -> frozenset[str]:
+        views = [view for name, view in self.rows.items() if name in where.charger_ids]
+        seen = {view.charger.charger_id: Seen(view, view.last_message_at or _UNUSED) for view in views}
+        query = where.query or ""
+        return frozenset(name for name, each in seen.items() if holds(condition_of(query), each) is True)
 
     async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
         return [await self.get(name) for name in charger_ids if name in self.rows]

@@ -2,6 +2,7 @@
 """The step that sends: what it checks, in which order, and what it leaves behind."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -10,6 +11,7 @@ from temporalio.testing import ActivityEnvironment
 from activities.availability import STILL_OUT
 from activities.conclusion import ConcludeInput, RestoreInput
 from activities.dispatch import DispatchActivities
+from activities.leave import no_leave
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, PutBackInput, ResetInput
 from activities.signer import DirectiveOrder, SignerActivities
 from csms.commands import AnswerStatus, ChangeAvailability, CommandAnswer, Reset, UpdateFirmware
@@ -25,6 +27,8 @@ from storage.events import ConnectorStatus
 from storage.halt import EVERYTHING, Halt, Vote
 from storage.ticket_binding import is_of
 from storage.twin import ConnectivitySection, ConnectorState, OperationSection
+from storage.upkeep import Upkeep
+from storage.windows import Closure, ClosureKind, Window
 from storage.withdrawal import Source, Withdrawal, artifact_subject
 from tests.unit.activities.world import MODEL, START, VENDOR, World, idle, lost_answer
 
@@ -768,3 +772,38 @@ async def test_a_lost_answer_to_the_drain_may_have_drained_it(world: World) -> N
     answer = await dispatch(world)
 
     assert (answer.kind, answer.drained) == (DispatchKind.NOT_NOW, True)
+
+
+@pytest.mark.requirement("X4", "R18")
+async def test_a_site_that_closed_since_the_look_is_not_sent_to(world: World) -> None:
+    event = Closure(world.now + timedelta(minutes=5), world.now + timedelta(hours=2), ClosureKind.GRID, "x")
+    await world.upkeep.put_closures([event])
+    answer = await dispatch(world)
+    assert answer.kind is DispatchKind.NOT_NOW
+    assert "too short" in answer.reason, "the attempt could not end before"
+    assert world.sent == []
+    assert await world.leases.get(CP) is None
+
+
+async def test_a_charger_that_somebody_holds_since_the_look_is_not_sent_to(world: World) -> None:
+    await world.upkeep.put_upkeep(Upkeep(CP, "cabinet open"))
+    answer = await dispatch(world)
+    assert (answer.kind, answer.reason) == (DispatchKind.NOT_NOW, "it is on hold: cabinet open")
+    assert world.sent == []
+
+
+@pytest.mark.requirement("R18")
+async def test_a_site_that_lost_its_time_zone_is_closed_to_plans_with_windows(world: World) -> None:
+    plan = replace(world.campaigns.rows["c1"].plan, windows=(Window("00:00", "00:00"),))
+    world.campaigns.rows["c1"] = replace(world.campaigns.rows["c1"], plan=plan)
+    assert (await dispatch(world)).kind is DispatchKind.ACCEPTED, "open all day"
+    site = world.chargers.rows["CP001"].charger.site_id
+    world.chargers.site_rows[site] = replace(world.chargers.site_rows[site], time_zone="Mars/Olympus")
+    why = await no_leave(world.stores, plan, await world.campaigns.target("c1", 1, "CP001"))
+    assert "no time zone that is known (Mars/Olympus)" in (why or "")
+
+
+@pytest.mark.requirement("X16")
+async def test_the_lease_books_what_is_downloaded(world: World) -> None:
+    await dispatch(world)
+    assert (await world.leases.get(CP)).download_bytes == 1000

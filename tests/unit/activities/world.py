@@ -72,6 +72,7 @@ from storage.watching import DoubtfulSession
 from tests.support.memory import MemoryBlobs
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
+from tests.support.memory_upkeep import MemoryUpkeep
 from tests.support.memory_watch import MemoryHealth, MemoryIncidents
 from tests.support.memory_withdrawals import MemoryWithdrawals
 from tests.unit.activities.memory import (
@@ -191,6 +192,7 @@ class World:
     desk: Any = None
     records: KeptRecords = field(default_factory=KeptRecords)
     withdrawals: MemoryWithdrawals = field(default_factory=MemoryWithdrawals)
+    upkeep: MemoryUpkeep = field(default_factory=MemoryUpkeep)
     commands: MemoryCommands = field(default_factory=MemoryCommands)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     leftovers: MemoryLeftovers = field(default_factory=MemoryLeftovers)
@@ -558,6 +560,7 @@ class World:
             ingest=self,
             halts=self.halts,
             withdrawals=self.withdrawals,  # type: ignore[arg-type]
+            upkeep=self.upkeep,
             health=self.health,
             clock=lambda: self.now,
         )

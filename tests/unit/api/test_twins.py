@@ -39,7 +39,12 @@ async def test_a_write_raises_the_version_that_the_next_write_must_name(house: H
     assert first.json()["desired"] == BODY
     assert stale.status_code == 412
     assert stale.json()["type"] == "/problems/stale-version"
-    assert [each["section"] for each in whole["sections"]] == ["configuration", "firmware", "security"]
+    assert [each["section"] for each in whole["sections"]] == [
+        "configuration",
+        "firmware",
+        "security",
+        "power",
+    ]
     assert house.audit.actions == ["charger.desired_set"]
 
 

@@ -148,6 +148,23 @@ def test_a_boot_puts_what_was_open_in_doubt_until_it_is_heard_of_again() -> None
     assert only(train).state is SessionState.RECOVERED
 
 
+@pytest.mark.requirement("F84", "F85")
+def test_a_boot_loop_does_not_begin_the_doubt_anew_each_time() -> None:
+    train = Train().at(0, started()).at(60, BOOT)
+    train.at(70, SessionQuestioned("7", "its charger restarted", SessionFinding.FREE))
+    train.at(120, BOOT).at(130, SessionQuestioned("7", "its charger restarted", SessionFinding.FREE))
+    train.at(180, BOOT)
+    session = only(train)
+    assert (session.state, session.asked) == (SessionState.SUSPECT, 2)
+    assert session.doubt_since == START + timedelta(seconds=60)
+    assert session.asked_at == START + timedelta(seconds=130)
+    train.at(190, meter("7", 1100), observed=150)
+    assert only(train).state is SessionState.SUSPECT, "that reading is from before the last boot"
+    train.at(200, meter("7", 1200))
+    session = only(train)
+    assert (session.state, session.asked) == (SessionState.RECOVERED, 0)
+
+
 @pytest.mark.requirement("F85")
 def test_a_boot_that_we_asked_for_is_no_restart() -> None:
     train = Train().at(0, started()).at(60, replace(BOOT, reason="Triggered"))

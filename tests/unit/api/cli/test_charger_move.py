@@ -39,3 +39,19 @@ def test_moves_are_listed_with_what_stood_in_the_way(run: Any, fake: Any) -> Non
     assert "sold (campaign c1 has it as a target)" in shown
     assert "site depot -> mall" in shown
     assert run("charger", "move", "CP-1", "--reason", "none").exit_code == 2
+
+
+@pytest.mark.requirement("F33", "F61")
+def test_members_of_a_load_group_get_it_as_desired_configuration(run: Any, fake: Any) -> None:
+    for name in ("CP-1", "CP-2"):
+        path = f"/chargers/{name}/desired/power"
+        fake.on("GET", path, (200, {"version": 3}))
+        desired = {"load_group": "bus-1", "group_max_down": 1}
+        fake.on("PATCH", path, (200, {"charger_id": name, "desired": desired}))
+    result = run("site", "group", "bus-1", "--charger", "CP-1", "--charger", "CP-2", "--max-down", "1")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[1] == "CP-2: load group bus-1, group max down 1."
+    request = fake.last("PATCH", "/chargers/CP-2/desired/power")
+    assert request.json == {"load_group": "bus-1", "group_max_down": 1}
+    assert request.headers["If-Match"] == '"3"'
+    assert run("site", "group", "bus-1").exit_code == 2

@@ -65,19 +65,24 @@ def test_the_example_holds_and_shows_every_field() -> None:
 def test_the_examples_numbers_are_the_real_defaults() -> None:
     from dataclasses import asdict
 
-    from storage.campaign import GatePolicy, Pace
+    from storage.campaign import GatePolicy, Pace, Ramp
 
     body = read_plan(EXAMPLE).body
     assert body["gate"] == {**asdict(GatePolicy()), "health": "balanced"}
-    assert body["pace"] == asdict(Pace())
+    assert body["pace"] == {**asdict(Pace()), "ramp": asdict(Ramp())}
 
 
 def test_the_example_is_accepted_by_the_api() -> None:
     from api.schemas.campaigns import PlanBody
+    from workflows.plan_options import option_problems
+    from workflows.wave_split import share_problems
 
     body = read_plan(EXAMPLE).body
     plan = PlanBody.model_validate({**body, "artifact_id": "a" * 64, "rollback_artifact_id": "b" * 64})
-    assert plan.to_noun().waves[0].share == 0.05
+    noun = plan.to_noun()
+    assert [wave.share for wave in noun.waves] == [0, 0.05, 0, 0.45, 0.5]
+    assert noun.windows is not None
+    assert option_problems(noun) + share_problems(noun) == []
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,8 @@ def test_sessions_show_energy_who_ended_them_and_what_is_wrong(run: Any, fake: A
     assert "2.00 kWh" in text
     assert "ev (EVDisconnected)" in text
     assert "never told" in text
+    assert "BY ITS CLOCK" in text
+    assert "BEGAN is when we were told" in text
     assert json.loads(run("charger", "sessions", "CP-1", "--json").stdout)[0]["transaction_id"] == "7"
 
 

@@ -1,0 +1,271 @@
+"""What surrounds a charger and decides about it: people's words, other campaigns, doubts, the calendar.
+
+Facts without opinion, as ``facts`` has them; who has nothing of the kind has no circumstances at all, so
+that the situations of many chargers stay the same few values.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from storage.campaign import CampaignPlan
+from storage.charger import ChargerFilter, ModelProfile, Site
+from storage.ports import ChargerStore, ChargerView
+from storage.site_budget import download_refusal, refusal
+from storage.upkeep import (
+    Claimant,
+    Link,
+    Metering,
+    SiteRoom,
+    Surrounding,
+    Upkeep,
+    UpkeepStore,
+)
+from storage.windows import HORIZON, Calendar, Closure, Opening
+
+_CERTIFICATES_AHEAD = timedelta(days=2)
+"""An end that is further away is no news of any attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """An edge of the plan that this charger would have to go, and must not."""
+
+    from_version: str
+    via: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """Everything of the kind, for one charger at one instant."""
+
+    hold: str = ""
+    hold_until: datetime | None = None
+    pin: str | None = None
+    link_refused: str | None = None
+    """How it is connected, where the plan does not have that; ``unknown``: nobody told."""
+    certificate_ends: datetime | None = None
+    """Within the next days."""
+    doubts: tuple[str, ...] = ()
+    """Paths of open critical drifts."""
+    rival: str | None = None
+    """Another campaign that wants it and goes first."""
+    risk: Risk | None = None
+    unread: bool = False
+    """The plan needs its configuration, and that was never read."""
+    veto: str | None = None
+    """What it says itself, where that means that it takes no update now."""
+    downtime_left: float | None = None
+    """Seconds of planned downtime that it may still have; None: more than an attempt takes."""
+    metering: str | None = None
+    """The country (``unknown``: nobody told) that did not permit this firmware, which affects metering."""
+    no_room: str | None = None
+    """What else of its site's budget, beside how many may be down, it would break now."""
+
+
+NOTHING = Circumstances()
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is measured once for many chargers."""
+
+    plan: CampaignPlan
+    now: datetime
+    surrounding: Surrounding = field(default_factory=Surrounding)
+    sites: Mapping[str, Site] | None = None
+    risky: Mapping[int, frozenset[str]] | None = None
+    """Who matches the risk of each edge, by its place in the plan."""
+    metering: Metering | None = None
+    rollback: bool = False
+    """Going back asks less: it takes bad firmware away, and people approved it with the plan."""
+    rooms: Mapping[str, SiteRoom] | None = None
+    """Of sites whose rules ask for more than a number; None: nobody goes away yet."""
+    length: int = 0
+    """Of the image, bytes."""
+
+    @property
+    def takes(self) -> timedelta:
+        """The longest that an attempt may take."""
+        return timedelta(seconds=self.plan.pace.attempt_deadline_seconds)
+
+
+def circumstances_of(
+    view: ChargerView, outlook: Outlook, profile: ModelProfile | None = None
+) -> Circumstances | None:
+    """The circumstances of one charger; None: there are none."""
+    name, said = view.charger.charger_id, outlook.surrounding
+    upkeep = said.upkeep.get(name) or Upkeep(name)
+    rival = said.rivals.get(name)
+    held = upkeep.held(outlook.now)
+    found = Circumstances(
+        hold=upkeep.hold if held else "",
+        hold_until=upkeep.hold_until if held else None,
+        certificate_ends=_certificate(view, outlook),
+        doubts=said.doubts.get(name, ()),
+        veto=_veto(view, profile),
+        downtime_left=_downtime_left(view, outlook),
+        no_room=_no_room(view, outlook),
+    )
+    if not outlook.rollback:
+        found = replace(
+            found,
+            pin=upkeep.pin,
+            link_refused=_link(upkeep.link, outlook.plan),
+            rival=rival.campaign_id if rival else None,
+            risk=_risk(view, outlook),
+            unread=bool(outlook.plan.needs_configuration) and _unread(view),
+            metering=_metering(view, outlook),
+        )
+    return None if found == NOTHING else found
+
+
+def _certificate(view: ChargerView, outlook: Outlook) -> datetime | None:
+    until = view.twin.security.certificate_until if view.twin.security else None
+    ahead = outlook.takes + _CERTIFICATES_AHEAD
+    return until if until is not None and until - outlook.now < ahead else None
+
+
+def _veto(view: ChargerView, profile: ModelProfile | None) -> str | None:
+    if profile is None or profile.veto_variable is None or view.twin.configuration is None:
+        return None
+    value = view.twin.configuration.values.get(profile.veto_variable)
+    vetoes = value is not None and value.casefold() == (profile.veto_value or "").casefold()
+    return f"{profile.veto_variable} = {value}" if vetoes else None
+
+
+def _downtime_left(view: ChargerView, outlook: Outlook) -> float | None:
+    site = (outlook.sites or {}).get(view.charger.site_id)
+    if site is None or site.rules.uptime_floor is None:
+        return None
+    spent = outlook.surrounding.downtime.get(view.charger.charger_id, 0.0)
+    left = site.rules.downtime_allowed - spent
+    return round(max(0.0, left), 0) if left < outlook.takes.total_seconds() else None
+
+
+def _no_room(view: ChargerView, outlook: Outlook) -> str | None:
+    room = (outlook.rooms or {}).get(view.charger.site_id)
+    site = (outlook.sites or {}).get(view.charger.site_id)
+    if room is None or site is None or view.charger.charger_id in room.away:
+        return None
+    return download_refusal(site.rules, room.downloads, outlook.length) or refusal(
+        site.rules, room.plugs, room.away, view.charger.charger_id
+    )
+
+
+def _link(link: Link | None, plan: CampaignPlan) -> str | None:
+    if plan.links is None or link in plan.links:
+        return None
+    return link.value if link else "unknown"
+
+
+def _risk(view: ChargerView, outlook: Outlook) -> Risk | None:
+    version = view.twin.firmware.version if view.twin.firmware else None
+    for place, edge in enumerate(outlook.plan.edges or ()):
+        if version is None or not fnmatchcase(version, edge.from_version):
+            continue
+        if edge.via is not None and version != edge.via:
+            return Risk(edge.from_version, edge.via, edge.reason)
+        if edge.risk is not None and view.charger.charger_id in (outlook.risky or {}).get(place, ()):
+            return Risk(edge.from_version, None, edge.reason or edge.risk)
+    return None
+
+
+def _unread(view: ChargerView) -> bool:
+    return view.twin.configuration is None or view.twin.configuration.read_at is None
+
+
+def _metering(view: ChargerView, outlook: Outlook) -> str | None:
+    if outlook.metering is None:
+        return None
+    site = (outlook.sites or {}).get(view.charger.site_id)
+    country = site.rules.country if site else None
+    return None if country in outlook.metering.countries else (country or "unknown")
+
+
+def calendar_of(site: Site, plan: CampaignPlan, closures: Sequence[Closure]) -> Calendar:
+    """When this plan may work at a site."""
+    ours = tuple(one for one in closures if one.site_id in (None, site.site_id))
+    takes = timedelta(seconds=plan.pace.attempt_deadline_seconds)
+    return Calendar(site.site_id, site.time_zone, plan.windows or (), ours, plan.max_price, takes)
+
+
+def opening_of(site: Site, plan: CampaignPlan, closures: Sequence[Closure], now: datetime) -> Opening:
+    """Whether work may begin there now; a site whose time zone nobody knows is closed, if it needs one."""
+    if plan.windows and not known_zone(site.time_zone):
+        return Opening(f"its site has no time zone that is known ({site.time_zone or 'none'})")
+    return calendar_of(site, plan, closures).opening(now)
+
+
+@lru_cache(maxsize=1024)
+def known_zone(name: str) -> bool:
+    """Whether windows can be computed there."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+class Surroundings:
+    """Measures what surrounds chargers; one read for many."""
+
+    def __init__(self, chargers: ChargerStore, upkeep: UpkeepStore) -> None:
+        self._chargers = chargers
+        self._upkeep = upkeep
+
+    async def outlook(
+        self,
+        plan: CampaignPlan,
+        claimant: Claimant,
+        views: Sequence[ChargerView],
+        sites: Mapping[str, Site],
+        now: datetime,
+        *,
+        rollback: bool = False,
+    ) -> Outlook:
+        """What is needed for ``circumstances_of`` of these chargers."""
+        names = [view.charger.charger_id for view in views]
+        floors = [
+            sites[view.charger.site_id].rules.uptime_days
+            for view in views
+            if view.charger.site_id in sites and sites[view.charger.site_id].rules.uptime_floor is not None
+        ]
+        since = now - timedelta(days=max(floors)) if floors else None
+        return Outlook(
+            plan=plan,
+            now=now,
+            surrounding=await self._upkeep.surrounding(claimant, names, downtime_since=since),
+            sites=sites,
+            risky=await self._risky(plan, views),
+            metering=await self._upkeep.metering(plan.artifact_id),
+            rollback=rollback,
+        )
+
+    async def _risky(self, plan: CampaignPlan, views: Sequence[ChargerView]) -> dict[int, frozenset[str]]:
+        """Asked of those alone that run a version from which the edge leads."""
+        found = {}
+        for place, edge in enumerate(plan.edges or ()):
+            if edge.risk is None:
+                continue
+            names = tuple(
+                view.charger.charger_id
+                for view in views
+                if view.twin.firmware and fnmatchcase(view.twin.firmware.version or "", edge.from_version)
+            )
+            where = ChargerFilter(charger_ids=names, query=edge.risk)
+            found[place] = await self._chargers.names(where) if names else frozenset()
+        return found
+
+    async def rooms(self, sites: Sequence[Site]) -> Mapping[str, SiteRoom]:
+        """Of those whose rules ask for more than a number."""
+        asking = [site.site_id for site in sites if site.rules.counts_more]
+        return await self._upkeep.rooms(asking) if asking else {}
+
+    async def closures(self, begin: datetime) -> Sequence[Closure]:
+        """Those that may matter from an instant on."""
+        return await self._upkeep.closures(begin, begin + HORIZON)

@@ -1,0 +1,261 @@
+"""Renewing many chargers' certificates: who is due, who can be reached now, and the books."""
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from temporalio import activity
+
+from activities.errors import mapped
+from activities.stores import Stores
+from storage.certificate import CertificateStore, Expiry
+from storage.halt import Halt
+from storage.renewal import (
+    FINAL,
+    Renewal,
+    RenewalOutcome,
+    RenewalPhase,
+    RenewalPlan,
+    RenewalStore,
+    RenewalTarget,
+    WaveCounts,
+    backoff,
+)
+from storage.twin import busy_reason
+
+SCHEDULED = "scheduled renewal"
+_LATELY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalRules:
+    """When a charger's certificate is renewed by itself. S56: a month before its end."""
+
+    before: timedelta = timedelta(days=30)
+    jitter: timedelta = timedelta(days=10)
+    """Each charger has its own day within so many before that, so that a fleet does not come at once."""
+    at_once: int = 5000
+    """Chargers of one scheduled renewal."""
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalNow:
+    """A renewal as it stands."""
+
+    plan: RenewalPlan
+    phase: RenewalPhase
+    waves: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageOrder:
+    """Which chargers of a wave are wanted."""
+
+    renewal_id: str
+    wave: int
+    limit: int
+
+
+class Due(NamedTuple):
+    """A charger that can be renewed now."""
+
+    ordinal: int
+    charger_id: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnd:
+    """How one attempt on one charger ended. ``outcome`` None: nothing was begun."""
+
+    renewal_id: str
+    wave: int
+    due: Due
+    outcome: RenewalOutcome | None
+    reason: str
+    serial: str | None
+    last: bool
+    """It gets no further attempt."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseOrder:
+    """Where a renewal goes next; with ``defer_wave`` whoever has no outcome in it gets one."""
+
+    renewal_id: str
+    phase: RenewalPhase
+    reason: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaveOrder:
+    """One wave of a renewal."""
+
+    renewal_id: str
+    wave: int
+
+
+class OpenRequest(NamedTuple):
+    """A charger that asked by itself, and waits for its certificate."""
+
+    charger_id: str
+    sequence: int
+
+
+def due_at(charger_id: str, not_after: datetime, rules: RenewalRules) -> datetime:
+    """From when on a charger's certificate is renewed: its own day, always the same."""
+    share = int.from_bytes(hashlib.sha256(charger_id.encode()).digest()[:8]) / 2**64
+    return not_after - rules.before - rules.jitter * share
+
+
+class FleetRenewalActivities:
+    """On any worker."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        certificates: CertificateStore,
+        renewals: RenewalStore,
+        rules: RenewalRules | None = None,
+    ) -> None:
+        self._stores = stores
+        self._certificates = certificates
+        self._renewals = renewals
+        self._rules = rules or RenewalRules()
+
+    # One renewal.
+
+    @activity.defn
+    @mapped
+    async def load_renewal(self, renewal_id: str) -> RenewalNow:
+        """Its plan and where it stands."""
+        found = await self._renewals.get(renewal_id)
+        return RenewalNow(found.plan, found.phase, found.waves)
+
+    @activity.defn
+    @mapped
+    async def find_renewable(self, given: PageOrder) -> tuple[Due, ...]:
+        """The next chargers of a wave that are connected, free and idle; none while there is a halt."""
+        halt: Halt | None = await self._stores.halts.standing()
+        if halt is not None:
+            return ()
+        now = self._stores.clock()
+        found = await self._renewals.due(given.renewal_id, given.wave, now, limit=given.limit)
+        views = await self._stores.chargers.views([each.charger_id for each in found])
+        idle = {view.charger.charger_id for view in views if busy_reason(view.twin.operation, now) is None}
+        return tuple(
+            Due(each.ordinal, each.charger_id, each.attempts) for each in found if each.charger_id in idle
+        )
+
+    @activity.defn
+    @mapped
+    async def note_attempt(self, given: AttemptEnd) -> None:
+        """Write down how an attempt ended, and when the next one may be."""
+        now, due = self._stores.clock(), given.due
+        over = given.outcome in (RenewalOutcome.RENEWED, RenewalOutcome.TAKEN) or given.last
+        counted = due.attempts + (given.outcome is not None)
+        target = RenewalTarget(
+            renewal_id=given.renewal_id,
+            wave=given.wave,
+            ordinal=due.ordinal,
+            charger_id=due.charger_id,
+            attempts=counted,
+            not_before=now + backoff(counted),
+            reason=given.reason,
+            serial=given.serial,
+        )
+        if given.outcome is not None and over:
+            target = replace(target, outcome=given.outcome, finished_at=now, not_before=None)
+        await self._renewals.note(target)
+
+    @activity.defn
+    @mapped
+    async def measure_renewal_wave(self, given: WaveOrder) -> WaveCounts:
+        """How a wave stands."""
+        return await self._renewals.counts(given.renewal_id, given.wave)
+
+    @activity.defn
+    @mapped
+    async def close_renewal_wave(self, given: WaveOrder) -> int:
+        """Whoever was not reached while it ran is deferred."""
+        reason = "it could not be renewed while its wave ran"
+        now = self._stores.clock()
+        return await self._renewals.defer(given.renewal_id, given.wave, reason, now)
+
+    @activity.defn
+    @mapped
+    async def set_renewal_phase(self, given: PhaseOrder) -> None:
+        """Move it, and write who did why."""
+        now = self._stores.clock()
+        if not await self._renewals.set_phase(given.renewal_id, given.phase, given.reason, now):
+            return
+        if given.phase in FINAL:
+            await self._renewals.defer(given.renewal_id, None, f"the renewal is over: {given.reason}", now)
+        await self._stores.record(
+            given.actor, f"renewal.{given.phase.value}", f"renewal/{given.renewal_id}", reason=given.reason
+        )
+
+    # What is due.
+
+    @activity.defn
+    @mapped
+    async def find_open_requests(self, limit: int) -> tuple[OpenRequest, ...]:
+        """Chargers that asked for a certificate, wait for it, are connected and free."""
+        since = self._stores.clock() - _LATELY
+        found = await self._certificates.open_requests(since, limit=limit)
+        routes = await self._stores.routes.live([each.charger_id for each in found])
+        free = await asyncio.gather(*(self._free(each.charger_id) for each in found))
+        return tuple(
+            OpenRequest(each.charger_id, each.sequence)
+            for each, is_free in zip(found, free, strict=True)
+            if each.charger_id in routes and is_free
+        )
+
+    async def _free(self, charger_id: str) -> bool:
+        return await self._stores.leases.get(charger_id) is None
+
+    @activity.defn
+    @mapped
+    async def find_unsettled(self, limit: int) -> tuple[str, ...]:
+        """Chargers that came with a certificate of ours, which is not on record, or have older ones left."""
+        return tuple(dict.fromkeys(await self._certificates.unsettled(limit=limit)))
+
+    @activity.defn
+    @mapped
+    async def plan_renewals(self, at: str) -> tuple[str, ...]:
+        """Open a renewal for the chargers that are due, if there is none; ids of all that are not over."""
+        running = list(await self._renewals.running())
+        if running or not self._rules.enabled:
+            return tuple(running)
+        rules, now = self._rules, self._stores.clock()
+        ending = await self._certificates.expiries(now + rules.before + rules.jitter, limit=rules.at_once)
+        due = await self._wanted(
+            [each for each in ending if due_at(each.charger_id, each.not_after, rules) <= now]
+        )
+        if not due:
+            return ()
+        renewal_id = f"scheduled-{at}"
+        name = f"{SCHEDULED} of {len(due)} chargers"
+        new = Renewal(
+            renewal_id, RenewalPlan(name), RenewalPhase.RUNNING, "it has begun", SCHEDULED, now, len(due), 0
+        )
+        await self._renewals.create(new, due)
+        await self._stores.record(
+            SCHEDULED, "renewal.created", f"renewal/{renewal_id}", chargers=len(due), first=due[0]
+        )
+        return (renewal_id,)
+
+    async def _wanted(self, due: Sequence[Expiry]) -> list[str]:
+        """Those that have not been given a newer one already, which they have not shown yet."""
+        wanted, now = [], self._stores.clock()
+        for each in due:
+            known = await self._certificates.of_charger(each.charger_id)
+            fresh = [one for one in known if one.revoked_at is None and now - one.issued_at < _LATELY * 7]
+            if not fresh or all(not one.issuer for one in fresh):
+                wanted.append(each.charger_id)
+        return wanted

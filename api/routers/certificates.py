@@ -1,0 +1,93 @@
+"""Chargers' certificates: what was issued, what ends when; issuing, renewing and revoking (A02, S53-S57)."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from activities.certificates import HandedIn, RevokeOrder
+from api.acts import audit
+from api.auth import Permission
+from api.guard import Caller, GuardedRoute, Services, permit
+from api.replies import Cursor, Limit
+from api.schemas.certificates import (
+    CertificateReply,
+    ChainReply,
+    ExpiryReply,
+    IssueBody,
+    RenewBody,
+    RevokeBody,
+    RevokeReply,
+)
+from api.schemas.common import PageReply
+from storage.certificate import CertificateFilter, CertificatePhase
+from storage.errors import InvalidInput
+
+router = APIRouter(prefix="/api/v1/certificates", tags=["certificates"], route_class=GuardedRoute)
+_Charger = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9*_=:+|@.\-]{1,48}$")]
+_Days = Annotated[int | None, Query(ge=1, le=3650)]
+
+
+@router.get("")
+@permit(Permission.READ)
+async def list_certificates(
+    services: Services,
+    charger_id: _Charger = None,
+    phase: CertificatePhase | None = None,
+    expires_within_days: _Days = None,
+    limit: Limit = 100,
+    cursor: Cursor = None,
+) -> PageReply[CertificateReply]:
+    """Those that end first come first."""
+    before = services.clock() + timedelta(days=expires_within_days) if expires_within_days else None
+    wanted = CertificateFilter(charger_id, phase, before)
+    page = await services.certificates.find(wanted, limit=limit, cursor=cursor)
+    items = tuple(CertificateReply.model_validate(each) for each in page.items)
+    return PageReply(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/expiries")
+@permit(Permission.READ)
+async def list_expiries(
+    services: Services,
+    within_days: Annotated[int, Query(ge=1, le=3650)] = 60,
+    limit: Annotated[int, Query(ge=1, le=5000)] = 1000,
+) -> PageReply[ExpiryReply]:
+    """Chargers by the end of the certificate that they last came with, whoever issued it."""
+    before = services.clock() + timedelta(days=within_days)
+    found = await services.certificates.expiries(before, limit=limit)
+    return PageReply(items=tuple(ExpiryReply.model_validate(each) for each in found))
+
+
+@router.post("", status_code=201)
+@permit(Permission.CHARGER_SECURE)
+async def issue_certificate(services: Services, caller: Caller, body: IssueBody) -> ChainReply:
+    """Issue a certificate for a signing request that you hand in for a charger, by the rules for all.
+
+    The same request again brings the same certificate. 400 with every reason why it is not issued.
+    """
+    await services.chargers.get(body.charger_id)
+    answer = await services.orchestrator.issue_certificate(HandedIn(body.charger_id, body.csr, caller.name))
+    if answer.serial is None:
+        raise InvalidInput("The certificate was not issued.", answer.reasons)
+    return ChainReply.model_validate(await services.certificates.get(body.charger_id, answer.serial))
+
+
+@router.post("/renew", status_code=202)
+@permit(Permission.CHARGER_SECURE)
+async def renew_certificate(services: Services, caller: Caller, body: RenewBody) -> RenewBody:
+    """Have one charger ask for a new certificate now. How it ends is in its timeline and certificates."""
+    await services.chargers.get(body.charger_id)
+    await services.orchestrator.renew_certificate(body.charger_id, caller.name)
+    await audit(services, caller, "certificate.renewal_started", f"charger/{body.charger_id}")
+    return body
+
+
+@router.post("/revocations")
+@permit(Permission.CHARGER_SECURE)
+async def revoke_certificates(services: Services, caller: Caller, body: RevokeBody) -> RevokeReply:
+    """Take certificates of a charger away at once: refused at the next handshake, open sockets are closed."""
+    await services.chargers.get(body.charger_id)
+    order = RevokeOrder(body.charger_id, body.serials, body.reason.value, caller.name)
+    revoked = await services.orchestrator.revoke_certificates(order)
+    return RevokeReply(charger_id=body.charger_id, serials=revoked)

@@ -1,0 +1,126 @@
+"""Certificates of chargers and their renewal at the door."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field
+
+from api.schemas.common import Body, ChargerId, Label, QueryText, Real, Reply, Sentence, Whole
+from storage.certificate import CertificatePhase, RevocationReason
+from storage.renewal import RenewalOutcome, RenewalPhase
+
+Serial = Annotated[str, Field(pattern=r"^[0-9A-F]{1,40}$", examples=["2551215F8024850BFA43872E2BD03EBA"])]
+
+
+class CertificateReply(Reply):
+    """One certificate of one charger."""
+
+    charger_id: str
+    serial: str
+    issuer: str = Field(description="SHA-256 of the issuer's key; empty: not issued by us.")
+    phase: CertificatePhase
+    not_before: datetime
+    not_after: datetime
+    issued_at: datetime
+    issued_by: str
+    delivered_at: datetime | None
+    proven_at: datetime | None
+    revoked_at: datetime | None
+    reason: str
+
+
+class ChainReply(CertificateReply):
+    """The same with the certificate itself."""
+
+    chain: str = Field(description="PEM, the charger's own first, without the root.")
+
+
+class ExpiryReply(Reply):
+    """A charger and when the certificate ends that it last came with."""
+
+    charger_id: str
+    site_id: str
+    serial: str
+    not_after: datetime
+    online: bool
+
+
+class IssueBody(Body):
+    """A signing request that somebody hands in for a charger."""
+
+    charger_id: ChargerId
+    csr: str = Field(min_length=1, max_length=5500, description="PKCS#10, PEM.")
+
+
+class RenewBody(Body):
+    """Which charger gets a new certificate now."""
+
+    charger_id: ChargerId
+
+
+class RevokeBody(Body):
+    """What is revoked, and why."""
+
+    charger_id: ChargerId
+    serials: tuple[Serial, ...] = Field(default=(), max_length=100, description="None: all of the charger.")
+    reason: RevocationReason = RevocationReason.UNSPECIFIED
+
+
+class RevokeReply(Reply):
+    """What was revoked by it; empty: nothing was left to revoke."""
+
+    charger_id: str
+    serials: tuple[str, ...]
+
+
+class RenewalBody(Body):
+    """New certificates for many chargers: who, and how fast."""
+
+    name: Label
+    charger_ids: tuple[ChargerId, ...] = Field(default=(), max_length=100_000)
+    query: QueryText | None = None
+    expires_within_days: Annotated[Whole, Field(ge=1, le=3650)] | None = None
+    canary: Annotated[Whole, Field(ge=1, le=1000)] = 1
+    growth: Annotated[Whole, Field(ge=2, le=100)] = 10
+    parallel: Annotated[Whole, Field(ge=1, le=200)] = 20
+    attempts: Annotated[Whole, Field(ge=1, le=10)] = 3
+    wave_seconds: Annotated[Real, Field(ge=60, le=30 * 86_400)] = 86_400.0
+    request_seconds: Annotated[Real, Field(ge=5, le=3600)] = 120.0
+    proof_seconds: Annotated[Real, Field(ge=10, le=86_400)] = 900.0
+    max_failed_share: Annotated[Real, Field(ge=0, le=1)] = 0.1
+    max_lost: Annotated[Whole, Field(ge=0, le=1000)] = 0
+
+
+class RenewalReply(Reply):
+    """A renewal of many chargers."""
+
+    renewal_id: str
+    name: str
+    phase: RenewalPhase
+    reason: str
+    created_by: str
+    created_at: datetime
+    finished_at: datetime | None
+    chargers: int
+    waves: int
+    counts: dict[str, int] = Field(description="Chargers by outcome; `open` are those without one.")
+
+
+class RenewalTargetReply(Reply):
+    """One charger in a renewal."""
+
+    charger_id: str
+    wave: int
+    ordinal: int
+    attempts: int
+    outcome: RenewalOutcome | None
+    reason: str
+    serial: str | None
+    not_before: datetime | None
+    finished_at: datetime | None
+
+
+class SteerBody(Body):
+    """Why."""
+
+    reason: Sentence

@@ -1,0 +1,108 @@
+"""Signing requests of chargers, which are events, and how they were answered."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, func, literal, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from storage.certificate import RequestState, SigningRequest
+from storage.errors import NotFound
+from storage.events import EventKind
+from storage.postgres.certificate_tables import certificate_request
+from storage.postgres.engine import reading, transaction
+from storage.postgres.tables import event
+
+_R = certificate_request.c
+_KIND = event.c.kind == EventKind.CERTIFICATE_SIGNING_REQUESTED.value
+
+
+class SigningRequests:
+    """Part of ``PostgresCertificateStore``."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._requests = engine
+
+    async def request(self, sequence: int) -> SigningRequest:
+        """Raises NotFound."""
+        query = (
+            select(event, _R.state, _R.reasons)
+            .outerjoin(certificate_request, _R.sequence == event.c.sequence)
+            .where(event.c.sequence == sequence, _KIND)
+        )
+        async with reading(self._requests) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        if row is None:
+            raise NotFound("signing request", str(sequence))
+        return _request(row)
+
+    async def open_requests(self, since: datetime, *, limit: int = 200) -> Sequence[SigningRequest]:
+        """The newest one of each charger that is not answered; those before it count as superseded."""
+        waiting = (
+            select(
+                event.c.sequence,
+                event.c.charger_id,
+                func.row_number()
+                .over(partition_by=event.c.charger_id, order_by=event.c.sequence.desc())
+                .label("place"),
+            )
+            .outerjoin(certificate_request, _R.sequence == event.c.sequence)
+            .where(
+                _KIND,
+                event.c.received_at >= since,
+                event.c.body["refusal"].astext.is_(None),
+                _R.sequence.is_(None),
+            )
+            .subquery()
+        )
+        old = select(
+            waiting.c.sequence,
+            waiting.c.charger_id,
+            literal(RequestState.SUPERSEDED.value),
+            literal([], type_=_R.reasons.type),
+            func.now(),
+        ).where(waiting.c.place > 1)
+        closing = insert(certificate_request).from_select(
+            ["sequence", "charger_id", "state", "reasons", "at"], old
+        )
+        newest = (
+            select(event, literal(None).label("state"), literal(None).label("reasons"))
+            .join(waiting, waiting.c.sequence == event.c.sequence)
+            .where(waiting.c.place == 1)
+            .order_by(event.c.sequence)
+            .limit(limit)
+        )
+        async with transaction(self._requests) as connection:
+            found = (await connection.execute(newest)).all()
+            await connection.execute(closing.on_conflict_do_nothing())
+        return [_request(row) for row in found]
+
+    async def answer_request(
+        self, sequence: int, charger_id: str, state: RequestState, reasons: Sequence[str], at: datetime
+    ) -> None:
+        """The first answer stands."""
+        row = {
+            "sequence": sequence,
+            "charger_id": charger_id,
+            "state": state.value,
+            "reasons": list(reasons),
+            "at": at,
+        }
+        async with transaction(self._requests) as connection:
+            await connection.execute(insert(certificate_request).values(row).on_conflict_do_nothing())
+
+
+def _request(row: Row[*tuple[Any, ...]]) -> SigningRequest:
+    body = row.body
+    return SigningRequest(
+        sequence=row.sequence,
+        charger_id=row.charger_id,
+        csr=body["csr"],
+        use=body.get("use"),
+        request_id=body.get("request_id"),
+        received_at=row.received_at,
+        answered=RequestState(row.state) if row.state else None,
+        reasons=tuple(row.reasons or ()),
+    )

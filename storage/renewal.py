@@ -1,0 +1,163 @@
+"""Renewing the certificates of many chargers in waves: the plan, and each charger's place in it (F40)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from storage.ports import Page
+
+
+class RenewalPhase(StrEnum):
+    """Where a renewal of many chargers stands."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    HELD = "held"
+    """A gate was not passed; a person has to look."""
+    COMPLETED = "completed"
+    ABORTED = "aborted"
+
+
+FINAL = frozenset({RenewalPhase.COMPLETED, RenewalPhase.ABORTED})
+
+
+class RenewalOutcome(StrEnum):
+    """The last word on one charger."""
+
+    RENEWED = "renewed"
+    """It came back with the new certificate, and the old one is revoked."""
+    TAKEN = "taken"
+    """It took the certificate, and has not shown it: it comes with a password (profile 2)."""
+    REFUSED = "refused"
+    """It, or our own policy, said no; the old certificate counts on."""
+    FAILED = "failed"
+    """Nothing came, or no proof did; the old certificate counts on."""
+    LOST = "lost"
+    """It has not come back in time at all."""
+    DEFERRED = "deferred"
+    """It could not be reached while its wave ran."""
+
+
+GOOD = frozenset({RenewalOutcome.RENEWED, RenewalOutcome.TAKEN})
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalPlan:
+    """How to go about it. Seconds."""
+
+    name: str
+    canary: int = 1
+    """Chargers of the first wave."""
+    growth: int = 10
+    """Each wave is this many times as large as the one before."""
+    parallel: int = 20
+    attempts: int = 3
+    wave_seconds: float = 86_400.0
+    """After this a wave is over, and who was not reached is deferred."""
+    request_seconds: float = 120.0
+    """How long a charger may take to send its signing request."""
+    proof_seconds: float = 900.0
+    """How long it may take to come back with its new certificate."""
+    pause_seconds: float = 15.0
+    """Between two looks for chargers that can be renewed now."""
+    max_failed_share: float = 0.1
+    """More failures than this in a wave hold the renewal."""
+    max_lost: int = 0
+    """More chargers that do not come back than this end it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """A renewal of many chargers."""
+
+    renewal_id: str
+    plan: RenewalPlan
+    phase: RenewalPhase
+    reason: str
+    created_by: str
+    created_at: datetime
+    chargers: int
+    waves: int
+    finished_at: datetime | None = None
+    counts: dict[str, int] = field(default_factory=dict)
+    """Chargers by outcome; ``open`` are those without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalTarget:
+    """One charger in one renewal."""
+
+    renewal_id: str
+    wave: int
+    ordinal: int
+    charger_id: str
+    attempts: int = 0
+    not_before: datetime | None = None
+    """Not to be tried again earlier."""
+    outcome: RenewalOutcome | None = None
+    reason: str = ""
+    serial: str | None = None
+    """Of the new certificate."""
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WaveCounts:
+    """How a wave stands."""
+
+    open: int
+    outcomes: dict[str, int]
+
+
+def wave_sizes(chargers: int, plan: RenewalPlan) -> tuple[int, ...]:
+    """So many chargers in each wave: a canary first, then growing."""
+    sizes, left, size = [], chargers, max(1, plan.canary)
+    while left > 0:
+        sizes.append(min(size, left))
+        left -= sizes[-1]
+        size *= max(2, plan.growth)
+    return tuple(sizes)
+
+
+def backoff(attempts: int) -> timedelta:
+    """How long a charger is left alone after so many attempts (A02.FR.18: doubling)."""
+    return timedelta(seconds=min(30.0 * 2.0 ** min(attempts, 16), 3600.0))
+
+
+class RenewalStore(Protocol):
+    """Renewals and their chargers."""
+
+    async def create(self, renewal: Renewal, charger_ids: Sequence[str]) -> Renewal:
+        """In the order given. Raises InvalidInput for a charger that nobody knows, NotFound never."""
+
+    async def get(self, renewal_id: str) -> Renewal:
+        """Raises NotFound."""
+
+    async def find(self, *, limit: int = 50, cursor: str | None = None) -> Page[Renewal]:
+        """Newest first."""
+
+    async def running(self) -> Sequence[str]:
+        """Ids of those that are not over."""
+
+    async def set_phase(self, renewal_id: str, phase: RenewalPhase, reason: str, at: datetime) -> bool:
+        """Whether it was changed: what is over stays so."""
+
+    async def targets(self, renewal_id: str, *, limit: int = 100, after: int = -1) -> Sequence[RenewalTarget]:
+        """By ordinal."""
+
+    async def due(self, renewal_id: str, wave: int, now: datetime, *, limit: int) -> Sequence[RenewalTarget]:
+        """Those of a wave that can be tried now: connected, free, without an outcome."""
+
+    async def note(self, target: RenewalTarget) -> None:
+        """Write a charger's place; one with an outcome keeps it."""
+
+    async def counts(self, renewal_id: str, wave: int) -> WaveCounts:
+        """How a wave stands."""
+
+    async def defer(self, renewal_id: str, wave: int | None, reason: str, at: datetime) -> int:
+        """Give everybody without an outcome the outcome DEFERRED; None: in every wave."""
+
+    async def in_any(self, charger_ids: Sequence[str]) -> frozenset[str]:
+        """Those of them that a renewal has that is not over, and that have no outcome in it."""

@@ -1,0 +1,143 @@
+"""Certificates at the door: who may, what is said, and what is passed on."""
+
+from datetime import timedelta
+from typing import Any
+
+import httpx2
+import pytest
+
+from activities.certificates import HandedIn, IssueAnswer, RevokeOrder
+from storage.access import Role
+from storage.certificate import Certificate, CertificatePhase, Expiry
+from storage.renewal import RenewalPhase
+from tests.support.house import NOW, House
+
+CSR = "-----BEGIN CERTIFICATE REQUEST-----\nMII\n-----END CERTIFICATE REQUEST-----\n"
+DAY = timedelta(days=1)
+WHERE = "/api/v1"
+
+
+@pytest.fixture
+def house() -> House:
+    made = House()
+    made.add_site()
+    for charger_id in ("CP-1", "CP-2", "CP-3"):
+        made.add_charger(charger_id)
+    for serial, ends, phase in (("AA", 10, CertificatePhase.PROVEN), ("BB", 200, CertificatePhase.ISSUED)):
+        made.certificates.rows.append(
+            Certificate(
+                charger_id="CP-1",
+                serial=serial,
+                issuer="i" * 64,
+                key_sha256="k" * 64,
+                chain="PEM",
+                not_before=NOW,
+                not_after=NOW + ends * DAY,
+                issued_at=NOW,
+                issued_by="ada",
+                phase=phase,
+            )
+        )
+    made.certificates.ends = [Expiry("CP-1", "harbour", "AA", NOW + 10 * DAY, online=True)]
+    return made
+
+
+async def post(house: House, path: str, body: Any, role: Role = Role.SECURITY) -> httpx2.Response:
+    async with house.client(role) as client:
+        return await client.post(f"{WHERE}{path}", json=body)
+
+
+async def get(house: House, path: str, **params: Any) -> Any:
+    async with house.client(Role.VIEWER) as client:
+        answer = await client.get(f"{WHERE}{path}", params=params)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_certificates_and_their_ends_are_listed(house: House) -> None:
+    assert [one["serial"] for one in (await get(house, "/certificates"))["items"]] == ["AA", "BB"]
+    soon = await get(house, "/certificates", expires_within_days=30)
+    assert [one["serial"] for one in soon["items"]] == ["AA"]
+    ends = await get(house, "/certificates/expiries", within_days=60)
+    assert [(one["charger_id"], one["online"]) for one in ends["items"]] == [("CP-1", True)]
+    assert "chain" not in soon["items"][0]
+
+
+async def test_a_request_is_issued_or_every_reason_is_told(house: House) -> None:
+    refused = await post(house, "/certificates", {"charger_id": "CP-1", "csr": CSR})
+    assert refused.status_code in (400, 422), refused.text
+    assert refused.json()["problems"] == ["its key is RSA 1024"]
+    house.orchestrator.answer = IssueAnswer("BB")
+    made = await post(house, "/certificates", {"charger_id": "CP-1", "csr": CSR})
+    assert (made.status_code, made.json()["chain"]) == (201, "PEM")
+    assert house.orchestrator.asked[-1] == HandedIn("CP-1", CSR, "security@ampwave.test")
+    assert (await post(house, "/certificates", {"charger_id": "CP-9", "csr": CSR})).status_code == 404
+
+
+async def test_a_charger_is_renewed_and_its_certificates_revoked(house: House) -> None:
+    assert (await post(house, "/certificates/renew", {"charger_id": "CP-1"})).status_code == 202
+    assert house.audit.actions == ["certificate.renewal_started"]
+    gone = await post(house, "/certificates/revocations", {"charger_id": "CP-1", "serials": ["AA"]})
+    assert gone.json() == {"charger_id": "CP-1", "serials": ["AA"]}
+    order = RevokeOrder("CP-1", ("AA",), "unspecified", "security@ampwave.test")
+    assert house.orchestrator.asked[-1] == order
+    bad = {"charger_id": "CP-1", "serials": ["../x"], "reason": "because"}
+    assert len((await post(house, "/certificates/revocations", bad)).json()["problems"]) == 2
+
+
+@pytest.mark.parametrize("role", [Role.VIEWER, Role.OPERATOR, Role.RELEASE_MANAGER])
+async def test_only_security_may(house: House, role: Role) -> None:
+    for path, body in (
+        ("/certificates", {"charger_id": "CP-1", "csr": CSR}),
+        ("/certificates/renew", {"charger_id": "CP-1"}),
+        ("/certificates/revocations", {"charger_id": "CP-1"}),
+        ("/renewals", {"name": "all", "charger_ids": ["CP-1"]}),
+        ("/renewals/r1/abort", {"reason": "no"}),
+    ):
+        assert (await post(house, path, body, role)).status_code == 403
+    assert house.orchestrator.asked == []
+
+
+@pytest.mark.requirement("F40")
+async def test_a_fleet_is_renewed_once_per_key_and_steered(house: House) -> None:
+    body = {"name": "autumn", "charger_ids": ["CP-1", "CP-2", "CP-3", "CP-1"], "canary": 1, "growth": 2}
+    async with house.client(Role.SECURITY) as client:
+        made = [
+            await client.post(f"{WHERE}/renewals", json=body, headers={"Idempotency-Key": "k1"})
+            for _ in range(2)
+        ]
+    first = made[0].json()
+    assert [answer.status_code for answer in made] == [202, 202]
+    assert first == made[1].json()
+    assert (first["chargers"], first["waves"], first["counts"]) == (3, 2, {"open": 3})
+    renewal_id = first["renewal_id"]
+    lines = await get(house, f"/renewals/{renewal_id}/chargers", after=0)
+    assert [(one["charger_id"], one["wave"]) for one in lines["items"]] == [("CP-2", 1), ("CP-3", 1)]
+    for act, phase in (("pause", RenewalPhase.PAUSED), ("resume", RenewalPhase.RUNNING)):
+        answer = await post(house, f"/renewals/{renewal_id}/{act}", {"reason": "look"})
+        assert answer.json()["phase"] == phase.value
+    assert house.audit.actions == ["renewal.created"]
+    assert len((await get(house, "/renewals"))["items"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "name exactly one of"),
+        ({"charger_ids": ["CP-1"], "expires_within_days": 5}, "name exactly one of"),
+        ({"charger_ids": ["CP-1", "CP-9"]}, "CP-9: unknown"),
+        ({"expires_within_days": 5}, "No charger matches"),
+        ({"charger_ids": ["CP-1"], "canary": 0}, "canary"),
+    ],
+)
+async def test_who_is_meant_has_to_be_said(house: House, body: dict[str, Any], said: str) -> None:
+    answer = await post(house, "/renewals", {"name": "x", **body})
+    assert answer.status_code in (400, 422)
+    assert said in answer.text
+
+
+async def test_nothing_signed_yet_is_said_so(house: House) -> None:
+    async with house.client() as client:
+        assert (await client.get("/pki/chargers.crl")).status_code == 404
+        rubbish = await client.get("/pki/ocsp/!!!")
+    assert rubbish.headers["content-type"] == "application/ocsp-response"

@@ -1,0 +1,155 @@
+"""When each wave, and each charger in it, can begin at the earliest; and whether a plan fits at all. Pure.
+
+Nobody knows when people approve and how long a wave takes, so a wave begins at the earliest when the ones
+before it could be through: after their soak, settling and what a gate demands. It may be later, not earlier.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from activities.circumstances import calendar_of, known_zone, opening_of
+from storage.campaign import CampaignPlan
+from storage.charger import Charger, Site
+from storage.windows import OPEN, Closure, Opening
+from workflows.eligibility import RULES, ChargerFacts, WaitUntil, first_of
+from workflows.wave_split import named
+
+_LONGEST_S = 366 * 86_400.0
+_LASTING = tuple(rule for rule in RULES if rule.lasting and rule.name != "calendar")
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """When one charger can begin, and what it waits for."""
+
+    begins: datetime | None
+    """None: when somebody has said or done something."""
+    says: str = ""
+    """Empty: from the beginning of its wave on."""
+
+
+class Timetable:
+    """The earliest times of one plan."""
+
+    def __init__(
+        self,
+        plan: CampaignPlan,
+        sites: Mapping[str, Site],
+        closures: Sequence[Closure],
+        now: datetime,
+    ) -> None:
+        self._plan = plan
+        self._sites = sites
+        self._closures = tuple(closures)
+        self._start = max(now, plan.start_at) if plan.start_at and plan.start_at.tzinfo else now
+        self._openings: dict[tuple[str, int], Opening] = {}
+
+    def begins(self, wave: int) -> datetime:
+        """When a wave can begin at the earliest."""
+        plan = self._plan
+        rests = sum(each.soak_seconds + plan.pace.settle_seconds for each in plan.waves[:wave])
+        lived = plan.gate.health.min_hours * 3600 if plan.gate.health and wave else 0.0
+        try:
+            return self._start + timedelta(seconds=rests + lived)
+        except (OverflowError, ValueError):
+            return datetime.max.replace(tzinfo=UTC) - timedelta(days=400)
+
+    def slot(self, wave: int, facts: ChargerFacts) -> Slot:
+        """One charger of a wave."""
+        begins = self.begins(wave)
+        opening = self._opening(facts.site.site_id, wave)
+        waits = first_of(_LASTING, facts, begins)
+        if isinstance(waits, WaitUntil):
+            if waits.when is None:
+                return Slot(None, waits.reason)
+            begins = max(begins, waits.when)
+            opening = self._at(facts.site.site_id, begins)
+            reason = waits.reason
+        else:
+            reason = opening.closed
+        if opening.closed:
+            if opening.opens_at is None:
+                return Slot(None, opening.closed)
+            begins = max(begins, opening.opens_at)
+        return Slot(begins, f"not before {begins:%Y-%m-%d %H:%M} UTC: {reason}" if reason else "")
+
+    def problems(self, waves: Sequence[Sequence[Charger]]) -> list[str]:
+        """Sites without a time zone, and sites that do not open while a wave runs."""
+        plan = self._plan
+        if not plan.windows and not self._closures:
+            return []
+        there = {charger.site_id for wave in waves for charger in wave}
+        lost = sorted(name for name in there if not known_zone(self._site(name).time_zone))
+        if plan.windows and lost:
+            known = "has" if len(lost) == 1 else "have"
+            zones = f"windows are on each site's own clock, and {named(lost)} {known} no time zone that is"
+            return [f"{zones} known: ampwave site add SITE --time-zone ZONE"]
+        found = []
+        for place, wave in enumerate(waves):
+            found += self._shut(place, Counter(charger.site_id for charger in wave))
+        return found
+
+    def warnings(self, waves: Sequence[Sequence[Charger]]) -> list[str]:
+        """Sites where a wave fits only if its updates take less than they may."""
+        plan = self._plan
+        if not plan.windows and not self._closures:
+            return []
+        tight: list[str] = []
+        for place, wave in enumerate(waves):
+            begin = self.begins(place)
+            end = begin + _deadline(plan)
+            for site_id, count in sorted(Counter(charger.site_id for charger in wave).items()):
+                site = self._site(site_id)
+                rounds = -(-count // max(1, site.max_down))
+                calendar = calendar_of(site, plan, self._closures)
+                if rounds > 1 and calendar.room(begin, end) < (rounds - 1) * calendar.takes:
+                    tight.append(site_id)
+        if not tight:
+            return []
+        sites = named(list(dict.fromkeys(tight)))
+        late = f"At {sites} a wave ends before everybody had a turn, if every update takes as long as it may"
+        return [f"{late}: who is left is deferred."]
+
+    def _shut(self, wave: int, sites: Mapping[str, int]) -> list[str]:
+        """Which sites never open within a wave, by their reason."""
+        plan, begin = self._plan, self.begins(wave)
+        end = begin + _deadline(plan)
+        shut: defaultdict[str, list[str]] = defaultdict(list)
+        for site_id in sorted(sites):
+            opening = self._opening(site_id, wave)
+            if opening.closed and (opening.opens_at is None or opening.opens_at >= end):
+                # Without the zone, in which sites differ.
+                reason = opening.closed.replace(f" ({self._site(site_id).time_zone})", "")
+                shut[reason].append(site_id)
+        name = plan.waves[wave].name
+        return [
+            f"wave {name!r} cannot reach {sum(sites[one] for one in names)} chargers at {named(names)} "
+            f"before it ends {end:%Y-%m-%d %H:%M} UTC: {self._why(reason)}"
+            for reason, names in shut.items()
+        ]
+
+    def _why(self, reason: str) -> str:
+        """The reason, and where no window is long enough, that."""
+        plan = self._plan
+        takes = timedelta(seconds=plan.pace.attempt_deadline_seconds)
+        return f"{reason}; an update may take {takes}" if plan.windows else reason
+
+    def _opening(self, site_id: str, wave: int) -> Opening:
+        if not self._plan.windows and not self._closures:
+            return OPEN
+        key = (site_id, wave)
+        if key not in self._openings:
+            self._openings[key] = self._at(site_id, self.begins(wave))
+        return self._openings[key]
+
+    def _at(self, site_id: str, at: datetime) -> Opening:
+        return opening_of(self._site(site_id), self._plan, self._closures, at)
+
+    def _site(self, site_id: str) -> Site:
+        return self._sites.get(site_id) or Site(site_id, site_id, "")
+
+
+def _deadline(plan: CampaignPlan) -> timedelta:
+    return timedelta(seconds=min(plan.pace.wave_deadline_seconds, _LONGEST_S))

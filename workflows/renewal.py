@@ -1,0 +1,208 @@
+"""New certificates for many chargers: a canary, then growing waves, each judged before the next (F40).
+
+Every charger's place is in PostgreSQL, so whoever goes on after a crash goes on where it stood. The charger's
+own workflow is its lock: one that is being updated waits for its turn.
+"""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from temporalio import workflow
+from temporalio.exceptions import ChildWorkflowError, WorkflowAlreadyStartedError
+
+with workflow.unsafe.imports_passed_through():
+    from activities.renewals import (
+        AttemptEnd,
+        Due,
+        FleetRenewalActivities,
+        PageOrder,
+        PhaseOrder,
+        RenewalNow,
+        WaveOrder,
+    )
+    from storage.errors import AmpwaveError, Conflict
+    from storage.ids import charger_workflow_id
+    from storage.renewal import RenewalOutcome, RenewalPhase
+    from workflows.certificate_renewal import CertificateRenewalWorkflow, RenewalEnd, RenewalInput
+    from workflows.options import locally, remotely
+    from workflows.renewal_rules import GateVerdict, judge_wave, too_many_lost
+    from workflows.signals import PersonRequest
+
+_SYSTEM = "renewal"
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalRun:
+    """Which renewal, and how far; everything else is in the store."""
+
+    renewal_id: str
+    wave: int = 0
+    wave_since: datetime | None = None
+    paused: bool = False
+
+
+@workflow.defn(failure_exception_types=[AmpwaveError])
+class RenewalWorkflow:
+    """Carries out one renewal; id ``renewal/{renewal_id}``."""
+
+    @workflow.init
+    def __init__(self, given: RenewalRun) -> None:
+        self._given = given
+        self._now: RenewalNow | None = None
+        self._paused = given.paused
+        self._held = ""
+        self._stop: PersonRequest | None = None
+
+    @workflow.run
+    async def run(self, given: RenewalRun) -> None:  # noqa: ARG002 - __init__ has it
+        """Wave after wave, until all are through or somebody or a gate ends it."""
+        while not await self._over():
+            if await self._wave():
+                self._given = replace(self._given, wave=self._given.wave + 1, wave_since=None)
+        await workflow.wait_condition(workflow.all_handlers_finished)
+
+    async def _load(self) -> RenewalNow:
+        self._now = await locally(FleetRenewalActivities.load_renewal, self._given.renewal_id)
+        return self._now
+
+    async def _over(self) -> bool:
+        now = await self._load()
+        if now.phase in (RenewalPhase.COMPLETED, RenewalPhase.ABORTED):
+            return True
+        if self._stop is not None:
+            await self._move(RenewalPhase.ABORTED, self._stop.reason or "aborted", self._stop.actor)
+            return True
+        if self._given.wave >= now.waves:
+            await self._move(RenewalPhase.COMPLETED, "every wave is through")
+            return True
+        return False
+
+    async def _move(self, phase: RenewalPhase, reason: str, actor: str = _SYSTEM) -> None:
+        order = PhaseOrder(self._given.renewal_id, phase, reason, actor)
+        await locally(FleetRenewalActivities.set_renewal_phase, order)
+        workflow.set_current_details(f"{phase.value}: {reason}")
+
+    # --- people -----------------------------------------------------------------------------------
+
+    @workflow.update(description="Start no more chargers.")
+    async def pause(self, request: PersonRequest) -> None:
+        """Those at work go on to their end."""
+        self._paused = True
+        await self._move(RenewalPhase.PAUSED, request.reason or "paused", request.actor)
+
+    @workflow.update(description="Go on after a pause, or pass a gate that holds.")
+    async def resume(self, request: PersonRequest) -> None:
+        """Go on."""
+        self._paused, self._held = False, ""
+        await self._move(RenewalPhase.RUNNING, request.reason or "resumed", request.actor)
+
+    @resume.validator
+    def _can_resume(self, request: PersonRequest) -> None:  # noqa: ARG002 - Temporal's shape
+        if not self._paused and not self._held:
+            raise Conflict("It is neither paused nor held.")
+
+    @workflow.update(description="Start nothing more, ever.")
+    async def abort(self, request: PersonRequest) -> None:
+        """Those at work go on to their end; chargers keep the certificates that they have."""
+        self._stop = request
+
+    # --- one wave ---------------------------------------------------------------------------------
+
+    async def _wave(self) -> bool:
+        """One wave to its end and through its gate; False: look again."""
+        since = self._given.wave_since or workflow.now()
+        self._given = replace(self._given, wave_since=since)
+        order = WaveOrder(self._given.renewal_id, self._given.wave)
+        if not await self._rounds(order, since):
+            return False
+        await locally(FleetRenewalActivities.close_renewal_wave, order)
+        return await self._gate(order)
+
+    async def _rounds(self, order: WaveOrder, since: datetime) -> bool:
+        now = self._now or await self._load()
+        ends = since + timedelta(seconds=now.plan.wave_seconds)
+        while self._stop is None:
+            counts = await locally(FleetRenewalActivities.measure_renewal_wave, order)
+            if too_many_lost(counts, now.plan) or counts.open == 0 or workflow.now() >= ends:
+                return True
+            workflow.set_current_details(
+                f"wave {order.wave + 1} of {now.waves}: {counts.open} left, {counts.outcomes}"
+            )
+            anybody = not self._paused and await self._round(order, now)
+            self._again()
+            if not anybody:
+                await self._pause(min(now.plan.pause_seconds, (ends - workflow.now()).total_seconds()))
+        return False
+
+    async def _pause(self, seconds: float) -> None:
+        paused = self._paused
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._stop is not None or self._paused != paused,
+                timeout=timedelta(seconds=max(0.1, seconds)),
+                timeout_summary="until other chargers can be renewed",
+            )
+
+    def _again(self) -> None:
+        """Go on in a new run when this one's history has grown long."""
+        if workflow.info().is_continue_as_new_suggested() and workflow.all_handlers_finished():
+            workflow.continue_as_new(replace(self._given, paused=self._paused))
+
+    async def _round(self, order: WaveOrder, now: RenewalNow) -> bool:
+        """Renew everybody who can be renewed now; whether there was anybody who let us begin."""
+        page = await remotely(
+            FleetRenewalActivities.find_renewable,
+            PageOrder(order.renewal_id, order.wave, now.plan.parallel),
+            "find chargers that are connected and free",
+        )
+        begun = await asyncio.gather(*(self._renew(order, due, now) for due in page))
+        return any(begun)
+
+    async def _renew(self, order: WaveOrder, due: Due, now: RenewalNow) -> bool:
+        end = await self._attempt(due, now)
+        if end is None:
+            return False
+        last = due.attempts + 1 >= now.plan.attempts or end.outcome is RenewalOutcome.LOST
+        attempt = AttemptEnd(
+            order.renewal_id, order.wave, due, end.outcome, end.reason, end.serial, last=last
+        )
+        await locally(FleetRenewalActivities.note_attempt, attempt)
+        return end.outcome is not None
+
+    async def _attempt(self, due: Due, now: RenewalNow) -> RenewalEnd | None:
+        given = RenewalInput(
+            due.charger_id,
+            actor=f"renewal/{self._given.renewal_id}",
+            request_seconds=now.plan.request_seconds,
+            proof_seconds=now.plan.proof_seconds,
+        )
+        try:
+            return await workflow.execute_child_workflow(
+                CertificateRenewalWorkflow.run,
+                given,
+                id=charger_workflow_id(due.charger_id),
+                static_summary=f"renew the certificate of {due.charger_id}",
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            )
+        except WorkflowAlreadyStartedError:
+            return None  # Other work has it; its turn comes.
+        except ChildWorkflowError:
+            return RenewalEnd(RenewalOutcome.FAILED, "its renewal was ended from outside")
+
+    async def _gate(self, order: WaveOrder) -> bool:
+        now = self._now or await self._load()
+        counts = await locally(FleetRenewalActivities.measure_renewal_wave, order)
+        judged = judge_wave(counts, now.plan)
+        if judged.verdict is GateVerdict.PROCEED:
+            return True
+        if judged.verdict is GateVerdict.ABORT:
+            await self._move(RenewalPhase.ABORTED, judged.reason)
+            return True
+        if order.wave + 1 >= now.waves:
+            return True  # There is nothing left that it could hold back.
+        self._held = judged.reason
+        await self._move(RenewalPhase.HELD, judged.reason)
+        await workflow.wait_condition(lambda: not self._held or self._stop is not None)
+        return True
