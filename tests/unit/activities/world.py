@@ -23,7 +23,7 @@ from csms.commands import (
     UpdateFirmware,
 )
 from csms.errors import CommandTimeout, NotConnectedHere
-from csms.ports import PasswordChange
+from csms.ports import LastLook, PasswordChange
 from signing.directive import directive_payload, parse_directive
 from signing.errors import KeyUnavailable, StaleStage, VerificationFailed
 from signing.evidence_desk import EvidenceDesk
@@ -202,6 +202,8 @@ class World:
     password_change: PasswordChange | Exception = TAKEN
     rotated: list[str] = field(default_factory=list)
     """Who was given a new password."""
+    on_turn: Callable[[str, Command], Awaitable[None]] | None = None
+    """What happens while a command waits for its turn."""
     on_send: Callable[[str, Command], Awaitable[None]] | None = None
     """What happens just before a command is answered."""
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
@@ -390,9 +392,19 @@ class World:
     # --- csms.ports.CommandSender ----------------------------------------------------------------
 
     async def send(
-        self, charger_id: str, session_epoch: int, command: Command, *, deadline_s: float
+        self,
+        charger_id: str,
+        session_epoch: int,
+        command: Command,
+        *,
+        deadline_s: float,
+        last_look: LastLook | None = None,
     ) -> CommandAnswer:
         self._check_session(charger_id, session_epoch)
+        if self.on_turn:
+            await self.on_turn(charger_id, command)
+        if last_look is not None:
+            await last_look()
         self.sent.append((charger_id, command))
         if self.on_send:
             await self.on_send(charger_id, command)
