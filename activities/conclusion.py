@@ -11,6 +11,9 @@ from activities.withdrawn import distrusted
 from storage.campaign import Outcome, TargetPhase
 from storage.charger import SiteLease
 from storage.ids import charger_workflow_id
+from storage.penalty import STOPPED, weigh
+
+_LOST = frozenset({Outcome.FAILED, Outcome.SILENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,8 @@ class Books:
             await campaigns.finish_target(
                 given.campaign_id, given.wave, given.charger_id, given.outcome, given.reason, now
             )
+            if given.outcome in _LOST:
+                await self._weigh(given.charger_id)
             return
         await campaigns.move_target(
             given.campaign_id,
@@ -87,6 +92,24 @@ class Books:
             at=now,
             deferred_for_session=given.for_session,
         )
+
+    async def _weigh(self, charger_id: str) -> None:
+        """Set it apart if it failed too often, over all campaigns (R27)."""
+        stores = self.stores
+        history = await stores.campaigns.target_history(charger_id)
+        campaigns = {one.campaign_id for one in history}
+        stopped = {name for name in campaigns if (await stores.campaigns.get(name)).phase in STOPPED}
+        known = await stores.penalties.get(charger_id)
+        penalty = weigh(charger_id, history, stopped, known, stores.clock())
+        if penalty is not None and await stores.penalties.impose(penalty):
+            await stores.record(
+                "campaigns",
+                "charger.set_apart",
+                f"charger/{charger_id}",
+                until=penalty.until.isoformat(),
+                times=penalty.times,
+                reason=penalty.reason,
+            )
 
     async def _halt_release(self, given: ConcludeInput) -> None:
         target = await self.stores.campaigns.target(given.campaign_id, given.wave, given.charger_id)

@@ -75,6 +75,8 @@ class Situation:
     """Its last boot told no version, and it can be asked: it is not known *yet*."""
     around: Circumstances | None = None
     """What people, other campaigns and its own state say beside; None: nothing."""
+    set_apart: str = ""
+    """Why it gets no update for now, in words: it failed again and again (R27)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +277,7 @@ def situation_of(
         updates=able.known.updates is not False,
         unread=version_unread(twin),
         around=around,
+        set_apart=view.penalty.sentence if view.penalty and view.penalty.holds(now) else "",
     )
 
 

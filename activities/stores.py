@@ -9,6 +9,7 @@ from storage.audit import AuditEntry
 from storage.clock import Clock
 from storage.halt import HaltStore
 from storage.operator_ports import CommandStore, LogStore
+from storage.penalty import PenaltyStore
 from storage.ports import (
     ArtifactStore,
     AuditLog,
@@ -48,6 +49,7 @@ class Stores:
     withdrawals: WithdrawalStore
     health: HealthStore
     upkeep: UpkeepStore
+    penalties: PenaltyStore
     clock: Clock
 
     async def record(self, actor: str, action: str, subject: str, **detail: Any) -> None:

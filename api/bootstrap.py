@@ -91,6 +91,7 @@ from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 from storage.journal import JournalRule
 from storage.notice import NoticeStore
 from storage.operator_ports import CommandStore, LeftoverStore, LogStore
+from storage.penalty import PenaltyStore
 from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.blob_care import PostgresBlobCareStore
@@ -112,6 +113,7 @@ from storage.postgres.notices import PostgresNoticeStore
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
+from storage.postgres.penalties import PostgresPenaltyStore
 from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.renewals import PostgresRenewalStore
@@ -177,6 +179,7 @@ class Stores:
     logs: LogStore
     out_of_service: ports.OutOfServiceStore
     outbox: ports.OutboxStore
+    penalties: PenaltyStore
     privacy: PrivacyStore
     registry: RegistryStore
     renewals: RenewalStore
@@ -303,6 +306,7 @@ def _stores(
         logs=PostgresLogStore(engine),
         out_of_service=PostgresOutOfServiceStore(engine),
         outbox=PostgresOutboxStore(engine),
+        penalties=PostgresPenaltyStore(engine),
         privacy=PostgresPrivacyStore(engine),
         registry=PostgresRegistryStore(engine),
         renewals=PostgresRenewalStore(engine),
@@ -423,6 +427,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         withdrawals=stores.withdrawals,
         upkeep=stores.upkeep,
         health=stores.watch.health,
+        penalties=stores.penalties,
         clock=system_clock,
     )
 
@@ -479,6 +484,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             blobs=stores.blobs,
             watch=stores.watch,
             halts=stores.halts,
+            penalties=stores.penalties,
             retention=stores.retention,
             retirements=stores.retirements,
             retention_policy=retention_policy(settings),

@@ -43,6 +43,7 @@ from storage.events import EventRecord, FrameRecord, StoredEvent
 from storage.evidence import EvidenceKind, EvidenceRef
 from storage.journal import JournalRound, JournalRule, Partition
 from storage.learned import Trail
+from storage.penalty import Penalty
 from storage.query_ports import ChronicleStore, CountingStore
 from storage.twin import Lifecycle, TwinState
 
@@ -69,6 +70,8 @@ class ChargerView:
     twin: TwinState
     last_message_at: datetime | None = None
     maintenance: SiteLease | None = None
+    penalty: Penalty | None = None
+    """Why it is set apart now (R27)."""
 
 
 @dataclass(frozen=True, slots=True)

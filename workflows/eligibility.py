@@ -126,6 +126,9 @@ def _version(facts: ChargerFacts, _: datetime) -> Skip | None:
     if situation.version == artifact.version:
         return Skip(f"it runs {artifact.version} already", already_current=True)
     if not facts.downgrade and (situation.installed_counter or 0) > artifact.release_counter:
+    if situation.set_apart and not downgrade:
+        return Skip(situation.set_apart)
+    if not downgrade and (situation.installed_counter or 0) > artifact.release_counter:
         return Skip(f"{situation.version} is a later release than {artifact.version}")
     return None
 

@@ -36,13 +36,15 @@ from storage.journal import JournalRound, JournalRule, Partition
 from storage.ports import ChargerView
 from storage.query.checker import condition_of
 from tests.support.query_oracle import Seen, holds
+from tests.support.memory_penalties import MemoryPenalties
 
 _UNUSED = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class MemoryChargers:
-    def __init__(self, leases: "MemoryLeases") -> None:
+    def __init__(self, leases: "MemoryLeases", penalties: MemoryPenalties | None = None) -> None:
         self.rows: dict[str, ChargerView] = {}
+        self._penalties = penalties or MemoryPenalties()
         self.profiles: dict[tuple[str, str], ModelProfile] = {}
         self.site_rows: dict[str, Site] = {}
         self._leases = leases
@@ -56,7 +58,11 @@ class MemoryChargers:
     async def get(self, charger_id: str) -> ChargerView:
         if charger_id not in self.rows:
             raise NotFound("charger", charger_id)
-        return replace(self.rows[charger_id], maintenance=self._leases.rows.get(charger_id))
+        return replace(
+            self.rows[charger_id],
+            maintenance=self._leases.rows.get(charger_id),
+            penalty=self._penalties.rows.get(charger_id),
+        )
 
     async def names(self, where: ChargerFilter) -> frozenset[str]:
         views = [view for name, view in self.rows.items() if name in where.charger_ids]

@@ -73,6 +73,7 @@ from tests.support.memory import MemoryBlobs
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
 from tests.support.memory_upkeep import MemoryUpkeep
+from tests.support.memory_penalties import MemoryPenalties
 from tests.support.memory_watch import MemoryHealth, MemoryIncidents
 from tests.support.memory_withdrawals import MemoryWithdrawals
 from tests.unit.activities.memory import (
@@ -189,6 +190,7 @@ class World:
     tickets: MemoryTickets = field(default_factory=MemoryTickets)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     halts: MemoryHalts = field(default_factory=MemoryHalts)
+    penalties: MemoryPenalties = field(default_factory=MemoryPenalties)
     desk: Any = None
     records: KeptRecords = field(default_factory=KeptRecords)
     withdrawals: MemoryWithdrawals = field(default_factory=MemoryWithdrawals)
@@ -236,7 +238,7 @@ class World:
     testimonies: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.chargers = MemoryChargers(self.leases)
+        self.chargers = MemoryChargers(self.leases, self.penalties)
         self.out_of_service = MemoryOutOfService(self.leases, self.routes)
         self.journal = MemoryJournal()
         self.incidents = MemoryIncidents()
@@ -574,6 +576,7 @@ class World:
             withdrawals=self.withdrawals,  # type: ignore[arg-type]
             upkeep=self.upkeep,
             health=self.health,
+            penalties=self.penalties,
             clock=lambda: self.now,
         )
 
