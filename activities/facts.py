@@ -179,6 +179,25 @@ def sighting_in(sequence: int, at: datetime, kind: str, body: dict[str, Any]) ->
 
 
 @dataclass(frozen=True, slots=True)
+class SilenceFacts:
+    """What is known around a charger that is away (X7)."""
+
+    gone_at: datetime | None = None
+    """When its socket was lost."""
+    neighbours: int = 0
+    """Others that share its way to us and are not under maintenance."""
+    away: int = 0
+    """Of them."""
+    together: int = 0
+    """Of those that are away: lost at about the same time."""
+    same_router: bool = False
+    """They come from the same address; else they are only at the same site."""
+    reboots: int = 0
+    """Restarts of its model in past updates."""
+    longest_reboot_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptFacts:
     """Everything the store knows of one attempt."""
 
@@ -189,6 +208,10 @@ class AttemptFacts:
     sightings: tuple[Sighting, ...]
     marked: int | None = None
     """The attempt whose command is marked as on its way; that is written before anything is sent."""
+    silence: SilenceFacts | None = None
+    """Of a charger that is away."""
+    stuck: str = ""
+    """How its download departs from all that was learned of its model, in words (R23)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from storage.ports import (
     ChargerStore,
     EventStore,
     IngestStore,
+    LearnedStore,
     LeaseStore,
     OutOfServiceStore,
     RouteStore,
@@ -50,6 +51,7 @@ class Stores:
     health: HealthStore
     upkeep: UpkeepStore
     penalties: PenaltyStore
+    learned: LearnedStore
     clock: Clock
 
     async def record(self, actor: str, action: str, subject: str, **detail: Any) -> None:

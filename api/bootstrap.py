@@ -428,6 +428,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         upkeep=stores.upkeep,
         health=stores.watch.health,
         penalties=stores.penalties,
+        learned=stores.learned,
         clock=system_clock,
     )
 

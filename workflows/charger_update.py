@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
         installed_seen,
         judge,
         judge_deadline,
+        judge_stage,
         progress_seen,
         sighting_of,
         told_no_version,
@@ -202,6 +203,9 @@ class ChargerUpdateWorkflow:
             if await self._next_news():
                 continue
             facts = await self._reconcile()
+            stuck = judge_stage(self._attempt(), facts, self._sightings.values())
+            if stuck and not self._given.last_attempt:
+                return self._judged(stuck)
             if workflow.now() >= self._deadline:
                 judged = self._judge()
                 return self._judged(judged or judge_deadline(self._attempt(), facts, workflow.now()))
@@ -256,7 +260,8 @@ class ChargerUpdateWorkflow:
         if judged.finding is Finding.UPDATED:
             return UpdateEnd(Outcome.UPDATED, judged.reason)
         if judged.finding is Finding.SILENT:
-            return UpdateEnd(Outcome.SILENT, judged.reason, (Mark.SUSPICIOUS,))
+            blame = Mark.NETWORK if judged.network else Mark.SUSPICIOUS
+            return UpdateEnd(Outcome.SILENT, judged.reason, (blame,))
         self._distrusted = judged.halt
         retry = judged.retryable and not self._given.last_attempt
         said = {Mark.RETRY: retry, Mark.SUSPICIOUS: judged.suspicious, Mark.HALT: judged.halt}

@@ -131,6 +131,8 @@ class Mark(StrEnum):
     """The firmware may be to blame: counts towards an early stop at once."""
     HALT = "halt"
     """A proof did not hold: nothing more may be sent."""
+    NETWORK = "network"
+    """It is silent with its neighbours: the gate counts it, an early stop does not (X7)."""
     SESSION = "session"
     """It had to wait because a car is there."""
 

@@ -327,20 +327,22 @@ class ShardWorkflow:
             self._open += 1
             self._said[name] = end.reason
         else:
-            self._settle(name, end.outcome)
+            self._settle(name, end.outcome, counts=Mark.NETWORK not in end.marks)
         if Mark.RETRY in end.marks:
             self._keep_for_retry(name)
         if Mark.HALT in end.marks:
             self._halted = self._halted or f"{name}: {end.reason}"
-        if end.outcome in _FAILURES or Mark.SUSPICIOUS in end.marks:
+        if (end.outcome in _FAILURES and Mark.NETWORK not in end.marks) or Mark.SUSPICIOUS in end.marks:
             await self._count_failure(name)
         if self._over():
             self._stop(self._over())
 
-    def _settle(self, name: str, outcome: Outcome) -> None:
+    def _settle(self, name: str, outcome: Outcome, *, counts: bool = True) -> None:
+        """``counts``: towards an early stop; the gate counts every failure."""
         self._retries.pop(name, None)
         self._streak += outcome is Outcome.UPDATED
         if outcome in _FAILURES:
+        if outcome in _FAILURES and counts:
             self._failed.add(name)
         else:
             self._failed.discard(name)

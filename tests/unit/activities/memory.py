@@ -36,6 +36,7 @@ from storage.journal import JournalRound, JournalRule, Partition
 from storage.ports import ChargerView
 from storage.query.checker import condition_of
 from tests.support.query_oracle import Seen, holds
+from storage.ports import ChargerView, Page
 from tests.support.memory_penalties import MemoryPenalties
 
 _UNUSED = datetime(2000, 1, 1, tzinfo=UTC)
@@ -69,6 +70,11 @@ class MemoryChargers:
         seen = {view.charger.charger_id: Seen(view, view.last_message_at or _UNUSED) for view in views}
         query = where.query or ""
         return frozenset(name for name, each in seen.items() if holds(condition_of(query), each) is True)
+    async def find(
+        self, where: ChargerFilter, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[ChargerView]:
+        here = [name for name in sorted(self.rows) if self.rows[name].charger.site_id == where.site_id]
+        return Page(tuple(await self.views(here[:limit])))
 
     async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
         return [await self.get(name) for name in charger_ids if name in self.rows]

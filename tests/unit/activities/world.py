@@ -69,7 +69,7 @@ from storage.twin import (
     TwinState,
 )
 from storage.watching import DoubtfulSession
-from tests.support.memory import MemoryBlobs
+from tests.support.memory import MemoryBlobs, MemoryLearned
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
 from tests.support.memory_upkeep import MemoryUpkeep
@@ -191,6 +191,7 @@ class World:
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     halts: MemoryHalts = field(default_factory=MemoryHalts)
     penalties: MemoryPenalties = field(default_factory=MemoryPenalties)
+    learned: MemoryLearned = field(default_factory=MemoryLearned)
     desk: Any = None
     records: KeptRecords = field(default_factory=KeptRecords)
     withdrawals: MemoryWithdrawals = field(default_factory=MemoryWithdrawals)
@@ -577,6 +578,7 @@ class World:
             upkeep=self.upkeep,
             health=self.health,
             penalties=self.penalties,
+            learned=self.learned,
             clock=lambda: self.now,
         )
 
