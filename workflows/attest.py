@@ -13,6 +13,7 @@ from enum import StrEnum
 from activities.facts import AttemptFacts, Sighting, sighting_in
 from storage.charger import STALE_AFTER
 from storage.events import FIRMWARE_FAILURES, FirmwareStatus
+from workflows.messages import Mark
 from workflows.signals import ChargerSignal
 from workflows.silence import Blame, diagnose, installing
 
@@ -45,6 +46,8 @@ class Judgement:
     retryable: bool = False
     suspicious: bool = True
     """The firmware may be to blame, so it counts towards an early stop at once."""
+    cause: Mark | None = None
+    """Why it failed, for whoever decides about another attempt (R26)."""
     network: bool = False
     """The network is to blame more likely than the charger (X7)."""
     halt: bool = False
@@ -117,7 +120,7 @@ def judge_deadline(attempt: Attempt, facts: AttemptFacts, now: datetime) -> Judg
         reason = f"it is alive but did not boot with {attempt.to_version} before the deadline"
         if told_no_version(attempt, facts.sightings):
             reason = f"it booted, and until the deadline nothing proved that it runs {attempt.to_version}"
-        return Judgement(Finding.OVERDUE, reason, retryable=True)
+        return Judgement(Finding.OVERDUE, reason, retryable=True, cause=Mark.OVERDUE)
     return _silent(attempt, facts, now)
 
 
@@ -129,7 +132,7 @@ def judge_stage(attempt: Attempt, facts: AttemptFacts, sightings: Iterable[Sight
     if not facts.stuck or facts.route is None or installing(_relevant(attempt, sightings)):
         return None
     reason = f"its download is stuck: {facts.stuck}"
-    return Judgement(Finding.OVERDUE, reason, retryable=True, suspicious=False)
+    return Judgement(Finding.OVERDUE, reason, retryable=True, suspicious=False, cause=Mark.FETCH)
 
 
 def _silent(attempt: Attempt, facts: AttemptFacts, now: datetime) -> Judgement:
@@ -190,4 +193,5 @@ def _judge_status(sighting: Sighting) -> Judgement | None:
     reason = f"it reported {status.value}"
     if status is FirmwareStatus.INVALID_SIGNATURE:
         return Judgement(Finding.FAILED, f"{reason}: the vendor signature did not hold there", halt=True)
-    return Judgement(Finding.FAILED, reason, retryable=True, suspicious=status not in _HARMLESS)
+    cause = Mark.FETCH if status in _HARMLESS else Mark.INSTALL
+    return Judgement(Finding.FAILED, reason, retryable=True, suspicious=cause is Mark.INSTALL, cause=cause)

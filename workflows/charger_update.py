@@ -138,7 +138,7 @@ class ChargerUpdateWorkflow:
         if answer.kind is DispatchKind.ALREADY and self._given.attempt > 1:
             outcome = Outcome.UPDATED  # By an earlier attempt, and so it counts and goes back as one.
         if answer.kind is DispatchKind.REFUSED and not self._given.last_attempt:
-            return UpdateEnd(None, answer.reason, (Mark.RETRY,))
+            return UpdateEnd(None, answer.reason, (Mark.RETRY, Mark.REFUSED))
         said = {Mark.HALT: answer.kind is DispatchKind.HALT, Mark.SESSION: answer.for_session}
         return UpdateEnd(outcome, answer.reason, _marks(said))
 
@@ -265,7 +265,8 @@ class ChargerUpdateWorkflow:
         self._distrusted = judged.halt
         retry = judged.retryable and not self._given.last_attempt
         said = {Mark.RETRY: retry, Mark.SUSPICIOUS: judged.suspicious, Mark.HALT: judged.halt}
-        return UpdateEnd(None if retry else Outcome.FAILED, judged.reason, _marks(said))
+        cause = (judged.cause,) if judged.cause and retry else ()
+        return UpdateEnd(None if retry else Outcome.FAILED, judged.reason, _marks(said) + cause)
 
     # --- conclude --------------------------------------------------------------------------------
 

@@ -46,6 +46,7 @@ with workflow.unsafe.imports_passed_through():
         locally,
     )
     from workflows.ramp import most_in_flight
+    from workflows.retries import is_last, pause_before
     from workflows.signals import SET_PAUSED, SHARD_FAILED, STOP, StopRequest
     from workflows.triage import Candidate, Context, choose, triage
 
@@ -304,7 +305,7 @@ class ShardWorkflow:
                 version=given.version,
                 route=candidate.route,
                 attempt=attempt,
-                last_attempt=attempt >= given.pace.max_attempts,
+                last_attempt=is_last(attempt, retry.marks if retry else (), given.pace),
                 deadline_seconds=given.pace.attempt_deadline_seconds,
                 out_of_service=candidate.out_of_service,
             ),
@@ -329,7 +330,7 @@ class ShardWorkflow:
         else:
             self._settle(name, end.outcome, counts=Mark.NETWORK not in end.marks)
         if Mark.RETRY in end.marks:
-            self._keep_for_retry(name)
+            self._keep_for_retry(name, end.marks)
         if Mark.HALT in end.marks:
             self._halted = self._halted or f"{name}: {end.reason}"
         if (end.outcome in _FAILURES and Mark.NETWORK not in end.marks) or Mark.SUSPICIOUS in end.marks:
@@ -347,14 +348,14 @@ class ShardWorkflow:
         else:
             self._failed.discard(name)
 
-    def _keep_for_retry(self, name: str) -> None:
-        former = self._retries.get(name)
-        self._retries[name] = Retry(
-            charger_id=name,
-            attempt=(former.attempt if former else 1) + 1,
-            not_before=workflow.now() + timedelta(seconds=self._given.pace.retry_backoff_seconds),
-            issue=self._issue,
-        )
+    def _keep_for_retry(self, name: str, marks: tuple[Mark, ...]) -> None:
+        former, pace = self._retries.get(name), self._given.pace
+        attempt = (former.attempt if former else 1) + 1
+        pause = timedelta(seconds=pace.retry_backoff_seconds)
+        # The first repetition was always after this pause; further ones were, too, in older runs.
+        if attempt > 2 and workflow.patched("backoff-by-cause"):
+            pause = pause_before(attempt, marks, pace)
+        self._retries[name] = Retry(name, attempt, workflow.now() + pause, self._issue, marks)
 
     async def _count_failure(self, name: str) -> None:
         self._streak = 0
