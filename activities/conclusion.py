@@ -41,6 +41,13 @@ class RestoreInput:
     """What was out of service before, as the workflow knows it; the store's row is what counts."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConcludeAnswer:
+    """It was no success after all, and why."""
+
+    reason: str
+
+
 def taken_over(lease: SiteLease | None) -> bool:
     """Whether another run of this charger's workflow holds it: this run is over and does not know it."""
     if lease is None or lease.workflow_id != charger_workflow_id(lease.charger_id):
@@ -63,6 +70,8 @@ class Books:
         if taken_over(lease):
             return
         await self._settle_target(given)
+        if given.outcome is not None:
+            await self.stores.kept.forget(given.campaign_id, given.wave, given.charger_id)
         if given.distrusted:
             await self._halt_release(given)
         if lease is None or lease.workflow_id == charger_workflow_id(given.charger_id):

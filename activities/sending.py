@@ -11,6 +11,7 @@ from datetime import timedelta
 from activities.availability import closed_to_cars, put_back
 from activities.facts import fetch_window, has_car, out_of_service, unsendable, version_unread
 from activities.leave import no_leave
+from activities.keeping import note
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node, Obstacle, Order
 from activities.proving import Proving, security_event
 from activities.stores import this_run
@@ -239,6 +240,7 @@ class Sending:
         signed = command.signature is not None
         if unfit := unsendable(view, order.profile, command.location, signed=signed):
             raise Obstacle(DispatchKind.UNSUPPORTED, unfit)
+        await note(self._node, self._given, view)
         try:
             answer = await self._command(command, lambda: self._last_look(order, proof))
         except NotConnectedHere:

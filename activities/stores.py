@@ -8,6 +8,7 @@ from temporalio import activity
 from storage.audit import AuditEntry
 from storage.clock import Clock
 from storage.halt import HaltStore
+from storage.kept import KeptStore
 from storage.operator_ports import CommandStore, LogStore
 from storage.penalty import PenaltyStore
 from storage.ports import (
@@ -52,6 +53,7 @@ class Stores:
     upkeep: UpkeepStore
     penalties: PenaltyStore
     learned: LearnedStore
+    kept: KeptStore
     clock: Clock
 
     async def record(self, actor: str, action: str, subject: str, **detail: Any) -> None:

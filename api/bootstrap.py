@@ -90,6 +90,7 @@ from storage.halt import HaltStore
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 from storage.journal import JournalRule
 from storage.notice import NoticeStore
+from storage.kept import KeptStore
 from storage.operator_ports import CommandStore, LeftoverStore, LogStore
 from storage.penalty import PenaltyStore
 from storage.postgres.artifacts import PostgresArtifactStore
@@ -105,6 +106,7 @@ from storage.postgres.events import PostgresEventStore
 from storage.postgres.frames import PostgresFrameStore
 from storage.postgres.halts import PostgresHaltStore
 from storage.postgres.ingest import PostgresIngestStore
+from storage.postgres.kept import PostgresKeptStore
 from storage.postgres.learned import PostgresLearnedStore
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.logs import PostgresLogStore
@@ -180,6 +182,7 @@ class Stores:
     out_of_service: ports.OutOfServiceStore
     outbox: ports.OutboxStore
     penalties: PenaltyStore
+    kept: KeptStore
     privacy: PrivacyStore
     registry: RegistryStore
     renewals: RenewalStore
@@ -307,6 +310,7 @@ def _stores(
         out_of_service=PostgresOutOfServiceStore(engine),
         outbox=PostgresOutboxStore(engine),
         penalties=PostgresPenaltyStore(engine),
+        kept=PostgresKeptStore(engine),
         privacy=PostgresPrivacyStore(engine),
         registry=PostgresRegistryStore(engine),
         renewals=PostgresRenewalStore(engine),
@@ -429,6 +433,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         health=stores.watch.health,
         penalties=stores.penalties,
         learned=stores.learned,
+        kept=stores.kept,
         clock=system_clock,
     )
 

@@ -68,6 +68,7 @@ class ChargerUpdateWorkflow:
         self._reset_at: datetime | None = None
         self._stopped = False
         self._distrusted = False
+        self._spoilt: UpdateEnd | None = None
         self._news = False
         self._sightings: dict[int, Sighting] = {}
         self._look: asyncio.Task[None] | None = None
@@ -104,7 +105,7 @@ class ChargerUpdateWorkflow:
     async def _work(self) -> UpdateEnd:
         end = await self._send() or await self._watch()
         self._say(f"concluding: {end.reason}")
-        await self._conclude(end)
+        end = await self._conclude(end)
         # PostgreSQL has the sentence; the shard needs it only where something is left to decide.
         return replace(end, reason="") if end.outcome is Outcome.UPDATED else end
 
@@ -270,16 +271,17 @@ class ChargerUpdateWorkflow:
 
     # --- conclude --------------------------------------------------------------------------------
 
-    async def _conclude(self, end: UpdateEnd) -> None:
+    async def _conclude(self, end: UpdateEnd) -> UpdateEnd:
         """Give availability back and close the books; never hangs on a charger that is away."""
         if self._touched and await self._concluded_on_node(end):
-            return
+            return self._spoilt or end
         end = (
             replace(end, reason=f"{end.reason}; it could not be reached, {STILL_OUT}")
             if self._touched
             else end
         )
         await remotely(ChargerActivities.close_update, self._books(end), "close the books")
+        return end
 
     async def _concluded_on_node(self, end: UpdateEnd) -> bool:
         """Over whatever route reaches it, until the deadline (a silent charger gets one try)."""
@@ -300,9 +302,11 @@ class ChargerUpdateWorkflow:
     async def _concluded_over(self, route: RouteFacts, end: UpdateEnd) -> bool:
         order = RestoreInput(self._books(end), route.session_epoch, self._before)
         try:
-            await on_node(DispatchActivities.conclude_update, order, route)
+            answer = await on_node(DispatchActivities.conclude_update, order, route)
         except ActivityError:
             return False
+        if answer is not None:  # It runs the version, and is not what it was otherwise.
+            self._spoilt = UpdateEnd(Outcome.FAILED, answer.reason, (Mark.SUSPICIOUS,))
         return True
 
     def _books(self, end: UpdateEnd) -> ConcludeInput:

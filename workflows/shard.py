@@ -53,7 +53,6 @@ with workflow.unsafe.imports_passed_through():
 LONGEST_STRETCH = 5.0
 """Looks that find nothing new come up to this much less often."""
 _FAILURES = frozenset({Outcome.FAILED, Outcome.SILENT})
-
 DIRECTIVE_DAY_S = 23 * 3600.0
 """A directive may live for 24 hours; a longer wave gets another one."""
 
@@ -352,7 +351,7 @@ class ShardWorkflow:
         former, pace = self._retries.get(name), self._given.pace
         attempt = (former.attempt if former else 1) + 1
         pause = timedelta(seconds=pace.retry_backoff_seconds)
-        # The first repetition was always after this pause; further ones were, too, in older runs.
+        # Older runs waited as long before each; the first repetition still does.
         if attempt > 2 and workflow.patched("backoff-by-cause"):
             pause = pause_before(attempt, marks, pace)
         self._retries[name] = Retry(name, attempt, workflow.now() + pause, self._issue, marks)

@@ -1,6 +1,7 @@
 """Tables of the execution of updates beside the targets; part of ``tables``."""
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from storage.postgres.columns import metadata, name, time, words
 
@@ -20,4 +21,17 @@ sa.Index(
     "ix_charger_penalty_standing",
     charger_penalty.c.until,
     postgresql_where=charger_penalty.c.released_at.is_(None),
+)
+
+update_kept = sa.Table(
+    "update_kept",
+    metadata,
+    name("campaign_id"),
+    sa.Column("wave", sa.Integer),
+    name("charger_id"),
+    time("taken_at"),
+    sa.Column("values", JSONB, nullable=False),
+    sa.Column("profile", sa.Integer, nullable=False),
+    sa.Column("roots", ARRAY(sa.Text), nullable=False),
+    sa.PrimaryKeyConstraint("campaign_id", "wave", "charger_id"),
 )

@@ -14,7 +14,7 @@ from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 from storage.postgres.lease_tables import out_of_service, site_lease
 from storage.postgres.life_tables import credential_past, retirement, tombstone
 from storage.postgres.notice_tables import notice, webhook, webhook_delivery
-from storage.postgres.execution_tables import charger_penalty
+from storage.postgres.execution_tables import charger_penalty, update_kept
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
 from storage.postgres.record_tables import halt, halt_vote
@@ -99,6 +99,7 @@ __all__ = [
     "twin_section",
     "twin_snapshot",
     "twin_summarised",
+    "update_kept",
     "upload_ticket",
     "webhook",
     "webhook_delivery",
