@@ -147,7 +147,7 @@ class ShardWorkflow:
     async def _look(self) -> None:
         """Read the situation of every open target; find out who may start; write who waits and why."""
         given, now = self._given, workflow.now()
-        query = ShardQuery(given.campaign_id, given.wave, given.first, given.count)
+        query = ShardQuery(given.campaign_id, given.wave, given.first, given.count, self._deadline)
         facts = await locally(FleetActivities.measure_eligibility, query)
         context = Context(given.campaign_id, given.wave, now, self._flying, self._retries, self._said)
         found = triage(facts, context)

@@ -18,11 +18,13 @@ from api.schemas.campaigns import (
     CampaignSummary,
     DecisionReply,
     DirectiveReply,
+    OutcomeReply,
     PlanBody,
     ReasonBody,
     SkipBody,
     SliceBody,
     SliceReply,
+    StandingReply,
     TargetReply,
 )
 from api.schemas.common import PageReply, Slug
@@ -32,6 +34,7 @@ from api.targets import target_page
 from storage.access import Principal
 from storage.campaign import Exclusion
 from storage.errors import NotFound
+from storage.standing import outcome_rows, stand
 
 router = APIRouter(prefix="/api/v1/campaigns", tags=["campaigns"], route_class=GuardedRoute)
 
@@ -97,6 +100,28 @@ async def list_targets(
     page = await target_page(services.campaigns, campaign_id, wave, limit, cursor)
     items = tuple(TargetReply.model_validate(target) for target in page.items)
     return PageReply(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/{campaign_id}/chargers")
+@permit(Permission.READ)
+async def list_standings(
+    services: Services, campaign_id: Slug, limit: Limit = 100, cursor: Cursor = None
+) -> PageReply[StandingReply]:
+    """Every charger once, in its one named state, with reason, deadline and next action."""
+    campaign = await services.campaigns.get(campaign_id)
+    deadlines = await services.campaigns.wave_deadlines(campaign_id)
+    page = await services.campaigns.latest_targets(campaign_id, limit=limit, cursor=cursor)
+    items = tuple(StandingReply.of(stand(campaign, target, deadlines)) for target in page.items)
+    return PageReply(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/{campaign_id}/outcomes")
+@permit(Permission.READ)
+async def list_outcomes(services: Services, campaign_id: Slug) -> PageReply[OutcomeReply]:
+    """Where its chargers stand by OCPP version, vendor and model; never one number for all."""
+    campaign = await services.campaigns.get(campaign_id)
+    rows = outcome_rows(await services.campaigns.outcome_groups(campaign_id), campaign.phase)
+    return PageReply(items=tuple(OutcomeReply.model_validate(row) for row in rows), next_cursor=None)
 
 
 @router.get("/{campaign_id}/decisions")

@@ -35,3 +35,12 @@ update_kept = sa.Table(
     sa.Column("roots", ARRAY(sa.Text), nullable=False),
     sa.PrimaryKeyConstraint("campaign_id", "wave", "charger_id"),
 )
+
+campaign_wave = sa.Table(
+    "campaign_wave",
+    metadata,
+    name("campaign_id"),
+    sa.Column("wave", sa.Integer),
+    time("deadline"),
+    sa.PrimaryKeyConstraint("campaign_id", "wave"),
+)

@@ -14,7 +14,7 @@ from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 from storage.postgres.lease_tables import out_of_service, site_lease
 from storage.postgres.life_tables import credential_past, retirement, tombstone
 from storage.postgres.notice_tables import notice, webhook, webhook_delivery
-from storage.postgres.execution_tables import charger_penalty, update_kept
+from storage.postgres.execution_tables import campaign_wave, charger_penalty, update_kept
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
 from storage.postgres.record_tables import halt, halt_vote
@@ -60,6 +60,7 @@ __all__ = [
     "certificate_tables",
     "charger_move",
     "charger_upkeep",
+    "campaign_wave",
     "charger_penalty",
     "charging_session",
     "closure",
@@ -319,6 +320,13 @@ sa.Index(
     "ix_campaign_target_open",
     campaign_target.c.charger_id,
     postgresql_where=campaign_target.c.finished_at.is_(None),
+)
+
+sa.Index(
+    "ix_campaign_target_latest",
+    campaign_target.c.campaign_id,
+    campaign_target.c.charger_id,
+    campaign_target.c.wave,
 )
 
 campaign_exclusion = sa.Table(

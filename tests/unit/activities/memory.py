@@ -262,6 +262,7 @@ class MemoryCampaigns:
         self.target_moves: set[tuple[TargetPhase, TargetPhase]] = set()
         self.campaign_moves: set[tuple[CampaignPhase, CampaignPhase]] = set()
         self._last_request = 0
+        self.deadlines: dict[tuple[str, int], datetime] = {}
 
     async def create(self, campaign: Campaign, targets: Sequence[Target]) -> None:
         self.rows[campaign.campaign_id] = campaign
@@ -376,6 +377,9 @@ class MemoryCampaigns:
             self.target_rows[campaign_id, wave, charger_id] = replace(
                 row, phase=TargetPhase.DONE, outcome=outcome, reason=reason, finished_at=at
             )
+
+    async def note_wave(self, campaign_id: str, wave: int, deadline: datetime) -> None:
+        self.deadlines[campaign_id, wave] = deadline
 
     async def tallies(self, campaign_id: str) -> Sequence[WaveTally]:
         waves: defaultdict[int, int] = defaultdict(int)
