@@ -89,8 +89,8 @@ from storage.errors import EngineUnavailable, InvalidInput
 from storage.halt import HaltStore
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 from storage.journal import JournalRule
-from storage.notice import NoticeStore
 from storage.kept import KeptStore
+from storage.notice import NoticeStore
 from storage.operator_ports import CommandStore, LeftoverStore, LogStore
 from storage.penalty import PenaltyStore
 from storage.postgres.artifacts import PostgresArtifactStore

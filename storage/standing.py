@@ -161,7 +161,7 @@ class OutcomeGroup(NamedTuple):
     vendor: str
     model: str
     key: Key
-    count: int
+    chargers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,5 +181,5 @@ def outcome_rows(groups: Iterable[OutcomeGroup], campaign: CampaignPhase) -> tup
     for group in groups:
         counts = found.setdefault((group.dialect, group.vendor, group.model), {})
         standing = standing_of(group.key, campaign)
-        counts[standing] = counts.get(standing, 0) + group.count
+        counts[standing] = counts.get(standing, 0) + group.chargers
     return tuple(OutcomeRow(*kind, sum(counts.values()), counts) for kind, counts in sorted(found.items()))

@@ -18,17 +18,16 @@ from api.schemas.campaigns import (
     CampaignSummary,
     DecisionReply,
     DirectiveReply,
-    OutcomeReply,
     PlanBody,
     ReasonBody,
     SkipBody,
     SliceBody,
     SliceReply,
-    StandingReply,
     TargetReply,
 )
 from api.schemas.common import PageReply, Slug
 from api.schemas.previews import PlannedPage, PreviewReply
+from api.schemas.standings import OutcomeReply, StandingReply
 from api.slices import skip_slice
 from api.targets import target_page
 from storage.access import Principal

@@ -13,8 +13,8 @@ from storage.postgres.artifact_tables import artifact, sign_off, staged_release
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 from storage.postgres.lease_tables import out_of_service, site_lease
 from storage.postgres.life_tables import credential_past, retirement, tombstone
-from storage.postgres.notice_tables import notice, webhook, webhook_delivery
 from storage.postgres.execution_tables import campaign_wave, charger_penalty, update_kept
+from storage.postgres.notice_tables import notice, webhook, webhook_delivery
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
 from storage.postgres.record_tables import halt, halt_vote
@@ -61,6 +61,7 @@ __all__ = [
     "charger_move",
     "charger_upkeep",
     "campaign_wave",
+    "charger_move",
     "charger_penalty",
     "charging_session",
     "closure",

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, literal, or_, select, text, update
+from sqlalchemy import RowMapping, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -262,7 +262,7 @@ def _row(target: Target) -> dict[str, Any]:
     }
 
 
-def target_of(row: Mapping[str, Any]) -> Target:
+def target_of(row: RowMapping | Mapping[str, Any]) -> Target:
     """The noun of a row."""
     outcome = Outcome(row["outcome"]) if row["outcome"] else None
     return Target(**{**row, "phase": TargetPhase(row["phase"]), "outcome": outcome})

@@ -74,7 +74,7 @@ async def test_the_latest_target_of_each_charger_and_the_kinds_they_are_of(engin
         ("C", 0),
     ]
     assert rest.next_cursor is None
-    groups = [(each.dialect, each.key.back, each.count) for each in await store.outcome_groups("c1")]
+    groups = [(each.dialect, each.key.back, each.chargers) for each in await store.outcome_groups("c1")]
     assert sorted(groups) == [("", False, 1), ("", True, 1), ("ocpp1.6", False, 1)]
 
     later = NOW + timedelta(hours=1)

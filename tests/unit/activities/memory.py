@@ -1,3 +1,4 @@
+# long-file: all ports that activities ask, side by side
 """The ports in memory, for tests of rules and activities: only what those ask of them."""
 
 from collections import defaultdict
