@@ -11,9 +11,9 @@ from sqlalchemy.dialects.postgresql import JSON, JSONB
 from storage.postgres import certificate_tables
 from storage.postgres.artifact_tables import artifact, sign_off, staged_release
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
+from storage.postgres.execution_tables import campaign_wave, charger_penalty, update_kept
 from storage.postgres.lease_tables import out_of_service, site_lease
 from storage.postgres.life_tables import credential_past, retirement, tombstone
-from storage.postgres.execution_tables import campaign_wave, charger_penalty, update_kept
 from storage.postgres.notice_tables import notice, webhook, webhook_delivery
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
