@@ -61,6 +61,7 @@ __all__ = [
     "charger_move",
     "charger_upkeep",
     "campaign_wave",
+    "certificate_tables",
     "charger_move",
     "charger_penalty",
     "charging_session",
