@@ -160,6 +160,7 @@ class FleetActivities:
         there = {view.charger.site_id for view in views}
         rooms = await self._surroundings.rooms([site for name, site in self._sites.items() if name in there])
         return replace(found, rooms=rooms, length=length)
+
     async def _note_wave(self, given: ShardQuery) -> None:
         """Until when it may last; written when it begins, and when a pause has moved it."""
         key = given.campaign_id, given.wave

@@ -10,8 +10,8 @@ from datetime import timedelta
 
 from activities.availability import closed_to_cars, put_back
 from activities.facts import fetch_window, has_car, out_of_service, unsendable, version_unread
-from activities.leave import no_leave
 from activities.keeping import note
+from activities.leave import no_leave
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node, Obstacle, Order
 from activities.proving import Proving, security_event
 from activities.stores import this_run

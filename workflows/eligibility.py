@@ -126,9 +126,6 @@ def _version(facts: ChargerFacts, _: datetime) -> Skip | None:
     if situation.version == artifact.version:
         return Skip(f"it runs {artifact.version} already", already_current=True)
     if not facts.downgrade and (situation.installed_counter or 0) > artifact.release_counter:
-    if situation.set_apart and not downgrade:
-        return Skip(situation.set_apart)
-    if not downgrade and (situation.installed_counter or 0) > artifact.release_counter:
         return Skip(f"{situation.version} is a later release than {artifact.version}")
     return None
 
@@ -154,6 +151,11 @@ def _replaced(facts: ChargerFacts, _: datetime) -> Skip | None:
 
 
 # --- never: as people decided --------------------------------------------------------------------
+
+
+def _set_apart(facts: ChargerFacts, _: datetime) -> Skip | None:
+    apart = facts.situation.set_apart
+    return Skip(apart) if apart and not facts.downgrade else None  # Its way back stays open.
 
 
 def _pin(facts: ChargerFacts, _: datetime) -> Skip | None:
@@ -291,6 +293,7 @@ RULES: tuple[Rule, ...] = (
     Rule("version", "skip", "it runs it already, a later release, or never told its version", _version),
     Rule("signature", "skip", "it takes no update, or no signature that the image carries", _sendable),
     Rule("taken back", "skip", "a rollback is about another version than it runs", _replaced),
+    Rule("set apart", "skip", "its updates failed again and again, over all campaigns (R27)", _set_apart),
     Rule("pin", "skip", "somebody pinned it to another version", _pin),
     Rule("way", "skip", "an edge of the plan: another version first, or a risk that it matches", _way),
     Rule("link", "skip", "it is not connected in a way that the plan asks for", _link),

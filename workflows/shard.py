@@ -341,7 +341,6 @@ class ShardWorkflow:
         """``counts``: towards an early stop; the gate counts every failure."""
         self._retries.pop(name, None)
         self._streak += outcome is Outcome.UPDATED
-        if outcome in _FAILURES:
         if outcome in _FAILURES and counts:
             self._failed.add(name)
         else:

@@ -40,7 +40,6 @@ from storage.campaign import (
 from storage.charger import ChargerFilter
 from storage.health_policy import HealthPolicy, SegmentRule, SignalLimit, SignalRole
 from storage.upkeep import Link
-from storage.standing import ChargerStanding, Standing
 from workflows.gate.policies import POLICIES
 
 _Seconds = Annotated[Real, Field(ge=0, le=366 * 86400)]

@@ -34,11 +34,10 @@ from storage.errors import Conflict, NotFound
 from storage.events import StoredEvent
 from storage.evidence import EvidenceRef, with_piece
 from storage.journal import JournalRound, JournalRule, Partition
-from storage.ports import ChargerView
-from storage.query.checker import condition_of
-from tests.support.query_oracle import Seen, holds
 from storage.ports import ChargerView, Page
+from storage.query.checker import condition_of
 from tests.support.memory_penalties import MemoryPenalties
+from tests.support.query_oracle import Seen, holds
 
 _UNUSED = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -71,6 +70,7 @@ class MemoryChargers:
         seen = {view.charger.charger_id: Seen(view, view.last_message_at or _UNUSED) for view in views}
         query = where.query or ""
         return frozenset(name for name, each in seen.items() if holds(condition_of(query), each) is True)
+
     async def find(
         self, where: ChargerFilter, *, limit: int = 100, cursor: str | None = None
     ) -> Page[ChargerView]:

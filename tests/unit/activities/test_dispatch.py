@@ -809,6 +809,8 @@ async def test_a_site_that_lost_its_time_zone_is_closed_to_plans_with_windows(wo
 async def test_the_lease_books_what_is_downloaded(world: World) -> None:
     await dispatch(world)
     assert (await world.leases.get(CP)).download_bytes == 1000
+
+
 async def _on_turn(world: World, act: Any) -> DispatchAnswer:
     """Sent, with ``act`` done while the update waits for its turn behind another command."""
 

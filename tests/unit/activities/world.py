@@ -78,8 +78,8 @@ from tests.support.memory import MemoryBlobs, MemoryLearned
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_kept import MemoryKept
 from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
-from tests.support.memory_upkeep import MemoryUpkeep
 from tests.support.memory_penalties import MemoryPenalties
+from tests.support.memory_upkeep import MemoryUpkeep
 from tests.support.memory_watch import MemoryHealth, MemoryIncidents
 from tests.support.memory_withdrawals import MemoryWithdrawals
 from tests.unit.activities.memory import (
