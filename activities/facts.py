@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from activities.circumstances import Circumstances
+from activities.silence_facts import SilenceFacts
 from activities.tickets import FetchWindow
 from csms.capabilities import of_charger
 from csms.frames import OCPP16
@@ -176,25 +177,6 @@ def sighting_in(sequence: int, at: datetime, kind: str, body: dict[str, Any]) ->
     if kind == EventKind.SECURITY_EVENT_REPORTED.value and body.get("type") in FIRMWARE_DISTRUST:
         return Sighting(sequence, at, booted=False, status=FirmwareStatus.INVALID_SIGNATURE)
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class SilenceFacts:
-    """What is known around a charger that is away (X7)."""
-
-    gone_at: datetime | None = None
-    """When its socket was lost."""
-    neighbours: int = 0
-    """Others that share its way to us and are not under maintenance."""
-    away: int = 0
-    """Of them."""
-    together: int = 0
-    """Of those that are away: lost at about the same time."""
-    same_router: bool = False
-    """They come from the same address; else they are only at the same site."""
-    reboots: int = 0
-    """Restarts of its model in past updates."""
-    longest_reboot_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,6 +80,7 @@ class AttemptEnd:
     serial: str | None
     last: bool
     """It gets no further attempt."""
+    backoff_seconds: float = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ class FleetRenewalActivities:
             ordinal=due.ordinal,
             charger_id=due.charger_id,
             attempts=counted,
-            not_before=now + backoff(counted),
+            not_before=now + backoff(counted, given.backoff_seconds),
             reason=given.reason,
             serial=given.serial,
         )

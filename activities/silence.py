@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from activities.facts import Sighting, SilenceFacts
+from activities.facts import Sighting
+from activities.silence_facts import SilenceFacts
 from activities.stores import Stores
 from storage.campaign import Target
 from storage.charger import ChargerFilter

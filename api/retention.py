@@ -11,6 +11,7 @@ def retention_policy(settings: Settings) -> RetentionPolicy:
             "frames": settings.journal_kept_days,
             "events": settings.events_kept_days,
             "health_hours": 60,
+            "notices": 30,
             "sessions": session_days(settings),
             "logs": settings.log_kept_days,
             "incidents": settings.incidents_kept_days,

@@ -14,7 +14,7 @@ from signing.vsa import MAX_VSA, open_summary, sign_summary, summary_of
 from storage.artifact import Artifact
 from storage.canonical import sha256_hex
 from storage.clock import Clock
-from storage.errors import NotFound
+from storage.errors import InvalidInput, NotFound
 from storage.evidence import SUPPLIED, EvidenceKind, EvidenceRef, evidence_key
 from storage.ports import BlobStore
 
@@ -69,7 +69,7 @@ class EvidenceDesk:
                 continue
             try:
                 data, _ = await self._blobs.get(evidence_key(ref.sha256), limit=MAX_SBOM)
-            except NotFound:
+            except (NotFound, InvalidInput):  # or longer than any piece: not what was brought
                 data = b""
             if sha256_hex(data) == ref.sha256:
                 pieces[ref.kind] = data
@@ -84,7 +84,7 @@ class EvidenceDesk:
         try:
             document, _ = await self._blobs.get(evidence_key(ref.sha256), limit=MAX_VSA)
             said = open_summary(document, artifact.artifact_id, self._keys().by_id())
-        except (NotFound, VerificationFailed):
+        except (NotFound, InvalidInput, VerificationFailed):
             return None
         return ref if said == summary_of(judgement) and sha256_hex(document) == ref.sha256 else None
 

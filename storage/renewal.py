@@ -62,6 +62,8 @@ class RenewalPlan:
     """How long it may take to come back with its new certificate."""
     pause_seconds: float = 15.0
     """Between two looks for chargers that can be renewed now."""
+    backoff_seconds: float = 30.0
+    """How long a charger is left alone after its first failure; doubled after each."""
     max_failed_share: float = 0.1
     """More failures than this in a wave hold the renewal."""
     max_lost: int = 0
@@ -121,9 +123,9 @@ def wave_sizes(chargers: int, plan: RenewalPlan) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def backoff(attempts: int) -> timedelta:
+def backoff(attempts: int, first_seconds: float) -> timedelta:
     """How long a charger is left alone after so many attempts (A02.FR.18: doubling)."""
-    return timedelta(seconds=min(30.0 * 2.0 ** min(attempts, 16), 3600.0))
+    return timedelta(seconds=min(first_seconds * 2.0 ** min(max(0, attempts - 1), 16), 3600.0))
 
 
 class RenewalStore(Protocol):

@@ -15,8 +15,9 @@ MOST_MULTIPARTS = 100_000
 class S3BlobKeeper:
     """See ``storage.transfer.BlobKeeper``; over the same bucket as a blob store."""
 
-    def __init__(self, store: S3BlobStore) -> None:
+    def __init__(self, store: S3BlobStore, *, page: int = 1000) -> None:
         self._store = store
+        self._page_size = page
 
     async def versions(
         self, prefix: str = "", *, after: str = "", limit: int = 1000
@@ -48,7 +49,8 @@ class S3BlobKeeper:
 
     def _multiparts(self) -> list[OpenMultipart]:
         pages = self._store.client().get_paginator("list_multipart_uploads")
-        found = (one for page in pages.paginate(Bucket=self._store.bucket) for one in page.get("Uploads", []))
+        answers = pages.paginate(Bucket=self._store.bucket, PaginationConfig={"PageSize": self._page_size})
+        found = (one for answer in answers for one in answer.get("Uploads", []))
         return [
             OpenMultipart(one["Key"], one["UploadId"], one["Initiated"])
             for one in itertools.islice(found, MOST_MULTIPARTS)

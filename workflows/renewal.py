@@ -54,6 +54,7 @@ class RenewalWorkflow:
         self._paused = given.paused
         self._held = ""
         self._stop: PersonRequest | None = None
+        self._busy: dict[str, asyncio.Task[None]] = {}
 
     @workflow.run
     async def run(self, given: RenewalRun) -> None:  # noqa: ARG002 - __init__ has it
@@ -121,55 +122,75 @@ class RenewalWorkflow:
         return await self._gate(order)
 
     async def _rounds(self, order: WaveOrder, since: datetime) -> bool:
+        """So many chargers at once, until none is left or the wave's time is over; False: stopped."""
         now = self._now or await self._load()
         ends = since + timedelta(seconds=now.plan.wave_seconds)
         while self._stop is None:
             counts = await locally(FleetRenewalActivities.measure_renewal_wave, order)
             if too_many_lost(counts, now.plan) or counts.open == 0 or workflow.now() >= ends:
-                return True
+                break
             workflow.set_current_details(
                 f"wave {order.wave + 1} of {now.waves}: {counts.open} left, {counts.outcomes}"
             )
-            anybody = not self._paused and await self._round(order, now)
-            self._again()
-            if not anybody:
-                await self._pause(min(now.plan.pause_seconds, (ends - workflow.now()).total_seconds()))
-        return False
+            if not self._paused:
+                await self._fill(order, now)
+            await self._again()
+            await self._pause(min(now.plan.pause_seconds, (ends - workflow.now()).total_seconds()), now)
+        await self._drain()
+        return self._stop is None
 
-    async def _pause(self, seconds: float) -> None:
-        paused = self._paused
-        with suppress(TimeoutError):
-            await workflow.wait_condition(
-                lambda: self._stop is not None or self._paused != paused,
-                timeout=timedelta(seconds=max(0.1, seconds)),
-                timeout_summary="until other chargers can be renewed",
-            )
-
-    def _again(self) -> None:
-        """Go on in a new run when this one's history has grown long."""
-        if workflow.info().is_continue_as_new_suggested() and workflow.all_handlers_finished():
-            workflow.continue_as_new(replace(self._given, paused=self._paused))
-
-    async def _round(self, order: WaveOrder, now: RenewalNow) -> bool:
-        """Renew everybody who can be renewed now; whether there was anybody who let us begin."""
+    async def _fill(self, order: WaveOrder, now: RenewalNow) -> None:
+        """Begin with as many as there is room for: connected, free and idle."""
+        room = now.plan.parallel - len(self._busy)
+        if room <= 0:
+            return
         page = await remotely(
             FleetRenewalActivities.find_renewable,
             PageOrder(order.renewal_id, order.wave, now.plan.parallel),
             "find chargers that are connected and free",
         )
-        begun = await asyncio.gather(*(self._renew(order, due, now) for due in page))
-        return any(begun)
+        for due in [each for each in page if each.charger_id not in self._busy][:room]:
+            self._busy[due.charger_id] = asyncio.create_task(self._renew(order, due, now))
 
-    async def _renew(self, order: WaveOrder, due: Due, now: RenewalNow) -> bool:
-        end = await self._attempt(due, now)
-        if end is None:
-            return False
+    async def _drain(self) -> None:
+        """What was begun is seen to its end."""
+        await workflow.wait_condition(lambda: not self._busy)
+
+    async def _pause(self, seconds: float, now: RenewalNow) -> None:
+        """Until a part of the room is free, somebody wants something, or other chargers may be there."""
+        paused, enough = self._paused, len(self._busy) - max(1, now.plan.parallel // 4)
+        with suppress(TimeoutError):
+            await workflow.wait_condition(
+                lambda: self._stop is not None or self._paused != paused or len(self._busy) <= enough,
+                timeout=timedelta(seconds=max(0.1, seconds)),
+                timeout_summary="until other chargers can be renewed",
+            )
+
+    async def _again(self) -> None:
+        """Go on in a new run when this one's history has grown long."""
+        if workflow.info().is_continue_as_new_suggested():
+            await self._drain()
+            await workflow.wait_condition(workflow.all_handlers_finished)
+            workflow.continue_as_new(replace(self._given, paused=self._paused))
+
+    async def _renew(self, order: WaveOrder, due: Due, now: RenewalNow) -> None:
+        try:
+            end = await self._attempt(due, now)
+            if end is not None:
+                await self._note(order, due, now, end)
+        finally:
+            self._busy.pop(due.charger_id, None)
+
+    async def _note(self, order: WaveOrder, due: Due, now: RenewalNow, end: RenewalEnd) -> None:
         last = due.attempts + 1 >= now.plan.attempts or end.outcome is RenewalOutcome.LOST
-        attempt = AttemptEnd(
-            order.renewal_id, order.wave, due, end.outcome, end.reason, end.serial, last=last
+        await locally(
+            FleetRenewalActivities.note_attempt,
+            AttemptEnd(
+                *(order.renewal_id, order.wave, due, end.outcome, end.reason, end.serial),
+                last=last,
+                backoff_seconds=now.plan.backoff_seconds,
+            ),
         )
-        await locally(FleetRenewalActivities.note_attempt, attempt)
-        return end.outcome is not None
 
     async def _attempt(self, due: Due, now: RenewalNow) -> RenewalEnd | None:
         given = RenewalInput(

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from activities.facts import Sighting, SilenceFacts
+from activities.facts import Sighting
+from activities.silence_facts import SilenceFacts
 from storage.events import FirmwareStatus
 from storage.learned import MIN_SAMPLES, Spread, limit_s
 

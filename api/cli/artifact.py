@@ -286,5 +286,5 @@ def _next(item: Record) -> str:
     if item["phase"] == "released":
         return f"Roll it out: ampwave campaign plan --artifact {name} --waves canary:5%,half:45%,rest:50%"
     if item["phase"] == "rejected":
-        return "Mend what the reason says and upload it as a new version."
+        return "Mend what the reason says, and upload it again: the same version is free for it."
     return ""

@@ -18,7 +18,7 @@ def register(app: typer.Typer) -> None:
     command(app, "renewals")(_renewals)
     command(app, "renewal")(_renewal)
     for act in ("pause", "resume", "abort"):
-        command(app, act, posts=True, help=_HELP[act])(_steering(act))
+        command(app, act, posts=True)(_steering(act))
 
 
 _HELP = {
@@ -117,6 +117,7 @@ def _steering(act: str) -> Any:
     def steer(session: Session, renewal: Id, reason: Reason) -> None:
         _show(session, session.api.post(f"/renewals/{renewal}/{act}", {"reason": reason}))
 
+    steer.__doc__ = _HELP[act]
     return steer
 
 

@@ -34,7 +34,8 @@ def uptime(
 ) -> None:
     """Show uptime, utilisation, faults, sessions and time to repair, with maintenance kept apart.
 
-    UPTIME leaves out maintenance and time of which nothing is known; KNOWN says how much is known.
+    UPTIME leaves out maintenance and time of which nothing is known; KNOWN says how much is known. MTTR is of
+    failures that ended, and leaves out those of less than a minute.
     """
     if by not in BY:
         raise WrongUse(f"--by {by!r} is none of {', '.join(BY)}.")

@@ -139,4 +139,5 @@ def _sections(found: Record) -> str:
 def _summary(fleet: _Fleet) -> str:
     counts = fleet.counts
     parts = [f"{counts['same']} identical", f"{counts['repaired']} repaired", f"{fleet.wrong} differing"]
-    return f"{counts['twins']} twins made anew from {counts['events']} events: {', '.join(parts)}."
+    twins = "1 twin" if counts["twins"] == 1 else f"{counts['twins']} twins"
+    return f"{twins} made anew from {counts['events']} events: {', '.join(parts)}."

@@ -26,6 +26,8 @@ def artifact_id(api: "Api", reference: str) -> str:
         return named or _starts(str(item["artifact_id"]), reference)
 
     found = _search(api, "/artifacts", is_it)
+    # Rejected bytes leave their version to the right ones.
+    found = [item for item in found if item["phase"] != "rejected"] or found
     return str(_only(found, "artifact", reference, "ampwave artifact list")["artifact_id"])
 
 

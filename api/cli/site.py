@@ -10,6 +10,11 @@ from api.cli.output import Column, Screen
 from api.cli.references import segment
 from api.cli.session import Session, command, group
 
+_WORDS = {
+    "load_group": "load group",
+    "group_max_down": "away at once at most",
+    "limit_a": "limit in ampere",
+}
 app = group("Sites and how many chargers each may miss at once.")
 
 
@@ -146,7 +151,13 @@ def load_group(
 
     def draw(screen: Screen) -> None:
         for one in done:
-            told = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in one["desired"].items())
+            told = ", ".join(
+                f"{_WORDS.get(name, name)} {_plain(value)}" for name, value in one["desired"].items()
+            )
             screen.line(f"{one['charger_id']}: {told}.")
 
     session.show(done, draw)
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -135,6 +135,21 @@ SHELVES = (
         removed_by="housekeeping, with their objects",
         bytes_of="length",
     ),
+    Shelf(
+        "notices",
+        "what webhooks are told",
+        "notice",
+        ages_by="at",
+        held={
+            "a webhook that was not told yet": (
+                "EXISTS (SELECT FROM webhook_delivery d WHERE d.notice_id = r.notice_id "
+                "AND d.state = 'waiting')"
+            )
+        },
+        removed_by="the herald, after 30 days",
+    ),
+    Shelf("webhook_deliveries", "who was told of what, and when", "webhook_delivery"),
+    Shelf("session_ids", "session ids that OCPP 1.6 has us allot", "transaction_id"),
     Shelf("images", "firmware images", "artifact", bytes_of="length"),
     Shelf("twin_history", "every revision of every twin", "twin_history"),
     Shelf("campaign_targets", "what campaigns did to chargers", "campaign_target"),

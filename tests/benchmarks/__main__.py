@@ -21,6 +21,7 @@ from tests.benchmarks.gates import measure_gates
 from tests.benchmarks.ingest import measure_ingest
 from tests.benchmarks.latency import measure_latency
 from tests.benchmarks.memory import measure_memory
+from tests.benchmarks.renewal import measure_renewal
 from tests.benchmarks.report import Row
 from tests.benchmarks.signing import measure_directives, measure_publish
 from tests.benchmarks.soak import measure_soak
@@ -51,7 +52,7 @@ ROWS: dict[str, Measure] = {
     "gates": measure_gates,
     "gate-cost": measure_gate_cost,
 }
-BY_NAME_ONLY: dict[str, Measure] = {"soak": measure_soak}
+BY_NAME_ONLY: dict[str, Measure] = {"soak": measure_soak, "renewal": measure_renewal}
 """Rows that take too long to be part of every run."""
 
 

@@ -341,3 +341,18 @@ async def test_in_a_bucket_without_versions_pieces_go_and_images_are_reported(ca
         await blobs.length("incoming/u9/p")
     (row,) = [row for row in await care.stores.audit.rows() if row.entry.action == "storage.swept"]
     assert row.entry.detail["unversioned"] == 1
+
+
+@pytest.mark.requirement("S40")
+async def test_unfinished_uploads_are_found_on_every_page(blobs) -> None:
+    """Also many of one key; a sweep that saw the first page only would leave the others for ever."""
+    keeper, client = S3BlobKeeper(blobs, page=3), blobs.client()
+    begun = {
+        client.create_multipart_upload(Bucket=blobs.bucket, Key=f"left/{number % 2}")["UploadId"]
+        for number in range(8)
+    }
+    mine = [one for one in await keeper.multiparts() if one.key.startswith("left/")]
+    assert {one.multipart_id for one in mine} == begun
+    for one in mine:
+        await keeper.abort_multipart(one)
+    assert not [one for one in await keeper.multiparts() if one.key.startswith("left/")]

@@ -9,6 +9,7 @@ from signing.evidence_desk import EvidenceDesk
 from signing.evidence_policy import read_policy
 from signing.keys import ensure_key_file
 from signing.notary import RecordKeys
+from signing.sbom import MAX_SBOM
 from signing.vsa import open_summary
 from storage.artifact import ArtifactPhase, SignOff
 from storage.canonical import sha256_hex
@@ -86,14 +87,16 @@ async def test_another_sbom_voids_what_was_signed_over_the_old_one(
     assert await world.artifacts.sign_offs(artifact_id) == []
 
 
+@pytest.mark.parametrize("longer_than_any", [False, True])
 async def test_a_stored_sbom_that_was_swapped_is_not_staged(
-    blobs: MemoryBlobs, real: Harness, world: World
+    blobs: MemoryBlobs, real: Harness, world: World, longer_than_any: bool
 ) -> None:
     artifact_id = world.add_artifact("2.0", 5, ArtifactPhase.UPLOADED).artifact_id
     data = made.sbom(artifact_id)
     piece = EvidenceRef(EvidenceKind.SBOM, sha256_hex(data), len(data), "ann", START)
     world.artifacts.rows[artifact_id] = replace(world.artifacts.rows[artifact_id], evidence=(piece,))
-    blobs.objects[evidence_key(piece.sha256)] = made.sbom(artifact_id, components=[])
+    other = b" " * (MAX_SBOM + 1) if longer_than_any else made.sbom(artifact_id, components=[])
+    blobs.objects[evidence_key(piece.sha256)] = other
     await real.orchestrator.start_publication(artifact_id)
     rows = world.artifacts.rows
     await until(lambda: rows[artifact_id].phase is ArtifactPhase.AWAITING_EVIDENCE)

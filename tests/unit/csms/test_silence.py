@@ -28,7 +28,7 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.001)
 
 
-@pytest.mark.requirement("F104")
+@pytest.mark.requirement("F104", "F110")
 async def test_a_charger_that_says_nothing_and_answers_nothing_is_silent(make_world, record, clock) -> None:
     world = await make_world("ocpp1.6")
     await world.ingest.put([], [record(OPENED)])
@@ -150,6 +150,7 @@ def canary_over(world, watch: SilenceWatch, incidents: _Incidents) -> Canary:
     return Canary(world.session._tools, DIALECTS["ocpp1.6"], watch, stores, options)
 
 
+@pytest.mark.requirement("F110")
 async def test_the_synthetic_charger_is_found_by_a_watch_that_works(make_world, clock) -> None:
     world, incidents = await make_world("ocpp1.6"), _Incidents()
     watch = SilenceWatch(list, clock, 60, RULE)

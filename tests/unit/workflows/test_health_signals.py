@@ -93,6 +93,7 @@ CASES: list[tuple[str, dict[str, Any], SignalState]] = [
 ]
 
 
+@pytest.mark.requirement("F110")
 @pytest.mark.parametrize(("name", "given", "expected"), CASES)
 def test_each_signal_at_its_threshold(name: str, given: dict[str, Any], expected: SignalState) -> None:
     assert state(name, **given) is expected

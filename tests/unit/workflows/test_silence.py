@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.facts import AttemptFacts, RouteFacts, Sighting, SilenceFacts
+from activities.facts import AttemptFacts, RouteFacts, Sighting
+from activities.silence_facts import SilenceFacts
 from storage.events import FirmwareStatus
 from tests.unit.workflows.facts import NOW
 from workflows.attest import Attempt, Finding, judge_deadline, judge_stage

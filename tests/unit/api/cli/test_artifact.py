@@ -173,6 +173,12 @@ def test_a_name_that_fits_none_or_several_is_said(run: Any, fake: Any, sample: A
     assert "fits 2 artifacts" in run("artifact", "show", "ababab").stderr
 
 
+def test_a_version_means_the_image_that_was_not_rejected(run: Any, fake: Any, sample: Any) -> None:
+    fake.page("/artifacts", [sample.artifact("rejected", artifact_id="cc" * 32), sample.artifact("released")])
+    fake.on("GET", f"/artifacts/{ID}", (200, sample.artifact("released")))
+    assert run("artifact", "show", "acme/1.1.0").exit_code == 0
+
+
 def test_release_waits_for_the_people(run: Any, fake: Any, sample: Any) -> None:
     waiting, done = sample.artifact("awaiting_signatures"), sample.artifact("released")
     fake.on("GET", f"/artifacts/{ID}", (200, waiting), (200, waiting), (200, done))

@@ -50,7 +50,7 @@ def test_members_of_a_load_group_get_it_as_desired_configuration(run: Any, fake:
         fake.on("PATCH", path, (200, {"charger_id": name, "desired": desired}))
     result = run("site", "group", "bus-1", "--charger", "CP-1", "--charger", "CP-2", "--max-down", "1")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[1] == "CP-2: load group bus-1, group max down 1."
+    assert result.stdout.splitlines()[1] == "CP-2: load group bus-1, away at once at most 1."
     request = fake.last("PATCH", "/chargers/CP-2/desired/power")
     assert request.json == {"load_group": "bus-1", "group_max_down": 1}
     assert request.headers["If-Match"] == '"3"'
