@@ -256,6 +256,7 @@ class World:
         self.journal = MemoryJournal()
         self.incidents = MemoryIncidents()
         self.blobs = MemoryBlobs()
+        self.withdrawals.audit = self.audit  # type: ignore[assignment]  # it appends as well
         self.desk = EvidenceDesk(self.blobs, EvidencePolicy, self._no_keys, lambda: self.now)  # type: ignore[arg-type]
 
     @staticmethod
