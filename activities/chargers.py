@@ -9,9 +9,12 @@ from temporalio import activity
 from activities.conclusion import Books, ConcludeInput
 from activities.errors import mapped
 from activities.facts import SIGHTED, AttemptFacts, RouteFacts, sighting_in
+from activities.silence import Lessons, silence_of, stuck_in, trail_of
 from activities.stores import Stores
 from storage.campaign import TargetPhase
 from storage.events import FIRMWARE_FAILURES, FirmwareStatus
+from storage.learned import Trail
+from storage.ports import ChargerView
 from storage.twin import FirmwareSection
 
 _MARKED = frozenset({TargetPhase.DISPATCHED, TargetPhase.CONFIRMING})
@@ -42,6 +45,7 @@ class ChargerActivities:
     def __init__(self, stores: Stores) -> None:
         self._stores = stores
         self._books = Books(stores)
+        self._lessons = Lessons(stores)
 
     @activity.defn
     @mapped
@@ -59,15 +63,25 @@ class ChargerActivities:
         view = await stores.chargers.get(given.charger_id)
         events = await stores.events.since(given.charger_id, given.since, _KINDS)
         found = [sighting_in(one.sequence, one.received_at, one.kind.value, one.body) for one in events]
-        connectivity = view.twin.connectivity
+        sightings = tuple(sighting for sighting in found if sighting is not None)
+        connectivity, route = view.twin.connectivity, await self.resolve_route(given.charger_id)
+        online = connectivity is not None and connectivity.online
+        here = online and route is not None
         return AttemptFacts(
-            route=await self.resolve_route(given.charger_id),
-            online=connectivity is not None and connectivity.online,
+            route=route,
+            online=online,
             last_message_at=view.last_message_at,
             request_id=target.request_id,
-            sightings=tuple(sighting for sighting in found if sighting is not None),
+            sightings=sightings,
             marked=target.attempt if target.phase in _MARKED else None,
+            silence=None if here else await silence_of(stores, self._lessons, view),
+            stuck=await self._stuck(view, trail_of(target, sightings)) if here else "",
         )
+
+    async def _stuck(self, view: ChargerView, trail: Trail | None) -> str:
+        if trail is None:
+            return ""
+        return stuck_in(await self._lessons.of(view), trail, self._stores.clock())
 
     @activity.defn
     @mapped

@@ -11,6 +11,9 @@ from activities.withdrawn import distrusted
 from storage.campaign import Outcome, TargetPhase
 from storage.charger import SiteLease
 from storage.ids import charger_workflow_id
+from storage.penalty import STOPPED, weigh
+
+_LOST = frozenset({Outcome.FAILED, Outcome.SILENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,13 @@ class RestoreInput:
     """What was out of service before, as the workflow knows it; the store's row is what counts."""
 
 
+@dataclass(frozen=True, slots=True)
+class ConcludeAnswer:
+    """It was no success after all, and why."""
+
+    reason: str
+
+
 def taken_over(lease: SiteLease | None) -> bool:
     """Whether another run of this charger's workflow holds it: this run is over and does not know it."""
     if lease is None or lease.workflow_id != charger_workflow_id(lease.charger_id):
@@ -60,6 +70,8 @@ class Books:
         if taken_over(lease):
             return
         await self._settle_target(given)
+        if given.outcome is not None:
+            await self.stores.kept.forget(given.campaign_id, given.wave, given.charger_id)
         if given.distrusted:
             await self._halt_release(given)
         if lease is None or lease.workflow_id == charger_workflow_id(given.charger_id):
@@ -77,6 +89,8 @@ class Books:
             await campaigns.finish_target(
                 given.campaign_id, given.wave, given.charger_id, given.outcome, given.reason, now
             )
+            if given.outcome in _LOST:
+                await self._weigh(given.charger_id)
             return
         await campaigns.move_target(
             given.campaign_id,
@@ -87,6 +101,24 @@ class Books:
             at=now,
             deferred_for_session=given.for_session,
         )
+
+    async def _weigh(self, charger_id: str) -> None:
+        """Set it apart if it failed too often, over all campaigns (R27)."""
+        stores = self.stores
+        history = await stores.campaigns.target_history(charger_id)
+        campaigns = {one.campaign_id for one in history}
+        stopped = {name for name in campaigns if (await stores.campaigns.get(name)).phase in STOPPED}
+        known = await stores.penalties.get(charger_id)
+        penalty = weigh(charger_id, history, stopped, known, stores.clock())
+        if penalty is not None and await stores.penalties.impose(penalty):
+            await stores.record(
+                "campaigns",
+                "charger.set_apart",
+                f"charger/{charger_id}",
+                until=penalty.until.isoformat(),
+                times=penalty.times,
+                reason=penalty.reason,
+            )
 
     async def _halt_release(self, given: ConcludeInput) -> None:
         target = await self.stores.campaigns.target(given.campaign_id, given.wave, given.charger_id)

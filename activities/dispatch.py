@@ -5,8 +5,9 @@ from asyncio import Lock
 from temporalio import activity
 
 from activities.availability import put_back
-from activities.conclusion import Books, RestoreInput, taken_over
+from activities.conclusion import Books, ConcludeAnswer, RestoreInput, taken_over
 from activities.errors import beating, mapped
+from activities.keeping import compared
 from activities.orders import DispatchAnswer, DispatchInput, Node, PutBackInput, ResetAnswer, ResetInput
 from activities.sending import Sending
 from activities.stores import this_run
@@ -60,20 +61,22 @@ class DispatchActivities:
 
     @activity.defn
     @mapped
-    async def conclude_update(self, given: RestoreInput) -> None:
-        """Give availability back and close the books.
+    async def conclude_update(self, given: RestoreInput) -> ConcludeAnswer | None:
+        """Compare and put back settings, give availability back and close the books.
 
         Raises NotConnectedHere, CommandTimeout, CallFailed or RestoreRefused with the books still open:
         another route may help, and a charger that has only just started says yes a moment later.
         """
         charger_id = given.end.charger_id
         async with beating(HEARTBEAT_S), self._alone(charger_id):
-            lease = await self._node.stores.leases.get(charger_id)
+            lease, end = await self._node.stores.leases.get(charger_id), given.end
             if taken_over(lease):
-                return
+                return None
             if lease is None or lease.workflow_id == charger_workflow_id(charger_id):
+                end = await compared(self._node, end, given.session_epoch)
                 await put_back(self._node, charger_id, given.session_epoch)
-            await self._books.close(given.end)
+            await self._books.close(end)
+            return ConcludeAnswer(end.reason) if end.outcome is not given.end.outcome else None
 
     @activity.defn
     @mapped

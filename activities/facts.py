@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from activities.circumstances import Circumstances
+from activities.silence_facts import SilenceFacts
 from activities.tickets import FetchWindow
 from csms.capabilities import of_charger
 from csms.frames import OCPP16
@@ -75,6 +76,8 @@ class Situation:
     """Its last boot told no version, and it can be asked: it is not known *yet*."""
     around: Circumstances | None = None
     """What people, other campaigns and its own state say beside; None: nothing."""
+    set_apart: str = ""
+    """Why it gets no update for now, in words: it failed again and again (R27)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +190,10 @@ class AttemptFacts:
     sightings: tuple[Sighting, ...]
     marked: int | None = None
     """The attempt whose command is marked as on its way; that is written before anything is sent."""
+    silence: SilenceFacts | None = None
+    """Of a charger that is away."""
+    stuck: str = ""
+    """How its download departs from all that was learned of its model, in words (R23)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +282,7 @@ def situation_of(
         updates=able.known.updates is not False,
         unread=version_unread(twin),
         around=around,
+        set_apart=view.penalty.sentence if view.penalty and view.penalty.holds(now) else "",
     )
 
 

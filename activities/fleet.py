@@ -46,6 +46,7 @@ _WITHOUT_PROOF = frozenset(Outcome) - {Outcome.UPDATED, Outcome.ALREADY_CURRENT}
 _PAGE = 1000
 _KEPT = 8
 """Campaigns whose plan is remembered."""
+_WAVES_KNOWN = 1000
 _ALL = 1_000_000
 
 T = TypeVar("T", bound=Hashable)
@@ -59,6 +60,8 @@ class ShardQuery:
     wave: int
     first: int
     count: int
+    deadline: datetime | None = None
+    """Of the wave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class FleetActivities:
         self._sites_at: datetime | None = None
         self._campaigns: dict[str, Campaign] = {}
         self._surroundings = Surroundings(stores.chargers, stores.upkeep)
+        self._deadlines: dict[tuple[str, int], datetime] = {}
 
     @activity.defn
     @mapped
@@ -97,6 +101,7 @@ class FleetActivities:
         """The situation of every target of a shard that is not done."""
         stores = self._stores
         targets = await stores.campaigns.targets(given.campaign_id, given.wave, given.first, given.count)
+        await self._note_wave(given)
         if not targets:
             raise NotFound("wave with targets", f"{given.campaign_id}/{given.wave}")
         artifact = await stores.artifacts.get(targets[0].artifact_id)
@@ -155,6 +160,16 @@ class FleetActivities:
         there = {view.charger.site_id for view in views}
         rooms = await self._surroundings.rooms([site for name, site in self._sites.items() if name in there])
         return replace(found, rooms=rooms, length=length)
+
+    async def _note_wave(self, given: ShardQuery) -> None:
+        """Until when it may last; written when it begins, and when a pause has moved it."""
+        key = given.campaign_id, given.wave
+        if given.deadline is None or self._deadlines.get(key) == given.deadline:
+            return
+        await self._stores.campaigns.note_wave(*key, given.deadline)
+        while len(self._deadlines) >= _WAVES_KNOWN:
+            del self._deadlines[next(iter(self._deadlines))]
+        self._deadlines[key] = given.deadline
 
     async def _route(self, charger_id: str, situation: Situation) -> Route | None:
         """The route of a charger that may be about to be sent to; looked up for no other."""

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from activities.availability import closed_to_cars, put_back
 from activities.facts import fetch_window, has_car, out_of_service, unsendable, version_unread
+from activities.keeping import note
 from activities.leave import no_leave
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node, Obstacle, Order
 from activities.proving import Proving, security_event
@@ -17,6 +18,7 @@ from activities.stores import this_run
 from activities.withdrawn import distrusted, subjects_of
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, UpdateFirmware
 from csms.errors import CallFailed, CommandTimeout, CsmsError, NotAccepted, NotConnectedHere, Unsupported
+from csms.ports import LastLook
 from signing.ports import VerifiedDispatch
 from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, CampaignPlan, Pace, Target, TargetPhase
 from storage.charger import ModelProfile, OutOfService, SiteLease
@@ -38,6 +40,7 @@ class Sending:
         self._before = given.out_of_service
         self._drained = False
         self._sent_before = False
+        self._marked = False
         self._needs_reset = False
         self._plan: CampaignPlan
         self._pace = Pace()
@@ -232,30 +235,39 @@ class Sending:
 
     async def _send(self, order: Order, proof: VerifiedDispatch) -> DispatchKind:
         await self._wanted()  # Once more: a pause, an abort or a skip since then holds it back.
-        command = await self._update(order, proof)
         view = await self._stores.chargers.get(self._given.charger_id)
+        command = await self._update(order, proof, view)
         signed = command.signature is not None
         if unfit := unsendable(view, order.profile, command.location, signed=signed):
             raise Obstacle(DispatchKind.UNSUPPORTED, unfit)
-        if not self._drained:
-            await self._look()  # Somebody else closed it to cars, and may have opened it again.
-        await self._mark(order, proof)
-        await self._record_dispatch(order, proof)
+        await note(self._node, self._given, view)
         try:
-            answer = await self._command(command)
+            answer = await self._command(command, lambda: self._last_look(order, proof))
         except NotConnectedHere:
             await self._unmark(order)
             raise
         except NotAccepted as error:
             await self._unmark(order)
             raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
-        except CommandTimeout:
+        except CommandTimeout as error:
+            if not self._marked:  # Another command had its turn all the time.
+                raise Obstacle(DispatchKind.NOT_NOW, f"nothing was sent: {error.message}") from None
             return DispatchKind.UNKNOWN
         except CallFailed as error:
             raise Obstacle(DispatchKind.REFUSED, error.message) from None
         except Unsupported as error:
             raise Obstacle(DispatchKind.UNSUPPORTED, error.message) from None
         return await self._judge(answer, order.artifact.artifact_id)
+
+    async def _last_look(self, order: Order, proof: VerifiedDispatch) -> None:
+        """Its turn has come and only the write is left: a car or an abort since then holds it back (X1)."""
+        await self._look()  # Also where it was drained: not every charger turns cars away then.
+        await self._record_dispatch(order, proof)
+        try:
+            await self._mark(order, proof)
+        except Obstacle as obstacle:
+            await self._record_withheld(order, obstacle.reason)
+            raise
 
     async def _mark(self, order: Order, proof: VerifiedDispatch) -> None:
         """Write down that it is sent, if it may be: in one statement, so that no abort or halt slips in."""
@@ -270,6 +282,7 @@ class Sending:
             raise Obstacle(
                 DispatchKind.NOT_NOW, "its target, its campaign or its image was stopped meanwhile"
             )
+        self._marked = True
 
     async def _unmark(self, order: Order) -> None:
         """Nothing left us, so nothing was dispatched, unless an earlier try of this attempt was."""
@@ -277,9 +290,8 @@ class Sending:
             unsent = replace(order.target, attempt=self._given.attempt, reason="it was not sent")
             await self._stores.campaigns.unmark_dispatched(unsent)
 
-    async def _update(self, order: Order, proof: VerifiedDispatch) -> UpdateFirmware:
+    async def _update(self, order: Order, proof: VerifiedDispatch, view: ChargerView) -> UpdateFirmware:
         given, vendor, digest = self._given, proof.vendor_signature, proof.directive.sha256
-        view = await self._stores.chargers.get(given.charger_id)
         window = fetch_window(view, order.profile, self._pace.ticket_seconds)
         location = await self._node.office.mint(given.charger_id, digest, window, proof.certificate_subjects)
         return UpdateFirmware(
@@ -305,10 +317,11 @@ class Sending:
             case _:
                 raise Obstacle(DispatchKind.REFUSED, said)
 
-    async def _command(self, command: Command) -> CommandAnswer:
-        given = self._given
-        return await self._node.sender.send(
-            given.charger_id, given.session_epoch, command, deadline_s=self._node.command_seconds
+    async def _command(self, command: Command, last_look: LastLook | None = None) -> CommandAnswer:
+        given, seconds = self._given, self._node.command_seconds
+        sender = self._node.sender
+        return await sender.send(
+            given.charger_id, given.session_epoch, command, deadline_s=seconds, last_look=last_look
         )
 
     async def _move(self, phase: TargetPhase, reason: str) -> None:
@@ -322,6 +335,16 @@ class Sending:
             at=self._stores.clock(),
             attempt=given.attempt,
             request_id=self._request_id,
+        )
+
+    async def _record_withheld(self, order: Order, reason: str) -> None:
+        given = self._given
+        await self._stores.record(
+            f"campaign/{given.campaign_id}",
+            "update.withheld",
+            f"charger/{given.charger_id}",
+            request_id=order.request_id,
+            reason=reason,
         )
 
     async def _record_dispatch(self, order: Order, proof: VerifiedDispatch) -> None:

@@ -8,7 +8,9 @@ from temporalio import activity
 from storage.audit import AuditEntry
 from storage.clock import Clock
 from storage.halt import HaltStore
+from storage.kept import KeptStore
 from storage.operator_ports import CommandStore, LogStore
+from storage.penalty import PenaltyStore
 from storage.ports import (
     ArtifactStore,
     AuditLog,
@@ -16,6 +18,7 @@ from storage.ports import (
     ChargerStore,
     EventStore,
     IngestStore,
+    LearnedStore,
     LeaseStore,
     OutOfServiceStore,
     RouteStore,
@@ -48,6 +51,9 @@ class Stores:
     withdrawals: WithdrawalStore
     health: HealthStore
     upkeep: UpkeepStore
+    penalties: PenaltyStore
+    learned: LearnedStore
+    kept: KeptStore
     clock: Clock
 
     async def record(self, actor: str, action: str, subject: str, **detail: Any) -> None:

@@ -1,8 +1,11 @@
 """Withdrawals in the step that sends: looked up for each charger, and written where a charger distrusts."""
 
+from collections.abc import Sequence
+
 from activities.stores import Stores
 from signing.ports import VerifiedDispatch
 from storage.artifact import ArtifactPhase
+from storage.audit import AuditEntry
 from storage.withdrawal import Source, Withdrawal, artifact_subject
 
 
@@ -21,7 +24,10 @@ async def distrusted(stores: Stores, artifact_id: str, charger_id: str, said: st
     """A charger refused the vendor's signature or certificate, so the release is halted everywhere (S38)."""
     who = f"charger/{charger_id}"
     row = Withdrawal(artifact_subject(artifact_id), said, Source.CHARGER, who, stores.clock())
-    if await stores.withdrawals.add([row]):
-        subject = f"artifact/{artifact_id}"
-        await stores.record(who, "artifact.withdrawn", subject, reason=said, source=row.source.value)
+
+    def on_record(_: Sequence[str]) -> AuditEntry:
+        detail = {"reason": said, "source": row.source.value}
+        return AuditEntry(row.withdrawn_at, who, "artifact.withdrawn", f"artifact/{artifact_id}", detail)
+
+    if await stores.withdrawals.add([row], on_record):
         await stores.artifacts.set_phase(artifact_id, ArtifactPhase.REVOKED, f"{charger_id}: {said}")

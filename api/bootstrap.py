@@ -89,8 +89,10 @@ from storage.errors import EngineUnavailable, InvalidInput
 from storage.halt import HaltStore
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 from storage.journal import JournalRule
+from storage.kept import KeptStore
 from storage.notice import NoticeStore
 from storage.operator_ports import CommandStore, LeftoverStore, LogStore
+from storage.penalty import PenaltyStore
 from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.blob_care import PostgresBlobCareStore
@@ -104,6 +106,7 @@ from storage.postgres.events import PostgresEventStore
 from storage.postgres.frames import PostgresFrameStore
 from storage.postgres.halts import PostgresHaltStore
 from storage.postgres.ingest import PostgresIngestStore
+from storage.postgres.kept import PostgresKeptStore
 from storage.postgres.learned import PostgresLearnedStore
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.logs import PostgresLogStore
@@ -112,6 +115,7 @@ from storage.postgres.notices import PostgresNoticeStore
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
+from storage.postgres.penalties import PostgresPenaltyStore
 from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.renewals import PostgresRenewalStore
@@ -177,6 +181,8 @@ class Stores:
     logs: LogStore
     out_of_service: ports.OutOfServiceStore
     outbox: ports.OutboxStore
+    penalties: PenaltyStore
+    kept: KeptStore
     privacy: PrivacyStore
     registry: RegistryStore
     renewals: RenewalStore
@@ -303,6 +309,8 @@ def _stores(
         logs=PostgresLogStore(engine),
         out_of_service=PostgresOutOfServiceStore(engine),
         outbox=PostgresOutboxStore(engine),
+        penalties=PostgresPenaltyStore(engine),
+        kept=PostgresKeptStore(engine),
         privacy=PostgresPrivacyStore(engine),
         registry=PostgresRegistryStore(engine),
         renewals=PostgresRenewalStore(engine),
@@ -423,6 +431,9 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         withdrawals=stores.withdrawals,
         upkeep=stores.upkeep,
         health=stores.watch.health,
+        penalties=stores.penalties,
+        learned=stores.learned,
+        kept=stores.kept,
         clock=system_clock,
     )
 
@@ -479,6 +490,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             blobs=stores.blobs,
             watch=stores.watch,
             halts=stores.halts,
+            penalties=stores.penalties,
             retention=stores.retention,
             retirements=stores.retirements,
             retention_policy=retention_policy(settings),

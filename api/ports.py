@@ -19,6 +19,7 @@ from storage.clock import Clock
 from storage.halt import HaltStore
 from storage.notice import NoticeStore
 from storage.operator_ports import CommandStore, LogStore
+from storage.penalty import PenaltyStore
 from storage.ports import (
     ArtifactStore,
     AuditLog,
@@ -171,6 +172,7 @@ class ApiServices:
     blobs: BlobStore
     watch: WatchStores
     halts: HaltStore
+    penalties: PenaltyStore
     withdrawals: WithdrawalStore
     certificates: CertificateStore
     renewals: RenewalStore

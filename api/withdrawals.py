@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 
-from api.acts import audit, entry_of
+from api.acts import entry_of
 from api.ports import ApiServices
 from signing.errors import VendorSignatureBad
 from signing.revocation import certificate_subjects
@@ -32,8 +32,12 @@ async def withdraw_release(
 async def withdraw_subject(services: ApiServices, actor: Principal, subject: str, reason: str) -> Withdrawal:
     """Stop sending what the subject names; what stands, by whoever said it first."""
     given = Withdrawal(subject, reason, Source.PERSON, actor.name, services.clock())
-    if await services.withdrawals.add([given]):
-        await audit(services, actor, "artifact.withdrawn", subject.replace(":", "/"), reason=reason)
+
+    def on_record(_: Sequence[str]) -> AuditEntry:
+        act = ("artifact.withdrawn", subject.replace(":", "/"))
+        return entry_of(actor, given.withdrawn_at, act, reason=reason)
+
+    await services.withdrawals.add([given], on_record)
     return next(iter(await services.withdrawals.in_force([subject])), given)
 
 

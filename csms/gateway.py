@@ -38,7 +38,7 @@ from csms.options import GatewayOptions, GatewayStores, Sources
 from csms.passwords import PasswordChanger
 from csms.pki.roots import refuse_no_root
 from csms.portions import Room, room_for
-from csms.ports import PasswordChange
+from csms.ports import LastLook, PasswordChange
 from csms.probing import ask_after_boot, ask_for_renewal
 from csms.projection import project
 from csms.quirks.catalogue import CATALOGUE
@@ -418,7 +418,13 @@ class Gateway:
     # csms.ports.CommandSender
 
     async def send(
-        self, charger_id: str, session_epoch: int, command: Command, *, deadline_s: float
+        self,
+        charger_id: str,
+        session_epoch: int,
+        command: Command,
+        *,
+        deadline_s: float,
+        last_look: LastLook | None = None,
     ) -> CommandAnswer:
         """Send and wait for the answer; see ``csms.ports.CommandSender``."""
         session = self._registry.held(charger_id, session_epoch)
@@ -430,7 +436,7 @@ class Gateway:
                 began = self._monotonic()
                 await self._rereader.before(session, left_s / 2)
                 left_s -= self._monotonic() - began
-            answer = await session.send(command, left_s)
+            answer = await session.send(command, left_s, last_look)
             outcome = answer.status.value
         except CsmsError as error:
             outcome = type(error).__name__

@@ -11,6 +11,7 @@ from csms import frames
 from csms.errors import CallFailed, CommandTimeout, ConnectionLost
 from csms.frames import CallError, CallResult, Payload
 from csms.journal import SessionJournal
+from csms.ports import LastLook
 from csms.transport import TransportClosed
 from storage.events import CommandAnswered, CommandSent
 
@@ -49,7 +50,12 @@ class Outbound:
         self._lost = False
 
     async def call(
-        self, action: str, payload: Payload, deadline_s: float, request_id: int | None = None
+        self,
+        action: str,
+        payload: Payload,
+        deadline_s: float,
+        request_id: int | None = None,
+        last_look: LastLook | None = None,
     ) -> Payload:
         """Call the charger and wait for its answer; waiting for the turn counts towards the deadline.
 
@@ -59,7 +65,7 @@ class Outbound:
         """
         try:
             async with asyncio.timeout(deadline_s), self._turn:
-                answer = await self._exchange(action, payload, request_id)
+                answer = await self._exchange(action, payload, request_id, last_look)
         except TimeoutError:
             raise CommandTimeout(self._journal.charger_id, action, deadline_s) from None
         except TransportClosed:
@@ -71,13 +77,15 @@ class Outbound:
         return answer.payload
 
     async def _exchange(
-        self, action: str, payload: Payload, request_id: int | None
+        self, action: str, payload: Payload, request_id: int | None, last_look: LastLook | None
     ) -> CallResult | CallError:
         if self._lost:
             raise ConnectionLost(self._journal.charger_id, action)
         message_id = self._new_message_id()
         await self._record(action, message_id, payload, request_id)
-        if self._lost:  # while it was stored
+        if last_look is not None:
+            await last_look()
+        if self._lost:  # while it was stored, or looked at
             raise ConnectionLost(self._journal.charger_id, action)
         call = OpenCall(action, message_id, request_id, asyncio.get_running_loop().create_future())
         self._open = call

@@ -1,5 +1,6 @@
 """What activities ask of the node that holds a charger's socket."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,14 +9,26 @@ from storage.charger import SelfReport
 from storage.credentials import PendingFate
 from storage.findings import Finding
 
+LastLook = Callable[[], Awaitable[None]]
+"""Awaited when it is a command's turn, its record is stored and nothing but the write is left.
+
+What it raises comes out of ``send``, and nothing was sent.
+"""
+
 
 class CommandSender(Protocol):
     """Sends canonical commands over the socket of a session held by this process."""
 
     async def send(
-        self, charger_id: str, session_epoch: int, command: Command, *, deadline_s: float
+        self,
+        charger_id: str,
+        session_epoch: int,
+        command: Command,
+        *,
+        deadline_s: float,
+        last_look: LastLook | None = None,
     ) -> CommandAnswer:
-        """Send and wait for the answer.
+        """Send and wait for the answer. ``last_look`` may still hold it back, however long it waited.
 
         Raises:
             NotConnectedHere: the session is not here with this epoch.

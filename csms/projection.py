@@ -20,7 +20,7 @@ from csms.sessions import (
     session_seen,
 )
 from csms.versions import read_of, runs
-from storage.certificate_use import CertificateUse
+from storage.certificate_use import ROOT_USES
 from storage.events import (
     NO_RESTART,
     ChargerBooted,
@@ -59,15 +59,6 @@ KEPT_BOOTS = 10
 MAX_CONNECTORS = 200
 MAX_VARIABLES = 20_000
 """A charger that invents more of them must not make its twin grow without end; the journal has the rest."""
-ROOT_USES = frozenset(
-    {
-        CertificateUse.CSMS_ROOT,
-        CertificateUse.MANUFACTURER_ROOT,
-        CertificateUse.V2G_ROOT,
-        CertificateUse.MO_ROOT,
-        CertificateUse.OEM_ROOT,
-    }
-)
 MAX_ROOTS = 100
 SETTLED = timedelta(seconds=60)
 """Longer online than this, a charger has sent what it had queued: a change it reports happened now."""

@@ -46,6 +46,7 @@ from csms.limits import TokenBucket
 from csms.monitoring import GetReport
 from csms.outbound import Outbound
 from csms.portions import Room, is_list, portions, smaller
+from csms.ports import LastLook
 from csms.quirks.quirk import Adaptation
 from csms.registration import Registration, Standing
 from csms.transport import Transport, TransportClosed
@@ -240,8 +241,10 @@ class Session:
         await self._worked_off()
         await self.journal.stored()
 
-    async def send(self, command: Command, deadline_s: float) -> CommandAnswer:
-        """Send a command and wait for its answer.
+    async def send(
+        self, command: Command, deadline_s: float, last_look: LastLook | None = None
+    ) -> CommandAnswer:
+        """Send a command and wait for its answer; ``last_look``: see ``csms.ports.CommandSender``.
 
         Raises:
             CommandTimeout, CallFailed, Unsupported: see ``csms.ports.CommandSender``.
@@ -255,7 +258,7 @@ class Session:
         self._admit(command)
         answers: list[CommandAnswer] = []
         for part in await self._parts(command):
-            answers.append(await self._send_portion(part, end, first=not answers))
+            answers.append(await self._send_portion(part, end, last_look, first=not answers))
         return joined(answers)
 
     async def _parts(self, command: Command) -> list[Command]:
@@ -271,18 +274,20 @@ class Session:
         calling = Calling(self.security_extension)
         return len(frames.call(str(UUID(int=0)), *self.dialect.to_call(command, calling)).encode())
 
-    async def _send_portion(self, command: Command, end: float, *, first: bool) -> CommandAnswer:
+    async def _send_portion(
+        self, command: Command, end: float, last_look: LastLook | None, *, first: bool
+    ) -> CommandAnswer:
         """One part; in halves, if it proves too much for a charger that had not told how much it takes."""
         loop = asyncio.get_running_loop()
         if isinstance(command, GetReport) and not first:
             return await self._send_report(command, end)
         try:
-            return await self._send_part(command, max(end - loop.time(), 0))
+            return await self._send_part(command, max(end - loop.time(), 0), last_look)
         except CallFailed as error:
             both = smaller(command, error.code)
             if not both:
                 raise
-        return joined([await self._send_portion(half, end, first=first) for half in both])
+        return joined([await self._send_portion(half, end, last_look, first=first) for half in both])
 
     async def _send_report(self, command: GetReport, end: float) -> CommandAnswer:
         """A later part of a report, under its own id; refused while an earlier one comes (B08.FR.16)."""
@@ -299,7 +304,9 @@ class Session:
             raise NotAccepted(self.charger_id, type(command).__name__)
         self._inbound.standing.expect(command)
 
-    async def _send_part(self, command: Command, deadline_s: float) -> CommandAnswer:
+    async def _send_part(
+        self, command: Command, deadline_s: float, last_look: LastLook | None = None
+    ) -> CommandAnswer:
         calling = Calling(self.security_extension, self._tools.new_request_id)
         action, payload = self.dialect.to_call(command, calling)
         self._check(action, payload)
@@ -308,7 +315,7 @@ class Session:
             versions.asked_for_report(int(payload["requestId"]))
         try:
             request_id = getattr(command, "request_id", None)
-            answered = await self._outbound.call(action, payload, deadline_s, request_id)
+            answered = await self._outbound.call(action, payload, deadline_s, request_id, last_look)
             answer = self._understood(command, action, answered)
         except CallFailed as error:
             if error.code not in _INCAPABLE:

@@ -50,3 +50,14 @@ class InstalledCertificate:
     use: CertificateUse
     hash: CertificateHash
     children: tuple[CertificateHash, ...] = ()
+
+
+ROOT_USES = frozenset(
+    {
+        CertificateUse.CSMS_ROOT,
+        CertificateUse.MANUFACTURER_ROOT,
+        CertificateUse.V2G_ROOT,
+        CertificateUse.MO_ROOT,
+        CertificateUse.OEM_ROOT,
+    }
+)

@@ -43,7 +43,9 @@ from storage.events import EventRecord, FrameRecord, StoredEvent
 from storage.evidence import EvidenceKind, EvidenceRef
 from storage.journal import JournalRound, JournalRule, Partition
 from storage.learned import Trail
+from storage.penalty import Penalty
 from storage.query_ports import ChronicleStore, CountingStore
+from storage.standing import OutcomeGroup
 from storage.twin import Lifecycle, TwinState
 
 Projector = Callable[[TwinState, EventRecord], TwinState]
@@ -69,6 +71,8 @@ class ChargerView:
     twin: TwinState
     last_message_at: datetime | None = None
     maintenance: SiteLease | None = None
+    penalty: Penalty | None = None
+    """Why it is set apart now (R27)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +298,18 @@ class CampaignStore(Protocol):
     async def target_history(self, charger_id: str, *, limit: int = 20) -> Sequence[Target]:
         """What campaigns did to one charger, over all of them: finished targets, latest finish first."""
 
+    async def latest_targets(
+        self, campaign_id: str, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[Target]:
+        """By charger, each once, from one instant a page: its rollback target if there is one."""
+
+    async def outcome_groups(self, campaign_id: str) -> Sequence[OutcomeGroup]:
+        """How many chargers of each OCPP version, vendor and model stand where, from one instant."""
+
+    async def note_wave(self, campaign_id: str, wave: int, deadline: datetime) -> None:
+        """A wave has begun, or its end was moved along by a pause."""
+
+    async def wave_deadlines(self, campaign_id: str) -> dict[int, datetime]: ...
     async def add_targets(self, targets: Sequence[Target]) -> None:
         """Idempotent on (campaign, wave, charger): rollback waves are added when they are decided."""
 

@@ -77,7 +77,7 @@ class PastStore(Protocol):
         """The twin made anew from all its stored events, held against the one in use. Raises NotFound."""
 
     async def rebuild_page(self, *, limit: int = 20, cursor: str | None = None) -> Page[Rebuilt]:
-        """The same of every twin, by charger id; each twin is read at one instant of its own."""
+        """The same of every twin, by charger id, each at an instant of its own; a page may be short."""
 
     async def repair(self, given: Repair) -> Repaired:
         """Make the twin in use what its events make of it, as a revision like any other, audited.

@@ -66,12 +66,19 @@ def serial_subject(issuer_sha256: str, serial: int) -> str:
 OnRecord = Callable[[Withdrawal], AuditEntry]
 """What the audit log is told, from the withdrawal as it is then."""
 
+OnRecordAll = Callable[[Sequence[str]], AuditEntry]
+"""The same, from the subjects that are withdrawn now and were not before."""
+
 
 class WithdrawalStore(Protocol):
     """What was withdrawn, by subject."""
 
-    async def add(self, withdrawals: Sequence[Withdrawal]) -> Sequence[str]:
+    async def add(
+        self, withdrawals: Sequence[Withdrawal], on_record: OnRecordAll | None = None
+    ) -> Sequence[str]:
         """Subjects that were not withdrawn before; for others the first reason stands.
+
+        In the audit log in the same transaction, so that whoever dies or asks again leaves none unrecorded.
 
         A person's word counts anew where somebody has said yes to its return, and voids what was said.
         """

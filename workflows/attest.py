@@ -13,7 +13,9 @@ from enum import StrEnum
 from activities.facts import AttemptFacts, Sighting, sighting_in
 from storage.charger import STALE_AFTER
 from storage.events import FIRMWARE_FAILURES, FirmwareStatus
+from workflows.messages import Mark
 from workflows.signals import ChargerSignal
+from workflows.silence import Blame, diagnose, installing
 
 # Said when the image is about to run: a boot with another version after one of these fell back.
 _INSTALLED = frozenset({FirmwareStatus.INSTALLED, FirmwareStatus.INSTALL_REBOOTING})
@@ -44,6 +46,10 @@ class Judgement:
     retryable: bool = False
     suspicious: bool = True
     """The firmware may be to blame, so it counts towards an early stop at once."""
+    cause: Mark | None = None
+    """Why it failed, for whoever decides about another attempt (R26)."""
+    network: bool = False
+    """The network is to blame more likely than the charger (X7)."""
     halt: bool = False
     """A signature did not hold on the charger: nothing more may be sent (S38)."""
 
@@ -114,8 +120,29 @@ def judge_deadline(attempt: Attempt, facts: AttemptFacts, now: datetime) -> Judg
         reason = f"it is alive but did not boot with {attempt.to_version} before the deadline"
         if told_no_version(attempt, facts.sightings):
             reason = f"it booted, and until the deadline nothing proved that it runs {attempt.to_version}"
-        return Judgement(Finding.OVERDUE, reason, retryable=True)
-    return Judgement(Finding.SILENT, "it did not come back before the deadline")
+        return Judgement(Finding.OVERDUE, reason, retryable=True, cause=Mark.OVERDUE)
+    return _silent(attempt, facts, now)
+
+
+def judge_stage(attempt: Attempt, facts: AttemptFacts, sightings: Iterable[Sighting]) -> Judgement | None:
+    """Whether to ask anew before the deadline: no charger of its model ever fetched for so long (R23).
+
+    Only before the install: what is being written must not be interrupted.
+    """
+    if not facts.stuck or facts.route is None or installing(_relevant(attempt, sightings)):
+        return None
+    reason = f"its download is stuck: {facts.stuck}"
+    return Judgement(Finding.OVERDUE, reason, retryable=True, suspicious=False, cause=Mark.FETCH)
+
+
+def _silent(attempt: Attempt, facts: AttemptFacts, now: datetime) -> Judgement:
+    reason = "it did not come back before the deadline"
+    if facts.silence is None:
+        return Judgement(Finding.SILENT, reason)
+    touched = installing(_relevant(attempt, facts.sightings))
+    found = diagnose(facts.silence, now, touched=touched)
+    network = found.blame is Blame.NETWORK
+    return Judgement(Finding.SILENT, f"{reason}; {found.reason}", suspicious=not network, network=network)
 
 
 def _relevant(attempt: Attempt, sightings: Iterable[Sighting]) -> list[Sighting]:
@@ -166,4 +193,5 @@ def _judge_status(sighting: Sighting) -> Judgement | None:
     reason = f"it reported {status.value}"
     if status is FirmwareStatus.INVALID_SIGNATURE:
         return Judgement(Finding.FAILED, f"{reason}: the vendor signature did not hold there", halt=True)
-    return Judgement(Finding.FAILED, reason, retryable=True, suspicious=status not in _HARMLESS)
+    cause = Mark.FETCH if status in _HARMLESS else Mark.INSTALL
+    return Judgement(Finding.FAILED, reason, retryable=True, suspicious=cause is Mark.INSTALL, cause=cause)

@@ -28,6 +28,7 @@ with workflow.unsafe.imports_passed_through():
         installed_seen,
         judge,
         judge_deadline,
+        judge_stage,
         progress_seen,
         sighting_of,
         told_no_version,
@@ -67,6 +68,7 @@ class ChargerUpdateWorkflow:
         self._reset_at: datetime | None = None
         self._stopped = False
         self._distrusted = False
+        self._spoilt: UpdateEnd | None = None
         self._news = False
         self._sightings: dict[int, Sighting] = {}
         self._look: asyncio.Task[None] | None = None
@@ -103,7 +105,7 @@ class ChargerUpdateWorkflow:
     async def _work(self) -> UpdateEnd:
         end = await self._send() or await self._watch()
         self._say(f"concluding: {end.reason}")
-        await self._conclude(end)
+        end = await self._conclude(end)
         # PostgreSQL has the sentence; the shard needs it only where something is left to decide.
         return replace(end, reason="") if end.outcome is Outcome.UPDATED else end
 
@@ -137,7 +139,7 @@ class ChargerUpdateWorkflow:
         if answer.kind is DispatchKind.ALREADY and self._given.attempt > 1:
             outcome = Outcome.UPDATED  # By an earlier attempt, and so it counts and goes back as one.
         if answer.kind is DispatchKind.REFUSED and not self._given.last_attempt:
-            return UpdateEnd(None, answer.reason, (Mark.RETRY,))
+            return UpdateEnd(None, answer.reason, (Mark.RETRY, Mark.REFUSED))
         said = {Mark.HALT: answer.kind is DispatchKind.HALT, Mark.SESSION: answer.for_session}
         return UpdateEnd(outcome, answer.reason, _marks(said))
 
@@ -202,6 +204,9 @@ class ChargerUpdateWorkflow:
             if await self._next_news():
                 continue
             facts = await self._reconcile()
+            stuck = judge_stage(self._attempt(), facts, self._sightings.values())
+            if stuck and not self._given.last_attempt:
+                return self._judged(stuck)
             if workflow.now() >= self._deadline:
                 judged = self._judge()
                 return self._judged(judged or judge_deadline(self._attempt(), facts, workflow.now()))
@@ -256,24 +261,27 @@ class ChargerUpdateWorkflow:
         if judged.finding is Finding.UPDATED:
             return UpdateEnd(Outcome.UPDATED, judged.reason)
         if judged.finding is Finding.SILENT:
-            return UpdateEnd(Outcome.SILENT, judged.reason, (Mark.SUSPICIOUS,))
+            blame = Mark.NETWORK if judged.network else Mark.SUSPICIOUS
+            return UpdateEnd(Outcome.SILENT, judged.reason, (blame,))
         self._distrusted = judged.halt
         retry = judged.retryable and not self._given.last_attempt
         said = {Mark.RETRY: retry, Mark.SUSPICIOUS: judged.suspicious, Mark.HALT: judged.halt}
-        return UpdateEnd(None if retry else Outcome.FAILED, judged.reason, _marks(said))
+        cause = (judged.cause,) if judged.cause and retry else ()
+        return UpdateEnd(None if retry else Outcome.FAILED, judged.reason, _marks(said) + cause)
 
     # --- conclude --------------------------------------------------------------------------------
 
-    async def _conclude(self, end: UpdateEnd) -> None:
+    async def _conclude(self, end: UpdateEnd) -> UpdateEnd:
         """Give availability back and close the books; never hangs on a charger that is away."""
         if self._touched and await self._concluded_on_node(end):
-            return
+            return self._spoilt or end
         end = (
             replace(end, reason=f"{end.reason}; it could not be reached, {STILL_OUT}")
             if self._touched
             else end
         )
         await remotely(ChargerActivities.close_update, self._books(end), "close the books")
+        return end
 
     async def _concluded_on_node(self, end: UpdateEnd) -> bool:
         """Over whatever route reaches it, until the deadline (a silent charger gets one try)."""
@@ -294,9 +302,11 @@ class ChargerUpdateWorkflow:
     async def _concluded_over(self, route: RouteFacts, end: UpdateEnd) -> bool:
         order = RestoreInput(self._books(end), route.session_epoch, self._before)
         try:
-            await on_node(DispatchActivities.conclude_update, order, route)
+            answer = await on_node(DispatchActivities.conclude_update, order, route)
         except ActivityError:
             return False
+        if answer is not None:  # It runs the version, and is not what it was otherwise.
+            self._spoilt = UpdateEnd(Outcome.FAILED, answer.reason, (Mark.SUSPICIOUS,))
         return True
 
     def _books(self, end: UpdateEnd) -> ConcludeInput:

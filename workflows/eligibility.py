@@ -153,6 +153,11 @@ def _replaced(facts: ChargerFacts, _: datetime) -> Skip | None:
 # --- never: as people decided --------------------------------------------------------------------
 
 
+def _set_apart(facts: ChargerFacts, _: datetime) -> Skip | None:
+    apart = facts.situation.set_apart
+    return Skip(apart) if apart and not facts.downgrade else None  # Its way back stays open.
+
+
 def _pin(facts: ChargerFacts, _: datetime) -> Skip | None:
     pin = facts.around.pin
     return Skip(f"it is pinned to {pin}") if pin not in (None, facts.artifact.version) else None
@@ -288,6 +293,7 @@ RULES: tuple[Rule, ...] = (
     Rule("version", "skip", "it runs it already, a later release, or never told its version", _version),
     Rule("signature", "skip", "it takes no update, or no signature that the image carries", _sendable),
     Rule("taken back", "skip", "a rollback is about another version than it runs", _replaced),
+    Rule("set apart", "skip", "its updates failed again and again, over all campaigns (R27)", _set_apart),
     Rule("pin", "skip", "somebody pinned it to another version", _pin),
     Rule("way", "skip", "an edge of the plan: another version first, or a risk that it matches", _way),
     Rule("link", "skip", "it is not connected in a way that the plan asks for", _link),

@@ -61,6 +61,8 @@ class Retry:
     not_before: datetime
     issue: int
     """The directive of that attempt must be newer than this one."""
+    marks: tuple["Mark", ...] = ()
+    """Of the attempt that failed: why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +133,18 @@ class Mark(StrEnum):
     """The firmware may be to blame: counts towards an early stop at once."""
     HALT = "halt"
     """A proof did not hold: nothing more may be sent."""
+    NETWORK = "network"
+    """It is silent with its neighbours: the gate counts it, an early stop does not (X7)."""
     SESSION = "session"
     """It had to wait because a car is there."""
+    FETCH = "fetch"
+    """Why it failed: the image did not arrive."""
+    REFUSED = "refused"
+    """The charger said no."""
+    INSTALL = "install"
+    """The image arrived, and could not be installed."""
+    OVERDUE = "overdue"
+    """Alive, and nothing came of it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,13 +46,13 @@ with workflow.unsafe.imports_passed_through():
         locally,
     )
     from workflows.ramp import most_in_flight
+    from workflows.retries import is_last, pause_before
     from workflows.signals import SET_PAUSED, SHARD_FAILED, STOP, StopRequest
     from workflows.triage import Candidate, Context, choose, triage
 
 LONGEST_STRETCH = 5.0
 """Looks that find nothing new come up to this much less often."""
 _FAILURES = frozenset({Outcome.FAILED, Outcome.SILENT})
-
 DIRECTIVE_DAY_S = 23 * 3600.0
 """A directive may live for 24 hours; a longer wave gets another one."""
 
@@ -147,7 +147,7 @@ class ShardWorkflow:
     async def _look(self) -> None:
         """Read the situation of every open target; find out who may start; write who waits and why."""
         given, now = self._given, workflow.now()
-        query = ShardQuery(given.campaign_id, given.wave, given.first, given.count)
+        query = ShardQuery(given.campaign_id, given.wave, given.first, given.count, self._deadline)
         facts = await locally(FleetActivities.measure_eligibility, query)
         context = Context(given.campaign_id, given.wave, now, self._flying, self._retries, self._said)
         found = triage(facts, context)
@@ -304,7 +304,7 @@ class ShardWorkflow:
                 version=given.version,
                 route=candidate.route,
                 attempt=attempt,
-                last_attempt=attempt >= given.pace.max_attempts,
+                last_attempt=is_last(attempt, retry.marks if retry else (), given.pace),
                 deadline_seconds=given.pace.attempt_deadline_seconds,
                 out_of_service=candidate.out_of_service,
             ),
@@ -327,32 +327,33 @@ class ShardWorkflow:
             self._open += 1
             self._said[name] = end.reason
         else:
-            self._settle(name, end.outcome)
+            self._settle(name, end.outcome, counts=Mark.NETWORK not in end.marks)
         if Mark.RETRY in end.marks:
-            self._keep_for_retry(name)
+            self._keep_for_retry(name, end.marks)
         if Mark.HALT in end.marks:
             self._halted = self._halted or f"{name}: {end.reason}"
-        if end.outcome in _FAILURES or Mark.SUSPICIOUS in end.marks:
+        if (end.outcome in _FAILURES and Mark.NETWORK not in end.marks) or Mark.SUSPICIOUS in end.marks:
             await self._count_failure(name)
         if self._over():
             self._stop(self._over())
 
-    def _settle(self, name: str, outcome: Outcome) -> None:
+    def _settle(self, name: str, outcome: Outcome, *, counts: bool = True) -> None:
+        """``counts``: towards an early stop; the gate counts every failure."""
         self._retries.pop(name, None)
         self._streak += outcome is Outcome.UPDATED
-        if outcome in _FAILURES:
+        if outcome in _FAILURES and counts:
             self._failed.add(name)
         else:
             self._failed.discard(name)
 
-    def _keep_for_retry(self, name: str) -> None:
-        former = self._retries.get(name)
-        self._retries[name] = Retry(
-            charger_id=name,
-            attempt=(former.attempt if former else 1) + 1,
-            not_before=workflow.now() + timedelta(seconds=self._given.pace.retry_backoff_seconds),
-            issue=self._issue,
-        )
+    def _keep_for_retry(self, name: str, marks: tuple[Mark, ...]) -> None:
+        former, pace = self._retries.get(name), self._given.pace
+        attempt = (former.attempt if former else 1) + 1
+        pause = timedelta(seconds=pace.retry_backoff_seconds)
+        # Older runs waited as long before each; the first repetition still does.
+        if attempt > 2 and workflow.patched("backoff-by-cause"):
+            pause = pause_before(attempt, marks, pace)
+        self._retries[name] = Retry(name, attempt, workflow.now() + pause, self._issue, marks)
 
     async def _count_failure(self, name: str) -> None:
         self._streak = 0

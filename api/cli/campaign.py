@@ -84,6 +84,13 @@ def create(  # noqa: PLR0913 - typer's options are its signature
     session.show(campaign, lambda screen: views.draw_campaign(screen, campaign, session.clock()))
 
 
+@command(app, "follow-up", posts=True)
+def follow_up(session: Session, campaign: Reference) -> None:
+    """Open a campaign for chargers that match since this one froze its cohort. It waits for approvals."""
+    opened = session.api.post(f"{_path(session, campaign)}/follow-up")
+    session.show(opened, lambda screen: views.draw_campaign(screen, opened, session.clock()))
+
+
 @command(app, "list")
 def list_(
     session: Session, limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 50
@@ -118,6 +125,29 @@ def targets(
     """List a campaign's chargers and where each of them stands."""
     rows = list(session.api.pages(f"{_path(session, campaign)}/targets", limit, wave=wave))
     session.show(rows, lambda screen: views.draw_targets(screen, rows, session.clock()))
+
+
+@command(app, "chargers")
+def chargers(
+    session: Session,
+    campaign: Reference,
+    state: Annotated[
+        str | None, typer.Option(metavar="STATE", help="Only these, as in waiting or left_behind.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 1000,
+) -> None:
+    """Show each charger of a campaign once: its state, why, until when, and what to do."""
+    pages = session.api.pages(f"{_path(session, campaign)}/chargers", 1_000_000 if state else limit)
+    wanted = state.strip().lower().replace("-", "_").replace(" ", "_") if state else None
+    rows = [row for row in pages if wanted in (None, row["state"])][:limit]
+    session.show(rows, lambda screen: views.draw_standings(screen, rows, session.clock()))
+
+
+@command(app, "outcomes")
+def outcomes(session: Session, campaign: Reference) -> None:
+    """Show where a campaign's chargers stand by OCPP version, vendor and model."""
+    rows = list(session.api.pages(f"{_path(session, campaign)}/outcomes", 10_000))
+    session.show(rows, lambda screen: views.draw_outcomes(screen, rows))
 
 
 @command(app, "directive")

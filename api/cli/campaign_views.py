@@ -219,6 +219,52 @@ def draw_targets(screen: Screen, rows: Sequence[Record], now: datetime) -> None:
     screen.table(columns, cells, empty="No chargers in this wave.")
 
 
+def draw_standings(screen: Screen, rows: Sequence[Record], now: datetime) -> None:
+    """Every charger in its one state."""
+    columns = (
+        Column("CHARGER"),
+        Column("SITE", optional=True),
+        Column("STATE"),
+        Column("UNTIL", optional=True),
+        Column("BECAUSE", fold=True),
+        Column("NEXT", fold=True),
+    )
+    cells = [
+        (
+            str(row["charger_id"]),
+            str(row["site_id"]),
+            words(row["state"]),
+            moment(row["deadline"], now) or "-",
+            str(row["reason"]),
+            str(row["next_action"]),
+        )
+        for row in rows
+    ]
+    screen.table(columns, cells, empty="No charger is in that state.")
+
+
+def draw_outcomes(screen: Screen, rows: Sequence[Record]) -> None:
+    """Where each kind of charger stands."""
+    columns = (
+        Column("OCPP"),
+        Column("VENDOR"),
+        Column("MODEL"),
+        Column("CHARGERS", right=True),
+        Column("STATES", fold=True),
+    )
+    cells = [
+        (
+            str(row["dialect"]) or "never connected",
+            str(row["vendor"]),
+            str(row["model"]),
+            str(row["chargers"]),
+            ", ".join(f"{count} {words(name)}" for name, count in row["by_standing"].items()),
+        )
+        for row in rows
+    ]
+    screen.table(columns, cells, empty="The campaign has no chargers.")
+
+
 def gate_name(decision: Record, item: Record) -> str:
     """The name of the wave that a verdict is about."""
     names = {one["wave"]: wave_name(one) for one in item["waves"]}
@@ -303,7 +349,7 @@ def _next(item: Record) -> str:
     begun = len(item["approvals"]) >= int(item["plan"]["required_approvals"])
     proceed = f'ampwave campaign proceed {called(item)} --reason "..."'
     if item["phase"] == "awaiting_approval" and begun:
-        return f"Let the next wave begin: {proceed}"
+        return f"Let the next wave begin: ampwave campaign approve {called(item)}"
     return {
         "draft": f"Approve it: ampwave campaign approve {called(item)}",
         "awaiting_approval": f"Approve it: ampwave campaign approve {called(item)}",

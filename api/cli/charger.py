@@ -14,6 +14,7 @@ from api.cli import (
     charger_evidence,
     charger_life,
     charger_move,
+    charger_penalty,
     charger_registry,
     charger_service,
     charger_twin,
@@ -27,6 +28,7 @@ from api.cli.session import Session, command, group
 app = group("Import, register and look at chargers, and have them do things.")
 
 charger_twin.attach(app)
+charger_penalty.attach(app)
 Identity = Annotated[str, typer.Argument(metavar="CHARGER", help="Its OCPP identity.")]
 QueryOption = Annotated[
     str | None,

@@ -8,6 +8,7 @@ from api.acts import CampaignActs
 from api.auth import Permission
 from api.cohort import CampaignDesk
 from api.guard import Caller, GuardedRoute, Services, permit
+from api.late_joiners import follow_up
 from api.plan_preview import planned_page, preview_reply
 from api.ports import ApiServices
 from api.replies import NOT_MODIFIED, Cursor, IdempotencyKey, Limit, tagged_reply
@@ -27,11 +28,13 @@ from api.schemas.campaigns import (
 )
 from api.schemas.common import PageReply, Slug
 from api.schemas.previews import PlannedPage, PreviewReply
+from api.schemas.standings import OutcomeReply, StandingReply
 from api.slices import skip_slice
 from api.targets import target_page
 from storage.access import Principal
 from storage.campaign import Exclusion
 from storage.errors import NotFound
+from storage.standing import outcome_rows, stand
 
 router = APIRouter(prefix="/api/v1/campaigns", tags=["campaigns"], route_class=GuardedRoute)
 
@@ -97,6 +100,28 @@ async def list_targets(
     page = await target_page(services.campaigns, campaign_id, wave, limit, cursor)
     items = tuple(TargetReply.model_validate(target) for target in page.items)
     return PageReply(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/{campaign_id}/chargers")
+@permit(Permission.READ)
+async def list_standings(
+    services: Services, campaign_id: Slug, limit: Limit = 100, cursor: Cursor = None
+) -> PageReply[StandingReply]:
+    """Every charger once, in its one named state, with reason, deadline and next action."""
+    campaign = await services.campaigns.get(campaign_id)
+    deadlines = await services.campaigns.wave_deadlines(campaign_id)
+    page = await services.campaigns.latest_targets(campaign_id, limit=limit, cursor=cursor)
+    items = tuple(StandingReply.of(stand(campaign, target, deadlines)) for target in page.items)
+    return PageReply(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/{campaign_id}/outcomes")
+@permit(Permission.READ)
+async def list_outcomes(services: Services, campaign_id: Slug) -> PageReply[OutcomeReply]:
+    """Where its chargers stand by OCPP version, vendor and model; never one number for all."""
+    campaign = await services.campaigns.get(campaign_id)
+    rows = outcome_rows(await services.campaigns.outcome_groups(campaign_id), campaign.phase)
+    return PageReply(items=tuple(OutcomeReply.model_validate(row) for row in rows), next_cursor=None)
 
 
 @router.get("/{campaign_id}/decisions")
@@ -202,6 +227,17 @@ async def proceed_campaign(
     await _acts(services, caller, campaign_id, key).proceed(body.reason)
     _accepted(response, campaign_id)
     return await _whole(services, campaign_id)
+
+
+@router.post("/{campaign_id}/follow-up", status_code=201)
+@permit(Permission.CAMPAIGN_CREATE)
+async def follow_up_campaign(
+    response: Response, services: Services, caller: Caller, campaign_id: Slug
+) -> CampaignReply:
+    """Open a campaign for chargers that match since this one froze its cohort: same plan, new approvals."""
+    opened = await follow_up(services, campaign_id, caller)
+    _accepted(response, opened.campaign_id)
+    return await _whole(services, opened.campaign_id)
 
 
 @router.post("/{campaign_id}/skip", status_code=202)

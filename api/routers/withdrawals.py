@@ -1,10 +1,11 @@
 """Taking an image or a signing certificate away, and giving it back: one person withdraws, two restore."""
 
 import base64
+from collections.abc import Sequence
 
 from fastapi import APIRouter
 
-from api.acts import audit
+from api.acts import entry_of
 from api.auth import Permission
 from api.guard import Caller, GuardedRoute, Services, permit
 from api.replies import Limit
@@ -19,6 +20,7 @@ from api.schemas.withdrawals import (
 from api.withdrawals import restore_subject, withdraw_release, withdraw_subject
 from signing.revocation import revoked_subjects
 from signing.vendor_signature import certificate_fingerprint
+from storage.audit import AuditEntry
 from storage.errors import InvalidInput
 from storage.withdrawal import Source, Withdrawal, certificate_subject
 
@@ -66,13 +68,13 @@ async def take_list(services: Services, caller: Caller, body: ListBody) -> ListR
     """
     now = services.clock()
     listed = revoked_subjects(_bytes(body.crl), await services.manufacturer_roots(), now)
-    new = await services.withdrawals.add(
-        [Withdrawal(subject, reason, Source.LIST, caller.name, now) for subject, reason in listed.items()]
-    )
-    if new:
-        await audit(
-            services, caller, "certificate.list_taken", "certificates", listed=len(listed), new=len(new)
-        )
+
+    def on_record(new: Sequence[str]) -> AuditEntry:
+        act = ("certificate.list_taken", "certificates")
+        return entry_of(caller, now, act, listed=len(listed), new=len(new))
+
+    rows = [Withdrawal(subject, why, Source.LIST, caller.name, now) for subject, why in listed.items()]
+    new = await services.withdrawals.add(rows, on_record)
     return ListReply(listed=len(listed), withdrawn=len(new))
 
 

@@ -24,6 +24,7 @@ from storage.errors import Conflict, NotFound
 from storage.ports import Page
 from storage.postgres import cursor as cursors
 from storage.postgres.engine import reading, transaction
+from storage.postgres.standings import StandingRows
 from storage.postgres.tables import (
     campaign,
     campaign_approval,
@@ -36,7 +37,7 @@ from storage.postgres.tables import (
 from storage.postgres.targets import TargetRows, insert_targets
 
 
-class PostgresCampaignStore(TargetRows):
+class PostgresCampaignStore(TargetRows, StandingRows):
     """Everything that a campaign was, did and decided."""
 
     def __init__(self, engine: AsyncEngine) -> None:

@@ -35,10 +35,12 @@ from storage.postgres.engine import reading, transaction
 from storage.postgres.grouped import Grouped
 from storage.postgres.identifiers import claim
 from storage.postgres.leases import ALIVE, LEASE_COLUMNS, lease_of
+from storage.postgres.penalties import PENALTY_COLUMNS, STANDING, penalty_of
 from storage.postgres.query import asking
 from storage.postgres.selecting import count_groups, matching, one_of
 from storage.postgres.tables import (
     charger,
+    charger_penalty,
     model_profile,
     site,
     site_lease,
@@ -70,9 +72,10 @@ _SECTIONS = (
     .label("sections")
 )
 _VIEW = (
-    select(*_IDENTITY, twin.c.revision, twin.c.last_message_at, _SECTIONS, *LEASE_COLUMNS)
+    select(*_IDENTITY, twin.c.revision, twin.c.last_message_at, _SECTIONS, *LEASE_COLUMNS, *PENALTY_COLUMNS)
     .join(twin, twin.c.charger_id == charger.c.charger_id)
     .outerjoin(site_lease, (site_lease.c.charger_id == charger.c.charger_id) & ALIVE)
+    .outerjoin(charger_penalty, (charger_penalty.c.charger_id == charger.c.charger_id) & STANDING)
 )
 
 
@@ -246,7 +249,8 @@ class PostgresChargerStore(PostgresCredentialStore):
 def _view(row: Row[*tuple[Any, ...]]) -> ChargerView:
     charger_id, site_id, vendor, model, lifecycle, serial_number, hardware_revision, registered_at = row[:8]
     floor, identity_version, *owned, ownership_version = row[8:_VIEW_BEGINS]
-    revision, last_message_at, sections, *lease = row[_VIEW_BEGINS:]
+    revision, last_message_at, sections, *held = row[_VIEW_BEGINS:]
+    lease, penalty = held[: len(LEASE_COLUMNS)], held[len(LEASE_COLUMNS) :]
     return ChargerView(
         charger=Charger(
             charger_id,
@@ -265,6 +269,7 @@ def _view(row: Row[*tuple[Any, ...]]) -> ChargerView:
         twin=decode_twin(charger_id, revision, sections or {}),
         last_message_at=last_message_at,
         maintenance=lease_of(lease) if lease[0] is not None else None,
+        penalty=penalty_of(penalty) if penalty[0] is not None else None,
     )
 
 

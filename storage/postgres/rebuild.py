@@ -1,5 +1,6 @@
 """Twins made anew from their stored events, to be held against those in use, or put in their place (F21)."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -35,6 +36,8 @@ _FENCED = frozenset(
 but an event that changed something is the cause of a revision."""
 _REPAIR = "rebuild/"
 """Begins the cause of a repair's revision; the number of the last event that it considered follows."""
+PAGE_SECONDS = 5.0
+"""A page of long pasts ends early: whoever asks goes on behind it, and nobody waits in vain for an answer."""
 _HISTORY = twin_history.c
 
 
@@ -52,6 +55,8 @@ class _Made:
 
 class PostgresRebuildStore:
     """See ``storage.twin_ports.PastStore``."""
+
+    _page_seconds = PAGE_SECONDS
 
     def __init__(self, engine: AsyncEngine, project: Projector) -> None:
         self._engine = engine
@@ -77,7 +82,13 @@ class PostgresRebuildStore:
         async with reading(self._engine) as connection:
             rows = (await connection.execute(query)).all()
         names = cursors.page(rows, limit, lambda row: str(row[0]), lambda row: [row[0]])
-        return Page(tuple([await self.rebuild(name) for name in names.items]), names.next_cursor)
+        clock = asyncio.get_running_loop().time
+        end, found = clock() + self._page_seconds, list[Rebuilt]()
+        for name in names.items:
+            found.append(await self.rebuild(name))
+            if clock() >= end and name != names.items[-1]:
+                return Page(tuple(found), cursors.encode(name))
+        return Page(tuple(found), names.next_cursor)
 
     async def repair(self, given: Repair) -> Repaired:
         """Everything of before is made without a lock; what came in meanwhile, under the lock of the ingest.

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import JSON, JSONB
 from storage.postgres import certificate_tables
 from storage.postgres.artifact_tables import artifact, sign_off, staged_release
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
+from storage.postgres.execution_tables import campaign_wave, charger_penalty, update_kept
 from storage.postgres.lease_tables import out_of_service, site_lease
 from storage.postgres.life_tables import credential_past, retirement, tombstone
 from storage.postgres.notice_tables import notice, webhook, webhook_delivery
@@ -56,8 +57,10 @@ __all__ = [
     "audit",
     "audit_head",
     "blob_check",
+    "campaign_wave",
     "certificate_tables",
     "charger_move",
+    "charger_penalty",
     "charger_upkeep",
     "charging_session",
     "closure",
@@ -97,6 +100,7 @@ __all__ = [
     "twin_section",
     "twin_snapshot",
     "twin_summarised",
+    "update_kept",
     "upload_ticket",
     "webhook",
     "webhook_delivery",
@@ -316,6 +320,13 @@ sa.Index(
     "ix_campaign_target_open",
     campaign_target.c.charger_id,
     postgresql_where=campaign_target.c.finished_at.is_(None),
+)
+
+sa.Index(
+    "ix_campaign_target_latest",
+    campaign_target.c.campaign_id,
+    campaign_target.c.charger_id,
+    campaign_target.c.wave,
 )
 
 campaign_exclusion = sa.Table(

@@ -1,7 +1,7 @@
 """The frozen targets of campaigns. A target that is DONE stays as it is, whoever comes later."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -57,7 +57,7 @@ class TargetRows:
                 _COLUMNS.wave == wave, _COLUMNS.ordinal >= first, _COLUMNS.ordinal < first + count
             ).order_by(_COLUMNS.ordinal)
         async with reading(self._engine) as connection:
-            return [_target(row) for row in (await connection.execute(query)).mappings()]
+            return [target_of(row) for row in (await connection.execute(query)).mappings()]
 
     async def target(self, campaign_id: str, wave: int, charger_id: str) -> Target:
         """Raise NotFound if the wave does not have it."""
@@ -66,7 +66,7 @@ class TargetRows:
             row = (await connection.execute(query)).mappings().one_or_none()
         if row is None:
             raise _unknown(campaign_id, wave, charger_id)
-        return _target(row)
+        return target_of(row)
 
     async def target_history(self, charger_id: str, *, limit: int = 20) -> Sequence[Target]:
         """Finished targets of one charger over all campaigns, latest finish first."""
@@ -77,7 +77,7 @@ class TargetRows:
             .limit(limit)
         )
         async with reading(self._engine) as connection:
-            return [_target(row) for row in (await connection.execute(query)).mappings()]
+            return [target_of(row) for row in (await connection.execute(query)).mappings()]
 
     async def add_targets(self, targets: Sequence[Target]) -> None:
         """Those that are there already stay as they are."""
@@ -262,7 +262,8 @@ def _row(target: Target) -> dict[str, Any]:
     }
 
 
-def _target(row: RowMapping) -> Target:
+def target_of(row: RowMapping | Mapping[str, Any]) -> Target:
+    """The noun of a row."""
     outcome = Outcome(row["outcome"]) if row["outcome"] else None
     return Target(**{**row, "phase": TargetPhase(row["phase"]), "outcome": outcome})
 

@@ -11,7 +11,7 @@ from storage.errors import Conflict, NotFound
 from storage.postgres.audit import append_entry
 from storage.postgres.engine import reading, transaction
 from storage.postgres.people_tables import withdrawal
-from storage.withdrawal import VOTES_TO_RESTORE, OnRecord, Source, Withdrawal, artifact_subject
+from storage.withdrawal import VOTES_TO_RESTORE, OnRecord, OnRecordAll, Source, Withdrawal, artifact_subject
 
 _CHUNK = 1000
 """Rows of one statement: a list may name many thousands."""
@@ -43,7 +43,9 @@ class PostgresWithdrawalStore:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
-    async def add(self, withdrawals: Sequence[Withdrawal]) -> Sequence[str]:
+    async def add(
+        self, withdrawals: Sequence[Withdrawal], on_record: OnRecordAll | None = None
+    ) -> Sequence[str]:
         """Subjects that were not withdrawn before; for others the first reason stands."""
         rows = {
             each.subject: {
@@ -61,6 +63,8 @@ class PostgresWithdrawalStore:
             for first in range(0, len(given), _CHUNK):
                 answer = await connection.execute(_upsert(given[first : first + _CHUNK]))
                 added += list(answer.scalars())
+            if added and on_record is not None:
+                await append_entry(connection, on_record(added))
         return added
 
     async def in_force(self, subjects: Sequence[str]) -> Sequence[Withdrawal]:

@@ -25,6 +25,7 @@ from storage.postgres.learned import PostgresLearnedStore
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.logs import PostgresLogStore
 from storage.postgres.notices import PostgresNoticeStore
+from storage.postgres.penalties import PostgresPenaltyStore
 from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.renewals import PostgresRenewalStore
@@ -71,6 +72,7 @@ def services_over(
         blobs=blobs,
         watch=watch_stores(engine),
         halts=PostgresHaltStore(engine),
+        penalties=PostgresPenaltyStore(engine),
         orchestrator=orchestrator,
         clock=system_clock,
         new_id=lambda: secrets.token_hex(8),

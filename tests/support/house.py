@@ -51,6 +51,7 @@ from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_notices import MemoryNotices
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from tests.support.memory_penalties import MemoryPenalties
 from tests.support.memory_registry import MemoryIngest, MemoryPrivacy, MemoryRegistry
 from tests.support.memory_retirements import MemoryRetirements
 from tests.support.memory_transfers import MemoryDownloads, MemoryUploads
@@ -105,6 +106,7 @@ class House:
     watch: WatchStores = field(default_factory=memory_watch)
     halts: MemoryHalts = field(default_factory=MemoryHalts)
     notices: MemoryNotices = field(default_factory=MemoryNotices)
+    penalties: MemoryPenalties = field(default_factory=MemoryPenalties)
     retention: MemoryRetention = field(default_factory=MemoryRetention)
     withdrawals: MemoryWithdrawals = field(default_factory=MemoryWithdrawals)
     certificates: MemoryCertificates = field(default_factory=MemoryCertificates)
@@ -148,6 +150,7 @@ class House:
             blobs=self.blobs,  # type: ignore[arg-type]
             watch=self.watch,
             halts=self.halts,
+            penalties=self.penalties,
             retention=self.retention,
             retention_policy=RetentionPolicy({"events": 400}),
             withdrawals=self.withdrawals,

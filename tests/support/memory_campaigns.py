@@ -1,6 +1,7 @@
 """Doubles of the campaign and artifact stores and of the orchestrator, for unit tests only."""
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -22,6 +23,7 @@ from storage.command import CommandEnd, CommandState
 from storage.errors import Conflict, NotFound
 from storage.evidence import EvidenceKind, EvidenceRef, with_piece, without
 from storage.ports import Page
+from storage.standing import OutcomeGroup, key_of
 from tests.support.memory import page_of
 from tests.support.memory_certificates import MemoryCertificateActs
 from tests.support.memory_operator import MemoryCommands
@@ -37,6 +39,7 @@ class MemoryCampaigns:
         self.left_out: dict[str, list[tuple[str, str]]] = {}
         self.verdicts: dict[str, list[Decision]] = {}
         self.directives: dict[tuple[str, int, int], SignedDirective] = {}
+        self.deadlines: dict[tuple[str, int], datetime] = {}
         self._request_ids = itertools.count(1)
 
     async def create(
@@ -73,6 +76,23 @@ class MemoryCampaigns:
     ) -> Sequence[Target]:
         rows = [row for row in self.rows[campaign_id] if wave is None or row.wave == wave]
         return [row for row in rows if wave is None or row.ordinal >= first][:count]
+
+    async def note_wave(self, campaign_id: str, wave: int, deadline: datetime) -> None:
+        self.deadlines[campaign_id, wave] = deadline
+
+    async def wave_deadlines(self, campaign_id: str) -> dict[int, datetime]:
+        return {wave: at for (name, wave), at in self.deadlines.items() if name == campaign_id}
+
+    async def latest_targets(
+        self, campaign_id: str, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[Target]:
+        latest = {row.charger_id: row for row in sorted(self.rows[campaign_id], key=lambda row: row.wave)}
+        return page_of([latest[name] for name in sorted(latest)], limit, cursor)
+
+    async def outcome_groups(self, campaign_id: str) -> Sequence[OutcomeGroup]:
+        rows = (await self.latest_targets(campaign_id, limit=100_000)).items
+        counts = Counter(("ocpp2.0.1", "Volta", "V22", key_of(row)) for row in rows)
+        return [OutcomeGroup(*kind, count) for kind, count in counts.items()]
 
     async def tallies(self, campaign_id: str) -> Sequence[WaveTally]:
         campaign = await self.get(campaign_id)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from storage.errors import Conflict, NotFound
-from storage.withdrawal import OnRecord, Source, Withdrawal
+from storage.withdrawal import OnRecord, OnRecordAll, Source, Withdrawal
 from tests.support.memory import MemoryAudit
 
 
@@ -14,7 +14,9 @@ class MemoryWithdrawals:
     def __init__(self) -> None:
         self.rows: dict[str, Withdrawal] = {}
 
-    async def add(self, withdrawals: Sequence[Withdrawal]) -> Sequence[str]:
+    async def add(
+        self, withdrawals: Sequence[Withdrawal], on_record: OnRecordAll | None = None
+    ) -> Sequence[str]:
         held = {name: row for name, row in self.rows.items() if row.in_force}
         new = [
             each
@@ -22,6 +24,8 @@ class MemoryWithdrawals:
             if each.subject not in held or (each.source is Source.PERSON and held[each.subject].restored_by)
         ]
         self.rows |= {each.subject: each for each in new}
+        if new and on_record is not None and self.audit is not None:
+            await self.audit.append(on_record([each.subject for each in new]))
         return [each.subject for each in new]
 
     async def in_force(self, subjects: Sequence[str]) -> Sequence[Withdrawal]:

@@ -175,6 +175,12 @@ async def test_all_twins_come_back_with_identical_bytes_while_the_ingest_goes_on
         ("C", ()),
     ]
 
+    twins._page_seconds = 0.0
+    short = await twins.rebuild_page(limit=3)
+    assert [each.charger_id for each in short.items] == ["A"]
+    assert [each.charger_id for each in (await twins.rebuild_page(cursor=short.next_cursor)).items] == ["B"]
+    del twins._page_seconds
+
     async def talk() -> None:
         for minute in range(20):
             seen = ConnectorStatusChanged(2, 1, list(ConnectorStatus)[minute % 2])

@@ -8,6 +8,7 @@ import pytest
 
 from storage.audit import AuditEntry
 from storage.errors import Conflict, NotFound
+from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.withdrawal import Source, Withdrawal, artifact_subject
 
@@ -93,3 +94,13 @@ async def test_a_second_withdrawal_voids_what_was_said_for_its_return(store) -> 
     assert await store.in_force([IMAGE.subject]) == [again]
     assert (await store.restore(IMAGE.subject, "grace", on_record)).in_force
     assert not (await store.restore(IMAGE.subject, "ada", on_record)).in_force
+
+
+async def test_a_withdrawal_is_on_record_or_was_not_made(store, engine) -> None:
+    with pytest.raises(AttributeError):
+        await store.add([IMAGE], lambda new: new.no_such_word)
+    assert await store.in_force([IMAGE.subject]) == []
+    for _ in range(2):
+        await store.add([IMAGE], lambda new: AuditEntry(AT, "ada", "artifact.withdrawn", new[0], {}))
+    (row,) = await PostgresAuditLog(engine).rows()
+    assert row.entry.subject == IMAGE.subject

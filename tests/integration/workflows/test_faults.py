@@ -191,17 +191,24 @@ async def test_a_version_that_came_up_after_its_attempt_counts_as_updated(
     assert (ended.outcome, ended.reason) == (Outcome.UPDATED, "it runs 1.1 already")
 
 
-@pytest.mark.requirement("R25")
-async def test_retries_are_bounded(skipping: Harness, world: World) -> None:
-    names = world.add_chargers(3)
-    world.behaviours[names[0]] = broken
+@pytest.mark.requirement("R25", "R26")
+async def test_retries_are_bounded_by_the_plan_and_by_what_failed(skipping: Harness, world: World) -> None:
+    async def starves(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+        await world.report(name, FirmwareStatus.DOWNLOAD_FAILED, command.request_id)
+        return ACCEPTED
+
+    names = world.add_chargers(4)
+    world.behaviours |= {names[0]: starves, names[1]: broken}
     campaign = await world.add_campaign([names], world.plan(pace=Pace(max_attempts=3), gate=LENIENT))
     await skipping.start(campaign)
 
     assert await skipping.result(campaign) is P.COMPLETED
     assert len(world.updates(names[0])) == 3
-    assert world.campaigns.outcomes("c1")[names[0]] is Outcome.FAILED
-    assert "InstallationFailed" in (await target(world, names[0])).reason
+    assert len(world.updates(names[1])) == 2, "twice the same image on the same hardware fails a third time"
+    first, second, third = (command.retrieve_at for _, command in world.updates(names[0]))
+    assert third - second >= 2 * timedelta(seconds=Pace().retry_backoff_seconds) > second - first
+    assert {world.campaigns.outcomes("c1")[name] for name in names[:2]} == {Outcome.FAILED}
+    assert "DownloadFailed" in (await target(world, names[0])).reason
 
 
 async def test_a_model_that_needs_it_is_reset_after_installing(skipping: Harness, world: World) -> None:

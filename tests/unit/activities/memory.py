@@ -1,3 +1,4 @@
+# long-file: all ports that activities ask, side by side
 """The ports in memory, for tests of rules and activities: only what those ask of them."""
 
 from collections import defaultdict
@@ -33,16 +34,18 @@ from storage.errors import Conflict, NotFound
 from storage.events import StoredEvent
 from storage.evidence import EvidenceRef, with_piece
 from storage.journal import JournalRound, JournalRule, Partition
-from storage.ports import ChargerView
+from storage.ports import ChargerView, Page
 from storage.query.checker import condition_of
+from tests.support.memory_penalties import MemoryPenalties
 from tests.support.query_oracle import Seen, holds
 
 _UNUSED = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class MemoryChargers:
-    def __init__(self, leases: "MemoryLeases") -> None:
+    def __init__(self, leases: "MemoryLeases", penalties: MemoryPenalties | None = None) -> None:
         self.rows: dict[str, ChargerView] = {}
+        self._penalties = penalties or MemoryPenalties()
         self.profiles: dict[tuple[str, str], ModelProfile] = {}
         self.site_rows: dict[str, Site] = {}
         self._leases = leases
@@ -56,13 +59,23 @@ class MemoryChargers:
     async def get(self, charger_id: str) -> ChargerView:
         if charger_id not in self.rows:
             raise NotFound("charger", charger_id)
-        return replace(self.rows[charger_id], maintenance=self._leases.rows.get(charger_id))
+        return replace(
+            self.rows[charger_id],
+            maintenance=self._leases.rows.get(charger_id),
+            penalty=self._penalties.rows.get(charger_id),
+        )
 
     async def names(self, where: ChargerFilter) -> frozenset[str]:
         views = [view for name, view in self.rows.items() if name in where.charger_ids]
         seen = {view.charger.charger_id: Seen(view, view.last_message_at or _UNUSED) for view in views}
         query = where.query or ""
         return frozenset(name for name, each in seen.items() if holds(condition_of(query), each) is True)
+
+    async def find(
+        self, where: ChargerFilter, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[ChargerView]:
+        here = [name for name in sorted(self.rows) if self.rows[name].charger.site_id == where.site_id]
+        return Page(tuple(await self.views(here[:limit])))
 
     async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
         return [await self.get(name) for name in charger_ids if name in self.rows]
@@ -250,6 +263,7 @@ class MemoryCampaigns:
         self.target_moves: set[tuple[TargetPhase, TargetPhase]] = set()
         self.campaign_moves: set[tuple[CampaignPhase, CampaignPhase]] = set()
         self._last_request = 0
+        self.deadlines: dict[tuple[str, int], datetime] = {}
 
     async def create(self, campaign: Campaign, targets: Sequence[Target]) -> None:
         self.rows[campaign.campaign_id] = campaign
@@ -364,6 +378,9 @@ class MemoryCampaigns:
             self.target_rows[campaign_id, wave, charger_id] = replace(
                 row, phase=TargetPhase.DONE, outcome=outcome, reason=reason, finished_at=at
             )
+
+    async def note_wave(self, campaign_id: str, wave: int, deadline: datetime) -> None:
+        self.deadlines[campaign_id, wave] = deadline
 
     async def tallies(self, campaign_id: str) -> Sequence[WaveTally]:
         waves: defaultdict[int, int] = defaultdict(int)

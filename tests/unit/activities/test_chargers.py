@@ -6,9 +6,10 @@ from temporalio.exceptions import ApplicationError
 from activities.artifacts import ArtifactActivities, ArtifactPhaseChange
 from activities.chargers import ChargerActivities, ReconcileInput
 from activities.conclusion import ConcludeInput
+from activities.fleet import FleetActivities, ShardQuery
 from activities.signer import DirectiveOrder, SignerActivities
 from storage.artifact import ArtifactPhase, SignOff
-from storage.campaign import Outcome, TargetPhase
+from storage.campaign import CampaignPhase, Outcome, TargetPhase
 from storage.charger import OutOfService, SiteLease
 from storage.events import FirmwareStatus
 from storage.twin import FirmwareSection
@@ -166,3 +167,35 @@ async def test_stranded_chargers_are_found_but_none_in_the_middle_of_an_install(
     assert [one.charger_id for one in await activities.find_stranded()] == ["CP001"]
     world.leases.rows["CP001"] = SiteLease("CP001", "site-1", "charger/CP001", "update", START)
     assert await activities.find_stranded() == ()
+
+
+@pytest.mark.requirement("R27")
+async def test_a_charger_that_fails_in_campaign_after_campaign_is_set_apart_and_the_next_look_says_so(
+    world: World,
+) -> None:
+    await world.add_campaign([[CP]], campaign_id="c2")
+    for campaign, attempt in (("c1", 2), ("c2", 1)):
+        await world.campaigns.move_target(
+            campaign, 0, CP, TargetPhase.DISPATCHED, "", at=START, attempt=attempt, request_id=attempt
+        )
+        end = ConcludeInput(campaign, 0, CP, attempt, Outcome.FAILED, "it reported InstallationFailed")
+        for _ in range(2):  # repeated, as after a crash
+            await ChargerActivities(world.stores).close_update(end)
+
+    penalty = world.penalties.rows[CP]
+    assert (penalty.failures, penalty.times) == (3, 1)
+    assert world.audit.actions().count("charger.set_apart") == 1
+    await world.add_campaign([[CP, "CP001"]], campaign_id="c3")
+    facts = await FleetActivities(world.stores).measure_eligibility(ShardQuery("c3", 0, 0, 2))
+    apart = [facts.situations[entry.situation].set_apart for entry in facts.entries]
+    assert "3 attempts in 2 campaigns failed" in apart[0]
+    assert apart[1] == ""
+
+
+@pytest.mark.requirement("R27")
+async def test_a_campaign_that_was_stopped_sets_nobody_apart(world: World) -> None:
+    await world.campaigns.set_phase("c1", CampaignPhase.ABORTING, "bad", START)
+    await world.campaigns.move_target("c1", 0, CP, TargetPhase.DISPATCHED, "", at=START, attempt=5)
+    end = ConcludeInput("c1", 0, CP, 5, Outcome.SILENT, "it did not come back")
+    await ChargerActivities(world.stores).close_update(end)
+    assert not world.penalties.rows

@@ -3,6 +3,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from temporalio.exceptions import ApplicationError
@@ -229,7 +230,7 @@ async def test_a_session_that_begins_while_draining_wins_and_availability_comes_
 
 @pytest.mark.requirement("X1")
 async def test_a_charger_that_schedules_the_drain_is_busy_and_is_put_back(world: World) -> None:
-    async def send(charger_id: str, epoch: int, command: object, *, deadline_s: float) -> CommandAnswer:
+    async def send(charger_id: str, epoch: int, command: object, **more: Any) -> CommandAnswer:
         world.sent.append((charger_id, command))  # type: ignore[arg-type]
         wants_out = isinstance(command, ChangeAvailability) and not command.operative
         return CommandAnswer(AnswerStatus.SCHEDULED if wants_out else AnswerStatus.ACCEPTED)
@@ -308,10 +309,11 @@ async def test_nothing_overtakes_a_stop_that_is_committed_in_the_gap(world: Worl
 async def test_what_never_left_us_was_not_dispatched(world: World) -> None:
     real = world.send
 
-    async def send(charger_id: str, epoch: int, command: object, *, deadline_s: float) -> CommandAnswer:
+    async def send(charger_id: str, epoch: int, command: object, **more: Any) -> CommandAnswer:
         if isinstance(command, UpdateFirmware):
+            await more["last_look"]()
             raise NotConnectedHere(charger_id, epoch)
-        return await real(charger_id, epoch, command, deadline_s=deadline_s)  # type: ignore[arg-type]
+        return await real(charger_id, epoch, command, **more)  # type: ignore[arg-type]
 
     world.send = send  # type: ignore[method-assign,assignment]
     assert (await dispatch(world)).kind is DispatchKind.GONE
@@ -324,10 +326,10 @@ async def test_what_never_left_us_was_not_dispatched(world: World) -> None:
 async def test_a_charger_that_is_not_accepted_waits_as_it_was(world: World, refused: type[object]) -> None:
     real = world.send
 
-    async def send(charger_id: str, epoch: int, command: object, *, deadline_s: float) -> CommandAnswer:
+    async def send(charger_id: str, epoch: int, command: object, **more: Any) -> CommandAnswer:
         if isinstance(command, refused):
             raise NotAccepted(charger_id, refused.__name__)
-        return await real(charger_id, epoch, command, deadline_s=deadline_s)  # type: ignore[arg-type]
+        return await real(charger_id, epoch, command, **more)  # type: ignore[arg-type]
 
     world.send = send  # type: ignore[method-assign,assignment]
     answer = await dispatch(world)
@@ -565,10 +567,10 @@ async def test_what_was_taken_is_remembered_before_the_charger_is_told(world: Wo
     world._twin(CP, operation=_unavailable("1.2"))
     real, known = world.send, []
 
-    async def send(charger_id: str, epoch: int, command: object, *, deadline_s: float) -> CommandAnswer:
+    async def send(charger_id: str, epoch: int, command: object, **more: Any) -> CommandAnswer:
         row = await world.out_of_service.get(charger_id)
         known.append(row.before if row else None)
-        return await real(charger_id, epoch, command, deadline_s=deadline_s)  # type: ignore[arg-type]
+        return await real(charger_id, epoch, command, **more)  # type: ignore[arg-type]
 
     world.send = send  # type: ignore[method-assign,assignment]
     await dispatch(world)
@@ -580,7 +582,7 @@ async def test_what_was_taken_is_remembered_before_the_charger_is_told(world: Wo
 
 @pytest.mark.requirement("X3")
 async def test_a_charger_that_cannot_be_drained_is_not_remembered_as_drained(world: World) -> None:
-    async def send(charger_id: str, epoch: int, command: object, *, deadline_s: float) -> CommandAnswer:
+    async def send(charger_id: str, epoch: int, command: object, **more: Any) -> CommandAnswer:
         return CommandAnswer(AnswerStatus.NOT_IMPLEMENTED)
 
     world.send = send  # type: ignore[method-assign,assignment]
@@ -714,7 +716,7 @@ async def test_a_charger_that_does_not_go_back_yet_is_asked_again(world: World, 
     answer = await dispatch(world)
     real = world.send
 
-    async def send(charger_id: str, epoch: int, command: object, *, deadline_s: float) -> CommandAnswer:
+    async def send(charger_id: str, epoch: int, command: object, **more: Any) -> CommandAnswer:
         if isinstance(trouble, CallFailed):
             raise trouble
         assert isinstance(trouble, CommandAnswer)
@@ -765,7 +767,7 @@ async def test_reset_waits_for_the_car(world: World) -> None:
 
 
 async def test_a_lost_answer_to_the_drain_may_have_drained_it(world: World) -> None:
-    async def send(charger_id: str, epoch: int, command: object, *, deadline_s: float) -> CommandAnswer:
+    async def send(charger_id: str, epoch: int, command: object, **more: Any) -> CommandAnswer:
         raise CommandTimeout(charger_id, "ChangeAvailability", 1)
 
     world.send = send  # type: ignore[method-assign,assignment]
@@ -807,3 +809,56 @@ async def test_a_site_that_lost_its_time_zone_is_closed_to_plans_with_windows(wo
 async def test_the_lease_books_what_is_downloaded(world: World) -> None:
     await dispatch(world)
     assert (await world.leases.get(CP)).download_bytes == 1000
+
+
+async def _on_turn(world: World, act: Any) -> DispatchAnswer:
+    """Sent, with ``act`` done while the update waits for its turn behind another command."""
+
+    async def turn(_: str, command: object) -> None:
+        if isinstance(command, UpdateFirmware):
+            await act()
+
+    world.on_turn = turn
+    return await dispatch(world)
+
+
+@pytest.mark.requirement("X1", "R31")
+@pytest.mark.parametrize("what", ["abort", "pause", "skip"])
+async def test_whatever_stops_it_while_it_waits_for_its_turn_holds_it_back(world: World, what: str) -> None:
+    async def stop() -> None:
+        if what == "skip":
+            await world.campaigns.finish_target("c1", 0, CP, Outcome.SKIPPED, "ada took it out", START)
+        else:
+            phase = CampaignPhase.ABORTING if what == "abort" else CampaignPhase.PAUSED
+            await world.campaigns.set_phase("c1", phase, "", START)
+
+    answer = await _on_turn(world, stop)
+
+    assert answer.kind is DispatchKind.NOT_NOW
+    assert not world.updates()
+    assert not world.inoperative, "and it is back in service"
+    assert world.audit.actions()[-1] == "update.withheld"
+
+
+@pytest.mark.requirement("X1")
+async def test_a_car_that_comes_to_a_drained_charger_while_the_command_waits_holds_it_back(
+    world: World,
+) -> None:
+    async def car() -> None:
+        world.plug_in(CP)
+
+    answer = await _on_turn(world, car)
+
+    assert (answer.kind, answer.for_session) == (DispatchKind.NOT_NOW, True)
+    assert not world.updates()
+    assert "update.dispatched" not in world.audit.actions()
+
+
+async def test_a_turn_that_never_comes_has_sent_nothing(world: World) -> None:
+    async def busy() -> None:
+        raise CommandTimeout(CP, "UpdateFirmware", 1.0)
+
+    answer = await _on_turn(world, busy)
+
+    assert answer.kind is DispatchKind.NOT_NOW, "and not unknown, which would have to be waited for"
+    assert (await world.campaigns.target("c1", 0, CP)).dispatched_at is None

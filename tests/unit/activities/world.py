@@ -18,12 +18,16 @@ from csms.commands import (
     ChangeAvailability,
     Command,
     CommandAnswer,
+    GetInstalledCertificateIds,
     GetTransactionStatus,
+    GetVariables,
+    ItemAnswer,
     Reset,
+    SetVariables,
     UpdateFirmware,
 )
 from csms.errors import CommandTimeout, NotConnectedHere
-from csms.ports import PasswordChange
+from csms.ports import LastLook, PasswordChange
 from signing.directive import directive_payload, parse_directive
 from signing.errors import KeyUnavailable, StaleStage, VerificationFailed
 from signing.evidence_desk import EvidenceDesk
@@ -42,6 +46,7 @@ from storage.campaign import (
     WavePlan,
 )
 from storage.canonical import canonical_json, sha256_hex
+from storage.certificate_use import InstalledCertificate
 from storage.charger import Charger, ChargerFilter, ModelProfile, Route, SelfReport, SignatureScheme, Site
 from storage.charging import ChargingSession, SessionState
 from storage.credentials import PendingFate
@@ -69,9 +74,11 @@ from storage.twin import (
     TwinState,
 )
 from storage.watching import DoubtfulSession
-from tests.support.memory import MemoryBlobs
+from tests.support.memory import MemoryBlobs, MemoryLearned
 from tests.support.memory_halts import MemoryHalts
+from tests.support.memory_kept import MemoryKept
 from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
+from tests.support.memory_penalties import MemoryPenalties
 from tests.support.memory_upkeep import MemoryUpkeep
 from tests.support.memory_watch import MemoryHealth, MemoryIncidents
 from tests.support.memory_withdrawals import MemoryWithdrawals
@@ -189,6 +196,14 @@ class World:
     tickets: MemoryTickets = field(default_factory=MemoryTickets)
     audit: MemoryAudit = field(default_factory=MemoryAudit)
     halts: MemoryHalts = field(default_factory=MemoryHalts)
+    penalties: MemoryPenalties = field(default_factory=MemoryPenalties)
+    learned: MemoryLearned = field(default_factory=MemoryLearned)
+    kept: MemoryKept = field(default_factory=MemoryKept)
+    settings: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What chargers answer when they are asked for variables, by charger."""
+    roots: dict[str, tuple[InstalledCertificate, ...]] = field(default_factory=dict)
+    read_only: set[str] = field(default_factory=set)
+    """Variables that no charger lets anybody write."""
     desk: Any = None
     records: KeptRecords = field(default_factory=KeptRecords)
     withdrawals: MemoryWithdrawals = field(default_factory=MemoryWithdrawals)
@@ -202,6 +217,8 @@ class World:
     password_change: PasswordChange | Exception = TAKEN
     rotated: list[str] = field(default_factory=list)
     """Who was given a new password."""
+    on_turn: Callable[[str, Command], Awaitable[None]] | None = None
+    """What happens while a command waits for its turn."""
     on_send: Callable[[str, Command], Awaitable[None]] | None = None
     """What happens just before a command is answered."""
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
@@ -234,11 +251,12 @@ class World:
     testimonies: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.chargers = MemoryChargers(self.leases)
+        self.chargers = MemoryChargers(self.leases, self.penalties)
         self.out_of_service = MemoryOutOfService(self.leases, self.routes)
         self.journal = MemoryJournal()
         self.incidents = MemoryIncidents()
         self.blobs = MemoryBlobs()
+        self.withdrawals.audit = self.audit  # type: ignore[assignment]  # it appends as well
         self.desk = EvidenceDesk(self.blobs, EvidencePolicy, self._no_keys, lambda: self.now)  # type: ignore[arg-type]
 
     @staticmethod
@@ -390,9 +408,19 @@ class World:
     # --- csms.ports.CommandSender ----------------------------------------------------------------
 
     async def send(
-        self, charger_id: str, session_epoch: int, command: Command, *, deadline_s: float
+        self,
+        charger_id: str,
+        session_epoch: int,
+        command: Command,
+        *,
+        deadline_s: float,
+        last_look: LastLook | None = None,
     ) -> CommandAnswer:
         self._check_session(charger_id, session_epoch)
+        if self.on_turn:
+            await self.on_turn(charger_id, command)
+        if last_look is not None:
+            await last_look()
         self.sent.append((charger_id, command))
         if self.on_send:
             await self.on_send(charger_id, command)
@@ -405,11 +433,32 @@ class World:
             return self._set_availability(charger_id, command)
         if isinstance(command, UpdateFirmware):
             return await self.behaviours.get(charger_id, self.default)(self, charger_id, command)
-        if isinstance(command, GetTransactionStatus):
-            return self.transaction_status.get(command.transaction_id, NOT_IMPLEMENTED)
         if isinstance(command, Reset):
             await self.boot(charger_id, self.sent_version(charger_id))
+        return self._said(charger_id, command)
+
+    def _said(self, charger_id: str, command: Command) -> CommandAnswer:
+        match command:
+            case GetVariables():
+                known = self.settings.get(charger_id, {})
+                return CommandAnswer(AnswerStatus.ACCEPTED, values=tuple(known.items()))
+            case SetVariables():
+                return self._write(charger_id, command)
+            case GetTransactionStatus():
+                return self.transaction_status.get(command.transaction_id, NOT_IMPLEMENTED)
+            case GetInstalledCertificateIds():
+                return CommandAnswer(AnswerStatus.ACCEPTED, certificates=self.roots.get(charger_id, ()))
         return ACCEPTED
+
+    def _write(self, charger_id: str, command: SetVariables) -> CommandAnswer:
+        items = []
+        for each in command.values:
+            taken = each.name not in self.read_only
+            if taken:
+                self.settings[charger_id][each.name] = each.value
+            items.append(ItemAnswer(each.name, AnswerStatus.ACCEPTED if taken else AnswerStatus.REJECTED))
+        worst = next((one.status for one in items if one.status is not AnswerStatus.ACCEPTED), None)
+        return CommandAnswer(worst or AnswerStatus.ACCEPTED, items=tuple(items))
 
     async def keep(self, charger_id: str, session_epoch: int, finding: Finding) -> None:
         """csms.ports.FindingKeeper"""
@@ -562,6 +611,9 @@ class World:
             withdrawals=self.withdrawals,  # type: ignore[arg-type]
             upkeep=self.upkeep,
             health=self.health,
+            penalties=self.penalties,
+            learned=self.learned,
+            kept=self.kept,
             clock=lambda: self.now,
         )
 

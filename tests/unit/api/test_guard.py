@@ -60,7 +60,6 @@ def test_every_route_names_a_permission_or_is_listed_as_open() -> None:
     # Asked for within a route, by what the body says: see the tests of campaigns, commands and logs.
     within = {
         Permission.CAMPAIGN_ROLLBACK,
-        Permission.CHARGER_OPERATE,
         Permission.LOG_SECURITY,
     }
     assert {permission for _, _, permission in found} == set(Permission) - within

@@ -151,3 +151,29 @@ async def test_a_command_that_never_ends_does_not_hold_up_the_end_of_a_node(make
     with pytest.raises(CommandTimeout):
         await asyncio.wait_for(sending, 5)
     assert (await asyncio.wait_for(world.running, 5)).code == GOING
+
+
+@pytest.mark.requirement("X1")
+async def test_the_last_look_is_taken_when_the_turn_has_come_and_may_hold_the_command_back(
+    make_world: Any,
+) -> None:
+    world = await make_world()
+    looked: list[str] = []
+
+    async def look() -> None:
+        looked.append("looked")
+        raise PermissionError("a car has come")
+
+    first = asyncio.create_task(world.session.send(RESET, 5))
+    await world.socket.hear()
+    held = asyncio.create_task(world.session.send(ChangeAvailability(operative=False), 5, look))
+    await world.socket.ask(2, "1", "Heartbeat", {})
+    assert not looked, "another call is outstanding"
+    world.socket.say(3, "m1", {"status": "Accepted"})
+    await first
+    with pytest.raises(PermissionError):
+        await held
+    third = asyncio.create_task(world.session.send(RESET, 5))
+    assert (await world.socket.hear())[2] == "Reset", "nothing of the second one was ever written"
+    world.socket.say(3, "m3", {"status": "Accepted"})
+    await third

@@ -123,3 +123,10 @@ def test_ready_means_that_nothing_at_all_stands_in_the_way(
     answer = assess(ChargerFacts(situation, ARTIFACT, replace(SITE, down=down, max_down=2)), NOW)
     free = online and heard and not busy and not maintenance and version == "1.0" and down < 2
     assert isinstance(answer, Ready) is free
+
+
+@pytest.mark.requirement("R27")
+def test_one_that_is_set_apart_gets_nothing_new_and_may_still_go_back() -> None:
+    apart = charger(set_apart="it is set apart until noon: 3 attempts failed", version="1.0")
+    assert assess(apart, NOW) == Skip("it is set apart until noon: 3 attempts failed")
+    assert assess(replace(apart, downgrade=True), NOW) == Ready()

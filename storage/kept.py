@@ -1,0 +1,170 @@
+"""What an update must leave as it was: settings and trust, noted before and compared after (X9). Pure.
+
+Operators report chargers that forget their settings with an update. What people set is put back; what decides
+whom a charger trusts and where it connects is never put back by a machine: it ends the attempt as failed.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from storage.certificate_use import ROOT_USES, InstalledCertificate
+from storage.drift import same
+from storage.twin import TwinState
+
+SETTINGS = frozenset(
+    {
+        # OCPP 1.6 section 9, those that are read and written; CpoName is the security whitepaper's.
+        "AllowOfflineTxForUnknownId",
+        "AuthorizationCacheEnabled",
+        "AuthorizeRemoteTxRequests",
+        "ClockAlignedDataInterval",
+        "ConnectionTimeOut",
+        "ConnectorPhaseRotation",
+        "CpoName",
+        "HeartbeatInterval",
+        "LocalAuthListEnabled",
+        "LocalAuthorizeOffline",
+        "LocalPreAuthorize",
+        "MaxEnergyOnInvalidId",
+        "MeterValueSampleInterval",
+        "MeterValuesAlignedData",
+        "MeterValuesSampledData",
+        "MinimumStatusDuration",
+        "ResetRetries",
+        "StopTransactionOnEVSideDisconnect",
+        "StopTransactionOnInvalidId",
+        "StopTxnAlignedData",
+        "StopTxnSampledData",
+        "TransactionMessageAttempts",
+        "TransactionMessageRetryInterval",
+        "UnlockConnectorOnEVSideDisconnect",
+        "WebSocketPingInterval",
+        # OCPP 2.0.1 part 2, 2: referenced components and variables, read and written.
+        "AlignedDataCtrlr.Interval",
+        "AlignedDataCtrlr.Measurands",
+        "AlignedDataCtrlr.TxEndedInterval",
+        "AlignedDataCtrlr.TxEndedMeasurands",
+        "AuthCacheCtrlr.Enabled",
+        "AuthCtrlr.AuthorizeRemoteStart",
+        "AuthCtrlr.LocalAuthorizeOffline",
+        "AuthCtrlr.LocalPreAuthorize",
+        "AuthCtrlr.OfflineTxForUnknownIdEnabled",
+        "LocalAuthListCtrlr.Enabled",
+        "OCPPCommCtrlr.HeartbeatInterval",
+        "OCPPCommCtrlr.OfflineThreshold",
+        "OCPPCommCtrlr.ResetRetries",
+        "OCPPCommCtrlr.UnlockOnEVSideDisconnect",
+        "OCPPCommCtrlr.WebSocketPingInterval",
+        "SampledDataCtrlr.TxEndedInterval",
+        "SampledDataCtrlr.TxEndedMeasurands",
+        "SampledDataCtrlr.TxStartedMeasurands",
+        "SampledDataCtrlr.TxUpdatedInterval",
+        "SampledDataCtrlr.TxUpdatedMeasurands",
+        "SecurityCtrlr.OrganizationName",
+        "TxCtrlr.EVConnectionTimeOut",
+        "TxCtrlr.StopTxOnEVSideDisconnect",
+        "TxCtrlr.StopTxOnInvalidId",
+        "TxCtrlr.TxStartPoint",
+        "TxCtrlr.TxStopPoint",
+    }
+)
+TRUST = frozenset(
+    {
+        "AdditionalRootCertificateCheck",
+        "CentralSystemURL",
+        "SecurityProfile",
+        "OCPPCommCtrlr.NetworkConfigurationPriority",
+        "SecurityCtrlr.AdditionalRootCertificateCheck",
+        "SecurityCtrlr.Identity",
+        "SecurityCtrlr.SecurityProfile",
+    }
+)
+"""Whom it trusts and where it connects."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What a charger was before an update. ``values``: of the names above, as far as they were known."""
+
+    campaign_id: str
+    wave: int
+    charger_id: str
+    taken_at: datetime
+    values: Mapping[str, str]
+    profile: int
+    roots: tuple[str, ...]
+    """As in ``SecuritySection.roots``; (): never listed, so nothing to compare with."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing of it is known that could be compared."""
+        return not (self.values or self.roots or self.profile)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What an update left otherwise."""
+
+    settings: Mapping[str, str]
+    """To be put back, and to which value."""
+    trust: tuple[str, ...] = ()
+    """What no machine puts back, in words."""
+
+
+def before(campaign_id: str, wave: int, twin: TwinState, at: datetime) -> Kept:
+    """What is known of a charger now."""
+    known = twin.configuration.values if twin.configuration else {}
+    values = {name: value for name, value in known.items() if name in SETTINGS or name in TRUST}
+    security = twin.security
+    return Kept(
+        campaign_id,
+        wave,
+        twin.charger_id,
+        at,
+        values,
+        security.profile if security else 0,
+        security.roots if security else (),
+    )
+
+
+def compare(kept: Kept, told: Mapping[str, str], profile: int, roots: Sequence[str] | None) -> Difference:
+    """What is otherwise now. What the charger did not tell is not compared; ``roots`` None: nor are those."""
+    changed = {
+        name: value for name, value in kept.values.items() if name in told and not same(value, told[name])
+    }
+    trust = [
+        f"{name} was {value!r} and is {told[name]!r}" for name, value in changed.items() if name in TRUST
+    ]
+    if profile < kept.profile:
+        trust.append(f"it connects with security profile {profile} instead of {kept.profile}")
+    if roots is not None and kept.roots:
+        trust += [f"the root {root} is gone" for root in sorted(set(kept.roots) - set(roots))]
+        trust += [f"the root {root} is new" for root in sorted(set(roots) - set(kept.roots))]
+    settings = {name: value for name, value in changed.items() if name in SETTINGS}
+    return Difference(settings, tuple(trust))
+
+
+def roots_in(certificates: Iterable[InstalledCertificate]) -> tuple[str, ...]:
+    """The roots in a charger's list, named as the twin names them."""
+    return tuple(
+        sorted(
+            f"{each.use.value}/{each.hash.issuer_key_hash}/{each.hash.serial_number}"
+            for each in certificates
+            if each.use in ROOT_USES
+        )
+    )
+
+
+class KeptStore(Protocol):
+    """What chargers were before the updates that are under way."""
+
+    async def keep(self, kept: Kept) -> None:
+        """The first of a charger in a wave stands: a later attempt may find what an earlier one spoilt."""
+
+    async def get(self, campaign_id: str, wave: int, charger_id: str) -> Kept | None:
+        """None: nothing was known that could be compared."""
+
+    async def forget(self, campaign_id: str, wave: int, charger_id: str) -> None:
+        """Its update is over."""

@@ -1,0 +1,46 @@
+"""Tables of the execution of updates beside the targets; part of ``tables``."""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from storage.postgres.columns import metadata, name, time, words
+
+charger_penalty = sa.Table(
+    "charger_penalty",
+    metadata,
+    name("charger_id", primary_key=True),
+    time("since"),
+    time("until"),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("times", sa.Integer, nullable=False),
+    words("reason"),
+    time("released_at", nullable=True),
+    words("released_by", default=""),
+)
+sa.Index(
+    "ix_charger_penalty_standing",
+    charger_penalty.c.until,
+    postgresql_where=charger_penalty.c.released_at.is_(None),
+)
+
+update_kept = sa.Table(
+    "update_kept",
+    metadata,
+    name("campaign_id"),
+    sa.Column("wave", sa.Integer),
+    name("charger_id"),
+    time("taken_at"),
+    sa.Column("values", JSONB, nullable=False),
+    sa.Column("profile", sa.Integer, nullable=False),
+    sa.Column("roots", ARRAY(sa.Text), nullable=False),
+    sa.PrimaryKeyConstraint("campaign_id", "wave", "charger_id"),
+)
+
+campaign_wave = sa.Table(
+    "campaign_wave",
+    metadata,
+    name("campaign_id"),
+    sa.Column("wave", sa.Integer),
+    time("deadline"),
+    sa.PrimaryKeyConstraint("campaign_id", "wave"),
+)

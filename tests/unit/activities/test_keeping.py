@@ -1,0 +1,162 @@
+"""Settings and trust come through an update, or the update counts as failed (X9)."""
+
+from dataclasses import replace
+
+import pytest
+from temporalio.testing import ActivityEnvironment
+
+from activities.conclusion import ConcludeAnswer, ConcludeInput, RestoreInput
+from activities.dispatch import DispatchActivities
+from csms.commands import AnswerStatus, ChangeAvailability, CommandAnswer, GetVariables, SetVariables
+from csms.errors import CallFailed, CommandTimeout
+from storage.campaign import Outcome
+from storage.certificate_use import CertificateHash, CertificateUse, InstalledCertificate
+from storage.kept import SETTINGS, TRUST
+from storage.twin import ConfigurationSection, SecuritySection
+from tests.unit.activities.test_dispatch import authorise, dispatch
+from tests.unit.activities.world import World
+
+pytestmark = pytest.mark.requirement("X9")
+CP = "CP000"
+VALUES = {
+    "HeartbeatInterval": "60",
+    "MeterValueSampleInterval": "900",
+    "SecurityProfile": "2",
+    "NumberOfConnectors": "1",
+}
+ROOT = InstalledCertificate(CertificateUse.CSMS_ROOT, CertificateHash("SHA256", "n", "k", "7"))
+OTHER = replace(ROOT, hash=replace(ROOT.hash, serial_number="8"))
+
+
+@pytest.fixture
+async def world() -> World:
+    """One charger whose settings and roots are known, sent an update."""
+    world = World()
+    world.add_chargers(1)
+    security = SecuritySection(profile=2, roots=("CSMSRootCertificate/k/7",))
+    world._twin(CP, configuration=ConfigurationSection(VALUES), security=security)
+    world.settings[CP], world.roots[CP] = dict(VALUES), (ROOT,)
+    await world.add_campaign([[CP]], world.plan(1))
+    await world.approve("c1")
+    await authorise(world)
+    await dispatch(world)
+    return world
+
+
+async def conclude(world: World, outcome: Outcome | None = Outcome.UPDATED) -> ConcludeAnswer | None:
+    end = ConcludeInput("c1", 0, CP, 1, outcome, "it booted with 1.1 after the command")
+    activities = DispatchActivities(world.node)
+    given = RestoreInput(end, session_epoch=1)
+    answer: ConcludeAnswer | None = await ActivityEnvironment().run(activities.conclude_update, given)
+    return answer
+
+
+async def ended(world: World) -> tuple[Outcome | None, str]:
+    row = await world.campaigns.target("c1", 0, CP)
+    return row.outcome, row.reason
+
+
+async def test_what_is_as_it_was_needs_nothing(world: World) -> None:
+    assert await conclude(world) is None
+    assert await ended(world) == (Outcome.UPDATED, "it booted with 1.1 after the command")
+    assert not any(isinstance(command, SetVariables) for _, command in world.sent)
+    assert not world.kept.rows, "and it is forgotten with the update"
+
+
+async def test_a_factory_reset_is_undone_before_cars_may_come_again(world: World) -> None:
+    world.settings[CP] |= {"HeartbeatInterval": "86400", "MeterValueSampleInterval": "0"}
+    world.settings[CP]["NumberOfConnectors"] = "2"  # nobody sets that
+
+    assert await conclude(world) is None
+
+    assert world.settings[CP] == {**VALUES, "NumberOfConnectors": "2"}
+    kinds = [type(command) for _, command in world.sent]
+    assert kinds.index(SetVariables) < kinds.index(ChangeAvailability, kinds.index(SetVariables))
+    outcome, reason = await ended(world)
+    assert outcome is Outcome.UPDATED
+    assert "had changed HeartbeatInterval, MeterValueSampleInterval, put back" in reason
+    assert "charger.settings_changed_by_update" in world.audit.actions()
+
+
+async def test_a_setting_that_does_not_go_back_is_a_failure(world: World) -> None:
+    world.settings[CP]["HeartbeatInterval"] = "86400"
+    world.read_only.add("HeartbeatInterval")
+
+    answer = await conclude(world)
+
+    assert answer is not None
+    assert "settings that cannot be put back: HeartbeatInterval" in answer.reason
+    assert (await ended(world))[0] is Outcome.FAILED
+    assert CP not in world.inoperative, "it is in service again all the same"
+
+
+@pytest.mark.parametrize("what", ["profile", "session", "root gone", "root new", "no roots"])
+async def test_a_change_of_whom_it_trusts_is_never_put_back_by_a_machine(world: World, what: str) -> None:
+    if what == "profile":
+        world.settings[CP]["SecurityProfile"] = "1"
+        world.settings[CP]["HeartbeatInterval"] = "1"
+    elif what == "session":
+        world._twin(CP, security=SecuritySection(profile=1))
+    else:
+        found = {"root gone": (OTHER,), "root new": (ROOT, OTHER), "no roots": ()}
+        world.roots[CP] = found[what]
+
+    answer = await conclude(world)
+
+    assert answer is not None
+    assert "changed whom it trusts or where it connects" in answer.reason
+    assert (await ended(world))[0] is Outcome.FAILED
+    assert not any(isinstance(command, SetVariables) for _, command in world.sent)
+
+
+async def test_a_charger_that_cannot_be_asked_is_not_blamed_and_one_that_is_silent_is_asked_again(
+    world: World,
+) -> None:
+    world.answers[GetVariables] = CommandTimeout(CP, "GetVariables", 1.0)
+    with pytest.raises(Exception, match="did not answer GetVariables"):
+        await conclude(world)
+    assert await ended(world) == (None, "it accepted the update"), "the books are open"
+    world.answers[GetVariables] = CallFailed(CP, "GetVariables", "InternalError", "")
+    assert await conclude(world) is None
+    assert (await ended(world))[0] is Outcome.UPDATED
+
+
+async def test_what_a_new_image_does_not_know_any_more_is_no_loss(world: World) -> None:
+    del world.settings[CP]["HeartbeatInterval"]
+    assert await conclude(world) is None
+
+
+async def test_a_second_attempt_compares_with_what_was_before_the_first(world: World) -> None:
+    assert await conclude(world, None) is None
+    broken = ConfigurationSection({**VALUES, "HeartbeatInterval": "1"})
+    world._twin(CP, configuration=broken)
+    world.settings[CP]["HeartbeatInterval"] = "1"
+    await authorise(world, issue=2)
+    await dispatch(world, attempt=2)
+    assert world.kept.rows["c1", 0, CP].values["HeartbeatInterval"] == "60"
+    await conclude(world)
+    assert world.settings[CP]["HeartbeatInterval"] == "60"
+
+
+async def test_what_was_set_since_it_was_read_is_asked_for_and_not_undone() -> None:
+    world = World()
+    world.add_chargers(1)
+    world._twin(CP, configuration=ConfigurationSection({"HeartbeatInterval": "60"}))
+    world.settings[CP] = {"HeartbeatInterval": "300"}
+    await world.add_campaign([[CP]], world.plan(1))
+    await world.approve("c1")
+    await authorise(world)
+    await dispatch(world)
+    assert world.kept.rows["c1", 0, CP].values == {"HeartbeatInterval": "300"}
+    assert await conclude(world) is None
+    assert world.settings[CP] == {"HeartbeatInterval": "300"}
+
+
+async def test_a_refusal_without_items_is_a_refusal_of_all(world: World) -> None:
+    world.settings[CP]["HeartbeatInterval"] = "1"
+    world.answers[SetVariables] = CommandAnswer(AnswerStatus.NOT_IMPLEMENTED)
+    assert await conclude(world) is not None
+
+
+def test_nothing_is_both_put_back_and_left_to_a_person() -> None:
+    assert not SETTINGS & TRUST
