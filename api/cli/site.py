@@ -111,7 +111,13 @@ def list_(session: Session) -> None:
         Column("ASKS FOR", optional=True, fold=True),
     )
     rows = [
-        (one["site_id"], one["name"], one["time_zone"], str(one["max_down"]), "; ".join(_rules(one.get("rules") or {})))
+        (
+            one["site_id"],
+            one["name"],
+            one["time_zone"],
+            str(one["max_down"]),
+            "; ".join(_rules(one.get("rules") or {})),
+        )
         for one in sites
     ]
     session.show(
