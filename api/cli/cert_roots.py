@@ -39,6 +39,8 @@ def ready(session: Session, file: File) -> None:
             screen.line(f"  {charger_id}")
         if found["missing"]:
             screen.line("Those would not come back: do not switch yet.")
+        elif not found["trusting"]:
+            screen.line("No charger came over TLS yet, so this says nothing.")
         else:
             screen.line("Switch AMPWAVE_CSMS_TLS_CERT_FILE and its key on every node; no restart is needed.")
 

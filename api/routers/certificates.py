@@ -21,7 +21,7 @@ from api.schemas.certificates import (
 )
 from api.schemas.common import PageReply
 from storage.certificate import CertificateFilter, CertificatePhase
-from storage.errors import InvalidInput
+from storage.errors import Conflict, InvalidInput
 
 router = APIRouter(prefix="/api/v1/certificates", tags=["certificates"], route_class=GuardedRoute)
 _Charger = Annotated[str | None, Query(pattern=r"^[A-Za-z0-9*_=:+|@.\-]{1,48}$")]
@@ -77,7 +77,12 @@ async def issue_certificate(services: Services, caller: Caller, body: IssueBody)
 @permit(Permission.CHARGER_SECURE)
 async def renew_certificate(services: Services, caller: Caller, body: RenewBody) -> RenewBody:
     """Have one charger ask for a new certificate now. How it ends is in its timeline and certificates."""
-    await services.chargers.get(body.charger_id)
+    link = (await services.chargers.get(body.charger_id)).twin.connectivity
+    if link is None or not link.online:
+        raise Conflict(
+            f"{body.charger_id} is not connected, so it cannot be asked.",
+            hint="A renewal of many (`ampwave cert renew-fleet`) waits until it is.",
+        )
     await services.orchestrator.renew_certificate(body.charger_id, caller.name)
     await audit(services, caller, "certificate.renewal_started", f"charger/{body.charger_id}")
     return body

@@ -1,16 +1,21 @@
 """Certificates at the door: who may, what is said, and what is passed on."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import httpx2
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from activities.certificates import HandedIn, IssueAnswer, RevokeOrder
+from csms.pki.roots import root_hashes
 from storage.access import Role
 from storage.certificate import Certificate, CertificatePhase, Expiry
 from storage.renewal import RenewalPhase
+from storage.twin import SecuritySection
 from tests.support.house import NOW, House
+from tests.support.pki import Authority
 
 CSR = "-----BEGIN CERTIFICATE REQUEST-----\nMII\n-----END CERTIFICATE REQUEST-----\n"
 DAY = timedelta(days=1)
@@ -72,6 +77,35 @@ async def test_a_request_is_issued_or_every_reason_is_told(house: House) -> None
     assert (made.status_code, made.json()["chain"]) == (201, "PEM")
     assert house.orchestrator.asked[-1] == HandedIn("CP-1", CSR, "security@ampwave.test")
     assert (await post(house, "/certificates", {"charger_id": "CP-9", "csr": CSR})).status_code == 404
+
+
+async def test_a_charger_that_is_away_cannot_be_asked(house: House) -> None:
+    house.add_charger("CP-4", online=False)
+    answer = await post(house, "/certificates/renew", {"charger_id": "CP-4"})
+    assert (answer.status_code, house.orchestrator.asked) == (409, [])
+
+
+@pytest.mark.requirement("S60")
+async def test_only_a_root_is_given_to_chargers_and_who_lacks_it_is_told(house: House) -> None:
+    made = Authority.root("Server root", NOW)
+    root, leaf = (
+        each.public_bytes(Encoding.PEM).decode()
+        for each in (made.certificate, made.leaf("localhost").certificate)
+    )
+    wrong = await post(house, "/roots/installations", {"name": "x", "charger_ids": ["CP-1"], "root": leaf})
+    assert "it is no root" in wrong.text
+    given = await post(house, "/roots/installations", {"name": "x", "charger_ids": ["CP-1"], "root": root})
+    assert (given.status_code, given.json()["work"]) == (202, "install_root")
+    same = {"name": "x", "charger_ids": ["CP-1"], "old_root": root, "new_root": root}
+    gone = await post(house, "/roots/deletions", {**same, "switched_at": "2026-11-19T00:00:00Z"})
+    assert "are the same" in gone.text
+    listed = f"CSMSRootCertificate/{root_hashes(root)[0].issuer_key_hash.upper()}/00{made.certificate.serial_number:X}"
+    for charger_id, roots in (("CP-1", (listed,)), ("CP-2", ())):
+        view = house.chargers.all[charger_id]
+        security = SecuritySection(profile=3, roots=roots, roots_at=NOW)
+        house.chargers.all[charger_id] = replace(view, twin=replace(view.twin, security=security))
+    ready = (await post(house, "/roots/readiness", {"root": root})).json()
+    assert ready == {"trusting": 1, "missing": 1, "missing_chargers": ["CP-2"]}
 
 
 async def test_a_charger_is_renewed_and_its_certificates_revoked(house: House) -> None:
