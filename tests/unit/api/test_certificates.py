@@ -99,7 +99,8 @@ async def test_only_a_root_is_given_to_chargers_and_who_lacks_it_is_told(house: 
     same = {"name": "x", "charger_ids": ["CP-1"], "old_root": root, "new_root": root}
     gone = await post(house, "/roots/deletions", {**same, "switched_at": "2026-11-19T00:00:00Z"})
     assert "are the same" in gone.text
-    listed = f"CSMSRootCertificate/{root_hashes(root)[0].issuer_key_hash.upper()}/00{made.certificate.serial_number:X}"
+    named = root_hashes(root)[0]
+    listed = f"CSMSRootCertificate/{named.issuer_key_hash.upper()}/00{named.serial_number.upper()}"
     for charger_id, roots in (("CP-1", (listed,)), ("CP-2", ())):
         view = house.chargers.all[charger_id]
         security = SecuritySection(profile=3, roots=roots, roots_at=NOW)
