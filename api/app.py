@@ -48,6 +48,7 @@ from api.routers import (
     past,
     penalties,
     pki,
+    provisioning,
     registry,
     renewals,
     retirements,
@@ -101,6 +102,7 @@ API_ROUTERS = (
     retirements.router,
     bundles.router,
     upkeep.router,
+    provisioning.router,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router, pki.router)
 

@@ -63,6 +63,8 @@ class Permission(StrEnum):
     """Whose it is and where it belongs (F3)."""
     CHARGER_RETIRE = "charger.retire"
     """End a charger for good: nobody takes it back."""
+    CLAIM_REDEEM = "claim.redeem"
+    CHARGER_ATTEST = "charger.attest"
     NOTE_ADD = "note.add"
     PRIVACY_ERASE = "privacy.erase"
     WEBHOOK_WRITE = "webhook.write"
@@ -139,6 +141,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             *_STOP,
         }
     ),
+    Role.INSTALLER: frozenset({Permission.CLAIM_REDEEM, Permission.CHARGER_ATTEST}),
     Role.ADMIN: frozenset(Permission),
 }
 

@@ -43,7 +43,7 @@ from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
 from api.download_desk import DeskLimits
 from api.key_access import online_keys, record_keys, use_tokens
-from api.node_security import client_tls_options, server_tls_files
+from api.node_security import client_tls_options, newcomers_of, server_tls_files
 from api.ports import ApiLimits, ApiServices, ApprovalCheck, ReadinessCheck, WebhookDoor
 from api.retention import retention_policy
 from api.settings import Settings
@@ -73,6 +73,7 @@ from signing.guard import Limits
 from signing.inspection import Inspector
 from signing.keys import ensure_key_file
 from signing.ledger import UseLedger
+from signing.manifest import read_makers
 from signing.notary import RECORD, AuditNotary
 from signing.published import read_expiries
 from signing.service import SigningService
@@ -117,6 +118,7 @@ from storage.postgres.outbox import PostgresOutboxStore
 from storage.postgres.partitions import PostgresJournalStore
 from storage.postgres.penalties import PostgresPenaltyStore
 from storage.postgres.privacy import PostgresPrivacyStore
+from storage.postgres.provisioning import PostgresProvisioningStore
 from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.renewals import PostgresRenewalStore
 from storage.postgres.retention import PostgresRetentionStore
@@ -133,6 +135,7 @@ from storage.postgres.twins import PostgresTwinStore
 from storage.postgres.upkeep import PostgresUpkeepStore
 from storage.postgres.watching import watch_stores
 from storage.postgres.withdrawals import PostgresWithdrawalStore
+from storage.provisioning import ProvisioningStore
 from storage.registry_ports import PrivacyStore, RegistryStore, TrustStore
 from storage.renewal import RenewalStore
 from storage.retention import RetentionStore
@@ -188,6 +191,7 @@ class Stores:
     renewals: RenewalStore
     retention: RetentionStore
     retirements: RetirementStore
+    enrolments: ProvisioningStore
     routes: ports.RouteStore
     tickets: ports.TicketStore
     tokens: ports.TokenStore
@@ -316,6 +320,7 @@ def _stores(
         renewals=PostgresRenewalStore(engine),
         retention=PostgresRetentionStore(engine),
         retirements=PostgresRetirementStore(engine),
+        enrolments=PostgresProvisioningStore(engine),
         routes=PostgresRouteStore(engine),
         tickets=PostgresTicketStore(engine),
         tokens=PostgresTokenStore(engine),
@@ -493,6 +498,9 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             penalties=stores.penalties,
             retention=stores.retention,
             retirements=stores.retirements,
+            enrolments=stores.enrolments,
+            environment=settings.environment,
+            makers=lambda: read_makers(settings.manufacturer_keys_dir),
             retention_policy=retention_policy(settings),
             withdrawals=stores.withdrawals,
             certificates=stores.certificates,
@@ -599,6 +607,7 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
         Sources(system_clock),
         tls=None if tls is None else ServerTls(tls),
         certificates=_client_certificates(settings, stores),
+        newcomers=newcomers_of(settings, stores.enrolments),
     )
     office = TicketOffice(
         stores.tickets,
@@ -663,7 +672,9 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
                 ),
             ),
             *registry.move_activities(MoveActivities(stores.registry, stores.ingest, system_clock)),
-            *registry.life_activities(shared, stores.retirements, revoking(shared, stores.certificates)),
+            *registry.life_activities(
+                shared, stores.retirements, stores.enrolments, revoking(shared, stores.certificates)
+            ),
             *registry.record_activities(
                 shared,
                 DailyActivities(shared, stores.daily, stores.blobs),

@@ -36,11 +36,11 @@ class CampaignDesk:
     services: ApiServices
     actor: Principal
 
-    async def preview(self, plan: CampaignPlan) -> planning.Preview:
-        """What the plan would do now. Raises InvalidInput with every problem of the plan."""
+    async def preview(self, plan: CampaignPlan, *, without: frozenset[str] = frozenset()) -> planning.Preview:
+        """What the plan would do now, to all but some. Raises InvalidInput with every problem of the plan."""
         artifact = await self.services.artifacts.get(plan.artifact_id)
         rollback = await self._rollback(plan.rollback_artifact_id)
-        views = await self._views(plan.targets)
+        views = await self._views(plan.targets, without)
         now = self.services.clock()
         found = await asyncio.to_thread(
             planning.preview,
@@ -101,6 +101,15 @@ class CampaignDesk:
             await self.services.orchestrator.start_campaign(campaign_id)
         return await self.services.campaigns.get(campaign_id)
 
+    async def open(self, campaign_id: str, plan: CampaignPlan, *, without: frozenset[str]) -> Campaign:
+        """Freeze and start one under an id of its own, for all that match but these.
+
+        Raises Conflict if there is one of this id, InvalidInput if the plan cannot be run.
+        """
+        await self._freeze(campaign_id, plan, without)
+        await self.services.orchestrator.start_campaign(campaign_id)
+        return await self.services.campaigns.get(campaign_id)
+
     async def _earlier(self, campaign_id: str, plan: CampaignPlan) -> Campaign | None:
         try:
             earlier = await self.services.campaigns.get(campaign_id)
@@ -110,10 +119,14 @@ class CampaignDesk:
             raise KeyReused
         return earlier
 
-    async def _freeze(self, campaign_id: str, plan: CampaignPlan) -> Campaign:
+    async def _freeze(
+        self, campaign_id: str, plan: CampaignPlan, without: frozenset[str] = frozenset()
+    ) -> Campaign:
         try:
-            found = await self.preview(plan)
+            found = await self.preview(plan, without=without)
         except InvalidInput as error:
+            if without:
+                raise  # Asked again and again until enough have joined: no act to be recorded.
             await audit(self.services, self.actor, "campaign.refused", plan.name, why=error.diagnostics())
             raise
         targets = [replace(target, campaign_id=campaign_id) for wave in found.waves for target in wave]
@@ -144,7 +157,13 @@ class CampaignDesk:
         words = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40].strip("-")
         return f"{words or 'campaign'}-{unique[:10]}"
 
-    async def _views(self, where: ChargerFilter) -> list[ChargerView]:
+    async def _views(self, where: ChargerFilter, without: frozenset[str] = frozenset()) -> list[ChargerView]:
+        """All that match but some."""
+        if without:
+            late = sorted(await self.services.chargers.names(where) - without)
+            if not late:
+                return []
+            where = ChargerFilter(charger_ids=tuple(late))
         views: list[ChargerView] = []
         cursor: str | None = None
         while True:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import structlog
 
+from api.late_joiners import follow_up_all
 from api.ports import ApiServices
 from storage.campaign import CampaignPhase
 from storage.configuration import JobState
@@ -52,6 +53,7 @@ async def keep_starting_drafts(services: ApiServices, every_s: float = ROUND_S) 
         try:
             await start_old_drafts(services)
             await start_old_jobs(services)
+            await follow_up_all(services)
         except AmpwaveError as error:
             _log.warning("drafts.not_started", why=error.diagnostics())
         except Exception:  # noqa: BLE001 - whatever it was, the next round tries again

@@ -141,7 +141,7 @@ class _Intake:
     def _name(self, filename: str) -> str:
         """The last part of what the charger called it, in characters that no shell or browser minds."""
         given = filename or (self._form.filename if self._form else "")
-        name = _UNFIT.sub("_", re.split(r"[/\\]", given)[-1]).strip("._")[-_NAME_CHARS:]
+        name = _UNFIT.sub("_", re.split(r"[/\\]", given)[-1])[-_NAME_CHARS:].strip("._-")
         return name or f"{self._wanted.kind.value}-{self._wanted.request_id}.log"
 
     async def _drop(self) -> None:

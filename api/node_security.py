@@ -2,10 +2,13 @@
 
 from api.settings import Settings
 from csms.client_certificates import ClientTlsOptions
+from csms.newcomers import Newcomers
 from csms.pki.ocsp_client import OcspOptions
 from csms.pki.trust import TrustFiles
 from csms.tls import CertificateFiles, ServerTlsFiles
+from storage.clock import system_clock
 from storage.errors import InvalidInput
+from storage.provisioning import Arrival, ProvisioningStore
 
 
 def server_tls_files(settings: Settings) -> ServerTlsFiles | None:
@@ -25,10 +28,23 @@ def server_tls_files(settings: Settings) -> ServerTlsFiles | None:
     pairs = tuple(CertificateFiles(chain, key) for chain, key in zip(chains, keys, strict=True))
     return ServerTlsFiles(
         pairs,
-        settings.csms_charger_ca_files,
+        (*settings.csms_charger_ca_files, *settings.csms_manufacturer_ca_files),
         unsafe_static_rsa=settings.csms_unsafe_static_rsa,
         times_later=bool(settings.csms_expired_certificates_of),
     )
+
+
+def newcomers_of(settings: Settings, enrolments: ProvisioningStore) -> Newcomers | None:
+    """Who judges manufacturers' certificates; None: they open nothing. Raises InvalidInput."""
+    if not settings.csms_manufacturer_ca_files:
+        return None
+    if settings.csms_tls_cert_file is None:
+        raise InvalidInput("AMPWAVE_CSMS_MANUFACTURER_CA_FILES needs AMPWAVE_CSMS_TLS_CERT_FILE too.")
+
+    async def arrive(given: Arrival) -> str:
+        return await enrolments.arrive(given, settings.environment)
+
+    return Newcomers(settings.csms_manufacturer_ca_files, arrive, system_clock)
 
 
 def client_tls_options(settings: Settings) -> ClientTlsOptions | None:

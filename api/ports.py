@@ -10,6 +10,7 @@ from activities.certificates import HandedIn, IssueAnswer, RevokeOrder
 from activities.metadata import CeremonyOrder
 from api.download_desk import DeskLimits
 from api.webhook_url import WebhookRules
+from signing.manifest import Maker
 from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
 from storage.bundle import BundleOrder
@@ -33,6 +34,7 @@ from storage.ports import (
     TicketStore,
     TokenStore,
 )
+from storage.provisioning import ProvisioningStore
 from storage.registry_ports import PrivacyStore, RegistryStore
 from storage.renewal import RenewalStore
 from storage.retention import RetentionPolicy, RetentionStore
@@ -87,6 +89,7 @@ class Orchestrator(Protocol):
         """Carry out a move that is on record, and wait; Conflict if something else has the charger."""
 
     async def retire_charger(self, charger_id: str) -> bool: ...
+    async def visit_charger(self, charger_id: str) -> bool: ...
     async def log_arrived(self, charger_id: str, request_id: int) -> None: ...
 
 
@@ -200,5 +203,10 @@ class ApiServices:
     limits: ApiLimits = field(default_factory=ApiLimits)
     retirements: RetirementStore | None = None
     """None: nobody is retired here."""
+    enrolments: ProvisioningStore | None = None
+    """None: nobody is enrolled here."""
+    environment: str = "production"
+    makers: Callable[[], Sequence[Maker]] = tuple
+    """Whose lists of chargers are believed, read when asked for."""
     check_approval: ApprovalCheck | None = None
     """Raises ApprovalRefused for a yes that no signer and no node would count."""

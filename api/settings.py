@@ -209,6 +209,9 @@ class Settings(BaseSettings):
     """Seconds after which OCSP is asked about a certificate again; lists are looked at as they change."""
     csms_expired_certificates_of: Words = ()
     """Comma-separated chargers that an expired certificate lets in, only to renew it; unset: none."""
+    csms_manufacturer_ca_files: Paths = ()
+    """Comma-separated PEM files of manufacturers' authorities. Their certificates open the way in for
+    chargers on a signed list, and nothing else; unset: none."""
     csms_reload_s: Annotated[float, Field(gt=0, le=20)] = 3.0
     """Seconds between looks at certificates, authorities and lists; a change counts at the second look."""
     csms_unsafe_static_rsa: bool = False
@@ -255,6 +258,11 @@ class Settings(BaseSettings):
     """Comma-separated vendor ids whose own messages (DataTransfer) people may send; unset: nobody's."""
     drift_grace_s: float = 600.0
     """Seconds online for which a charger may differ from what it acknowledged before that is drift."""
+    environment: str = "production"
+    """Which environment this is. Enrolments and manufacturers' lists for another one are refused."""
+    manufacturer_keys_dir: Path | None = None
+    """Folder of manufacturers' public keys, as `ampwave key create` writes them, each NAME.pub.json beside a
+    NAME.vendor with the vendor's name: whose lists of chargers are believed. Unset: nobody's."""
     quarantine_on_suspicion: bool = False
     """Quarantine a charger at once whose drift looks like an intrusion: an unexpected firmware version, a
     lower security profile, a foreign root certificate, another back end. Else it is only on record."""

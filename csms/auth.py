@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from csms.client_certificates import ClientCertificates, Unproven
 from csms.limits import FailureLimit, RecentKeys
+from csms.newcomers import Newcomers
 from csms.passwords import Which, fate_of_login, which_password
 from csms.pki.certificates import Presented
 from csms.pki.path import CertificatePath
@@ -65,6 +66,8 @@ class Admitted:
     """What could not be checked."""
     expired: bool = False
     """Its certificate has run out: it is here to renew it (A00.FR.429)."""
+    bootstrap: bool = False
+    """It came with what its factory gave it: parked, and this says nothing of the profile it will have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +94,12 @@ class Authenticator:
         certificates: ClientCertificates | None = None,
         *,
         unsafe_profile_0: bool = False,
+        newcomers: Newcomers | None = None,
     ) -> None:
         self._chargers = chargers
         self._pepper = pepper
         self._certificates = certificates
+        self._newcomers = newcomers
         self._unsafe_profile_0 = unsafe_profile_0
         # By pair, so that a stranger cannot lock a charger out by failing in its name; an address
         # may be a whole site behind one router or balancer, so it gets many more.
@@ -127,6 +132,8 @@ class Authenticator:
         if attempt.certificate is not None:
             # Who shows a certificate is judged by it alone; a password makes up for no wrong one.
             proved = await self._by_certificate(attempt.certificate, view)
+            if isinstance(proved, Refused):
+                proved = await self._newcomer(attempt.certificate, attempt, view) or proved
         else:
             proved = await self._by_password(attempt, view, credential)
         if isinstance(proved, Refused):
@@ -148,6 +155,20 @@ class Authenticator:
         if isinstance(proof, Unproven):
             return Refused(401, proof.reason, registered=True)
         return Admitted(view, 3, proof.path, proof.caution, proof.expired)
+
+    async def _newcomer(
+        self, presented: Presented, attempt: Attempt, view: ChargerView | None
+    ) -> Admitted | Refused | None:
+        """None: no manufacturer vouches for it, or it is past its way in."""
+        parked = view is None or view.charger.lifecycle is Lifecycle.PROVISIONING
+        if self._newcomers is None or not parked:
+            return None
+        why = await self._newcomers.admit(presented, attempt.charger_id, attempt.address)
+        if why is None:
+            return None
+        if why:
+            return Refused(403, why, registered=view is not None)
+        return Admitted(await self._chargers.get(attempt.charger_id), 3, bootstrap=True)
 
     async def _by_password(
         self, attempt: Attempt, view: ChargerView | None, credential: ChargerCredential | None

@@ -32,6 +32,7 @@ from csms.journal import SessionJournal
 from csms.lease import Lease
 from csms.limits import Arrivals, Doorway
 from csms.metrics import CsmsMetrics
+from csms.newcomers import Newcomers
 from csms.ocpp2x import ocpp21, ocpp201
 from csms.ocpp16 import Ocpp16
 from csms.options import GatewayOptions, GatewayStores, Sources
@@ -94,6 +95,7 @@ class Gateway:
         *,
         tls: ServerTls | None = None,
         certificates: ClientCertificates | None = None,
+        newcomers: Newcomers | None = None,
     ) -> None:
         self._options = options
         self._chargers = stores.chargers
@@ -118,7 +120,12 @@ class Gateway:
         )
         unsafe = options.unsafe_profile_0
         authenticator = Authenticator(
-            stores.chargers, options.pepper, sources.monotonic, certificates, unsafe_profile_0=unsafe
+            stores.chargers,
+            options.pepper,
+            sources.monotonic,
+            certificates,
+            unsafe_profile_0=unsafe,
+            newcomers=newcomers,
         )
         self._passwords = PasswordChanger(stores.chargers, options.pepper, sources.clock)
         self._watch = SecurityWatch(tls, certificates, self.metrics, self._revoke, options.reload_s)
@@ -273,7 +280,7 @@ class Gateway:
         try:
             route, lease = await self._routes.claim(charger_id, connection.subprotocol)
             # Before anything counts of this socket: a floor that is forgotten lets the next one in below it.
-            if admitted.security_profile > admitted.view.charger.security_floor:
+            if _floor(admitted) > admitted.view.charger.security_floor:
                 await self._chargers.raise_security_floor(charger_id, admitted.security_profile)
         except AmpwaveError as error:
             log.warning("could not claim a route", charger_id=charger_id, error=str(error))
@@ -482,14 +489,20 @@ def _follow_up(tasks: list[asyncio.Task[None]], task: asyncio.Task[None]) -> Non
     tasks[:] = [each for each in tasks if not each.done()] + [task]
 
 
+def _floor(admitted: Admitted) -> int:
+    """The lowest profile with which it may come from now on."""
+    before = admitted.view.charger.security_floor
+    return before if admitted.bootstrap else max(before, admitted.security_profile)
+
+
 def _opened(admitted: Admitted, route: Route, address: str) -> ConnectionOpened:
-    path, charger = admitted.path, admitted.view.charger
+    path = admitted.path
     return ConnectionOpened(
         route.dialect,
         admitted.security_profile,
         address,
         route.node_id,
-        max(charger.security_floor, admitted.security_profile),
+        _floor(admitted),
         path.serial if path else None,
         path.valid_until if path else None,
         admitted.caution,

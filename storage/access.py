@@ -7,12 +7,14 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """The five roles of the API, CLI and dashboard."""
+    """The roles of the API, CLI and dashboard."""
 
     VIEWER = "viewer"
     OPERATOR = "operator"
     RELEASE_MANAGER = "release-manager"
     SECURITY = "security"
+    INSTALLER = "installer"
+    """Stands before a charger: redeems its claim and attests what was measured, and reads nothing else."""
     ADMIN = "admin"
 
 

@@ -8,10 +8,12 @@ from temporalio import workflow
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.provisioning import ProvisioningActivities
     from activities.retiring import RetirementActivities
     from storage.ids import charger_workflow_id
     from workflows.decommission import DecommissionInput, DecommissionWorkflow
     from workflows.options import OTA_CHARGER, keywords, locally
+    from workflows.provisioning import ProvisioningInput, ProvisioningWorkflow
 
 MOST = 200
 """Chargers that one round starts."""
@@ -27,7 +29,23 @@ class LifeWatchWorkflow:
         started = 0
         for charger_id in await locally(RetirementActivities.find_retiring, MOST):
             started += await self._retire(charger_id)
+        for charger_id in await locally(ProvisioningActivities.find_enrolments, MOST):
+            started += await self._visit(charger_id)
         return started
+
+    async def _visit(self, charger_id: str) -> bool:
+        try:
+            await workflow.start_child_workflow(
+                ProvisioningWorkflow.run,
+                ProvisioningInput(charger_id),
+                id=charger_workflow_id(charger_id),
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                static_summary=f"provision {charger_id}",
+                search_attributes=keywords((OTA_CHARGER, charger_id)),
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
 
     async def _retire(self, charger_id: str) -> bool:
         try:

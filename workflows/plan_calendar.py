@@ -73,7 +73,9 @@ class Timetable:
             if opening.opens_at is None:
                 return Slot(None, opening.closed)
             begins = max(begins, opening.opens_at)
-        return Slot(begins, f"not before {begins:%Y-%m-%d %H:%M} UTC: {reason}" if reason else "")
+        if not reason and begins <= self._start:
+            return Slot(begins)
+        return Slot(begins, f"not before {begins:%Y-%m-%d %H:%M} UTC{': ' if reason else ''}{reason}")
 
     def problems(self, waves: Sequence[Sequence[Charger]]) -> list[str]:
         """Sites without a time zone, and sites that do not open while a wave runs."""

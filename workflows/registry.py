@@ -8,6 +8,7 @@ from activities.blob_care import BlobCareActivities
 from activities.campaigns import CampaignActivities
 from activities.certificates import CertificateActivities
 from activities.chargers import ChargerActivities
+from activities.commissioning import CommissioningActivities
 from activities.configuration import ConfigurationActivities
 from activities.daily import DailyActivities
 from activities.dispatch import DispatchActivities
@@ -21,6 +22,7 @@ from activities.metadata import CeremonyActivities, MetadataActivities
 from activities.moves import MoveActivities
 from activities.operator import CommandActivities, OperatorActivities
 from activities.orders import Node
+from activities.provisioning import ProvisioningActivities
 from activities.recovery import DoubtActivities, RecoveryActivities
 from activities.release_evidence import EvidenceActivities
 from activities.renewal import RenewalActivities, RenewalSender
@@ -35,6 +37,7 @@ from csms.ports import FindingKeeper
 from signing.ports import ArtifactInspector, EvidenceJudge, ReleaseSigner
 from storage.certificate import CertificateStore
 from storage.ports import BlobStore
+from storage.provisioning import ProvisioningStore
 from storage.retirement import RetirementStore
 from storage.watching import SessionStore
 from workflows.bundle import BundleWorkflow
@@ -50,6 +53,7 @@ from workflows.housekeeping import HousekeepingWorkflow
 from workflows.life_watch import LifeWatchWorkflow
 from workflows.log_retrieval import LogRetrievalWorkflow
 from workflows.move import MoveWorkflow
+from workflows.provisioning import ProvisioningWorkflow
 from workflows.publish_artifact import PublishArtifactWorkflow
 from workflows.publish_ceremony import PublishCeremonyWorkflow
 from workflows.record_keeping import RecordKeepingWorkflow
@@ -80,6 +84,7 @@ WORKFLOWS: tuple[type, ...] = (
     DecommissionWorkflow,
     LifeWatchWorkflow,
     BundleWorkflow,
+    ProvisioningWorkflow,
     HousekeepingWorkflow,
     SessionWatchWorkflow,
     RecordKeepingWorkflow,
@@ -156,7 +161,7 @@ def metadata_activities(metadata: MetadataActivities) -> Activities:
 def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
     """For a CSMS node, on ``storage.ids.node_queue(node_id, boot_id)``."""
     dispatch = DispatchActivities(node)
-    retiring = RetirementSender(node)
+    retiring, commissioning = RetirementSender(node), CommissioningActivities(node)
     recovery = RecoveryActivities(node.stores.chargers, node.sender, keeper, node.stores.clock)
     return (
         recovery.question_session,
@@ -169,6 +174,12 @@ def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
         LogSender(node).request_log,
         retiring.retire_step,
         retiring.cut_socket,
+        commissioning.give_credential,
+        commissioning.restart_parked,
+        commissioning.read_parked,
+        commissioning.set_parked,
+        commissioning.question_parked,
+        commissioning.welcome_charger,
     )
 
 
@@ -206,9 +217,13 @@ def certificate_activities(certificates: CertificateActivities) -> Activities:
 
 
 def life_activities(
-    stores: Stores, retirements: RetirementStore, revoke: Revoke = nothing_issued
+    stores: Stores,
+    retirements: RetirementStore,
+    enrolments: ProvisioningStore,
+    revoke: Revoke = nothing_issued,
 ) -> Activities:
     """For the worker role too: how chargers begin and end."""
+    provisioning = ProvisioningActivities(stores, enrolments)
     retiring = RetirementActivities(stores, retirements, revoke)
     return (
         retiring.measure_retirement,
@@ -220,6 +235,13 @@ def life_activities(
         retiring.revoke_certificates,
         retiring.bury_charger,
         retiring.find_retiring,
+        provisioning.find_enrolments,
+        provisioning.measure_enrolment,
+        provisioning.move_enrolment,
+        provisioning.postpone_enrolment,
+        provisioning.plan_values,
+        provisioning.note_values,
+        provisioning.examine_charger,
     )
 
 

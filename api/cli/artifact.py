@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from api.cli.errors import CliError, Record
+from api.cli.errors import CliError, Record, WrongUse
 from api.cli.evidence import app as evidence_app
 from api.cli.output import Column, Screen, ago, moment, short, size, words
 from api.cli.references import ARTIFACT_HELP, artifact_id
@@ -191,6 +191,32 @@ def revoke(
     from api.cli.withdrawal import withdraw_artifact
 
     withdraw_artifact(session, artifact, reason, yes=yes)
+
+
+@command(app, "metering")
+def metering(
+    session: Session,
+    artifact: Reference,
+    country: Annotated[
+        list[str] | None, typer.Option(metavar="CC", help="Where it is permitted; repeat for more.")
+    ] = None,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="By which approval; marks the firmware.")
+    ] = None,
+) -> None:
+    """Mark firmware as affecting legal metering, and say where it is permitted; without options: show it."""
+    path = f"/artifacts/{artifact_id(session.api, artifact)}/metering"
+    if reason is None:
+        if country:
+            raise WrongUse("--reason is missing.", hint="Say by which approval it is permitted there.")
+        found = session.api.get(path)
+    else:
+        body = {"countries": [each.upper() for each in country or []], "reason": reason}
+        found = session.api.put(path, body)
+    where = ", ".join(found["countries"]) or "nowhere"
+    session.show(
+        found, lambda screen: screen.line(f"It affects metering; permitted in: {where} ({found['reason']}).")
+    )
 
 
 @command(app, "release")

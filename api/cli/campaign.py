@@ -84,6 +84,13 @@ def create(  # noqa: PLR0913 - typer's options are its signature
     session.show(campaign, lambda screen: views.draw_campaign(screen, campaign, session.clock()))
 
 
+@command(app, "follow-up", posts=True)
+def follow_up(session: Session, campaign: Reference) -> None:
+    """Open a campaign for chargers that match since this one froze its cohort. It waits for approvals."""
+    opened = session.api.post(f"{_path(session, campaign)}/follow-up")
+    session.show(opened, lambda screen: views.draw_campaign(screen, opened, session.clock()))
+
+
 @command(app, "list")
 def list_(
     session: Session, limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 50

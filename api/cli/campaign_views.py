@@ -349,7 +349,7 @@ def _next(item: Record) -> str:
     begun = len(item["approvals"]) >= int(item["plan"]["required_approvals"])
     proceed = f'ampwave campaign proceed {called(item)} --reason "..."'
     if item["phase"] == "awaiting_approval" and begun:
-        return f"Let the next wave begin: {proceed}"
+        return f"Let the next wave begin: ampwave campaign approve {called(item)}"
     return {
         "draft": f"Approve it: ampwave campaign approve {called(item)}",
         "awaiting_approval": f"Approve it: ampwave campaign approve {called(item)}",

@@ -10,7 +10,7 @@ import typer
 from api.cli import charger_views as views
 from api.cli.errors import CliError, Record, WrongUse
 from api.cli.output import words
-from api.cli.references import segment
+from api.cli.references import file_name, segment
 from api.cli.session import Session, command
 
 Identity = Annotated[str, typer.Argument(metavar="CHARGER", help="Its OCPP identity.")]
@@ -176,7 +176,7 @@ def _awaited(session: Session, place: str, asked: Record) -> Record:
 
 def _fetched(session: Session, place: str, upload: Mapping[str, Any], output: Path | None) -> Path:
     """Written beside its name first, and checked: a file that is there is whole."""
-    file = output or Path(upload["filename"])
+    file = output or Path(file_name(upload["filename"]))
     if output is None and file.exists():
         raise WrongUse(f"{file} is there already.", hint="Say where to write: --output FILE.")
     session.api.download(place, file, sha256=str(upload["sha256"]))

@@ -9,7 +9,7 @@ import typer
 from api.cli.errors import CliError, Record, WrongUse
 from api.cli.evidence_target import FOLDER, save_metadata, target_problems
 from api.cli.output import Column, Screen, moment, short, size
-from api.cli.references import ARTIFACT_HELP, artifact_id
+from api.cli.references import ARTIFACT_HELP, artifact_id, file_name
 from api.cli.session import Session, command, group
 
 if TYPE_CHECKING:
@@ -191,8 +191,9 @@ def _save(session: Session, folder: Path, found: Record, pieces: list[Record]) -
     if found["phase"] in ("released", "revoked"):
         save_metadata(session.api, found["vendor_role"], folder)
     for piece in pieces:
-        url = f"/artifacts/{found['artifact_id']}/evidence/{piece['kind']}"
-        session.api.download(url, folder / f"{piece['kind']}.json", sha256=piece["sha256"])
+        kind = file_name(piece["kind"])
+        url = f"/artifacts/{found['artifact_id']}/evidence/{kind}"
+        session.api.download(url, folder / f"{kind}.json", sha256=piece["sha256"])
 
 
 def _about(folder: Path) -> tuple[str, "list[Compatible]"]:

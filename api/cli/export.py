@@ -9,6 +9,7 @@ import typer
 
 from api.cli.errors import CliError, WrongUse
 from api.cli.output import Column, short, size
+from api.cli.references import file_name
 from api.cli.session import Session, command, group
 
 app = group("Daily files for finance, with a manifest of digests.")
@@ -48,12 +49,13 @@ def fetch(
     manifest = next((one for one in session.api.get("/exports", days=92) if one["day"] == day), None)
     if manifest is None:
         raise CliError(f"There are no files of {day}.", hint="See the days: ampwave export list")
+    files = {file_name(file["name"]): file["sha256"] for file in manifest["files"]}
     try:
         to.mkdir(parents=True)
     except FileExistsError as error:
         raise WrongUse(f"{to} is there already.", hint="Name a new folder.") from error
-    for file in manifest["files"]:
-        session.api.download(f"/exports/{day}/{file['name']}", to / file["name"], sha256=file["sha256"])
+    for name, sha256 in files.items():
+        session.api.download(f"/exports/{day}/{name}", to / name, sha256=sha256)
     (to / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
-    names = ", ".join(file["name"] for file in manifest["files"])
+    names = ", ".join(files)
     session.show(manifest, lambda screen: screen.line(f"{names} and manifest.json of {day} are in {to}."))

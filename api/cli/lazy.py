@@ -32,6 +32,7 @@ TABLE: dict[str, Entry] = {
     "gate": Entry("Releases", "Try how a gate judges, on simulated fleets.", "gate"),
     "halt": Entry("Releases", "Stop everything; two people restore it.", "halt"),
     "charger": Entry("Fleet", "Import, register, look at and command chargers.", "charger"),
+    "provisioning": Entry("Fleet", "Bring chargers into service; what each waits for.", "provisioning"),
     "site": Entry("Fleet", "Sites and how many chargers each may miss at once.", "site"),
     "calendar": Entry("Fleet", "Times in which nothing is installed: grid, tariff, freeze.", "calendar"),
     "model": Entry("Fleet", "What holds for every charger of one model.", "model"),

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 import typer
 
+from api.cli.errors import WrongUse
 from api.cli.output import Column, Screen, duration
 from api.cli.session import Session, command, group
 
@@ -43,6 +44,12 @@ def set_(  # noqa: PLR0913 - typer's options are its signature
             help="Allow updates without signature: who, and why. `ampwave tuf policy` has to, too.",
         ),
     ] = None,
+    veto: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME=VALUE", help="The variable by which its chargers say that they take no update now."
+        ),
+    ] = None,
 ) -> None:
     """Set what holds for a model. Options that are left out go back to their defaults."""
     from api.cli.manifest import signature_scheme
@@ -62,6 +69,11 @@ def set_(  # noqa: PLR0913 - typer's options are its signature
         "reboot_seconds": reboot,
         "unsafe_unsigned_waiver": unsafe_unsigned,
     }
+    if veto is not None:
+        variable, equals, value = veto.partition("=")
+        if not (variable and equals and value):
+            raise WrongUse(f"--veto: {veto!r} is not NAME=VALUE.", hint="Write it as in UpdateAllowed=false.")
+        body |= {"veto_variable": variable, "veto_value": value}
     stored = session.api.put("/models", body)
 
     session.show(stored, lambda screen: screen.fields(_declared(stored)))
@@ -103,6 +115,10 @@ def _declared(stored: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Needs a reset", "yes" if stored["needs_reset_after_install"] else "no"),
         ("Reboot takes", f"up to {duration(float(stored['reboot_seconds']))}"),
         ("Unsigned updates", f"ALLOWED: {waiver}" if waiver else "never"),
+        (
+            "Says no by",
+            f"{stored['veto_variable']} = {stored['veto_value']}" if stored.get("veto_variable") else "-",
+        ),
         ("Capabilities", "; ".join(said) or "as the chargers tell"),
     ]
 

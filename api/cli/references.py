@@ -41,6 +41,14 @@ def campaign_id(api: "Api", reference: str) -> str:
     return str(_only(found, "campaign", reference, "ampwave campaign list")["campaign_id"])
 
 
+def file_name(text: object) -> str:
+    """A name that a server gave for a file of ours: one that stays in its folder, or a CliError."""
+    name = str(text)
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._\-]{0,199}", name, re.ASCII):
+        raise CliError(f"The server calls a file {name[:60]!r}, which is no plain name; it is not written.")
+    return name
+
+
 def segment(text: str) -> str:
     """One path segment: identities may hold ``=``, ``+``, ``|`` and the like."""
     return quote(text, safe="")

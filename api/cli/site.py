@@ -72,7 +72,7 @@ def add(  # noqa: PLR0913 - typer's options are its signature
     }
     stored = session.api.post("/sites", body)
     said = f"Site {stored['site_id']}: at most {stored['max_down']} down at once"
-    more = "; ".join(_rules(stored["rules"]))
+    more = "; ".join(_rules(stored.get("rules") or {}))
     session.show(stored, lambda screen: screen.line(f"{said}{'; ' if more else ''}{more}."))
 
 
@@ -111,7 +111,13 @@ def list_(session: Session) -> None:
         Column("ASKS FOR", optional=True, fold=True),
     )
     rows = [
-        (one["site_id"], one["name"], one["time_zone"], str(one["max_down"]), "; ".join(_rules(one["rules"])))
+        (
+            one["site_id"],
+            one["name"],
+            one["time_zone"],
+            str(one["max_down"]),
+            "; ".join(_rules(one.get("rules") or {})),
+        )
         for one in sites
     ]
     session.show(

@@ -8,6 +8,7 @@ from api.acts import CampaignActs
 from api.auth import Permission
 from api.cohort import CampaignDesk
 from api.guard import Caller, GuardedRoute, Services, permit
+from api.late_joiners import follow_up
 from api.plan_preview import planned_page, preview_reply
 from api.ports import ApiServices
 from api.replies import NOT_MODIFIED, Cursor, IdempotencyKey, Limit, tagged_reply
@@ -226,6 +227,17 @@ async def proceed_campaign(
     await _acts(services, caller, campaign_id, key).proceed(body.reason)
     _accepted(response, campaign_id)
     return await _whole(services, campaign_id)
+
+
+@router.post("/{campaign_id}/follow-up", status_code=201)
+@permit(Permission.CAMPAIGN_CREATE)
+async def follow_up_campaign(
+    response: Response, services: Services, caller: Caller, campaign_id: Slug
+) -> CampaignReply:
+    """Open a campaign for chargers that match since this one froze its cohort: same plan, new approvals."""
+    opened = await follow_up(services, campaign_id, caller)
+    _accepted(response, opened.campaign_id)
+    return await _whole(services, opened.campaign_id)
 
 
 @router.post("/{campaign_id}/skip", status_code=202)

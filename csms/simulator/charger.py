@@ -1,8 +1,10 @@
+# long-file: the one place where a simulated charger is put together from its parts
 """One simulated charger: power, socket, registration, and the parts that live on them."""
 
 import asyncio
 import itertools
 import random
+from contextlib import suppress
 from dataclasses import dataclass
 
 import httpx2
@@ -360,7 +362,7 @@ class Charger:
         await self._outbox.drain(link)
 
     async def _register(self, link: Link) -> None:
-        """BootNotification until it is accepted; nothing else is said before."""
+        """BootNotification until it is accepted; nothing but what it is asked for is said before."""
         while True:
             message = self._voice.wire.boot(self._identity(), self._boot_reason)
             try:
@@ -371,7 +373,14 @@ class Charger:
             if answer.get("status") == "Accepted":
                 self._holdings.device.force(self._voice.wire.own.heartbeat, str(interval))
                 return
-            await asyncio.sleep(min(interval, self._pace.boot_retry_s))
+            pause_s = min(interval, self._pace.boot_retry_s)
+            if answer.get("status") != "Pending":
+                await asyncio.sleep(pause_s)
+                continue
+            # B02.FR.09: what it is asked for is said, too.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._outbox.drain(link)
 
     def _introduce(self, *, first: bool) -> None:
         self._registered = True

@@ -163,15 +163,7 @@ class PostgresChargerStore(PostgresCredentialStore):
                 password is another charger's.
         """
         async with transaction(self._engine) as connection:
-            if await _insert_charger(connection, given):
-                await connection.execute(insert(twin).values(charger_id=given.charger_id))
-                for name in claims(given.charger_id, given.vendor, given.serial_number):
-                    await claim(connection, name)
-            else:
-                await _require_same(connection, given)
-                await connection.execute(raised_floor(given.charger_id, given.security_floor))
-            if credential is not None:
-                await put_credential(connection, credential)
+            await register_within(connection, given, credential)
 
     async def get(self, charger_id: str) -> ChargerView:
         """Raise NotFound for an unknown one."""
@@ -271,6 +263,23 @@ def _view(row: Row[*tuple[Any, ...]]) -> ChargerView:
         maintenance=lease_of(lease) if lease[0] is not None else None,
         penalty=penalty_of(penalty) if penalty[0] is not None else None,
     )
+
+
+async def register_within(
+    connection: AsyncConnection, given: Charger, credential: ChargerCredential | None
+) -> bool:
+    """The same, within a transaction of somebody else; whether it was new."""
+    new = await _insert_charger(connection, given)
+    if new:
+        await connection.execute(insert(twin).values(charger_id=given.charger_id))
+        for name in claims(given.charger_id, given.vendor, given.serial_number):
+            await claim(connection, name)
+    else:
+        await _require_same(connection, given)
+        await connection.execute(raised_floor(given.charger_id, given.security_floor))
+    if credential is not None:
+        await put_credential(connection, credential)
+    return new
 
 
 async def _insert_charger(connection: AsyncConnection, given: Charger) -> bool:

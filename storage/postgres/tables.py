@@ -13,7 +13,7 @@ from storage.postgres.artifact_tables import artifact, sign_off, staged_release
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 from storage.postgres.execution_tables import campaign_wave, charger_penalty, update_kept
 from storage.postgres.lease_tables import out_of_service, site_lease
-from storage.postgres.life_tables import credential_past, retirement, tombstone
+from storage.postgres.life_tables import credential_past, enrolment, retirement, tombstone
 from storage.postgres.notice_tables import notice, webhook, webhook_delivery
 from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
 from storage.postgres.people_tables import audit, audit_head, token
@@ -72,6 +72,7 @@ __all__ = [
     "downtime",
     "drift",
     "drift_judged",
+    "enrolment",
     "halt",
     "halt_vote",
     "health_hour",

@@ -29,9 +29,10 @@ from storage.ids import TASK_QUEUE, ceremony_key, log_workflow_id
 from storage.log import LogRequest, LogSort, LogState, LogUpload
 from storage.ownership import Move
 from storage.ports import ChargerView
+from storage.provisioning import Enrolment, Origin
 from storage.retirement import Retirement
 from storage.transfer import StoredVersion
-from storage.twin import ConfigurationSection, TwinState
+from storage.twin import ConfigurationSection, Lifecycle, TwinState
 from tests.integration.workflows.harness import QUICK, Harness, real_server, running, time_skipping, until
 from tests.support.memory_twins import MemoryTwins
 from tests.unit.activities.world import (
@@ -393,6 +394,21 @@ async def decommission(harness: Harness, world: World, record: Recorder) -> None
         await record.keep(f"decommission_{number}", f"charger/{name}")
 
 
+async def provisioning(harness: Harness, world: World, record: Recorder) -> None:
+    """A charger that comes back with its own credential and fails a check, and one that is not connected."""
+    names, at = world.add_chargers(2), world.now
+    world.unplug(names[1])
+    for name in names:
+        await world.set_lifecycle(name, Lifecycle.PROVISIONING)
+        harness.enrolments.rows[name] = Enrolment(
+            name, Origin.BULK, "ada", at, at + timedelta(days=1), "production", profile=0
+        )
+        await harness.orchestrator.visit_charger(name)
+        await harness.client.get_workflow_handle(f"charger/{name}").result()
+    for number, name in enumerate(names):
+        await record.keep(f"provisioning_{number}", f"charger/{name}")
+
+
 Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
 SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
 REAL: tuple[Scenario, ...] = (
@@ -409,6 +425,7 @@ REAL: tuple[Scenario, ...] = (
     bundle,
     move,
     decommission,
+    provisioning,
     long_shard,
     patient_campaign,
 )

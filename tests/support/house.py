@@ -48,6 +48,7 @@ from tests.support.memory import (
 from tests.support.memory_campaigns import MemoryArtifacts, MemoryCampaigns, MemoryOrchestrator
 from tests.support.memory_certificates import MemoryCertificates, MemoryRenewals
 from tests.support.memory_chargers import MemoryChargers
+from tests.support.memory_enrolments import MemoryEnrolments
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_notices import MemoryNotices
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
@@ -157,6 +158,7 @@ class House:
             certificates=self.certificates,  # type: ignore[arg-type]
             renewals=self.renewals,  # type: ignore[arg-type]
             webhooks=WebhookDoor(self.notices, WebhookRules(), partial(webhook_secret, b"p" * 32)),
+            enrolments=MemoryEnrolments(self.chargers),  # type: ignore[arg-type]  # what the doors ask
             retirements=MemoryRetirements(self.chargers, self.chargers.set_lifecycle),  # type: ignore[arg-type]  # what the doors ask
             upkeep=self.upkeep,
             orchestrator=self.orchestrator,

@@ -213,6 +213,10 @@ class MemoryOrchestrator(MemoryCertificateActs):
         if self.registry is not None:
             await self.registry.apply_move(move_id, self.registry.now)
 
+    async def visit_charger(self, charger_id: str) -> bool:
+        await self._note("visit_charger", charger_id)
+        return True
+
     async def retire_charger(self, charger_id: str) -> bool:
         await self._note("retire_charger", charger_id)
         return True

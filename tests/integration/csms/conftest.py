@@ -111,7 +111,7 @@ class Site1:
     async def start_node(
         self, node_id: str = "node-1", tls: Any = None, certificates: Any = None, **options: Any
     ) -> Gateway:
-        readiness = options.pop("readiness", {})
+        readiness, newcomers = options.pop("readiness", {}), options.pop("newcomers", None)
         chosen = GatewayOptions(node_id, f"{node_id}-boot", PEPPER, port=None if tls else 0)
         quick = {"drain_per_s": 10_000, "probe_delay_s": 600, "tls_port": 0 if tls else None}
         chosen = replace(chosen, **{**quick, **options})
@@ -120,7 +120,9 @@ class Site1:
         stores = GatewayStores(
             self.chargers, self.ingest, self.routes, ids, readiness, twins.desired_variables
         )
-        node = Gateway(chosen, stores, Sources(system_clock), tls=tls, certificates=certificates)
+        node = Gateway(
+            chosen, stores, Sources(system_clock), tls=tls, certificates=certificates, newcomers=newcomers
+        )
         await node.start()
         self.nodes.append(node)
         return node

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
     """Wait for something that nothing announces."""
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(60):
         while not (found := await condition()):  # noqa: ASYNC110 - as said
             await asyncio.sleep(0.05)
     return found

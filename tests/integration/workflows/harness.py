@@ -40,6 +40,7 @@ from storage.ids import SIGNER_QUEUE, TASK_QUEUE, campaign_workflow_id, charger_
 from storage.journal import JournalRule
 from storage.retention import RetentionPolicy
 from tests.support.memory_chargers import MemoryChargers
+from tests.support.memory_enrolments import MemoryEnrolments
 from tests.support.memory_registry import MemoryRegistry
 from tests.support.memory_retirements import MemoryRetirements
 from tests.support.memory_transfers import MemoryBucket, MemoryUploads
@@ -122,6 +123,7 @@ class Harness:
     def __post_init__(self) -> None:
         world = self.world
         self.retirements: Any = MemoryRetirements(world.chargers, world.set_lifecycle)
+        self.enrolments: Any = MemoryEnrolments(world.chargers)
 
     @property
     def client(self) -> Client:
@@ -270,7 +272,7 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
                     *move_activities(
                         MoveActivities(harness.registry, world.stores.ingest, lambda: world.now)
                     ),
-                    *life_activities(world.stores, harness.retirements),
+                    *life_activities(world.stores, harness.retirements, harness.enrolments),
                     *record_activities(world.stores, daily, retention),
                 ],
                 max_cached_workflows=cached,

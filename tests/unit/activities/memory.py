@@ -77,6 +77,8 @@ class MemoryChargers:
         here = [name for name in sorted(self.rows) if self.rows[name].charger.site_id == where.site_id]
         return Page(tuple(await self.views(here[:limit])))
 
+    async def credential(self, _: str) -> None: ...
+
     async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
         return [await self.get(name) for name in charger_ids if name in self.rows]
 

@@ -293,18 +293,6 @@ async def test_every_page_is_whole_and_holds_nothing_that_the_policy_forbids() -
             assert not re.search(r'(src|href)="(https?:)?//(?!temporal\.test)', answer.text), path
 
 
-@pytest.mark.requirement("F120", "F121")
-async def test_the_campaign_page_says_what_to_do_for_each_charger_and_tells_kinds_apart() -> None:
-    house = showcase()
-    async with browser(house, Role.VIEWER) as client:
-        shown = (await client.get(RUNNING)).text
-
-    assert "By OCPP version and model" in shown
-    assert "<td>ocpp2.0.1</td>" in shown
-    assert "Find out whether its network or the charger is gone" in shown or "Read why, mend it" in shown
-    assert "Nothing: " not in shown, "only what there is to do takes room"
-
-
 @pytest.mark.requirement("F121", "R54")
 async def test_the_campaign_page_says_what_holds_the_gate_and_why_each_charger_waits() -> None:
     house = showcase()

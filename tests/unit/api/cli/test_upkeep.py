@@ -170,3 +170,36 @@ def test_a_site_with_rules_says_them(run: Any, fake: Any) -> None:
     assert sent["country"] == "DE"
     assert "keeps 50% of its power" in result.stdout
     assert run("site", "add", "mall", "--keep-power", "half").exit_code == 2
+
+
+@pytest.mark.requirement("X14")
+def test_metering_is_marked_with_a_reason_and_shown_without(run: Any, fake: Any, sample: Any) -> None:
+    image = "a" * 64
+    said = {
+        "artifact_id": image,
+        "countries": ["DE"],
+        "reason": "PTB",
+        "actor": "ida",
+        "at": CLOSED["begins"],
+    }
+    fake.on("GET", f"/artifacts/{image}", (200, sample.artifact()))
+    fake.on("GET", f"/artifacts/{image}/metering", (200, said))
+    fake.on("PUT", f"/artifacts/{image}/metering", (200, said))
+    assert "permitted in: DE (PTB)" in run("artifact", "metering", image).stdout
+    assert run("artifact", "metering", image, "--country", "de", "--reason", "PTB").exit_code == 0
+    assert fake.last("PUT", f"/artifacts/{image}/metering").json == {"countries": ["DE"], "reason": "PTB"}
+    assert run("artifact", "metering", image, "--country", "de").exit_code == 2
+
+
+@pytest.mark.requirement("R21")
+def test_how_chargers_say_no_is_a_property_of_their_model(run: Any, fake: Any) -> None:
+    from api.schemas.models import ModelBody
+
+    told = {"veto_variable": "UpdateAllowed", "veto_value": "false"}
+    stored = ModelBody(vendor="Acme", model="AC22", **told).model_dump(mode="json")
+    fake.on("PUT", "/models", (200, stored))
+    result = run("model", "set", "Acme/AC22", "--veto", "UpdateAllowed=false")
+    assert result.exit_code == 0, result.output
+    assert {name: fake.last("PUT", "/models").json[name] for name in told} == told
+    assert "UpdateAllowed = false" in result.stdout
+    assert run("model", "set", "Acme/AC22", "--veto", "UpdateAllowed").exit_code == 2

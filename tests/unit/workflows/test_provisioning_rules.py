@@ -1,0 +1,141 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage.provisioning import Asset, Attestation, ConnectorPlan, EnrolmentState
+from workflows.provisioning_rules import (
+    CheckFacts,
+    LinkFacts,
+    Move,
+    advance,
+    checklist,
+    failed,
+    look_again,
+    proof_missing,
+)
+
+AT = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+YES = tuple((name, "Accepted", 0.1) for name in ("Heartbeat", "StatusNotification", "MeterValues"))
+GOOD = CheckFacts(
+    connected=True,
+    vendor="V",
+    model="M",
+    serial_number="S",
+    told_vendor="v",
+    told_model="M ",
+    told_serial="S",
+    profile=2,
+    wanted_profile=2,
+    clock_suspicious=False,
+    version="1.0",
+    connectors=((1, 1, "Available"), (0, 0, "Available")),
+    answers=YES,
+    has_model=True,
+    takes_updates=True,
+    asset=Asset(connectors=(ConnectorPlan(1, 1, "cable", 32, 22),)),
+    attestations=(),
+    wanted_attestations=(),
+)
+WAY = [
+    EnrolmentState.PARKED,
+    EnrolmentState.CREDENTIAL_PENDING,
+    EnrolmentState.PROVED,
+    EnrolmentState.CONFIGURED,
+    EnrolmentState.CHECKED,
+    EnrolmentState.ACTIVE,
+]
+
+
+def said(name: str, *, passed: bool = True) -> Attestation:
+    return Attestation(name, passed, "ida", AT)
+
+
+@pytest.mark.requirement("F50")
+@given(st.lists(st.sampled_from(list(Move)), max_size=40))
+def test_nobody_is_active_without_every_state_before(moves: list[Move]) -> None:
+    seen = [EnrolmentState.REGISTERED]
+    for move in moves:
+        after = advance(seen[-1], move)
+        if after is not None and after is not seen[-1]:
+            seen.append(after)
+    if seen[-1] is EnrolmentState.ACTIVE:
+        assert seen[-len(WAY) :] == WAY
+
+
+def test_every_pair_of_state_and_move_leads_somewhere_or_nowhere() -> None:
+    ways = {(state, move): advance(state, move) for state in EnrolmentState for move in Move}
+    assert not any(ways[EnrolmentState.ACTIVE, move] for move in Move)
+    assert [state for state in EnrolmentState if ways[state, Move.ACTIVATE]] == [EnrolmentState.CHECKED]
+    assert {after for after in ways.values() if after} == set(EnrolmentState)
+
+
+@pytest.mark.requirement("F51", "F53")
+def test_all_good_passes_and_nothing_is_no_pass() -> None:
+    assert failed(checklist(GOOD, AT)) == ""
+    assert failed(()) == "nothing was checked"
+
+
+@pytest.mark.requirement("F51", "F53", "F65")
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"connected": False}, "not connected"),
+        ({"answers": ()}, "heartbeat"),
+        ({"answers": (("Heartbeat", "Accepted", 11.0), *YES[1:])}, "11 s"),
+        ({"told_vendor": None}, "has not told its vendor"),
+        ({"told_serial": "X"}, "serial number is X"),
+        ({"profile": 1}, "security profile 1"),
+        ({"clock_suspicious": True}, "clock"),
+        ({"version": None}, "what it runs"),
+        ({"connectors": ()}, "no connector"),
+        ({"connectors": ((1, 1, "Faulted"),)}, "1.1 cannot be used"),
+        ({"connectors": ((1, 1, "Available"), (2, 1, "Available"))}, "were built in"),
+        ({"answers": YES[:2]}, "meter readings"),
+        ({"has_model": False}, "ampwave model set"),
+        ({"takes_updates": False}, "no firmware updates"),
+        ({"wanted_attestations": ("rcd-test",)}, "nobody attested it"),
+    ],
+)
+def test_each_thing_that_is_not_good_is_named(change: dict[str, object], words: str) -> None:
+    assert words in failed(checklist(replace(GOOD, **change), AT))  # type: ignore[arg-type]
+
+
+def test_a_person_vouches_for_what_a_parked_charger_does_not_say_and_takes_it_back() -> None:
+    silent = replace(GOOD, connectors=(), answers=YES[:1])
+    words = (said("connectors"), said("metering"), said("monitoring"))
+    vouched = replace(silent, attestations=words)
+    assert failed(checklist(vouched, AT)) == ""
+    taken_back = replace(silent, attestations=(*words, said("metering", passed=False)))
+    assert "metering" in failed(checklist(taken_back, AT))
+    tried = (said("rcd-test", passed=False),)
+    asked = replace(GOOD, wanted_attestations=("rcd-test",), attestations=tried)
+    assert "ida attested that it failed" in failed(checklist(asked, AT))
+
+
+LATER = AT + timedelta(seconds=1)
+
+
+@pytest.mark.requirement("F44")
+@pytest.mark.parametrize(
+    ("link", "words"),
+    [
+        (LinkFacts(connected=False), "not connected"),
+        (LinkFacts(connected=True, since=AT), "has not come back"),
+        (LinkFacts(connected=True, since=LATER, credential_settled=False), "passwords"),
+        (LinkFacts(connected=True, since=LATER, profile=1), "security profile 1"),
+        (LinkFacts(connected=True, since=LATER, profile=2), ""),
+    ],
+)
+def test_only_a_new_connection_with_its_own_credential_is_a_proof(link: LinkFacts, words: str) -> None:
+    told = proof_missing(link, 2, AT)
+    assert words in told
+    assert bool(told) == bool(words)
+
+
+@given(st.integers(-10, 10**7))
+def test_it_is_looked_at_again_soon_and_never_in_the_past(waited: int) -> None:
+    again = look_again(AT, AT - timedelta(seconds=waited))
+    assert timedelta(seconds=5) <= again - AT <= timedelta(minutes=10)
