@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from api.cli import campaign_standings
 from api.cli import campaign_views as views
 from api.cli.errors import CliError, Record, WrongUse
 from api.cli.output import words
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from signing.release import Release
 
 app = group("Plan, approve, watch and stop rollouts.")
+campaign_standings.attach(app)
 
 Reference = Annotated[str, typer.Argument(metavar="CAMPAIGN", help=CAMPAIGN_HELP)]
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the audit log.")]
@@ -125,29 +127,6 @@ def targets(
     """List a campaign's chargers and where each of them stands."""
     rows = list(session.api.pages(f"{_path(session, campaign)}/targets", limit, wave=wave))
     session.show(rows, lambda screen: views.draw_targets(screen, rows, session.clock()))
-
-
-@command(app, "chargers")
-def chargers(
-    session: Session,
-    campaign: Reference,
-    state: Annotated[
-        str | None, typer.Option(metavar="STATE", help="Only these, as in waiting or left_behind.")
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 1000,
-) -> None:
-    """Show each charger of a campaign once: its state, why, until when, and what to do."""
-    pages = session.api.pages(f"{_path(session, campaign)}/chargers", 1_000_000 if state else limit)
-    wanted = state.strip().lower().replace("-", "_").replace(" ", "_") if state else None
-    rows = [row for row in pages if wanted in (None, row["state"])][:limit]
-    session.show(rows, lambda screen: views.draw_standings(screen, rows, session.clock()))
-
-
-@command(app, "outcomes")
-def outcomes(session: Session, campaign: Reference) -> None:
-    """Show where a campaign's chargers stand by OCPP version, vendor and model."""
-    rows = list(session.api.pages(f"{_path(session, campaign)}/outcomes", 10_000))
-    session.show(rows, lambda screen: views.draw_outcomes(screen, rows))
 
 
 @command(app, "directive")
