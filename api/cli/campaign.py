@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from signing.release import Release
 
 app = group("Plan, approve, watch and stop rollouts.")
-campaign_standings.attach(app)
 
 Reference = Annotated[str, typer.Argument(metavar="CAMPAIGN", help=CAMPAIGN_HELP)]
 Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the audit log.")]
@@ -127,6 +126,9 @@ def targets(
     """List a campaign's chargers and where each of them stands."""
     rows = list(session.api.pages(f"{_path(session, campaign)}/targets", limit, wave=wave))
     session.show(rows, lambda screen: views.draw_targets(screen, rows, session.clock()))
+
+
+campaign_standings.attach(app)
 
 
 @command(app, "directive")
