@@ -5,10 +5,11 @@ that the situations of many chargers stay the same few values.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from storage.campaign import CampaignPlan
@@ -102,25 +103,25 @@ def circumstances_of(
     upkeep = said.upkeep.get(name) or Upkeep(name)
     rival = said.rivals.get(name)
     held = upkeep.held(outlook.now)
-    found = Circumstances(
-        hold=upkeep.hold if held else "",
-        hold_until=upkeep.hold_until if held else None,
-        certificate_ends=_certificate(view, outlook),
-        doubts=said.doubts.get(name, ()),
-        veto=_veto(view, profile),
-        downtime_left=_downtime_left(view, outlook),
-        no_room=_no_room(view, outlook),
-    )
+    values: dict[str, Any] = {
+        "hold": upkeep.hold if held else "",
+        "hold_until": upkeep.hold_until if held else None,
+        "certificate_ends": _certificate(view, outlook),
+        "doubts": said.doubts.get(name, ()),
+        "veto": _veto(view, profile),
+        "downtime_left": _downtime_left(view, outlook),
+        "no_room": _no_room(view, outlook),
+    }
     if not outlook.rollback:
-        found = replace(
-            found,
-            pin=upkeep.pin,
-            link_refused=_link(upkeep.link, outlook.plan),
-            rival=rival.campaign_id if rival else None,
-            risk=_risk(view, outlook),
-            unread=bool(outlook.plan.needs_configuration) and _unread(view),
-            metering=_metering(view, outlook),
-        )
+        values |= {
+            "pin": upkeep.pin,
+            "link_refused": _link(upkeep.link, outlook.plan),
+            "rival": rival.campaign_id if rival else None,
+            "risk": _risk(view, outlook),
+            "unread": bool(outlook.plan.needs_configuration) and _unread(view),
+            "metering": _metering(view, outlook),
+        }
+    found = Circumstances(**values)
     return None if found == NOTHING else found
 
 
@@ -199,6 +200,30 @@ def opening_of(site: Site, plan: CampaignPlan, closures: Sequence[Closure], now:
     if plan.windows and not known_zone(site.time_zone):
         return Opening(f"its site has no time zone that is known ({site.time_zone or 'none'})")
     return calendar_of(site, plan, closures).opening(now)
+
+
+class Openings:
+    """Whether work may begin at many sites; sites that share a zone and their closures are asked once."""
+
+    def __init__(self, plan: CampaignPlan, closures: Sequence[Closure]) -> None:
+        self._plan = plan
+        self._everywhere = tuple(one for one in closures if one.site_id is None)
+        self._own: dict[str, tuple[Closure, ...]] = {}
+        for one in closures:
+            if one.site_id is not None:
+                self._own[one.site_id] = (*self._own.get(one.site_id, ()), one)
+        self._known: dict[tuple[str, str, datetime], Opening] = {}
+
+    def closures(self, site_id: str) -> tuple[Closure, ...]:
+        """Those of a site, and those of all."""
+        return self._everywhere + self._own.get(site_id, ())
+
+    def of(self, site: Site, at: datetime) -> Opening:
+        """Whether work may begin there then."""
+        key = (site.time_zone, site.site_id if site.site_id in self._own else "", at)
+        if key not in self._known:
+            self._known[key] = opening_of(site, self._plan, self.closures(site.site_id), at)
+        return self._known[key]
 
 
 @lru_cache(maxsize=1024)

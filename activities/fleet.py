@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from temporalio import activity
 
 from activities.availability import before_us
-from activities.circumstances import Outlook, Surroundings, circumstances_of, opening_of
+from activities.circumstances import Openings, Outlook, Surroundings, circumstances_of
 from activities.errors import mapped
 from activities.facts import (
     Entry,
@@ -189,11 +189,11 @@ class FleetActivities:
         """``ours``: how many of a site's chargers are down and waiting in this very shard."""
         now = self._stores.clock()
         down = await self._stores.leases.down(site_ids)
-        closures = await self._surroundings.closures(now)
+        openings = Openings(plan, await self._surroundings.closures(now))
         found = []
         for site_id in site_ids:
             site = self._sites.get(site_id) or Site(site_id, site_id, "")
-            opening = opening_of(site, plan, closures, now)
+            opening = openings.of(site, now)
             away = max(0, down.get(site_id, 0) - ours[site_id])
             found.append(SiteFacts(site_id, away, site.max_down, opening.closed, opening.opens_at))
         return tuple(found)

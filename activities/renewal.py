@@ -107,38 +107,18 @@ class RenewalSender:
         view = await self._node.stores.chargers.get(given.charger_id)
         if view.charger.lifecycle not in _WELCOME:
             raise Obstacle(DispatchKind.REFUSED, f"the charger is {view.charger.lifecycle.value}")
-        await self._reserve(view, given)
+        await reserve(self._node, view, given.seconds)
         await self._node.sender.settle(given.charger_id, given.session_epoch)
         view = await self._node.stores.chargers.get(given.charger_id)
         if given.idle and (busy := busy_reason(view.twin.operation, self._node.stores.clock())):
             raise Obstacle(DispatchKind.NOT_NOW, busy)
         await self._remember(view)
         command = await self._command(view, given)
-        answer = await self._send(given, command)
+        answer = await send_to(self._node, given.charger_id, given.session_epoch, command)
         if answer.status is AnswerStatus.ACCEPTED and given.serial is not None:
             at = self._node.stores.clock()
             await self._certificates.move(given.charger_id, given.serial, CertificatePhase.DELIVERED, at)
         return _judged(answer, came=_shown(view) is not None)
-
-    async def _reserve(self, view: ChargerView, given: RenewalOrder) -> None:
-        """One charger, one work; and its site's room, since it may be away for a moment (X2)."""
-        stores, charger = self._node.stores, view.charger
-        seconds = given.seconds + self._node.lease_slack_seconds
-        answer = await stores.leases.take(
-            SiteLease(
-                charger_id=charger.charger_id,
-                site_id=charger.site_id,
-                workflow_id=charger_workflow_id(charger.charger_id),
-                kind=KIND,
-                expires_at=stores.clock() + timedelta(seconds=seconds),
-                wake_on=WAKE_ON,
-                run=this_run(),
-            )
-        )
-        if not answer.granted:
-            holder = f"; {answer.holder} has it" if answer.holder else ""
-            reason = f"{answer.down} of {answer.max_down} chargers that may be down at its site are{holder}"
-            raise Obstacle(DispatchKind.NOT_NOW, reason)
 
     async def _remember(self, view: ChargerView) -> None:
         """What it comes with now, if it is not ours: to be refused, too, once it has shown the new one."""
@@ -175,20 +155,39 @@ class RenewalSender:
         use = CertificateUse(asked.use) if asked.use else None
         return CertificateSigned(fitting(issued.chain, room), use, asked.request_id)
 
-    async def _send(self, given: RenewalOrder, command: Command) -> CommandAnswer:
-        node = self._node
-        try:
-            return await node.sender.send(
-                given.charger_id, given.session_epoch, command, deadline_s=node.command_seconds
-            )
-        except CommandTimeout as error:
-            raise Obstacle(DispatchKind.UNKNOWN, error.message) from None
-        except CallFailed as error:
-            raise Obstacle(DispatchKind.REFUSED, error.message) from None
-        except NotAccepted as error:
-            raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
-        except (Unsupported, InvalidInput) as error:
-            raise Obstacle(DispatchKind.UNSUPPORTED, error.diagnostics()) from None
+
+async def reserve(node: Node, view: ChargerView, seconds: float) -> None:
+    """One charger, one work; and its site's room, since it may be away for a moment (X2). Raises Obstacle."""
+    stores, charger = node.stores, view.charger
+    answer = await stores.leases.take(
+        SiteLease(
+            charger_id=charger.charger_id,
+            site_id=charger.site_id,
+            workflow_id=charger_workflow_id(charger.charger_id),
+            kind=KIND,
+            expires_at=stores.clock() + timedelta(seconds=seconds + node.lease_slack_seconds),
+            wake_on=WAKE_ON,
+            run=this_run(),
+        )
+    )
+    if not answer.granted:
+        holder = f"; {answer.holder} has it" if answer.holder else ""
+        reason = f"{answer.down} of {answer.max_down} chargers that may be down at its site are{holder}"
+        raise Obstacle(DispatchKind.NOT_NOW, reason)
+
+
+async def send_to(node: Node, charger_id: str, session_epoch: int, command: Command) -> CommandAnswer:
+    """Send, and say in our words what came in between. Raises Obstacle, NotConnectedHere."""
+    try:
+        return await node.sender.send(charger_id, session_epoch, command, deadline_s=node.command_seconds)
+    except CommandTimeout as error:
+        raise Obstacle(DispatchKind.UNKNOWN, error.message) from None
+    except CallFailed as error:
+        raise Obstacle(DispatchKind.REFUSED, error.message) from None
+    except NotAccepted as error:
+        raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
+    except (Unsupported, InvalidInput) as error:
+        raise Obstacle(DispatchKind.UNSUPPORTED, error.diagnostics()) from None
 
 
 def fitting(chain: str, room: int | None) -> str:

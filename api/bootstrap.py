@@ -630,7 +630,7 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
         task_queue=node_queue(settings.node_id, boot_id),
         activities=[
             *registry.node_activities(node, gateway.watching),
-            *registry.renewal_node_activities(node, stores.certificates),
+            *registry.renewal_node_activities(node, stores.certificates, stores.renewals),
         ],
         max_concurrent_activities=200,
         graceful_shutdown_timeout=COMMAND_GRACE,

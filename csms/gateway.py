@@ -37,6 +37,7 @@ from csms.ocpp2x import ocpp21, ocpp201
 from csms.ocpp16 import Ocpp16
 from csms.options import GatewayOptions, GatewayStores, Sources
 from csms.passwords import PasswordChanger
+from csms.pki.roots import refuse_no_root
 from csms.portions import Room, room_for
 from csms.ports import LastLook, PasswordChange
 from csms.probing import ask_after_boot, ask_for_renewal
@@ -434,6 +435,7 @@ class Gateway:
     ) -> CommandAnswer:
         """Send and wait for the answer; see ``csms.ports.CommandSender``."""
         session = self._registry.held(charger_id, session_epoch)
+        refuse_no_root(command, self._clock())
         action, outcome = type(command).__name__, "failed"
         try:
             left_s = deadline_s - await self._confirmed(session)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
+from storage.certificate_use import CertificateHash
 from storage.ports import Page
 
 
@@ -43,6 +44,17 @@ class RenewalOutcome(StrEnum):
 GOOD = frozenset({RenewalOutcome.RENEWED, RenewalOutcome.TAKEN})
 
 
+class FleetWork(StrEnum):
+    """What is done to each charger."""
+
+    RENEW = "renew"
+    """It gets a new certificate."""
+    INSTALL_ROOT = "install_root"
+    """It gets a root that it is to know the server by, and lists it (M05, M03)."""
+    DELETE_ROOT = "delete_root"
+    """It came under the new chain, so the old root goes (M04)."""
+
+
 @dataclass(frozen=True, slots=True)
 class RenewalPlan:
     """How to go about it. Seconds."""
@@ -64,6 +76,15 @@ class RenewalPlan:
     """Between two looks for chargers that can be renewed now."""
     backoff_seconds: float = 30.0
     """How long a charger is left alone after its first failure; doubled after each."""
+    work: FleetWork = FleetWork.RENEW
+    root: str = ""
+    """PEM of the root to be installed."""
+    root_names: tuple[str, ...] = ()
+    """How a charger may name the root that is installed or deleted, by ``spelled``."""
+    keep_names: tuple[str, ...] = ()
+    """Without a root of these names a charger keeps the old one."""
+    switched_at: str = ""
+    """Since when the server shows the new chain (ISO 8601): who has not come since keeps the old root."""
     max_failed_share: float = 0.1
     """More failures than this in a wave hold the renewal."""
     max_lost: int = 0
@@ -111,6 +132,20 @@ class WaveCounts:
 
     open: int
     outcomes: dict[str, int]
+
+
+def spelled(name: CertificateHash) -> str:
+    """A certificate's name in one word, however a charger spells its digits."""
+    serial = name.serial_number.lower().lstrip("0")
+    hashes = f"{name.issuer_name_hash}:{name.issuer_key_hash}".lower()
+    return f"{name.algorithm.value}:{hashes}:{serial}"
+
+
+def plan_of(value: dict[str, Any]) -> RenewalPlan:
+    """A plan as it was stored."""
+    work = FleetWork(value.get("work", FleetWork.RENEW))
+    names = {name: tuple(value.get(name, ())) for name in ("root_names", "keep_names")}
+    return RenewalPlan(**{**value, **names, "work": work})
 
 
 def wave_sizes(chargers: int, plan: RenewalPlan) -> tuple[int, ...]:

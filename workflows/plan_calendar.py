@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from activities.circumstances import calendar_of, known_zone, opening_of
+from activities.circumstances import Openings, calendar_of, known_zone
 from storage.campaign import CampaignPlan
 from storage.charger import Charger, Site
 from storage.windows import OPEN, Closure, Opening
@@ -44,10 +44,16 @@ class Timetable:
         self._sites = sites
         self._closures = tuple(closures)
         self._start = max(now, plan.start_at) if plan.start_at and plan.start_at.tzinfo else now
-        self._openings: dict[tuple[str, int], Opening] = {}
+        self._openings = Openings(plan, closures)
+        self._begins: dict[int, datetime] = {}
 
     def begins(self, wave: int) -> datetime:
         """When a wave can begin at the earliest."""
+        if wave not in self._begins:
+            self._begins[wave] = self._computed(wave)
+        return self._begins[wave]
+
+    def _computed(self, wave: int) -> datetime:
         plan = self._plan
         rests = sum(each.soak_seconds + plan.pace.settle_seconds for each in plan.waves[:wave])
         lived = plan.gate.health.min_hours * 3600 if plan.gate.health and wave else 0.0
@@ -105,7 +111,7 @@ class Timetable:
             for site_id, count in sorted(Counter(charger.site_id for charger in wave).items()):
                 site = self._site(site_id)
                 rounds = -(-count // max(1, site.max_down))
-                calendar = calendar_of(site, plan, self._closures)
+                calendar = calendar_of(site, plan, self._openings.closures(site_id))
                 if rounds > 1 and calendar.room(begin, end) < (rounds - 1) * calendar.takes:
                     tight.append(site_id)
         if not tight:
@@ -139,15 +145,12 @@ class Timetable:
         return f"{reason}; an update may take {takes}" if plan.windows else reason
 
     def _opening(self, site_id: str, wave: int) -> Opening:
-        if not self._plan.windows and not self._closures:
-            return OPEN
-        key = (site_id, wave)
-        if key not in self._openings:
-            self._openings[key] = self._at(site_id, self.begins(wave))
-        return self._openings[key]
+        return self._at(site_id, self.begins(wave))
 
     def _at(self, site_id: str, at: datetime) -> Opening:
-        return opening_of(self._site(site_id), self._plan, self._closures, at)
+        if not self._plan.windows and not self._closures:
+            return OPEN
+        return self._openings.of(self._site(site_id), at)
 
     def _site(self, site_id: str) -> Site:
         return self._sites.get(site_id) or Site(site_id, site_id, "")

@@ -29,6 +29,7 @@ from activities.renewal import RenewalActivities, RenewalSender
 from activities.renewals import FleetRenewalActivities
 from activities.retention import RetentionActivities
 from activities.retiring import RetirementActivities, RetirementSender, Revoke, nothing_issued
+from activities.roots import RootSender
 from activities.signer import SignerActivities
 from activities.stores import Stores
 from activities.testifying import Testifier, TestimonyActivities
@@ -38,6 +39,7 @@ from signing.ports import ArtifactInspector, EvidenceJudge, ReleaseSigner
 from storage.certificate import CertificateStore
 from storage.ports import BlobStore
 from storage.provisioning import ProvisioningStore
+from storage.renewal import RenewalStore
 from storage.retirement import RetirementStore
 from storage.watching import SessionStore
 from workflows.bundle import BundleWorkflow
@@ -58,6 +60,7 @@ from workflows.publish_artifact import PublishArtifactWorkflow
 from workflows.publish_ceremony import PublishCeremonyWorkflow
 from workflows.record_keeping import RecordKeepingWorkflow
 from workflows.renewal import RenewalWorkflow
+from workflows.root_change import RootChangeWorkflow
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.shard import ShardWorkflow
 from workflows.storage_care import StorageCareWorkflow
@@ -80,6 +83,7 @@ WORKFLOWS: tuple[type, ...] = (
     CertificateRevocationWorkflow,
     CertificateWatchWorkflow,
     RenewalWorkflow,
+    RootChangeWorkflow,
     MoveWorkflow,
     DecommissionWorkflow,
     LifeWatchWorkflow,
@@ -200,9 +204,9 @@ def renewal_activities(renewal: RenewalActivities, fleet: FleetRenewalActivities
     )
 
 
-def renewal_node_activities(node: Node, certificates: CertificateStore) -> Activities:
+def renewal_node_activities(node: Node, certificates: CertificateStore, renewals: RenewalStore) -> Activities:
     """For a CSMS node, too."""
-    return (RenewalSender(node, certificates).advance_renewal,)
+    return (RenewalSender(node, certificates).advance_renewal, RootSender(node, renewals).change_root)
 
 
 def certificate_activities(certificates: CertificateActivities) -> Activities:

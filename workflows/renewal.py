@@ -24,10 +24,11 @@ with workflow.unsafe.imports_passed_through():
     )
     from storage.errors import AmpwaveError, Conflict
     from storage.ids import charger_workflow_id
-    from storage.renewal import RenewalOutcome, RenewalPhase
+    from storage.renewal import FleetWork, RenewalOutcome, RenewalPhase
     from workflows.certificate_renewal import CertificateRenewalWorkflow, RenewalEnd, RenewalInput
     from workflows.options import locally, remotely
     from workflows.renewal_rules import GateVerdict, judge_wave, too_many_lost
+    from workflows.root_change import RootChangeInput, RootChangeWorkflow
     from workflows.signals import PersonRequest
 
 _SYSTEM = "renewal"
@@ -193,6 +194,8 @@ class RenewalWorkflow:
         )
 
     async def _attempt(self, due: Due, now: RenewalNow) -> RenewalEnd | None:
+        if now.plan.work is not FleetWork.RENEW:
+            return await self._root(due)
         given = RenewalInput(
             due.charger_id,
             actor=f"renewal/{self._given.renewal_id}",
@@ -211,6 +214,20 @@ class RenewalWorkflow:
             return None  # Other work has it; its turn comes.
         except ChildWorkflowError:
             return RenewalEnd(RenewalOutcome.FAILED, "its renewal was ended from outside")
+
+    async def _root(self, due: Due) -> RenewalEnd | None:
+        try:
+            return await workflow.execute_child_workflow(
+                RootChangeWorkflow.run,
+                RootChangeInput(due.charger_id, self._given.renewal_id),
+                id=charger_workflow_id(due.charger_id),
+                static_summary=f"change a root of {due.charger_id}",
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            )
+        except WorkflowAlreadyStartedError:
+            return None
+        except ChildWorkflowError:
+            return RenewalEnd(RenewalOutcome.FAILED, "its work was ended from outside")
 
     async def _gate(self, order: WaveOrder) -> bool:
         now = self._now or await self._load()

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,12 +10,12 @@ from api.cli import campaign_standings
 from api.cli import campaign_views as views
 from api.cli.errors import CliError, Record, WrongUse
 from api.cli.output import words
-from api.cli.references import CAMPAIGN_HELP, artifact_id, campaign_id, segment
+from api.cli.plan_flags import Flags, body_of, plan_of
+from api.cli.references import CAMPAIGN_HELP, campaign_id, segment
 from api.cli.session import Session, command, group
 
 if TYPE_CHECKING:
     from api.cli.approval import SigningApproval
-    from api.cli.planfile import PlanFile
     from signing.release import Release
 
 app = group("Plan, approve, watch and stop rollouts.")
@@ -56,8 +56,8 @@ def plan(  # noqa: PLR0913 - typer's options are its signature
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="With --chargers: at most so many.")] = 1000,
 ) -> None:
     """Show what a plan would do, charger by charger. Nothing is stored."""
-    flags = _Flags(artifact, waves, model, query, rollback_to, name)
-    body = _body(session, _plan_of(file, flags))
+    flags = Flags(artifact, waves, model, query, rollback_to, name)
+    body = body_of(session, plan_of(file, flags))
     if chargers:
         rows = list(session.api.post_pages("/campaigns/plan/chargers", body, limit))
         session.show(rows, lambda screen: views.draw_planned(screen, rows))
@@ -79,8 +79,8 @@ def create(  # noqa: PLR0913 - typer's options are its signature
     name: Name = None,
 ) -> None:
     """Freeze a plan and its chargers as a campaign. It starts once it is approved."""
-    flags = _Flags(artifact, waves, model, query, rollback_to, name)
-    body = _body(session, _plan_of(file, flags))
+    flags = Flags(artifact, waves, model, query, rollback_to, name)
+    body = body_of(session, plan_of(file, flags))
     campaign = session.api.post("/campaigns", body)
     session.show(campaign, lambda screen: views.draw_campaign(screen, campaign, session.clock()))
 
@@ -347,39 +347,3 @@ def _approved(before: Record, after: Record) -> str:
 
 def _path(session: Session, campaign: str) -> str:
     return f"/campaigns/{segment(campaign_id(session.api, campaign))}"
-
-
-class _Flags(NamedTuple):
-    """A plan in a few words."""
-
-    artifact: str | None
-    waves: str | None
-    model: str | None
-    query: str | None
-    rollback_to: str | None
-    name: str | None
-
-
-def _plan_of(file: Path | None, flags: _Flags) -> "PlanFile":
-    from api.cli.planfile import plan_from_flags, read_plan
-
-    if file is not None:
-        if any(flags):
-            raise WrongUse("Give a plan file or flags, not both.")
-        return read_plan(file)
-    if not (flags.artifact and flags.waves):
-        raise WrongUse(
-            "This is not enough for a plan.",
-            hint="Give a plan file (see deploy/examples/campaign.yaml), or --artifact and --waves.",
-        )
-    wanted = {"model": flags.model, "query": flags.query}
-    return plan_from_flags(
-        flags.artifact, flags.waves, rollback_to=flags.rollback_to, name=flags.name, **wanted
-    )
-
-
-def _body(session: Session, written: "PlanFile") -> Record:
-    body = {**written.body, "artifact_id": artifact_id(session.api, written.artifact)}
-    if written.rollback_to is not None:
-        body["rollback_artifact_id"] = artifact_id(session.api, written.rollback_to)
-    return body

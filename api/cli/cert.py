@@ -5,12 +5,13 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli import cert_authority, cert_renewals
+from api.cli import cert_authority, cert_renewals, cert_roots
 from api.cli.errors import Record, WrongUse
 from api.cli.output import Column, Screen, ago, moment, words
 from api.cli.session import Session, command, group
 
 app = group("Issue, renew and revoke chargers' certificates.")
+app.add_typer(cert_roots.app, name="root", help="Change the root that chargers know the server by.")
 app.add_typer(
     cert_authority.app, name="ca", help="Make the authority: root offline, issuing key at the signer."
 )

@@ -46,7 +46,7 @@ def _renew_fleet(  # noqa: PLR0913 - the options of a command
     body: dict[str, Any] = {"name": name, "canary": canary, "growth": growth, "parallel": parallel}
     given = {"charger_ids": charger or None, "query": query, "expires_within_days": within}
     body |= {field: value for field, value in given.items() if value is not None}
-    _show(session, session.api.post("/renewals", body))
+    show_renewal(session, session.api.post("/renewals", body))
 
 
 def _renewals(
@@ -115,13 +115,14 @@ def _renewal(
 
 def _steering(act: str) -> Any:
     def steer(session: Session, renewal: Id, reason: Reason) -> None:
-        _show(session, session.api.post(f"/renewals/{renewal}/{act}", {"reason": reason}))
+        show_renewal(session, session.api.post(f"/renewals/{renewal}/{act}", {"reason": reason}))
 
     steer.__doc__ = _HELP[act]
     return steer
 
 
-def _show(session: Session, found: Record) -> None:
+def show_renewal(session: Session, found: Record) -> None:
+    """A job of many chargers as it stands."""
     session.show(found, lambda screen: _draw(screen, found, session))
 
 

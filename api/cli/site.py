@@ -72,7 +72,7 @@ def add(  # noqa: PLR0913 - typer's options are its signature
     }
     stored = session.api.post("/sites", body)
     said = f"Site {stored['site_id']}: at most {stored['max_down']} down at once"
-    more = "; ".join(_rules(stored.get("rules") or {}))
+    more = "; ".join(_rules(_of(stored)))
     session.show(stored, lambda screen: screen.line(f"{said}{'; ' if more else ''}{more}."))
 
 
@@ -83,6 +83,12 @@ def _share(option: str, text: str | None) -> float | None:
         return documents.number(text)
     except ValueError:
         raise WrongUse(f"{option}: {text!r} is not a share such as 0.5 or 50%.") from None
+
+
+def _of(site: Record) -> Record:
+    """Its rules; a server of before has none."""
+    rules: Record = site.get("rules") or {}
+    return rules
 
 
 def _rules(rules: Record) -> list[str]:
@@ -111,13 +117,7 @@ def list_(session: Session) -> None:
         Column("ASKS FOR", optional=True, fold=True),
     )
     rows = [
-        (
-            one["site_id"],
-            one["name"],
-            one["time_zone"],
-            str(one["max_down"]),
-            "; ".join(_rules(one.get("rules") or {})),
-        )
+        (one["site_id"], one["name"], one["time_zone"], str(one["max_down"]), "; ".join(_rules(_of(one))))
         for one in sites
     ]
     session.show(

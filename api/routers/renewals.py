@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Response
 
@@ -35,7 +35,7 @@ async def create_renewal(
     """Renew the certificates of these chargers: named, found by a query, or by when theirs end."""
     renewal_id = update_id("renewal", caller.name, key) if key else services.new_id()
     chosen = await chosen_chargers(services, body)
-    stored = await open_renewal(services, caller, renewal_id, body, chosen)
+    stored = await open_renewal(services, caller, renewal_id, plan_from(body), chosen)
     response.headers["Location"] = f"/api/v1/renewals/{stored.renewal_id}"
     return reply(stored)
 
@@ -109,21 +109,30 @@ async def _steer(
 
 
 async def open_renewal(
-    services: ApiServices, caller: Principal, renewal_id: str, body: RenewalBody, chosen: Sequence[str]
+    services: ApiServices, caller: Principal, renewal_id: str, plan: RenewalPlan, chosen: Sequence[str]
 ) -> Renewal:
     """Write it down, once, and start it."""
-    plan = RenewalPlan(**body.model_dump(exclude={"charger_ids", "query", "expires_within_days"}))
     new = Renewal(
         renewal_id, plan, RenewalPhase.RUNNING, "it has begun", caller.name, services.clock(), len(chosen), 0
     )
     stored = await _known(services, renewal_id)
     if stored is None:
         stored = await services.renewals.create(new, chosen)
-        await audit(services, caller, "renewal.created", f"renewal/{renewal_id}", chargers=len(chosen))
+        said = {"work": plan.work.value, "chargers": len(chosen)}
+        await audit(services, caller, "renewal.created", f"renewal/{renewal_id}", **said)
     elif (stored.plan, stored.chargers) != (plan, len(chosen)):
         raise KeyReused
     await services.orchestrator.start_renewal(renewal_id)
     return stored
+
+
+_WHO = ("charger_ids", "query", "expires_within_days")
+_PACE = frozenset(RenewalBody.model_fields) - set(_WHO)
+
+
+def plan_from(body: RenewalBody, **more: Any) -> RenewalPlan:
+    """The plan in a body; ``more``: what is to be done beside a renewal."""
+    return RenewalPlan(**body.model_dump(include=set(_PACE)), **more)
 
 
 async def _known(services: ApiServices, renewal_id: str) -> Renewal | None:
@@ -184,6 +193,7 @@ def reply(renewal: Renewal) -> RenewalReply:
     return RenewalReply(
         renewal_id=renewal.renewal_id,
         name=renewal.plan.name,
+        work=renewal.plan.work,
         phase=renewal.phase,
         reason=renewal.reason,
         created_by=renewal.created_by,

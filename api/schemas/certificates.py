@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from api.schemas.common import Body, ChargerId, Label, QueryText, Real, Reply, Sentence, Whole
+from api.schemas.common import Body, ChargerId, Instant, Label, QueryText, Real, Reply, Sentence, Whole
 from storage.certificate import CertificatePhase, RevocationReason
-from storage.renewal import RenewalOutcome, RenewalPhase
+from storage.renewal import FleetWork, RenewalOutcome, RenewalPhase
 
 Serial = Annotated[str, Field(pattern=r"^[0-9A-F]{1,40}$", examples=["2551215F8024850BFA43872E2BD03EBA"])]
 
@@ -91,11 +91,43 @@ class RenewalBody(Body):
     max_lost: Annotated[Whole, Field(ge=0, le=1000)] = 0
 
 
+Root = Annotated[str, Field(min_length=1, max_length=5500, description="One self-signed root, PEM.")]
+
+
+class RootInstallBody(RenewalBody):
+    """A root for many chargers, in waves: they are to know the server by it."""
+
+    root: Root
+
+
+class RootDeleteBody(RenewalBody):
+    """An old root that many chargers no longer need."""
+
+    old_root: Root
+    new_root: Root
+    switched_at: Instant = Field(description="Since when every node shows the chain of the new root.")
+
+
+class RootReadyBody(Body):
+    """Which root is asked about."""
+
+    root: Root
+
+
+class RootReadyReply(Reply):
+    """Whether the server's chain may be switched."""
+
+    trusting: int
+    missing: int
+    missing_chargers: tuple[str, ...] = Field(description="The first thousand of them.")
+
+
 class RenewalReply(Reply):
     """A renewal of many chargers."""
 
     renewal_id: str
     name: str
+    work: FleetWork
     phase: RenewalPhase
     reason: str
     created_by: str

@@ -21,9 +21,9 @@ from storage.renewal import (
     Renewal,
     RenewalOutcome,
     RenewalPhase,
-    RenewalPlan,
     RenewalTarget,
     WaveCounts,
+    plan_of,
     wave_sizes,
 )
 
@@ -212,7 +212,7 @@ async def _counts(
 def _renewal(row: Row[*tuple[Any, ...]], counts: dict[str, int]) -> Renewal:
     return Renewal(
         renewal_id=row.renewal_id,
-        plan=RenewalPlan(**row.plan),
+        plan=plan_of(row.plan),
         phase=RenewalPhase(row.phase),
         reason=row.reason,
         created_by=row.created_by,

@@ -19,6 +19,7 @@ from storage.renewal import Renewal, RenewalPhase, RenewalPlan
 from tests.replay.record import _strip
 from tests.support.csrs import csr
 from tests.support.renewal_stage import stage
+from tests.support.root_change import RootChange
 from workflows.certificate_watch import CertificateWatchWorkflow
 from workflows.options import DATA_CONVERTER
 from workflows.registry import WORKFLOWS
@@ -44,6 +45,9 @@ async def test_histories_of_certificate_workflows_replay(
             await place.orchestrator.start_renewal(new.renewal_id)
             done = await place.renewal_over(new.renewal_id, seconds=60)
             assert done.phase is RenewalPhase.COMPLETED
+            first = place.client.get_workflow_handle(charger_workflow_id(names[0]))
+            renewed = (await first.describe()).run_id
+            assert await RootChange(place, specs[:1]).install(plan) == {"renewed": 1}
             watch = f"watch-{place.tag}"
             await place.client.execute_workflow(CertificateWatchWorkflow.run, id=watch, task_queue=TASK_QUEUE)
         handed = HandedIn(names[1], csr(specs[1].serial), "ada")
@@ -53,7 +57,7 @@ async def test_histories_of_certificate_workflows_replay(
             RevokeOrder(names[1], (made.serial,), "superseded", "ada")
         )
         kept = {
-            "certificate_renewal-proven": charger_workflow_id(names[0]),
+            "root_change-install": charger_workflow_id(names[0]),
             "certificate_renewal-taken": charger_workflow_id(names[1]),
             "renewal-fleet": renewal_workflow_id(new.renewal_id),
             "certificate_watch-look": watch,
@@ -64,9 +68,12 @@ async def test_histories_of_certificate_workflows_replay(
             async for each in place.client.list_workflows("WorkflowType='CertificateIssuanceWorkflow'")
         ]
         kept["certificate_issuance-one"] = next(each for each in listed if names[1] in each)
+        kept["certificate_renewal-proven"] = charger_workflow_id(names[0])
         replayer = Replayer(workflows=list(WORKFLOWS), data_converter=DATA_CONVERTER)
         for name, workflow_id in kept.items():
-            history = await place.client.get_workflow_handle(workflow_id).fetch_history()
+            run_id = renewed if name == "certificate_renewal-proven" else None
+            handle = place.client.get_workflow_handle(workflow_id, run_id=run_id)
+            history = await handle.fetch_history()
             result = await replayer.replay_workflow(history, raise_on_replay_failure=False)
             assert result.replay_failure is None, name
             if os.environ.get("AMPWAVE_WRITE_HISTORIES"):

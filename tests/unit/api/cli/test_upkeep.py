@@ -175,13 +175,7 @@ def test_a_site_with_rules_says_them(run: Any, fake: Any) -> None:
 @pytest.mark.requirement("X14")
 def test_metering_is_marked_with_a_reason_and_shown_without(run: Any, fake: Any, sample: Any) -> None:
     image = "a" * 64
-    said = {
-        "artifact_id": image,
-        "countries": ["DE"],
-        "reason": "PTB",
-        "actor": "ida",
-        "at": CLOSED["begins"],
-    }
+    said = {"artifact_id": image, "countries": ["DE"], "reason": "PTB", "actor": "ida"}
     fake.on("GET", f"/artifacts/{image}", (200, sample.artifact()))
     fake.on("GET", f"/artifacts/{image}/metering", (200, said))
     fake.on("PUT", f"/artifacts/{image}/metering", (200, said))

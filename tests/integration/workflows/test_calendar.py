@@ -1,0 +1,81 @@
+"""Windows, closed times, ramps and rivals, on a server that jumps over every wait."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from activities.circumstances import calendar_of
+from storage.campaign import CampaignPhase, Pace, Ramp, WavePlan
+from storage.upkeep import Rival, Upkeep
+from storage.windows import OPEN, Closure, ClosureKind, Window
+from tests.integration.workflows.harness import Harness
+from tests.unit.activities.world import World
+
+pytestmark = pytest.mark.integration
+HOUR = timedelta(hours=1)
+
+
+@pytest.mark.requirement("R17", "R18", "X4")
+async def test_nothing_is_sent_while_a_site_is_closed_and_everybody_is_updated_after(
+    skipping: Harness, world: World
+) -> None:
+    names, now = world.add_chargers(4, sites=2), await skipping.env.get_current_time()
+    event = Closure(now - HOUR, now + 30 * HOUR, ClosureKind.GRID, "demand response", "site-0")
+    await world.upkeep.put_closures([event])
+    plan = world.plan(1, windows=(Window("22:00", "04:00"),))
+    campaign = await world.add_campaign([names], plan)
+    await skipping.start(campaign)
+
+    assert await skipping.result(campaign) is CampaignPhase.COMPLETED
+    for name in names:
+        sent = (await world.campaigns.target("c1", 0, name)).dispatched_at
+        site = world.chargers.site_rows[world.chargers.rows[name].charger.site_id]
+        assert calendar_of(site, plan, [event]).opening(sent) == OPEN
+        assert site.site_id != "site-0" or sent >= event.ends
+
+
+@pytest.mark.requirement("R9", "R14")
+async def test_few_at_first_and_a_held_or_wanted_charger_waits_for_its_turn(
+    skipping: Harness, world: World
+) -> None:
+    names, now = world.add_chargers(12), await skipping.env.get_current_time()
+    await world.upkeep.put_upkeep(Upkeep(names[0], "cabinet open", now + 5 * HOUR))
+    world.upkeep.rivals = {names[1]: Rival("urgent", 900)}
+    flying: list[int] = []
+
+    async def watch(*_: object) -> None:
+        flying.append(len(world.leases.rows))
+        if len(flying) > 10:
+            world.upkeep.rivals = {}
+
+    world.on_send = watch
+    pace = Pace(ramp=Ramp(start=1, factor=2, every=4), tick_seconds=30)
+    campaign = await world.add_campaign([names], world.plan(1, pace=pace))
+    await skipping.start(campaign)
+
+    assert await skipping.result(campaign) is CampaignPhase.COMPLETED
+    order = [name for name, _ in world.updates()]
+    assert set(order) == set(names)
+    assert max(flying[:4]) == 1, "the first chargers go one by one"
+    assert order[-1] == names[0], "held until five hours had passed"
+    assert (await world.campaigns.target("c1", 0, names[0])).dispatched_at >= now + 5 * HOUR
+
+
+@pytest.mark.requirement("R5", "R12")
+async def test_a_wave_has_its_own_limits_and_needs_as_many_people_as_it_says(
+    skipping: Harness, world: World
+) -> None:
+    names = world.add_chargers(4)
+    waves = (WavePlan("a", 0.5), WavePlan("b", 0.5, approvals=2, min_attempts=9))
+    plan = replace(world.plan(2), waves=waves, gate=replace(world.plan(2).gate, min_attempts=1))
+    campaign = await world.add_campaign([names[:2], names[2:]], plan)
+    await skipping.start(campaign)
+    await skipping.until_phase(campaign, CampaignPhase.AWAITING_APPROVAL)
+    handle = skipping.handle(campaign)
+    for person in ("grace", "hedy"):
+        status = await handle.query("status")
+        assert status["phase"] == "awaiting_approval"
+        await skipping.approve(campaign, person)
+    await skipping.until_phase(campaign, CampaignPhase.PAUSED)
+    assert "9" in world.campaigns.decision_rows[-1].reason, "its gate asks for nine attempts, and has two"
