@@ -76,6 +76,8 @@ class Situation:
     """Its last boot told no version, and it can be asked: it is not known *yet*."""
     around: Circumstances | None = None
     """What people, other campaigns and its own state say beside; None: nothing."""
+    goes_back: bool = True
+    """False: it is known to take no earlier version again (X11)."""
     set_apart: str = ""
     """Why it gets no update for now, in words: it failed again and again (R27)."""
 
@@ -282,6 +284,7 @@ def situation_of(
         updates=able.known.updates is not False,
         unread=version_unread(twin),
         around=around,
+        goes_back=able.known.goes_back is not False,
         set_apart=view.penalty.sentence if view.penalty and view.penalty.holds(now) else "",
     )
 

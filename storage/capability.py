@@ -31,6 +31,8 @@ class Declared:
     items_per_get: int | None = None
     items_per_set: int | None = None
     bytes_per_message: int | None = None
+    goes_back: bool | None = None
+    """Whether it takes an earlier version again; False: an update of it is for good (X11)."""
 
     def over(self, other: "Declared") -> "Declared":
         """This, and where it is silent, the other."""

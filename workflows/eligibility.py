@@ -39,6 +39,9 @@ class ChargerFacts:
         return self.situation.around or NOTHING
 
 
+ONE_WAY = "its model takes no earlier version again: read what it runs, and mend it by a newer version"
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """Nothing stands in the way."""
@@ -134,6 +137,8 @@ def _sendable(facts: ChargerFacts, _: datetime) -> Skip | None:
     situation, artifact = facts.situation, facts.artifact
     if not situation.updates:
         return Skip("it takes no firmware updates over OCPP")
+    if facts.downgrade and not situation.goes_back:
+        return Skip(ONE_WAY)
     if situation.unsigned_waiver:
         return None
     if situation.takes_signed is False:

@@ -116,6 +116,7 @@ def check_artifacts(
         found.problems.append(f"artifact {artifact.version} is not released")
     if artifact.stopped:
         found.problems.append(f"artifact {artifact.version}: {artifact.stopped}")
+    _check_one_way(plan, cohort, found)
     if plan.rollback_artifact_id is None:
         found.warnings.append("No rollback artifact: if the gate aborts, updated chargers stay as they are.")
     elif rollback is None or rollback.artifact_id != plan.rollback_artifact_id:
@@ -199,12 +200,24 @@ def _check_rollback(artifact: ArtifactFacts, back: ArtifactFacts, cohort: Cohort
         found.problems.append(f"rollback to {back.version} is not possible for {named(models)}: {reason}")
 
 
+def _check_one_way(plan: CampaignPlan, cohort: Cohort, found: Findings) -> None:
+    """Models that can never go back need a waiver that is approved with the plan (X11)."""
+    models = sorted({f"{each.vendor} {each.model}" for each in cohort.fitting.values() if not each.goes_back})
+    if models and plan.one_way_waiver is None:
+        found.problems.append(
+            f"{named(models)} can never go back to an earlier version: say who accepts that, and why, "
+            "in one_way_waiver, or leave them out"
+        )
+    elif models:
+        found.warnings.append(f"{named(models)} can never go back: {plan.one_way_waiver}.")
+
+
 def _rollback_gaps(artifact: ArtifactFacts, back: ArtifactFacts, cohort: Cohort) -> dict[str, list[str]]:
     """Reason -> models whose updated chargers could not take the rollback artifact."""
     gaps: defaultdict[str, set[str]] = defaultdict(set)
     for situation in cohort.fitting.values():
         updated = replace(situation, version=artifact.version, installed_counter=artifact.release_counter)
         skip = mismatch(updated, back, downgrade=True)
-        if skip:
+        if skip and situation.goes_back:  # The others are told of by their waiver.
             gaps[skip.reason].add(f"{situation.vendor} {situation.model}")
     return {reason: sorted(models) for reason, models in gaps.items()}

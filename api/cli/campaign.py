@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.cli import campaign_standings
 from api.cli import campaign_views as views
 from api.cli.errors import CliError, Record, WrongUse
 from api.cli.output import words
@@ -127,27 +128,7 @@ def targets(
     session.show(rows, lambda screen: views.draw_targets(screen, rows, session.clock()))
 
 
-@command(app, "chargers")
-def chargers(
-    session: Session,
-    campaign: Reference,
-    state: Annotated[
-        str | None, typer.Option(metavar="STATE", help="Only these, as in waiting or left_behind.")
-    ] = None,
-    limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 1000,
-) -> None:
-    """Show each charger of a campaign once: its state, why, until when, and what to do."""
-    pages = session.api.pages(f"{_path(session, campaign)}/chargers", 1_000_000 if state else limit)
-    wanted = state.strip().lower().replace("-", "_").replace(" ", "_") if state else None
-    rows = [row for row in pages if wanted in (None, row["state"])][:limit]
-    session.show(rows, lambda screen: views.draw_standings(screen, rows, session.clock()))
-
-
-@command(app, "outcomes")
-def outcomes(session: Session, campaign: Reference) -> None:
-    """Show where a campaign's chargers stand by OCPP version, vendor and model."""
-    rows = list(session.api.pages(f"{_path(session, campaign)}/outcomes", 10_000))
-    session.show(rows, lambda screen: views.draw_outcomes(screen, rows))
+campaign_standings.attach(app)
 
 
 @command(app, "directive")

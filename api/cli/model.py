@@ -34,6 +34,9 @@ def set_(  # noqa: PLR0913 - typer's options are its signature
         bool | None,
         typer.Option("--signed/--no-signed", help="Whether it takes signed updates, if it tells wrongly."),
     ] = None,
+    one_way: Annotated[
+        bool, typer.Option("--one-way", help="It never takes an earlier version again: no rollback.")
+    ] = False,
     unsafe_unsigned: Annotated[
         str | None,
         typer.Option(
@@ -53,9 +56,12 @@ def set_(  # noqa: PLR0913 - typer's options are its signature
     from api.cli.planfile import parse_model
 
     vendor, name = parse_model(model)
-    declared = {"transfers": [word.strip().upper() for word in transfers.split(",")]} if transfers else {}
+    declared: dict[str, Any] = (
+        {"transfers": [word.strip().upper() for word in transfers.split(",")]} if transfers else {}
+    )
+    declared |= {} if signed is None else {"signed_update": signed}
     body = {
-        "declared": {**declared, **({} if signed is None else {"signed_update": signed})},
+        "declared": {**declared, **({"goes_back": False} if one_way else {})},
         "vendor": vendor,
         "model": name,
         "signature_scheme": signature_scheme(scheme).value,

@@ -34,6 +34,7 @@ from storage.ids import campaign_workflow_id
 from storage.ownership import MoveState
 from storage.ports import ArtifactStore, ChargerStore, ChargerView, EventStore, Page
 from storage.query.errors import QueryError, QueryTooBroad
+from storage.standing import outcome_rows, stand
 from storage.withdrawal import VOTES_TO_RESTORE
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -124,6 +125,9 @@ async def campaign(
     ordered = sorted(decisions, key=lambda each: each.decided_at)
     shown = wave if wave is not None else views.current_wave(waves)
     targets = await target_page(store, campaign_id, shown, ROWS, cursor)
+    deadlines = await store.wave_deadlines(campaign_id)
+    has_chart = found.cohort_size <= CHART_CHARGERS
+    groups = await store.outcome_groups(campaign_id) if has_chart else ()
     return _page(
         "campaign.html",
         context,
@@ -140,7 +144,9 @@ async def campaign(
         offers=offers(found, caller),
         key=services.new_id(),
         temporal_link=temporal_link(services.temporal_ui_url, services.temporal_namespace, campaign_id),
-        has_chart=found.cohort_size <= CHART_CHARGERS,
+        has_chart=has_chart,
+        kinds=outcome_rows(groups, found.phase),
+        standings={each.charger_id: stand(found, each, deadlines) for each in targets.items},
         now=services.clock(),
     )
 

@@ -216,6 +216,9 @@ class PlanBody(Body):
     late_joiners: LateJoiners | None = Field(
         default=None, description="Chargers that match after the cohort was frozen; null: left out."
     )
+    one_way_waiver: Sentence | None = Field(
+        default=None, description="Who accepts, and why, that some of its models can never go back."
+    )
 
     def to_noun(self) -> CampaignPlan:
         """The plan."""
@@ -237,6 +240,7 @@ class PlanBody(Body):
             links=self.links,
             needs_configuration=self.needs_configuration,
             late_joiners=self.late_joiners,
+            one_way_waiver=self.one_way_waiver,
         )
 
 

@@ -25,6 +25,9 @@ class DeclaredBody(Body):
     items_per_get: Whole | None = Field(default=None, ge=1, le=100_000)
     items_per_set: Whole | None = Field(default=None, ge=1, le=100_000)
     bytes_per_message: Whole | None = Field(default=None, ge=1, le=100_000_000)
+    goes_back: Flag | None = Field(
+        default=None, description="Whether they take an earlier version again; false: an update is for good."
+    )
 
     def to_noun(self) -> Declared:
         """The same as a noun."""

@@ -18,7 +18,7 @@ from activities.metadata import CeremonyOrder
 from csms.commands import AnswerStatus, Command, CommandAnswer, GetLog, Reset, ResetKind, UpdateFirmware
 from storage.artifact import ArtifactPhase, SignOff
 from storage.bundle import BundleOrder
-from storage.campaign import CampaignPhase, Pace, WavePlan
+from storage.campaign import CampaignPhase, Outcome, Pace, WavePlan
 from storage.canonical import sha256_hex
 from storage.charger import Charger, ModelProfile
 from storage.codec import to_json
@@ -32,8 +32,8 @@ from storage.ports import ChargerView
 from storage.provisioning import Enrolment, Origin
 from storage.retirement import Retirement
 from storage.transfer import StoredVersion
-from storage.twin import Lifecycle, TwinState
-from tests.integration.workflows.harness import Harness, real_server, running, time_skipping, until
+from storage.twin import ConfigurationSection, Lifecycle, TwinState
+from tests.integration.workflows.harness import QUICK, Harness, real_server, running, time_skipping, until
 from tests.support.memory_twins import MemoryTwins
 from tests.unit.activities.world import (
     ACCEPTED,
@@ -281,6 +281,38 @@ async def long_shard(harness: Harness, world: World, record: Recorder) -> None:
         await record.keep(f"shard_run_{number}", run.id, run.run_id)
 
 
+async def patient_campaign(harness: Harness, world: World, record: Recorder) -> None:
+    """A download that fails twice and is repeated ever later; settings that an update changed for good."""
+
+    async def third_time_lucky(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+        if len(world.updates(name)) < 3:
+            await world.report(name, FirmwareStatus.DOWNLOAD_FAILED, command.request_id)
+            return ACCEPTED
+        return await good(world, name, command)
+
+    async def forgets(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+        world.settings[name] = {"HeartbeatInterval": "86400"}
+        return await good(world, name, command)
+
+    names = world.add_chargers(4)
+    world.settings[names[1]] = {"HeartbeatInterval": "60"}
+    world.read_only.add("HeartbeatInterval")
+    world._twin(names[1], configuration=ConfigurationSection({"HeartbeatInterval": "60"}))
+    world.behaviours |= {names[0]: third_time_lucky, names[1]: forgets}
+    plan = world.plan(pace=replace(QUICK, max_attempts=3))
+    campaign = await world.add_campaign(
+        [names], replace(plan, gate=replace(plan.gate, max_failure_share=0.5))
+    )
+    await harness.start(campaign)
+    assert await harness.result(campaign) is CampaignPhase.COMPLETED
+    assert world.campaigns.outcomes("c1")[names[1]] is Outcome.FAILED
+    runs = [run async for run in harness.client.list_workflows('WorkflowType = "ShardWorkflow"')]
+    for number, run in enumerate(sorted(runs, key=lambda one: one.start_time)):
+        await record.keep(f"shard_run_{number}", run.id, run.run_id)
+    for number in range(2):
+        await record.keep(f"charger_update_{number}", f"charger/{names[number]}")
+
+
 async def operator(harness: Harness, world: World, record: Recorder) -> None:
     """A restart that comes back, one that does not, a charger that is away; logs that come and do not."""
     names = world.add_chargers(4)
@@ -395,6 +427,7 @@ REAL: tuple[Scenario, ...] = (
     decommission,
     provisioning,
     long_shard,
+    patient_campaign,
 )
 
 

@@ -9,6 +9,7 @@ from storage.access import Role
 from storage.campaign import CampaignPhase, Outcome, TargetPhase
 from tests.support.house import NOW
 from tests.unit.api.test_campaigns import ALL, created, ready
+from tests.unit.api.test_dashboard import RUNNING, browser, showcase
 
 
 @pytest.mark.requirement("F120", "F121")
@@ -37,3 +38,15 @@ async def test_every_charger_is_shown_once_in_its_state_and_outcomes_by_kind() -
     assert (back["state"], back["reason"], back["wave"]) == ("going_back", "a car is there", 1000)
     assert back["deadline"] is not None
     assert (kind["chargers"], kind["by_standing"]) == (len(seen), {"going_back": 1, "planned": len(seen) - 1})
+
+
+@pytest.mark.requirement("F120", "F121")
+async def test_the_campaign_page_says_what_to_do_for_each_charger_and_tells_kinds_apart() -> None:
+    house = showcase()
+    async with browser(house, Role.VIEWER) as client:
+        shown = (await client.get(RUNNING)).text
+
+    assert "By OCPP version and model" in shown
+    assert "<td>ocpp2.0.1</td>" in shown
+    assert "Find out whether its network or the charger is gone" in shown or "Read why, mend it" in shown
+    assert "Nothing: " not in shown, "only what there is to do takes room"

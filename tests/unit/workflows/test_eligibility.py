@@ -9,7 +9,7 @@ from activities.facts import SiteFacts
 from storage.charger import SignatureScheme
 from storage.twin import Lifecycle
 from tests.unit.workflows.facts import ARTIFACT, IDLE, NOW, SITE, charger
-from workflows.eligibility import ChargerFacts, Ready, Skip, WaitUntil, assess, mismatch
+from workflows.eligibility import ONE_WAY, ChargerFacts, Ready, Skip, WaitUntil, assess, mismatch
 
 
 def test_an_idle_charger_with_an_older_version_is_ready() -> None:
@@ -130,3 +130,10 @@ def test_one_that_is_set_apart_gets_nothing_new_and_may_still_go_back() -> None:
     apart = charger(set_apart="it is set apart until noon: 3 attempts failed", version="1.0")
     assert assess(apart, NOW) == Skip("it is set apart until noon: 3 attempts failed")
     assert assess(replace(apart, downgrade=True), NOW) == Ready()
+
+
+@pytest.mark.requirement("X11")
+def test_a_model_that_goes_only_forward_is_never_sent_back() -> None:
+    one_way = charger(goes_back=False)
+    assert assess(one_way, NOW) == Ready()
+    assert assess(replace(one_way, downgrade=True), NOW) == Skip(ONE_WAY)

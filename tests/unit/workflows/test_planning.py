@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from storage.artifact import Artifact, ArtifactPhase, Compatible, VendorSignature
 from storage.campaign import CampaignPlan, GatePolicy, Pace, WavePlan
+from storage.capability import Declared
 from storage.charger import Charger, ChargerFilter, ModelProfile, SignatureScheme
 from storage.errors import InvalidInput
 from storage.health_policy import SignalLimit
@@ -165,6 +166,21 @@ def test_a_rollback_must_be_possible_for_every_model() -> None:
     assert any("of other" in problem for problem in look(old=replace(OLD, vendor_role="other")).problems)
     warnings = look(replace(PLAN, rollback_artifact_id=None), old=None).warnings
     assert any("stay as they are" in warning for warning in warnings)
+
+
+@pytest.mark.requirement("X11")
+def test_a_model_that_can_never_go_back_blocks_the_plan_until_somebody_accepts_it() -> None:
+    one_way = ModelProfile("Voltworks", "VW-22", declared=Declared(goes_back=False))
+    models = {("Voltworks", "VW-22"): one_way}
+    [problem] = look(models=models).problems
+    assert problem.startswith("Voltworks VW-22 can never go back to an earlier version")
+    assert "one_way_waiver" in problem
+    accepted = look(replace(PLAN, one_way_waiver="ada: the vendor has no other way"), models=models)
+    assert accepted.problems == ()
+    assert any("VW-22 can never go back: ada" in warning for warning in accepted.warnings)
+    assert accepted.plan_digest != look().plan_digest, "it is approved with the plan"
+    no_way_back = look(replace(PLAN, rollback_artifact_id=None), old=None, models=models)
+    assert any("can never go back" in problem for problem in no_way_back.problems)
 
 
 @pytest.mark.requirement("X6")
