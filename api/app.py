@@ -105,6 +105,7 @@ API_ROUTERS = (
     bundles.router,
     upkeep.router,
     provisioning.router,
+    provisioning.fleet,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router, pki.router)
 
