@@ -45,6 +45,8 @@ class Ground:
     """Who matches, by the query of a wave."""
     stopped: Mapping[str, str] = field(default_factory=dict)
     """Why an image must not be sent, by artifact: somebody withdrew it."""
+    shut: frozenset[str] = frozenset()
+    """Chargers whose load group may miss nobody (F33)."""
 
     @property
     def sites(self) -> Mapping[str, Site]:
@@ -217,6 +219,12 @@ def _worries(ground: Ground, cohort: Cohort) -> list[str]:
     )
     held = sum(name in said.upkeep and said.upkeep[name].held(ground.outlook.now) for name in cohort.fitting)
     doubtful = sum(name in said.doubts for name in cohort.fitting)
+    shut = len(ground.shut & cohort.fitting.keys())
+    if shut:
+        found.append(
+            f"{_chargers(shut)} in a load group that lets nobody away, and will be waited for in vain"
+            " (ampwave site group GROUP --max-down N)."
+        )
     if wifi:
         found.append(f"{_chargers(wifi)} connected by Wi-Fi, where downloads break more often.")
     if held:

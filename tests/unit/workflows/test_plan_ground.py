@@ -264,3 +264,15 @@ def test_whenever_one_plans_the_earliest_time_is_inside_the_window_with_room_to_
     assert calendar.opening(begins + timedelta(seconds=1200)).closed == "" or calendar.room(
         begins, begins + timedelta(days=2)
     ) > timedelta(0)
+
+
+@pytest.mark.requirement("F33")
+def test_a_load_group_that_lets_nobody_away_is_told_with_the_plan() -> None:
+    views = fleet(60)
+    shut = frozenset({views[0].charger.charger_id, views[1].charger.charger_id, "somebody-else"})
+    ground = Ground(Outlook(PLAN, NOW, Surrounding(), BERLIN, None, None), shut=shut)
+    found = preview(PLAN, views, NEW, OLD, NOW, ground=ground)
+    told = [each for each in found.warnings if "load group" in each]
+    assert len(told) == 1
+    assert told[0].startswith("2 chargers are in a load group that lets nobody away")
+    assert not [each for each in look().warnings if "load group" in each]
