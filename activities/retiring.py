@@ -13,6 +13,7 @@ from typing import Any
 from temporalio import activity
 
 from activities.errors import beating, mapped
+from activities.facts import RouteFacts
 from activities.orders import Node
 from activities.stores import Stores, this_run
 from activities.wiping import COMMANDS, customers_state, of_password, removable, sentence, state_of
@@ -38,6 +39,7 @@ HEARTBEAT_S = 2.0
 KIND = "decommissioning"
 """Of the site lease."""
 LEASE_S = 3600.0
+_UNWELCOME = (Lifecycle.QUARANTINED, Lifecycle.RETIRED)
 _MOST_DELETES = 4
 """Certificates deleted in one run of a step, so that it ends in time; the rest in the next one."""
 _LOGS = {Step.SECURITY_LOG: LogSort.SECURITY, Step.DIAGNOSTICS: LogSort.DIAGNOSTICS}
@@ -99,6 +101,14 @@ class LogPlan:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Unwelcome:
+    """A charger that has a socket and should not."""
+
+    charger_id: str
+    route: RouteFacts
+
+
 class RetirementSender:
     """On the node that holds the charger's socket."""
 
@@ -126,8 +136,11 @@ class RetirementSender:
     @mapped
     async def cut_socket(self, given: RetireOrder) -> None:
         """Close its socket. Raises NotConnectedHere."""
-        await self._require(given, Lifecycle.RETIRED)
-        await self._node.sender.cut(given.charger_id, given.session_epoch, "this charger is retired")
+        lifecycle = (await self._stores.chargers.get(given.charger_id)).charger.lifecycle
+        if lifecycle not in _UNWELCOME:
+            raise InvalidInput(f"{given.charger_id} is {lifecycle.value}, and keeps its socket.")
+        reason = f"this charger is {lifecycle.value}"
+        await self._node.sender.cut(given.charger_id, given.session_epoch, reason)
 
     async def _step(self, given: RetireOrder) -> RetireAnswer:
         await self._require(given, Lifecycle.RETIRING)
@@ -363,6 +376,17 @@ class RetirementActivities:
         detail = f"retired; {count} names and secrets of it are never let in again"
         record = StepRecord(Step.BURY, StepState.DONE, detail, now, {"tombstones": count})
         await self._retirements.note(charger_id, record)
+
+    @activity.defn
+    @mapped
+    async def find_unwelcome(self, limit: int) -> tuple[Unwelcome, ...]:
+        """Who is set aside or retired, and still has a socket."""
+        found = []
+        for charger_id in await self._retirements.unwelcome(limit=limit):
+            if route := await self._stores.routes.resolve(charger_id):
+                facts = RouteFacts(route.node_id, route.boot_id, route.session_epoch)
+                found.append(Unwelcome(charger_id, facts))
+        return tuple(found)
 
     @activity.defn
     @mapped

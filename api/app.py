@@ -17,6 +17,7 @@ from api.download_desk import DownloadDesk
 from api.downloads import RedactTickets
 from api.downloads import router as downloads_router
 from api.drafts import keep_starting_drafts
+from api.errors import TooManyImports, TooManyRebuilds
 from api.guard import RefusalMemory
 from api.log_uploads import UploadSeats
 from api.log_uploads import router as log_uploads_router
@@ -63,9 +64,9 @@ from api.routers import (
     webhooks,
     withdrawals,
 )
+from api.seats import Seats
 from api.sse import StreamSeats
 from api.vendor_fetch import VendorFetch
-from api.vendor_import import ImportSeats
 
 API_ROUTERS = (
     artifacts.router,
@@ -105,6 +106,7 @@ API_ROUTERS = (
     bundles.router,
     upkeep.router,
     provisioning.router,
+    provisioning.fleet,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router, pki.router)
 
@@ -130,7 +132,8 @@ def create_app(services: ApiServices) -> FastAPI:
         services.downloads, services.limits.downloads, services.clock, time.monotonic
     )
     app.state.lengths = {}
-    app.state.import_seats = ImportSeats(services.limits.imports)
+    app.state.import_seats = Seats(services.limits.imports, TooManyImports)
+    app.state.rebuild_seats = Seats(services.limits.rebuilds, TooManyRebuilds)
     app.state.vendor_fetch = VendorFetch()
     app.state.log_seats = UploadSeats(services.limits.log_uploads)
     app.state.seats = StreamSeats(services.limits.streams, metrics.streams)

@@ -19,12 +19,14 @@ from storage.canonical import digest
 from storage.charger import ChargerFilter, ModelProfile
 from storage.errors import InvalidInput, NotFound
 from storage.ports import ChargerView
+from storage.query.errors import QueryTooBroad
 from storage.upkeep import Claimant
 from storage.withdrawal import artifact_subject
 from workflows import planning
 from workflows.plan_options import query_problems
 
 _PAGE = 500
+_LETS_NOBODY_AWAY = "desired.power.group_max_down < 1"
 _REASONS = 10
 """So many lines say why a plan reaches nobody."""
 
@@ -73,7 +75,16 @@ class CampaignDesk:
             closures=tuple(await measure.closures(now)),
             matches=await self._matches(plan, views),
             stopped=await self._stopped(plan),
+            shut=await self._shut(views),
         )
+
+    async def _shut(self, views: Sequence[ChargerView]) -> frozenset[str]:
+        names = tuple(view.charger.charger_id for view in views)
+        where = ChargerFilter(charger_ids=names, query=_LETS_NOBODY_AWAY)
+        try:
+            return await self.services.chargers.names(where) if names else frozenset()
+        except QueryTooBroad:  # it is only a warning; the lease is what holds
+            return frozenset()
 
     async def _matches(self, plan: CampaignPlan, views: Sequence[ChargerView]) -> dict[str, frozenset[str]]:
         names = tuple(view.charger.charger_id for view in views)

@@ -12,6 +12,7 @@ DoorError
 ├── TooManyUploads       no more logs taken in at once in this process
 ├── TooManyDownloads     no more downloads at once in this process
 ├── TooManyImports       no more images fetched from vendors at once in this process
+├── TooManyRebuilds      no more twins made anew at once in this process
 ├── TicketGone           a download or upload ticket that expired or was revoked
 ├── TicketElsewhere      a download ticket that is used at another place
 ├── NoPrecondition       a write that must say which version it was decided on
@@ -154,6 +155,17 @@ class TooManyImports(DoorError):
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"{limit} images are being fetched here already.", hint="Try again in a moment.")
+
+
+class TooManyRebuilds(DoorError):
+    """No more twins are made anew from their events at once in this process."""
+
+    retryable = True
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"{limit} comparisons of twins with their events run here already.", hint="Try again in a moment."
+        )
 
 
 class NoPrecondition(DoorError):
@@ -342,6 +354,13 @@ IMPORTS_BUSY = Problem(
     "This process fetches as many images from vendors as it is allowed to.",
     "Try again after the seconds in Retry-After.",
 )
+REBUILDS_BUSY = Problem(
+    "too-many-rebuilds",
+    503,
+    "Too many twins made anew at once",
+    "Making twins anew reads all their events, so this process does it for a few callers at once only.",
+    "Try again after the seconds in Retry-After. To see all twins, page through GET /api/v1/rebuilds.",
+)
 ELSEWHERE = Problem(
     "ticket-elsewhere",
     409,
@@ -438,6 +457,7 @@ TABLE: dict[type[Exception], Problem] = {
     TooManyUploads: UPLOADS_BUSY,
     TooManyDownloads: DOWNLOADS_BUSY,
     TooManyImports: IMPORTS_BUSY,
+    TooManyRebuilds: REBUILDS_BUSY,
     TicketElsewhere: ELSEWHERE,
     ChargerOffline: CHARGER_OFFLINE,
     ChargerBusy: CHARGER_BUSY,

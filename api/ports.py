@@ -131,6 +131,9 @@ class ApiLimits:
     """The longest that fetching an image from a vendor's address may take."""
     imports: int = 2
     """Images fetched from vendors at once in this process."""
+    rebuilds: int = 2
+    """Comparisons of twins with their events at once in this process: each holds a connection for as long as
+    it reads, and whoever may read may ask for one."""
     streams: int = 200
     """Event streams open at once in this process; further ones are told to come back."""
     session_seconds: int = 12 * 3600

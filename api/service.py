@@ -11,7 +11,6 @@ from workflows.trends import TrendRule, Trends, judge
 
 DAYS = 30
 MOST_DAYS = 366
-_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +31,9 @@ async def served(
 ) -> tuple[ServiceReport, tuple[Served, ...]]:
     """The report of the fleet, or of what a query selects. Raises QueryError, QueryTooBroad."""
     now = services.clock()
-    names = None if query is None else await _selected(services, query)
+    names = None if query is None else sorted(await services.chargers.names(ChargerFilter(query=query)))
     report = await services.watch.service.report(by, first_day(now, days), now, charger_ids=names)
     return report, tuple(Served(each, figures(each)) for each in report.groups)
-
-
-async def _selected(services: ApiServices, query: str) -> list[str]:
-    names: list[str] = []
-    cursor: str | None = None
-    while True:
-        page = await services.chargers.find(ChargerFilter(query=query), limit=_PAGE, cursor=cursor)
-        names += [view.charger.charger_id for view in page.items]
-        if page.next_cursor is None:
-            return names
-        cursor = page.next_cursor
 
 
 async def trends_of(services: ApiServices, charger_id: str) -> Trends:

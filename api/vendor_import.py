@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from api.errors import TooManyImports
 from api.ports import ApiServices
 from api.schemas.artifacts import ManifestBody
 from api.shelf import Recorded, Shelf
@@ -15,24 +14,6 @@ from storage.access import Principal
 from storage.artifact import Artifact
 from storage.errors import AmpwaveError, InvalidInput
 from storage.transfer import INCOMING
-
-
-class ImportSeats:
-    """At most so many imports at once in this process: each waits for a stranger."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._taken = 0
-
-    def __enter__(self) -> None:
-        """Raises TooManyImports."""
-        if self._taken >= self._limit:
-            raise TooManyImports(self._limit)
-        self._taken += 1
-
-    def __exit__(self, *_: object) -> None:
-        """One less."""
-        self._taken -= 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,5 +54,8 @@ def register_wh(found: Sequence[MeterSample]) -> float | None:
     """The latest energy register of the whole connector, in Wh, or None if the samples do not hold it."""
     for sample in reversed(found):
         if sample.measurand == ENERGY and sample.phase is None and sample.unit in _WH:
-            return sample.value * _WH[sample.unit]
+            register = sample.value * _WH[sample.unit]
+            # A number can be finite in kWh and not in Wh; JSON, and so the store, has none of those.
+            if math.isfinite(register):
+                return register
     return None

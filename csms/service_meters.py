@@ -12,6 +12,9 @@ KEPT = frozenset({"Power.Active.Import", "Current.Import", "Voltage", "Temperatu
 """Measurands whose latest value is kept; the others are in the events."""
 JUMP_WH = 1_000_000.0
 """A register that rises by more from one reading to the next was exchanged or tells nonsense."""
+MOST_W, MOST_BURST_WH = 4_000_000.0, 100_000.0
+"""Power of the largest chargers, and what a reading may be late by: a register that rises faster dropped out
+to zero for a while, as some do, and came back."""
 _MOST_EVSES, _MOST_READINGS = 100, 400
 _COLDEST, _HOTTEST = -60.0, 200.0
 """Degrees Celsius; what is outside was no temperature."""
@@ -43,8 +46,7 @@ def with_register(
     before = known.registers.get(key)
     if (before is None and len(known.registers) >= _MOST_EVSES) or (before is not None and at < before.at):
         return known, 0.0
-    rise = register - before.wh if before is not None else 0.0
-    delivered = rise if 0.0 < rise <= JUMP_WH else 0.0
+    delivered = _delivered(before, register, event) if before is not None else 0.0
     latest = Register(register, at, event.received_at)
     after = replace(
         known,
@@ -53,6 +55,14 @@ def with_register(
         since=known.since or event.received_at,
     )
     return after, delivered
+
+
+def _delivered(before: Register, register: float, event: StoredEvent) -> float:
+    # Of readings that were queued, only the charger's clock says how far they are apart.
+    apart = max(at_of(event) - before.at, event.received_at - before.received_at).total_seconds()
+    most = min(JUMP_WH, MOST_BURST_WH + MOST_W * apart / 3600.0)
+    rise = register - before.wh
+    return rise if 0.0 < rise <= most else 0.0
 
 
 def metered(known: Metering, told: MeterValuesSampled, event: StoredEvent) -> tuple[float | None, Metering]:

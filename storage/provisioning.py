@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from storage.charger import Charger, ChargerCredential
+from storage.quarantine import QuarantineAct
+from storage.twin import Lifecycle
 
 
 class EnrolmentState(StrEnum):
@@ -253,6 +255,15 @@ class ProvisioningStore(Protocol):
 
     async def strangers(self, *, limit: int = 100) -> Sequence[Stranger]:
         """The latest first."""
+
+    async def set_aside(self, given: QuarantineAct) -> None:
+        """Quarantine it, audited; the same again changes nothing. Raises NotFound, Conflict (it ends)."""
+
+    async def take_back(self, given: QuarantineAct) -> Lifecycle:
+        """Where it is again: in service, or parked if it never got there. Audited.
+
+        Raises NotFound; Conflict: it is not set aside, or something critical is still open.
+        """
 
     async def put_template(self, name: str, body: Mapping[str, Any], actor: str, at: datetime) -> None:
         """Create or replace one, audited."""

@@ -180,6 +180,9 @@ class RetirementStore(Protocol):
     async def close(self, charger_id: str, receipt_sha256: str, at: datetime) -> None:
         """Its receipt is signed and stored. The first one stands."""
 
+    async def unwelcome(self, *, limit: int = 200) -> Sequence[str]:
+        """Chargers that are set aside or retired and still have a socket."""
+
     async def open_targets(self, charger_id: str) -> Sequence[tuple[str, int]]:
         """Campaigns and waves that have this charger and are not done with it."""
 

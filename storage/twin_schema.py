@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from math import isfinite
 from typing import Any
 
 MAX_SECTION_BYTES = 64 * 1024
@@ -445,11 +446,14 @@ def _leaf_problems(path: str, value: Any) -> Iterator[str]:
         yield f"{path}: nobody can set it; it is {field.mutability.value}"
     elif not _fits(field.type, value):
         yield f"{path}: must be {_ARTICLE[field.type]}"
+    elif path in _NOT_NEGATIVE and value < 0:
+        yield f"{path}: must be 0 or more"
     elif field.path == f"{VARIABLES}.*":
         reason = _variable_problem(path[len(VARIABLES) + 1 :], value)
         yield from [f"{path}: {reason}"] if reason else []
 
 
+_NOT_NEGATIVE = frozenset({"power.group_max_down", "power.limit_a"})
 _ARTICLE = {
     FieldType.TEXT: "a text without NUL",
     FieldType.NUMBER: "a number",
@@ -464,7 +468,7 @@ def _fits(kind: FieldType, value: Any) -> bool:
         case FieldType.TEXT:
             return isinstance(value, str) and "\x00" not in value
         case FieldType.NUMBER:
-            return isinstance(value, int | float) and not isinstance(value, bool)
+            return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
         case FieldType.FLAG:
             return isinstance(value, bool)
         case FieldType.LIST:

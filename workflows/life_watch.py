@@ -4,15 +4,18 @@ A schedule starts it. A charger that something else has is looked at again in th
 a crash left behind, for PostgreSQL says what is not over.
 """
 
+from contextlib import suppress
+
 from temporalio import workflow
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.provisioning import ProvisioningActivities
-    from activities.retiring import RetirementActivities
+    from activities.retiring import RetirementActivities, RetirementSender, RetireOrder, Unwelcome
     from storage.ids import charger_workflow_id
+    from storage.retirement import Step
     from workflows.decommission import DecommissionInput, DecommissionWorkflow
-    from workflows.options import OTA_CHARGER, keywords, locally
+    from workflows.options import OTA_CHARGER, keywords, locally, on_node
     from workflows.provisioning import ProvisioningInput, ProvisioningWorkflow
 
 MOST = 200
@@ -31,7 +34,14 @@ class LifeWatchWorkflow:
             started += await self._retire(charger_id)
         for charger_id in await locally(ProvisioningActivities.find_enrolments, MOST):
             started += await self._visit(charger_id)
+        for unwelcome in await locally(RetirementActivities.find_unwelcome, MOST):
+            await self._cut(unwelcome)
         return started
+
+    async def _cut(self, given: Unwelcome) -> None:
+        order = RetireOrder(given.charger_id, given.route.session_epoch, Step.SOCKET)
+        with suppress(ActivityError):  # Its node is gone, or it has another socket: the next round looks.
+            await on_node(RetirementSender.cut_socket, order, given.route)
 
     async def _visit(self, charger_id: str) -> bool:
         try:

@@ -7,10 +7,11 @@ the hot path, and nothing that protects a session waits for it.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import count
 
 import structlog
@@ -23,7 +24,7 @@ from storage.incident import Incident, IncidentChange, IncidentKind
 from storage.ports import EventStore
 from storage.privacy import Keeping
 from storage.registry_ports import PrivacyStore, TrustStore
-from storage.watching import HealthStore, IncidentStore, ProjectionStore, ServiceWatch, Updated
+from storage.watching import HealthStore, IncidentStore, Progress, ProjectionStore, ServiceWatch, Updated
 from workflows import soak
 from workflows.outages import OutageRule, judge
 from workflows.soak import SoakRule
@@ -82,6 +83,8 @@ class Observer:
         self._soak = SoakRule()
         self._soaked: datetime | None = None
         """Up to which hour updated chargers were looked at."""
+        self._resting: dict[str, float] = {}
+        """Projections that could not go on, and until when each is left alone; by the loop's clock."""
 
     async def run(self) -> None:
         """Both watches for ever; an engine that is away is waited for."""
@@ -99,28 +102,45 @@ class Observer:
                     _log.warning("observer.waiting", error=str(error), seconds=self._pace.backoff_s)
                     await asyncio.sleep(self._pace.backoff_s)
                     continue
-                except Exception:  # noqa: BLE001 - see below
-                    # The relay shares this process: it must not stop because a projection cannot go on.
-                    _log.exception("observer.cannot_go_on")
+                if self._resting:
                     await asyncio.sleep(self._pace.backoff_s)
                     continue
                 await _next(beats)
                 await asyncio.sleep(self._pace.rest_s)
 
     async def project(self) -> bool:
-        """One step of every projection; whether one of them has more to read."""
-        store, batch = self._stores.projections, self._pace.batch
-        steps = (
-            await store.advance_sessions(session_records.fold, limit=batch, kinds=session_records.CONCERNS),
-            await store.advance_health(health_hours.fold, limit=batch),
-            *(
-                [await self._stores.service.advance_service(service_days.fold, limit=batch)]
-                if self._stores.service
-                else []
-            ),
-            *([await self._stores.trust.advance_trust(limit=batch)] if self._stores.trust else []),
-        )
-        return any(step.read == batch for step in steps)
+        """One step of every projection; whether one of them has more to read.
+
+        One that cannot go on rests for a while, and holds back none of the others.
+        """
+        more, now = False, asyncio.get_running_loop().time
+        for name, advance in self._projections().items():
+            if self._resting.get(name, 0.0) > now():
+                continue
+            self._resting.pop(name, None)
+            try:
+                more |= (await advance()).read == self._pace.batch
+            except EngineUnavailable:
+                raise
+            except Exception:  # noqa: BLE001 - see below
+                # The relay shares this process: it must not stop because a projection cannot go on.
+                _log.exception("observer.cannot_go_on", projection=name)
+                self._resting[name] = now() + self._pace.backoff_s
+        return more
+
+    def _projections(self) -> dict[str, Callable[[], Awaitable[Progress]]]:
+        stores, batch = self._stores, self._pace.batch
+        concerns, service, trust = session_records.CONCERNS, stores.service, stores.trust
+        sessions, health = stores.projections.advance_sessions, stores.projections.advance_health
+        steps: dict[str, Callable[[], Awaitable[Progress]]] = {
+            "sessions": partial(sessions, session_records.fold, limit=batch, kinds=concerns),
+            "health": partial(health, health_hours.fold, limit=batch),
+        }
+        if service:
+            steps["service"] = partial(service.advance_service, service_days.fold, limit=batch)
+        if trust:
+            steps["trust"] = partial(trust.advance_trust, limit=batch)
+        return steps
 
     async def _sites_for_ever(self) -> None:
         for round_ in count():

@@ -7,7 +7,7 @@ before it could be through: after their soak, settling and what a gate demands. 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from activities.circumstances import Openings, calendar_of, known_zone
 from storage.campaign import CampaignPlan
@@ -39,11 +39,15 @@ class Timetable:
         sites: Mapping[str, Site],
         closures: Sequence[Closure],
         now: datetime,
+        waves: Sequence[Sequence[Charger]] = (),
     ) -> None:
+        self._there = [sorted({charger.site_id for charger in wave}) for wave in waves]
         self._plan = plan
         self._sites = sites
         self._closures = tuple(closures)
-        self._start = max(now, plan.start_at) if plan.start_at and plan.start_at.tzinfo else now
+        start = max(now, plan.start_at) if plan.start_at and plan.start_at.tzinfo else now
+        self._latest = now + timedelta(days=3660)
+        self._start = min(start, self._latest)
         self._openings = Openings(plan, closures)
         self._begins: dict[int, datetime] = {}
 
@@ -53,14 +57,28 @@ class Timetable:
             self._begins[wave] = self._computed(wave)
         return self._begins[wave]
 
+    def first(self, wave: int) -> datetime:
+        """When the first of its chargers can begin: as soon as one of its sites is open."""
+        return min(self._opened(wave), default=self.begins(wave))
+
     def _computed(self, wave: int) -> datetime:
-        plan = self._plan
-        rests = sum(each.soak_seconds + plan.pace.settle_seconds for each in plan.waves[:wave])
-        lived = plan.gate.health.min_hours * 3600 if plan.gate.health and wave else 0.0
-        try:
-            return self._start + timedelta(seconds=rests + lived)
-        except (OverflowError, ValueError):
-            return datetime.max.replace(tzinfo=UTC) - timedelta(days=400)
+        """After the one before: each of its sites has opened by then, or its deadline was over."""
+        if wave == 0:
+            return self._start
+        plan, former = self._plan, self._plan.waves[wave - 1]
+        rests = former.soak_seconds + plan.pace.settle_seconds
+        # What a gate demands is lived by all updated on average: only the first wave is sure to wait as long.
+        rests += plan.gate.health.min_hours * 3600 if plan.gate.health and wave == 1 else 0.0
+        through = min(
+            max(self._opened(wave - 1), default=self.begins(wave - 1)),
+            self.begins(wave - 1) + _deadline(plan),
+        )
+        return min(self._latest, through + timedelta(seconds=min(rests, _LONGEST_S * 10)))
+
+    def _opened(self, wave: int) -> list[datetime]:
+        begins = self.begins(wave)
+        there = self._there[wave] if wave < len(self._there) else ()
+        return [self._opening(site_id, wave).opens_at or begins for site_id in there]
 
     def slot(self, wave: int, facts: ChargerFacts) -> Slot:
         """One charger of a wave."""

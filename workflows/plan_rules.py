@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from activities.facts import ArtifactFacts, Situation
 from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPlan, GatePolicy, Pace
@@ -77,6 +77,7 @@ def check_plan(plan: CampaignPlan, now: datetime, found: Findings) -> None:
         "name must not be empty": bool(plan.name.strip()),
         "required_approvals must be at least 1": plan.required_approvals >= 1,
         "start_at must say its time zone": plan.start_at is None or plan.start_at.tzinfo is not None,
+        "start_at must be within two years": not _far(plan, now),
         **_gate_rules(plan.gate),
         **_pace_rules(plan.pace),
     }
@@ -91,6 +92,11 @@ def check_plan(plan: CampaignPlan, now: datetime, found: Findings) -> None:
     if plan.start_at and plan.start_at.tzinfo and plan.start_at < now:
         found.warnings.append("start_at is in the past: it starts as soon as it is approved.")
     _check_waves(plan, found)
+
+
+def _far(plan: CampaignPlan, now: datetime) -> bool:
+    at = plan.start_at
+    return at is not None and at.tzinfo is not None and at - now > timedelta(days=731)
 
 
 def check_cohort(plan: CampaignPlan, cohort: Cohort, found: Findings) -> None:

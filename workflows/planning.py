@@ -45,6 +45,8 @@ class Ground:
     """Who matches, by the query of a wave."""
     stopped: Mapping[str, str] = field(default_factory=dict)
     """Why an image must not be sent, by artifact: somebody withdrew it."""
+    shut: frozenset[str] = frozenset()
+    """Chargers whose load group may miss nobody (F33)."""
 
     @property
     def sites(self) -> Mapping[str, Site]:
@@ -67,7 +69,7 @@ class Preview:
     earliest: Mapping[str, datetime] = field(default_factory=dict)
     """When each charger can begin, if all goes well; one that waits for somebody's word has no time."""
     begins: tuple[datetime, ...] = ()
-    """When each wave can begin at the earliest."""
+    """When the first charger of each wave can begin at the earliest."""
 
     @property
     def cohort_size(self) -> int:
@@ -123,12 +125,13 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
         return Preview(tuple(found.problems), (), exclusions, tuple(found.warnings))
     drawn = split(plan, _lots(views, cohort, ground), ground.matches, left_out)
     found.problems += drawn.problems
-    timetable = Timetable(plan, ground.sites, ground.closures, now)
-    found.problems += timetable.problems([[view.charger for view in wave] for wave in drawn.waves])
+    chargers = [[view.charger for view in wave] for wave in drawn.waves]
+    timetable = Timetable(plan, ground.sites, ground.closures, now, chargers)
+    found.problems += timetable.problems(chargers)
     if found.problems:
         return Preview(tuple(found.problems), (), exclusions, tuple(found.warnings))
     warn(plan, cohort, [len(wave) for wave in drawn.waves], found)
-    found.warnings += timetable.warnings([[view.charger for view in wave] for wave in drawn.waves])
+    found.warnings += timetable.warnings(chargers)
     found.warnings += _worries(ground, cohort)
     targets, earliest = _targets(plan, facts, drawn.waves, situations, timetable)
     return Preview(
@@ -137,7 +140,7 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
         warnings=tuple(found.warnings),
         plan_digest=digest_of(plan, targets),
         earliest=earliest,
-        begins=tuple(timetable.begins(wave) for wave in range(len(plan.waves))),
+        begins=tuple(timetable.first(wave) for wave in range(len(plan.waves))),
     )
 
 
@@ -216,6 +219,12 @@ def _worries(ground: Ground, cohort: Cohort) -> list[str]:
     )
     held = sum(name in said.upkeep and said.upkeep[name].held(ground.outlook.now) for name in cohort.fitting)
     doubtful = sum(name in said.doubts for name in cohort.fitting)
+    shut = len(ground.shut & cohort.fitting.keys())
+    if shut:
+        found.append(
+            f"{_chargers(shut)} in a load group that lets nobody away, and will be waited for in vain"
+            " (ampwave site group GROUP --max-down N)."
+        )
     if wifi:
         found.append(f"{_chargers(wifi)} connected by Wi-Fi, where downloads break more often.")
     if held:

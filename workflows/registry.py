@@ -239,6 +239,7 @@ def life_activities(
         retiring.revoke_certificates,
         retiring.bury_charger,
         retiring.find_retiring,
+        retiring.find_unwelcome,
         provisioning.find_enrolments,
         provisioning.measure_enrolment,
         provisioning.move_enrolment,

@@ -96,7 +96,10 @@ class _Splitter(Generic[T]):
         for place, wave in enumerate(self._plan.waves):
             if wave.query is None or wave.charger_ids is not None:
                 continue
-            free = [name for name in self._pool if name in matches.get(wave.query, frozenset())]
+            if wave.query not in matches:
+                self._told.add(wave.name)  # It cannot be asked, which the plan's own check says.
+                continue
+            free = [name for name in self._pool if name in matches[wave.query]]
             size = len(free)
             if wave.count is not None:
                 size = wave.count

@@ -105,8 +105,16 @@ def verify_evidence(
 
 
 def _lines(file: Path) -> Iterator[bytes]:
+    from signing.errors import VerificationFailed
+    from storage.bundle import MOST_BYTES
+
+    left = MOST_BYTES + 2**20  # and the two lines that it begins with
     try:
         with file.open("rb") as lines:
-            yield from lines
+            while line := lines.readline(left + 1):
+                left -= len(line)
+                if left < 0:
+                    raise VerificationFailed("It is longer than any evidence file is.")
+                yield line
     except OSError as error:
         raise WrongUse(f"{file} cannot be read: {error.strerror}.") from error

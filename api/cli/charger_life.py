@@ -10,6 +10,7 @@ from api.cli.output import Column, Screen, ago
 from api.cli.references import segment
 from api.cli.session import Session, command
 
+Why = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is on record.")]
 Identity = Annotated[str, typer.Argument(metavar="CHARGER", help="Its OCPP identity.")]
 
 
@@ -17,6 +18,8 @@ def attach(app: typer.Typer) -> None:
     """Put these commands beside the other ones of chargers."""
     command(app, "decommission", posts=True)(decommission)
     command(app, "receipt")(receipt)
+    command(app, "quarantine", posts=True)(quarantine)
+    command(app, "release", posts=True)(release)
 
 
 def decommission(
@@ -44,6 +47,21 @@ def decommission(
         session.confirm(f"Retire {charger} for good? Nobody can take that back.", yes=yes)
         found = session.api.post(path, {"reason": reason, "wait_minutes": wait})
     session.show(found, lambda screen: _draw(session, screen, found))
+
+
+def quarantine(session: Session, charger: Identity, reason: Why) -> None:
+    """Set a charger aside: its socket is closed, and nothing is sent to it until a person takes it back."""
+    _turn(session, charger, "quarantine", reason)
+
+
+def release(session: Session, charger: Identity, reason: Why) -> None:
+    """Take a charger back out of quarantine, once nothing critical is in doubt of it."""
+    _turn(session, charger, "release", reason)
+
+
+def _turn(session: Session, charger: str, act: str, reason: str) -> None:
+    found = session.api.post(f"/chargers/{segment(charger)}/{act}", {"reason": reason})
+    session.show(found, lambda screen: screen.line(f"{charger} is {found['lifecycle']}."))
 
 
 def _draw(session: Session, screen: Screen, found: Record) -> None:

@@ -149,8 +149,13 @@ def load_group(
         raise WrongUse("No charger is given.", hint="Name its members: --charger CP-1 --charger CP-2")
     limits = {"group_max_down": max_down, "limit_a": limit, "priority": priority}
     patch: Record = {"load_group": group, **{name: each for name, each in limits.items() if each is not None}}
+    # All are looked at before one is changed: a group is one site's, and a wrong name changes nothing.
+    sites = {name: session.api.get(f"/chargers/{segment(name)}")["site_id"] for name in charger}
+    if len(set(sites.values())) > 1:
+        told = ", ".join(f"{name} at {site}" for name, site in sites.items())
+        raise WrongUse(f"A load group is of one site, and these are not: {told}.")
     done = []
-    for name in charger:
+    for name in sites:
         path = f"/chargers/{segment(name)}/desired/power"
         version = session.api.get(path)["version"]
         done.append(session.api.patch(path, patch, if_match=f'"{version}"'))

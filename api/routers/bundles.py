@@ -12,7 +12,7 @@ from api.guard import Caller, GuardedRoute, Services, permit
 from api.replies import IdempotencyKey
 from api.schemas.common import Body, ChargerId, Instant, Reply, Sentence
 from storage.bundle import LONGEST, BundleOrder, bundle_key
-from storage.canonical import sha256_hex
+from storage.canonical import digest
 from storage.errors import InvalidInput
 
 router = APIRouter(
@@ -52,14 +52,16 @@ async def make_bundle(
 ) -> BundleReply:
     """Have the signer put together and sign what is kept of a charger: errors, timeline, firmware, usage.
 
-    The file is then at Location. The same Idempotency-Key again: the same file.
+    The file is then at Location. The same Idempotency-Key and body again: the same file.
     """
     await services.chargers.get(charger_id)
     until = body.until or services.clock()
     since = body.since or until - _SPAN
     if not since < until or until - since > LONGEST:
         raise InvalidInput(f"The span must be longer than nothing and at most {LONGEST.days} days.")
-    bundle_id = sha256_hex(f"{caller.name}\n{charger_id}\n{key or services.new_id()}".encode())
+    # What was asked is part of it: the same key with another span is another file, never the first one's.
+    asked = (caller.name, charger_id, key or services.new_id(), body.since, body.until, body.reason)
+    bundle_id = digest(asked)
     order = BundleOrder(bundle_id, charger_id, since, until, caller.name, body.reason)
     lines = await services.orchestrator.make_bundle(order)
     response.headers["Location"] = f"/api/v1/chargers/{charger_id}/evidence/{bundle_id}"

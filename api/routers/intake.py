@@ -9,8 +9,9 @@ from api.guard import Caller, GuardedRoute, Services, metrics_of, permit
 from api.image_pieces import MEDIA_TYPE, Pieces, announced
 from api.replies import IdempotencyKey
 from api.schemas.artifacts import ArtifactReply, ImportBody, ManifestBody
+from api.seats import Seats
 from api.shelf import Recorded
-from api.vendor_import import ImportSeats, VendorImport
+from api.vendor_import import VendorImport
 from storage.errors import InvalidInput
 from storage.transfer import Upload
 
@@ -102,7 +103,7 @@ async def import_artifact(
     key: IdempotencyKey = None,
 ) -> ArtifactReply:
     """Fetch a firmware image from its vendor's public https address; answers when it is here."""
-    seats: ImportSeats = request.app.state.import_seats
+    seats: Seats = request.app.state.import_seats
     with seats:
         importing = VendorImport(services, caller, key is not None, request.app.state.vendor_fetch)
         artifact = await importing.take(body.url, body.manifest)

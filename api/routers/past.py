@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from api.auth import Permission
 from api.guard import Caller, GuardedRoute, Services, permit
 from api.replies import Cursor
 from api.schemas.common import ChargerId, Instant, PageReply
 from api.schemas.twins import OriginReply, PastReply, RebuiltReply, RepairBody, RepairedReply
+from api.seats import Seats
 from storage.errors import InvalidInput
 from storage.past import PastQuestion, Repair
 from storage.twin_schema import canonical_path, field_of
@@ -24,6 +25,14 @@ _TrueAt = Annotated[
 _Path = Annotated[
     str, Query(min_length=3, max_length=300, pattern=r"^[^\x00-\x1f]+$", examples=["firmware.version"])
 ]
+
+
+def _seats(request: Request) -> Seats:
+    seats: Seats = request.app.state.rebuild_seats
+    return seats
+
+
+_Seats = Annotated[Seats, Depends(_seats)]
 
 
 @router.get("/twin")
@@ -56,9 +65,10 @@ async def get_origin(
 
 @router.get("/rebuild")
 @permit(Permission.READ)
-async def check_rebuild(services: Services, charger_id: ChargerId) -> RebuiltReply:
+async def check_rebuild(seats: _Seats, services: Services, charger_id: ChargerId) -> RebuiltReply:
     """Make the twin anew from all its stored events and compare; nothing is changed."""
-    return RebuiltReply.model_validate(await services.twins.rebuild(charger_id))
+    with seats:
+        return RebuiltReply.model_validate(await services.twins.rebuild(charger_id))
 
 
 @router.post("/rebuild")
@@ -74,11 +84,13 @@ async def repair_twin(
 @fleet.get("")
 @permit(Permission.READ)
 async def check_rebuilds(
+    seats: _Seats,
     services: Services,
     limit: Annotated[int, Query(ge=1, le=100, description="Twins a page; each is made anew.")] = 20,
     cursor: Cursor = None,
 ) -> PageReply[RebuiltReply]:
     """Make every twin anew from its stored events and compare, page by page, by id; nothing is changed."""
-    page = await services.twins.rebuild_page(limit=limit, cursor=cursor)
+    with seats:
+        page = await services.twins.rebuild_page(limit=limit, cursor=cursor)
     items = tuple(RebuiltReply.model_validate(each) for each in page.items)
     return PageReply(items=items, next_cursor=page.next_cursor)

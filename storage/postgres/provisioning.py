@@ -25,6 +25,7 @@ from storage.postgres.enrolling import (
     tell,
 )
 from storage.postgres.life_tables import enrolment, provisioning_template, site_constraint
+from storage.postgres.quarantine import QuarantineDesk
 from storage.postgres.tables import charger, charger_route, site
 from storage.provisioning import (
     ENROLMENT_OVER,
@@ -41,7 +42,7 @@ _E = enrolment.c
 _OPEN = _E.finished_at.is_(None)
 
 
-class PostgresProvisioningStore(AllowList):
+class PostgresProvisioningStore(AllowList, QuarantineDesk):
     """See ``storage.provisioning.ProvisioningStore``."""
 
     async def enrol(self, charger: Charger, credential: ChargerCredential | None, given: Enrolment) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, literal, select, union_all, update
+from sqlalchemy import Row, func, literal, select, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -19,7 +19,7 @@ from storage.postgres.audit import append_entry
 from storage.postgres.engine import reading, transaction
 from storage.postgres.life_tables import credential_past, retirement, tombstone
 from storage.postgres.people_tables import audit
-from storage.postgres.tables import campaign_target, charger, out_of_service
+from storage.postgres.tables import campaign_target, charger, charger_route, out_of_service
 from storage.retirement import (
     Burial,
     Remains,
@@ -173,6 +173,21 @@ class PostgresRetirementStore:
             if (await connection.execute(statement.values(**values))).rowcount:
                 detail = {"sha256": receipt_sha256}
                 await _tell(connection, at, "signer", "charger.retirement_receipted", charger_id, detail)
+
+    async def unwelcome(self, *, limit: int = 200) -> Sequence[str]:
+        """Chargers that are set aside or retired and still have a socket."""
+        query = (
+            select(charger.c.charger_id)
+            .join(charger_route, charger_route.c.charger_id == charger.c.charger_id)
+            .where(
+                charger.c.lifecycle.in_([Lifecycle.QUARANTINED.value, Lifecycle.RETIRED.value]),
+                charger_route.c.lease_until > func.now(),
+            )
+            .order_by(charger.c.charger_id)
+            .limit(limit)
+        )
+        async with reading(self._engine) as connection:
+            return list((await connection.execute(query)).scalars())
 
     async def open_targets(self, charger_id: str) -> Sequence[tuple[str, int]]:
         """Campaigns and waves that have this charger and are not done with it."""

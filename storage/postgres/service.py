@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from storage.codec import decode, to_json
 from storage.health import Watermark
 from storage.postgres.engine import reading, transaction
 from storage.postgres.projections import BUSY, step
+from storage.postgres.selecting import one_of
 from storage.postgres.tables import charger, projection, service_day, service_memory
 from storage.service import (
     SUMMED,
@@ -58,7 +59,7 @@ class PostgresServiceStore:
         self, by: GroupBy, since: date, now: datetime, *, charger_ids: Sequence[str] | None = None
     ) -> ServiceReport:
         """Whole days as they are summed, and the time since each charger was last heard."""
-        chosen = [charger.c.charger_id.in_(charger_ids)] if charger_ids is not None else []
+        chosen = [one_of(charger_ids)] if charger_ids is not None else []
         async with transaction(self._engine) as connection:
             mark = await _mark(connection)
             sums = (await connection.execute(_sums(by, since, chosen))).all()
@@ -77,7 +78,7 @@ class PostgresServiceStore:
             standing = (await connection.execute(mine)).all()
         days = defaultdict(ServiceDay, found)
         for row in standing:
-            for day, more in tail(_standing(row), since, min(now, mark.through or now)):
+            for day, more in tail_days(_standing(row), since, min(now, mark.through or now)):
                 days[day] = days[day].merged(more)
         return sorted(days.items())
 
@@ -89,9 +90,16 @@ class PostgresServiceStore:
         return Metering() if found is None else decode(Metering, found)
 
 
-def tail(standing: Standing, since: date, until: datetime) -> Sequence[tuple[date, ServiceDay]]:
-    """The time that is not summed yet, day by day: since it was last heard."""
-    first = max(standing.at, datetime(since.year, since.month, since.day, tzinfo=UTC))
+def tail(standing: Standing, since: date, until: datetime) -> ServiceDay:
+    """The time that is not summed yet: since it was last heard. In one step, for a fleet has many."""
+    return spent(standing, max(standing.at, _begin(since)), until)
+
+
+def tail_days(standing: Standing, since: date, until: datetime) -> Sequence[tuple[date, ServiceDay]]:
+    """The same day by day."""
+    first = max(standing.at, _begin(since))
+    if tail(standing, since, until).unknown_s:
+        standing = replace(standing, up=None)  # too long without a word is judged by the whole
     found = []
     while first < until:
         midnight = (first.astimezone(UTC) + timedelta(days=1)).replace(
@@ -101,6 +109,10 @@ def tail(standing: Standing, since: date, until: datetime) -> Sequence[tuple[dat
         found.append((first.astimezone(UTC).date(), spent(standing, first, end)))
         first = end
     return found
+
+
+def _begin(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
 async def _mark(connection: AsyncConnection) -> Watermark:
@@ -153,8 +165,7 @@ def _groups(sums: Rows, standing: Rows, since: date, until: datetime) -> tuple[S
         stands = _standing(row)
         members[row.value].add(row.charger_id)
         failing[row.value] += _fails(stands, until)
-        for _, more in tail(stands, since, until):
-            totals[row.value] = totals[row.value].merged(more)
+        totals[row.value] = totals[row.value].merged(tail(stands, since, until))
     return tuple(
         ServiceGroup(value, len(members[value]), failing[value], totals[value]) for value in sorted(members)
     )

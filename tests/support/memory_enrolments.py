@@ -19,6 +19,8 @@ from storage.provisioning import (
     SiteConstraints,
     Stranger,
 )
+from storage.quarantine import QuarantineAct
+from storage.twin import Lifecycle
 
 
 class MemoryEnrolments:
@@ -93,6 +95,16 @@ class MemoryEnrolments:
     async def strangers(self, *, limit: int = 100) -> Sequence[Stranger]:
         del limit
         return []
+
+    async def set_aside(self, given: QuarantineAct) -> None:
+        await self._chargers.set_lifecycle(given.charger_id, Lifecycle.QUARANTINED)
+
+    async def take_back(self, given: QuarantineAct) -> Lifecycle:
+        view = await self._chargers.get(given.charger_id)
+        if view.charger.lifecycle is not Lifecycle.QUARANTINED:
+            raise Conflict(f"{given.charger_id} is not set aside.")
+        await self._chargers.set_lifecycle(given.charger_id, Lifecycle.REGISTERED)
+        return Lifecycle.REGISTERED
 
     async def put_template(self, name: str, body: Mapping[str, Any], actor: str, at: datetime) -> None:
         del actor, at

@@ -56,6 +56,10 @@ class MemoryRetirements:
         row = self.rows[charger_id]
         self.rows[charger_id] = replace(row, state=RetirementState.RECEIPTED, receipt_sha256=receipt_sha256)
 
+    async def unwelcome(self, *, limit: int = 200) -> Sequence[str]:
+        del limit
+        return []
+
     async def open_targets(self, charger_id: str) -> Sequence[tuple[str, int]]:
         del charger_id
         return self.targets

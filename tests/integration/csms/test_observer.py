@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,8 @@ from storage.events import EventKind
 from storage.postgres.health import PostgresHealthStore
 from storage.postgres.incidents import PostgresIncidentStore
 from storage.postgres.projections import PostgresProjectionStore
+from storage.postgres.service import PostgresServiceStore
+from storage.service import GroupBy
 from workflows.observer import Observer, ObserverPace, ObserverStores
 from workflows.outages import OutageRule
 
@@ -96,6 +99,8 @@ async def test_a_site_that_goes_dark_is_one_incident_that_closes(
 
 
 async def test_a_projection_that_cannot_go_on_stops_nothing_else(place: Any, observer: Observer) -> None:
+    service = PostgresServiceStore(place.engine)
+    observer._stores = replace(observer._stores, service=service)
     failing = asyncio.Event()
 
     async def broken(*_: Any, **_options: Any) -> None:
@@ -106,7 +111,15 @@ async def test_a_projection_that_cannot_go_on_stops_nothing_else(place: Any, obs
     task = asyncio.create_task(observer.run())
     async with asyncio.timeout(20):
         await failing.wait()
-    await asyncio.sleep(0)
+    node = await place.start_node()
+    async with place.charger(node, subprotocols=(OCPP16,)) as peer:
+        await peer.boot()
+
+        async def counted() -> Any:
+            now = system_clock()
+            return (await service.report(GroupBy.CHARGER, now.date(), now)).groups
+
+        await until(counted)
     assert not task.done()
     task.cancel()
     await asyncio.wait({task})

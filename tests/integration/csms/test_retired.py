@@ -12,8 +12,11 @@ from storage.credentials import PendingFate, PendingSecret
 from storage.errors import Conflict
 from storage.identifiers import Reidentification
 from storage.postgres.identifiers import PostgresIdentifierStore
+from storage.postgres.provisioning import PostgresProvisioningStore
 from storage.postgres.retirement import PostgresRetirementStore
+from storage.quarantine import QuarantineAct
 from storage.retirement import Burial, Remains
+from storage.twin import Lifecycle
 from tests.integration.csms.conftest import PEPPER, own_password
 from tests.support.tls_bench import TlsBench
 
@@ -97,3 +100,39 @@ async def test_tombstones_stay_and_are_made_once(place: Any, graves: Any) -> Non
     async with place.engine.connect() as connection:
         with pytest.raises(Exception, match="never given out again"):
             await connection.exec_driver_sql("DELETE FROM tombstone")
+
+
+@pytest.mark.requirement("F34")
+async def test_one_that_is_set_aside_has_no_socket_and_comes_back_only_by_a_person(
+    place: Any, graves: PostgresRetirementStore
+) -> None:
+    desk, node = PostgresProvisioningStore(place.engine), await place.start_node()
+    act = QuarantineAct("CP-1", "sam@test", "it told odd things", system_clock())
+    async with place.charger(node) as peer:
+        await peer.boot()
+        await desk.set_aside(act)
+        await desk.set_aside(act)
+        assert await graves.unwelcome() == ["CP-1"]
+        route = await place.routes.resolve("CP-1")
+        await node.cut("CP-1", route.session_epoch, "this charger is quarantined")
+        assert (await peer.closed())[0] == 4003
+    assert await refusal(place, node, "CP-1") == 403
+    doubt = """
+        INSERT INTO drift (desired_version, differing_s, first_seen, judged_at, charger_id, path, severity,
+                           state, suspicion, reason)
+        VALUES (0, 0, now(), now(), 'CP-1', 'firmware.version', 'critical', 'open', 'odd', 'odd')
+    """
+    async with place.engine.begin() as connection:
+        await connection.exec_driver_sql(doubt)
+    with pytest.raises(Conflict, match="still in doubt"):
+        await desk.take_back(act)
+    async with place.engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE drift SET state = 'closed'")
+    assert await desk.take_back(act) is Lifecycle.REGISTERED
+    with pytest.raises(Conflict, match="not set aside"):
+        await desk.take_back(act)
+    async with place.charger(node):
+        pass
+    await bury(graves, "CP-1")
+    with pytest.raises(Conflict, match="retired"):
+        await desk.set_aside(act)

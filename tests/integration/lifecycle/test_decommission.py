@@ -1,6 +1,7 @@
 """The end of chargers, over real sockets, workflows, keys and stores."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.integration
 
 async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
     """Wait for something that nothing announces."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(60 + 2 * int(os.environ.get("AMPWAVE_PROVISION", "0"))):
         while not (found := await condition()):  # noqa: ASYNC110 - as said
             await asyncio.sleep(0.05)
     return found

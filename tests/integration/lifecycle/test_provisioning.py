@@ -24,7 +24,7 @@ from workflows.life_watch import LifeWatchWorkflow
 
 pytestmark = pytest.mark.integration
 
-COUNT = int(os.environ.get("AMPWAVE_PROVISION", "6"))
+COUNT = int(os.environ.get("AMPWAVE_PROVISION", "3"))
 """Chargers that the CSV brings in; `AMPWAVE_PROVISION=500` is the long one."""
 NAMES = ("larkspur", "jetty", "estuary")
 TEMPLATE = {

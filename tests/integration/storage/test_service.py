@@ -79,6 +79,9 @@ async def test_service_by_site_and_version_is_the_same_however_it_was_projected(
         assert [group.value for group in (await store.report(by, START.date(), end)).groups] == [value]
     only = await store.report(GroupBy.CHARGER, START.date(), end, charger_ids=["C"])
     assert [group.value for group in only.groups] == ["C"]
+    # More than a statement may have parameters.
+    many = ["C", *(f"N{number}" for number in range(40_000))]
+    assert await store.report(GroupBy.CHARGER, START.date(), end, charger_ids=many) == only
     # Days are UTC, and the second one begins at midnight.
     days = dict(await store.days("A", START.date(), end))
     assert [round(day.up_s) for day in days.values()] == [4 * HOUR, 2 * HOUR + 60]

@@ -20,6 +20,7 @@ async def test_a_bundle_is_asked_for_once_by_who_may_and_fetched_as_it_is() -> N
     async with house.client(Role.ADMIN) as client:
         first = await client.post(URL, json={"reason": "warranty"}, headers=key)
         again = await client.post(URL, json={"reason": "warranty"}, headers=key)
+        other = await client.post(URL, json={"reason": "another claim"}, headers=key)
         bundle_id = first.json()["bundle_id"]
         await house.blobs.put_bytes(bundle_key(bundle_id), b'{"kind":"manifest"}\n')
         fetched = await client.get(first.headers["location"])
@@ -36,5 +37,6 @@ async def test_a_bundle_is_asked_for_once_by_who_may_and_fetched_as_it_is() -> N
         refused = await client.post(URL, json={"reason": "x"})
     assert (first.status_code, again.json()["bundle_id"]) == (201, bundle_id)
     assert (fetched.status_code, fetched.content) == (200, b'{"kind":"manifest"}\n')
+    assert other.json()["bundle_id"] != bundle_id
     assert (missing.status_code, refused.status_code) == (404, 403)
     assert [each.status_code for each in bad] == [422, 422, 422]

@@ -1,5 +1,6 @@
 """The doors to what is desired of a charger: who may, against which version, how much."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from storage.access import Role
 from storage.anomaly import Anomaly
 from storage.drift import Drift, DriftState
-from storage.past import Origin
+from storage.past import Origin, Rebuilt
 from storage.twin_schema import Severity
 from tests.support.house import NOW, House
 
@@ -182,3 +183,31 @@ async def test_all_twins_are_compared_and_repairing_one_is_for_few(house: House)
         no_reason = await client.post("/api/v1/chargers/CP-1/rebuild", json={})
     assert (refused.status_code, no_reason.status_code) == (403, 422)
     assert (done.json()["repaired"], again.json()["repaired"]) == (["firmware"], [])
+
+
+@pytest.mark.requirement("F21")
+async def test_whoever_may_only_read_makes_no_more_than_a_few_twins_anew_at_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, seated, rebuild = asyncio.Event(), asyncio.Barrier(3), house.twins.rebuild
+
+    async def slow(charger_id: str) -> Rebuilt:
+        if not told.is_set():
+            await seated.wait()
+        await told.wait()
+        return await rebuild(charger_id)
+
+    monkeypatch.setattr(house.twins, "rebuild", slow)
+    async with house.client(Role.VIEWER) as client:
+        url = "/api/v1/chargers/CP-1/rebuild"
+        running = [asyncio.create_task(client.get(url)) for _ in range(2)]
+        async with asyncio.timeout(20):
+            await seated.wait()
+        refused = [await client.get(url), await client.get("/api/v1/rebuilds")]
+        told.set()
+        answered = [(await each).status_code for each in running]
+        after = await client.get(url)
+    assert [each.status_code for each in refused] == [503, 503]
+    assert refused[0].json()["type"].endswith("too-many-rebuilds")
+    assert refused[0].headers["Retry-After"]
+    assert (answered, after.status_code) == ([200, 200], 200)

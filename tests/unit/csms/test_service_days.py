@@ -183,6 +183,25 @@ def test_meters_give_latest_values_and_one_sum() -> None:
     assert fold(change.memories, [late]).memories["A"].metering.registers["1"].wh == 9e12
 
 
+@pytest.mark.requirement("F7", "F19")
+def test_a_register_that_is_too_large_for_a_number_is_no_reading() -> None:
+    huge = MeterValuesSampled(1, None, (MeterSample("Energy.Active.Import.Register", 1e306, "kWh"),))
+    [kept] = fold({}, stored([*START, (1, huge), (2, HeartbeatReceived())])).memories.values()
+    assert kept.metering.registers == {}
+    assert decode(ServiceMemory, to_json(kept)) == kept
+
+
+@pytest.mark.requirement("F7")
+def test_a_register_that_drops_out_and_comes_back_delivered_nothing_by_it() -> None:
+    def register(minute: float, wh: float) -> tuple[float, Any]:
+        return minute, MeterValuesSampled(1, None, (MeterSample("Energy.Active.Import.Register", wh),))
+
+    train = [*START, register(1, 900_000.0), register(2, 0.0), register(3, 900_100.0), register(4, 900_200.0)]
+    assert served(train).energy_wh == 100.0
+    # The same rise within an hour is what the largest chargers deliver.
+    assert served([*START, register(1, 0.0), register(61, 900_000.0)]).energy_wh == 900_000.0
+
+
 @pytest.mark.requirement("F94")
 def test_temperatures_come_in_any_unit_and_nonsense_is_none() -> None:
     def warm(value: float, unit: str | None) -> MeterValuesSampled:

@@ -39,19 +39,31 @@ def look(
 
 @pytest.mark.requirement("R15", "R17", "R18")
 def test_each_charger_has_its_earliest_time_on_its_own_clock() -> None:
-    sites = {**BERLIN, "s1": Site("s1", "s1", "America/New_York"), "s2": Site("s2", "s2", "Asia/Kathmandu")}
+    sites = {**BERLIN, "s3": Site("s3", "s3", "America/New_York"), "s4": Site("s4", "s4", "Asia/Kathmandu")}
     waves = (WavePlan("canary", 0.1, soak_seconds=86_400.0), WavePlan("rest", 0.9))
     found = look(replace(PLAN, windows=NIGHT, waves=waves), sites=sites)
     assert found.problems == ()
-    assert found.begins == (NOW, NOW + timedelta(days=1, seconds=30))
-    by_site = {
-        target.site_id: found.earliest[target.charger_id] for target in found.waves[1] if target.wave == 1
-    }
-    assert by_site["s0"] == datetime(2026, 11, 21, 21, tzinfo=UTC)
-    assert by_site["s1"] == datetime(2026, 11, 22, 3, tzinfo=UTC)
-    assert by_site["s2"] == datetime(2026, 11, 21, 16, 15, tzinfo=UTC)
+    canary = {target.site_id for target in found.waves[0]}
+    assert {"s3", "s4"} <= canary
+    by_site = {target.site_id: found.earliest[target.charger_id] for target in found.waves[1]}
+    # The canary begins in Kathmandu and is through no sooner than New York has opened; then it soaks.
+    assert found.begins[0] == datetime(2026, 11, 20, 16, 15, tzinfo=UTC)
+    through = datetime(2026, 11, 21, 3, tzinfo=UTC) + timedelta(days=1, seconds=30)
+    assert (found.begins[1], by_site["s3"]) == (through, through)
+    assert by_site["s0"] == datetime(2026, 11, 22, 21, tzinfo=UTC)
+    assert by_site["s4"] == datetime(2026, 11, 22, 16, 15, tzinfo=UTC)
     reasons = {target.reason for wave in found.waves for target in wave if target.site_id == "s0"}
-    assert "not before 2026-11-21 21:00 UTC: its maintenance window is closed (Europe/Berlin)" in reasons
+    assert "not before 2026-11-22 21:00 UTC: its maintenance window is closed (Europe/Berlin)" in reasons
+
+
+def test_a_start_that_nobody_lives_to_see_is_refused_and_breaks_nothing() -> None:
+    far = NOW.replace(year=9999)
+    found = look(replace(PLAN, windows=NIGHT, start_at=far))
+    assert any("start_at must be within two years" in problem for problem in found.problems)
+    slow = look(
+        replace(PLAN, windows=NIGHT, waves=(WavePlan("a", 0.5, soak_seconds=1e300), WavePlan("b", 0.5)))
+    )
+    assert slow.cohort_size == 60
 
 
 @pytest.mark.requirement("R17")
@@ -252,3 +264,15 @@ def test_whenever_one_plans_the_earliest_time_is_inside_the_window_with_room_to_
     assert calendar.opening(begins + timedelta(seconds=1200)).closed == "" or calendar.room(
         begins, begins + timedelta(days=2)
     ) > timedelta(0)
+
+
+@pytest.mark.requirement("F33")
+def test_a_load_group_that_lets_nobody_away_is_told_with_the_plan() -> None:
+    views = fleet(60)
+    shut = frozenset({views[0].charger.charger_id, views[1].charger.charger_id, "somebody-else"})
+    ground = Ground(Outlook(PLAN, NOW, Surrounding(), BERLIN, None, None), shut=shut)
+    found = preview(PLAN, views, NEW, OLD, NOW, ground=ground)
+    told = [each for each in found.warnings if "load group" in each]
+    assert len(told) == 1
+    assert told[0].startswith("2 chargers are in a load group that lets nobody away")
+    assert not [each for each in look().warnings if "load group" in each]

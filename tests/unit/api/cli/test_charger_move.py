@@ -44,6 +44,7 @@ def test_moves_are_listed_with_what_stood_in_the_way(run: Any, fake: Any) -> Non
 @pytest.mark.requirement("F33", "F61")
 def test_members_of_a_load_group_get_it_as_desired_configuration(run: Any, fake: Any) -> None:
     for name in ("CP-1", "CP-2"):
+        fake.on("GET", f"/chargers/{name}", (200, {"site_id": "depot"}))
         path = f"/chargers/{name}/desired/power"
         fake.on("GET", path, (200, {"version": 3}))
         desired = {"load_group": "bus-1", "group_max_down": 1}
@@ -55,3 +56,12 @@ def test_members_of_a_load_group_get_it_as_desired_configuration(run: Any, fake:
     assert request.json == {"load_group": "bus-1", "group_max_down": 1}
     assert request.headers["If-Match"] == '"3"'
     assert run("site", "group", "bus-1").exit_code == 2
+
+
+@pytest.mark.requirement("F33")
+def test_a_load_group_of_two_sites_is_refused_before_anything_is_changed(run: Any, fake: Any) -> None:
+    for name, site in (("CP-1", "depot"), ("CP-2", "mall")):
+        fake.on("GET", f"/chargers/{name}", (200, {"site_id": site}))
+    result = run("site", "group", "bus-1", "--charger", "CP-1", "--charger", "CP-2", "--max-down", "1")
+    assert result.exit_code == 2
+    assert "CP-1 at depot, CP-2 at mall" in result.stderr
