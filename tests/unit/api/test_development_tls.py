@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 from pydantic import SecretStr
 
-from api.development_tls import development_root, ensure_development_tls
+from api.development_tls import development_root, ensure_development_ca, ensure_development_tls
 from api.node_security import client_tls_options, server_tls_files
 from api.readiness import role_processes
 from api.settings import Settings
@@ -78,3 +78,14 @@ def test_the_pin_of_the_token_reaches_the_signer_and_no_other_role(tmp_path: Pat
     assert not [name for name in role_environment(settings, shell) if "PIN" in name]
     started = {process.name: process.environment for process in role_processes(settings, shell)}
     assert [name for name, given in started.items() if "AMPWAVE_PKCS11_PIN" in given] == ["signer"]
+
+
+@pytest.mark.requirement("S54")
+def test_no_process_but_the_signer_is_told_where_the_charger_authoritys_key_is(tmp_path: Path) -> None:
+    settings = ensure_development_ca(Settings(_env_file=None, data_dir=tmp_path), NOW)
+    assert settings.signer_ca is not None
+    told = role_environment(settings, {})
+    assert not any(settings.signer_ca in value for value in told.values())
+    assert role_environment(settings, {}, signer=True)["AMPWAVE_SIGNER_CA"] == settings.signer_ca
+    again = ensure_development_ca(Settings(_env_file=None, data_dir=tmp_path), NOW)
+    assert again.signer_ca_certificate_file == settings.signer_ca_certificate_file
