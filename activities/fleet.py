@@ -24,12 +24,14 @@ from activities.facts import (
 )
 from activities.stores import Stores
 from storage.campaign import (
+    ATTEMPTED,
     ROLLBACK_WAVE_BASE,
     Campaign,
     CampaignPlan,
     Outcome,
     Target,
     TargetPhase,
+    WaveTally,
 )
 from storage.charger import ModelProfile, Route, Site
 from storage.errors import NotFound
@@ -43,6 +45,7 @@ _SITES_FRESH = timedelta(seconds=60)
 _OF_THE_ATTEMPTED = {Outcome.ALREADY_CURRENT: Outcome.UPDATED, Outcome.SKIPPED: Outcome.FAILED}
 """What an outcome without an attempt is called after one."""
 _WITHOUT_PROOF = frozenset(Outcome) - {Outcome.UPDATED, Outcome.ALREADY_CURRENT}
+_SENT = (TargetPhase.DISPATCHED, TargetPhase.CONFIRMING)
 _PAGE = 1000
 _KEPT = 8
 """Campaigns whose plan is remembered."""
@@ -94,6 +97,13 @@ class FleetActivities:
         self._campaigns: dict[str, Campaign] = {}
         self._surroundings = Surroundings(stores.chargers, stores.upkeep)
         self._deadlines: dict[tuple[str, int], datetime] = {}
+
+    @activity.defn
+    @mapped
+    async def measure_attempts(self, given: WaveQuery) -> int:
+        """To how many chargers of a wave something was sent, those under way included."""
+        tallies = await self._stores.campaigns.tallies(given.campaign_id)
+        return sum(_attempts(tally) for tally in tallies if tally.wave == given.wave)
 
     @activity.defn
     @mapped
@@ -302,6 +312,12 @@ class FleetActivities:
         for start in range(0, len(names), _PAGE):
             views += await self._stores.chargers.views(names[start : start + _PAGE])
         return views
+
+
+def _attempts(tally: WaveTally) -> int:
+    """A charger under way counts, too: its failure would be known before its success."""
+    under_way = sum(tally.by_phase.get(phase.value, 0) for phase in _SENT)
+    return under_way + sum(tally.by_outcome.get(outcome.value, 0) for outcome in ATTEMPTED)
 
 
 class _Places(Generic[T]):

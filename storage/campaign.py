@@ -85,14 +85,14 @@ class GatePolicy:
     """When a wave proceeds, holds or aborts. Stored with each verdict, so it can be recomputed (X17)."""
 
     max_failure_share: float = 0.05
-    """Of attempts. Above it, and with the sample below, the wave aborts."""
+    """Of attempts. Above it, beyond chance and with the sample below, the wave aborts, at any time."""
     min_attempts: int = 3
     """Fewer attempts than this never proceed on their own (R36, R43)."""
     max_excess_fault_share: float = 0.10
     """Faulted chargers among the updated minus among the control group (R39)."""
     max_excess_offline_share: float = 0.10
-    early_stop_failures: int = 3
-    """So many failures abort within the wave without waiting for its end."""
+    early_stop_failures: int | None = None
+    """So many failures stop a wave of any size; None: only the share above does, beyond chance."""
     hold_seconds: float = 60.0
     """How long to wait before an inconclusive gate looks again."""
     max_looks: int = 5

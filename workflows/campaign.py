@@ -152,6 +152,7 @@ class FirmwareCampaignWorkflow(CampaignDesk):
                 version=version,
                 pace=own.paced(brief.pace) if own else brief.pace,
                 early_stop_failures=self._gate_of(number).early_stop_failures,
+                max_failure_share=self._gate_of(number).max_failure_share,
             ),
             id=wave_workflow_id(self._id, number),
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
@@ -229,7 +230,8 @@ class FirmwareCampaignWorkflow(CampaignDesk):
         health = await self._health(brief, wave, kind)
         self._look += 1
         look = gate.Look(self._id, wave, self._look, workflow.now(), kind)
-        record, decided = gate.judged(look, self._gate_of(wave), facts, health)
+        rules = gate.RULES if workflow.patched("gate-5") else "gate-4"
+        record, decided = gate.judged(look, self._gate_of(wave), facts, health, rules)
         await locally(CampaignActivities.record_decision, record)
         if decided.health is not None:
             self._spent = decided.health.history

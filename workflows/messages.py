@@ -38,7 +38,9 @@ class WaveInput:
     count: int
     version: str
     pace: Pace
-    early_stop_failures: int
+    early_stop_failures: int | None
+    max_failure_share: float | None = None
+    """Beyond it and beyond chance the wave stops; None in waves of versions without a bound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class ShardMemory:
     retries: tuple[Retry, ...] = ()
     streak: int = 0
     """Successes since the last failure."""
+    updated: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,13 +91,15 @@ class ShardInput:
     count: int
     version: str
     pace: Pace
-    early_stop_failures: int
+    early_stop_failures: int | None
     deadline: datetime
     """After this nothing is started, and who was not touched is deferred."""
     lone: bool = False
     """The wave has no other shard to be told of failures here."""
     paused: bool = False
     memory: ShardMemory = field(default_factory=ShardMemory)
+    max_failure_share: float | None = None
+    """As of the wave; a shard that is not alone leaves the bound to its wave, which counts all of them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,8 @@ def _gate_rules(gate: GatePolicy) -> dict[str, bool]:
     return {
         "gate.max_failure_share must be from 0 to below 1": 0 <= gate.max_failure_share < 1,
         "gate.min_attempts must be at least 1": gate.min_attempts >= 1,
-        "gate.early_stop_failures must be at least 1": gate.early_stop_failures >= 1,
+        "gate.early_stop_failures must be at least 1": gate.early_stop_failures is None
+        or gate.early_stop_failures >= 1,
         "gate.max_looks must be at least 1": gate.max_looks >= 1,
         "gate.max_excess_fault_share must be from 0 to 1": 0 <= gate.max_excess_fault_share <= 1,
         "gate.max_excess_offline_share must be from 0 to 1": 0 <= gate.max_excess_offline_share <= 1,

@@ -124,6 +124,7 @@ def worker_activities(  # noqa: PLR0913 - what the worker is handed, one by one
         fleet.move_targets,
         fleet.measure_wave,
         fleet.measure_cohort,
+        fleet.measure_attempts,
         HealthActivities(stores).measure_health,
         campaigns.skip_segment,
         chargers.resolve_route,

@@ -26,6 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from storage.errors import AmpwaveError
     from storage.ids import charger_workflow_id, wave_workflow_id
     from workflows.charger_update import ChargerUpdateWorkflow
+    from workflows.gate.attempts import beyond_chance
     from workflows.lasting import to_the_end, unless
     from workflows.messages import (
         ChargerUpdateInput,
@@ -68,6 +69,7 @@ class ShardWorkflow:
         self._issue = given.memory.issue
         self._authorised_until = given.memory.authorised_until
         self._failed = set(given.memory.failed)
+        self._updated = given.memory.updated
         self._retries = {retry.charger_id: retry for retry in given.memory.retries}
         self._streak = given.memory.streak
         self._paused_since: datetime | None = workflow.now() if given.paused else None
@@ -121,9 +123,17 @@ class ShardWorkflow:
 
     def _over(self) -> str:
         """Why nothing more is started, or ""."""
-        if len(self._failed) >= self._given.early_stop_failures:
+        limit = self._given.early_stop_failures
+        if limit is not None and len(self._failed) >= limit:
             return f"{len(self._failed)} chargers failed"
-        return self._halted or self._stopping
+        return self._halted or self._stopping or self._beyond_chance()
+
+    def _beyond_chance(self) -> str:
+        permitted, failed = self._given.max_failure_share, len(self._failed)
+        if permitted is None or not self._given.lone:  # of several shards, the wave counts
+            return ""
+        attempts = failed + self._updated + len(self._flying.keys() - self._failed)
+        return beyond_chance(failed, attempts, permitted, self._given.wave)
 
     def _late(self) -> bool:
         return self._paused_since is None and workflow.now() >= self._deadline
@@ -341,6 +351,7 @@ class ShardWorkflow:
         """``counts``: towards an early stop; the gate counts every failure."""
         self._retries.pop(name, None)
         self._streak += outcome is Outcome.UPDATED
+        self._updated += outcome is Outcome.UPDATED
         if outcome in _FAILURES and counts:
             self._failed.add(name)
         else:
@@ -392,5 +403,6 @@ class ShardWorkflow:
         await workflow.wait_condition(workflow.all_handlers_finished)
         failed, retries = tuple(sorted(self._failed)), tuple(self._retries.values())
         memory = ShardMemory(self._issue, self._authorised_until, failed, retries, self._streak)
+        memory = replace(memory, updated=self._updated)
         paused = self._paused_since is not None
         workflow.continue_as_new(replace(self._given, deadline=self._deadline, paused=paused, memory=memory))

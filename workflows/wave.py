@@ -7,11 +7,13 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
+    from activities.fleet import FleetActivities, WaveQuery
     from storage.errors import AmpwaveError
     from storage.ids import shard_workflow_id
+    from workflows.gate.attempts import beyond_chance
     from workflows.lasting import to_the_end
     from workflows.messages import ShardInput, WaveEnd, WaveInput
-    from workflows.options import OTA_CAMPAIGN, OTA_FIRMWARE, keywords
+    from workflows.options import OTA_CAMPAIGN, OTA_FIRMWARE, keywords, locally
     from workflows.shard import ShardWorkflow
     from workflows.signals import SET_PAUSED, SHARD_FAILED, STOP, StopRequest
 
@@ -27,6 +29,7 @@ class WaveWorkflow:
         self._given = given
         self._deadline = workflow.now() + timedelta(seconds=given.pace.wave_deadline_seconds)
         self._failed: set[str] = set()
+        self._weighed = 0
         self._paused = False
         self._stopping = ""
         self._told: tuple[bool, str] = (False, "")
@@ -52,7 +55,8 @@ class WaveWorkflow:
     def shard_failed(self, charger_id: str) -> None:
         """Counted over all shards."""
         self._failed.add(charger_id)
-        if len(self._failed) >= self._given.early_stop_failures:
+        limit = self._given.early_stop_failures
+        if limit is not None and len(self._failed) >= limit:
             self._stop(f"{len(self._failed)} chargers failed")
 
     def _stop(self, reason: str) -> None:
@@ -62,7 +66,10 @@ class WaveWorkflow:
         sizes = self._sizes()
         tasks = [asyncio.create_task(self._run_shard(shard, len(sizes))) for shard in range(len(sizes))]
         while not all(task.done() for task in tasks):
-            await workflow.wait_condition(lambda: self._untold() or all(task.done() for task in tasks))
+            await workflow.wait_condition(
+                lambda: self._untold() or self._unweighed() or all(task.done() for task in tasks)
+            )
+            await self._weigh()
             await self._tell()
         for task in tasks:
             await task
@@ -88,6 +95,7 @@ class WaveWorkflow:
                 early_stop_failures=given.early_stop_failures,
                 deadline=self._deadline,
                 lone=shards == 1,
+                max_failure_share=given.max_failure_share,
             ),
             id=shard_workflow_id(given.campaign_id, given.wave, shard),
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
@@ -105,6 +113,21 @@ class WaveWorkflow:
         if end.stopped or end.halted:
             self._stop(end.halted or end.stopped)
         return end
+
+    def _unweighed(self) -> bool:
+        """Whether chargers failed since it was last asked if these are too many."""
+        bounded = self._given.max_failure_share is not None
+        return bounded and not self._stopping and len(self._failed) > self._weighed
+
+    async def _weigh(self) -> None:
+        """Failures over all shards against all attempts, those under way included."""
+        given, permitted = self._given, self._given.max_failure_share
+        if permitted is None or not self._unweighed():
+            return
+        failed = self._weighed = len(self._failed)
+        attempts = await locally(FleetActivities.measure_attempts, WaveQuery(given.campaign_id, given.wave))
+        if why := beyond_chance(failed, attempts, permitted, given.wave):
+            self._stop(why)
 
     def _untold(self) -> bool:
         return self._told != (self._paused, self._stopping)

@@ -142,7 +142,11 @@ class GateBody(Body):
     min_attempts: Whole = Field(default=_GATE.min_attempts, ge=1, le=100_000)
     max_excess_fault_share: _Share = _GATE.max_excess_fault_share
     max_excess_offline_share: _Share = _GATE.max_excess_offline_share
-    early_stop_failures: Whole = Field(default=_GATE.early_stop_failures, ge=1, le=100_000)
+    early_stop_failures: Annotated[Whole, Field(ge=1, le=100_000)] | None = Field(
+        default=None,
+        description="So many failures stop a wave of any size; null: only those beyond max_failure_share "
+        "and beyond chance.",
+    )
     hold_seconds: _Positive = _GATE.hold_seconds
     max_looks: Whole = Field(default=_GATE.max_looks, ge=1, le=1000)
     health: Literal["cautious", "balanced", "fast"] | HealthBody | None = Field(

@@ -1,11 +1,14 @@
 """The published page of the row ``gates``: tables, a plot, and where others win."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from api.calibration import CALIBRATION
 from tests.benchmarks.plot import Bars, bars
-from workflows.trial import HARMS, NO_HARM, FleetShape, Score
+from workflows.gate import POLICIES
+from workflows.trial import HARMS, NO_HARM, FleetShape, Score, Wilson
 
 if TYPE_CHECKING:
     from tests.benchmarks.gates import Results
@@ -21,11 +24,109 @@ WHAT = {
     "installs": "+20 points of installs fail",
 }
 
+BEGIN, END = "<!-- calibration: written by tests.benchmarks.gates -->", "<!-- calibration ends -->"
+
 
 def write(folder: Path, results: "Results", command: str) -> None:
     """``GATE-NUMBERS.md`` and ``gate-numbers.svg``."""
     (folder / "GATE-NUMBERS.md").write_text(page(results, command))
     (folder / "gate-numbers.svg").write_text(plot(results, command))
+    if _shipped(results):
+        CALIBRATION.write_text(json.dumps(calibration(results, command), indent=2) + "\n")
+        gates = folder / "GATES.md"
+        gates.write_text(_between_marks(gates.read_text(), shipped_table(calibration(results, command))))
+
+
+def calibration(results: "Results", command: str) -> dict[str, Any]:
+    """What the command line shows of a shipped policy."""
+    return {
+        "command": command,
+        "chargers": FleetShape().chargers,
+        "harms": WHAT,
+        "policies": {
+            name.removeprefix("Ampwave "): _calibrated(results.scores[name]) for name in _shipped(results)
+        },
+    }
+
+
+def _calibrated(scores: dict[str, Score]) -> dict[str, Any]:
+    good = scores[NO_HARM.name]
+    return {
+        "false_stops": _interval(good.stopped),
+        "asked": round(good.asked.share, 3),
+        "days": round(good.hours / 24, 1),
+        "harms": {
+            harm: {
+                "caught": _interval(scores[harm].stopped),
+                "harmed": round(scores[harm].harmed),
+                "days": _days(scores[harm].hours_to_stop),
+            }
+            for harm in HARMS
+        },
+    }
+
+
+def _interval(share: Wilson) -> dict[str, Any]:
+    return {
+        "share": round(share.share, 3),
+        "low": round(share.low, 3),
+        "high": round(share.high, 3),
+        "of": share.of,
+    }
+
+
+def _days(hours: float | None) -> float | None:
+    return None if hours is None else round(hours / 24, 1)
+
+
+def _shipped(results: "Results") -> list[str]:
+    """All of ours, or nothing is written of them."""
+    names = [f"Ampwave {name}" for name in POLICIES]
+    return names if all(name in results.scores for name in names) else []
+
+
+def shipped_table(found: dict[str, Any]) -> str:
+    """The shipped policies side by side."""
+    policies = found["policies"]
+    rows = [
+        ("good campaigns stopped", [_percents(one["false_stops"]) for one in policies.values()]),
+        (
+            "... in which a person is asked",
+            [f"{one['asked'] * 100:.0f} %" for one in policies.values()],
+        ),
+        ("days until a good campaign is through", [f"{one['days']:g}" for one in policies.values()]),
+        *(
+            (
+                f"{what}: caught, harmed, days to it",
+                [_caught(one["harms"][harm]) for one in policies.values()],
+            )
+            for harm, what in found["harms"].items()
+        ),
+    ]
+    return "\n".join(
+        [
+            f"| | {' | '.join(policies)} |",
+            f"|---|{'---|' * len(policies)}",
+            *(f"| {title} | {' | '.join(cells)} |" for title, cells in rows),
+            "",
+            f"Of {found['chargers']} chargers, on average; in brackets what is known with 95 % confidence. Made by",
+            f"`{found['command']}`.",
+        ]
+    )
+
+
+def _percents(one: dict[str, Any]) -> str:
+    return f"{one['share'] * 100:.1f} % ({one['low'] * 100:.1f} to {one['high'] * 100:.1f})"
+
+
+def _caught(one: dict[str, Any]) -> str:
+    return f"{one['caught']['share'] * 100:.0f} %, {one['harmed']}, {'-' if one['days'] is None else one['days']}"
+
+
+def _between_marks(text: str, table: str) -> str:
+    before, _, rest = text.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    return f"{before}{BEGIN}\n{table}\n{END}{after}"
 
 
 def plot(results: "Results", command: str) -> str:

@@ -25,6 +25,7 @@ SCREEN = 10.0
 """The exact test is made only where the rough one comes within so many times of what is needed."""
 LEAST_SITES = 3
 """A signal that sites share is not judged over fewer sites with an updated charger."""
+DOUBT = 0.2
 MOVED_SIGMA = 4.0
 STUCK_EXPECTED = 20.0
 """So many hits were to be expected of the others by their past, and hardly any came: the source is stuck."""
@@ -162,6 +163,29 @@ def _told(policy: HealthPolicy, scope: Scope, found: Comparison) -> Comparison:
     if together := _moved_together(scope, found):
         return replace(found, sentence=f"{numbers} {together}")
     return _short(policy, scope, found) or _bounded(policy, scope, found, numbers)
+
+
+def doubted(policy: HealthPolicy, one: Comparison, among: Sequence[Comparison]) -> Comparison:
+    """The same, in doubt if harm of this size comes by chance at few looks only.
+
+    To hold costs time and errs for nobody, so far more may be held than stopped: at one look about ``DOUBT``
+    over all signals. What is rare (a boot loop) hardly shows in a canary within its hours, and without this
+    a wave after the other would open before it does.
+    """
+    if one.says is Says.HARM or one.role is SignalRole.SHADOW or one.estimate < one.threshold:
+        return one
+    weights = {limit.signal: limit.weight for limit in policy.signals if limit.role is not SignalRole.SHADOW}
+    scopes = sum(each.signal == one.signal for each in among)
+    share = weights.get(one.signal, 0.0) / (sum(weights.values()) or 1.0)
+    if (
+        min(one.treated.chargers, one.control.chargers) < policy.min_chargers
+        or one.chance > DOUBT * share / scopes
+    ):
+        return one
+    sentence = (
+        f"{_numbers(one)} That is {_amount(one.estimate)} more, and hardly chance: it is looked at longer."
+    )
+    return replace(one, says=Says.DOUBT, sentence=sentence)
 
 
 def _bounded(policy: HealthPolicy, scope: Scope, found: Comparison, numbers: str) -> Comparison:

@@ -11,10 +11,10 @@ are: no martingale over time is valid here. Looks between cost nothing, and cann
 
 from dataclasses import replace
 
-from activities.evidence import Coverage, Epoch, Evidence, History
+from activities.evidence import Coverage, Epoch, Evidence, History, SignalEvidence
 from storage.campaign import VerdictWord
 from storage.health_policy import HealthPolicy, SegmentRule, SignalRole
-from workflows.gate.comparing import compare, scopes_of
+from workflows.gate.comparing import compare, doubted, scopes_of
 from workflows.gate.judgement import Comparison, Judgement, Says
 from workflows.gate.signals import words_of
 
@@ -22,18 +22,28 @@ EARLY_SHARE = 0.1
 """Of ``false_stop``, for looks before the updated have lived as long as demanded."""
 MIN_SITES = 2
 MAX_BEHIND_SECONDS = 900.0
+BASELINE_HOURS = 14 * 24.0
 
 
-def judge(policy: HealthPolicy, evidence: Evidence | None, history: History, wave: int = 0) -> Judgement:
-    """The judgement at one look."""
+def judge(
+    policy: HealthPolicy,
+    evidence: Evidence | None,
+    history: History,
+    wave: int = 0,
+    *,
+    doubting: bool = True,
+) -> Judgement:
+    """The judgement at one look; ``doubting``: False where rules before gate-5 are to be repeated."""
     if evidence is None:
         return _hold(history, "measurement", "Health could not be measured.", "A measurement.")
     evidence = replace(evidence, excluded=history.excluded)
     hours = evidence.treated.minutes / 60
-    if blind := _blind(policy, evidence, history, hours):
+    if blind := _blind(policy, evidence, history, hours, doubting=doubting):
         return blind
     epoch = _epoch(policy, history, wave, evidence.treated)
     comparisons = _compared(policy, evidence, epoch, hours)
+    if doubting:
+        comparisons = tuple(doubted(policy, each, comparisons) for each in comparisons)
     after = replace(history, epochs=(*history.epochs, epoch)) if epoch else history
     found = _decided(policy, evidence, comparisons, after)
     if found.word is VerdictWord.PROCEED and wave not in after.passed:
@@ -72,13 +82,17 @@ def _hold(history: History, rule: str, reason: str, change: str, hours: float | 
 # --- before any comparison -----------------------------------------------------------------------
 
 
-def _blind(policy: HealthPolicy, evidence: Evidence, history: History, hours: float) -> Judgement | None:
+def _blind(
+    policy: HealthPolicy, evidence: Evidence, history: History, hours: float, *, doubting: bool
+) -> Judgement | None:
     """Why nothing can be compared, or None."""
     treated, control = evidence.treated, evidence.control
     if not treated.chargers:
         return _hold(history, "arms", "No updated charger to judge.", "Chargers that prove the new version.")
     if not control.chargers:
-        return _alone(evidence, history, hours)
+        return (_young(policy, evidence, history) if doubting else None) or _alone(
+            evidence, history, hours, doubting=doubting
+        )
     if not treated.minutes:
         young = "No updated charger has lived a full hour yet."
         return _hold(history, "exposure", young, "Time.", 1.0)
@@ -92,13 +106,14 @@ def _blind(policy: HealthPolicy, evidence: Evidence, history: History, hours: fl
     return None
 
 
-def _alone(evidence: Evidence, history: History, hours: float) -> Judgement:
+def _alone(evidence: Evidence, history: History, hours: float, *, doubting: bool) -> Judgement:
     """Nobody is left to compare with: no reason to ask a person after the last wave, if health passed."""
     count = evidence.treated.chargers
     if not (evidence.last and history.passed):
         reason = f"There is no charger left to compare the {count} updated ones with."
         return _hold(history, "arms", reason, "Waves that leave some chargers for later.")
-    worse = [name for name in (_worse(one) for one in evidence.signals) if name]
+    lived = hours / evidence.treated.chargers if doubting else BASELINE_HOURS
+    worse = [name for name in (_worse(one, lived) for one in evidence.signals) if name]
     if worse:
         reason = (
             f"Nobody is left to compare with, and against their own past the updated have more {worse[0]}."
@@ -115,9 +130,9 @@ def _alone(evidence: Evidence, history: History, hours: float) -> Judgement:
     )
 
 
-def _worse(signal: object) -> str:
+def _worse(signal: SignalEvidence, lived: float) -> str:
     """The title of a signal that doubled against the updated chargers' own past, and not by a few hits."""
-    strata = getattr(signal, "strata", ())
+    strata = signal.strata
     hits = sum(one.treated.hits for one in strata)
     exposure = sum(one.treated.exposure for one in strata)
     before, base = (
@@ -127,7 +142,9 @@ def _worse(signal: object) -> str:
     if not base or not exposure:
         return ""
     expected = before / base * exposure
-    return words_of(getattr(signal, "signal", "")).title if hits > 2 * expected + 10 else ""
+    if signal.binary:  # what happened in two weeks at all is not to be expected in a day
+        expected *= min(lived / BASELINE_HOURS, 1.0)
+    return words_of(signal.signal).title if hits > 2 * expected + 10 else ""
 
 
 # --- comparisons ---------------------------------------------------------------------------------
@@ -187,6 +204,8 @@ def _unharmed(
     primary = [one for one in deciding if one.role is SignalRole.PRIMARY and not one.segment]
     if early := _too_early(policy, evidence, primary, history):
         return early
+    if doubts := [one for one in deciding if one.says is Says.DOUBT]:
+        return _doubting(min(doubts, key=lambda one: one.chance), history, evidence)
     waiting = [one for one in primary if one.says is Says.OPEN]
     if waiting:
         first = waiting[0]
@@ -200,6 +219,13 @@ def _unharmed(
     told = max(primary, key=lambda one: one.estimate / one.threshold)
     change = f"Harm of at least {told.threshold * 100:g} % beyond chance."
     return Judgement(VerdictWord.PROCEED, told.sentence, _called(told), change, history=history)
+
+
+def _doubting(first: Comparison, history: History, evidence: Evidence) -> Judgement:
+    """A release is not rolled on while there is reason to believe that it does harm."""
+    lived = evidence.treated.minutes / 60 / max(evidence.treated.chargers, 1)
+    change = f"A difference below {first.threshold * 100:g} %, or one beyond chance."
+    return _hold(history, _called(first), first.sentence, change, lived)
 
 
 def _too_early(
@@ -220,14 +246,15 @@ def _too_early(
         return _hold(
             history, "coverage", reason, "News of the updated chargers, or harm shown by their silence."
         )
-    lived = treated.minutes / 60 / treated.chargers
-    if lived < policy.min_hours:
-        left = policy.min_hours - lived
-        reason = (
-            f"The updated have lived {lived:.1f} hours each on average; {policy.min_hours:g} are demanded."
-        )
-        return _hold(history, "exposure", reason, "Time.", left)
-    return None
+    return _young(policy, evidence, history)
+
+
+def _young(policy: HealthPolicy, evidence: Evidence, history: History) -> Judgement | None:
+    lived = evidence.treated.minutes / 60 / evidence.treated.chargers
+    if lived >= policy.min_hours:
+        return None
+    reason = f"The updated have lived {lived:.1f} hours each on average; {policy.min_hours:g} are demanded."
+    return _hold(history, "exposure", reason, "Time.", policy.min_hours - lived)
 
 
 def _missing(policy: HealthPolicy, primary: list[Comparison]) -> str:

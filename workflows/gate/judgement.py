@@ -17,6 +17,8 @@ class Says(StrEnum):
     """The upper bound of the harm is below the threshold."""
     QUIET = "quiet"
     """No harm was shown and the estimate is below the threshold, but its bound is not."""
+    DOUBT = "doubt"
+    """At least the threshold, and hardly chance, but not beyond what this look may err with."""
     OPEN = "open"
     """Cannot be told yet."""
 

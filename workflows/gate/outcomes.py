@@ -6,6 +6,7 @@ from math import comb
 
 from activities.facts import GroupFacts, WaveFacts
 from storage.campaign import GatePolicy, VerdictWord
+from workflows.gate.attempts import stops_at_the_end
 from workflows.gate.words import CheckResult, Verdict, combine
 
 MIN_KNOWN_SHARE = 0.9
@@ -30,11 +31,11 @@ class AllOf:
         return combine(check(policy, facts) for check in self.checks)
 
 
-def assess(policy: GatePolicy, facts: WaveFacts | None) -> Verdict:
+def assess(policy: GatePolicy, facts: WaveFacts | None, *, old: bool = False) -> Verdict:
     """The verdict on a wave. No facts at all is an outage of the measurement and holds (R44)."""
     if facts is None:
         return combine([CheckResult("facts", VerdictWord.HOLD, "Nothing could be measured.")])
-    return WAVE_GATE(policy, facts)
+    return (OLD_WAVE_GATE if old else WAVE_GATE)(policy, facts)
 
 
 def assess_rollback(policy: GatePolicy, facts: WaveFacts | None) -> Verdict:
@@ -80,10 +81,32 @@ def failures(policy: GatePolicy, facts: WaveFacts) -> CheckResult:
     return CheckResult("failures", VerdictWord.PROCEED, sentence)
 
 
+def bounded_failures(policy: GatePolicy, facts: WaveFacts) -> CheckResult:
+    """More failed than may: an abort where chance does not explain it, else a person's (R35, R43)."""
+    attempts, failed, limit = attempts_of(facts), failures_of(facts), policy.max_failure_share
+    counted = f"{failed} of {attempts} attempts failed"
+    over = failed > limit * attempts
+    if attempts >= policy.min_attempts and over:
+        if stops_at_the_end(min(failed, attempts), attempts, limit, facts.wave):
+            sentence = f"{counted}, more than {_percent(limit)} and beyond chance."
+            return CheckResult("failures", VerdictWord.ABORT, sentence)
+        sentence = f"{counted}, more than {_percent(limit)}. That may be chance."
+        return CheckResult("failures", VerdictWord.HOLD, sentence)
+    return CheckResult("failures", VerdictWord.PROCEED, f"{counted} (at most {_percent(limit)} may).")
+
+
+def counted_failures(policy: GatePolicy, facts: WaveFacts) -> CheckResult:
+    """So many failures stop a wave of any size, where a plan says so."""
+    if policy.early_stop_failures is None:
+        sentence = "The plan names no number of failures that stops a wave."
+        return CheckResult("early stop", VerdictWord.PROCEED, sentence)
+    return early_stop(policy, facts)
+
+
 def early_stop(policy: GatePolicy, facts: WaveFacts) -> CheckResult:
     """So many failures stop a wave of any size."""
     failed, limit = failures_of(facts), policy.early_stop_failures
-    if failed >= limit:
+    if limit is not None and failed >= limit:
         sentence = f"{failed} chargers failed, and {limit} stop a wave."
         return CheckResult("early stop", VerdictWord.ABORT, sentence)
     return CheckResult("early stop", VerdictWord.PROCEED, f"{failed} chargers failed ({limit} would stop).")
@@ -140,7 +163,10 @@ def everybody_back(_policy: GatePolicy, facts: WaveFacts) -> CheckResult:
     return CheckResult("back", VerdictWord.HOLD, sentence)
 
 
-WAVE_GATE = AllOf((security, finished, sample, telemetry, fault_excess, offline_excess, early_stop, failures))
+_FIRST = (security, finished, sample, telemetry, fault_excess, offline_excess)
+WAVE_GATE = AllOf((*_FIRST, counted_failures, bounded_failures))
+OLD_WAVE_GATE = AllOf((*_FIRST, early_stop, failures))
+"""Up to gate-4: any share above the limit aborted, of however few attempts."""
 ROLLBACK_GATE = AllOf((security, finished, everybody_back))
 
 

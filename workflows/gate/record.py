@@ -17,10 +17,13 @@ from workflows.gate.judge import judge
 from workflows.gate.outcomes import MAX_CONTROL_OFFLINE_SHARE, assess, assess_rollback
 from workflows.gate.words import CheckResult, Verdict, combine
 
-RULES = "gate-4"
+RULES = "gate-5"
 """Name of this version of the rules; stored with each decision, raised when a rule changes."""
-_UNCHANGED = frozenset({"gate-3", RULES})
-"""Rules that this version judges by: gate-4 added health, and tells an outage of everybody from harm."""
+_BEFORE_HEALTH = "gate-3"
+_BEFORE_BOUND = frozenset({_BEFORE_HEALTH, "gate-4"})
+_UNCHANGED = _BEFORE_BOUND | {RULES}
+"""Rules that this version judges by: gate-4 added health, and tells an outage of everybody from harm. gate-5
+bounds failed attempts by chance, and waits where a guard is in doubt."""
 
 GATE = "gate"
 ROLLBACK = "rollback"
@@ -41,11 +44,15 @@ class GateInputs:
 def assess_wave(inputs: GateInputs) -> Verdict:
     """Outcomes, and health where the policy asks for it."""
     health = inputs.policy.health
-    outcomes = assess(inputs.policy, inputs.facts) if inputs.rules == "gate-3" else _concurrent(inputs)
+    old = inputs.rules in _BEFORE_BOUND
+    if inputs.rules == _BEFORE_HEALTH:
+        outcomes = assess(inputs.policy, inputs.facts, old=old)
+    else:
+        outcomes = _concurrent(inputs, old=old)
     if health is None:
         return outcomes
     wave = inputs.facts.wave if inputs.facts else 0
-    found = judge(health, inputs.evidence, inputs.history or History(), wave)
+    found = judge(health, inputs.evidence, inputs.history or History(), wave, doubting=not old)
     checks = (
         *(_left_to_health(check, health) for check in outcomes.checks),
         CheckResult("health", found.word, found.reason),
@@ -71,7 +78,7 @@ def _left_to_health(check: CheckResult, policy: HealthPolicy) -> CheckResult:
     return replace(check, word=VerdictWord.PROCEED, sentence=f"{check.sentence} Health decides on that.")
 
 
-def _concurrent(inputs: GateInputs) -> Verdict:
+def _concurrent(inputs: GateInputs, *, old: bool) -> Verdict:
     """Outcomes, with an outage of everybody told from harm (R44).
 
     gate-3 compared with the cohort before the start when none of the others *reported*, so an outage that
@@ -81,8 +88,8 @@ def _concurrent(inputs: GateInputs) -> Verdict:
     if facts is None:
         return assess(inputs.policy, None)
     if facts.control.size:
-        return assess(inputs.policy, replace(facts, baseline=None))
-    found, treated = assess(inputs.policy, facts), facts.treated
+        return assess(inputs.policy, replace(facts, baseline=None), old=old)
+    found, treated = assess(inputs.policy, facts, old=old), facts.treated
     if treated.offline <= MAX_CONTROL_OFFLINE_SHARE * treated.known:
         return found
     return combine(_perhaps_outage(check) for check in found.checks)
@@ -129,11 +136,15 @@ def decision(
 
 
 def judged(
-    look: Look, policy: GatePolicy, facts: WaveFacts | None, health: Health | None = None
+    look: Look,
+    policy: GatePolicy,
+    facts: WaveFacts | None,
+    health: Health | None = None,
+    rules: str = RULES,
 ) -> tuple[Decision, Verdict]:
-    """The record, and the verdict in it."""
+    """The record, and the verdict in it; ``rules`` of before, where a campaign was judged by them already."""
     evidence, history = (health.evidence, health.history) if health else (None, None)
-    return _judged(look, GateInputs(RULES, policy, facts, evidence, history))
+    return _judged(look, GateInputs(rules, policy, facts, evidence, history))
 
 
 def _judged(look: Look, given: GateInputs) -> tuple[Decision, Verdict]:

@@ -28,6 +28,7 @@ class Tally:
     """Chargers in the wave."""
     succeeded: int
     failed: int
+    wave: int = 0
 
     @property
     def attempts(self) -> int:
@@ -124,7 +125,7 @@ def _roll_out(view: View, wave: int, plan: PlanShape, rule: Rule) -> str:
     begun, group = view.now, len(view.waves[wave])
     for unit in sorted(view.waves[wave], key=lambda one: one.delay):
         view.attempt(unit, begun + int(unit.delay * plan.rollout_hours))
-        if reason := rule.attempted(Tally(group, view.succeeded, view.failed)):
+        if reason := rule.attempted(Tally(group, view.succeeded, view.failed, wave)):
             return reason
     view.now = begun + plan.rollout_hours
     return ""

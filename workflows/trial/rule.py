@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from activities.evidence import History
 from storage.campaign import GatePolicy, VerdictWord
 from storage.health_policy import HealthPolicy
+from workflows.gate.attempts import beyond_chance
 from workflows.gate.patience import Patience
 from workflows.gate.record import RULES, GateInputs, assess_wave
 from workflows.trial.campaign import Says, Tally, Word
@@ -13,8 +14,8 @@ from workflows.trial.view import View
 
 _EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
 """A Monday."""
-OUTCOMES = GatePolicy(max_failure_share=0.10, early_stop_failures=1_000_000)
-"""Failed attempts are judged by their share: a count that stops suits one size of wave only."""
+OUTCOMES = GatePolicy()
+"""As plans have it that say nothing else."""
 
 
 class GateRule:
@@ -27,9 +28,11 @@ class GateRule:
         self._held = 0
 
     def attempted(self, tally: Tally) -> str:
-        """So many failures stop a wave at once."""
-        stop = tally.failed >= self._policy.early_stop_failures
-        return f"{tally.failed} chargers failed." if stop else ""
+        """What stops a wave before its end."""
+        policy = self._policy
+        if policy.early_stop_failures is not None and tally.failed >= policy.early_stop_failures:
+            return f"{tally.failed} chargers failed."
+        return beyond_chance(tally.failed, tally.attempts, policy.max_failure_share, tally.wave)
 
     def look(self, view: View, waited: int) -> Says:
         """Exactly what a campaign's workflow does at its gate."""

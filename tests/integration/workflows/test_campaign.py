@@ -73,7 +73,8 @@ async def test_a_rollback_that_fails_ends_in_failed(skipping: Harness, world: Wo
 
     names = world.add_chargers(4)
     world.behaviours |= dict.fromkeys(names[:3], only_forward) | {names[3]: broken}
-    campaign = await world.add_campaign([names])
+    strict = GatePolicy(max_failure_share=0.001)
+    campaign = await world.add_campaign([names], replace(world.plan(), gate=strict))
     await skipping.start(campaign)
 
     assert await skipping.result(campaign) is P.FAILED
@@ -199,14 +200,15 @@ async def test_resume_after_a_hold_looks_again(skipping: Harness, world: World) 
 async def test_a_silent_charger_counts_as_failed(skipping: Harness, world: World) -> None:
     names = world.add_chargers(4)
     world.behaviours[names[0]] = mute
-    campaign = await world.add_campaign([names], world.plan(rollback_artifact_id=None))
+    strict = GatePolicy(early_stop_failures=1)
+    campaign = await world.add_campaign([names], replace(world.plan(rollback_artifact_id=None), gate=strict))
     await skipping.start(campaign)
 
     assert await skipping.result(campaign) is P.ABORTED
     assert world.campaigns.outcomes("c1")[names[0]] is Outcome.SILENT
     target = await world.campaigns.target("c1", 0, names[0])
     assert "still out of service" in target.reason
-    assert "1 of 4 attempts failed" in world.campaigns.rows["c1"].reason
+    assert "1 chargers failed" in world.campaigns.rows["c1"].reason
 
 
 @pytest.mark.requirement("R28", "S27")
@@ -296,6 +298,22 @@ async def test_early_stop_is_bounded_over_all_shards(skipping: Harness, world: W
     assert await skipping.result(campaign) is P.ABORTED
     assert 3 <= len(world.updates()) <= 20, "four shards, one in flight each, and the stop on its way"
     assert {target.phase for target in world.campaigns.target_rows.values()} == {TargetPhase.DONE}
+
+
+@pytest.mark.parametrize("shards", [1, 4])
+@pytest.mark.requirement("R35", "R37")
+async def test_failures_beyond_chance_stop_a_wave_that_names_no_number(
+    skipping: Harness, world: World, shards: int
+) -> None:
+    names = world.add_chargers(60)
+    world.default = falls_back
+    plan = world.plan(pace=Pace(shard_size=60 // shards, window=1), rollback_artifact_id=None)
+    campaign = await world.add_campaign([names], plan)
+    await skipping.start(campaign)
+
+    assert await skipping.result(campaign) is P.ABORTED
+    assert 2 <= len(world.updates()) <= 20
+    assert "beyond chance" in world.campaigns.rows["c1"].reason
 
 
 @pytest.mark.requirement("R10", "R12", "R16")

@@ -1,7 +1,7 @@
 # long-file: all ports that activities ask, side by side
 """The ports in memory, for tests of rules and activities: only what those ask of them."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -385,11 +385,20 @@ class MemoryCampaigns:
         self.deadlines[campaign_id, wave] = deadline
 
     async def tallies(self, campaign_id: str) -> Sequence[WaveTally]:
-        waves: defaultdict[int, int] = defaultdict(int)
+        waves: defaultdict[int, list[Target]] = defaultdict(list)
         for row in self.target_rows.values():
             if row.campaign_id == campaign_id:
-                waves[row.wave] += 1
-        return [WaveTally(wave, str(wave), total) for wave, total in sorted(waves.items())]
+                waves[row.wave].append(row)
+        return [
+            WaveTally(
+                wave,
+                str(wave),
+                len(rows),
+                Counter(row.phase.value for row in rows),
+                Counter(row.outcome.value for row in rows if row.outcome),
+            )
+            for wave, rows in sorted(waves.items())
+        ]
 
     async def next_request_id(self) -> int:
         self._last_request += 1

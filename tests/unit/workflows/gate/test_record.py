@@ -2,9 +2,11 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 
 import pytest
+from pydantic import TypeAdapter
 
 from activities.evidence import Counts
 from activities.facts import GroupFacts, WaveFacts
@@ -13,13 +15,14 @@ from storage.campaign import Decision, GatePolicy, VerdictWord
 from storage.canonical import canonical_json, sha256_hex
 from tests.support.gate_samples import fleet
 from tests.unit.workflows.facts import NOW
-from workflows.gate import POLICIES, Health, History, Look, decision, recompute
+from workflows.gate import POLICIES, RULES, Health, History, Look, decision, recompute
 
 HEALTHY = GroupFacts(size=100, known=100, offline=2, reporting=98, faulted=1)
 FACTS = WaveFacts(
     wave=0, total=20, updated=20, treated=GroupFacts(20, 20, 0, 20, 0), control=HEALTHY, baseline=HEALTHY
 )
 POLICY = GatePolicy(health=POLICIES["fast"])
+OLD_RECORDS = TypeAdapter(list[Decision])
 
 
 def through_json(stored: Decision) -> Decision:
@@ -55,13 +58,23 @@ def test_health_that_could_not_be_measured_holds() -> None:
 
 
 @pytest.mark.requirement("R54")
-def test_records_of_the_rules_before_say_so_and_still_hold() -> None:
+def test_records_that_versions_before_wrote_still_hold() -> None:
+    """Three verdicts as gate-4 made them; 2 of 20 failed attempts stopped a campaign then."""
+    stored = OLD_RECORDS.validate_json(Path(__file__).with_name("gate-4.json").read_bytes())
+    assert [one.verdict.value for one in stored] == ["abort", "hold", "abort"]
+    for one in stored:
+        assert recompute(one) == one
+    today = recompute(replace(stored[0], inputs={**stored[0].inputs, "rules": RULES}))
+    assert today.verdict is VerdictWord.HOLD
+
+
+@pytest.mark.requirement("R54")
+def test_a_policy_without_health_is_recorded_as_before_there_was_any() -> None:
     made = decision(Look("c1", 0, 1, NOW), GatePolicy(), FACTS)
     assert "health" not in made.inputs["policy"]
     assert "evidence" not in made.inputs
     old = {**made.inputs, "rules": "gate-3"}
-    stored = replace(made, inputs=old, inputs_sha256=sha256_hex(canonical_json(old)))
-    assert recompute(stored) == stored
+    assert recompute(replace(made, inputs=old)).inputs_sha256 == sha256_hex(canonical_json(old))
 
 
 @pytest.mark.requirement("R54")
