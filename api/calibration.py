@@ -38,3 +38,8 @@ def _percent(share: float) -> str:
 
 def _days(days: float | None) -> str:
     return "no stop" if days is None else f"{days:g} days"
+
+
+def policies() -> dict[str, Any]:
+    """All of it, as JSON."""
+    return _known()

@@ -10,6 +10,7 @@ from storage.charging import ChargingSession
 from storage.events import EventKind, StoredEvent
 from storage.health import FleetSignals, FleetSpans, HealthChange, HealthMemory, SpanQuery, Watermark
 from storage.incident import Closing, Incident, IncidentChange
+from storage.recording import RecordingStore
 from storage.service import ServiceFold, ServiceStore
 
 Sessions = dict[tuple[str, str], ChargingSession]
@@ -178,3 +179,4 @@ class WatchStores:
     incidents: IncidentStore
     projections: ProjectionStore
     service: ServiceWatch
+    recordings: RecordingStore

@@ -54,10 +54,23 @@ def plan(  # noqa: PLR0913 - typer's options are its signature
         bool, typer.Option("--chargers", help="Every charger: its wave and earliest time, or why not.")
     ] = False,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="With --chargers: at most so many.")] = 1000,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Replay it against recorded sessions and connectivity.")
+    ] = False,
+    runs: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Replays of --simulate.")] = 100,
 ) -> None:
-    """Show what a plan would do, charger by charger. Nothing is stored."""
+    """Show what a plan would do, charger by charger. No campaign is made."""
     flags = Flags(artifact, waves, model, query, rollback_to, name)
     body = body_of(session, plan_of(file, flags))
+    _tell_calibration(session, body)
+    if simulate:
+        from api.cli.forecasts import draw_forecast
+
+        session.note("Replaying recorded weeks; large fleets take minutes.")
+        found = session.api.post(f"/campaigns/plan/simulate?runs={runs}", body)
+        names = [str(wave["name"]) for wave in body["waves"]]
+        session.show(found, lambda screen: draw_forecast(screen, found, names))
+        return
     if chargers:
         rows = list(session.api.post_pages("/campaigns/plan/chargers", body, limit))
         session.show(rows, lambda screen: views.draw_planned(screen, rows))
@@ -252,6 +265,15 @@ def exclude(
     session.show(done, lambda screen: views.draw_slice(screen, done))
 
 
+@command(app, "forecast")
+def forecast(session: Session, campaign: Reference) -> None:
+    """Compare what was forecast of a campaign with what became of it."""
+    from api.cli.forecasts import draw_compared
+
+    found = session.api.get(f"{_path(session, campaign)}/forecast")
+    session.show(found, lambda screen: draw_compared(screen, found))
+
+
 @command(app, "verdicts")
 def verdicts(
     session: Session,
@@ -343,6 +365,15 @@ def _approved(before: Record, after: Record) -> str:
     if have < needed:
         return f"{views.name(after)}: approved, {have} of {needed}. It waits for somebody else's yes."
     return f"{views.name(after)}: approved. Follow it with: ampwave campaign watch {views.called(after)}"
+
+
+def _tell_calibration(session: Session, body: Record) -> None:
+    """What the policy that a plan names did on simulated fleets."""
+    from api.calibration import calibrated
+
+    name = body.get("gate", {}).get("health")
+    if isinstance(name, str) and (told := calibrated(name)):
+        session.note(told)
 
 
 def _path(session: Session, campaign: str) -> str:

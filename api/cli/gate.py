@@ -27,7 +27,17 @@ _COLUMNS = (
 )
 
 
-@command(app, "simulate", online=False)
+@command(app, "policies", online=False)
+def policies(session: Session) -> None:
+    """Show the shipped policies with what they did on simulated fleets."""
+    from api.calibration import policies as known
+    from api.cli.gate_policies import draw_policies
+
+    found = known()
+    session.show(found, lambda screen: draw_policies(screen, found))
+
+
+@command(app, "simulate")
 def simulate(  # noqa: PLR0913 - each is an option
     session: Session,
     plan: Annotated[
@@ -50,6 +60,9 @@ def simulate(  # noqa: PLR0913 - each is an option
         int, typer.Option(min=1, max=10_000, metavar="N", help="Good ones, and as many bad ones.")
     ] = 20,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same seed, the same fleets.")] = 7,
+    from_fleet: Annotated[
+        bool, typer.Option("--from-fleet", help="Your own fleet's recorded weeks, read from the api.")
+    ] = False,
 ) -> None:
     """Run a policy on simulated fleets: false stops, what it catches, whom it harms, how long it takes."""
     from api.cli import gate_trial
@@ -61,6 +74,8 @@ def simulate(  # noqa: PLR0913 - each is an option
         return
     given = gate_trial.Given(plan, fleet, models, harm)
     trial = gate_trial.trial_of(given, campaigns, seed)
+    if from_fleet:
+        trial = gate_trial.with_fleet(trial, session.api, fleet, models)
     session.note(gate_trial.about(trial))
     found = gate_trial.carry_out(trial, lambda done, of: session.note(f"{done} of {of} campaigns"))
 

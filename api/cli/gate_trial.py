@@ -10,6 +10,7 @@ from pathlib import Path
 
 from api.cli.documents import nearest, number
 from api.cli.errors import Record, WrongUse
+from api.cli.http import Api
 from api.cli.planfile import parse_model, read_plan
 from api.schemas.campaigns import GateBody
 from storage.campaign import GatePolicy
@@ -17,8 +18,10 @@ from storage.health_policy import HealthPolicy
 from workflows.gate import POLICIES
 from workflows.gate.policies import problems_of
 from workflows.trial import HARMS, FleetShape, Harm, Model, PlanShape
+from workflows.trial.fleet import Charger, Fleet
 from workflows.trial.many import PolicyScore, Trial, scores, simulate, worlds
 from workflows.trial.rule import OUTCOMES
+from workflows.trial.world import Track
 
 _SHAPE: dict[str, tuple[str, float, float]] = {
     "chargers": ("chargers", 20, 20_000),
@@ -62,6 +65,31 @@ def trial_of(given: Given, campaigns: int, seed: int) -> Trial:
         raise WrongUse("A policy compares with chargers of later waves.", hint="Name at least two waves.")
     plan = PlanShape(shares)
     return Trial(policies, shape, plan, _harm(given.harm, shape), campaigns, seed, outcomes)
+
+
+def with_fleet(trial: Trial, api: Api, fleet: str, models: str | None) -> Trial:
+    """The same on chargers of the user's own. Raises WrongUse if a fleet is described besides."""
+    named = [part.partition("=")[0].strip() for part in fleet.split(",") if part.strip()]
+    if models is not None or any(name != "chargers" for name in named):
+        raise WrongUse(
+            "--from-fleet has its own sites, models and rates.", hint="Only --fleet chargers=N goes."
+        )
+    count = min(max(trial.shape.chargers, 20), 2000)
+    found = api.get("/fleet/recording", chargers=count, seed=trial.seed)
+    own = Fleet(found["weeks"], [_charger(each) for each in found["chargers"]])
+    sites = len({each.site for each in own.chargers})
+    shape = replace(trial.shape, chargers=len(own.chargers), sites=sites)
+    names = sorted({each.model for each in own.chargers})
+    harm = replace(trial.harm, model=names[-1]) if trial.harm.model else trial.harm
+    return replace(trial, fleet=own, shape=shape, harm=harm)
+
+
+def _charger(found: Record) -> Charger:
+    tracks = {
+        name: Track(each["hits"], each["cases"], each["per_hour"], each["once"])
+        for name, each in found["tracks"].items()
+    }
+    return Charger(found["name"], found["model"], found["hardware"], found["site"], tracks)
 
 
 def carry_out(trial: Trial, tell: Callable[[int, int], None]) -> dict[str, PolicyScore]:
@@ -162,9 +190,10 @@ def _does(harm: Harm) -> str:
 def about(trial: Trial) -> str:
     """What is simulated, before it takes its time."""
     shares = ", ".join(f"{share * 100:g}" for share in trial.plan.shares)
+    own = f" of your own, {trial.fleet.weeks} recorded weeks," if trial.fleet else ","
     return (
         f"{trial.campaigns} good and {trial.campaigns} bad campaigns "
         f"({trial.harm.name}: {_does(trial.harm)}) "
-        f"on {trial.shape.chargers} chargers at {trial.shape.sites} sites, waves of {shares} %, "
+        f"on {trial.shape.chargers} chargers at {trial.shape.sites} sites{own} waves of {shares} %, "
         f"under {', '.join(trial.policies)}."
     )

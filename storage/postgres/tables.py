@@ -40,6 +40,7 @@ from storage.postgres.twin_tables import (
 )
 from storage.postgres.upkeep_tables import charger_upkeep, closure, downtime, metering
 from storage.postgres.watch_tables import (
+    campaign_forecast,
     charging_session,
     health_hour,
     health_memory,
@@ -57,6 +58,7 @@ __all__ = [
     "audit",
     "audit_head",
     "blob_check",
+    "campaign_forecast",
     "campaign_wave",
     "certificate_tables",
     "charger_move",

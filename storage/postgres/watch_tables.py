@@ -60,6 +60,15 @@ health_hour = sa.Table(
     postgresql_with=ROOMY,
 )
 
+campaign_forecast = sa.Table(
+    "campaign_forecast",
+    metadata,
+    name("plan_digest", primary_key=True),
+    time("made_at"),
+    sa.Column("body", JSONB, nullable=False),
+)
+"""What was forecast of exactly this plan and cohort."""
+
 incident = sa.Table(
     "incident",
     metadata,

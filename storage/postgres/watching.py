@@ -6,6 +6,7 @@ from storage.postgres.charging import PostgresSessionStore
 from storage.postgres.health import PostgresHealthStore
 from storage.postgres.incidents import PostgresIncidentStore
 from storage.postgres.projections import PostgresProjectionStore
+from storage.postgres.recordings import PostgresRecordingStore
 from storage.postgres.service import PostgresServiceStore
 from storage.watching import WatchStores
 
@@ -18,4 +19,5 @@ def watch_stores(engine: AsyncEngine) -> WatchStores:
         PostgresIncidentStore(engine),
         PostgresProjectionStore(engine),
         PostgresServiceStore(engine),
+        PostgresRecordingStore(engine),
     )

@@ -31,6 +31,7 @@ from tests.benchmarks.twin_query import measure_twin_query
 from tests.benchmarks.twin_writes import measure_twin_writes
 from tests.benchmarks.uploads import measure_uploads
 from tests.benchmarks.verify import measure_verify
+from tests.benchmarks.whatif import measure_whatif
 from tests.benchmarks.world import World
 
 Measure = Callable[[World], Awaitable[list[Row]]]
@@ -51,6 +52,7 @@ ROWS: dict[str, Measure] = {
     "verify": measure_verify,
     "gates": measure_gates,
     "gate-cost": measure_gate_cost,
+    "whatif": measure_whatif,
 }
 BY_NAME_ONLY: dict[str, Measure] = {"soak": measure_soak, "renewal": measure_renewal}
 """Rows that take too long to be part of every run."""

@@ -109,8 +109,8 @@ def shipped_table(found: dict[str, Any]) -> str:
             f"|---|{'---|' * len(policies)}",
             *(f"| {title} | {' | '.join(cells)} |" for title, cells in rows),
             "",
-            f"Of {found['chargers']} chargers, on average; in brackets what is known with 95 % confidence. Made by",
-            f"`{found['command']}`.",
+            f"Of {found['chargers']} chargers, on average; in brackets what is known with 95 % confidence.",
+            f"Made by `{found['command']}`.",
         ]
     )
 
@@ -120,7 +120,8 @@ def _percents(one: dict[str, Any]) -> str:
 
 
 def _caught(one: dict[str, Any]) -> str:
-    return f"{one['caught']['share'] * 100:.0f} %, {one['harmed']}, {'-' if one['days'] is None else one['days']}"
+    days = "-" if one["days"] is None else f"{one['days']:g}"
+    return f"{one['caught']['share'] * 100:.0f} %, {one['harmed']}, {days}"
 
 
 def _between_marks(text: str, table: str) -> str:

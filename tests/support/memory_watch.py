@@ -1,13 +1,23 @@
 """In-memory doubles of the ports for sessions, health and incidents: for unit tests of the api only."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
+from typing import Any
 
 from storage.charging import ChargingSession
 from storage.errors import Conflict, InvalidInput, NotFound
-from storage.health import ChargerSignals, ChargerSpan, FleetSignals, FleetSpans, SpanQuery, Watermark
+from storage.health import (
+    ChargerSignals,
+    ChargerSpan,
+    FleetSignals,
+    FleetSpans,
+    HealthHour,
+    SpanQuery,
+    Watermark,
+)
 from storage.incident import Closing, Incident, IncidentChange
+from storage.recording import Forecast, Recorded
 from storage.service import GroupBy, Metering, ServiceDay, ServiceGroup, ServiceReport
 from storage.watching import TimelineEntry, Updated, WatchStores
 
@@ -139,6 +149,35 @@ class MemoryService:
         return self.meters.get(charger_id, Metering())
 
 
+class MemoryRecordings:
+    """Recordings and forecasts as the test puts them."""
+
+    def __init__(self) -> None:
+        self.since: datetime | None = None
+        self.rows: dict[str, Recorded] = {}
+        self.counted: dict[str, dict[int, HealthHour]] = {}
+        self.forecasts: dict[str, Forecast] = {}
+
+    async def begun(self, since: datetime) -> datetime | None:
+        return max(self.since, since) if self.since else None
+
+    async def read(self, charger_ids: Sequence[str], since: datetime, until: datetime) -> Sequence[Recorded]:
+        return [self.rows.get(name, Recorded(name)) for name in charger_ids]
+
+    async def hours(
+        self, charger_ids: Sequence[str], since: datetime, until: datetime
+    ) -> Mapping[str, Mapping[int, HealthHour]]:
+        return {name: self.counted[name] for name in charger_ids if name in self.counted}
+
+    async def keep(self, forecast: Forecast) -> None:
+        self.forecasts[forecast.plan_digest] = forecast
+
+    async def forecast(self, plan_digest: str) -> Forecast | None:
+        return self.forecasts.get(plan_digest)
+
+
 def memory_watch() -> WatchStores:
     """All of it that the api reads."""
-    return WatchStores(MemorySessions(), MemoryHealth(), MemoryIncidents(), None, MemoryService())  # type: ignore[arg-type]
+    none: Any = None
+    service, recordings = MemoryService(), MemoryRecordings()
+    return WatchStores(MemorySessions(), MemoryHealth(), MemoryIncidents(), none, service, recordings)  # type: ignore[arg-type]

@@ -3,7 +3,8 @@
 Each attempt is another charger, drawn at random, so attempts are trials, and time may count them. If at most
 the permitted share fails, the likelihood ratio of a mixture of larger shares is a test martingale: the
 chance that it *ever* reaches ``1 / alpha`` is at most ``alpha`` (Ville), however often it is looked at.
-Attempts under way count as not failed: a failure is known sooner than a success, and must not be taken for a trend.
+Attempts under way count as not failed: a failure is known sooner than a success, and must not be taken for
+a trend.
 """
 
 from math import comb, frexp, inf, ldexp

@@ -1,6 +1,6 @@
 """One campaign on one world under one rule: waves in turn, until it is stopped or all are through. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
 
@@ -80,12 +80,15 @@ class Outcome:
     """Times a person was asked; the person lets it go on, as if nobody knew better."""
     looks: int
     reason: str
+    waits: tuple[int, ...] = ()
+    """Hours that each gate took to open."""
 
 
 def run(world: World, plan: PlanShape, rule: Rule) -> Outcome:
     """The whole campaign."""
     view = View(world, waves_of(world, plan))
     asked = looks = 0
+    waits: list[int] = []
     for wave in range(len(view.waves)):
         if reason := _roll_out(view, wave, plan, rule):
             return _outcome(view, Ending.STOPPED, (asked, looks), reason)
@@ -98,6 +101,7 @@ def run(world: World, plan: PlanShape, rule: Rule) -> Outcome:
                 return _outcome(view, Ending.STOPPED, (asked, looks), says.reason)
             if says.word in (Word.GO, Word.ASK) or not view.waves[wave]:
                 asked += says.word is Word.ASK
+                waits.append(waited)
                 break
             waited += max(says.again, 1)
             if ended + waited >= world.hours:
@@ -107,7 +111,7 @@ def run(world: World, plan: PlanShape, rule: Rule) -> Outcome:
             return _outcome(view, Ending.GIVEN_UP, (asked, looks), "out of days")
     # To take out a good model is as false as to stop everybody.
     ending = Ending.STOPPED if view.excluded else Ending.COMPLETED
-    return _outcome(view, ending, (asked, looks), view.excluded)
+    return replace(_outcome(view, ending, (asked, looks), view.excluded), waits=tuple(waits))
 
 
 def waves_of(world: World, plan: PlanShape) -> list[list[Unit]]:

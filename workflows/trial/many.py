@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from storage.campaign import GatePolicy
 from storage.health_policy import HealthPolicy
 from workflows.trial.campaign import Outcome, run
+from workflows.trial.fleet import Fleet, world_of
 from workflows.trial.rule import OUTCOMES, GateRule
 from workflows.trial.score import Score, score
 from workflows.trial.shapes import NO_HARM, FleetShape, Harm, PlanShape
+from workflows.trial.world import World as Lives
 from workflows.trial.world import build
 
 
@@ -23,6 +25,14 @@ class Trial:
     campaigns: int
     seed: int = 7
     outcomes: GatePolicy = OUTCOMES
+    fleet: Fleet | None = None
+    """A recorded one, instead of the shape."""
+
+    def world(self, harm: Harm, seed: int) -> Lives:
+        """A fleet with this release."""
+        if self.fleet is None:
+            return build(self.shape, harm, self.plan.max_days, seed)
+        return world_of(self.fleet, harm, self.plan.max_days, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,7 @@ def simulate(one: World) -> dict[str, Outcome]:
     trial = one.trial
     seed = 2 * (trial.seed * 1_000_000 + one.number) + one.good
     harm = NO_HARM if one.good else trial.harm
-    world = build(trial.shape, harm, trial.plan.max_days, seed)
+    world = trial.world(harm, seed)
     plan = replace(trial.plan, seed=seed)
     return {
         name: run(world, plan, GateRule(policy, trial.outcomes)) for name, policy in trial.policies.items()

@@ -19,7 +19,7 @@ BASELINE_HOURS = 14 * 24
 """Of every history, before the campaign starts."""
 _HOURLY = (1, 1, 1, 1, 1, 2, 4, 8, 9, 8, 7, 7, 8, 7, 7, 8, 10, 12, 12, 10, 7, 5, 3, 2)
 _WEEKEND = 0.8
-_NIGHT = frozenset((20, 21, 22, 23, 0, 1, 2, 3, 4, 5))
+NIGHT = frozenset((20, 21, 22, 23, 0, 1, 2, 3, 4, 5))
 _SPELL_HOURS = 6
 _MESSAGES_PER_HOUR = 20
 
@@ -124,7 +124,7 @@ def build(shape: FleetShape, harm: Harm, days: int, seed: int) -> World:
 def _times(shape: FleetShape, hours: int, chance: Random) -> _Times:
     spread = shape.day_spread
     days = [chance.lognormvariate(-spread * spread / 2, spread) for _ in range(hours // 24 + 1)]
-    return _Times(hours, _week(hours), days, frozenset(_spells(shape.backend_outages, hours, chance)))
+    return _Times(hours, _week(hours), days, frozenset(spells(shape.backend_outages, hours, chance)))
 
 
 @lru_cache(maxsize=8)
@@ -134,16 +134,16 @@ def _week(hours: int) -> Sequence[float]:
     )
 
 
-def _spells(per_day: float, hours: int, chance: Random, length: float = _SPELL_HOURS) -> set[int]:
+def spells(per_day: float, hours: int, chance: Random, length: float = _SPELL_HOURS) -> set[int]:
     """Hours within spells that begin at random and last ``length`` on average."""
     found: set[int] = set()
-    for start in _moments(per_day, hours, chance):
+    for start in moments(per_day, hours, chance):
         end = start + 1 + int(chance.expovariate(1 / max(length - 0.5, 0.5)))
         found.update(range(start, min(end, hours)))
     return found
 
 
-def _moments(per_day: float, hours: int, chance: Random) -> list[int]:
+def moments(per_day: float, hours: int, chance: Random) -> list[int]:
     """Hours at which something that happens so often happens, in order."""
     if per_day <= 0:
         return []
@@ -163,7 +163,7 @@ class _Site:
 def _site(make: _Maker) -> _Site:
     spread = make.shape.site_spread
     worse = make.chance.lognormvariate(-spread * spread / 2, spread)
-    return _Site(worse, frozenset(_spells(make.shape.site_outages, make.times.hours, make.chance)))
+    return _Site(worse, frozenset(spells(make.shape.site_outages, make.times.hours, make.chance)))
 
 
 def _unit(make: _Maker, number: int, model: Model, site: int, place: _Site) -> Unit:
@@ -187,15 +187,15 @@ def _unit(make: _Maker, number: int, model: Model, site: int, place: _Site) -> U
 
 def _histories(make: _Maker, model: Model, place: _Site) -> tuple[dict[str, Track], dict[str, Track]]:
     shape, harm, hours, chance = make.shape, make.harm, make.times.hours, make.chance
-    own = make.times.out | place.out | _spells(shape.offline_spells, hours, chance)
+    own = make.times.out | place.out | spells(shape.offline_spells, hours, chance)
     # An hour more of silence for each hour that harm is to bring, in spells.
-    more = _spells(harm.offline * 24 / _SPELL_HOURS, hours, chance)
-    loops = _moments(harm.boot_loops, hours, chance)
-    seldom = _moments(0.0005, hours, chance)
+    more = spells(harm.offline * 24 / _SPELL_HOURS, hours, chance)
+    loops = moments(harm.boot_loops, hours, chance)
+    seldom = moments(0.0005, hours, chance)
     old, new = _sessions(make, model, place, frozenset(loops))
-    faults = _moments(shape.faults, hours, chance)
-    later = sorted(faults + _moments(harm.faults, hours, chance))
-    boots = _moments(0.05, hours, chance)
+    faults = moments(shape.faults, hours, chance)
+    later = sorted(faults + moments(harm.faults, hours, chance))
+    boots = moments(0.05, hours, chance)
     old |= {"unheard": Track(sorted(own)), "faults": Track(faults, once=True)}
     new |= {"unheard": Track(sorted(own | more)), "faults": Track(later, once=True)}
     old |= {"boots": Track(sorted(boots + seldom)), "boot_loops": Track(seldom, once=True)}
@@ -212,10 +212,10 @@ def _unchanged(make: _Maker, away: AbstractSet[int]) -> dict[str, Track]:
     hours, chance = make.times.hours, make.chance
     nervous = chance.gammavariate(1.0, 0.4)
     returns = [hour for hour in away if hour - 1 not in away]
-    found = {name: Track(_moments(rate, hours, chance), once=True) for name, rate in RARE.items()}
-    restarts = _moments(0.02, hours, chance)
-    found["reconnects"] = Track(sorted(returns + _moments(nervous, hours, chance)))
-    found["protocol_errors"] = Track(_moments(nervous, hours, chance), per_hour=_MESSAGES_PER_HOUR)
+    found = {name: Track(moments(rate, hours, chance), once=True) for name, rate in RARE.items()}
+    restarts = moments(0.02, hours, chance)
+    found["reconnects"] = Track(sorted(returns + moments(nervous, hours, chance)))
+    found["protocol_errors"] = Track(moments(nervous, hours, chance), per_hour=_MESSAGES_PER_HOUR)
     found["lost_stops"] = Track([hour for hour in restarts if chance.random() < 0.1], restarts)
     return found
 
@@ -237,7 +237,7 @@ def _sessions(
             failed.append(hour)
             worse.append(hour)
         else:
-            added = more if not night_only or hour % 24 in _NIGHT else 0.0
+            added = more if not night_only or hour % 24 in NIGHT else 0.0
             if luck > 1 - added or hour in loops:
                 worse.append(hour)
         if draw() < shape.abnormal_stops:

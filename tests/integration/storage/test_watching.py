@@ -37,7 +37,9 @@ from storage.postgres.health import PostgresHealthStore
 from storage.postgres.incidents import PostgresIncidentStore
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.projections import PostgresProjectionStore
+from storage.postgres.recordings import PostgresRecordingStore
 from storage.postgres.routes import PostgresRouteStore
+from storage.recording import Forecast, Recorded
 
 pytestmark = pytest.mark.integration
 AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
@@ -311,3 +313,32 @@ async def test_a_site_shows_whose_sockets_closed(keep, incidents) -> None:
     await keep([told(ConnectionClosed(1006, ""), 60, "A")])
     [site] = await incidents.sites()
     assert (site.site_id, site.total, site.lost) == ("s1", 2, (("A", AT + timedelta(seconds=60)),))
+
+
+@pytest.mark.requirement("X10")
+async def test_recorded_weeks_are_read_back_and_a_forecast_is_kept(
+    engine, chargers, keep, projections
+) -> None:
+    """Sessions with their energy, hours that were heard, counters; the later forecast of a plan stays."""
+    await keep([told(HeartbeatReceived()), told(START, 60), told(END, 1860)])
+    await all_of(projections.advance_sessions, fold_sessions)
+    await all_of(projections.advance_health, fold_health)
+    recordings = PostgresRecordingStore(engine)
+    since, until = AT - timedelta(hours=2), AT + timedelta(hours=2)
+
+    assert await recordings.begun(since) == AT
+    assert await recordings.begun(AT + timedelta(days=1)) is None
+    told_of, silent = await recordings.read(["A", "B"], since, until)
+    assert (list(told_of.begins), list(told_of.ends), list(told_of.energy_wh)) == ([121], [151], [800])
+    assert list(told_of.heard) == [2]
+    assert silent == Recorded("B", [], [], [], [])
+    hours = await recordings.hours(["A", "B"], since, until)
+    assert set(hours) == {"A"}
+    assert hours["A"][2].attempts == 1
+
+    for made in (AT, AT + timedelta(hours=1)):
+        await recordings.keep(Forecast("d" * 64, made, {"runs": made.hour}))
+    kept = await recordings.forecast("d" * 64)
+    assert kept == Forecast("d" * 64, AT + timedelta(hours=1), {"runs": 13})
+    await recordings.keep(Forecast("e" * 64, AT + timedelta(days=60), {}))
+    assert await recordings.forecast("d" * 64) is None, "old, and no campaign came of it"
