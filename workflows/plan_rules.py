@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from math import inf
 
 from activities.facts import ArtifactFacts, Situation
 from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPlan, GatePolicy, Pace
@@ -160,7 +161,7 @@ def _gate_rules(gate: GatePolicy) -> dict[str, bool]:
         "gate.max_looks must be at least 1": gate.max_looks >= 1,
         "gate.max_excess_fault_share must be from 0 to 1": 0 <= gate.max_excess_fault_share <= 1,
         "gate.max_excess_offline_share must be from 0 to 1": 0 <= gate.max_excess_offline_share <= 1,
-        "gate.hold_seconds must be above 0": gate.hold_seconds > 0,
+        "gate.hold_seconds must be above 0": 0 < gate.hold_seconds < inf,
     }
 
 

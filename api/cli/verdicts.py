@@ -30,7 +30,7 @@ def _check(campaign_id: str, record: Record) -> Record:
         recomputed: str | None = again.result_sha256
     except AmpwaveError as error:
         differs, recomputed = [error.diagnostics()], None
-    except ValueError as error:  # the inputs do not have the shape of any gate
+    except (TypeError, ValueError, ArithmeticError) as error:  # the inputs do not have the shape of any gate
         differs, recomputed = [f"the inputs cannot be read: {error}"], None
     return {
         "wave": stored.wave,

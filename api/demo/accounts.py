@@ -1,5 +1,6 @@
 """Closing the books of a demo: what the server says, held against what the chargers lived."""
 
+import asyncio
 import json
 from collections import defaultdict
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 
 from temporalio.client import Client, WorkflowHistory
 
+from api.demo.elsewhere import recompute_elsewhere
 from api.demo.report import CampaignLine, Cost, Promises, Report, harmed, unattested, wave_lines
 from api.demo.story import BAD, GOOD, Ended
 from csms.simulator.ledger import acknowledged_ids
@@ -41,6 +43,7 @@ async def close_books(books: Books, seconds: float) -> Report:
         campaigns=(_good(ended), _bad(ended)),
         promises=await _promises(books, ledger),
         cost=await _cost(books.client, ended),
+        recomputed=await asyncio.to_thread(recompute_elsewhere, (ended.good, ended.bad), books.ledger.parent),
     )
 
 

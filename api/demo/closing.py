@@ -39,6 +39,13 @@ def print_report(console: Console, report: Report, ended: Ended) -> None:
         f"({LIMITS.events_per_charger:g}), {cost.bytes_per_charger / 1000:.1f} kB.",
         highlight=False,
     )
+    again = report.recomputed
+    console.print(
+        f"Verdicts: {again.verdicts - again.differing} of {again.verdicts} came to the same bytes in another "
+        "process without settings or database (ampwave campaign verify-verdict --file).",
+        highlight=False,
+        soft_wrap=True,
+    )
     failures = report.failures()
     if failures:
         console.print(f"\n[bold red]Not every promise held[/] after {report.seconds:.0f} s:")

@@ -5,9 +5,10 @@ charger and never asks the server.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from api.demo.elsewhere import Recomputed
 from storage.campaign import ATTEMPTED, Outcome
 
 _ATTEMPTED = {outcome.value for outcome in ATTEMPTED}
@@ -73,10 +74,20 @@ class Report:
     campaigns: tuple[CampaignLine, ...]
     promises: Promises
     cost: Cost
+    recomputed: Recomputed = field(default_factory=Recomputed)
 
     def failures(self) -> list[str]:
         """Everything that keeps the demo from succeeding, in words."""
-        return [*self._broken_promises(), *self._wrong_ends(), *self._over_budget()]
+        return [
+            *self._broken_promises(),
+            *self._wrong_ends(),
+            *self._over_budget(),
+            *self._other_verdicts(),
+        ]
+
+    def _other_verdicts(self) -> list[str]:
+        differing = self.recomputed.differing
+        return [f"{differing} verdicts do not follow from what was stored of them"] if differing else []
 
     def _broken_promises(self) -> list[str]:
         values = asdict(self.promises)

@@ -36,7 +36,6 @@ GATE = {
     "min_attempts": 3,
     "max_excess_fault_share": 0.1,
     "max_excess_offline_share": 0.3,
-    "early_stop_failures": 3,
     "hold_seconds": 3,
     "max_looks": 5,
 }

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from math import comb, sqrt
+from math import comb, inf, isfinite, sqrt
 from random import Random
 
 from activities.evidence import MICRO, TABLE, Cluster, Stratum
@@ -45,7 +45,7 @@ class Spread:
 
     def chance(self) -> float:
         """The tail, half a hit taken off because hits come whole. 1 if nothing can be claimed."""
-        if self.variance <= 0 or self.skewness > SKEWEST:
+        if not 0 < self.variance < inf or not self.skewness <= SKEWEST or not isfinite(self.total):
             return 1.0
         z = (self.total - 0.5) / sqrt(self.variance)
         if z <= 0:

@@ -15,6 +15,7 @@ from activities.evidence import Coverage, Epoch, Evidence, History, SignalEviden
 from storage.campaign import VerdictWord
 from storage.health_policy import HealthPolicy, SegmentRule, SignalRole
 from workflows.gate.comparing import compare, doubted, scopes_of
+from workflows.gate.contradiction import contradiction_in
 from workflows.gate.judgement import Comparison, Judgement, Says
 from workflows.gate.signals import words_of
 
@@ -87,6 +88,8 @@ def _blind(
 ) -> Judgement | None:
     """Why nothing can be compared, or None."""
     treated, control = evidence.treated, evidence.control
+    if contradiction := contradiction_in(evidence):
+        return _hold(history, "measurement", contradiction, "Counters that agree with each other.")
     if not treated.chargers:
         return _hold(history, "arms", "No updated charger to judge.", "Chargers that prove the new version.")
     if not control.chargers:
@@ -96,7 +99,7 @@ def _blind(
     if not treated.minutes:
         young = "No updated charger has lived a full hour yet."
         return _hold(history, "exposure", young, "Time.", 1.0)
-    if evidence.behind_seconds > MAX_BEHIND_SECONDS:
+    if not evidence.behind_seconds <= MAX_BEHIND_SECONDS:  # nor if it is not a number
         late = f"The counters of health are {evidence.behind_seconds / 60:.0f} minutes behind."
         return _hold(history, "measurement", late, "The observer's catching up.", 0.25)
     if control.heard < policy.coverage * control.chargers:

@@ -1,6 +1,6 @@
 """The shipped policies, and what makes a policy impossible, in sentences, all at once."""
 
-from math import isfinite
+from math import inf, isfinite
 
 from storage.health_policy import HealthPolicy, SegmentRule, SignalLimit, SignalRole
 from workflows.gate.signals import SIGNALS
@@ -61,14 +61,15 @@ def problems_of(policy: HealthPolicy) -> list[str]:
         "gate.health.growth must be from 1.1 to 100": 1.1 <= policy.growth <= 100,
         "gate.health.first_hours must be above 0": policy.first_hours > 0 and isfinite(policy.first_hours),
         "gate.health.min_hours must not be negative": policy.min_hours >= 0 and isfinite(policy.min_hours),
-        "gate.health.min_chargers must be at least 1": policy.min_chargers >= 1,
-        "gate.health.min_exposure must be at least 1": policy.min_exposure >= 1,
+        "gate.health.min_chargers must be at least 1": 1 <= policy.min_chargers < inf,
+        "gate.health.min_exposure must be at least 1": 1 <= policy.min_exposure < inf,
         "gate.health.coverage must be above 0 and at most 1": 0 < policy.coverage <= 1,
         "gate.health.confidence must be from 0.5 to below 1": 0.5 <= policy.confidence < 1,
         "gate.health.proceed_below must be from 1 to 100": 1 <= policy.proceed_below <= 100,
-        "gate.health.look_seconds must be above 0": policy.look_seconds > 0,
-        "gate.health.max_wait_seconds must be at least look_seconds": policy.max_wait_seconds
-        >= policy.look_seconds,
+        "gate.health.look_seconds must be above 0": 0 < policy.look_seconds < inf,
+        "gate.health.max_wait_seconds must be at least look_seconds": policy.look_seconds
+        <= policy.max_wait_seconds
+        < inf,
         "gate.health.max_wait_seconds must be at least min_hours": policy.max_wait_seconds
         >= policy.min_hours * 3600,
     }
