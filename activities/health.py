@@ -36,10 +36,13 @@ class _Window(NamedTuple):
 class _Row:
     span: ChargerSpan
     treated: bool
+    kind: str
+    """Of its site: depot, highway, ...; "": none is known."""
 
     @property
     def fine(self) -> str:
-        return f"{self.coarse}|{self.span.hardware_revision or ''}"
+        told = f"{self.coarse}|{self.span.hardware_revision or ''}"
+        return f"{told}|{self.kind}" if self.kind else told
 
     @property
     def coarse(self) -> str:
@@ -100,10 +103,15 @@ class HealthActivities:
     ) -> tuple[list[_Row], Watermark]:
         rows: list[_Row] = []
         watermark = Watermark(0, now)
+        kinds = {site.site_id: site.rules.kind or "" for site in await self._stores.chargers.sites()}
         for start in range(0, len(queries), _PAGE):
             found = await self._stores.health.spans(queries[start : start + _PAGE], now, BASELINE)
             watermark = found.watermark
-            rows += [_Row(span, span.charger_id in treated) for span in found.chargers if span.lately]
+            rows += [
+                _Row(span, span.charger_id in treated, kinds.get(span.site_id, ""))
+                for span in found.chargers
+                if span.lately
+            ]
         return rows, watermark
 
 

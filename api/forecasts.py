@@ -165,6 +165,7 @@ class ForecastDesk:
         if len(names) > count:
             drawn = Random(seed).sample(sorted(names), count)  # noqa: S311 - reproducible, not a secret
         chargers: list[Charger] = []
+        kinds = {site.site_id: site.rules.kind or "" for site in await self.services.chargers.sites()}
         for start in range(0, len(drawn), _PAGE):
             page = drawn[start : start + _PAGE]
             hours = await self.services.watch.recordings.hours(page, span.since, span.until)
@@ -172,8 +173,9 @@ class ForecastDesk:
                 one = view.charger
                 tracks = tracks_of(hours.get(one.charger_id, {}), span.weeks)
                 model = f"{one.vendor}/{one.model}"
+                kind = kinds.get(one.site_id, "")
                 chargers.append(
-                    Charger(one.charger_id, model, one.hardware_revision or "", one.site_id, tracks)
+                    Charger(one.charger_id, model, one.hardware_revision or "", one.site_id, tracks, kind)
                 )
         return Fleet(span.weeks, chargers)
 

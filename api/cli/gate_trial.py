@@ -89,7 +89,7 @@ def _charger(found: Record) -> Charger:
         name: Track(each["hits"], each["cases"], each["per_hour"], each["once"])
         for name, each in found["tracks"].items()
     }
-    return Charger(found["name"], found["model"], found["hardware"], found["site"], tracks)
+    return Charger(found["name"], found["model"], found["hardware"], found["site"], tracks, found["kind"])
 
 
 def carry_out(trial: Trial, tell: Callable[[int, int], None]) -> dict[str, PolicyScore]:

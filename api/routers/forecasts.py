@@ -56,6 +56,7 @@ async def get_recording(
                 model=one.model,
                 hardware=one.hardware,
                 site=one.site,
+                kind=one.kind,
                 tracks={
                     name: TrackReply(
                         hits=tuple(track.hits),

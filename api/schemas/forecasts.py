@@ -112,6 +112,7 @@ class FleetCharger(Reply):
     model: str
     hardware: str
     site: str
+    kind: str = Field(description="Of its site; empty: none is known.")
     tracks: dict[str, TrackReply]
 
 
