@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from multiprocessing import get_context
 from random import Random
 
+from activities.circumstances import calendar_of
 from activities.facts import Situation, artifact_facts, situation_of
 from api.cohort import CampaignDesk
 from api.ports import ApiServices
@@ -26,6 +27,7 @@ from workflows.whatif.study import free
 _PAGE = 500
 _WEEKS = 4
 _WEEK = timedelta(hours=WEEK_HOURS)
+_AHEAD = timedelta(days=400)
 Models = dict[tuple[str, str], ModelProfile | None]
 TRIED = 400
 """Chargers of the cohort on which gates are on trial."""
@@ -124,7 +126,8 @@ class ForecastDesk:
         self, plan: CampaignPlan, waves: Sequence[Sequence[Target]], span: Span, wanted: Wanted
     ) -> Study:
         services, now = self.services, self.services.clock()
-        sites = {site.site_id: site.max_down for site in await services.chargers.sites()}
+        sites = await services.chargers.sites()
+        closures = await services.upkeep.closures(now, now + _AHEAD)
         artifact = artifact_facts(await services.artifacts.get(plan.artifact_id))
         members = [await self._members([target.charger_id for target in wave], span, now) for wave in waves]
         start = max(plan.start_at, now) if plan.start_at else now
@@ -132,7 +135,10 @@ class ForecastDesk:
             plan=plan,
             artifact=artifact,
             waves=members,
-            max_down=sites,
+            max_down={site.site_id: site.max_down for site in sites},
+            calendars={site.site_id: calendar_of(site, plan, closures) for site in sites}
+            if plan.windows or closures
+            else {},
             start=start,
             weeks=span.weeks,
             attempt_minutes=wanted.attempt_minutes,

@@ -83,17 +83,16 @@ class _Facts:
 
     def __init__(self, study: Study) -> None:
         self._artifact = study.artifact
-        self._start = study.start
         self._known: dict[tuple[int, int], Situation] = {}
         self._made = (free, charging, away)
 
-    def of(self, member: Member, state: int, site: SiteFacts, minute: int) -> tuple[ChargerFacts, datetime]:
-        """Facts and instant; ``state`` 0: free, 1: with a car, 2: not heard of."""
+    def of(self, member: Member, state: int, site: SiteFacts) -> ChargerFacts:
+        """``state`` 0: free, 1: with a car, 2: not heard of."""
         key = (id(member.situation), state)
         situation = self._known.get(key)
         if situation is None:
             situation = self._known[key] = self._made[state](member.situation)
-        return ChargerFacts(situation, self._artifact, site), self._start + timedelta(minutes=minute)
+        return ChargerFacts(situation, self._artifact, site)
 
 
 class _Wave:
@@ -137,16 +136,22 @@ class _Wave:
     def _look(self, place: int, minute: int) -> None:
         member = self._members[place]
         state, until = self._state(member, minute)
-        site = member.site_id
-        room = SiteFacts(site, self._down[site], self._study.max_down.get(site, 1))
-        facts, now = self._facts.of(member, state, room, minute)
-        answer = assess(facts, now)
+        now = self._study.start + timedelta(minutes=minute)
+        answer = assess(self._facts.of(member, state, self._site(member.site_id, now)), now)
         if isinstance(answer, Ready):
             self._start(place, minute)
         elif isinstance(answer, Skip):
             self._why.pop(place, None)
         else:
             self._wait(place, answer, minute, until)
+
+    def _site(self, site_id: str, now: datetime) -> SiteFacts:
+        down, most = self._down[site_id], self._study.max_down.get(site_id, 1)
+        calendar = self._study.calendars.get(site_id)
+        if calendar is None:
+            return SiteFacts(site_id, down, most)
+        opening = calendar.opening(now)
+        return SiteFacts(site_id, down, most, opening.closed, opening.opens_at)
 
     def _state(self, member: Member, minute: int) -> tuple[int, int]:
         heard = self._weeks.away_until(member, minute)

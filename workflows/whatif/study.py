@@ -1,12 +1,13 @@
 """What a forecast is made from: a plan with its cohort as frozen, and what each charger did before."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from activities.facts import ArtifactFacts, Situation
 from storage.campaign import CampaignPlan
 from storage.recording import Recorded
+from storage.windows import Calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Study:
     """Of attempts."""
     gate_hours: Sequence[Sequence[float]] = ()
     """How long the gates of campaigns on trial took, wave by wave; a stopped one ends early."""
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    """By site, where windows or closures matter."""
     gates_stopped: int = 0
     """So many of those on trial were stopped, although nothing was wrong with the release."""
 

@@ -1,4 +1,4 @@
-"""What an enemy, a broken counter or a careless hand may give a gate: it holds with a reason or is refused."""
+"""What an enemy, a broken counter or a careless hand may give a gate: it holds, or it is refused."""
 
 import json
 from dataclasses import fields, replace

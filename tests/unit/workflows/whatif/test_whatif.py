@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from storage.campaign import Campaign, CampaignPhase, Outcome, WavePlan, WaveTally
 from storage.recording import WEEK_HOURS, Recorded
+from storage.windows import Calendar, Closure, ClosureKind
 from tests.support.recorded_fleet import NOW, SITUATION, Shape, plan, recordings, split, study
 from workflows.gate import POLICIES
 from workflows.trial.fleet import Charger, Fleet, tracks_of
@@ -219,3 +220,13 @@ def test_outcomes_of_a_rollback_are_none_of_the_forecast() -> None:
     fact = fact_of(campaign(CampaignPhase.ROLLED_BACK, 1.0), [replace(TALLY, wave=1000)], None, NOW)
     assert (fact.updated, fact.minutes, fact.completed) == (0, None, False)
     assert Outcome.UPDATED.value == "updated"
+
+
+@pytest.mark.requirement("X10", "R17")
+def test_a_site_that_is_closed_is_waited_for() -> None:
+    closed = Closure(NOW, NOW + timedelta(hours=30), ClosureKind.FREEZE, "Easter")
+    made, _ = once([there("C1")])
+    calendar = Calendar("s0", "Europe/Berlin", (), (closed,), None, timedelta(hours=1))
+    run = replay(replace(made, calendars={"s0": calendar}), Weeks(1), Random(3))
+    assert run.updated == 1
+    assert 30 * HOUR < run.minutes < 31 * HOUR
