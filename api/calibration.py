@@ -12,6 +12,8 @@ _MAIN = "sessions"
 
 @lru_cache(maxsize=1)
 def _known() -> dict[str, Any]:
+    if not CALIBRATION.exists():  # nothing was measured for these rules
+        return {"command": "", "chargers": 0, "harms": {}, "policies": {}}
     document: dict[str, Any] = json.loads(CALIBRATION.read_text(encoding="utf-8"))
     return document
 

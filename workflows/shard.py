@@ -1,3 +1,4 @@
+# long-file: one workflow, whose steps share one state
 """At most 500 chargers of a wave: look at all of them, start who is ready, let the others wait.
 
 Waiting happens here, not in the charger's workflow, so that other maintenance is never blocked by a

@@ -1,3 +1,4 @@
+# long-file: every command of one group, in the order of a campaign's life
 """``ampwave campaign``: plan, approve, watch and stop rollouts."""
 
 import json

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0038"
-down_revision = "0020"
+down_revision = "0027"
 
 STATEMENTS = (
     """
