@@ -149,6 +149,8 @@ def _downtime_left(view: ChargerView, outlook: Outlook) -> float | None:
 
 
 def _no_room(view: ChargerView, outlook: Outlook) -> str | None:
+    if full := outlook.surrounding.full_groups.get(view.charger.charger_id):
+        return full
     room = (outlook.rooms or {}).get(view.charger.site_id)
     site = (outlook.sites or {}).get(view.charger.site_id)
     if room is None or site is None or view.charger.charger_id in room.away:

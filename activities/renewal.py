@@ -171,9 +171,7 @@ async def reserve(node: Node, view: ChargerView, seconds: float) -> None:
         )
     )
     if not answer.granted:
-        holder = f"; {answer.holder} has it" if answer.holder else ""
-        reason = f"{answer.down} of {answer.max_down} chargers that may be down at its site are{holder}"
-        raise Obstacle(DispatchKind.NOT_NOW, reason)
+        raise Obstacle(DispatchKind.NOT_NOW, answer.why_not)
 
 
 async def send_to(node: Node, charger_id: str, session_epoch: int, command: Command) -> CommandAnswer:

@@ -175,9 +175,7 @@ class RetirementSender:
         )
         if answer.granted:
             return ""
-        if answer.holder:
-            return f"{answer.holder} has it"
-        return f"{answer.down} of {answer.max_down} chargers that may be away at its site are"
+        return f"{answer.holder} has it" if answer.holder else answer.why_not
 
     async def _busy(self, given: RetireOrder) -> str | None:
         await self._node.sender.settle(given.charger_id, given.session_epoch)

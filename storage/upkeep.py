@@ -142,6 +142,8 @@ class Surrounding:
     rivals: Mapping[str, Rival] = field(default_factory=dict)
     downtime: Mapping[str, float] = field(default_factory=dict)
     """Seconds of planned downtime since the instant asked for."""
+    full_groups: Mapping[str, str] = field(default_factory=dict)
+    """Why a charger has to wait for others of its load group (F33)."""
 
 
 class UpkeepStore(Protocol):

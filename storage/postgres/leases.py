@@ -32,7 +32,7 @@ LEASE_COLUMNS = (
     site_lease.c.download_bytes,
 )
 ALIVE = site_lease.c.expires_at > func.now()
-_AWAY = union_all(
+AWAY = union_all(
     select(site_lease.c.site_id, site_lease.c.charger_id).where(ALIVE),
     select(out_of_service.c.site_id, out_of_service.c.charger_id),
 )
@@ -100,7 +100,7 @@ class PostgresLeaseStore:
 
     async def down(self, site_ids: Sequence[str]) -> dict[str, int]:
         """How many chargers are away, for each site asked for."""
-        away = _AWAY.subquery()
+        away = AWAY.subquery()
         query = (
             select(away.c.site_id, func.count(distinct(away.c.charger_id)))
             .where(away.c.site_id.in_(site_ids))
@@ -148,7 +148,7 @@ async def _state(
     connection: AsyncConnection, site_id: str, charger_id: str
 ) -> tuple[int, tuple[str, str] | None]:
     """(other chargers of the site that are away, (workflow, run) on this very one). Read after the lock."""
-    away = _AWAY.subquery()
+    away = AWAY.subquery()
     counted = select(func.count(distinct(away.c.charger_id))).where(
         away.c.site_id == site_id, away.c.charger_id != charger_id
     )
@@ -169,7 +169,7 @@ async def _full_group(connection: AsyncConnection, site_id: str, charger_id: str
     group: str | None = (await connection.execute(mine)).scalar_one_or_none()
     if group is None:
         return None
-    away, desired = _AWAY.subquery(), twin_section.c.desired
+    away, desired = AWAY.subquery(), twin_section.c.desired
     others = func.count(distinct(away.c.charger_id)).filter(away.c.charger_id != charger_id)
     least = func.floor(func.min(cast(desired["group_max_down"].astext, Numeric)))
     query = (

@@ -29,6 +29,7 @@ from storage.canonical import digest
 from storage.errors import Conflict, NotFound
 from storage.postgres.columns import Time
 from storage.postgres.engine import reading, transaction
+from storage.postgres.load_groups import full_groups
 from storage.postgres.site_budget import room
 from storage.postgres.tables import (
     campaign,
@@ -90,6 +91,7 @@ class PostgresUpkeepStore:
                 doubts=await _doubts(connection, charger_ids),
                 rivals=await _rivals(connection, claimant, charger_ids),
                 downtime=await _downtime(connection, charger_ids, downtime_since) if downtime_since else {},
+                full_groups=await full_groups(connection, charger_ids),
             )
 
     async def rooms(self, site_ids: Sequence[str]) -> Mapping[str, SiteRoom]:

@@ -16,6 +16,8 @@ from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.twins import PostgresTwinStore
+from storage.postgres.upkeep import PostgresUpkeepStore
+from storage.upkeep import Claimant
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("X2")]
 
@@ -80,6 +82,10 @@ async def test_a_load_group_takes_no_more_of_its_chargers_away_than_it_can_do_wi
     answer = await leases.take(lease("E", site_id="s2"))
     assert (answer.granted, answer.down, answer.max_down, answer.group) == (False, 1, 1, "bus-1")
     assert answer.place == "in its load group bus-1"
+    # Who is sure to be refused is not begun with: each look would cost a workflow.
+    upkeep, ours = PostgresUpkeepStore(engine), Claimant("", 0, datetime.now(UTC))
+    said = await upkeep.surrounding(ours, ["A", "C", "E", "F"], downtime_since=None)
+    assert said.full_groups == {"E": answer.why_not}
     assert (await leases.take(lease("F", site_id="s2"))).granted, "it is in no group"
     assert (await leases.take(lease("C", site_id="s2"))).granted, "who has it may go on"
     await leases.release("C", "charger/C")
@@ -103,6 +109,9 @@ async def test_a_group_that_nobody_bounds_bounds_nobody_and_zero_lets_none_go(
     await leases.release("C", "charger/C")
     await desire(version, load_group="bus-1", group_max_down=0)
     assert not (await leases.take(lease("C", site_id="s2"))).granted
+    ours = Claimant("", 0, datetime.now(UTC))
+    said = await PostgresUpkeepStore(engine).surrounding(ours, ["A", "C"], downtime_since=None)
+    assert said.full_groups == {"C": "0 of 0 chargers that may be down in its load group bus-1 are"}
 
 
 async def test_a_release_makes_room(leases) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from activities.circumstances import Outlook
+from activities.circumstances import Outlook, circumstances_of
 from storage.campaign import CampaignPlan, Edge, GatePolicy, Pace, Ramp, WavePlan
 from storage.charger import Site
 from storage.upkeep import Link, Metering, Rival, SiteRules, Surrounding, Upkeep
@@ -276,3 +276,12 @@ def test_a_load_group_that_lets_nobody_away_is_told_with_the_plan() -> None:
     assert len(told) == 1
     assert told[0].startswith("2 chargers are in a load group that lets nobody away")
     assert not [each for each in look().warnings if "load group" in each]
+
+
+@pytest.mark.requirement("F33", "X2")
+def test_who_is_in_a_load_group_without_room_waits_and_says_for_what() -> None:
+    why = "1 of 1 chargers that may be down in its load group bus-1 are"
+    name = fleet(60)[0].charger.charger_id
+    outlook = Outlook(PLAN, NOW, Surrounding(full_groups={name: why}), BERLIN, None, None)
+    said = [circumstances_of(each, outlook) for each in fleet(60)]
+    assert [each.no_room for each in said if each] == [why]
