@@ -1,10 +1,21 @@
 """Taking a charger out of service for an update, and putting back exactly what was (X3)."""
 
+from datetime import timedelta
+
 from activities.facts import out_of_service
 from activities.orders import Node
+from activities.stores import Stores
 from csms.commands import AnswerStatus, ChangeAvailability
 from csms.errors import RestoreRefused
-from storage.events import ConnectorStatus
+from storage.charger import OutOfService
+from storage.events import (
+    FIRMWARE_FAILURES,
+    NO_RESTART,
+    ConnectorStatus,
+    EventKind,
+    FirmwareStatus,
+    StoredEvent,
+)
 from storage.ports import ChargerView, OutOfServiceStore
 from storage.twin import OperationSection
 
@@ -14,6 +25,14 @@ WHOLE = "0.0"
 STILL_OUT = "it is still out of service: housekeeping will restore its availability once it is back"
 """Ends the reason of a target whose charger could not be put back into service."""
 
+STILL_AT_WORK = "it is still at it, so it stays out of service until it has restarted or given up"
+"""Ends the reason of a target whose time is over although its charger goes on."""
+
+AT_WORK_AT_MOST = timedelta(hours=6)
+"""A charger that says nothing more for so long is not at it any more: downloads and installs take less."""
+
+_OVER = FIRMWARE_FAILURES | {FirmwareStatus.IDLE, FirmwareStatus.INSTALLED}
+_TELLING = (EventKind.CHARGER_BOOTED.value, EventKind.FIRMWARE_STATUS_REPORTED.value)
 _DONE = frozenset({AnswerStatus.ACCEPTED, AnswerStatus.SCHEDULED})
 
 
@@ -45,6 +64,23 @@ async def put_back(node: Node, charger_id: str, session_epoch: int) -> bool:
             raise RestoreRefused(charger_id, answer.status.value)
     await store.remove(charger_id)
     return True
+
+
+async def still_at_work(stores: Stores, row: OutOfService) -> bool:
+    """Whether the last that a charger told, since we took it, is that its update goes on.
+
+    Put back now, it would restart under the next car (X1). In the order in which it told, not by its clock.
+    """
+    told = [one for one in await stores.events.since(row.charger_id, row.since, _TELLING) if _counts(one)]
+    last = max(told, key=lambda one: one.sequence, default=None)
+    if last is None or last.kind is EventKind.CHARGER_BOOTED:
+        return False
+    over = FirmwareStatus(last.body["status"]) in _OVER
+    return not over and stores.clock() - last.received_at < AT_WORK_AT_MOST
+
+
+def _counts(event: StoredEvent) -> bool:
+    return event.kind is not EventKind.CHARGER_BOOTED or event.body.get("reason") not in NO_RESTART
 
 
 def closed_to_cars(operation: OperationSection | None) -> bool:

@@ -6,20 +6,18 @@ from typing import NamedTuple
 
 from temporalio import activity
 
+from activities.availability import still_at_work
 from activities.conclusion import Books, ConcludeInput
 from activities.errors import mapped
 from activities.facts import SIGHTED, AttemptFacts, RouteFacts, sighting_in
 from activities.silence import Lessons, silence_of, stuck_in, trail_of
 from activities.stores import Stores
 from storage.campaign import TargetPhase
-from storage.events import FIRMWARE_FAILURES, FirmwareStatus
 from storage.learned import Trail
 from storage.ports import ChargerView
-from storage.twin import FirmwareSection
 
 _MARKED = frozenset({TargetPhase.DISPATCHED, TargetPhase.CONFIRMING})
 _KINDS = tuple(kind.value for kind in SIGHTED)
-_PENDING = frozenset(FirmwareStatus) - FIRMWARE_FAILURES - {FirmwareStatus.IDLE, FirmwareStatus.INSTALLED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +109,7 @@ class ChargerActivities:
         """Connected chargers that we left out of service. One in the middle of an install stays so."""
         found = []
         for row in await self._stores.out_of_service.stranded():
-            view = await self._stores.chargers.get(row.charger_id)
             route = await self.resolve_route(row.charger_id)
-            if route is not None and not _installing(view.twin.firmware, row.since):
+            if route is not None and not await still_at_work(self._stores, row):
                 found.append(Stranded(row.charger_id, route))
         return tuple(found)
-
-
-def _installing(firmware: FirmwareSection | None, since: datetime) -> bool:
-    if firmware is None or firmware.status not in _PENDING or firmware.status_at is None:
-        return False
-    over = firmware.booted_at is not None and firmware.booted_at > firmware.status_at
-    return firmware.status_at >= since and not over

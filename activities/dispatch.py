@@ -1,17 +1,19 @@
 """Activities of a node's own queue: send an update, restart a charger, close its maintenance."""
 
 from asyncio import Lock
+from dataclasses import replace
 
 from temporalio import activity
 
-from activities.availability import put_back
-from activities.conclusion import Books, ConcludeAnswer, RestoreInput, taken_over
+from activities.availability import STILL_AT_WORK, put_back, still_at_work
+from activities.conclusion import Books, ConcludeAnswer, ConcludeInput, RestoreInput, taken_over
 from activities.errors import beating, mapped
 from activities.keeping import compared
 from activities.orders import DispatchAnswer, DispatchInput, Node, PutBackInput, ResetAnswer, ResetInput
 from activities.sending import Sending
 from activities.stores import this_run
 from csms.commands import AnswerStatus, Reset, ResetKind
+from storage.campaign import Outcome
 from storage.ids import charger_workflow_id
 from storage.twin import busy_reason
 
@@ -62,7 +64,7 @@ class DispatchActivities:
     @activity.defn
     @mapped
     async def conclude_update(self, given: RestoreInput) -> ConcludeAnswer | None:
-        """Compare and put back settings, give availability back and close the books.
+        """Compare and put back settings, give availability back unless it is still at it, close the books.
 
         Raises NotConnectedHere, CommandTimeout, CallFailed or RestoreRefused with the books still open:
         another route may help, and a charger that has only just started says yes a moment later.
@@ -74,9 +76,18 @@ class DispatchActivities:
                 return None
             if lease is None or lease.workflow_id == charger_workflow_id(charger_id):
                 end = await compared(self._node, end, given.session_epoch)
-                await put_back(self._node, charger_id, given.session_epoch)
+                if await self._goes_on(end):
+                    end = replace(end, reason=f"{end.reason}; {STILL_AT_WORK}")
+                else:
+                    await put_back(self._node, charger_id, given.session_epoch)
             await self._books.close(end)
             return ConcludeAnswer(end.reason) if end.outcome is not given.end.outcome else None
+
+    async def _goes_on(self, end: ConcludeInput) -> bool:
+        """Whether its time is over and it works on: housekeeping puts it back when it is done."""
+        row = await self._node.stores.out_of_service.get(end.charger_id)
+        proven = end.outcome is Outcome.UPDATED
+        return row is not None and not proven and await still_at_work(self._node.stores, row)
 
     @activity.defn
     @mapped

@@ -12,7 +12,6 @@ from storage.artifact import ArtifactPhase, SignOff
 from storage.campaign import CampaignPhase, Outcome, TargetPhase
 from storage.charger import OutOfService, SiteLease
 from storage.events import FirmwareStatus
-from storage.twin import FirmwareSection
 from tests.unit.activities.world import START, World
 
 CP = "CP000"
@@ -152,17 +151,11 @@ async def test_stranded_chargers_are_found_but_none_in_the_middle_of_an_install(
     for name in (CP, "CP001"):
         site = world.chargers.rows[name].charger.site_id
         world.out_of_service.rows[name] = OutOfService(name, site, (), START, "an update")
-    world._twin("CP001", firmware=FirmwareSection("1.0", status=FirmwareStatus.INSTALLING, status_at=START))
+    await world.report("CP001", FirmwareStatus.INSTALLING, 7)
     activities = ChargerActivities(world.stores)
     assert [one.charger_id for one in await activities.find_stranded()] == [CP]
 
-    rebooted = START + timedelta(seconds=1)
-    world._twin(
-        "CP001",
-        firmware=FirmwareSection(
-            "1.0", booted_at=rebooted, status=FirmwareStatus.INSTALLING, status_at=START
-        ),
-    )
+    await world.boot("CP001", "1.0")
     world.unplug(CP)
     assert [one.charger_id for one in await activities.find_stranded()] == ["CP001"]
     world.leases.rows["CP001"] = SiteLease("CP001", "site-1", "charger/CP001", "update", START)
@@ -199,3 +192,13 @@ async def test_a_campaign_that_was_stopped_sets_nobody_apart(world: World) -> No
     end = ConcludeInput("c1", 0, CP, 5, Outcome.SILENT, "it did not come back")
     await ChargerActivities(world.stores).close_update(end)
     assert not world.penalties.rows
+
+
+@pytest.mark.requirement("X3")
+async def test_a_charger_that_says_nothing_for_hours_is_not_installing_any_more(world: World) -> None:
+    world.out_of_service.rows[CP] = OutOfService(CP, "site-0", (), START, "an update")
+    await world.report(CP, FirmwareStatus.DOWNLOADING, 7)
+    activities = ChargerActivities(world.stores)
+    assert await activities.find_stranded() == ()
+    world.now += timedelta(hours=7)
+    assert [one.charger_id for one in await activities.find_stranded()] == [CP]

@@ -9,7 +9,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
-from activities.availability import STILL_OUT
+from activities.availability import STILL_AT_WORK, STILL_OUT
 from activities.conclusion import ConcludeInput, RestoreInput
 from activities.dispatch import DispatchActivities
 from activities.leave import no_leave
@@ -24,7 +24,7 @@ from storage.campaign import CampaignPhase, Outcome, TargetPhase
 from storage.canonical import sha256_hex
 from storage.capability import Declared
 from storage.charger import ModelProfile, OutOfService, SiteLease
-from storage.events import ConnectorStatus
+from storage.events import ConnectorStatus, FirmwareStatus
 from storage.halt import EVERYTHING, Halt, Vote
 from storage.ticket_binding import is_of
 from storage.twin import ConnectivitySection, ConnectorState, OperationSection
@@ -743,6 +743,25 @@ async def test_conclusion_that_cannot_reach_the_charger_leaves_the_books_open(wo
     assert error.value.type == "NotConnectedHere"  # type: ignore[attr-defined]
     assert CP in world.leases.rows
     assert (await target(world))[0] is TargetPhase.CONFIRMING
+
+
+async def installing(world: World, charger_id: str, command: UpdateFirmware) -> CommandAnswer:
+    await world.report(charger_id, FirmwareStatus.INSTALLING, command.request_id)
+    return CommandAnswer(AnswerStatus.ACCEPTED)
+
+
+@pytest.mark.requirement("X1", "X3")
+async def test_a_charger_that_is_still_installing_is_not_put_back_for_the_next_car(world: World) -> None:
+    world.default = installing
+    await dispatch(world)
+    world.sent.clear()
+    await conclude(world, end=ConcludeInput("c1", 0, CP, 1, Outcome.FAILED, "its time is over"))
+
+    assert world.sent == []
+    assert CP in world.out_of_service.rows
+    assert CP not in world.leases.rows
+    row = await world.campaigns.target("c1", 0, CP)
+    assert (row.outcome, row.reason.endswith(STILL_AT_WORK)) == (Outcome.FAILED, True)
 
 
 async def test_conclusion_is_written_into_the_audit_log_once(world: World) -> None:

@@ -1,0 +1,358 @@
+"""Deliberate bugs. Each breaks one rule of the engine; a simulation that lets one pass proves nothing.
+
+``caught_by`` names the rules of the referee of which at least one must speak up.
+"""
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+import activities.availability
+import activities.dispatch
+import activities.proving
+import activities.sending
+import workflows.attest
+import workflows.charger_update
+import workflows.gate
+import workflows.gate.outcomes
+from activities.campaigns import CampaignActivities
+from activities.orders import DispatchKind
+from activities.sending import Sending
+from csms.commands import ChangeAvailability
+from signing.ledger import UseLedger
+from storage.campaign import Outcome, TargetPhase, VerdictWord
+from storage.events import FirmwareStatus
+from tests.safety.scenario import Act, Scenario, draw
+from tests.safety.station import Habit
+from tests.safety.stores import Campaigns
+from workflows.attest import Finding, Judgement
+from workflows.campaign import FirmwareCampaignWorkflow
+from workflows.gate.words import CheckResult
+from workflows.shard import ShardWorkflow
+
+Change = tuple[Any, str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One bug: what is changed, and who must notice."""
+
+    name: str
+    changes: Callable[[], list[Change]]
+    caught_by: frozenset[str]
+    stage: Callable[[Scenario], Scenario] = lambda scenario: scenario
+    """What has to happen for it to show."""
+    seed: int = 0
+    """The first campaign to try."""
+
+    def scenario(self, seed: int) -> Scenario:
+        """The campaign of a seed, with what has to happen."""
+        return self.stage(draw(seed))
+
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """The engine with this bug."""
+        patches = [patch.object(owner, name, new) for owner, name, new in self.changes()]
+        for each in patches:
+            each.start()
+        try:
+            yield
+        finally:
+            for each in patches:
+                each.stop()
+
+
+def _never_busy() -> list[Change]:
+    return [(activities.sending, "busy_reason", lambda *_: None)]
+
+
+def _answer_ignored() -> list[Change]:
+    async def make(self: Sending, *, anew: bool) -> None:
+        self._drained = True
+        await self._command(ChangeAvailability(operative=False))
+
+    return [*_never_busy(), (Sending, "_make_inoperative", make)]
+
+
+def _not_drained() -> list[Change]:
+    async def drain(self: Sending, order: Any) -> None:
+        self._require_fit(await self._look(), order)
+
+    return [(Sending, "_drain", drain)]
+
+
+def _no_lease() -> list[Change]:
+    async def lease(self: Sending, target: Any, profile: Any) -> None:
+        return None
+
+    return [(Sending, "_lease", lease)]
+
+
+def _generous_site() -> list[Change]:
+    take = activities.sending.Sending._lease
+
+    async def lease(self: Sending, target: Any, profile: Any) -> None:
+        leases = self._stores.leases._target  # type: ignore[attr-defined]
+        before = dict(leases.max_down)
+        leases.max_down = dict.fromkeys(before, 99)
+        try:
+            await take(self, target, profile)
+        finally:
+            leases.max_down = before
+
+    return [(Sending, "_lease", lease)]
+
+
+def _not_put_back() -> list[Change]:
+    async def put_back(*_: Any) -> bool:
+        return False
+
+    return [(activities.dispatch, "put_back", put_back), (activities.sending, "put_back", put_back)]
+
+
+def _all_put_back() -> list[Change]:
+    def restoring(_operation: Any, _out: Any) -> list[ChangeAvailability]:
+        whole = ChangeAvailability(operative=True)
+        return [whole, *(ChangeAvailability(operative=True, evse_id=each, connector_id=1) for each in (1, 2))]
+
+    return [(activities.availability, "_restoring", restoring)]
+
+
+def _installed_is_enough() -> list[Change]:
+    before = workflows.attest._judge_status
+
+    def judge(sighting: Any) -> Judgement | None:
+        if sighting.status is FirmwareStatus.INSTALLED:
+            return Judgement(Finding.UPDATED, "it said so")
+        return before(sighting)
+
+    return [(workflows.attest, "_judge_status", judge)]
+
+
+def _silence_is_fine() -> list[Change]:
+    def judge(*_: Any) -> Judgement:
+        return Judgement(Finding.UPDATED, "nothing was heard against it")
+
+    return [(workflows.charger_update, "judge_deadline", judge)]
+
+
+def _old_boot_counts() -> list[Change]:
+    def relevant(_attempt: Any, sightings: Any) -> list[Any]:
+        return list(sightings)
+
+    def boot(attempt: Any, seen: Any, *, installed: bool) -> Judgement | None:
+        return Judgement(Finding.UPDATED, "it booted")
+
+    return [(workflows.attest, "_relevant", relevant), (workflows.attest, "_judge_boot", boot)]
+
+
+def _abort_not_read() -> list[Change]:
+    mark = Campaigns.mark_dispatched
+
+    async def careless(self: Campaigns, target: Any, _while_in: Any, subjects: Any = ()) -> bool:
+        return await mark(self, target, self.rows[target.campaign_id].phase, subjects)
+
+    async def wanted(self: Sending) -> Any:
+        given = self._given
+        campaign = await self._stores.campaigns.get(given.campaign_id)
+        self._pace = campaign.plan.pace
+        return await self._stores.campaigns.target(given.campaign_id, given.wave, given.charger_id)
+
+    def over(_self: ShardWorkflow) -> str:
+        return ""
+
+    return [
+        (Campaigns, "mark_dispatched", careless),
+        (Sending, "_wanted", wanted),
+        (ShardWorkflow, "_over", over),
+    ]
+
+
+def _halt_not_read() -> list[Change]:
+    async def standing(*_: Any) -> None:
+        return None
+
+    from tests.support.memory_halts import MemoryHalts
+
+    return [(MemoryHalts, "standing", standing)]
+
+
+def _withdrawal_not_read() -> list[Change]:
+    async def nothing(*_: Any) -> Any:
+        return ()
+
+    async def none(*_: Any) -> None:
+        return None
+
+    from tests.support.memory_withdrawals import MemoryWithdrawals
+
+    return [(activities.proving, "withdrawn_by", none), (MemoryWithdrawals, "in_force", nothing)]
+
+
+def _new_number() -> list[Change]:
+    async def number(self: Sending, _target: Any) -> int:
+        return await self._stores.campaigns.next_request_id()
+
+    async def used(*_: Any) -> bool:
+        return True  # Or the single use of directives would hide it.
+
+    return [(Sending, "_number", number), (Campaigns, "use_directive", used), (UseLedger, "use", used)]
+
+
+def _no_signature() -> list[Change]:
+    update = Sending._update
+
+    async def bare(self: Sending, order: Any, proof: Any) -> Any:
+        return replace(await update(self, order, proof), signature=None, signing_certificate=None)
+
+    return [(Sending, "_update", bare)]
+
+
+def _no_sample_needed() -> list[Change]:
+    def fine(_policy: Any, _facts: Any) -> CheckResult:
+        return CheckResult("sample", VerdictWord.PROCEED, "Fine.")
+
+    checks = tuple(
+        fine if check.__name__ == "sample" else check for check in workflows.gate.outcomes.WAVE_GATE.checks
+    )
+    changed = workflows.gate.outcomes.AllOf(checks)
+    return [(workflows.gate.outcomes, "WAVE_GATE", changed)]
+
+
+def _record_differs() -> list[Change]:
+    judged = workflows.gate.judged
+
+    def tampered(*given: Any) -> Any:
+        record, verdict = judged(*given)
+        return replace(record, reason=f"{record.reason} Really."), verdict
+
+    return [(workflows.gate, "judged", tampered)]
+
+
+def _reads_chance() -> list[Change]:
+    chance = random.Random(1)
+    settle = ShardWorkflow._startable
+
+    def startable(self: ShardWorkflow) -> Any:
+        found = settle(self)
+        return found[: chance.randint(0, len(found))]
+
+    return [(ShardWorkflow, "_startable", startable)]
+
+
+def _left_open() -> list[Change]:
+    async def close(_self: CampaignActivities, _given: Any) -> int:
+        return 0
+
+    from temporalio import activity
+
+    named = activity.defn(name="close_targets")(close)
+    named.__name__ = "close_targets"
+    return [(CampaignActivities, "close_targets", named)]
+
+
+def _rollback_forgets_one() -> list[Change]:
+    affected = CampaignActivities._affected
+
+    async def all_but_one(self: CampaignActivities, given: Any) -> Any:
+        return (await affected(self, given))[1:]
+
+    return [(CampaignActivities, "_affected", all_but_one)]
+
+
+def _last_word_wins() -> list[Change]:
+    async def finish(
+        self: Campaigns, campaign_id: str, wave: int, charger_id: str, outcome: Any, reason: str, at: Any
+    ) -> None:
+        row = self.target_rows[campaign_id, wave, charger_id]
+        self.target_rows[campaign_id, wave, charger_id] = replace(
+            row, phase=TargetPhase.DONE, outcome=Outcome.CANCELLED if row.outcome else outcome, reason=reason
+        )
+
+    return [(Campaigns, "finish_target", finish)]
+
+
+def _lost_is_sent_anew() -> list[Change]:
+    """A command whose answer was lost counts as never sent, and the next attempt begins at once."""
+    learn = workflows.charger_update.ChargerUpdateWorkflow._learn
+
+    def forget(self: Any, answer: Any) -> None:
+        learn(self, answer)
+        if answer.kind is DispatchKind.ACCEPTED:
+            self._since = self._since.replace(year=2020)
+
+    async def watch(self: Any) -> Any:
+        raise RuntimeError("it forgot what it waits for")
+
+    return [
+        (workflows.charger_update.ChargerUpdateWorkflow, "_learn", forget),
+        (workflows.charger_update.ChargerUpdateWorkflow, "_watch", watch),
+    ]
+
+
+def _never_ends() -> list[Change]:
+    async def calm(self: FirmwareCampaignWorkflow, _seconds: float, _what: str) -> None:
+        from temporalio import workflow
+
+        await workflow.wait_condition(lambda: self._ending is not None)
+
+    return [(FirmwareCampaignWorkflow, "_calm", calm)]
+
+
+def _halted(scenario: Scenario) -> Scenario:
+    return replace(scenario, acts=(Act(5.0, "halt", "", 1500.0),))
+
+
+def _unheard(scenario: Scenario) -> Scenario:
+    quiet = tuple(replace(nature, habits=(Habit.SAYS_NOTHING,)) for nature in scenario.natures)
+    return replace(scenario, natures=quiet, odds=replace(scenario.odds, answer_lost=0.4))
+
+
+def _rules(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+MUTANTS = (
+    Mutant(
+        "the sending step does not read the session again", _never_busy, _rules("sent while busy"), seed=28
+    ),
+    Mutant(
+        "the answer to the drain is ignored",
+        _answer_ignored,
+        _rules("update under a session", "session cut", "sent while busy"),
+        seed=2,
+    ),
+    Mutant("no drain", _not_drained, _rules("update under a session", "session cut"), seed=15),
+    Mutant("no site lease", _no_lease, _rules("sent without its lease", "site below its floor")),
+    Mutant("a site that never says no", _generous_site, _rules("site below its floor"), seed=16),
+    Mutant("availability is not put back", _not_put_back, _rules("availability not restored")),
+    Mutant("everything is put into service", _all_put_back, _rules("availability not restored")),
+    Mutant("Installed is success", _installed_is_enough, _rules("success without a boot"), seed=3),
+    Mutant(
+        "silence is success", _silence_is_fine, _rules("success without a boot", "success without a command")
+    ),
+    Mutant(
+        "any boot is success",
+        _old_boot_counts,
+        _rules("success without a boot", "success without a command"),
+        seed=1,
+    ),
+    Mutant("an abort is not read", _abort_not_read, _rules("sent after the stop was acknowledged"), seed=3),
+    Mutant("a halt is not read", _halt_not_read, _rules("sent under a halt"), _halted),
+    Mutant("a withdrawal is not read", _withdrawal_not_read, _rules("sent what was withdrawn"), seed=16),
+    Mutant(
+        "a new number for every try", _new_number, _rules("one attempt under two numbers"), _unheard, seed=0
+    ),
+    Mutant("the vendor signature is left out", _no_signature, _rules("sent without vendor signature")),
+    Mutant("no sample is enough", _no_sample_needed, _rules("passed without data"), seed=2),
+    Mutant("the record is not the verdict", _record_differs, _rules("verdict not recomputable")),
+    Mutant("a rule reads chance", _reads_chance, _rules("replay differs"), seed=3),
+    Mutant("targets are left open", _left_open, _rules("lost charger", "campaign without an end")),
+    Mutant("a rollback forgets one", _rollback_forgets_one, _rules("rolled back, and it still runs"), seed=8),
+    Mutant("the last outcome wins", _last_word_wins, _rules("an outcome changed")),
+    Mutant("a workflow task breaks", _lost_is_sent_anew, _rules("workflow task failed")),
+    Mutant("a campaign waits for ever", _never_ends, _rules("campaign without an end")),
+)

@@ -1,0 +1,260 @@
+"""The stores of a simulated campaign: those of the unit tests, with what PostgreSQL does beyond them.
+
+Leases run out, routes run out, a mark is one statement with its conditions, and a batch of events is
+applied by the very code that the ingest transaction uses (``storage.postgres.batch``).
+"""
+
+import itertools
+from collections import defaultdict, deque
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from csms.projection import project
+from storage.campaign import CampaignPhase, Target
+from storage.charger import LeaseAnswer, OutOfService, Route, SiteLease
+from storage.errors import Conflict, NotFound
+from storage.events import EventRecord, StoredEvent
+from storage.ports import ChargerView
+from storage.postgres.batch import Batch, Known, NewEvents, json_text, last_messages
+from storage.twin import TwinState
+from storage.withdrawal import artifact_subject
+from tests.support.memory_halts import MemoryHalts
+from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from tests.support.memory_watch import MemoryHealth
+from tests.support.memory_withdrawals import MemoryWithdrawals
+from tests.unit.activities.memory import (
+    MemoryArtifacts,
+    MemoryAudit,
+    MemoryCampaigns,
+    MemoryChargers,
+    MemoryEvents,
+    MemoryLeases,
+    MemoryOutOfService,
+    MemoryRoutes,
+    MemoryTickets,
+)
+
+Clock = Callable[[], datetime]
+LEASE = timedelta(seconds=90)
+"""How long a route holds without being renewed."""
+
+
+class Leases(MemoryLeases):
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def _alive(self, lease: SiteLease | None) -> SiteLease | None:
+        return lease if lease is not None and lease.expires_at > self._clock() else None
+
+    def _away(self, site_id: str) -> set[str]:
+        rows: list[SiteLease | OutOfService | None] = [self._alive(row) for row in self.rows.values()]
+        rows += self.out_of_service.values()
+        return {row.charger_id for row in rows if row is not None and row.site_id == site_id}
+
+    async def take(self, lease: SiteLease) -> LeaseAnswer:
+        most = self.max_down.get(lease.site_id, 1)
+        former = self._alive(self.rows.get(lease.charger_id))
+        others = len(self._away(lease.site_id) - {lease.charger_id})
+        if former is not None and (former.workflow_id, former.run) != (lease.workflow_id, lease.run):
+            return LeaseAnswer(False, others + 1, most, former.workflow_id)
+        if former is None and others >= most:
+            return LeaseAnswer(False, others, most)
+        held = self.rows.get(lease.charger_id)
+        if held is not None:
+            lease = replace(
+                lease,
+                expires_at=max(held.expires_at, lease.expires_at),
+                request_id=lease.request_id
+                or (held.request_id if held.workflow_id == lease.workflow_id else None),
+            )
+        self.rows[lease.charger_id] = lease
+        return LeaseAnswer(True, others + 1, most)
+
+    async def set_request(self, charger_id: str, workflow_id: str, request_id: int, *, run: str = "") -> None:
+        if self._alive(self.rows.get(charger_id)) is None:
+            raise Conflict(f"{workflow_id} holds no lease for charger {charger_id!r}.")
+        await super().set_request(charger_id, workflow_id, request_id, run=run)
+
+    async def get(self, charger_id: str) -> SiteLease | None:
+        return self._alive(self.rows.get(charger_id))
+
+    async def sweep(self) -> Sequence[SiteLease]:
+        swept = [row for row in self.rows.values() if self._alive(row) is None]
+        for row in swept:
+            del self.rows[row.charger_id]
+        return swept
+
+
+class Routes(MemoryRoutes):
+    """``rows`` are those that hold; one that ran out and was not taken comes back when it is renewed."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._held: dict[str, Route] = {}
+        self.epochs: defaultdict[str, int] = defaultdict(int)
+
+    async def claim(
+        self, charger_id: str, node_id: str, boot_id: str, dialect: str, lease: timedelta
+    ) -> Route:
+        self.epochs[charger_id] += 1
+        until = self._clock() + lease
+        route = Route(charger_id, node_id, boot_id, self.epochs[charger_id], until, dialect)
+        self._held[charger_id] = self.rows[charger_id] = route
+        return route
+
+    def lapse(self) -> None:
+        """Leases that nobody renewed do not hold."""
+        now = self._clock()
+        self.rows = {name: row for name, row in self._held.items() if row.lease_until > now}
+
+    def renew(self, charger_id: str, epoch: int) -> bool:
+        """Whether it is still this epoch's."""
+        row = self._held.get(charger_id)
+        if row is None or row.session_epoch != epoch:
+            return False
+        self._held[charger_id] = replace(row, lease_until=self._clock() + LEASE)
+        return True
+
+    async def release(self, charger_id: str, session_epoch: int) -> bool:
+        row = self._held.get(charger_id)
+        if row is None or row.session_epoch != session_epoch:
+            return False
+        del self._held[charger_id]
+        self.rows.pop(charger_id, None)
+        return True
+
+    async def resolve(self, charger_id: str) -> Route | None:
+        self.lapse()
+        return self.rows.get(charger_id)
+
+    async def live(self, charger_ids: Sequence[str]) -> frozenset[str]:
+        self.lapse()
+        return await super().live(charger_ids)
+
+
+class Campaigns(MemoryCampaigns):
+    """Tells the referee of every mark and every move."""
+
+    def __init__(self, halts: MemoryHalts, withdrawals: MemoryWithdrawals) -> None:
+        super().__init__()
+        self._halts = halts
+        self._withdrawals = withdrawals
+        self.watch: Callable[[Target, Target], None] = lambda _before, _after: None
+
+    async def mark_dispatched(
+        self, target: Target, while_in: CampaignPhase, subjects: Sequence[str] = ()
+    ) -> bool:
+        held = [artifact_subject(target.artifact_id), *subjects]
+        if await self._halts.standing() or await self._withdrawals.in_force(held):
+            return False
+        return await super().mark_dispatched(target, while_in, subjects)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "target_rows":
+            value = _Watched(self, value)
+        super().__setattr__(name, value)
+
+
+class _Watched(dict[tuple[str, int, str], Target]):
+    def __init__(self, owner: Campaigns, rows: dict[tuple[str, int, str], Target]) -> None:
+        super().__init__(rows)
+        self._owner = owner
+
+    def __setitem__(self, key: tuple[str, int, str], row: Target) -> None:
+        before = self.get(key)
+        super().__setitem__(key, row)
+        if before is not None:
+            self._owner.watch(before, row)
+
+
+class Ingest:
+    """The one transaction behind every answer, by the batch of the real one."""
+
+    def __init__(
+        self, chargers: MemoryChargers, events: MemoryEvents, routes: Routes, leases: Leases
+    ) -> None:
+        self._chargers, self._events, self._routes, self._leases = chargers, events, routes, leases
+        self._keys: set[tuple[str, str]] = set()
+        self._numbers = itertools.count(1)
+        self.outbox: defaultdict[str, deque[tuple[StoredEvent, str, Route]]] = defaultdict(deque)
+        self.filled: Callable[[str], None] = lambda _charger_id: None
+
+    def apply(self, record: EventRecord) -> bool:
+        """One event; whether it was new."""
+        name = record.charger_id
+        if record.dedupe_key is not None:
+            if (name, record.dedupe_key) in self._keys:
+                return False
+            self._keys.add((name, record.dedupe_key))
+        view, lease = self._chargers.rows[name], self._leases._alive(self._leases.rows.get(name))
+        route = self._routes.rows.get(name)
+        epoch = self._routes.epochs[name]
+        known = Known(
+            view.twin,
+            epoch,
+            route.node_id if route else "",
+            route.boot_id if route else "",
+            lease.workflow_id if lease else None,
+            lease.wake_on if lease else (),
+        )
+        number = next(self._numbers)
+        batch = Batch({name: known}, project)
+        batch.apply(record, number)
+        heard = last_messages([], [record]).get(name, view.last_message_at)
+        twin: TwinState = batch.known[name].twin
+        self._chargers.rows[name] = replace(view, twin=twin, last_message_at=heard)
+        stored = NewEvents([(0, number)], [record], [json_text(record.event)])[0]
+        self._events.rows.append(stored)
+        if batch.signals and lease is not None:
+            node = Route(name, known.node_id, known.boot_id, epoch, record.received_at, "")
+            self.outbox[name].append((stored, lease.workflow_id, node))
+            self.filled(name)
+        return True
+
+
+class Chargers(MemoryChargers):
+    """A view shows a lease only while it holds."""
+
+    async def get(self, charger_id: str) -> ChargerView:
+        view = await super().get(charger_id)
+        return replace(view, maintenance=await self._leases.get(charger_id))
+
+
+class OutOfServices(MemoryOutOfService):
+    async def stranded(self, *, limit: int = 100) -> Sequence[OutOfService]:
+        self._routes.lapse()  # type: ignore[attr-defined]
+        free = [row for name, row in self.rows.items() if await self._leases.get(name) is None]
+        return [row for row in free if row.charger_id in self._routes.rows][:limit]
+
+
+class Books:
+    """All stores of one campaign."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.leases = Leases(clock)
+        self.routes = Routes(clock)
+        self.chargers = Chargers(self.leases)
+        self.halts = MemoryHalts()
+        self.withdrawals = MemoryWithdrawals()
+        self.campaigns = Campaigns(self.halts, self.withdrawals)
+        self.artifacts = MemoryArtifacts()
+        self.out_of_service = OutOfServices(self.leases, self.routes)
+        self.events = MemoryEvents()
+        self.tickets = Tickets()
+        self.audit = MemoryAudit()
+        self.commands = MemoryCommands()
+        self.logs = MemoryLogs()
+        self.health = MemoryHealth()
+        self.ingest = Ingest(self.chargers, self.events, self.routes, self.leases)
+
+
+class Tickets(MemoryTickets):
+    async def find(self, ticket_sha256: str) -> Any:
+        for row in self.rows:
+            if row.ticket_sha256 == ticket_sha256:
+                return row
+        raise NotFound("ticket", ticket_sha256)
