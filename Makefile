@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test up bench soak check lock fmt requirements clean
+.PHONY: help setup demo test up bench soak safety check lock fmt requirements clean
 
 help:  ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ bench: $(STAMP)  ## The published numbers beside their comparators (ONLY=ingest,
 
 soak: $(STAMP)  ## Ten thousand chargers on one node for ten minutes, with storms
 	@$(BIN)/python -m tests.benchmarks --only soak $(ARGS)
+
+safety: $(STAMP)  ## 10,000 fault-injected campaigns in simulated time, and a referee (ARGS='--campaigns 500')
+	@$(BIN)/python -m tests.safety $(ARGS)
 
 check: $(STAMP)  ## Style, types, import rules, house rules, deploy files
 	@$(BIN)/ruff check --quiet .

@@ -21,6 +21,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--campaigns", type=int, default=10_000, help="how many seeds")
     parser.add_argument("--seed", type=int, default=7, help="the first of them")
     parser.add_argument("--jobs", type=int, default=None, help="processes; all processors unless given")
+    parser.add_argument("--minutes", type=float, help="stop after so long, and say how many it were")
     parser.add_argument("--replay", type=int, help="play the campaign of one seed and print what happened")
     parser.add_argument("--shrink", action="store_true", help="with --replay: find the smallest that fails")
     parser.add_argument("--out", type=Path, default=Path(".ampwave/safety.json"), help="the numbers, as JSON")
@@ -28,7 +29,8 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     if chosen.replay is not None:
         return _replay(chosen.replay, shrink=chosen.shrink)
-    tally = play_many(chosen.seed, chosen.campaigns, jobs=chosen.jobs, each=_progress)
+    seeds = range(chosen.seed, chosen.seed + chosen.campaigns)
+    tally = play_many(seeds, jobs=chosen.jobs, minutes=chosen.minutes, each=_progress)
     results = page.results(tally, f"make safety ARGS='--campaigns {chosen.campaigns} --seed {chosen.seed}'")
     page.write_json(chosen.out, results)
     if chosen.page is not None:
@@ -43,7 +45,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _progress(tally: Tally) -> None:
-    if tally.campaigns % 500 < 2:
+    if tally.campaigns % 100 < 2:
         rate = tally.campaigns / tally.seconds if tally.seconds else 0.0
         bench.say(f"{tally.campaigns} campaigns, {rate:.1f}/s, {tally.violations} violations")
 

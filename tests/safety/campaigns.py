@@ -61,14 +61,20 @@ def _played(seed: int) -> Report:
 
 
 def play_many(
-    first: int, count: int, *, jobs: int | None = None, each: Callable[[Tally], None] = lambda _tally: None
+    seeds: range,
+    *,
+    jobs: int | None = None,
+    minutes: float | None = None,
+    each: Callable[[Tally], None] = lambda _tally: None,
 ) -> Tally:
-    """The campaigns of ``count`` seeds from ``first`` on."""
-    tally, began = Tally(first), time.monotonic()
-    for report in _reports(range(first, first + count), jobs or os.cpu_count() or 1):
+    """The campaigns of these seeds, or as many of them as there is time for."""
+    tally, began = Tally(seeds.start), time.monotonic()
+    for report in _reports(seeds, jobs or os.cpu_count() or 1):
         tally.add(report)
         tally.seconds = time.monotonic() - began
         each(tally)
+        if minutes is not None and tally.seconds > minutes * 60:
+            break
     return tally
 
 

@@ -3,6 +3,7 @@
 ``caught_by`` names the rules of the referee of which at least one must speak up.
 """
 
+import itertools
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,8 +26,8 @@ from csms.commands import ChangeAvailability
 from signing.ledger import UseLedger
 from storage.campaign import Outcome, TargetPhase, VerdictWord
 from storage.events import FirmwareStatus
-from tests.safety.scenario import Act, Scenario, draw
-from tests.safety.station import Habit
+from tests.safety.scenario import Act, Odds, Scenario, draw
+from tests.safety.station import Habit, Nature
 from tests.safety.stores import Campaigns
 from workflows.attest import Finding, Judgement
 from workflows.campaign import FirmwareCampaignWorkflow
@@ -311,6 +312,21 @@ def _unheard(scenario: Scenario) -> Scenario:
     return replace(scenario, natures=quiet, odds=replace(scenario.odds, answer_lost=0.4))
 
 
+def _half_bad(scenario: Scenario) -> Scenario:
+    """Every other charger cannot install it, so the others go back."""
+    habits = itertools.cycle([(Habit.GOOD,), (Habit.INSTALL_FAILS, Habit.GOOD)])
+    natures = tuple(
+        Nature(nature.name, nature.site, habits=habit)
+        for nature, habit in zip(scenario.natures, habits, strict=False)
+    )
+    changes: dict[str, Any] = {"natures": natures, "acts": (), "odds": Odds(), "rival": False}
+    return replace(scenario, rollback=True, max_failure_share=0.05, early_stop=50, **changes)
+
+
+def _replies_lost(scenario: Scenario) -> Scenario:
+    return replace(scenario, odds=replace(scenario.odds, reply_lost=0.2))
+
+
 def _rules(*names: str) -> frozenset[str]:
     return frozenset(names)
 
@@ -323,14 +339,14 @@ MUTANTS = (
         "the answer to the drain is ignored",
         _answer_ignored,
         _rules("update under a session", "session cut", "sent while busy"),
-        seed=2,
+        seed=4,
     ),
     Mutant("no drain", _not_drained, _rules("update under a session", "session cut"), seed=15),
     Mutant("no site lease", _no_lease, _rules("sent without its lease", "site below its floor")),
     Mutant("a site that never says no", _generous_site, _rules("site below its floor"), seed=16),
     Mutant("availability is not put back", _not_put_back, _rules("availability not restored")),
     Mutant("everything is put into service", _all_put_back, _rules("availability not restored")),
-    Mutant("Installed is success", _installed_is_enough, _rules("success without a boot"), seed=3),
+    Mutant("Installed is success", _installed_is_enough, _rules("success without a boot"), seed=6),
     Mutant(
         "silence is success", _silence_is_fine, _rules("success without a boot", "success without a command")
     ),
@@ -344,15 +360,17 @@ MUTANTS = (
     Mutant("a halt is not read", _halt_not_read, _rules("sent under a halt"), _halted),
     Mutant("a withdrawal is not read", _withdrawal_not_read, _rules("sent what was withdrawn"), seed=16),
     Mutant(
-        "a new number for every try", _new_number, _rules("one attempt under two numbers"), _unheard, seed=0
+        "a new number for every try", _new_number, _rules("one attempt under two numbers"), _unheard, seed=5
     ),
     Mutant("the vendor signature is left out", _no_signature, _rules("sent without vendor signature")),
-    Mutant("no sample is enough", _no_sample_needed, _rules("passed without data"), seed=2),
+    Mutant("no sample is enough", _no_sample_needed, _rules("passed without data"), seed=8),
     Mutant("the record is not the verdict", _record_differs, _rules("verdict not recomputable")),
     Mutant("a rule reads chance", _reads_chance, _rules("replay differs"), seed=3),
     Mutant("targets are left open", _left_open, _rules("lost charger", "campaign without an end")),
-    Mutant("a rollback forgets one", _rollback_forgets_one, _rules("rolled back, and it still runs"), seed=8),
-    Mutant("the last outcome wins", _last_word_wins, _rules("an outcome changed")),
+    Mutant(
+        "a rollback forgets one", _rollback_forgets_one, _rules("rolled back, and it still runs"), _half_bad
+    ),
+    Mutant("the last outcome wins", _last_word_wins, _rules("an outcome changed"), _replies_lost),
     Mutant("a workflow task breaks", _lost_is_sent_anew, _rules("workflow task failed")),
     Mutant("a campaign waits for ever", _never_ends, _rules("campaign without an end")),
 )

@@ -13,8 +13,8 @@ from tests.safety.scenario import Act, Odds, Scenario, draw
 from tests.safety.simulation import play
 from tests.safety.station import Habit, Nature
 
-SEEDS = range(7, 31)
-TRIES = 6
+SEEDS = range(7, 27)
+TRIES = 20
 PLAIN = Scenario(
     seed=1,
     natures=tuple(Nature(f"CP{number:02d}", f"site-{number}") for number in range(4)),
