@@ -26,7 +26,8 @@ from csms.commands import ChangeAvailability
 from signing.ledger import UseLedger
 from storage.campaign import Outcome, TargetPhase, VerdictWord
 from storage.events import FirmwareStatus
-from tests.safety.scenario import Act, Odds, Scenario, draw
+from tests.safety.scenario import HOUR, Act, Odds, Scenario, draw
+from tests.safety.simulation import LONGEST
 from tests.safety.station import Habit, Nature
 from tests.safety.stores import Campaigns
 from workflows.attest import Finding, Judgement
@@ -48,6 +49,8 @@ class Mutant:
     """What has to happen for it to show."""
     seed: int = 0
     """The first campaign to try."""
+    longest: float = LONGEST
+    """When a campaign that has not ended never will, simulated seconds."""
 
     def scenario(self, seed: int) -> Scenario:
         """The campaign of a seed, with what has to happen."""
@@ -323,6 +326,12 @@ def _half_bad(scenario: Scenario) -> Scenario:
     return replace(scenario, rollback=True, max_failure_share=0.05, early_stop=50, **changes)
 
 
+def _short(scenario: Scenario) -> Scenario:
+    return replace(
+        scenario, waves=1, wave_seconds=0.25 * HOUR, acts=(), odds=Odds(), rollback=False, rival=False
+    )
+
+
 def _replies_lost(scenario: Scenario) -> Scenario:
     return replace(scenario, odds=replace(scenario.odds, reply_lost=0.2))
 
@@ -366,11 +375,21 @@ MUTANTS = (
     Mutant("no sample is enough", _no_sample_needed, _rules("passed without data"), seed=8),
     Mutant("the record is not the verdict", _record_differs, _rules("verdict not recomputable")),
     Mutant("a rule reads chance", _reads_chance, _rules("replay differs"), seed=3),
-    Mutant("targets are left open", _left_open, _rules("lost charger", "campaign without an end")),
+    Mutant(
+        "targets are left open",
+        _left_open,
+        _rules("lost charger", "campaign without an end"),
+        _short,
+        longest=2 * HOUR,
+    ),
     Mutant(
         "a rollback forgets one", _rollback_forgets_one, _rules("rolled back, and it still runs"), _half_bad
     ),
     Mutant("the last outcome wins", _last_word_wins, _rules("an outcome changed"), _replies_lost),
-    Mutant("a workflow task breaks", _lost_is_sent_anew, _rules("workflow task failed")),
-    Mutant("a campaign waits for ever", _never_ends, _rules("campaign without an end")),
+    Mutant(
+        "a workflow task breaks", _lost_is_sent_anew, _rules("workflow task failed"), _short, longest=2 * HOUR
+    ),
+    Mutant(
+        "a campaign waits for ever", _never_ends, _rules("campaign without an end"), _short, longest=2 * HOUR
+    ),
 )

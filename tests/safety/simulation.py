@@ -110,8 +110,9 @@ class Report:
 class Simulation:
     """One scenario, played."""
 
-    def __init__(self, scenario: Scenario) -> None:
+    def __init__(self, scenario: Scenario, longest: float = LONGEST) -> None:
         self.scenario = scenario
+        self.longest = longest
         self.loop = SimulatedLoop()
         self.rng = random.Random(scenario.seed ^ 0x5AFE)
         self.injected: Counter[str] = Counter()
@@ -208,7 +209,7 @@ class Simulation:
     async def _until_over(self) -> None:
         ends = [self.temporal.end_of(campaign_workflow_id(name)) for name in self.campaigns]
         with suppress(TimeoutError):
-            async with asyncio.timeout(LONGEST):
+            async with asyncio.timeout(self.longest):
                 await asyncio.gather(*ends)
 
     async def _heal(self) -> None:
@@ -706,6 +707,6 @@ def _deeds(*methods: Callable[..., Any]) -> Deeds:
     return {method.__name__: method for method in methods}
 
 
-def play(scenario: Scenario) -> Report:
-    """One campaign, from its scenario."""
-    return Simulation(scenario).play()
+def play(scenario: Scenario, longest: float = LONGEST) -> Report:
+    """One campaign, from its scenario; one that lasts longer is taken to last for ever."""
+    return Simulation(scenario, longest).play()

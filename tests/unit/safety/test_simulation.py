@@ -54,7 +54,7 @@ def test_the_referee_catches_a_bug_that_is_planted(mutant: Mutant) -> None:
     broken: set[str] = set()
     with mutant.alive():
         for seed in range(mutant.seed, mutant.seed + TRIES):
-            broken |= {each.rule for each in play(mutant.scenario(seed)).violations}
+            broken |= {each.rule for each in play(mutant.scenario(seed), mutant.longest).violations}
             if broken & mutant.caught_by:
                 return
     pytest.fail(f"{mutant.name}: nobody noticed, but for {sorted(broken)}")
