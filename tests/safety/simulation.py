@@ -253,6 +253,10 @@ class Simulation:
             halts=port(books.halts),
             withdrawals=port(books.withdrawals),
             health=port(books.health),
+            upkeep=port(books.upkeep),
+            penalties=port(books.penalties),
+            learned=port(books.learned),
+            kept=port(books.kept),
             clock=self.loop.instant,
         )
 

@@ -20,8 +20,12 @@ from storage.ports import ChargerView
 from storage.postgres.batch import Batch, Known, NewEvents, json_text, last_messages
 from storage.twin import TwinState
 from storage.withdrawal import artifact_subject
+from tests.support.memory import MemoryLearned
 from tests.support.memory_halts import MemoryHalts
+from tests.support.memory_kept import MemoryKept
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from tests.support.memory_penalties import MemoryPenalties
+from tests.support.memory_upkeep import MemoryUpkeep
 from tests.support.memory_watch import MemoryHealth
 from tests.support.memory_withdrawals import MemoryWithdrawals
 from tests.unit.activities.memory import (
@@ -237,7 +241,8 @@ class Books:
     def __init__(self, clock: Clock) -> None:
         self.leases = Leases(clock)
         self.routes = Routes(clock)
-        self.chargers = Chargers(self.leases)
+        self.penalties = MemoryPenalties()
+        self.chargers = Chargers(self.leases, self.penalties)
         self.halts = MemoryHalts()
         self.withdrawals = MemoryWithdrawals()
         self.campaigns = Campaigns(self.halts, self.withdrawals)
@@ -249,6 +254,9 @@ class Books:
         self.commands = MemoryCommands()
         self.logs = MemoryLogs()
         self.health = MemoryHealth()
+        self.upkeep = MemoryUpkeep()
+        self.learned = MemoryLearned()
+        self.kept = MemoryKept()
         self.ingest = Ingest(self.chargers, self.events, self.routes, self.leases)
 
 

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from csms.commands import Command, CommandAnswer
 from csms.errors import CommandTimeout, ConnectionLost, NotConnectedHere
+from csms.ports import LastLook
 from storage.charger import SelfReport
 from storage.events import ChargerBooted, ConnectionClosed, ConnectionOpened, Event, EventRecord
 from storage.findings import FirmwareVersionRead
@@ -162,7 +163,13 @@ class NodeEnd:
         return self._held(charger_id, session_epoch).told
 
     async def send(
-        self, charger_id: str, session_epoch: int, command: Command, *, deadline_s: float
+        self,
+        charger_id: str,
+        session_epoch: int,
+        command: Command,
+        *,
+        deadline_s: float,
+        last_look: LastLook | None = None,
     ) -> CommandAnswer:
         hall, noise = self.hall, self.hall.noise
         await self.process.go_on()
@@ -173,6 +180,8 @@ class NodeEnd:
         await asyncio.sleep(hall.rng.uniform(0.001, 0.01))
         await self.process.go_on()
         self._held(charger_id, session_epoch)
+        if last_look is not None:
+            await last_look()
         action = type(command).__name__
         hall.left(self, socket.station, command)
         if noise.lose_command and hall.rng.random() < noise.lose_command:
