@@ -89,7 +89,7 @@ def _not_drained() -> list[Change]:
 
 
 def _no_lease() -> list[Change]:
-    async def lease(self: Sending, target: Any, profile: Any) -> None:
+    async def lease(self: Sending, *given: Any) -> None:
         return None
 
     return [(Sending, "_lease", lease)]
@@ -98,12 +98,12 @@ def _no_lease() -> list[Change]:
 def _generous_site() -> list[Change]:
     take = activities.sending.Sending._lease
 
-    async def lease(self: Sending, target: Any, profile: Any) -> None:
+    async def lease(self: Sending, *given: Any) -> None:
         leases = self._stores.leases._target  # type: ignore[attr-defined]
         before = dict(leases.max_down)
         leases.max_down = dict.fromkeys(before, 99)
         try:
-            await take(self, target, profile)
+            await take(self, *given)
         finally:
             leases.max_down = before
 
@@ -332,6 +332,14 @@ def _short(scenario: Scenario) -> Scenario:
     )
 
 
+def _busy_street(scenario: Scenario) -> Scenario:
+    """A car comes to everybody while its update is on its way."""
+    natures = tuple(
+        Nature(nature.name, nature.site, visits=((80.0, 2000.0, 1),)) for nature in scenario.natures
+    )
+    return replace(scenario, natures=natures, acts=(), odds=Odds(), rival=False)
+
+
 def _replies_lost(scenario: Scenario) -> Scenario:
     return replace(scenario, odds=replace(scenario.odds, reply_lost=0.2))
 
@@ -342,7 +350,7 @@ def _rules(*names: str) -> frozenset[str]:
 
 MUTANTS = (
     Mutant(
-        "the sending step does not read the session again", _never_busy, _rules("sent while busy"), seed=28
+        "the sending step does not read the session again", _never_busy, _rules("sent while busy"), seed=29
     ),
     Mutant(
         "the answer to the drain is ignored",
@@ -350,7 +358,7 @@ MUTANTS = (
         _rules("update under a session", "session cut", "sent while busy"),
         seed=4,
     ),
-    Mutant("no drain", _not_drained, _rules("update under a session", "session cut"), seed=15),
+    Mutant("no drain", _not_drained, _rules("session cut"), _busy_street),
     Mutant("no site lease", _no_lease, _rules("sent without its lease", "site below its floor")),
     Mutant("a site that never says no", _generous_site, _rules("site below its floor"), seed=16),
     Mutant("availability is not put back", _not_put_back, _rules("availability not restored")),
