@@ -31,6 +31,7 @@ from csms.commands import UpdateFirmware
 from signing.ledger import UseLedger
 from signing.release import release_of
 from storage.artifact import ArtifactPhase
+from storage.audit import AuditEntry
 from storage.campaign import (
     Approval,
     Campaign,
@@ -43,7 +44,7 @@ from storage.campaign import (
 )
 from storage.canonical import sha256_hex
 from storage.charger import Charger, ChargerFilter, ModelProfile, Site, SiteLease
-from storage.halt import EVERYTHING, Vote
+from storage.halt import EVERYTHING, Halt, Vote
 from storage.ids import (
     SIGNER_QUEUE,
     TASK_QUEUE,
@@ -650,7 +651,12 @@ class Simulation:
         await asyncio.sleep(seconds)
         self.referee.halted = None
         for actor in PEOPLE[:2]:
-            await self.books.halts.restore(halt.halt_id, Vote(actor, "fine", self.loop.instant()))
+            vote = Vote(actor, "fine", self.loop.instant())
+            await self.books.halts.restore(halt.halt_id, vote, self._on_record)
+
+    @staticmethod
+    def _on_record(halt: Halt) -> AuditEntry:
+        return AuditEntry(halt.at, "ida", "halt.voted", f"halt/{halt.halt_id}", {})
 
     async def _withdraw(self) -> None:
         artifact_id = artifact_id_of("1.1")
