@@ -163,7 +163,9 @@ def _compared(
     for limit in policy.signals:
         share = 0.0 if limit.role is SignalRole.SHADOW or not weights else limit.weight / weights
         if limit.signal in by_name:
-            scopes = scopes_of(by_name[limit.signal], limit, evidence, spent * share, hours)
+            alpha = spent * share
+            alpha = min(alpha, 1.0) if alpha > 0 else 0.0  # nor what is not a number
+            scopes = scopes_of(by_name[limit.signal], limit, evidence, alpha, hours)
             found += [compare(policy, scope) for scope in scopes]
     return tuple(found)
 
