@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from csms.meters import register_wh
 from storage.events import MeterValuesSampled, MonitoredEventReported, StoredEvent
@@ -15,6 +15,8 @@ JUMP_WH = 1_000_000.0
 MOST_W, MOST_BURST_WH = 4_000_000.0, 100_000.0
 """Power of the largest chargers, and what a reading may be late by: a register that rises faster dropped out
 to zero for a while, as some do, and came back."""
+PUT_BACK = timedelta(days=1)
+"""Nothing newer for so long by a charger's clock: the clock was put back, and its readings are news again."""
 _MOST_EVSES, _MOST_READINGS = 100, 400
 _COLDEST, _HOTTEST = -60.0, 200.0
 """Degrees Celsius; what is outside was no temperature."""
@@ -44,7 +46,7 @@ def with_register(
     """
     key, at = str(evse_id), at_of(event)
     before = known.registers.get(key)
-    if (before is None and len(known.registers) >= _MOST_EVSES) or (before is not None and at < before.at):
+    if (before is None and len(known.registers) >= _MOST_EVSES) or _late(before, event):
         return known, 0.0
     delivered = _delivered(before, register, event) if before is not None else 0.0
     latest = Register(register, at, event.received_at)
@@ -55,6 +57,13 @@ def with_register(
         since=known.since or event.received_at,
     )
     return after, delivered
+
+
+def _late(before: Register | Reading | None, event: StoredEvent) -> bool:
+    """Whether it was queued and is older than what is known. None comes so for long: a clock was put back."""
+    if before is None or at_of(event) >= before.at:
+        return False
+    return event.received_at - before.received_at < PUT_BACK
 
 
 def _delivered(before: Register, register: float, event: StoredEvent) -> float:
@@ -72,7 +81,7 @@ def metered(known: Metering, told: MeterValuesSampled, event: StoredEvent) -> tu
         name = f"{told.evse_id}/{sample.measurand}" + (f"/{sample.phase}" if sample.phase else "")
         before = readings.get(name)
         new = before is None and len(readings) >= _MOST_READINGS
-        if sample.measurand not in KEPT or new or (before is not None and at < before.at):
+        if sample.measurand not in KEPT or new or _late(before, event):
             continue
         readings[name] = Reading(sample.value, sample.unit or "", at, event.received_at)
     after = known

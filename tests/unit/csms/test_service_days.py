@@ -202,6 +202,25 @@ def test_a_register_that_drops_out_and_comes_back_delivered_nothing_by_it() -> N
     assert served([*START, register(1, 0.0), register(61, 900_000.0)]).energy_wh == 900_000.0
 
 
+@pytest.mark.requirement("F7", "F102")
+def test_meters_of_a_charger_whose_clock_was_put_back_are_read_again_after_a_day() -> None:
+    def told(sequence: int, hours: float, wh: float) -> StoredEvent:
+        samples = MeterSample("Energy.Active.Import.Register", wh), MeterSample("Voltage", wh, "V")
+        body, behind = (
+            to_json(MeterValuesSampled(1, None, samples)),
+            timedelta(days=30 if sequence > 1 else 0),
+        )
+        at = NOON + timedelta(hours=hours)
+        kind = KIND_OF[MeterValuesSampled]
+        return StoredEvent(sequence, "A", kind, body, at - behind, at)
+
+    soon = fold({}, [told(1, 0, 100.0), told(2, 23, 200.0)]).memories
+    assert soon["A"].metering.registers["1"].wh == 100.0
+    later = fold(soon, [told(3, 25, 300.0)]).memories["A"].metering
+    assert (later.registers["1"].wh, later.readings["1/Voltage"].value) == (300.0, 300.0)
+    assert later.delivered_wh == 200.0
+
+
 @pytest.mark.requirement("F94")
 def test_temperatures_come_in_any_unit_and_nonsense_is_none() -> None:
     def warm(value: float, unit: str | None) -> MeterValuesSampled:
