@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
         return _replay(chosen.replay, shrink=chosen.shrink)
     seeds = range(chosen.seed, chosen.seed + chosen.campaigns)
     tally = play_many(seeds, jobs=chosen.jobs, minutes=chosen.minutes, each=_progress)
-    results = page.results(tally, f"make safety ARGS='--campaigns {chosen.campaigns} --seed {chosen.seed}'")
+    results = page.results(tally, " ".join(["python -m tests.safety", *arguments]))
     page.write_json(chosen.out, results)
     if chosen.page is not None:
         chosen.page.write_text(page.page(results))

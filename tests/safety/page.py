@@ -94,7 +94,7 @@ def page(found: Mapping[str, Any]) -> str:
         [
             "# Safety in numbers",
             "",
-            f"<!-- Written by `{found['command']} --page docs/SAFETY.md`; not by hand. -->",
+            "<!-- Written by the command below; not by hand. -->",
             "",
             _headline(found),
             "",

@@ -280,6 +280,7 @@ class Simulation:
             fleet.move_targets,
             fleet.measure_wave,
             fleet.measure_cohort,
+            fleet.measure_attempts,
             health.measure_health,
             chargers.resolve_route,
             chargers.reconcile_update,
