@@ -1,5 +1,6 @@
 """How chargers served: the projection beside the hot path, and its sums by site, version or charger."""
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -33,6 +34,8 @@ from storage.twin import Lifecycle
 from storage.watching import Progress
 
 SERVICE = "service"
+REPORTS_AT_ONCE = 4
+"""In one process; more wait for their turn: a report sums up to a year of every charger."""
 _DAY, _MEMORY = service_day.c, service_memory.c
 _STANDING = tuple(each.name for each in fields(Standing))
 Rows = Sequence[Row[*tuple[Any, ...]]]
@@ -43,6 +46,7 @@ class PostgresServiceStore:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._seats = asyncio.Semaphore(REPORTS_AT_ONCE)
 
     async def advance_service(self, fold: ServiceFold, *, limit: int = 1000) -> Progress:
         """One step of the projection."""
@@ -60,7 +64,7 @@ class PostgresServiceStore:
     ) -> ServiceReport:
         """Whole days as they are summed, and the time since each charger was last heard."""
         chosen = [one_of(charger_ids)] if charger_ids is not None else []
-        async with transaction(self._engine) as connection:
+        async with self._seats, transaction(self._engine) as connection:
             mark = await _mark(connection)
             sums = (await connection.execute(_sums(by, since, chosen))).all()
             standing = (await connection.execute(_standings(by, chosen))).all()

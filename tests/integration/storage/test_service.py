@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from csms import service_days
 from csms.projection import project
@@ -19,7 +20,7 @@ from storage.events import (
     MeterValuesSampled,
 )
 from storage.postgres.ingest import PostgresIngestStore
-from storage.postgres.service import PostgresServiceStore
+from storage.postgres.service import REPORTS_AT_ONCE, PostgresServiceStore
 from storage.service import GroupBy, ServiceDay
 
 pytestmark = pytest.mark.integration
@@ -102,3 +103,23 @@ async def test_time_after_the_last_word_is_unknown_while_the_socket_lives(engine
     assert (round(group.total.up_s), round(group.total.unknown_s)) == (350 * 60 + 600, 115 * 60)
     assert isinstance(group.total, ServiceDay)
     assert await store.days("A", date(2100, 1, 1), end) == []
+
+
+@pytest.mark.requirement("F28")
+async def test_reports_leave_connections_for_everybody_else(engine, chargers) -> None:
+    store, now, taken = PostgresServiceStore(engine), datetime.now(UTC), set[object]()
+    most = 0
+
+    def checked_out(_: object, record: object, __: object) -> None:
+        nonlocal most
+        taken.add(record)
+        most = max(most, len(taken))
+
+    def checked_in(_: object, record: object) -> None:
+        taken.discard(record)
+
+    pool = engine.sync_engine.pool
+    event.listen(pool, "checkout", checked_out)
+    event.listen(pool, "checkin", checked_in)
+    await asyncio.gather(*(store.report(GroupBy.SITE, now.date(), now) for _ in range(20)))
+    assert 0 < most <= REPORTS_AT_ONCE
