@@ -83,7 +83,7 @@ class Observer:
         self._soak = SoakRule()
         self._soaked: datetime | None = None
         """Up to which hour updated chargers were looked at."""
-        self._resting: dict[str, float] = {}
+        self._resting: dict[str, datetime] = {}
         """Projections that could not go on, and until when each is left alone; by the loop's clock."""
 
     async def run(self) -> None:
@@ -113,9 +113,9 @@ class Observer:
 
         One that cannot go on rests for a while, and holds back none of the others.
         """
-        more, now = False, asyncio.get_running_loop().time
+        more = False
         for name, advance in self._projections().items():
-            if self._resting.get(name, 0.0) > now():
+            if name in self._resting and self._resting[name] > self._clock():
                 continue
             self._resting.pop(name, None)
             try:
@@ -125,7 +125,7 @@ class Observer:
             except Exception:  # noqa: BLE001 - see below
                 # The relay shares this process: it must not stop because a projection cannot go on.
                 _log.exception("observer.cannot_go_on", projection=name)
-                self._resting[name] = now() + self._pace.backoff_s
+                self._resting[name] = self._clock() + timedelta(seconds=self._pace.backoff_s)
         return more
 
     def _projections(self) -> dict[str, Callable[[], Awaitable[Progress]]]:

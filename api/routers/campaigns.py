@@ -12,18 +12,13 @@ from api.late_joiners import follow_up
 from api.plan_preview import planned_page, preview_reply
 from api.ports import ApiServices
 from api.replies import NOT_MODIFIED, Cursor, IdempotencyKey, Limit, tagged_reply
+from api.schemas.campaign_acts import AbortBody, ApproveBody, ReasonBody, SkipBody, SliceBody, SliceReply
 from api.schemas.campaigns import (
-    AbortBody,
-    ApproveBody,
     CampaignReply,
     CampaignSummary,
     DecisionReply,
     DirectiveReply,
     PlanBody,
-    ReasonBody,
-    SkipBody,
-    SliceBody,
-    SliceReply,
     TargetReply,
 )
 from api.schemas.common import PageReply, Slug

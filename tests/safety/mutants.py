@@ -1,3 +1,4 @@
+# long-file: one table of planted bugs, each beside what it changes
 """Deliberate bugs. Each breaks one rule of the engine; a simulation that lets one pass proves nothing.
 
 ``caught_by`` names the rules of the referee of which at least one must speak up.
@@ -162,7 +163,7 @@ def _abort_not_read() -> list[Change]:
     async def wanted(self: Sending) -> Any:
         given = self._given
         campaign = await self._stores.campaigns.get(given.campaign_id)
-        self._pace = campaign.plan.pace
+        self._plan, self._pace = campaign.plan, campaign.plan.pace
         return await self._stores.campaigns.target(given.campaign_id, given.wave, given.charger_id)
 
     def over(_self: ShardWorkflow) -> str:
@@ -209,8 +210,8 @@ def _new_number() -> list[Change]:
 def _no_signature() -> list[Change]:
     update = Sending._update
 
-    async def bare(self: Sending, order: Any, proof: Any) -> Any:
-        return replace(await update(self, order, proof), signature=None, signing_certificate=None)
+    async def bare(self: Sending, *given: Any) -> Any:
+        return replace(await update(self, *given), signature=None, signing_certificate=None)
 
     return [(Sending, "_update", bare)]
 

@@ -203,7 +203,8 @@ async def test_sites_and_models_are_stored_and_read_back() -> None:
         profile = await client.put("/api/v1/models", json=model)
 
     assert stored.status_code == 201
-    assert listed["items"] == [site]
+    [found] = listed["items"]
+    assert {**found, **site} == found
     assert wrong.status_code == 422
     assert profile.json()["signature_scheme"] == "ecdsa-p256-sha256"
     assert house.audit.chain[-1].entry.detail["unsafe_unsigned_waiver"] == model["unsafe_unsigned_waiver"]

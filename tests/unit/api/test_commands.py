@@ -45,6 +45,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 }
 ROLES = {
     Role.VIEWER: set(),
+    Role.INSTALLER: set(),
     Role.RELEASE_MANAGER: set(),
     Role.OPERATOR: {
         *("trigger", "get-variables", "get-base-report", "get-report", "get-monitoring-report"),

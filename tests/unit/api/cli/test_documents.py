@@ -68,7 +68,7 @@ def test_the_examples_numbers_are_the_real_defaults() -> None:
     from storage.campaign import GatePolicy, Pace, Ramp
 
     body = read_plan(EXAMPLE).body
-    assert body["gate"] == {**asdict(GatePolicy()), "health": "balanced"}
+    assert body["gate"] == {**asdict(GatePolicy()), "health": "balanced", "early_stop_failures": 20}
     assert body["pace"] == {**asdict(Pace()), "ramp": asdict(Ramp())}
 
 
