@@ -58,7 +58,7 @@ class Penalty:
         """Why it gets nothing, and what to do about it."""
         return (
             f"it is set apart until {self.until:%Y-%m-%d %H:%M} UTC: {self.reason}; "
-            f"look at it, then: ampwave charger release {self.charger_id}"
+            f"look at it, then: ampwave charger retry {self.charger_id}"
         )
 
 

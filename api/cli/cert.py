@@ -185,7 +185,6 @@ def read(path: Path) -> str:
         raise WrongUse(f"{path} cannot be read as PEM.") from error
 
 
-cert_renewals.register(app)
 app.add_typer(
     cert_authority.app, name="ca", help="Make the authority: root offline, issuing key at the signer."
 )

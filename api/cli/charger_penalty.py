@@ -1,4 +1,4 @@
-"""``ampwave charger set-apart`` and ``release``: chargers that failed too often."""
+"""``ampwave charger set-apart`` and ``retry``: chargers that failed too often."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ Identity = Annotated[str, typer.Argument(metavar="CHARGER", help="Its OCPP ident
 def attach(app: typer.Typer) -> None:
     """Put these commands beside the other ones of chargers."""
     command(app, "set-apart")(set_apart)
-    command(app, "release", posts=True)(release)
+    command(app, "retry", posts=True)(retry)
 
 
 def set_apart(session: Session) -> None:
@@ -29,7 +29,7 @@ def set_apart(session: Session) -> None:
     session.show(found, lambda screen: screen.table(columns, rows, empty="No charger is set apart."))
 
 
-def release(
+def retry(
     session: Session,
     charger: Identity,
     reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is on record.")],

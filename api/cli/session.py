@@ -160,6 +160,8 @@ def command(
         parameters = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own]
         run.__signature__ = inspect.Signature([*parameters, *added])  # type: ignore[attr-defined]
         run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*parameters, *added]}
+        if any(each.name == name for each in app.registered_commands):
+            raise RuntimeError(f"There are two commands {name!r} in one group; nobody could reach the first.")
         app.command(name, **settings)(run)
         return function
 

@@ -10,9 +10,10 @@ from api.cli.errors import Record, WrongUse
 from api.cli.output import Column, Screen, ago, moment
 from api.cli.references import segment
 from api.cli.session import Session, command, group
+from storage.access import Role
 
 app = group("Who may use the api.")
-ROLES = ("viewer", "operator", "release-manager", "security", "admin")
+ROLES = tuple(role.value for role in Role)
 
 
 @command(app, "create", posts=True)

@@ -46,7 +46,7 @@ def test_failures_of_several_campaigns_add_up() -> None:
     assert penalty is not None
     assert (penalty.failures, penalty.until - NOW) == (3, timedelta(hours=24))
     assert "3 attempts in 2 campaigns failed" in penalty.sentence
-    assert "ampwave charger release CP001" in penalty.sentence
+    assert "ampwave charger retry CP001" in penalty.sentence
 
 
 @pytest.mark.parametrize("other", [Outcome.DEFERRED, Outcome.SKIPPED, Outcome.CANCELLED])

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli.main import app
+from api.cli.session import command, group
 
 SITE = {"site_id": "harbour", "name": "Harbour", "time_zone": "Europe/Berlin", "max_down": 2}
 
@@ -158,3 +159,14 @@ def test_posts_carry_an_idempotency_key_and_json_shows_it(run: Any, fake: Any) -
     assert json.loads(result.stdout)["idempotency_key"] == key
     run("site", "add", "harbour", "--idempotency-key", "again-1")
     assert fake.last("POST", "/sites").headers["Idempotency-Key"] == "again-1"
+
+
+def test_two_commands_of_one_name_do_not_start() -> None:
+    """The first of them could never be reached."""
+    tried = group("Tried.")
+
+    def once(_session: Any) -> None: ...
+
+    command(tried, "once")(once)
+    with pytest.raises(RuntimeError, match="two commands 'once'"):
+        command(tried, "once")(once)
