@@ -14,6 +14,7 @@ from pathlib import Path
 from api.embedded import EmbeddedPostgres
 from tests.benchmarks import report
 from tests.benchmarks.audit import measure_audit
+from tests.benchmarks.campaigns import measure_abort, measure_campaign, measure_cost
 from tests.benchmarks.child import open_files_limit
 from tests.benchmarks.downloads import measure_downloads
 from tests.benchmarks.gate_cost import measure_gate_cost
@@ -23,6 +24,7 @@ from tests.benchmarks.latency import measure_latency
 from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.renewal import measure_renewal
 from tests.benchmarks.report import Row
+from tests.benchmarks.safety import measure_safety
 from tests.benchmarks.signing import measure_directives, measure_publish
 from tests.benchmarks.soak import measure_soak
 from tests.benchmarks.storm import measure_storm
@@ -53,8 +55,15 @@ ROWS: dict[str, Measure] = {
     "gates": measure_gates,
     "gate-cost": measure_gate_cost,
     "whatif": measure_whatif,
+    "campaign": measure_campaign,
+    "cost": measure_cost,
+    "abort": measure_abort,
 }
-BY_NAME_ONLY: dict[str, Measure] = {"soak": measure_soak, "renewal": measure_renewal}
+BY_NAME_ONLY: dict[str, Measure] = {
+    "soak": measure_soak,
+    "renewal": measure_renewal,
+    "safety": measure_safety,
+}
 """Rows that take too long to be part of every run."""
 
 

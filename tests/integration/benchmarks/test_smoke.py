@@ -23,6 +23,8 @@ async def test_a_row_measures_something(
     assert all(row.name.startswith(name) for row in rows)
     if name == "soak":
         assert rows[0].value == 0, "an acknowledged message was not in the journal"
+    elif name == "safety":
+        assert (rows[0].value, rows[0].met) == (0, True)
     elif name == "storm":
         assert "40 twins right" in rows[0].unit
     elif name == "gates":
