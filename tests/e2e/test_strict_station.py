@@ -20,7 +20,10 @@ from tests.support.receiver import receiving
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 MODELS = {OCPP16: "S16", OCPP201: "S201", OCPP21: "S21"}
-MAKE = Make("Strict Stations", "strict-yard", dict.fromkeys(MODELS.values(), "ecdsa-p256-sha256"))
+PLAIN, MAPPED, TWICE, SPOILT = "", "-map", "-twice", "-spoilt"
+"""A station of its own for each story: one that ran a version and comes with an older one is doubted."""
+ALL = [f"{model}{story}" for model in MODELS.values() for story in (PLAIN, MAPPED, TWICE, SPOILT)]
+MAKE = Make("Strict Stations", "strict-yard", dict.fromkeys(ALL, "ecdsa-p256-sha256"))
 IMAGE, NEW = b"strictly speaking, an image", "9.0"
 ASKED_AFTER_A_BOOT = frozenset({"GetConfiguration", "GetVariables", "TriggerMessage"})
 """What a node asks of itself, some seconds after a boot, to learn what a station can do."""
@@ -37,20 +40,21 @@ class Yard:
         self._framings = {version: Framing(version) for version in MODELS}
 
     @asynccontextmanager
-    async def station(self, version: str) -> AsyncIterator[Any]:
+    async def station(self, version: str, story: str = PLAIN) -> AsyncIterator[Any]:
         """One of them, connected."""
-        identity = MAKE.charger_id(MODELS[version])
+        model = MODELS[version] + story
+        identity = MAKE.charger_id(model)
         url = f"ws://127.0.0.1:{self.stack.settings.csms_port}/ocpp/{identity}"
-        login = basic(identity, self._passwords[MODELS[version]])
+        login = basic(identity, self._passwords[model])
         async with connected(url, self._framings[version], login) as station:
             station.lacks = ASKED_AFTER_A_BOOT
             # What it says of itself is held against our books, in the step that sends (S26).
-            station.vendor, station.model, station.serial = MAKE.vendor, MODELS[version], identity[:25]
+            station.vendor, station.model, station.serial = MAKE.vendor, model, identity[:25]
             yield station
 
-    async def roll_out(self, version: str, artifact_id: str | None = None) -> str:
+    async def roll_out(self, version: str, artifact_id: str | None = None, story: str = PLAIN) -> str:
         """A campaign for the station of this version; its id."""
-        return await MAKE.roll_out(self.stack, artifact_id or self.artifact_id, MODELS[version])
+        return await MAKE.roll_out(self.stack, artifact_id or self.artifact_id, MODELS[version] + story)
 
     async def only_target(self, campaign_id: str) -> dict[str, Any]:
         """The one target that a campaign has."""
@@ -102,7 +106,7 @@ async def test_tc_l_13_a_rollout_waits_for_the_session_and_then_updates(yard: Ya
 @pytest.mark.requirement("X15", "F80")
 async def test_a_map_is_told_before_a_station_is_drained_and_when_it_is_back(yard: Yard) -> None:
     order: list[str] = []
-    async with receiving() as receiver, yard.station(OCPP201) as station:
+    async with receiving() as receiver, yard.station(OCPP201, MAPPED) as station:
         url = f"http://127.0.0.1:{receiver.port}/"
         kinds = ["charger.maintenance_planned", "charger.maintenance_ended"]
         hook = {"webhook_id": "maps", "url": url, "kinds": kinds}
@@ -111,7 +115,7 @@ async def test_a_map_is_told_before_a_station_is_drained_and_when_it_is_back(yar
         await station.ready(version="7.0")
         station.will_answer("ChangeAvailability", status="Accepted")
         station.will_answer("UpdateFirmware", status="Accepted")
-        campaign_id = await yard.roll_out(OCPP201)
+        campaign_id = await yard.roll_out(OCPP201, story=MAPPED)
         await taken_out_of_service(station)
         drained_at = datetime.now(UTC)
         request_id = (await station.heard("UpdateFirmware"))["requestId"]
@@ -137,17 +141,17 @@ async def test_tc_l_10_a_second_rollout_waits_for_the_first(yard: Yard) -> None:
     # The station could cancel (L01.FR.24); a rollout never makes it: one maintenance of a charger at a time.
     newest = "9.1"
     other = await MAKE.release(yard.stack, IMAGE + b", again", newest)
-    async with yard.station(OCPP21) as station:
+    async with yard.station(OCPP21, TWICE) as station:
         await station.ready(version="8.0")
         for _ in range(4):
             station.will_answer("ChangeAvailability", status="Accepted")
         for _ in range(2):
             station.will_answer("UpdateFirmware", status="Accepted")
-        first = await yard.roll_out(OCPP21)
+        first = await yard.roll_out(OCPP21, story=TWICE)
         await taken_out_of_service(station)
         request_id = (await station.heard("UpdateFirmware"))["requestId"]
         await station.firmware("Downloading", request_id)
-        second = await yard.roll_out(OCPP21, other)
+        second = await yard.roll_out(OCPP21, other, TWICE)
         await yard.stack.until_targets(second, lambda found: found[0]["phase"] == "waiting")
         assert station.asked.count("UpdateFirmware") == 1
         await station.progress(request_id, *FETCHED[1:], "Installing", "InstallRebooting")
@@ -175,13 +179,13 @@ async def test_tc_l_06_tc_081_a_signature_that_does_not_hold_stops_the_rollout(
     yard: Yard, version: str
 ) -> None:
     doomed = await MAKE.release(yard.stack, IMAGE + version.encode(), f"9.2-{version}")
-    async with yard.station(version) as station:
+    async with yard.station(version, SPOILT) as station:
         # It is known to take signed updates, and runs another version than before.
         await station.security_event("StartupOfTheDevice")
         await station.ready(version="8.0")
         station.will_answer("ChangeAvailability", status="Accepted")
         station.will_answer(update_of(station), status="Accepted")
-        campaign_id = await yard.roll_out(version, doomed)
+        campaign_id = await yard.roll_out(version, doomed, SPOILT)
         await taken_out_of_service(station)
         request_id = (await station.heard(update_of(station)))["requestId"]
         station.will_answer("ChangeAvailability", status="Accepted")
@@ -195,4 +199,4 @@ async def test_tc_l_06_tc_081_a_signature_that_does_not_hold_stops_the_rollout(
         async with asyncio.timeout(30):
             assert await station.heard("ChangeAvailability"), "it goes back into service"
     with pytest.raises(Refused, match="breaks rules"):
-        await yard.roll_out(version, doomed)  # Nor does another campaign bring it to anybody.
+        await yard.roll_out(version, doomed, SPOILT)  # Nor does another campaign bring it to anybody.

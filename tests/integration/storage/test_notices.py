@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from storage.audit import AuditEntry
 from storage.campaign import Decision, VerdictWord
 from storage.errors import Conflict, NotFound
 from storage.halt import EVERYTHING, Vote
@@ -19,6 +20,7 @@ from tests.integration.storage.conftest import NOW
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("X15")]
 
+RESTORED = AuditEntry(NOW, "ann", "halt.restore_voted", EVERYTHING, {})
 LATER = NOW + timedelta(minutes=2)
 
 
@@ -97,7 +99,7 @@ async def test_phases_verdicts_incidents_and_halts_are_told(notices, engine, sql
     await watch.incidents.apply([replace(opened, close=True)])
     made = await halts.pull(EVERYTHING, "ann", "smoke", NOW)
     for person in ("ann", "bob"):
-        await halts.restore(made.halt_id, Vote(person, "steam", NOW))
+        await halts.restore(made.halt_id, Vote(person, "steam", NOW), lambda _: RESTORED)
     assert [kind for kind, _ in await told(notices)] == [
         "campaign.phase_changed",
         "campaign.phase_changed",
