@@ -142,7 +142,14 @@ def test_a_button_moves_the_campaign_and_the_page_says_so(browser: Any) -> None:
         page.wait_for_selector(".heading .badge.is-paused")
 
         assert site.house.campaigns.all["spring-release-1-1"].phase is CampaignPhase.PAUSED
-        assert page.query_selector("text=Resume") is None  # an operator may stop, not go on
+        assert page.locator("#acts").count() == 1
+        assert page.get_by_role("button", name="Resume").count() == 0  # an operator may stop, not go on
+        assert page.locator("form[action$='/resume']").count() == 0
+
+        with opened(browser, site, Role.RELEASE_MANAGER) as other:
+            other.goto(site.url + RUNNING)
+            other.get_by_role("button", name="Resume").click()
+            page.wait_for_selector(".heading .badge.is-running")
 
 
 CONTRAST = """() => {
@@ -195,7 +202,15 @@ def test_every_page_fits_its_window_and_every_word_is_legible(
 def test_the_api_manual_works_under_our_own_policy(browser: Any, site: Served) -> None:
     with opened(browser, site, Role.VIEWER) as page:
         page.goto(f"{site.url}/docs")
-        page.get_by_text("/api/v1/campaigns/plan").wait_for()
+        paths = site.house.app.openapi()["paths"]
+        tags = [(act["tags"][0], path) for path, acts in paths.items() for act in acts.values()]
+        page.locator(".opblock-tag").first.wait_for()
+        assert page.locator(".opblock-tag").count() == len(dict(tags))
+
+        page.locator("#operations-tag-campaigns").click()
+        page.get_by_text("/api/v1/campaigns/plan", exact=True).wait_for()
+        shown = page.locator(".opblock-summary-path").evaluate_all("all => all.map((at) => at.dataset.path)")
+        assert sorted(shown) == sorted(path for tag, path in tags if tag == "campaigns")
 
 
 def test_a_lost_session_ends_in_the_login_page(browser: Any) -> None:
