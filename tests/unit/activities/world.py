@@ -455,7 +455,7 @@ class World:
         for each in command.values:
             taken = each.name not in self.read_only
             if taken:
-                self.settings[charger_id][each.name] = each.value
+                self.settings.setdefault(charger_id, {})[each.name] = each.value
             items.append(ItemAnswer(each.name, AnswerStatus.ACCEPTED if taken else AnswerStatus.REJECTED))
         worst = next((one.status for one in items if one.status is not AnswerStatus.ACCEPTED), None)
         return CommandAnswer(worst or AnswerStatus.ACCEPTED, items=tuple(items))
