@@ -145,12 +145,15 @@ class RenewalWorkflow:
         room = now.plan.parallel - len(self._busy)
         if room <= 0:
             return
+        # Who is done while the page is read stands in it all the same, and would be renewed twice.
+        begun = set(self._busy) if workflow.patched("page-of-before") else set[str]()
         page = await remotely(
             FleetRenewalActivities.find_renewable,
             PageOrder(order.renewal_id, order.wave, now.plan.parallel),
             "find chargers that are connected and free",
         )
-        for due in [each for each in page if each.charger_id not in self._busy][:room]:
+        begun |= self._busy.keys()
+        for due in [each for each in page if each.charger_id not in begun][:room]:
             self._busy[due.charger_id] = asyncio.create_task(self._renew(order, due, now))
 
     async def _drain(self) -> None:

@@ -1,0 +1,97 @@
+"""A renewal on a Temporal server, with activities that end exactly when they should not."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from temporalio import activity, workflow
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.renewals import AttemptEnd, Due, PageOrder, PhaseOrder, RenewalNow, WaveOrder
+from storage.ids import TASK_QUEUE
+from storage.renewal import RenewalOutcome, RenewalPhase, RenewalPlan, WaveCounts
+from workflows.certificate_renewal import RenewalEnd, RenewalInput
+from workflows.options import DATA_CONVERTER, remotely
+from workflows.renewal import RenewalRun, RenewalWorkflow
+
+pytestmark = pytest.mark.integration
+PLAN = RenewalPlan("all", parallel=2, pause_seconds=0.1)
+
+
+class Books:
+    """Two chargers; the page with which the second is looked for is read before the first one ends."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.done: dict[str, RenewalOutcome | None] = {}
+        self._read, self._noted = asyncio.Event(), asyncio.Event()
+        self._phase = RenewalPhase.RUNNING
+
+    @activity.defn
+    async def load_renewal(self, _: str) -> RenewalNow:
+        return RenewalNow(PLAN, self._phase, 1)
+
+    @activity.defn
+    async def measure_renewal_wave(self, _: WaveOrder) -> WaveCounts:
+        return WaveCounts(2 - len(self.done), {})
+
+    @activity.defn
+    async def find_renewable(self, _: PageOrder) -> tuple[Due, ...]:
+        first, second = Due(0, "CP1", 0), Due(1, "CP2", 0)
+        if not self.begun:
+            return (first,)
+        page = tuple(each for each in (first, second) if each.charger_id not in self.done)
+        self._read.set()
+        await self._noted.wait()
+        return page
+
+    @activity.defn
+    async def renew_one(self, charger_id: str) -> None:
+        self.begun.append(charger_id)
+        await self._read.wait()
+
+    @activity.defn
+    async def note_attempt(self, given: AttemptEnd) -> None:
+        self.done[given.due.charger_id] = given.outcome
+        self._noted.set()
+
+    @activity.defn
+    async def close_renewal_wave(self, _: WaveOrder) -> int:
+        return 0
+
+    @activity.defn
+    async def set_renewal_phase(self, given: PhaseOrder) -> None:
+        self._phase = given.phase
+
+
+@workflow.defn(name="CertificateRenewalWorkflow")
+class OneCharger:
+    @workflow.run
+    async def run(self, given: RenewalInput) -> RenewalEnd:
+        await remotely(Books.renew_one, given.charger_id, "as long as the test wants")
+        return RenewalEnd(RenewalOutcome.RENEWED, "it came", "AB")
+
+
+@pytest.mark.requirement("F40")
+async def test_who_is_done_while_the_page_is_read_is_not_renewed_again(real_env: Any) -> None:
+    books, server = Books(), real_env.client.service_client.config.target_host
+    client = await Client.connect(server, namespace=real_env.client.namespace, data_converter=DATA_CONVERTER)
+    activities = [
+        books.load_renewal,
+        books.measure_renewal_wave,
+        books.find_renewable,
+        books.renew_one,
+        books.note_attempt,
+        books.close_renewal_wave,
+        books.set_renewal_phase,
+    ]
+    async with (
+        asyncio.timeout(60),
+        Worker(client, task_queue=TASK_QUEUE, workflows=[RenewalWorkflow, OneCharger], activities=activities),
+    ):
+        await client.execute_workflow(
+            RenewalWorkflow.run, RenewalRun("r1"), id="renewal/r1", task_queue=TASK_QUEUE
+        )
+    assert books.begun == ["CP1", "CP2"]
+    assert books.done == dict.fromkeys(("CP1", "CP2"), RenewalOutcome.RENEWED)
