@@ -8,9 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from storage.campaign import CampaignPlan
 from storage.charger import ChargerFilter, ModelProfile, Site
@@ -199,8 +197,6 @@ def calendar_of(site: Site, plan: CampaignPlan, closures: Sequence[Closure]) -> 
 
 def opening_of(site: Site, plan: CampaignPlan, closures: Sequence[Closure], now: datetime) -> Opening:
     """Whether work may begin there now; a site whose time zone nobody knows is closed, if it needs one."""
-    if plan.windows and not known_zone(site.time_zone):
-        return Opening(f"its site has no time zone that is known ({site.time_zone or 'none'})")
     return calendar_of(site, plan, closures).opening(now)
 
 
@@ -226,16 +222,6 @@ class Openings:
         if key not in self._known:
             self._known[key] = opening_of(site, self._plan, self.closures(site.site_id), at)
         return self._known[key]
-
-
-@lru_cache(maxsize=1024)
-def known_zone(name: str) -> bool:
-    """Whether windows can be computed there."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
 
 
 class Surroundings:

@@ -87,6 +87,16 @@ class WaveQuery:
     wave: int
 
 
+@dataclass(frozen=True, slots=True)
+class AttemptsQuery:
+    """One wave of one campaign, and what its workflow knows of it."""
+
+    campaign_id: str
+    wave: int
+    failed: int = 0
+    """Chargers whose attempt failed, those that wait for a repetition included."""
+
+
 class FleetActivities:
     """Measures fleets; opinions are the workflows'."""
 
@@ -100,10 +110,10 @@ class FleetActivities:
 
     @activity.defn
     @mapped
-    async def measure_attempts(self, given: WaveQuery) -> int:
+    async def measure_attempts(self, given: AttemptsQuery) -> int:
         """To how many chargers of a wave something was sent, those under way included."""
         tallies = await self._stores.campaigns.tallies(given.campaign_id)
-        return sum(_attempts(tally) for tally in tallies if tally.wave == given.wave)
+        return sum(_attempts(tally, given.failed) for tally in tallies if tally.wave == given.wave)
 
     @activity.defn
     @mapped
@@ -314,10 +324,15 @@ class FleetActivities:
         return views
 
 
-def _attempts(tally: WaveTally) -> int:
-    """A charger under way counts, too: its failure would be known before its success."""
+def _attempts(tally: WaveTally, failed: int) -> int:
+    """A charger under way counts, too: its failure would be known before its success.
+
+    One that failed and waits for a repetition has no outcome and nothing under way; it was attempted.
+    """
     under_way = sum(tally.by_phase.get(phase.value, 0) for phase in _SENT)
-    return under_way + sum(tally.by_outcome.get(outcome.value, 0) for outcome in ATTEMPTED)
+    updated = tally.by_outcome.get(Outcome.UPDATED.value, 0)
+    ended = sum(tally.by_outcome.get(outcome.value, 0) for outcome in ATTEMPTED)
+    return under_way + updated + max(failed, ended - updated)
 
 
 class _Places(Generic[T]):

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from re import compile as pattern
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 HORIZON = timedelta(days=62)
 """How far ahead the next opening is looked for."""
@@ -103,6 +103,16 @@ class Opening:
 OPEN = Opening()
 
 
+@lru_cache(maxsize=1024)
+def known_zone(name: str) -> bool:
+    """Whether windows can be computed there."""
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
 def window_problems(window: Window) -> list[str]:
     """What is wrong with one window by itself."""
     bad = [text for text in (window.opens, window.closes) if not _CLOCK.fullmatch(text)]
@@ -186,6 +196,8 @@ class Calendar:
         """Whether work may begin now."""
         if not self.windows and not self.closures:
             return OPEN
+        if self.windows and not known_zone(self.time_zone):
+            return Opening(f"its site has no time zone that is known ({self.time_zone or 'none'})")
         first = self._first(now)
         if first is not None and first <= now:
             return OPEN

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from activities.circumstances import Openings, calendar_of, known_zone
+from activities.circumstances import Openings, calendar_of
 from storage.campaign import CampaignPlan
 from storage.charger import Charger, Site
-from storage.windows import OPEN, Closure, Opening
+from storage.windows import OPEN, Closure, Opening, known_zone
 from workflows.eligibility import RULES, ChargerFacts, WaitUntil, first_of
 from workflows.wave_split import named
 

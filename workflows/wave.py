@@ -7,7 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 with workflow.unsafe.imports_passed_through():
-    from activities.fleet import FleetActivities, WaveQuery
+    from activities.fleet import AttemptsQuery, FleetActivities
     from storage.errors import AmpwaveError
     from storage.ids import shard_workflow_id
     from workflows.gate.attempts import beyond_chance
@@ -125,7 +125,8 @@ class WaveWorkflow:
         if permitted is None or not self._unweighed():
             return
         failed = self._weighed = len(self._failed)
-        attempts = await locally(FleetActivities.measure_attempts, WaveQuery(given.campaign_id, given.wave))
+        query = AttemptsQuery(given.campaign_id, given.wave, failed)
+        attempts = await locally(FleetActivities.measure_attempts, query)
         if why := beyond_chance(failed, attempts, permitted, given.wave):
             self._stop(why)
 

@@ -313,6 +313,8 @@ def verify_verdict(
     session.show(results, lambda screen: views.draw_verdicts(screen, results))
     if broken := [one for one in results if not one["holds"]]:
         raise CliError(f"{len(broken)} of {len(results)} verdicts do not follow from their inputs.")
+    if file is not None and not results:
+        raise CliError(f"{file} holds no verdict, so nothing was proven.")
 
 
 @command(app, "watch")

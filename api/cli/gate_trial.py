@@ -9,7 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from api.cli.documents import nearest, number
-from api.cli.errors import Record, WrongUse
+from api.cli.errors import CliError, Record, WrongUse
 from api.cli.http import Api
 from api.cli.planfile import parse_model, read_plan
 from api.schemas.campaigns import GateBody
@@ -76,6 +76,8 @@ def with_fleet(trial: Trial, api: Api, fleet: str, models: str | None) -> Trial:
         )
     count = min(max(trial.shape.chargers, 20), 2000)
     found = api.get("/fleet/recording", chargers=count, seed=trial.seed)
+    if not found["chargers"]:
+        raise CliError("This fleet has no charger to try a policy on.", hint="Leave out --from-fleet.")
     own = Fleet(found["weeks"], [_charger(each) for each in found["chargers"]])
     sites = len({each.site for each in own.chargers})
     shape = replace(trial.shape, chargers=len(own.chargers), sites=sites)

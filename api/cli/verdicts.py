@@ -10,7 +10,7 @@ from storage.campaign import Decision, VerdictWord
 from storage.errors import AmpwaveError
 from workflows.gate import recompute
 
-_COMPARED = ("inputs_sha256", "result_sha256", "verdict", "reason", "result")
+_COMPARED = ("inputs_sha256", "result_sha256", "verdict", "reason", "inputs", "result")
 
 
 def check_all(campaign_id: str, decisions: Sequence[Record]) -> list[Record]:
@@ -27,6 +27,7 @@ def _check(campaign_id: str, record: Record) -> Record:
             for name in _COMPARED
             if _value(stored, name) != _value(again, name)
         ]
+        differs += _misplaced(stored)
         recomputed: str | None = again.result_sha256
     except AmpwaveError as error:
         differs, recomputed = [error.diagnostics()], None
@@ -45,11 +46,21 @@ def _check(campaign_id: str, record: Record) -> Record:
     }
 
 
+def _misplaced(stored: Decision) -> list[str]:
+    """A verdict that is shown at a wave that was not judged."""
+    facts = stored.inputs.get("facts")
+    if facts is None or facts["wave"] == stored.wave:
+        return []
+    return [f"wave: stored {stored.wave}, the inputs are those of {facts['wave']}"]
+
+
 def _value(decision: Decision, name: str) -> object:
     return getattr(decision, name)
 
 
 def _difference(name: str, stored: Decision, again: Decision) -> str:
+    if name == "inputs":
+        return "the stored inputs hold more than what was judged"
     if name == "result":
         return "the stored result is not the one that follows from the inputs"
     return f"{name}: stored {_value(stored, name)}, recomputed {_value(again, name)}"
@@ -82,7 +93,7 @@ def read_decisions(path: Path) -> tuple[str, list[Record]]:
         document = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise WrongUse(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WrongUse(f"{path} is not JSON.", [str(error)]) from error
     holder = document if isinstance(document, dict) else {"decisions": document}
     found = holder.get("decisions", holder.get("items"))

@@ -18,6 +18,9 @@ from workflows.whatif.study import Member, Study, away, charging, free
 from workflows.whatif.weeks import Weeks
 
 _LAND, _LOOK = 0, 1
+_DAY = 24 * 60
+"""After which one is looked at again of whom nobody can tell when: at every tick, a plan whose windows
+never open would take hours to replay, and come to the same."""
 _NO_ROOM = "its shard had too many under way"
 
 
@@ -167,7 +170,9 @@ class _Wave:
         if answer.for_site and self._down[self._members[place].site_id]:
             self._for_site[self._members[place].site_id].append(place)
             return
-        if answer.when is not None:
+        if answer.when is None and until <= minute:
+            until = minute + _DAY
+        elif answer.when is not None:
             known = (answer.when - self._study.start) / timedelta(minutes=1)
             until = max(until, ceil(known))
         # A shard looks at every tick.

@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError
 from activities.availability import STILL_OUT
 from activities.campaigns import CampaignActivities, CloseInput, PhaseChange, RollbackInput, SkipInput
 from activities.facts import Situation, group_of, situation_of
-from activities.fleet import FleetActivities, ShardQuery, TargetMoves, WaveQuery
+from activities.fleet import AttemptsQuery, FleetActivities, ShardQuery, TargetMoves, WaveQuery
 from storage.campaign import CampaignPhase, Outcome, TargetPhase
 from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.twin import FirmwareSection, TwinState
@@ -275,3 +275,16 @@ async def test_who_is_down_through_us_needs_no_more_room_and_comes_first(world: 
     facts = await FleetActivities(world.stores).measure_eligibility(query)
     assert facts.entries[0].charger_id == "CP000"
     assert {one.site_id: one.down for one in facts.sites} == {"site-0": 1, "site-1": 0}
+
+
+@pytest.mark.requirement("R37")
+async def test_a_failed_charger_that_waits_for_its_repetition_was_attempted(world: World) -> None:
+    """The bound on failures would see more of them than attempts, and never stop."""
+    await world.campaigns.finish_target("c1", 0, "CP000", Outcome.UPDATED, "", START)
+    measure_attempts = FleetActivities(world.stores).measure_attempts
+    assert await measure_attempts(AttemptsQuery("c1", 0)) == 1
+    assert await measure_attempts(AttemptsQuery("c1", 0, failed=2)) == 3
+    await world.campaigns.finish_target("c1", 0, "CP001", Outcome.FAILED, "", START)
+    assert await measure_attempts(AttemptsQuery("c1", 0, failed=1)) == 2
+    assert await measure_attempts(AttemptsQuery("c1", 0, failed=0)) == 2
+    assert await measure_attempts(AttemptsQuery("c1", 7, failed=2)) == 0

@@ -357,6 +357,7 @@ class TestVerdicts:
             {"result": {"word": "proceed"}},
             {"inputs": {}},
             {"kind": "horoscope"},
+            {"wave": 1},
         ],
     )
     def test_any_change_is_seen(self, run: Any, known: Any, sample: Any, change: dict[str, Any]) -> None:
@@ -376,6 +377,7 @@ class TestVerdicts:
         ("content", "said"),
         [
             ("{", "is not JSON"),
+            ("[" * 200_000, "is not JSON"),
             ("{}", "holds no decisions"),
             ('[{"wave": 0}]', "not a decision"),
             (None, "No such"),

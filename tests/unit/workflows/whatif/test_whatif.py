@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from storage.campaign import Campaign, CampaignPhase, Outcome, WavePlan, WaveTally
 from storage.recording import WEEK_HOURS, Recorded
-from storage.windows import Calendar, Closure, ClosureKind
+from storage.windows import Calendar, Closure, ClosureKind, Window
 from tests.support.recorded_fleet import NOW, SITUATION, Shape, plan, recordings, split, study
 from workflows.gate import POLICIES
 from workflows.trial.fleet import Charger, Fleet, tracks_of
@@ -78,6 +78,26 @@ def test_a_shard_has_no_more_under_way_than_its_window() -> None:
     _, wide = once(rows, window=200)
     assert narrow.updated == wide.updated == 40
     assert narrow.minutes > 10 * wide.minutes / 2
+
+
+@pytest.mark.requirement("X10")
+def test_windows_that_never_open_block_everybody_and_are_not_asked_at_every_tick(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made, _ = once([there(f"C{number}") for number in range(4)])
+    never = Calendar("", "UTC", (Window("02:00", "02:05"),), takes=timedelta(minutes=30))
+    unknown = Calendar("", "", (Window("02:00", "05:00"),))
+    calendars = {"s0": never, "s1": never, "s2": unknown, "s3": unknown}
+    asked: list[str] = []
+    opening = Calendar.opening
+    monkeypatch.setattr(Calendar, "opening", lambda one, now: asked.append(one.site_id) or opening(one, now))
+    run = replay(replace(made, calendars=calendars), Weeks(1), Random(3))
+    assert (run.updated, len(run.blocked)) == (0, 4)
+    assert {run.blocked["C0"], run.blocked["C1"], run.blocked["C2"], run.blocked["C3"]} == {
+        "its maintenance window is closed (UTC)",
+        "its site has no time zone that is known (none)",
+    }
+    assert len(asked) <= 4 * 4
 
 
 def test_failed_attempts_are_repeated_and_then_count_as_failed() -> None:
