@@ -27,6 +27,8 @@ from workflows.whatif.study import free
 _PAGE = 500
 _WEEKS = 4
 _WEEK = timedelta(hours=WEEK_HOURS)
+_FIRST_HEARD = timedelta(hours=6)
+"""Nothing may be heard in the first hours of all."""
 _AHEAD = timedelta(days=400)
 Models = dict[tuple[str, str], ModelProfile | None]
 TRIED = 400
@@ -110,8 +112,8 @@ class ForecastDesk:
     async def _span(self) -> Span:
         until = self.services.clock().replace(minute=0, second=0, microsecond=0)
         begun = await self.services.watch.recordings.begun(until - _WEEKS * _WEEK)
-        # Nothing may be heard in the first hour of all.
-        weeks = round((until - begun) / _WEEK) if begun and until - begun >= _WEEK - timedelta(hours=6) else 0
+        # Whole weeks: in a part of one, everybody would seem to have been offline before it began.
+        weeks = (until - begun + _FIRST_HEARD) // _WEEK if begun else 0
         if begun is None or not weeks:
             known = "nothing" if begun is None else f"only {(until - begun) / timedelta(days=1):.1f} days"
             raise InvalidInput(

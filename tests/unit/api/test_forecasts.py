@@ -76,6 +76,18 @@ async def test_without_a_recorded_week_nothing_is_forecast() -> None:
     assert "nothing is recorded" in none.text
 
 
+@pytest.mark.parametrize(("days", "weeks"), [(6.8, 1), (11.0, 1), (13.5, 1), (13.8, 2), (27.9, 4), (40.0, 4)])
+async def test_a_part_of_a_week_is_not_replayed_as_if_everybody_had_been_offline(
+    days: float, weeks: int
+) -> None:
+    house, _ = recorded(chargers=8)
+    until = NOW.replace(minute=0, second=0, microsecond=0)
+    house.watch.recordings.since = until - timedelta(days=days)  # type: ignore[attr-defined]
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        answer = await client.get(RECORDING, params={"chargers": 20})
+    assert answer.json()["weeks"] == weeks
+
+
 @pytest.mark.parametrize(
     "params",
     [
