@@ -25,7 +25,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from storage.errors import AmpwaveError
     from storage.renewal import RenewalOutcome
-    from workflows.lasting import to_the_end
+    from workflows.lasting import and_then, to_the_end
     from workflows.options import by_signer, locally, never_sent, on_node
     from workflows.signals import CHARGER_EVENT, ChargerSignal
 
@@ -88,12 +88,12 @@ class CertificateRenewalWorkflow:
         workflow.set_current_details(f"**{self._given.charger_id}** {text}")
 
     async def _work(self) -> RenewalEnd:
-        try:
-            end = await self._renew()
-        finally:
-            await locally(RenewalActivities.release_renewal, self._given.charger_id)
+        end = await and_then(self._renew(), self._release)
         self._say(end.reason)
         return end
+
+    async def _release(self) -> None:
+        await locally(RenewalActivities.release_renewal, self._given.charger_id)
 
     async def _renew(self) -> RenewalEnd:
         await self._look()

@@ -22,6 +22,23 @@ async def to_the_end(work: Coroutine[Any, Any, R], on_cancel: Callable[[], None]
         return await task
 
 
+async def and_then(work: Coroutine[Any, Any, R], last: Callable[[], Coroutine[Any, Any, Any]]) -> R:
+    """The result of ``work``; ``last`` runs before, however it ended.
+
+    Not ``finally``: a workflow whose worker stops is dropped from memory where it stands, by GeneratorExit,
+    and must not begin anything then; what runs on that thread may be another workflow.
+    """
+    try:
+        result = await work
+    except GeneratorExit:
+        raise
+    except BaseException:
+        await last()
+        raise
+    await last()
+    return result
+
+
 async def unless(over: Callable[[], bool], work: Coroutine[Any, Any, R]) -> R | None:
     """The result of ``work``, or None: it was called off, because ``over`` came true first."""
     task = asyncio.create_task(work)

@@ -13,6 +13,7 @@ with workflow.unsafe.imports_passed_through():
     from storage.errors import AmpwaveError
     from storage.renewal import RenewalOutcome
     from workflows.certificate_renewal import RenewalEnd
+    from workflows.lasting import and_then
     from workflows.options import locally, never_sent, on_node
 
 ROUTES = 3
@@ -34,15 +35,19 @@ class RootChangeWorkflow:
     @workflow.run
     async def run(self, given: RootChangeInput) -> RenewalEnd:
         """Every step may be repeated, so a lost answer costs another look and nothing else."""
+        return _end(
+            await and_then(
+                self._change(given), lambda: locally(RenewalActivities.release_renewal, given.charger_id)
+            )
+        )
+
+    async def _change(self, given: RootChangeInput) -> RenewalAnswer:
         answer = RenewalAnswer(DispatchKind.GONE, "it is not connected")
-        try:
-            for _ in range(ROUTES):
-                answer = await self._sent(given)
-                if answer.kind not in (DispatchKind.GONE, DispatchKind.UNKNOWN):
-                    break
-        finally:
-            await locally(RenewalActivities.release_renewal, given.charger_id)
-        return _end(answer)
+        for _ in range(ROUTES):
+            answer = await self._sent(given)
+            if answer.kind not in (DispatchKind.GONE, DispatchKind.UNKNOWN):
+                break
+        return answer
 
     async def _sent(self, given: RootChangeInput) -> RenewalAnswer:
         route = await locally(ChargerActivities.resolve_route, given.charger_id)
