@@ -65,10 +65,11 @@ def plan(  # noqa: PLR0913 - typer's options are its signature
     body = body_of(session, plan_of(file, flags))
     _tell_calibration(session, body)
     if simulate:
-        from api.cli.forecasts import draw_forecast
+        from api.cli.forecasts import PATIENCE_S, draw_forecast
 
         session.note("Replaying recorded weeks; large fleets take minutes.")
-        found = session.api.post(f"/campaigns/plan/simulate?runs={runs}", body)
+        path, params = "/campaigns/plan/simulate", {"runs": str(runs)}
+        found = session.api.post(path, body, params=params, patience_s=PATIENCE_S)
         names = [str(wave["name"]) for wave in body["waves"]]
         session.show(found, lambda screen: draw_forecast(screen, found, names))
         return

@@ -14,6 +14,8 @@ _TITLES = {
     "lost_kwh": "kWh not delivered",
 }
 _MOST = 10
+PATIENCE_S = 1800.0
+"""A forecast of 100,000 chargers takes about ten minutes, and more where others are at work."""
 
 
 def draw_forecast(screen: Screen, found: Record, waves: list[str]) -> None:
@@ -29,9 +31,11 @@ def draw_forecast(screen: Screen, found: Record, waves: list[str]) -> None:
     gates = [
         (f"days to the gate of {name}", {key: each[key] / 1440 for key in each})
         for name, each in zip(waves, found["waves"], strict=True)
+        if found["minutes"] is not None or each["high"]  # a gate to which no replay came has no days
     ]
     rows = [_row(title, band) for title, band in gates]
-    rows += [_row(title, found[name]) for name, title in _TITLES.items() if name != "minutes" and found[name]]
+    if found["minutes"] is not None:
+        rows += [_row(title, found[name]) for name, title in _TITLES.items() if name != "minutes"]
     screen.table(columns, rows, empty="")
     _draw_blocked(screen, found)
     screen.line()
@@ -51,7 +55,8 @@ def _draw_end(screen: Screen, found: Record) -> None:
         return
     starts = datetime.fromisoformat(found["starts"])
     low, middle, high = (_day(starts + timedelta(minutes=band[each])) for each in ("low", "middle", "high"))
-    screen.line(f"Started now it ends about {middle}, between {low} and {high} nine times of ten.")
+    when = "now" if starts <= datetime.fromisoformat(found["made_at"]) else _day(starts)
+    screen.line(f"Started {when} it ends about {middle}, between {low} and {high} nine times of ten.")
     screen.line()
 
 
