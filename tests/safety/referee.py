@@ -60,7 +60,9 @@ class Referee:
     seen: Counter[str] = field(default_factory=Counter)
     """What was looked at: a rule that never had anything to look at proves nothing."""
     stopped: dict[str, float] = field(default_factory=dict)
-    """Campaigns whose abort, or whose pause, was acknowledged, and when."""
+    """Campaigns whose abort was acknowledged, and when."""
+    paused: dict[str, float] = field(default_factory=dict)
+    """The same of a pause that nobody has asked to end."""
     halted: float | None = None
     withdrawn: dict[str, float] = field(default_factory=dict)
     _taken: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -127,7 +129,7 @@ class Referee:
     def _check_stop(self, target: Target) -> None:
         name, now = target.campaign_id, self.loop.time()
         back = target.wave >= ROLLBACK_WAVE_BASE
-        since = self.stopped.get(name)
+        since = self.stopped.get(name, self.paused.get(name))
         if since is not None and not back and now > since + GRACE_S:
             self.broken(
                 "sent after the stop was acknowledged", f"{target.charger_id}, {now - since:.1f} s after"

@@ -552,13 +552,15 @@ class Simulation:
 
     async def _pause(self, name: str) -> None:
         if await self._ask(name, "pause", PersonRequest("ida")):
-            self.referee.stopped.setdefault(name, self.loop.time())
+            self.referee.paused.setdefault(name, self.loop.time())
 
     async def _resume(self, name: str) -> None:
-        before = self.referee.stopped.pop(name, None)
-        granted = await self._ask(name, "resume", PersonRequest("ida"))
-        if not granted and before is not None:
-            self.referee.stopped[name] = before
+        """From the moment it is asked it may be obeyed; a pause that was asked before it is over then."""
+        before = self.referee.paused.pop(name, None)
+        if await self._ask(name, "resume", PersonRequest("ida")):
+            self.referee.paused.pop(name, None)
+        elif before is not None:
+            self.referee.paused[name] = before
 
     # --- what happens ----------------------------------------------------------------------------
 
