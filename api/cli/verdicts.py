@@ -12,6 +12,8 @@ from workflows.gate import recompute
 
 _COMPARED = ("inputs_sha256", "result_sha256", "verdict", "reason", "inputs", "result")
 
+_MOST_CHARGERS = 2_000_000
+
 
 def check_all(campaign_id: str, decisions: Sequence[Record]) -> list[Record]:
     """Each decision with what was recomputed and what differs; an empty ``differs`` means that it holds."""
@@ -21,6 +23,7 @@ def check_all(campaign_id: str, decisions: Sequence[Record]) -> list[Record]:
 def _check(campaign_id: str, record: Record) -> Record:
     stored = _decision(campaign_id, record)
     try:
+        _refuse_endless(stored.inputs.get("facts"))
         again = recompute(stored)
         differs = [
             _difference(name, stored, again)
@@ -44,6 +47,15 @@ def _check(campaign_id: str, record: Record) -> Record:
         "holds": not differs,
         "differs": differs,
     }
+
+
+def _refuse_endless(facts: object) -> None:
+    """Exact tests of counts that no campaign has would not come to an end; raises ValueError."""
+    for value in facts.values() if isinstance(facts, dict) else ():
+        if isinstance(value, dict):
+            _refuse_endless(value)
+        elif isinstance(value, int | float) and not abs(value) <= _MOST_CHARGERS:
+            raise ValueError(f"{value} chargers are more than any campaign has")
 
 
 def _misplaced(stored: Decision) -> list[str]:
@@ -81,7 +93,7 @@ def _decision(campaign_id: str, record: Record) -> Decision:
             result=dict(record["result"]),
             result_sha256=str(record["result_sha256"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise WrongUse(
             "This is not a decision as the api gives it.", [f"{type(error).__name__}: {error}"]
         ) from error
