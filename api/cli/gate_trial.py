@@ -33,6 +33,7 @@ _SHAPE: dict[str, tuple[str, float, float]] = {
 }
 """What may be said of a fleet: the field, and from where to where."""
 _PER_SITE = 10
+_NO_SHARE = ("charger_ids", "query", "count")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,13 @@ def _plan(path: Path | None) -> tuple[tuple[float, ...], GatePolicy | None]:
         raise WrongUse(f"{path}: the gate cannot be read.", [str(error)]) from error
     if gate.health is None:
         raise WrongUse(f"{path} names no policy of health.", hint="Add one: gate: {health: balanced}")
-    return tuple(float(wave["share"]) for wave in body["waves"]), gate
+    waves = body["waves"]
+    if other := [str(wave["name"]) for wave in waves if "share" not in wave or set(_NO_SHARE) & set(wave)]:
+        raise WrongUse(
+            f"{path}: {', '.join(other)} are not shares, and simulated fleets have no other waves.",
+            hint="Write shares instead, or ask for a forecast: ampwave campaign plan FILE --simulate",
+        )
+    return tuple(float(wave["share"]) for wave in waves), gate
 
 
 def _shape(given: Given) -> FleetShape:

@@ -41,7 +41,9 @@ def on_trial(study: Study, order: Order) -> Study:
     if policy is None or fleet is None:
         return study
     outcomes = replace(study.plan.gate, health=None)
-    shares = tuple(wave.share for wave in study.plan.waves)
+    # As drawn: waves may be lists, queries and counts, too, and a share is one of what those leave.
+    cohort = max(sum(map(len, study.waves)), 1)
+    shares = tuple(len(members) / cohort for members in study.waves)
     found = []
     for number in range(order.trials):
         seed = order.seed * 1_000_003 + number

@@ -90,6 +90,7 @@ def test_what_is_wrong_is_told(typed: Given, told: str) -> None:
         (("  - {name: rest, share: 80%}\n", ""), "100 %"),
         (("share: 20%}\n  - {name: rest, share: 80%}", "share: 100%}"), "later waves"),
         (("gate:", "pace: {}\nunused:"), "unused"),
+        (("canary, share: 20%}", "bench, count: 5}\n  - {name: half, share: 20%}"), "bench are not shares"),
     ],
 )
 def test_a_plan_that_cannot_be_tried_is_refused(tmp_path: Path, change: tuple[str, str], told: str) -> None:

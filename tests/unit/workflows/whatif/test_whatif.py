@@ -15,7 +15,7 @@ from storage.windows import Calendar, Closure, ClosureKind, Window
 from tests.support.recorded_fleet import NOW, SITUATION, Shape, plan, recordings, split, study
 from workflows.gate import POLICIES
 from workflows.trial.fleet import Charger, Fleet, tracks_of
-from workflows.whatif import Band, Member, Weeks, compared, fact_of, forecast, replay
+from workflows.whatif import Band, Member, Weeks, compared, fact_of, forecast, making, replay
 from workflows.whatif.making import Order, make
 from workflows.whatif.weeks import WEEK, Silences
 
@@ -250,3 +250,20 @@ def test_a_site_that_is_closed_is_waited_for() -> None:
     run = replay(replace(made, calendars={"s0": calendar}), Weeks(1), Random(3))
     assert run.updated == 1
     assert 30 * HOUR < run.minutes < 31 * HOUR
+
+
+@pytest.mark.requirement("X10", "R56")
+def test_gates_on_trial_have_the_waves_as_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wave that is a list or a count has no share, or one of what others leave."""
+    rows = [there(f"C{number}") for number in range(20)]
+    made = study(plan(POLICIES["fast"]), rows, 1)
+    whole = [member for wave in made.waves for member in wave]
+    made = replace(made, waves=[whole[:5], whole[5:10], whole[10:]])
+    fleet = Fleet(1, [Charger(row.charger_id, "A/B", "", "s0", tracks_of({}, 1)) for row in rows])
+    tried: list[tuple[float, ...]] = []
+    real = making.run
+    monkeypatch.setattr(
+        making, "run", lambda world, shape, rule: tried.append(shape.shares) or real(world, shape, rule)
+    )
+    making.on_trial(made, Order(made, fleet, 1, trials=1))
+    assert tried == [(0.25, 0.25, 0.5)]
