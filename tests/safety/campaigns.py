@@ -79,10 +79,7 @@ def play_many(
 
 
 def _reports(seeds: range, jobs: int) -> Iterator[Report]:
-    if jobs == 1:
-        quiet()
-        yield from map(_played, seeds)
-        return
+    # In processes of its own even with one job: whoever asks keeps their log.
     with multiprocessing.get_context("spawn").Pool(jobs, initializer=quiet) as pool:
         yield from pool.imap_unordered(_played, seeds, chunksize=_CHUNK)
 
