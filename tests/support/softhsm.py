@@ -40,6 +40,19 @@ class SoftHsm:
     def environment(self) -> dict[str, str]:
         return {"SOFTHSM2_CONF": str(self.configuration)}
 
+    def files(self) -> dict[Path, bytes]:
+        """What lies on its tokens while nobody uses them."""
+        return {path: path.read_bytes() for path in (self.configuration.parent / "tokens").rglob("*.object")}
+
+    def put_back(self, files: dict[Path, bytes]) -> None:
+        """After somebody who used it was killed.
+
+        SoftHSM writes a token's file anew at each login and leaves a broken one when killed in between; a
+        token in hardware does not.
+        """
+        for path, data in files.items():
+            path.write_bytes(data)
+
     def add_token(self, label: str) -> None:
         command = ["softhsm2-util", "--init-token", "--free", "--label", label, "--pin", PIN]
         command += ["--so-pin", "12345678"]

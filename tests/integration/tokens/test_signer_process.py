@@ -128,8 +128,10 @@ async def callers(
 
 
 @pytest.mark.requirement("S63", "S9")
-async def test_eight_callers_and_a_signer_that_is_killed(callers: Callers, tmp_path: Path) -> None:
-    house, log = callers.house, tmp_path / "signer.log"
+async def test_eight_callers_and_a_signer_that_is_killed(
+    callers: Callers, token: SoftHsm, tmp_path: Path
+) -> None:
+    house, log, files = callers.house, tmp_path / "signer.log", token.files()
     signer = house.start_signer(log)
     try:
         await callers.campaign(await callers.release())
@@ -137,6 +139,7 @@ async def test_eight_callers_and_a_signer_that_is_killed(callers: Callers, tmp_p
         releasing = asyncio.create_task(callers.release())
         await callers.until(CALLERS * JOBS // 4)
         kill(signer)
+        token.put_back(files)
         signer = house.start_signer(log)
         made = await asyncio.gather(*work)
         await releasing
@@ -169,9 +172,9 @@ async def test_eight_callers_and_a_signer_that_is_killed(callers: Callers, tmp_p
 
 @pytest.mark.requirement("S63")
 async def test_a_second_signer_stands_by_and_takes_over_when_the_first_is_killed(
-    callers: Callers, tmp_path: Path
+    callers: Callers, token: SoftHsm, tmp_path: Path
 ) -> None:
-    logs = [tmp_path / "first.log", tmp_path / "second.log"]
+    logs, files = [tmp_path / "first.log", tmp_path / "second.log"], token.files()
     first = callers.house.start_signer(logs[0])
     second = None
     try:
@@ -180,6 +183,7 @@ async def test_a_second_signer_stands_by_and_takes_over_when_the_first_is_killed
         standing = await said(logs[1], "signer.standing_by")
         assert "another signer with these keys is at work" in standing["why"]
         kill(first)
+        token.put_back(files)
         await said(logs[1], "signer.serving")
         assert await callers.release()
         assert kill(second, signal.SIGTERM) == 0
