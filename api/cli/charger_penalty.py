@@ -18,7 +18,7 @@ def attach(app: typer.Typer) -> None:
 
 
 def set_apart(session: Session) -> None:
-    """List chargers that get no update for now, because attempts on them failed again and again."""
+    """List chargers that are set apart for a time, because attempts on them failed again and again."""
     found = list(session.api.pages("/penalties", 500))
     now = session.clock()
     columns = (Column("CHARGER"), Column("UNTIL"), Column("TIME", right=True), Column("BECAUSE", fold=True))

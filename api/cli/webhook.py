@@ -81,7 +81,7 @@ def test(session: Session, name: Name) -> None:
 
 @command(app, "pause")
 def pause(session: Session, name: Name) -> None:
-    """Send it nothing for now; its notices wait."""
+    """Send it nothing until it is resumed; its notices wait."""
     _act(session, name, "pause")
 
 

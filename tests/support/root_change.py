@@ -1,6 +1,7 @@
 """A new root for a fleet, a switch of the server's chain in the middle, the old root gone; nobody lost."""
 
 import asyncio
+import ssl
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -52,11 +53,26 @@ class RootChange:
         bench = self.place.bench
         bench.server_root = self.new_root
         bench.server_certificate("server")
-        await asyncio.sleep(3 * self.place.settings.csms_reload_s)
+        await self._shown()
         since = system_clock()
         for session in self.place.gateway._registry.all():
             await session.close(1012, "service restart")
         return since.isoformat()
+
+    async def _shown(self) -> None:
+        """Wait until the node shows a chain of the new root to whoever comes."""
+        trusting = ssl.create_default_context(cadata=self.new)
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    _, writer = await asyncio.open_connection(
+                        "localhost", self.place.gateway.ports[-1], ssl=trusting
+                    )
+                except ssl.SSLCertVerificationError:
+                    await asyncio.sleep(0.05)
+                else:
+                    writer.close()
+                    return
 
     async def back(self, since: str, *, seconds: float = 120) -> list[str]:
         """Who has not come back since then."""
