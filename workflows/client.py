@@ -13,7 +13,6 @@ from temporalio.client import (
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
-    WorkflowFailureError,
     WorkflowHandle,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
@@ -26,7 +25,7 @@ from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
 from storage.bundle import BundleOrder
 from storage.campaign import Approval
-from storage.errors import Conflict, EngineUnavailable
+from storage.errors import Conflict
 from storage.ids import (
     TASK_QUEUE,
     artifact_workflow_id,
@@ -43,7 +42,8 @@ from workflows.campaign import FirmwareCampaignWorkflow
 from workflows.certificate_client import CertificateDesk
 from workflows.certificate_watch import CertificateWatchWorkflow
 from workflows.charger_command import ChargerCommandWorkflow, CommandInput
-from workflows.client_words import asked, in_our_words, sentence
+from workflows.client_start import start_recorded
+from workflows.client_words import asked, in_our_words, outcome
 from workflows.configuration import ConfigurationRun, ConfigurationWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.life_starter import LifeStarter
@@ -106,16 +106,12 @@ class Orchestrator(LifeStarter, CertificateDesk):
             EngineUnavailable: no signer answered in time; it may still be published.
         """
         handle = await self._start_ceremony(order)
-        try:
-            async with asyncio.timeout(self._timeout.total_seconds()):
-                return await asked(handle.result())
-        except WorkflowFailureError as error:
-            raise Conflict(sentence(error)) from None
-        except TimeoutError as error:
-            raise EngineUnavailable(
-                "No signer answered in time.",
-                hint="Publish the same file again: it goes on, or says that it is done.",
-            ) from error
+        return await outcome(
+            handle,
+            self._timeout,
+            silence="No signer answered in time.",
+            hint="Publish the same file again: it goes on, or says that it is done.",
+        )
 
     @in_our_words
     async def _start_ceremony(
@@ -139,19 +135,14 @@ class Orchestrator(LifeStarter, CertificateDesk):
     @in_our_words
     async def start_campaign(self, campaign_id: str) -> None:
         """Start a campaign that is stored as a draft; it then waits for approvals. Idempotent, for ever."""
-        try:
-            await self._client.start_workflow(
-                FirmwareCampaignWorkflow.run,
-                CampaignInput(campaign_id),
-                id=campaign_workflow_id(campaign_id),
-                task_queue=TASK_QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                static_summary=f"campaign {campaign_id}",
-                search_attributes=keywords((OTA_CAMPAIGN, campaign_id), (OTA_STATE, "draft")),
-            )
-        except WorkflowAlreadyStartedError:
-            return
+        await start_recorded(
+            self._client,
+            FirmwareCampaignWorkflow.run,
+            CampaignInput(campaign_id),
+            workflow_id=campaign_workflow_id(campaign_id),
+            summary=f"campaign {campaign_id}",
+            attributes=keywords((OTA_CAMPAIGN, campaign_id), (OTA_STATE, "draft")),
+        )
 
     async def approve(self, campaign_id: str, approval: Approval, update_id: str) -> None:
         """One person's yes. Raises Conflict by the author, for another plan, or a second time."""
@@ -234,31 +225,25 @@ class Orchestrator(LifeStarter, CertificateDesk):
     @in_our_words
     async def retrieve_log(self, given: LogInput) -> None:
         """Start the retrieval of a log that is on record; the same request again changes nothing."""
-        with suppress(WorkflowAlreadyStartedError):
-            await self._client.start_workflow(
-                LogRetrievalWorkflow.run,
-                given,
-                id=log_workflow_id(given.charger_id, given.request_id),
-                task_queue=TASK_QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                static_summary=f"retrieve a log of {given.charger_id}",
-                search_attributes=keywords((OTA_CHARGER, given.charger_id)),
-            )
+        await start_recorded(
+            self._client,
+            LogRetrievalWorkflow.run,
+            given,
+            workflow_id=log_workflow_id(given.charger_id, given.request_id),
+            summary=f"retrieve a log of {given.charger_id}",
+            attributes=keywords((OTA_CHARGER, given.charger_id)),
+        )
 
     @in_our_words
     async def start_configuration(self, configuration_id: str) -> None:
         """Start a job that is on record; one that was started already goes on, or is over."""
-        with suppress(WorkflowAlreadyStartedError):
-            await self._client.start_workflow(
-                ConfigurationWorkflow.run,
-                ConfigurationRun(configuration_id),
-                id=configuration_workflow_id(configuration_id),
-                task_queue=TASK_QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-                static_summary=f"configuration {configuration_id}",
-            )
+        await start_recorded(
+            self._client,
+            ConfigurationWorkflow.run,
+            ConfigurationRun(configuration_id),
+            workflow_id=configuration_workflow_id(configuration_id),
+            summary=f"configuration {configuration_id}",
+        )
 
     async def move_charger(self, charger_id: str, move_id: str) -> None:
         """Carry out a move that is on record, and wait for it; what became of it is in the store.
@@ -268,15 +253,12 @@ class Orchestrator(LifeStarter, CertificateDesk):
             EngineUnavailable: no worker answered in time; it may still be carried out.
         """
         handle = await self._start_move(charger_id, move_id)
-        try:
-            async with asyncio.timeout(self._timeout.total_seconds()):
-                await asked(handle.result())
-        except WorkflowFailureError as error:
-            raise Conflict(sentence(error)) from None
-        except TimeoutError as error:
-            raise EngineUnavailable(
-                "No worker answered in time.", hint="Look at its moves before you ask again."
-            ) from error
+        await outcome(
+            handle,
+            self._timeout,
+            silence="No worker answered in time.",
+            hint="Look at its moves before you ask again.",
+        )
 
     @in_our_words
     async def _start_move(self, charger_id: str, move_id: str) -> WorkflowHandle[MoveWorkflow, MoveEnd]:
@@ -308,15 +290,12 @@ class Orchestrator(LifeStarter, CertificateDesk):
         The same order again goes on, or says the same. Raises EngineUnavailable: no signer was done in time.
         """
         handle = await self._start_bundle(order)
-        try:
-            async with asyncio.timeout(self._timeout.total_seconds()):
-                return await asked(handle.result())
-        except WorkflowFailureError as error:
-            raise Conflict(sentence(error)) from None
-        except TimeoutError as error:
-            raise EngineUnavailable(
-                "The signer is not done yet.", hint="Ask again with the same key: it goes on meanwhile."
-            ) from error
+        return await outcome(
+            handle,
+            self._timeout,
+            silence="The signer is not done yet.",
+            hint="Ask again with the same key: it goes on meanwhile.",
+        )
 
     @in_our_words
     async def _start_bundle(self, order: BundleOrder) -> WorkflowHandle[BundleWorkflow, int]:

@@ -1,10 +1,17 @@
 """What Temporal's client says, in our words: a refusal is a Conflict, silence is EngineUnavailable."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from datetime import timedelta
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
-from temporalio.client import WorkflowUpdateFailedError, WorkflowUpdateRPCTimeoutOrCancelledError
+from temporalio.client import (
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -64,3 +71,19 @@ async def asked(call: Awaitable[R]) -> R:
         return await call
     except RPCError as error:
         raise of_rpc(error) from error
+
+
+async def outcome(handle: WorkflowHandle[Any, R], within: timedelta, *, silence: str, hint: str) -> R:
+    """What a workflow ended with; it goes on when nobody waits for it any more.
+
+    Raises:
+        Conflict: it failed, in its own words, or is not there.
+        EngineUnavailable: it was not over ``within`` this; ``silence`` and ``hint`` say so.
+    """
+    try:
+        async with asyncio.timeout(within.total_seconds()):
+            return await asked(handle.result())
+    except WorkflowFailureError as error:
+        raise Conflict(sentence(error)) from None
+    except TimeoutError as error:
+        raise EngineUnavailable(silence, hint=hint) from error

@@ -98,9 +98,8 @@ class MemoryCertificateActs:
         self.answer = IssueAnswer(None, ("its key is RSA 1024",))
         self.asked: list[Any] = []
 
-    async def renew_certificate(self, charger_id: str, actor: str) -> bool:
+    async def renew_certificate(self, charger_id: str, actor: str) -> None:
         self.asked.append((charger_id, actor))
-        return True
 
     async def start_renewal(self, renewal_id: str) -> None:
         self.asked.append(renewal_id)
