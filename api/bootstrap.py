@@ -31,6 +31,7 @@ from activities.metadata import MetadataActivities
 from activities.moves import MoveActivities
 from activities.notary import NotaryActivities
 from activities.orders import Node
+from activities.passports import PassportActivities, PassportSources
 from activities.renewal import RenewalActivities
 from activities.renewals import FleetRenewalActivities, RenewalRules
 from activities.retention import RetentionActivities
@@ -65,6 +66,7 @@ from signing.approval import check_given
 from signing.ceremony import DevelopmentCeremony
 from signing.charger_bundle import BundleSeal
 from signing.development import ensure_manufacturer
+from signing.directive import parse_directive, payload_of
 from signing.errors import NotInRelease
 from signing.evidence_desk import EvidenceDesk
 from signing.evidence_policy import read_policy
@@ -769,6 +771,18 @@ def _bundles(settings: Settings, stores: Stores) -> BundleActivities:
     return BundleActivities(_activity_stores(stores), sources, seal)
 
 
+def _passports(settings: Settings, stores: Stores) -> PassportActivities:
+    """Who signs what a charger was given to run, with the same key."""
+    sources = PassportSources(
+        stores.registry,
+        stores.certificates,
+        stores.retirements,
+        lambda envelope: parse_directive(payload_of(envelope)),
+    )
+    desk = TestimonyDesk(stores.blobs, lambda: record_keys(settings))
+    return PassportActivities(_activity_stores(stores), sources, desk)
+
+
 def _evidence_desk(settings: Settings, stores: Stores) -> EvidenceDesk:
     """Who judges what a release brings along, by the operator's file."""
     return EvidenceDesk(
@@ -807,6 +821,7 @@ def signer_worker(settings: Settings, stores: Stores, client: Client, signer: Si
                 TestimonyDesk(stores.blobs, lambda: record_keys(settings)),
             ),
             _bundles(settings, stores).sign_bundle,
+            _passports(settings, stores).sign_passport,
         ],
         max_concurrent_activities=20,
         graceful_shutdown_timeout=GRACE,

@@ -20,6 +20,7 @@ from storage.clock import Clock
 from storage.halt import HaltStore
 from storage.notice import NoticeStore
 from storage.operator_ports import CommandStore, LogStore
+from storage.passport import PassportOrder
 from storage.penalty import PenaltyStore
 from storage.ports import (
     ArtifactStore,
@@ -84,6 +85,9 @@ class Orchestrator(Protocol):
     async def issue_certificate(self, given: HandedIn) -> IssueAnswer: ...
     async def make_bundle(self, order: BundleOrder) -> int:
         """Have a charger's evidence signed, and wait; how many lines it has."""
+
+    async def make_passport(self, order: PassportOrder) -> str:
+        """Have a charger's firmware passport signed, and wait; the SHA-256 of the document."""
 
     async def move_charger(self, charger_id: str, move_id: str) -> None:
         """Carry out a move that is on record, and wait; Conflict if something else has the charger."""

@@ -90,6 +90,11 @@ def bundle_workflow_id(bundle_id: str) -> str:
     return f"bundle/{bundle_id}"
 
 
+def passport_workflow_id(passport_id: str) -> str:
+    """The making of one firmware passport."""
+    return f"passport/{passport_id}"
+
+
 def log_workflow_id(charger_id: str, request_id: int) -> str:
     """One log that a charger is asked for."""
     return f"log/{charger_id}/{request_id}"

@@ -23,13 +23,11 @@ from activities.metadata import CeremonyOrder
 from activities.moves import MoveEnd
 from signing.ports import CeremonyStamp
 from storage.artifact import SignOff
-from storage.bundle import BundleOrder
 from storage.campaign import Approval
 from storage.errors import Conflict
 from storage.ids import (
     TASK_QUEUE,
     artifact_workflow_id,
-    bundle_workflow_id,
     campaign_workflow_id,
     ceremony_workflow_id,
     charger_workflow_id,
@@ -37,7 +35,6 @@ from storage.ids import (
     configuration_workflow_id,
     log_workflow_id,
 )
-from workflows.bundle import BundleWorkflow
 from workflows.campaign import FirmwareCampaignWorkflow
 from workflows.certificate_client import CertificateDesk
 from workflows.certificate_watch import CertificateWatchWorkflow
@@ -59,6 +56,7 @@ from workflows.session_rules import SessionWatchPolicy
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.signals import AbortRequest, PersonRequest, SkipRequest
 from workflows.storage_care import StorageCareWorkflow
+from workflows.testimony_client import TestimonyDoor
 
 HOUSEKEEPING_SCHEDULE = "ampwave-housekeeping"
 CERTIFICATE_SCHEDULE = "ampwave-certificate-watch"
@@ -69,7 +67,7 @@ _MOVE = "move"
 LIFE_WATCH_SCHEDULE = "ampwave-life-watch"
 
 
-class Orchestrator(LifeStarter, CertificateDesk):
+class Orchestrator(LifeStarter, CertificateDesk, TestimonyDoor):
     """Starts workflows and passes on what people ask. ``update_id`` makes an act happen once."""
 
     def __init__(self, client: Client, *, update_seconds: float = 20.0) -> None:
@@ -282,38 +280,6 @@ class Orchestrator(LifeStarter, CertificateDesk):
         )
         if (await (await handle.describe()).memo()).get(_MOVE) != move_id:
             raise Conflict("other maintenance has it just now")
-        return handle
-
-    async def make_bundle(self, order: BundleOrder) -> int:
-        """Have the evidence of a charger put together and signed, and wait; how many lines it has.
-
-        The same order again goes on, or says the same. Raises EngineUnavailable: no signer was done in time.
-        """
-        handle = await self._start_bundle(order)
-        return await outcome(
-            handle,
-            self._timeout,
-            silence="The signer is not done yet.",
-            hint="Ask again with the same key: it goes on meanwhile.",
-        )
-
-    @in_our_words
-    async def _start_bundle(self, order: BundleOrder) -> WorkflowHandle[BundleWorkflow, int]:
-        workflow_id = bundle_workflow_id(order.bundle_id)
-        with suppress(WorkflowAlreadyStartedError):
-            await self._client.start_workflow(
-                BundleWorkflow.run,
-                order,
-                id=workflow_id,
-                task_queue=TASK_QUEUE,
-                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-                static_summary=f"evidence of {order.charger_id}",
-                search_attributes=keywords((OTA_CHARGER, order.charger_id)),
-            )
-        handle: WorkflowHandle[BundleWorkflow, int] = self._client.get_workflow_handle(
-            workflow_id, result_type=int
-        )
         return handle
 
     @in_our_words

@@ -55,6 +55,7 @@ from workflows.housekeeping import HousekeepingWorkflow
 from workflows.life_watch import LifeWatchWorkflow
 from workflows.log_retrieval import LogRetrievalWorkflow
 from workflows.move import MoveWorkflow
+from workflows.passport import PassportWorkflow
 from workflows.provisioning import ProvisioningWorkflow
 from workflows.publish_artifact import PublishArtifactWorkflow
 from workflows.publish_ceremony import PublishCeremonyWorkflow
@@ -88,6 +89,7 @@ WORKFLOWS: tuple[type, ...] = (
     DecommissionWorkflow,
     LifeWatchWorkflow,
     BundleWorkflow,
+    PassportWorkflow,
     ProvisioningWorkflow,
     HousekeepingWorkflow,
     SessionWatchWorkflow,

@@ -14,6 +14,7 @@ from api.cli import (
     charger_evidence,
     charger_life,
     charger_move,
+    charger_passport,
     charger_penalty,
     charger_registry,
     charger_service,
@@ -206,6 +207,7 @@ charger_configure.attach(app)
 charger_registry.attach(app)
 charger_move.attach(app)
 charger_evidence.attach(app)
+charger_passport.attach(app)
 charger_service.attach(app)
 charger_life.attach(app)
 

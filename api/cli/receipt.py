@@ -7,6 +7,7 @@ import typer
 
 from api.cli.errors import CliError, WrongUse
 from api.cli.output import Column, Screen
+from api.cli.passport_views import draw_passport
 from api.cli.session import Session, command, group
 
 if TYPE_CHECKING:
@@ -32,11 +33,19 @@ def verify(
     ] = None,
 ) -> None:
     """Check the signature and show what it says. Needs no server, no database and no network."""
+    show_testimony(session, checked_testimony(file, key, charger))
+
+
+def checked_testimony(file: Path, key: list[Path] | None, charger: str | None) -> "Testimony":
+    """What a file says, once its signature holds, by the keys given or those of this machine.
+
+    Raises WrongUse, CliError (about another charger), VerificationFailed.
+    """
     from api.cli.audit_file import pinned_keys
     from api.cli.credentials import load_settings
     from signing.testimony import open_testimony
 
-    keys = pinned_keys(key, load_settings().keys)
+    keys = pinned_keys(key, Path() if key else load_settings().keys)
     if not keys:
         raise WrongUse(
             "There is no public key here to check it with.",
@@ -46,6 +55,11 @@ def verify(
     about = str(told.said["charger"].get("charger_id"))
     if charger is not None and about != charger:
         raise CliError(f"This {told.kind} is about {about}, not about {charger}.")
+    return told
+
+
+def show_testimony(session: Session, told: "Testimony") -> None:
+    """What was said, and by whose key."""
     shown = {"kind": told.kind, "keyid": told.keyid, "sha256": told.sha256, "said": told.said}
     session.show(shown, lambda screen: _draw(screen, told))
 
@@ -73,6 +87,8 @@ def _draw(screen: Screen, told: "Testimony") -> None:
     )
     if told.kind == "receipt":
         _receipt(screen, told.said)
+    else:
+        draw_passport(screen, told.said)
 
 
 def _receipt(screen: Screen, said: dict[str, Any]) -> None:

@@ -28,6 +28,7 @@ from storage.events import FirmwareStatus
 from storage.ids import TASK_QUEUE, ceremony_key, log_workflow_id
 from storage.log import LogRequest, LogSort, LogState, LogUpload
 from storage.ownership import Move
+from storage.passport import PassportOrder
 from storage.ports import ChargerView
 from storage.provisioning import Enrolment, Origin
 from storage.retirement import Retirement
@@ -369,6 +370,13 @@ async def bundle(harness: Harness, world: World, record: Recorder) -> None:
     await record.keep("bundle", f"bundle/{'b' * 64}")
 
 
+async def passport(harness: Harness, world: World, record: Recorder) -> None:
+    """The firmware passport of a charger."""
+    del world
+    await harness.orchestrator.make_passport(PassportOrder("c" * 64, "A", "ada", "warranty"))
+    await record.keep("passport", f"passport/{'c' * 64}")
+
+
 async def move(harness: Harness, world: World, record: Recorder) -> None:
     """A charger that changes hands."""
     view = ChargerView(Charger("A", "depot", VENDOR, MODEL), TwinState("A"))
@@ -423,6 +431,7 @@ REAL: tuple[Scenario, ...] = (
     storage_care,
     configuration,
     bundle,
+    passport,
     move,
     decommission,
     provisioning,

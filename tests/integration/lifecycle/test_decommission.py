@@ -77,6 +77,11 @@ async def test_chargers_of_every_generation_are_wiped_retired_and_receipted(
             assert await signed.stores.routes.resolve(charger) is None
     assert (await task).totals()["sessions_cut"] == 0
     await _checked_offline(signed, signed.named("jetty"), tmp_path)
+    said = await _passport_of(signed, signed.named("jetty"))
+    found = await signed.stores.retirements.get(signed.named("jetty"))
+    assert said["retirement"]["receipt_sha256"] == found.receipt_sha256
+    assert said["charger"]["lifecycle"] == "retired"
+    assert said["versions"], "it told its version when it booted"
 
 
 async def _checked_offline(signed: Place, charger: str, tmp_path: Path) -> None:
@@ -99,6 +104,17 @@ async def _checked_offline(signed: Place, charger: str, tmp_path: Path) -> None:
     assert "The signature holds" in shown.output
     file.write_bytes(document.replace(b'"payload":"', b'"payload":"A', 1))
     assert CliRunner().invoke(cli, ["receipt", "verify", str(file), "--key", str(public)]).exit_code != 0
+
+
+async def _passport_of(place: Place, charger: str) -> dict[str, Any]:
+    """Its passport, by the real signer, checked with the public key alone."""
+    async with place.http(Role.SECURITY) as http:
+        made = await http.post(f"/api/v1/chargers/{charger}/passport", json={"reason": "sold"})
+        assert made.status_code == 201, made.text
+        document = (await http.get(made.headers["location"])).content
+    assert place.settings is not None
+    key = read_public(place.settings.keys / "record.pub.json")
+    return open_testimony(document, {key.keyid: key}).said
 
 
 async def _gone(place: Place, charger_id: str) -> bool:

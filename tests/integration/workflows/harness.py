@@ -38,6 +38,7 @@ from storage.charger import Route
 from storage.events import StoredEvent
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, campaign_workflow_id, charger_workflow_id, node_queue
 from storage.journal import JournalRule
+from storage.passport import PassportOrder
 from storage.retention import RetentionPolicy
 from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_enrolments import MemoryEnrolments
@@ -241,6 +242,12 @@ async def sign_bundle(order: BundleOrder) -> int:
     return len(order.reason)
 
 
+@activity.defn
+async def sign_passport(order: PassportOrder) -> str:
+    """As above."""
+    return order.passport_id
+
+
 @asynccontextmanager
 async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000) -> AsyncIterator[Harness]:
     """All roles at work on a server; ``cached``: how many workflows the worker keeps in memory."""
@@ -287,7 +294,7 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
         )
         notary = NotaryActivities(world.stores.audit, world.incidents, world.records, lambda: world.now)  # type: ignore[arg-type]
         testifying = testimony_activities(world.stores, harness.retirements, world)
-        vouching = [*signing, notary.checkpoint_audit, *testifying, sign_bundle]
+        vouching = [*signing, notary.checkpoint_audit, *testifying, sign_bundle, sign_passport]
         await stack.enter_async_context(harness.worker(SIGNER_QUEUE, activities=vouching))
         await stack.enter_async_context(harness.node_worker())
         yield harness
