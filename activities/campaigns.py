@@ -13,6 +13,7 @@ from storage.campaign import (
     Approval,
     CampaignPhase,
     Decision,
+    EndBehaviour,
     GatePolicy,
     Outcome,
     Pace,
@@ -46,6 +47,8 @@ class CampaignBrief:
     pace: Pace
     required_approvals: int
     start_at: datetime | None
+    ends_at: datetime | None = None
+    at_the_end: EndBehaviour = EndBehaviour.STOP
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,8 @@ class RollbackInput:
 
     campaign_id: str
     wave: int
+    only_failed: bool = False
+    """Those that proved the version keep it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,17 @@ class SkipInput:
 
     campaign_id: str
     charger_id: str
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExtendInput:
+    """Give a campaign another end."""
+
+    campaign_id: str
+    ends_at: datetime
+    former: datetime | None
     actor: str
     reason: str
 
@@ -142,6 +158,8 @@ class CampaignActivities:
             pace=plan.pace,
             required_approvals=plan.approvals_needed,
             start_at=plan.start_at,
+            ends_at=campaign.ends_at,
+            at_the_end=plan.at_the_end,
         )
 
     @activity.defn
@@ -168,6 +186,20 @@ class CampaignActivities:
             f"campaign/{given.campaign_id}",
             plan_digest=given.approval.plan_digest,
             of=given.of,
+        )
+
+    @activity.defn
+    @mapped
+    async def extend_campaign(self, given: ExtendInput) -> None:
+        """Write another end, and who wanted it."""
+        await self._stores.campaigns.set_end(given.campaign_id, given.ends_at)
+        await self._stores.record(
+            given.actor,
+            "campaign.extended",
+            f"campaign/{given.campaign_id}",
+            ends_at=given.ends_at.isoformat(),
+            former=given.former.isoformat() if given.former else None,
+            reason=given.reason,
         )
 
     @activity.defn
@@ -339,7 +371,12 @@ class CampaignActivities:
                 tried += [target for target in targets if target.dispatched_at is not None]
             else:
                 taken |= {target.charger_id for target in targets}
-        left = [target for target in tried if target.charger_id not in taken]
+        left = [
+            target
+            for target in tried
+            if target.charger_id not in taken
+            and not (given.only_failed and target.outcome in (Outcome.UPDATED, Outcome.ALREADY_CURRENT))
+        ]
         running = await self._running([target.charger_id for target in left])
         return [target for target in left if running.get(target.charger_id) == target.to_version]
 

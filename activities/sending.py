@@ -88,6 +88,10 @@ class Sending:
         campaign = await campaigns.get(given.campaign_id)
         if campaign.phase is not self._phase:
             raise Obstacle(DispatchKind.NOT_NOW, f"the campaign is {campaign.phase.value}")
+        if not self._rollback and campaign.over(self._stores.clock()):
+            raise Obstacle(
+                DispatchKind.NOT_NOW, f"the campaign's end came at {campaign.ends_at:%Y-%m-%d %H:%M} UTC"
+            )
         self._plan = campaign.plan
         self._pace = campaign.plan.pace
         target = await campaigns.target(given.campaign_id, given.wave, given.charger_id)

@@ -107,6 +107,15 @@ class CampaignActs:
             ),
         )
 
+    async def extend(self, ends_at: datetime, reason: str) -> None:
+        """Give it a later end."""
+        await self._do(
+            "extend",
+            self.services.orchestrator.extend(
+                self.campaign_id, ends_at, self.actor.name, reason, self._once("extend")
+            ),
+        )
+
     async def skip(self, charger_id: str, reason: str) -> None:
         """Take one charger out."""
         await self._do(

@@ -33,6 +33,8 @@ class Permission(StrEnum):
     CAMPAIGN_ABORT = "campaign.abort"
     CAMPAIGN_ROLLBACK = "campaign.rollback"
     CAMPAIGN_PROCEED = "campaign.proceed"
+    CAMPAIGN_EXTEND = "campaign.extend"
+    """Move the end that others approved to a later time."""
     CAMPAIGN_SKIP = "campaign.skip"
     HALT = "halt"
     """Break the glass: withdraw a release, or halt everything."""
@@ -106,6 +108,7 @@ PERMISSIONS: dict[Role, frozenset[Permission]] = {
             Permission.CAMPAIGN_APPROVE,
             Permission.CAMPAIGN_RESUME,
             Permission.CAMPAIGN_PROCEED,
+            Permission.CAMPAIGN_EXTEND,
             Permission.CAMPAIGN_ROLLBACK,
             Permission.CAMPAIGN_SKIP,
             Permission.CHARGER_HOLD,

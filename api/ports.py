@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol
 
 from temporalio.api.common.v1 import Payload
@@ -68,6 +69,9 @@ class Orchestrator(Protocol):
         self, campaign_id: str, actor: str, reason: str, *, rollback: bool, update_id: str
     ) -> None: ...
     async def proceed(self, campaign_id: str, actor: str, reason: str, update_id: str) -> None: ...
+    async def extend(
+        self, campaign_id: str, ends_at: datetime, actor: str, reason: str, update_id: str
+    ) -> None: ...
     async def skip_charger(
         self, campaign_id: str, charger_id: str, actor: str, reason: str, update_id: str
     ) -> None: ...

@@ -48,6 +48,10 @@ class TargetPhase(StrEnum):
     DONE = "done"
 
 
+UNDER_WAY = frozenset({TargetPhase.RESERVED, TargetPhase.DISPATCHED, TargetPhase.CONFIRMING})
+"""Somebody is at work on it, or it is at work itself."""
+
+
 class Outcome(StrEnum):
     """The last word on one charger in one wave."""
 
@@ -188,6 +192,22 @@ class LateJoiners(StrEnum):
     """A campaign of their own follows, with the same waves, gates and approvals."""
 
 
+class EndBehaviour(StrEnum):
+    """What happens when a campaign's end comes before it is through (R19).
+
+    Nothing new is sent from then on, whichever it is; what was sent comes to its end.
+    """
+
+    STOP = "stop"
+    """It is over. A release that fails the gate's last look is still taken back, if the plan can."""
+    PAUSE = "pause"
+    """It waits for a person, who gives it another end, or aborts it."""
+    ROLL_BACK_FAILED = "roll_back_failed"
+    """It is over, and who failed or fell silent and runs the new version is taken back."""
+    ROLL_BACK = "roll_back"
+    """It is over, and everybody it updated is taken back."""
+
+
 USUAL_PRIORITY = 500
 
 
@@ -224,6 +244,15 @@ class CampaignPlan:
     late_joiners: LateJoiners | None = field(default=None, metadata=ADDED)
     one_way_waiver: str | None = field(default=None, metadata=ADDED)
     """Who accepts, and why, that models among its chargers can never go back (X11)."""
+
+    end_at: datetime | None = field(default=None, metadata=ADDED)
+    """Nothing new is sent after it; a person may move it, on record (R19)."""
+    end_behaviour: EndBehaviour | None = field(default=None, metadata=ADDED)
+
+    @property
+    def at_the_end(self) -> EndBehaviour:
+        """What happens at its end; it stops unless said."""
+        return self.end_behaviour or EndBehaviour.STOP
 
     @property
     def rank(self) -> int:
@@ -262,6 +291,12 @@ class Campaign:
     approvals: tuple[Approval, ...] = ()
     reason: str = ""
     finished_at: datetime | None = None
+    ends_at: datetime | None = None
+    """The plan's end, or a later one that somebody gave it."""
+
+    def over(self, now: datetime) -> bool:
+        """Whether its end has come: nothing new is sent, but for a rollback."""
+        return self.ends_at is not None and now >= self.ends_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +320,8 @@ class Target:
     finished_at: datetime | None = None
     deferred_for_session: bool = False
     """It waited at least once because a car was charging."""
+    recalled: str = ""
+    """Who called it back while something was under way for it, and why (R31); "": nobody."""
 
 
 ROLLBACK_WAVE_BASE = 1000

@@ -287,6 +287,9 @@ class CampaignStore(Protocol):
     async def get(self, campaign_id: str) -> Campaign: ...
     async def find(self, *, limit: int = 100, cursor: str | None = None) -> Page[Campaign]: ...
     async def set_phase(self, campaign_id: str, phase: CampaignPhase, reason: str, at: datetime) -> None: ...
+    async def set_end(self, campaign_id: str, ends_at: datetime) -> None:
+        """Another end than the plan's."""
+
     async def add_approval(self, campaign_id: str, approval: Approval) -> None: ...
     async def exclusions(self, campaign_id: str) -> Sequence[tuple[str, str]]: ...
     async def targets(
@@ -318,9 +321,13 @@ class CampaignStore(Protocol):
     ) -> bool:
         """Move it to DISPATCHED with its attempt, request, reason and ``dispatched_at``, if it may be sent.
 
-        False, and nothing is written, if by now the campaign is in another phase, the target is DONE, or
-        a later attempt has begun; or if everything is halted, or its image or one of ``subjects`` withdrawn.
+        False, and nothing is written, if by now the campaign is in another phase or its end has come, the
+        target is DONE or was called back, or a later attempt has begun; or if everything is halted, or its
+        image or one of ``subjects`` withdrawn.
         """
+
+    async def recall(self, campaign_id: str, wave: int, charger_id: str, why: str) -> bool:
+        """Note that somebody wants it back; False: nothing is under way for it, or somebody did before."""
 
     async def unmark_dispatched(self, target: Target) -> None:
         """Nothing was sent after all: back to WAITING, with the reason and ``dispatched_at`` it has here.

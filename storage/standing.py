@@ -145,7 +145,13 @@ def _deadline(campaign: Campaign, target: Target, deadlines: Mapping[int, dateti
     flying = target.phase in (TargetPhase.DISPATCHED, TargetPhase.CONFIRMING)
     if flying and target.dispatched_at is not None:
         return target.dispatched_at + timedelta(seconds=campaign.plan.pace.attempt_deadline_seconds)
-    return deadlines.get(target.wave)
+    ends = [at for at in (deadlines.get(target.wave), _end_of(campaign, target)) if at is not None]
+    return min(ends, default=None)
+
+
+def _end_of(campaign: Campaign, target: Target) -> datetime | None:
+    """When the campaign sends nothing more, where that is known; a rollback has no such end."""
+    return None if target.wave >= ROLLBACK_WAVE_BASE else campaign.ends_at
 
 
 def _next(campaign: Campaign, standing: Standing) -> str:

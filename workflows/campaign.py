@@ -4,6 +4,7 @@ Measure, judge, act: measuring and acting are activities, judging is ``gate``. W
 the only way to move the phase, are in ``people``.
 """
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -32,11 +33,12 @@ with workflow.unsafe.imports_passed_through():
     from storage.errors import AmpwaveError
     from storage.ids import wave_workflow_id
     from workflows import gate
+    from workflows.campaign_end import EndDesk
     from workflows.gate.patience import Patience
     from workflows.lasting import to_the_end
     from workflows.messages import CampaignInput, WaveEnd, WaveInput
     from workflows.options import OTA_CAMPAIGN, OTA_FIRMWARE, keywords, locally, remotely
-    from workflows.people import CampaignDesk, Ending
+    from workflows.people import Ending
     from workflows.phases import CampaignMove
     from workflows.wave import WaveWorkflow
 
@@ -45,7 +47,7 @@ ROLLBACK_ROUNDS = 3
 
 
 @workflow.defn(failure_exception_types=[AmpwaveError])
-class FirmwareCampaignWorkflow(CampaignDesk):
+class FirmwareCampaignWorkflow(EndDesk):
     """One campaign; id ``campaign/{id}``."""
 
     @workflow.init
@@ -53,6 +55,8 @@ class FirmwareCampaignWorkflow(CampaignDesk):
         super().__init__(given.campaign_id)
         self._baseline: GroupFacts | None = None
         self._spent = gate.History()
+        self._halted = ""
+        self._keeper: asyncio.Task[None] | None = None
 
     @workflow.run
     async def run(self, given: CampaignInput) -> CampaignPhase:  # noqa: ARG002 - __init__ has it
@@ -69,6 +73,9 @@ class FirmwareCampaignWorkflow(CampaignDesk):
     async def _work(self) -> CampaignPhase:
         brief = self._brief = await locally(CampaignActivities.load_campaign, self._id)
         workflow.upsert_search_attributes([OTA_FIRMWARE.value_set(brief.version)])
+        self._ends_at = brief.ends_at
+        if self._ends_at is not None:
+            self._keeper = asyncio.create_task(self._keep_to_end(brief.at_the_end))
         self._open_vote(brief.required_approvals, "the start")
         await self._move(CampaignMove.SUBMIT, "it waits for approval", actor=brief.created_by)
         await self._counted()
@@ -134,6 +141,8 @@ class FirmwareCampaignWorkflow(CampaignDesk):
         if self._ending:
             return
         end = await self._run_wave(number, plan.name, brief.sizes[number], brief.version)
+        self._halted = end.halted
+        self._all_begun = self._ending is None and number == len(brief.waves) - 1
         settle = 0.0 if end.stopped else brief.pace.settle_seconds
         await self._gate(brief, end, settle, f"wave {plan.name} settles")
         if plan.soak_seconds > 0 and not self._ending and not self._overruled:
@@ -259,17 +268,31 @@ class FirmwareCampaignWorkflow(CampaignDesk):
         await locally(
             CampaignActivities.close_targets, CloseInput(self._id, Outcome.CANCELLED, ending.reason)
         )
+        if ending.timed and not ending.rollback:
+            ending = await self._last_look(brief, ending)
         if ending.rollback and brief.rollback_artifact_id is not None:
             await self._roll_back(brief, ending)
         await self._move(CampaignMove.STOPPED, self._reason)
         return self._phase
+
+    async def _last_look(self, brief: CampaignBrief, ending: Ending) -> Ending:
+        """What the end cut short is judged once: it must not hide a release that would have been stopped."""
+        if self._wave is None or self._halted:
+            return ending
+        await workflow.sleep(brief.pace.settle_seconds, summary="before the last look")
+        decided = await self._judge(brief, self._halted, gate.GATE)
+        rollback = decided.word is VerdictWord.ABORT and brief.rollback_artifact_id is not None
+        self._reason = f"{ending.reason}; {decided.reason}"
+        return Ending(self._reason, rollback=rollback, timed=True)
 
     async def _roll_back(self, brief: CampaignBrief, ending: Ending) -> None:
         """Waves of their own, through the same engine, until nobody runs the stopped version."""
         version = brief.rollback_version or ""
         back = 0
         for wave in range(ROLLBACK_WAVE_BASE, ROLLBACK_WAVE_BASE + ROLLBACK_ROUNDS):
-            count = await locally(CampaignActivities.add_rollback_targets, RollbackInput(self._id, wave))
+            count = await locally(
+                CampaignActivities.add_rollback_targets, RollbackInput(self._id, wave, ending.only_failed)
+            )
             stopped = wave > ROLLBACK_WAVE_BASE and self._phase is not CampaignPhase.ROLLING_BACK
             if not count or stopped:
                 break

@@ -2,7 +2,7 @@
 
 import asyncio
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio.client import (
     Client,
@@ -54,7 +54,7 @@ from workflows.publish_ceremony import PublishCeremonyWorkflow
 from workflows.record_keeping import RecordKeepingWorkflow
 from workflows.session_rules import SessionWatchPolicy
 from workflows.session_watch import SessionWatchWorkflow
-from workflows.signals import AbortRequest, PersonRequest, SkipRequest
+from workflows.signals import AbortRequest, ExtendRequest, PersonRequest, SkipRequest
 from workflows.storage_care import StorageCareWorkflow
 from workflows.testimony_client import TestimonyDoor
 
@@ -182,6 +182,15 @@ class Orchestrator(LifeStarter, CertificateDesk, TestimonyDoor):
             FirmwareCampaignWorkflow.proceed,
             PersonRequest(actor, reason),
             update_id,
+        )
+
+    async def extend(
+        self, campaign_id: str, ends_at: datetime, actor: str, reason: str, update_id: str
+    ) -> None:
+        """Give a campaign a later end. Raises Conflict where it has none to move, or for an earlier one."""
+        request = ExtendRequest(ends_at, actor, reason)
+        await self._ask(
+            campaign_workflow_id(campaign_id), FirmwareCampaignWorkflow.extend, request, update_id
         )
 
     async def skip_charger(

@@ -6,6 +6,7 @@ leaves no trace in the history. ``FirmwareCampaignWorkflow`` adds the flow.
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 
 from temporalio import workflow
 from temporalio.exceptions import FailureError
@@ -42,6 +43,10 @@ class Ending:
 
     reason: str
     rollback: bool = False
+    only_failed: bool = False
+    """Of the updated chargers, only those whose update failed go back."""
+    timed: bool = False
+    """Nobody stopped it and no gate: its end came."""
 
 
 class CampaignDesk:
@@ -66,6 +71,9 @@ class CampaignDesk:
         self._child: WaveHandle | None = None
         self._lines: list[str] = []
         self._writing = asyncio.Lock()
+        self._ends_at: datetime | None = None
+        self._all_begun = False
+        """Its last wave has run: nothing is left that its end could keep from beginning."""
 
     # --- moving ----------------------------------------------------------------------------------
 
@@ -92,6 +100,20 @@ class CampaignDesk:
         """Move on a person's word; Conflict if the state changed since it was validated."""
         if not await self._move(move, reason, actor=actor, ending=ending):
             raise Conflict(f"The campaign is {self._phase.value} by now.")
+
+    def _late(self) -> bool:
+        """Whether its end has come, and keeps anything from beginning."""
+        return self._ends_at is not None and not self._all_begun and workflow.now() >= self._ends_at
+
+    def _end_text(self) -> str:
+        return f"{self._ends_at:%Y-%m-%d %H:%M %Z}" if self._ends_at else "none"
+
+    def _require_time(self) -> None:
+        if self._late():
+            raise Conflict(
+                f"Its end came at {self._end_text()}.",
+                hint="Give it a later one first (ampwave campaign extend), or abort it.",
+            )
 
     def _show(self) -> None:
         """The page that operators see in Temporal's UI."""
@@ -154,6 +176,7 @@ class CampaignDesk:
 
     def _check_vote(self, approval: Approval) -> None:
         self._require(CampaignMove.APPROVE)
+        self._require_time()
         self._check_words(approval)
         if approval.actor in self._asked:
             raise Conflict(f"{approval.actor} approved already.", hint="Another person has to.")
@@ -196,6 +219,7 @@ class CampaignDesk:
     @resume.validator
     def _may_resume(self, request: PersonRequest) -> None:  # noqa: ARG002 - as the update has it
         self._require(CampaignMove.RESUME)
+        self._require_time()
 
     @workflow.update(description="Go on to the next wave although the gate holds.")
     async def proceed(self, request: PersonRequest) -> None:
@@ -211,6 +235,7 @@ class CampaignDesk:
     @proceed.validator
     def _may_proceed(self, request: PersonRequest) -> None:
         self._require(CampaignMove.PROCEED)
+        self._require_time()
         if not (self._judging and self._held):
             raise Conflict("No gate is holding this campaign.", hint="Resume it, or wait for its gate.")
         if request.actor == self._plan().created_by:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from math import inf
 
 from activities.facts import ArtifactFacts, Situation
-from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPlan, GatePolicy, Pace
+from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPlan, EndBehaviour, GatePolicy, Pace
 from workflows.eligibility import mismatch
 from workflows.gate.policies import problems_of
 from workflows.gate.sizing import sizing_warnings
@@ -16,6 +16,8 @@ from workflows.wave_split import named, share_problems
 
 MAX_SHARD = 500
 MAX_ATTEMPTS = 5
+_LONGEST_S = 366 * 86_400.0
+_GO_BACK = frozenset({EndBehaviour.ROLL_BACK, EndBehaviour.ROLL_BACK_FAILED})
 
 
 @dataclass(slots=True)
@@ -98,6 +100,40 @@ def check_plan(plan: CampaignPlan, now: datetime, found: Findings) -> None:
 def _far(plan: CampaignPlan, now: datetime) -> bool:
     at = plan.start_at
     return at is not None and at.tzinfo is not None and at - now > timedelta(days=731)
+
+
+def check_end(plan: CampaignPlan, now: datetime, begins: Sequence[datetime], found: Findings) -> None:
+    """Its end leaves time for every wave, and what happens then is possible (R19)."""
+    if plan.end_behaviour in _GO_BACK and plan.rollback_artifact_id is None:
+        found.problems.append(f"end_behaviour {plan.end_behaviour} needs rollback_artifact_id: where to?")
+    if plan.end_at is None:
+        if plan.end_behaviour is not None:
+            found.problems.append("end_behaviour says what happens at end_at: say when that is")
+        return
+    if plan.end_at.tzinfo is None:
+        found.problems.append("end_at must say its time zone")
+        return
+    if plan.end_at <= now:
+        found.problems.append("end_at is in the past")
+    elif plan.end_at - now > timedelta(days=731):
+        found.problems.append("end_at must be within two years")
+    else:
+        _check_time(plan, plan.end_at, begins, found)
+
+
+def _check_time(plan: CampaignPlan, end_at: datetime, begins: Sequence[datetime], found: Findings) -> None:
+    takes = timedelta(seconds=min(plan.pace.attempt_deadline_seconds, _LONGEST_S))
+    lasts = timedelta(seconds=min(plan.pace.wave_deadline_seconds, _LONGEST_S))
+    late = [wave.name for wave, begin in zip(plan.waves, begins, strict=True) if begin + takes > end_at]
+    if late:
+        found.problems.append(
+            f"end_at {end_at:%Y-%m-%d %H:%M %Z} comes before {named(late)} can be through, if all goes well"
+        )
+    elif begins and begins[-1] + lasts > end_at:
+        found.warnings.append(
+            f"It ends at {end_at:%Y-%m-%d %H:%M %Z}, before its last wave's own deadline: whoever could not "
+            "be touched by then is left out."
+        )
 
 
 def check_cohort(plan: CampaignPlan, cohort: Cohort, found: Findings) -> None:

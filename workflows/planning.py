@@ -24,6 +24,7 @@ from workflows.plan_rules import (
     Findings,
     check_artifacts,
     check_cohort,
+    check_end,
     check_plan,
     check_proof,
     warn,
@@ -128,6 +129,7 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
     chargers = [[view.charger for view in wave] for wave in drawn.waves]
     timetable = Timetable(plan, ground.sites, ground.closures, now, chargers)
     found.problems += timetable.problems(chargers)
+    check_end(plan, now, [timetable.first(wave) for wave in range(len(plan.waves))], found)
     if found.problems:
         return Preview(tuple(found.problems), (), exclusions, tuple(found.warnings))
     warn(plan, cohort, [len(wave) for wave in drawn.waves], found)

@@ -121,6 +121,7 @@ def worker_activities(  # noqa: PLR0913 - what the worker is handed, one by one
         campaigns.record_decision,
         campaigns.close_targets,
         campaigns.skip_target,
+        campaigns.extend_campaign,
         campaigns.add_rollback_targets,
         fleet.measure_eligibility,
         fleet.move_targets,

@@ -53,6 +53,15 @@ class AbortRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class ExtendRequest:
+    """Give the campaign a later end."""
+
+    ends_at: datetime
+    actor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class SkipRequest:
     """Take one charger out of the campaign."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli import campaign_standings
+from api.cli import campaign_standings, documents
 from api.cli import campaign_views as views
 from api.cli.errors import CliError, Record, WrongUse
 from api.cli.output import words
@@ -239,6 +239,22 @@ def proceed(session: Session, campaign: Reference, reason: Why) -> None:
     _act(session, campaign, "proceed", {"reason": reason}, "going on past the gate")
 
 
+@command(app, "extend", posts=True)
+def extend(
+    session: Session,
+    campaign: Reference,
+    until: Annotated[
+        str, typer.Option("--until", metavar="TIME", help="With its zone: 2026-12-24T18:00:00+01:00.")
+    ],
+    reason: Why,
+) -> None:
+    """Give a campaign a later end than its plan's. Its author cannot.
+
+    One that its end had paused goes on with: ampwave campaign resume
+    """
+    _act(session, campaign, "extend", {"ends_at": _instant(until), "reason": reason}, f"it ends at {until}")
+
+
 @command(app, "skip", posts=True)
 def skip(
     session: Session,
@@ -339,6 +355,14 @@ def _act(session: Session, campaign: str, verb: str, body: Record | None, said: 
     path = _path(session, campaign)
     answer = session.api.post(f"{path}/{verb}", body)
     session.show(answer, lambda screen: screen.line(f"{campaign}: {said}."))
+
+
+def _instant(text: str) -> str:
+    try:
+        return documents.instant(text)
+    except ValueError:
+        hint = "Write it as in 2026-12-24T18:00:00+01:00."
+        raise WrongUse(f"--until {text!r} is not a time with its zone.", hint=hint) from None
 
 
 def _signing(

@@ -130,6 +130,7 @@ def draw_campaign(
             ("Query", (item.get("plan") or {}).get("targets", {}).get("query")),
             ("Approved by", _approvals(item)),
             ("Created", f"{moment(item['created_at'], now)} by {item['created_by']}"),
+            ("Ends", _ends(item)),
             ("Finished", moment(item.get("finished_at"), now)),
             ("Plan digest", str(item["plan_digest"])),
         ]
@@ -140,6 +141,22 @@ def draw_campaign(
     if advise and (step := _next(item)):
         screen.line()
         screen.line(step)
+
+
+_AT_THE_END = {
+    "pause": "then a person decides",
+    "roll_back": "then updated chargers go back",
+    "roll_back_failed": "then those that failed go back",
+}
+
+
+def _ends(item: Record) -> str | None:
+    """Until when something new is sent, and what happens then."""
+    if not item.get("ends_at"):
+        return None
+    plan = item.get("plan") or {}
+    behaviour = _AT_THE_END.get(str(plan.get("end_behaviour")), "then it stops")
+    return f"{_minute(str(item['ends_at']))}, {behaviour}"
 
 
 def draw_waves(screen: Screen, item: Record) -> None:

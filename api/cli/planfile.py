@@ -14,7 +14,7 @@ from typing import Any, get_args, get_origin
 from api.cli import documents
 from api.cli.documents import Entry, Problems
 from api.cli.errors import Record, WrongUse
-from storage.campaign import Edge, GatePolicy, LateJoiners, Pace, Ramp, WavePlan
+from storage.campaign import Edge, EndBehaviour, GatePolicy, LateJoiners, Pace, Ramp, WavePlan
 from storage.charger import ChargerFilter
 from storage.health_policy import HealthPolicy, SegmentRule, SignalLimit, SignalRole
 from storage.upkeep import Link
@@ -235,6 +235,8 @@ _PLAN: dict[str, Reader] = {
     "required_approvals": _READERS[int],
     "seed": _READERS[int],
     "start_at": _scalar("a time with its zone such as 2026-12-01T02:00:00+01:00", documents.instant),
+    "end_at": _scalar("a time with its zone such as 2026-12-20T18:00:00+01:00", documents.instant),
+    "end_behaviour": _word([word.value for word in EndBehaviour]),
     "windows": _list_of(_nested(_readers_of(Window), required=("opens", "closes"))),
     "max_price": _READERS[float],
     "priority": _READERS[int],

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -79,6 +80,14 @@ async def abort(request: Request, services: Services, caller: Caller, campaign_i
     )
 
 
+@router.post("/extend")
+@permit(Permission.CAMPAIGN_EXTEND)
+async def extend(request: Request, services: Services, caller: Caller, campaign_id: Slug) -> Response:
+    """Give it a later end."""
+    press = Press(request, services, caller, campaign_id)
+    return await press.act(lambda acts, form: acts.extend(instant_of(form, "ends_at"), reason_of(form)))
+
+
 @router.post("/skip")
 @permit(Permission.CAMPAIGN_SKIP)
 async def skip(request: Request, services: Services, caller: Caller, campaign_id: Slug) -> Response:
@@ -91,6 +100,16 @@ def text_of(form: FormData, name: str) -> str:
     """A field of a form; empty where it is missing."""
     value = form.get(name, "")
     return value.strip() if isinstance(value, str) else ""
+
+
+def instant_of(form: FormData, name: str) -> datetime:
+    """A time of a form, in UTC as the page says. Raises InvalidInput."""
+    try:
+        return datetime.fromisoformat(text_of(form, name)).replace(tzinfo=UTC)
+    except ValueError:
+        raise InvalidInput(
+            "A time is needed.", [f"{name}: such as 2026-12-24T18:00"], hint="Go back and name one."
+        ) from None
 
 
 def reason_of(form: FormData) -> str:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from api.auth import Permission, may
 from storage.access import Principal
-from storage.campaign import TERMINAL_CAMPAIGN_PHASES, Campaign
+from storage.campaign import TERMINAL_CAMPAIGN_PHASES, Campaign, CampaignPhase
 from workflows.phases import CAMPAIGN_MOVES, CampaignMove, can
 
 _MOVES = (
@@ -13,6 +13,9 @@ _MOVES = (
     CampaignMove.PAUSE,
     CampaignMove.PROCEED,
     CampaignMove.ABORT,
+)
+_GOING_ON = frozenset(
+    {CampaignPhase.DRAFT, CampaignPhase.AWAITING_APPROVAL, CampaignPhase.RUNNING, CampaignPhase.PAUSED}
 )
 
 
@@ -29,10 +32,14 @@ def offers(campaign: Campaign, principal: Principal) -> Offers:
     possible = {move.value for move in _MOVES if can(CAMPAIGN_MOVES, campaign.phase, move)}
     if campaign.phase not in TERMINAL_CAMPAIGN_PHASES:
         possible.add("skip")
+    if campaign.ends_at is not None and campaign.phase in _GOING_ON:
+        possible.add("extend")
     if "abort" in possible and campaign.plan.rollback_artifact_id:
         possible.add("rollback")
     allowed = frozenset(verb for verb in possible if may(principal, Permission(f"campaign.{verb}")))
     why_not = _four_eyes(campaign, principal) if "approve" in allowed else ""
+    if campaign.created_by == principal.name:
+        allowed -= {"extend"}
     return Offers(allowed - {"approve"} if why_not else allowed, why_not)
 
 

@@ -12,7 +12,15 @@ from api.late_joiners import follow_up
 from api.plan_preview import planned_page, preview_reply
 from api.ports import ApiServices
 from api.replies import NOT_MODIFIED, Cursor, IdempotencyKey, Limit, tagged_reply
-from api.schemas.campaign_acts import AbortBody, ApproveBody, ReasonBody, SkipBody, SliceBody, SliceReply
+from api.schemas.campaign_acts import (
+    AbortBody,
+    ApproveBody,
+    ExtendBody,
+    ReasonBody,
+    SkipBody,
+    SliceBody,
+    SliceReply,
+)
 from api.schemas.campaigns import (
     CampaignReply,
     CampaignSummary,
@@ -220,6 +228,22 @@ async def proceed_campaign(
 ) -> CampaignReply:
     """Decide a held gate, or let a wave that needs approval begin."""
     await _acts(services, caller, campaign_id, key).proceed(body.reason)
+    _accepted(response, campaign_id)
+    return await _whole(services, campaign_id)
+
+
+@router.post("/{campaign_id}/extend", status_code=202)
+@permit(Permission.CAMPAIGN_EXTEND)
+async def extend_campaign(
+    response: Response,
+    services: Services,
+    caller: Caller,
+    campaign_id: Slug,
+    body: ExtendBody,
+    key: IdempotencyKey = None,
+) -> CampaignReply:
+    """Give it a later end. Whoever wrote its plan cannot; one that its end had paused is resumed by hand."""
+    await _acts(services, caller, campaign_id, key).extend(body.ends_at, body.reason)
     _accepted(response, campaign_id)
     return await _whole(services, campaign_id)
 

@@ -2,7 +2,7 @@
 
 from pydantic import Field
 
-from api.schemas.common import Body, ChargerId, Flag, QueryText, Reply, Sentence, Sha256
+from api.schemas.common import Body, ChargerId, Flag, Instant, QueryText, Reply, Sentence, Sha256
 from storage.campaign import Exclusion
 
 
@@ -28,6 +28,13 @@ class ReasonBody(Body):
     """Why, in a sentence."""
 
     reason: Sentence = Field(examples=["Checked by hand: the two failures were a power cut."])
+
+
+class ExtendBody(Body):
+    """A later end."""
+
+    ends_at: Instant = Field(examples=["2026-12-24T18:00:00+01:00"])
+    reason: Sentence = Field(examples=["Two depots were snowed in for a week."])
 
 
 class SkipBody(Body):

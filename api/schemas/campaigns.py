@@ -26,6 +26,7 @@ from storage.campaign import (
     CampaignPhase,
     CampaignPlan,
     Decision,
+    EndBehaviour,
     Exclusion,
     GatePolicy,
     LateJoiners,
@@ -200,6 +201,10 @@ class PlanBody(Body):
     )
     seed: Whole = Field(default=0, ge=0, le=2**31 - 1)
     start_at: Instant | None = None
+    end_at: Instant | None = Field(default=None, description="Nothing new is sent after it; null: no end.")
+    end_behaviour: EndBehaviour | None = Field(
+        default=None, description="What happens then, if it is not through; null: it stops."
+    )
     windows: tuple[WindowBody, ...] | None = Field(
         default=None, min_length=1, max_length=50, description="Null: at any time."
     )
@@ -237,6 +242,8 @@ class PlanBody(Body):
             required_approvals=max(self.required_approvals, 1 if self.rollback_artifact_id is None else 2),
             seed=self.seed,
             start_at=self.start_at,
+            end_at=self.end_at,
+            end_behaviour=self.end_behaviour,
             windows=tuple(each.to_noun() for each in self.windows) if self.windows else None,
             max_price=self.max_price,
             priority=self.priority,
@@ -261,6 +268,9 @@ class CampaignSummary(Reply):
     created_by: str
     created_at: datetime
     finished_at: datetime | None
+    ends_at: datetime | None = Field(
+        default=None, description="Nothing new is sent after it: the plan's end, or a later one."
+    )
 
     @classmethod
     def of(cls, campaign: Campaign) -> "CampaignSummary":
@@ -276,6 +286,7 @@ class CampaignSummary(Reply):
             created_by=campaign.created_by,
             created_at=campaign.created_at,
             finished_at=campaign.finished_at,
+            ends_at=campaign.ends_at,
         )
 
 

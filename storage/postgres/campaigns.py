@@ -59,6 +59,7 @@ class PostgresCampaignStore(TargetRows, StandingRows):
             finished_at=given.finished_at,
             cohort_size=given.cohort_size,
             priority=given.plan.rank,
+            ends_at=given.ends_at or given.plan.end_at,
         )
         async with transaction(self._engine) as connection:
             added = await connection.execute(statement.on_conflict_do_nothing())
@@ -110,6 +111,14 @@ class PostgresCampaignStore(TargetRows, StandingRows):
         )
         async with transaction(self._engine) as connection:
             if (await connection.execute(statement)).rowcount == 0:
+                raise NotFound("campaign", campaign_id)
+
+    async def set_end(self, campaign_id: str, ends_at: datetime) -> None:
+        """Another end. Raises NotFound for an unknown one."""
+        known = campaign.c.campaign_id == campaign_id
+        async with transaction(self._engine) as connection:
+            changed = await connection.execute(update(campaign).where(known).values(ends_at=ends_at))
+            if changed.rowcount == 0:
                 raise NotFound("campaign", campaign_id)
 
     async def add_approval(self, campaign_id: str, approval: Approval) -> None:
@@ -247,4 +256,5 @@ def _campaign(row: Row[*tuple[Any, ...]], approvals: dict[str, tuple[Approval, .
         approvals=approvals.get(row.campaign_id, ()),
         reason=row.reason,
         finished_at=row.finished_at,
+        ends_at=row.ends_at,
     )

@@ -275,6 +275,7 @@ campaign = sa.Table(
     time("finished_at", nullable=True),
     sa.Column("cohort_size", sa.Integer, nullable=False),
     sa.Column("priority", sa.Integer, nullable=False, server_default=sa.text("500")),
+    time("ends_at", nullable=True),
     sa.Index(None, "created_at", "campaign_id"),
 )
 
@@ -308,6 +309,7 @@ campaign_target = sa.Table(
     time("dispatched_at", nullable=True),
     time("finished_at", nullable=True),
     flag("deferred_for_session"),
+    words("recalled", default=""),
     sa.PrimaryKeyConstraint("campaign_id", "wave", "charger_id"),
     sa.UniqueConstraint("campaign_id", "wave", "ordinal"),
     postgresql_with=ROOMY,

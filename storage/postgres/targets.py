@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.campaign import (
     ROLLBACK_WAVE_BASE,
+    UNDER_WAY,
     CampaignPhase,
     CampaignPlan,
     Outcome,
@@ -119,6 +120,12 @@ class TargetRows:
                 *_is(target.campaign_id, target.wave, target.charger_id),
                 _COLUMNS.phase != TargetPhase.DONE.value,
                 _COLUMNS.attempt <= target.attempt,
+                _COLUMNS.recalled == "",
+                or_(
+                    campaign.c.ends_at.is_(None),
+                    campaign.c.ends_at > target.dispatched_at,
+                    literal(while_in is not CampaignPhase.RUNNING),
+                ),
                 campaign.c.campaign_id == _COLUMNS.campaign_id,
                 campaign.c.phase == while_in.value,
                 not_halted(),
@@ -131,6 +138,20 @@ class TargetRows:
                 request_id=target.request_id,
                 dispatched_at=target.dispatched_at,
             )
+        )
+        async with transaction(self._engine) as connection:
+            return (await connection.execute(statement)).rowcount == 1
+
+    async def recall(self, campaign_id: str, wave: int, charger_id: str, why: str) -> bool:
+        """See ``storage.ports.CampaignStore``."""
+        statement = (
+            update(campaign_target)
+            .where(
+                *_is(campaign_id, wave, charger_id),
+                _COLUMNS.phase.in_([phase.value for phase in UNDER_WAY]),
+                _COLUMNS.recalled == "",
+            )
+            .values(recalled=why)
         )
         async with transaction(self._engine) as connection:
             return (await connection.execute(statement)).rowcount == 1
@@ -259,6 +280,7 @@ def _row(target: Target) -> dict[str, Any]:
         "dispatched_at": target.dispatched_at,
         "finished_at": target.finished_at,
         "deferred_for_session": target.deferred_for_session,
+        "recalled": target.recalled,
     }
 
 

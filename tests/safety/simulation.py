@@ -274,6 +274,7 @@ class Simulation:
             campaigns.record_decision,
             campaigns.close_targets,
             campaigns.skip_target,
+            campaigns.extend_campaign,
             campaigns.skip_segment,
             campaigns.add_rollback_targets,
             fleet.measure_eligibility,

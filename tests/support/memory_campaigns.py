@@ -27,9 +27,11 @@ from storage.standing import OutcomeGroup, key_of
 from tests.support.memory import page_of
 from tests.support.memory_certificates import MemoryCertificateActs
 from tests.support.memory_operator import MemoryCommands
+from workflows.campaign_end import check_extension
 from workflows.charger_command import CommandInput
 from workflows.log_retrieval import LogInput
 from workflows.phases import CAMPAIGN_MOVES, CampaignMove, advance
+from workflows.signals import ExtendRequest
 
 
 class MemoryCampaigns:
@@ -47,7 +49,7 @@ class MemoryCampaigns:
     ) -> None:
         if campaign.campaign_id in self.all:
             raise Conflict(f"Campaign {campaign.campaign_id} is there already.")
-        self.all[campaign.campaign_id] = campaign
+        self.all[campaign.campaign_id] = replace(campaign, ends_at=campaign.ends_at or campaign.plan.end_at)
         self.rows[campaign.campaign_id] = list(targets)
         self.left_out[campaign.campaign_id] = list(exclusions)
 
@@ -268,6 +270,15 @@ class MemoryOrchestrator(MemoryCertificateActs):
     async def proceed(self, campaign_id: str, actor: str, reason: str, update_id: str) -> None:
         if await self._once(update_id, "proceed", campaign_id, actor, reason):
             await self._move(campaign_id, CampaignMove.PROCEED, reason)
+
+    async def extend(
+        self, campaign_id: str, ends_at: datetime, actor: str, reason: str, update_id: str
+    ) -> None:
+        campaign = await self._campaigns.get(campaign_id)
+        now = campaign.created_at
+        check_extension(ExtendRequest(ends_at, actor, reason), campaign.created_by, campaign.ends_at, now)
+        if await self._once(update_id, "extend", campaign_id, actor, ends_at, reason):
+            self._campaigns.all[campaign_id] = replace(campaign, ends_at=ends_at)
 
     async def skip_charger(
         self, campaign_id: str, charger_id: str, actor: str, reason: str, update_id: str

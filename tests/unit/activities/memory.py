@@ -10,6 +10,7 @@ from typing import Any
 from storage.artifact import Artifact, ArtifactPhase, SignOff, StagedRelease
 from storage.audit import AuditEntry
 from storage.campaign import (
+    UNDER_WAY,
     Approval,
     Campaign,
     CampaignPhase,
@@ -268,7 +269,7 @@ class MemoryCampaigns:
         self.deadlines: dict[tuple[str, int], datetime] = {}
 
     async def create(self, campaign: Campaign, targets: Sequence[Target]) -> None:
-        self.rows[campaign.campaign_id] = campaign
+        self.rows[campaign.campaign_id] = replace(campaign, ends_at=campaign.ends_at or campaign.plan.end_at)
         await self.add_targets(targets)
 
     async def get(self, campaign_id: str) -> Campaign:
@@ -280,6 +281,9 @@ class MemoryCampaigns:
         self.campaign_moves.add((self.rows[campaign_id].phase, phase))
         self.rows[campaign_id] = replace(self.rows[campaign_id], phase=phase, reason=reason)
         self.phases.append(phase)
+
+    async def set_end(self, campaign_id: str, ends_at: datetime) -> None:
+        self.rows[campaign_id] = replace(await self.get(campaign_id), ends_at=ends_at)
 
     async def add_approval(self, campaign_id: str, approval: Approval) -> None:
         row = self.rows[campaign_id]
@@ -320,12 +324,23 @@ class MemoryCampaigns:
         row = self.target_rows[key]
         if self.rows[target.campaign_id].phase is not while_in or row.attempt > target.attempt:
             return False
-        if row.phase is TargetPhase.DONE:
+        if row.phase is TargetPhase.DONE or row.recalled:
+            return False
+        ends_at, at = self.rows[target.campaign_id].ends_at, target.dispatched_at
+        if while_in is CampaignPhase.RUNNING and ends_at is not None and at is not None and at >= ends_at:
             return False
         self.target_moves.add((row.phase, TargetPhase.DISPATCHED))
         self.target_rows[key] = replace(
             target, phase=TargetPhase.DISPATCHED, deferred_for_session=row.deferred_for_session
         )
+        return True
+
+    async def recall(self, campaign_id: str, wave: int, charger_id: str, why: str) -> bool:
+        key = campaign_id, wave, charger_id
+        row = self.target_rows[key]
+        if row.phase not in UNDER_WAY or row.recalled:
+            return False
+        self.target_rows[key] = replace(row, recalled=why)
         return True
 
     async def unmark_dispatched(self, target: Target) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -218,6 +219,35 @@ async def test_who_may_only_stop_cannot_send_older_firmware_to_a_fleet(role: Rol
     assert "release-manager" in refused.text
     assert house.audit.actions == ["campaign.created", "campaign.abort_refused"]
     assert stopped.status_code == 202
+
+
+@pytest.mark.requirement("R19")
+async def test_an_end_is_shown_and_moved_by_somebody_else() -> None:
+    house, artifact = ready()
+    ends, later = NOW + timedelta(days=20), NOW + timedelta(days=21)
+    changes = {"end_at": ends.isoformat(), "end_behaviour": "pause"}
+    campaign_id = await created(house, artifact, **changes)
+    path = f"{ALL}/{campaign_id}"
+    async with house.client(Role.ADMIN) as client:
+        shown = (await client.get(path)).json()
+        moved = await client.post(f"{path}/extend", json={"ends_at": later.isoformat(), "reason": "Snow."})
+        earlier = await client.post(f"{path}/extend", json={"ends_at": ends.isoformat(), "reason": "Sun."})
+        zoneless = await client.post(f"{path}/extend", json={"ends_at": "2027-01-01T00:00", "reason": "?"})
+    async with house.client(Role.RELEASE_MANAGER) as author:
+        refused = await author.post(f"{path}/extend", json={"ends_at": "2027-06-01T00:00Z", "reason": "Me."})
+    async with house.client(Role.OPERATOR) as client:
+        forbidden = await client.post(
+            f"{path}/extend", json={"ends_at": "2027-06-01T00:00Z", "reason": "Me."}
+        )
+
+    assert datetime.fromisoformat(shown["ends_at"]) == ends
+    assert (shown["plan"]["end_behaviour"], moved.status_code) == ("pause", 202)
+    assert datetime.fromisoformat(moved.json()["ends_at"]) == later
+    assert datetime.fromisoformat(moved.json()["plan"]["end_at"]) == ends, "what people approved stays"
+    assert (earlier.status_code, zoneless.status_code, refused.status_code) == (409, 422, 409)
+    assert "four eyes" in refused.text
+    assert forbidden.status_code == 403
+    assert house.audit.actions.count("campaign.extend_refused") == 2
 
 
 async def test_an_act_with_the_same_key_happens_once() -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx2
 import pytest
@@ -169,6 +169,23 @@ async def test_every_button_reaches_its_act() -> None:
     asked = [each[0] for each in house.orchestrator.asked]
     assert asked == ["approve", "pause", "resume", "proceed", "skip", "abort"]
     assert house.orchestrator.asked[-1][-1] is True
+
+
+@pytest.mark.requirement("R19")
+async def test_an_end_is_shown_and_can_be_moved() -> None:
+    house = showcase()
+    name = RUNNING.rpartition("/")[2]
+    ends = house.campaigns.all[name].created_at + timedelta(days=9)
+    house.campaigns.all[name] = replace(house.campaigns.all[name], ends_at=ends)
+    async with browser(house, Role.ADMIN) as client:
+        shown = (await client.get(RUNNING)).text
+        done = await press(client, RUNNING, "extend", reason="Snow.", ends_at="2027-02-01T18:00")
+        wrong = await press(client, RUNNING, "extend", reason="Snow.", ends_at="soon")
+
+    assert f"until {ends:%Y-%m-%d %H:%M UTC}, then it stops" in shown
+    assert f'action="{RUNNING}/extend"' in shown
+    assert (done.status_code, wrong.status_code) == (303, 422)
+    assert house.campaigns.all[name].ends_at == datetime(2027, 2, 1, 18, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("proof", ["", "0" * 64])

@@ -207,6 +207,11 @@ class TestApprove:
             {"charger_id": "CP-7", "reason": "a technician is there"},
         ),
         (
+            ["extend", "spring", "--until", "2026-12-24T18:00:00+01:00", "--reason", "snow"],
+            "extend",
+            {"ends_at": "2026-12-24T18:00:00+01:00", "reason": "snow"},
+        ),
+        (
             ["abort", "spring", "--reason", "calls", "--rollback", "--yes"],
             "abort",
             {"reason": "calls", "rollback": True},
@@ -224,6 +229,15 @@ def test_what_people_do_is_sent(
     assert (json.loads(request.body) if request.body else None) == body
     assert request.headers["Idempotency-Key"]
     assert json.loads(run("campaign", *arguments, "--json").stdout)["campaign_id"] == ID
+
+
+@pytest.mark.requirement("R19")
+@pytest.mark.parametrize("until", ["tomorrow", "2026-12-24", "2026-12-24T18:00", ""])
+def test_an_end_needs_its_zone(run: Any, known: Any, until: str) -> None:
+    result = run("campaign", "extend", "spring", "--until", until, "--reason", "snow")
+    assert result.exit_code == 2
+    assert "is not a time with its zone" in result.stderr
+    assert not [one for one in known.seen if one.method == "POST"]
 
 
 def test_aborting_needs_a_reason_and_a_yes(run: Any, known: Any) -> None:
