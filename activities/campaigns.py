@@ -1,3 +1,4 @@
+# long-file: every deed and record of one noun
 """Activities on a campaign as a whole: read its plan, write its phases, approvals and decisions."""
 
 from contextlib import suppress
@@ -7,9 +8,11 @@ from datetime import datetime
 from temporalio import activity
 
 from activities.errors import mapped
+from activities.recalling import refuse_too_late
 from activities.stores import Stores
 from storage.campaign import (
     ROLLBACK_WAVE_BASE,
+    UNDER_WAY,
     Approval,
     CampaignPhase,
     Decision,
@@ -285,6 +288,50 @@ class CampaignActivities:
 
     @activity.defn
     @mapped
+    async def recall_target(self, given: SkipInput) -> int | None:
+        """Take a charger out whatever it is at (R31); the wave in which something is under way, or None.
+
+        Raises:
+            NotFound: the campaign does not have it.
+            Conflict: it is done, installs already, or was called back before.
+        """
+        stores = self._stores
+        target = await self._find(given.campaign_id, given.charger_id)
+        why = f"{given.actor} called it back: {given.reason}"
+        if target.phase in UNDER_WAY:
+            await refuse_too_late(stores, target)
+            called = await stores.campaigns.recall(given.campaign_id, target.wave, given.charger_id, why)
+            if not called:
+                raise Conflict(
+                    f"{given.charger_id} was called back before, or its attempt has just ended.",
+                    hint="Look at it again: ampwave campaign targets",
+                )
+            await stores.tickets.revoke_for(given.charger_id)
+        elif target.phase is TargetPhase.DONE:
+            raise Conflict(f"{given.charger_id} is done in this campaign.")
+        else:
+            await self._take_out(target, why)
+        await stores.record(
+            given.actor,
+            "campaign.charger_recalled",
+            f"campaign/{given.campaign_id}",
+            charger_id=given.charger_id,
+            reason=given.reason,
+            under_way=target.phase in UNDER_WAY,
+        )
+        return target.wave if target.phase in UNDER_WAY else None
+
+    async def _take_out(self, target: Target, why: str) -> None:
+        """One that failed and waits for a repetition has failed: nobody takes that back."""
+        outcome, reason = Outcome.SKIPPED, why
+        if target.dispatched_at is not None:
+            outcome, reason = Outcome.FAILED, f"{target.reason}; {why}"
+        await self._stores.campaigns.finish_target(
+            target.campaign_id, target.wave, target.charger_id, outcome, reason, self._stores.clock()
+        )
+
+    @activity.defn
+    @mapped
     async def skip_segment(self, given: SegmentInput) -> int:
         """Take every charger of some models out that nothing was sent to yet; returns how many (R47)."""
         stores, left = self._stores, 0
@@ -319,10 +366,16 @@ class CampaignActivities:
         return found
 
     async def _find(self, campaign_id: str, charger_id: str) -> Target:
-        for wave in await self._forward_waves(campaign_id):
+        """Its target that is not done, or the last one that is."""
+        found: Target | None = None
+        for wave in sorted(await self._forward_waves(campaign_id)):
             with suppress(NotFound):
-                return await self._stores.campaigns.target(campaign_id, wave, charger_id)
-        raise NotFound("charger in this campaign", charger_id)
+                found = await self._stores.campaigns.target(campaign_id, wave, charger_id)
+                if found.phase is not TargetPhase.DONE:
+                    break
+        if found is None:
+            raise NotFound("charger in this campaign", charger_id)
+        return found
 
     @activity.defn
     @mapped

@@ -4,11 +4,11 @@ Every step may be repeated: the first outcome stands, and the audit entry is wri
 lease is still ours, which is released last.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from activities.stores import Stores, this_run
 from activities.withdrawn import distrusted
-from storage.campaign import Outcome, TargetPhase
+from storage.campaign import Outcome, Target, TargetPhase
 from storage.charger import SiteLease
 from storage.ids import charger_workflow_id
 from storage.penalty import STOPPED, weigh
@@ -55,6 +55,17 @@ def taken_over(lease: SiteLease | None) -> bool:
     return lease.run != this_run()
 
 
+def settled(given: ConcludeInput, target: Target) -> ConcludeInput:
+    """An attempt without a last word has one where somebody called it back.
+
+    Neither success nor failure, unless an attempt before had failed: nobody takes a failure back.
+    """
+    if given.outcome is not None or not target.recalled:
+        return given
+    outcome = Outcome.SKIPPED if given.attempt <= 1 else Outcome.FAILED
+    return replace(given, outcome=outcome, reason=f"{target.recalled}; {given.reason}")
+
+
 @dataclass(frozen=True, slots=True)
 class Books:
     """Writes the end of one charger's maintenance."""
@@ -69,6 +80,8 @@ class Books:
         lease = await self.stores.leases.get(given.charger_id)
         if taken_over(lease):
             return
+        target = await self.stores.campaigns.target(given.campaign_id, given.wave, given.charger_id)
+        given = settled(given, target)
         await self._settle_target(given)
         if given.outcome is not None:
             await self.stores.kept.forget(given.campaign_id, given.wave, given.charger_id)

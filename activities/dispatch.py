@@ -10,6 +10,7 @@ from activities.conclusion import Books, ConcludeAnswer, ConcludeInput, RestoreI
 from activities.errors import beating, mapped
 from activities.keeping import compared
 from activities.orders import DispatchAnswer, DispatchInput, Node, PutBackInput, ResetAnswer, ResetInput
+from activities.recalling import RecallAnswer, RecallInput, call_back
 from activities.sending import Sending
 from activities.stores import this_run
 from csms.commands import AnswerStatus, Reset, ResetKind
@@ -60,6 +61,16 @@ class DispatchActivities:
         )
         done = answer.status in (AnswerStatus.ACCEPTED, AnswerStatus.SCHEDULED)
         return ResetAnswer(done, f"it answered {answer.status.value} to Reset")
+
+    @activity.defn
+    @mapped
+    async def recall_update(self, given: RecallInput) -> RecallAnswer:
+        """Tell it to stop the update that is under way, where its OCPP has a word for that (R31).
+
+        Raises NotConnectedHere, CommandTimeout, CallFailed or Unsupported.
+        """
+        async with beating(HEARTBEAT_S), self._alone(given.charger_id):
+            return await call_back(self._node, given)
 
     @activity.defn
     @mapped

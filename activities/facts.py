@@ -129,6 +129,8 @@ class ShardFacts:
     """In a rollback wave the version that is taken back; a charger that runs another is left alone."""
     takes: float = 0.0
     """Seconds that an attempt may take at the most."""
+    recalled: tuple[tuple[str, str], ...] = ()
+    """(charger, why): somebody called it back as its attempt ended."""
 
     def route(self, entry: Entry) -> RouteFacts | None:
         """The route of one entry."""

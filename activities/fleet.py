@@ -154,6 +154,11 @@ class FleetActivities:
             entries=tuple(entries),
             replaces=targets[0].from_version if given.wave >= ROLLBACK_WAVE_BASE else None,
             takes=campaign.plan.pace.attempt_deadline_seconds,
+            recalled=tuple(
+                (target.charger_id, target.recalled)
+                for target in targets
+                if target.recalled and target.phase is not TargetPhase.DONE
+            ),
         )
 
     async def _campaign(self, campaign_id: str) -> Campaign:

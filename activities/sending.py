@@ -97,6 +97,8 @@ class Sending:
         target = await campaigns.target(given.campaign_id, given.wave, given.charger_id)
         if target.phase is TargetPhase.DONE:
             raise Obstacle(DispatchKind.NOT_NOW, "its target is done already")
+        if target.recalled:
+            raise Obstacle(DispatchKind.NOT_NOW, target.recalled)
         if target.attempt > given.attempt:
             raise Obstacle(DispatchKind.NOT_NOW, "a later attempt has begun")
         if halt := await self._stores.halts.standing():

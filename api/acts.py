@@ -125,6 +125,15 @@ class CampaignActs:
             ),
         )
 
+    async def recall(self, charger_id: str, reason: str) -> None:
+        """Take one charger out, also while its update is under way."""
+        await self._do(
+            "recall",
+            self.services.orchestrator.recall_charger(
+                self.campaign_id, charger_id, self.actor.name, reason, self._once("recall")
+            ),
+        )
+
     async def _do(self, verb: str, act: Awaitable[None]) -> None:
         try:
             await act

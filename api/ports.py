@@ -75,6 +75,9 @@ class Orchestrator(Protocol):
     async def skip_charger(
         self, campaign_id: str, charger_id: str, actor: str, reason: str, update_id: str
     ) -> None: ...
+    async def recall_charger(
+        self, campaign_id: str, charger_id: str, actor: str, reason: str, update_id: str
+    ) -> None: ...
     async def send_command(self, given: CommandInput) -> None:
         """Send it and wait for its end, at most as long as the charger may take; the store has the end."""
 

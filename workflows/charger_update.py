@@ -19,6 +19,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.dispatch import DispatchActivities
     from activities.facts import AttemptFacts, RouteFacts, Sighting
     from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, ResetInput
+    from activities.recalling import RecallInput
     from storage.campaign import Outcome
     from storage.errors import AmpwaveError
     from workflows.attest import (
@@ -36,7 +37,8 @@ with workflow.unsafe.imports_passed_through():
     from workflows.lasting import to_the_end
     from workflows.messages import ChargerUpdateInput, Mark, UpdateEnd
     from workflows.options import locally, on_node, remotely
-    from workflows.signals import CHARGER_EVENT, ChargerSignal
+    from workflows.recall import called_off
+    from workflows.signals import CHARGER_EVENT, RECALL, ChargerSignal, Recall
 
 LOOKS = 4
 """How often PostgreSQL is read at most when no signal comes, the deadline included."""
@@ -73,6 +75,8 @@ class ChargerUpdateWorkflow:
         self._sightings: dict[int, Sighting] = {}
         self._look: asyncio.Task[None] | None = None
         self._doing = "reserving"
+        self._recalled = ""
+        self._told_to_stop = False
 
     @workflow.run
     async def run(self, given: ChargerUpdateInput) -> UpdateEnd:  # noqa: ARG002 - __init__ has it
@@ -89,6 +93,13 @@ class ChargerUpdateWorkflow:
         if self._route is None or signal.session_epoch >= self._route.session_epoch:
             self._route = RouteFacts(signal.node_id, signal.boot_id, signal.session_epoch)
         self._news = True
+
+    @workflow.signal(name=RECALL, description="Somebody wants the update back that is under way.")
+    def recall(self, given: Recall) -> None:
+        """Of this very attempt; the store has it as well."""
+        if (given.campaign_id, given.wave) == (self._given.campaign_id, self._given.wave):
+            self._recalled = self._recalled or given.reason
+            self._news = True
 
     @workflow.query(description="What is being done, in words.")
     def doing(self) -> str:
@@ -115,7 +126,7 @@ class ChargerUpdateWorkflow:
         """Send until there is an answer; None: it has arrived, or may have."""
         fruitless = 0
         pause = min(5.0, self._given.deadline_seconds / 20)
-        while not (self._stopped and not self._maybe_sent):
+        while self._maybe_sent or not (self._stopped or self._recalled):
             answer = await self._dispatch()
             if answer.kind not in (DispatchKind.GONE, DispatchKind.UNKNOWN):
                 if answer.kind is DispatchKind.NOT_NOW and self._maybe_sent:
@@ -128,7 +139,8 @@ class ChargerUpdateWorkflow:
             if self._maybe_sent and not await self._lost(pause):
                 return None
             pause = min(pause * 2, 60.0)
-        return UpdateEnd(None, "the campaign stopped before anything was sent")
+        why = "it was called back" if self._recalled else "the campaign stopped"
+        return UpdateEnd(None, f"{why} before anything was sent")
 
     def _answered(self, answer: DispatchAnswer) -> UpdateEnd | None:
         if answer.kind is DispatchKind.ACCEPTED:
@@ -188,7 +200,7 @@ class ChargerUpdateWorkflow:
         await self._reconcile()
         arrived = progress_seen(self._attempt(), self._sightings.values())
         due = workflow.now() + timedelta(seconds=pause) >= self._deadline
-        return not (arrived or due or self._stopped)
+        return not (arrived or due or self._stopped or self._recalled)
 
     # --- watch -----------------------------------------------------------------------------------
 
@@ -200,6 +212,8 @@ class ChargerUpdateWorkflow:
             judged = self._judge()
             if judged:
                 return self._judged(judged)
+            if self._recalled and not self._told_to_stop and await self._stops():
+                return UpdateEnd(None, "it stopped at our word")
             await self._reset_if_due()
             if await self._next_news():
                 continue
@@ -228,6 +242,18 @@ class ChargerUpdateWorkflow:
         look = self._look
         await workflow.wait_condition(lambda: self._news or look.done())
         return self._news
+
+    async def _stops(self) -> bool:
+        """Tell it to stop, once; its ticket is revoked already, so that nothing more arrives."""
+        given, route = self._given, self._route
+        if route is None:
+            return False
+        self._told_to_stop = True
+        order = RecallInput(given.campaign_id, given.wave, given.charger_id, route.session_epoch)
+        try:
+            return (await on_node(DispatchActivities.recall_update, order, route)).stopped
+        except ActivityError:
+            return False
 
     async def _reset_if_due(self) -> None:
         route = self._route
@@ -258,6 +284,9 @@ class ChargerUpdateWorkflow:
         return Attempt(self._given.version, self._since, self._request_id, self._needs_reset, self._reset_at)
 
     def _judged(self, judged: Judgement) -> UpdateEnd:
+        off = called_off(judged, self._sightings.values()) if self._recalled else None
+        if off is not None:
+            return off
         if judged.finding is Finding.UPDATED:
             return UpdateEnd(Outcome.UPDATED, judged.reason)
         if judged.finding is Finding.SILENT:

@@ -202,6 +202,15 @@ class Orchestrator(LifeStarter, CertificateDesk, TestimonyDoor):
             campaign_workflow_id(campaign_id), FirmwareCampaignWorkflow.skip_charger, request, update_id
         )
 
+    async def recall_charger(
+        self, campaign_id: str, charger_id: str, actor: str, reason: str, update_id: str
+    ) -> None:
+        """Take one charger out, also while its update is under way. Raises Conflict once it installs."""
+        request = SkipRequest(charger_id, actor, reason)
+        await self._ask(
+            campaign_workflow_id(campaign_id), FirmwareCampaignWorkflow.recall_charger, request, update_id
+        )
+
     @in_our_words
     async def send_command(self, given: CommandInput) -> None:
         """Start a command and wait for its end, at most as long as the charger may take to answer.

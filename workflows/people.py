@@ -21,14 +21,17 @@ with workflow.unsafe.imports_passed_through():
     )
     from storage.campaign import TERMINAL_CAMPAIGN_PHASES, Approval, CampaignPhase
     from storage.errors import Conflict
+    from storage.ids import charger_workflow_id
     from workflows.messages import CampaignStatus, WaveEnd
     from workflows.options import OTA_STATE, locally
     from workflows.phases import CAMPAIGN_MOVES, CampaignMove, advance, can
     from workflows.signals import (
+        RECALL,
         SET_PAUSED,
         STOP,
         AbortRequest,
         PersonRequest,
+        Recall,
         SkipRequest,
         StopRequest,
     )
@@ -271,6 +274,24 @@ class CampaignDesk:
     def _may_skip(self, request: SkipRequest) -> None:  # noqa: ARG002 - as the update has it
         if self._phase in TERMINAL_CAMPAIGN_PHASES:
             raise Conflict(f"The campaign is {self._phase.value}.")
+
+    @workflow.update(description="Take one charger out, also while its update is under way.")
+    async def recall_charger(self, request: SkipRequest) -> None:
+        """Stops what can be stopped: what is not sent, or not fetched yet. Refused once it installs."""
+        order = SkipInput(self._id, request.charger_id, request.actor, request.reason)
+        wave = await locally(CampaignActivities.recall_target, order)
+        if wave is None:
+            return
+        attempt = workflow.get_external_workflow_handle(charger_workflow_id(request.charger_id))
+        why = f"{request.actor} called it back: {request.reason}"
+        try:
+            await attempt.signal(RECALL, Recall(self._id, wave, why))
+        except FailureError:
+            workflow.logger.info("Its attempt ended before it could be told")
+
+    @recall_charger.validator
+    def _may_recall(self, request: SkipRequest) -> None:
+        self._may_skip(request)
 
     # --- asking ----------------------------------------------------------------------------------
 

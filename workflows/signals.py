@@ -7,6 +7,9 @@ from typing import Any
 CHARGER_EVENT = "charger_event"
 """To ``charger/{charger_id}``: an event that its lease waits for was committed."""
 
+RECALL = "recall"
+"""To ``charger/{charger_id}``: somebody wants the update back that is under way."""
+
 LOG_ARRIVED = "log_arrived"
 """To ``log/{charger_id}/{request_id}``: the upload was taken in."""
 
@@ -32,6 +35,15 @@ class ChargerSignal:
 class StopRequest:
     """Start nothing more; what was sent is awaited to its end."""
 
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Which attempt is called back, and why."""
+
+    campaign_id: str
+    wave: int
     reason: str
 
 

@@ -61,9 +61,13 @@ def triage(facts: ShardFacts, context: Context) -> Triage:
     """Judge every target that is not in flight, in the order of the wave."""
     result = Triage([], [], [], None)
     times: list[datetime | None] = []
+    recalled = {name for name, _ in facts.recalled}
     for entry in facts.entries:
-        if entry.charger_id not in context.flying:
+        if entry.charger_id not in context.flying and entry.charger_id not in recalled:
             _sort(facts, context, entry, result, times)
+    for name, why in facts.recalled:
+        if name not in context.flying:
+            result.done.append((name, Outcome.SKIPPED, why))
     known = [time for time in times if time is not None]
     if known and len(known) == len(times):
         result.earliest = min(known)

@@ -266,6 +266,20 @@ def skip(
     _act(session, campaign, "skip", {"charger_id": charger, "reason": reason}, f"{charger} is left out")
 
 
+@command(app, "recall", posts=True)
+def recall(
+    session: Session,
+    campaign: Reference,
+    charger: Annotated[str, typer.Argument(metavar="CHARGER", help="Its OCPP identity.")],
+    reason: Why,
+) -> None:
+    """Take one charger out although its update is under way. Refused once it installs.
+
+    Its download is cut off at once; `ampwave campaign targets` shows what became of it.
+    """
+    _act(session, campaign, "recall", {"charger_id": charger, "reason": reason}, f"{charger} is called back")
+
+
 @command(app, "exclude", posts=True)
 def exclude(
     session: Session,

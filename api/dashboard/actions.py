@@ -96,6 +96,14 @@ async def skip(request: Request, services: Services, caller: Caller, campaign_id
     return await press.act(lambda acts, form: acts.skip(text_of(form, "charger_id"), reason_of(form)))
 
 
+@router.post("/recall")
+@permit(Permission.CAMPAIGN_SKIP)
+async def recall(request: Request, services: Services, caller: Caller, campaign_id: Slug) -> Response:
+    """Take one charger out, also while its update is under way."""
+    press = Press(request, services, caller, campaign_id)
+    return await press.act(lambda acts, form: acts.recall(text_of(form, "charger_id"), reason_of(form)))
+
+
 def text_of(form: FormData, name: str) -> str:
     """A field of a form; empty where it is missing."""
     value = form.get(name, "")

@@ -275,6 +275,26 @@ async def skip_charger(
     return await _whole(services, campaign_id)
 
 
+@router.post("/{campaign_id}/recall", status_code=202)
+@permit(Permission.CAMPAIGN_SKIP)
+async def recall_charger(
+    response: Response,
+    services: Services,
+    caller: Caller,
+    campaign_id: Slug,
+    body: SkipBody,
+    key: IdempotencyKey = None,
+) -> CampaignReply:
+    """Take one charger out, also while its update is under way; refused once it installs.
+
+    Its download is cut off, and it is told to stop where its OCPP has a word for that. It counts neither as
+    success nor as failure, unless an attempt before had failed, or it goes on all the same.
+    """
+    await _acts(services, caller, campaign_id, key).recall(body.charger_id, body.reason)
+    _accepted(response, campaign_id)
+    return await _whole(services, campaign_id)
+
+
 @router.post("/{campaign_id}/skip-matching")
 @permit(Permission.CAMPAIGN_SKIP)
 async def skip_matching(

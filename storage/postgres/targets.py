@@ -151,7 +151,7 @@ class TargetRows:
                 _COLUMNS.phase.in_([phase.value for phase in UNDER_WAY]),
                 _COLUMNS.recalled == "",
             )
-            .values(recalled=why)
+            .values(recalled=why, reason=why)
         )
         async with transaction(self._engine) as connection:
             return (await connection.execute(statement)).rowcount == 1

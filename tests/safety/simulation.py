@@ -275,6 +275,7 @@ class Simulation:
             campaigns.close_targets,
             campaigns.skip_target,
             campaigns.extend_campaign,
+            campaigns.recall_target,
             campaigns.skip_segment,
             campaigns.add_rollback_targets,
             fleet.measure_eligibility,
@@ -304,7 +305,13 @@ class Simulation:
         self.temporal.calls.serve(
             node_queue(node_id, end.boot_id),
             process,
-            _deeds(deeds.dispatch_update, deeds.reset_charger, deeds.conclude_update, deeds.put_back_charger),
+            _deeds(
+                deeds.dispatch_update,
+                deeds.reset_charger,
+                deeds.recall_update,
+                deeds.conclude_update,
+                deeds.put_back_charger,
+            ),
         )
 
     def _begin_signer(self, process: Process) -> None:

@@ -285,6 +285,11 @@ class MemoryOrchestrator(MemoryCertificateActs):
     ) -> None:
         await self._once(update_id, "skip", campaign_id, charger_id, actor, reason)
 
+    async def recall_charger(
+        self, campaign_id: str, charger_id: str, actor: str, reason: str, update_id: str
+    ) -> None:
+        await self._once(update_id, "recall", campaign_id, charger_id, actor, reason)
+
     async def send_command(self, given: CommandInput) -> None:
         await self._note("send_command", given)
         if self.commands and self.charger_says:

@@ -168,6 +168,39 @@ class TestTargets:
         await campaigns.finish_target("c1", 0, "A", Outcome.SKIPPED, "taken out", AT)
         assert not await campaigns.mark_dispatched(replace(sent, attempt=2), CampaignPhase.RUNNING)
 
+    @pytest.mark.requirement("R19")
+    async def test_nothing_is_marked_as_sent_after_the_end_but_the_way_back(self, campaigns) -> None:
+        target = await campaigns.target("c1", 0, "A")
+        sent = replace(target, attempt=1, request_id=9, dispatched_at=LATER, reason="sent")
+        await campaigns.set_phase("c1", CampaignPhase.RUNNING, "", AT)
+        assert (await campaigns.get("c1")).ends_at is None
+        await campaigns.set_end("c1", LATER)
+        assert not await campaigns.mark_dispatched(sent, CampaignPhase.RUNNING)
+        await campaigns.set_phase("c1", CampaignPhase.ROLLING_BACK, "", AT)
+        assert await campaigns.mark_dispatched(sent, CampaignPhase.ROLLING_BACK)
+        await campaigns.unmark_dispatched(replace(target, attempt=1))
+        await campaigns.set_phase("c1", CampaignPhase.RUNNING, "", AT)
+        await campaigns.set_end("c1", LATER + timedelta(seconds=1))
+        assert await campaigns.mark_dispatched(sent, CampaignPhase.RUNNING)
+        assert (await campaigns.get("c1")).ends_at == LATER + timedelta(seconds=1)
+        with pytest.raises(NotFound):
+            await campaigns.set_end("nobody", LATER)
+
+    @pytest.mark.requirement("R31")
+    async def test_only_what_is_under_way_is_called_back_and_once(self, campaigns) -> None:
+        assert not await campaigns.recall("c1", 0, "A", "ada: stop")
+        await campaigns.set_phase("c1", CampaignPhase.RUNNING, "", AT)
+        await campaigns.move_target("c1", 0, "A", TargetPhase.RESERVED, "", at=AT, attempt=1)
+        assert await campaigns.recall("c1", 0, "A", "ada: stop")
+        assert not await campaigns.recall("c1", 0, "A", "bob: stop")
+        target = await campaigns.target("c1", 0, "A")
+        assert (target.recalled, target.reason) == ("ada: stop", "ada: stop")
+        sent = replace(target, request_id=9, dispatched_at=LATER, reason="sent")
+        assert not await campaigns.mark_dispatched(sent, CampaignPhase.RUNNING), "it was called back"
+        await campaigns.finish_target("c1", 0, "A", Outcome.SKIPPED, "called back", AT)
+        assert not await campaigns.recall("c1", 0, "A", "late")
+        assert not await campaigns.recall("c1", 0, "Z", "nobody")
+
     async def test_many_move_at_once(self, campaigns) -> None:
         await campaigns.finish_target("c1", 1, "C", Outcome.SKIPPED, "taken out", AT)
         await campaigns.move_targets(

@@ -340,7 +340,7 @@ class MemoryCampaigns:
         row = self.target_rows[key]
         if row.phase not in UNDER_WAY or row.recalled:
             return False
-        self.target_rows[key] = replace(row, recalled=why)
+        self.target_rows[key] = replace(row, recalled=why, reason=why)
         return True
 
     async def unmark_dispatched(self, target: Target) -> None:

@@ -186,6 +186,7 @@ async def test_people_move_a_campaign_through_its_phases() -> None:
             ("resume", None),
             ("proceed", {"reason": "Checked by hand."}),
             ("skip", {"charger_id": "CP-03", "reason": "On the bench."}),
+            ("recall", {"charger_id": "CP-04", "reason": "On the bench."}),
             ("abort", {"rollback": True, "reason": "Sessions fail."}),
         ):
             answer = await client.post(f"{ALL}/{campaign_id}/{verb}", json=body)
@@ -193,7 +194,7 @@ async def test_people_move_a_campaign_through_its_phases() -> None:
             assert answer.headers["location"] == f"{ALL}/{campaign_id}"
             phases.append(answer.json()["phase"])
 
-    assert phases == ["running", "paused", "running", "running", "running", "aborting"]
+    assert phases == ["running", "paused", "running", "running", "running", "running", "aborting"]
     assert house.campaigns.all[campaign_id].approvals[0].actor == "admin@ampwave.test"
     assert house.orchestrator.asked[-1] == (
         "abort",

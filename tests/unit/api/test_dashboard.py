@@ -162,12 +162,13 @@ async def test_every_button_reaches_its_act() -> None:
             ("resume", {}),
             ("proceed", {"reason": "Seen."}),
             ("skip", {"reason": "Bench.", "charger_id": "CP-0003"}),
+            ("recall", {"reason": "Bench.", "charger_id": "CP-0004"}),
             ("abort", {"reason": "Enough.", "rollback": "yes"}),
         ):
             assert (await press(client, RUNNING, verb, **fields)).status_code == 303, verb
 
     asked = [each[0] for each in house.orchestrator.asked]
-    assert asked == ["approve", "pause", "resume", "proceed", "skip", "abort"]
+    assert asked == ["approve", "pause", "resume", "proceed", "skip", "recall", "abort"]
     assert house.orchestrator.asked[-1][-1] is True
 
 

@@ -207,6 +207,11 @@ class TestApprove:
             {"charger_id": "CP-7", "reason": "a technician is there"},
         ),
         (
+            ["recall", "spring", "CP-7", "--reason", "a technician is there"],
+            "recall",
+            {"charger_id": "CP-7", "reason": "a technician is there"},
+        ),
+        (
             ["extend", "spring", "--until", "2026-12-24T18:00:00+01:00", "--reason", "snow"],
             "extend",
             {"ends_at": "2026-12-24T18:00:00+01:00", "reason": "snow"},
