@@ -1,3 +1,4 @@
+# long-file: one noun, its plan and its targets
 """Campaigns: the plan people approve, the targets it froze, and every decision taken."""
 
 from dataclasses import dataclass, field, replace

@@ -1,3 +1,4 @@
+# long-file: every route of one noun
 """Campaigns at the door: preview, freeze once, and each act once however often it is sent."""
 
 import json

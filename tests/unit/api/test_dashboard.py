@@ -1,3 +1,4 @@
+# long-file: every page of one campaign
 """The dashboard: sessions that end when their token does, forms that only our pages can send, safe pages."""
 
 import re

@@ -53,8 +53,11 @@ def test_who_may_be_left_out_is_told_before() -> None:
 
 
 def test_a_later_end_in_time_by_somebody_else_with_a_reason() -> None:
-    check_extension(ExtendRequest(LATER, "grace", "snow"), "ada", ENDS, NOW)
-    check_extension(ExtendRequest(LATER, "grace", "snow"), "ada", ENDS, ENDS + timedelta(hours=1))
+    wanted = ExtendRequest(LATER, "grace", "snow")
+    for now in (NOW, ENDS, LATER - timedelta(seconds=1)):
+        check_extension(wanted, "ada", ENDS, now)
+    with pytest.raises(Conflict):
+        check_extension(wanted, "ada", ENDS, LATER)
 
 
 @pytest.mark.parametrize(

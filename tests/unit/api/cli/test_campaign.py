@@ -1,3 +1,4 @@
+# long-file: every command of one group
 """Plan, approve, watch and stop: what people read and what is sent."""
 
 import json
