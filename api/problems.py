@@ -34,19 +34,23 @@ def install(app: FastAPI) -> None:
 
 
 async def _known(request: Request, error: Exception) -> Response:
-    known = cast("AmpwaveError", error)
-    problem = problem_of(known)
-    status = 412 if isinstance(known, StaleVersion) and "if-match" in request.headers else problem.status
-    detail = f"{known.message} {known.hint}".strip() if problem is not INTERNAL else problem.meaning
+    return refusal(request, cast("AmpwaveError", error))
+
+
+def refusal(request: Request, error: AmpwaveError) -> Response:
+    """One of our errors as the answer to a request."""
+    problem = problem_of(error)
+    status = 412 if isinstance(error, StaleVersion) and "if-match" in request.headers else problem.status
+    detail = f"{error.message} {error.hint}".strip() if problem is not INTERNAL else problem.meaning
     if status >= 500:
-        _log.error("request failed", kind=type(known).__name__, detail=known.diagnostics())
+        _log.error("request failed", kind=type(error).__name__, detail=error.diagnostics())
     return problem_reply(
         problem,
         detail,
-        problems=getattr(known, "problems", ()),
+        problems=getattr(error, "problems", ()),
         status=status,
-        headers=_headers(status, known),
-        more=_place(known),
+        headers=_headers(status, error),
+        more=_place(error),
     )
 
 

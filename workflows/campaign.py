@@ -241,7 +241,8 @@ class FirmwareCampaignWorkflow(EndDesk):
         look = gate.Look(self._id, wave, self._look, workflow.now(), kind)
         rules = gate.RULES if workflow.patched("gate-5") else "gate-4"
         record, decided = gate.judged(look, self._gate_of(wave), facts, health, rules)
-        await locally(CampaignActivities.record_decision, record)
+        said = f"gate of {self._wave_name}: {decided.word.value}. {decided.reason}"
+        await locally(CampaignActivities.record_decision, record, said)
         if decided.health is not None:
             self._spent = decided.health.history
         self._lines.append(f"- {self._wave_name}: **{decided.word.value}**. {decided.reason}")

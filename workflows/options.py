@@ -28,6 +28,7 @@ OTA_SITE = SearchAttributeKey.for_keyword("OtaSite")
 OTA_CHARGER = SearchAttributeKey.for_keyword("OtaCharger")
 OTA_FIRMWARE = SearchAttributeKey.for_keyword("OtaFirmware")
 
+_SUMMARY_BYTES = 200
 _LOCAL_S = 30
 _SHARED_S = 300
 _SIGNER_S = 120
@@ -50,11 +51,21 @@ R = TypeVar("R")
 Method = Callable[[S, A], Awaitable[R]]
 
 
-async def locally(method: Method[S, A, R], arg: A) -> R:
-    """Run a short, repeatable activity inside the workflow task."""
+async def locally(method: Method[S, A, R], arg: A, summary: str | None = None) -> R:
+    """Run a short, repeatable activity inside the workflow task; ``summary``: its line in Temporal's UI."""
     return await workflow.execute_local_activity_method(
-        method, arg, start_to_close_timeout=timedelta(seconds=_LOCAL_S), retry_policy=_PATIENT
+        method,
+        arg,
+        start_to_close_timeout=timedelta(seconds=_LOCAL_S),
+        retry_policy=_PATIENT,
+        summary=None if summary is None else shortened(summary),
     )
+
+
+def shortened(line: str) -> str:
+    """A line that Temporal takes as a summary: it allows 400 bytes, and ours are encrypted."""
+    whole = line.encode()
+    return line if len(whole) <= _SUMMARY_BYTES else whole[: _SUMMARY_BYTES - 3].decode(errors="ignore") + "…"
 
 
 async def remotely(method: Method[S, A, R], arg: A, summary: str) -> R:

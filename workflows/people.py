@@ -93,7 +93,7 @@ class CampaignDesk:
             workflow.upsert_search_attributes([OTA_STATE.value_set(self._phase.value)])
             self._show()
             change = PhaseChange(self._id, self._phase, reason, actor or f"campaign/{self._id}")
-            await locally(CampaignActivities.set_campaign_phase, change)
+            await locally(CampaignActivities.set_campaign_phase, change, f"{self._phase.value}: {reason}")
             return True
 
     def _require(self, move: CampaignMove) -> None:

@@ -335,13 +335,15 @@ def verify_verdict(
 
     if (campaign is None) == (file is None):
         raise WrongUse("Name a campaign or give --file, one of the two.")
+    shown: Record = {"waves": []}
     if file is not None:
         found_id, decisions = read_decisions(file)
     else:
         found_id = campaign_id(session.api, campaign or "")
+        shown = session.api.get(f"/campaigns/{segment(found_id)}")
         decisions = session.api.get(f"/campaigns/{segment(found_id)}/decisions")["items"]
     results = check_all(found_id, decisions)
-    session.show(results, lambda screen: views.draw_verdicts(screen, results))
+    session.show(results, lambda screen: views.draw_verdicts(screen, shown, results))
     if broken := [one for one in results if not one["holds"]]:
         raise CliError(f"{len(broken)} of {len(results)} verdicts do not follow from their inputs.")
     if file is not None and not results:

@@ -316,10 +316,10 @@ def _draw_decisions(screen: Screen, item: Record, decisions: Sequence[Record], n
     screen.line(f"Recompute these from their stored inputs: ampwave campaign verify-verdict {called(item)}")
 
 
-def draw_verdicts(screen: Screen, results: Sequence[Record]) -> None:
-    """Which stored verdicts were reached again, bit for bit."""
+def draw_verdicts(screen: Screen, item: Record, results: Sequence[Record]) -> None:
+    """Which stored verdicts of the campaign ``item`` were reached again, bit for bit."""
     columns = (
-        Column("WAVE", right=True),
+        Column("GATE OF"),
         Column("LOOK", right=True),
         Column("KIND", optional=True),
         Column("VERDICT"),
@@ -329,7 +329,7 @@ def draw_verdicts(screen: Screen, results: Sequence[Record]) -> None:
     )
     rows = [
         (
-            str(one["wave"]),
+            gate_name(one, item),
             str(one["look"]),
             str(one["kind"]),
             words(one["verdict"]),

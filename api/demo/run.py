@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
@@ -172,8 +173,13 @@ class _Demo:
         self._console.print(
             f"\nEverything keeps running until Ctrl-C. Log in at {settings.base_url}/ with the token in "
             f"{settings.token_path}; on the command line:\n"
-            f"  export AMPWAVE_PUBLIC_URL={settings.base_url} AMPWAVE_API_TOKEN_FILE={settings.token_path}\n"
-            f"The vendor's signing keys are in {settings.keys}.",
+            f"  export AMPWAVE_PUBLIC_URL={settings.base_url} AMPWAVE_DATA_DIR={settings.data_dir} "
+            f"AMPWAVE_S3_PORT={urlsplit(settings.s3_endpoint or '').port}\n"
+            f"The signing keys are in {settings.keys}: the vendor's (voltworks-…), and those of the people who\n"
+            "have to sign their yes to a campaign, release-approver and release-approver-2:\n"
+            "  ampwave token create release-approver --role release-manager --out approver.token\n"
+            "  AMPWAVE_API_TOKEN_FILE=approver.token ampwave campaign approve CAMPAIGN "
+            f"--key file2:{settings.keys}/approver-release-approver.pem",
             highlight=False,
             soft_wrap=True,
         )

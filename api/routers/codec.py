@@ -15,7 +15,8 @@ from api.dashboard.session import session_principal
 from api.errors import Unauthenticated
 from api.guard import Services, admit, bounded
 from api.ports import ApiServices
-from storage.errors import InvalidInput
+from api.problems import refusal
+from storage.errors import AmpwaveError, InvalidInput
 
 router = APIRouter(tags=["codec"], include_in_schema=False)
 
@@ -23,6 +24,16 @@ router = APIRouter(tags=["codec"], include_in_schema=False)
 @router.post("/codec/decode")
 async def decode(request: Request, services: Services) -> Response:
     """Decode payloads in Temporal's JSON form (`{"payloads": [...]}`)."""
+    try:
+        reply = await _decoded(request, services)
+    except AmpwaveError as error:
+        reply = refusal(request, error)
+    # Refusals, too: without these the UI says that nobody answered.
+    reply.headers.update(_cors(request, services))
+    return reply
+
+
+async def _decoded(request: Request, services: ApiServices) -> Response:
     await _admit_reader(request, services)
     try:
         body = await bounded(request, "body_bytes").body()
@@ -33,7 +44,7 @@ async def decode(request: Request, services: Services) -> Response:
     return Response(
         json_format.MessageToJson(Payloads(payloads=plain)),
         media_type="application/json",
-        headers={"Cache-Control": "no-store", **_cors(request, services)},
+        headers={"Cache-Control": "no-store"},
     )
 
 

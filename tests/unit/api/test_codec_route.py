@@ -55,6 +55,15 @@ async def test_the_temporal_ui_may_use_the_dashboards_session() -> None:
         assert reply.headers["access-control-allow-credentials"] == "true"
 
 
+async def test_the_temporal_ui_may_read_why_it_was_refused() -> None:
+    async with codec_house().client() as client:
+        answer = await client.post("/codec/decode", json=await sealed(), headers={"Origin": UI})
+
+    assert answer.status_code == 401
+    assert answer.headers["access-control-allow-origin"] == UI
+    assert answer.headers["www-authenticate"]
+
+
 @pytest.mark.parametrize("origin", ["http://evil.test", "http://temporal.test:8233.evil.test", "null", ""])
 async def test_no_other_page_may(origin: str) -> None:
     house = codec_house()
