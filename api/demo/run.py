@@ -175,8 +175,8 @@ class _Demo:
             f"{settings.token_path}; on the command line:\n"
             f"  export AMPWAVE_PUBLIC_URL={settings.base_url} AMPWAVE_DATA_DIR={settings.data_dir} "
             f"AMPWAVE_S3_PORT={urlsplit(settings.s3_endpoint or '').port}\n"
-            f"The signing keys are in {settings.keys}: the vendor's (voltworks-…), and those of the people who\n"
-            "have to sign their yes to a campaign, release-approver and release-approver-2:\n"
+            f"The signing keys are in {settings.keys}: those of the vendor (voltworks-…), and\n"
+            "of those who sign their yes to campaigns, release-approver and release-approver-2:\n"
             "  ampwave token create release-approver --role release-manager --out approver.token\n"
             "  AMPWAVE_API_TOKEN_FILE=approver.token ampwave campaign approve CAMPAIGN "
             f"--key file2:{settings.keys}/approver-release-approver.pem",
