@@ -127,10 +127,17 @@ def stand(campaign: Campaign, target: Target, deadlines: Mapping[int, datetime])
     return ChargerStanding(
         target,
         standing,
-        target.reason or _REASONS.get(standing, standing.value.replace("_", " ")),
+        _reason(target, standing, begun=target.wave in deadlines),
         _deadline(campaign, target, deadlines),
         _next(campaign, standing),
     )
+
+
+def _reason(target: Target, standing: Standing, *, begun: bool) -> str:
+    if standing is Standing.PLANNED and not begun:
+        # What the plan foresaw alone would read as if the charger were late.
+        return "; ".join(part for part in ("its wave has not begun", target.reason) if part)
+    return target.reason or _REASONS.get(standing, standing.value.replace("_", " "))
 
 
 def key_of(target: Target) -> Key:

@@ -70,10 +70,11 @@ def test_while_a_charger_flies_its_deadline_is_its_attempts_and_else_its_waves()
     end = NOW + timedelta(days=7)
     flying = stand(campaign(P.RUNNING), target(Key(T.CONFIRMING, None, False, True)), {0: end})
     waiting = stand(campaign(P.RUNNING), target(Key(T.WAITING, None, False, False), "a car"), {0: end})
-    planned = stand(campaign(P.RUNNING), target(Key(T.PENDING, None, False, False)), {})
+    planned = stand(campaign(P.RUNNING), target(Key(T.PENDING, None, False, False), "not before 22:00"), {})
     assert (flying.standing, flying.deadline) == (S.UPDATING, NOW + timedelta(seconds=600))
     assert (waiting.standing, waiting.deadline, waiting.reason) == (S.WAITING, end, "a car")
     assert (planned.standing, planned.deadline) == (S.PLANNED, None)
+    assert planned.reason == "its wave has not begun; not before 22:00"
 
 
 @pytest.mark.requirement("F120")
