@@ -7,24 +7,17 @@ because 500 chargers are described anew at every tick.
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
 
 from activities.circumstances import Circumstances
 from activities.silence_facts import SilenceFacts
-from activities.tickets import FetchWindow
 from csms.capabilities import of_charger
 from csms.frames import OCPP16
 from storage.artifact import Artifact, ArtifactPhase, Compatible
 from storage.charger import STALE_AFTER, ModelProfile, SignatureScheme
 from storage.events import FIRMWARE_DISTRUST, NO_RESTART, ConnectorStatus, EventKind, FirmwareStatus
+from storage.parked import Parking
 from storage.ports import ChargerView
 from storage.twin import Lifecycle, OperationSection, TwinState, busy_reason
-
-# OCPP 1.6 security whitepaper and 2.0.1 FirmwareType; OCPP 2.1 has room for more (S34).
-_LOCATION = 512
-_LONG_LOCATION = 2000
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-"""What never leaves this machine needs no encryption: the bench of `ampwave up`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +73,8 @@ class Situation:
     """False: it is known to take no earlier version again (X11)."""
     set_apart: str = ""
     """Why it gets no update for now, in words: it failed again and again (R27)."""
+    ahead: bool = False
+    """The plan has it fetch the image ahead of its install, if it has not yet, and it can (R20)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +88,19 @@ class SiteFacts:
     """Why nothing may begin there now (its window, a grid event, a freeze); "": it may."""
     opens_at: datetime | None = None
     """When it may again, where that is known."""
+    frozen: bool = False
+    """People froze it: nothing is fetched either."""
+    uplink: int | None = None
+    """So many more images may be on their way to it (X16); None: as many as there are."""
+
+
+class ParkedFacts(NamedTuple):
+    """A charger that fetches, or has fetched, the image ahead of its install."""
+
+    charger_id: str
+    state: Parking
+    issue: int
+    """Of its shard's directives, the one for that order: the install needs a later one."""
 
 
 class RouteFacts(NamedTuple):
@@ -131,6 +139,7 @@ class ShardFacts:
     """Seconds that an attempt may take at the most."""
     recalled: tuple[tuple[str, str], ...] = ()
     """(charger, why): somebody called it back as its attempt ended."""
+    parked: tuple[ParkedFacts, ...] = ()
 
     def route(self, entry: Entry) -> RouteFacts | None:
         """The route of one entry."""
@@ -296,33 +305,6 @@ def version_unread(twin: TwinState) -> bool:
     link, firmware = twin.connectivity, twin.firmware
     told_none = firmware is not None and firmware.booted_at is not None and firmware.version is None
     return told_none and link is not None and link.dialect not in (None, OCPP16)
-
-
-def unfetchable(view: ChargerView, profile: ModelProfile | None, location: str) -> str | None:
-    """Why a charger that told how it fetches would only end in DownloadFailed here, or None."""
-    able, scheme = of_charger(view.charger, view.twin, profile), urlsplit(location).scheme
-    if able.fetches(scheme) is not False:
-        return None
-    return f"it fetches by {', '.join(able.known.transfers or ())}, and not by {scheme.upper()}"
-
-
-def fetch_window(view: ChargerView, profile: ModelProfile | None, seconds: float) -> FetchWindow:
-    """At once, and by plain HTTP if the charger told, or its model is declared, to know no HTTPS."""
-    able = of_charger(view.charger, view.twin, profile)
-    plain = able.fetches("https") is False and able.fetches("http") is True
-    return FetchWindow(seconds, plain=plain)
-
-
-def unsendable(view: ChargerView, profile: ModelProfile | None, location: str, *, signed: bool) -> str | None:
-    """Why a download address must not go to a charger, or cannot be used by it; None: it may."""
-    dialect = view.twin.connectivity.dialect if view.twin.connectivity else None
-    longest = _LONG_LOCATION if dialect == "ocpp2.1" else _LOCATION
-    if len(location) > longest:
-        return f"its download address has {len(location)} characters, {dialect or 'OCPP'} allows {longest}"
-    parts = urlsplit(location)
-    if not signed and parts.scheme != "https" and parts.hostname not in _LOOPBACK:
-        return f"an update without a signature goes over https only, not {parts.scheme}"  # S37
-    return unfetchable(view, profile, location)
 
 
 def has_car(operation: OperationSection | None) -> bool:

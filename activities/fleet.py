@@ -22,6 +22,8 @@ from activities.facts import (
     group_of,
     situation_of,
 )
+from activities.fetch_facts import Ahead, ahead_of, is_frozen, uplink_left
+from activities.parking import did_not_wait
 from activities.stores import Stores
 from storage.campaign import (
     ATTEMPTED,
@@ -131,10 +133,11 @@ class FleetActivities:
         ours = await self._down_through_us(views)
         campaign = await self._campaign(given.campaign_id)
         outlook = await self._outlook(campaign, views, artifact.length, given.wave)
+        ahead = await ahead_of(stores, campaign, given.wave, views)
         entries = []
         # Who is down already comes first: it needs no more room at its site, and then gives it back.
         for view in sorted(views, key=lambda view: view.charger.charger_id not in ours):
-            situation = await book.situation(view, outlook)
+            situation = await book.situation(view, outlook, ahead)
             route = await self._route(view.charger.charger_id, situation)
             entries.append(
                 Entry(
@@ -148,7 +151,7 @@ class FleetActivities:
             )
         return ShardFacts(
             artifact=artifact_facts(artifact),
-            sites=await self._site_facts(sites.items(), Counter(ours.values()), campaign.plan),
+            sites=await self._site_facts(sites.items(), Counter(ours.values()), campaign.plan, outlook),
             situations=situations.items(),
             nodes=nodes.items(),
             entries=tuple(entries),
@@ -159,6 +162,7 @@ class FleetActivities:
                 for target in targets
                 if target.recalled and target.phase is not TargetPhase.DONE
             ),
+            parked=ahead.facts,
         )
 
     async def _campaign(self, campaign_id: str) -> Campaign:
@@ -198,7 +202,7 @@ class FleetActivities:
 
     async def _route(self, charger_id: str, situation: Situation) -> Route | None:
         """The route of a charger that may be about to be sent to; looked up for no other."""
-        if not situation.online or situation.busy or situation.maintenance:
+        if not situation.online or situation.maintenance or (situation.busy and not situation.ahead):
             return None
         return await self._stores.routes.resolve(charger_id)
 
@@ -209,7 +213,7 @@ class FleetActivities:
         return {row.charger_id: row.site_id for row in stranded if row.charger_id in names}
 
     async def _site_facts(
-        self, site_ids: Sequence[str], ours: Counter[str], plan: CampaignPlan
+        self, site_ids: Sequence[str], ours: Counter[str], plan: CampaignPlan, outlook: Outlook
     ) -> tuple[SiteFacts, ...]:
         """``ours``: how many of a site's chargers are down and waiting in this very shard."""
         now = self._stores.clock()
@@ -220,7 +224,17 @@ class FleetActivities:
             site = self._sites.get(site_id) or Site(site_id, site_id, "")
             opening = openings.of(site, now)
             away = max(0, down.get(site_id, 0) - ours[site_id])
-            found.append(SiteFacts(site_id, away, site.max_down, opening.closed, opening.opens_at))
+            found.append(
+                SiteFacts(
+                    site_id,
+                    away,
+                    site.max_down,
+                    opening.closed,
+                    opening.opens_at,
+                    is_frozen(openings.closures(site_id), now),
+                    uplink_left(site, (outlook.rooms or {}).get(site_id), outlook.length),
+                )
+            )
         return tuple(found)
 
     async def _fresh_sites(self) -> None:
@@ -246,6 +260,8 @@ class FleetActivities:
         if outcome not in _OF_THE_ATTEMPTED:
             return outcome
         target = await self._stores.campaigns.target(given.campaign_id, given.wave, name)
+        if outcome is Outcome.ALREADY_CURRENT and await did_not_wait(self._stores, target):
+            return Outcome.UPDATED
         return outcome if target.dispatched_at is None else _OF_THE_ATTEMPTED[outcome]
 
     @activity.defn
@@ -362,12 +378,13 @@ class _ModelBook:
         self._profiles: dict[tuple[str, str], ModelProfile] = {}
         self._counters: dict[str, int | None] = {}
 
-    async def situation(self, view: ChargerView, outlook: Outlook) -> Situation:
+    async def situation(self, view: ChargerView, outlook: Outlook, ahead: Ahead) -> Situation:
         firmware = view.twin.firmware
         counter = await self._counter(firmware.version) if firmware and firmware.version else None
         profile = await self._profile(view.charger.vendor, view.charger.model)
         around = circumstances_of(view, outlook, profile)
-        return situation_of(view, profile, counter, outlook.now, around)
+        found = situation_of(view, profile, counter, outlook.now, around)
+        return replace(found, ahead=True) if ahead.may(view, profile, found) else found
 
     async def _profile(self, vendor: str, model: str) -> ModelProfile:
         if (vendor, model) not in self._profiles:

@@ -7,9 +7,33 @@ budget are asked there by ``sending`` itself.
 from datetime import timedelta
 
 from activities.circumstances import opening_of
+from activities.orders import DispatchInput, DispatchKind, Obstacle
 from activities.stores import Stores
-from storage.campaign import CampaignPlan, Target
+from storage.campaign import CampaignPhase, CampaignPlan, Target, TargetPhase
 from storage.charger import Site
+from storage.windows import ClosureKind
+
+
+async def still_wanted(
+    stores: Stores, given: DispatchInput, phase: CampaignPhase
+) -> tuple[CampaignPlan, Target]:
+    """The plan, and the target that still waits for this very attempt. Raises Obstacle."""
+    campaign = await stores.campaigns.get(given.campaign_id)
+    if campaign.phase is not phase:
+        raise Obstacle(DispatchKind.NOT_NOW, f"the campaign is {campaign.phase.value}")
+    if phase is CampaignPhase.RUNNING and campaign.over(stores.clock()):
+        ends = f"the campaign's end came at {campaign.ends_at:%Y-%m-%d %H:%M} UTC"
+        raise Obstacle(DispatchKind.NOT_NOW, ends)
+    target = await stores.campaigns.target(given.campaign_id, given.wave, given.charger_id)
+    if target.phase is TargetPhase.DONE:
+        raise Obstacle(DispatchKind.NOT_NOW, "its target is done already")
+    if target.recalled:
+        raise Obstacle(DispatchKind.NOT_NOW, target.recalled)
+    if target.attempt > given.attempt:
+        raise Obstacle(DispatchKind.NOT_NOW, "a later attempt has begun")
+    if halt := await stores.halts.standing():
+        raise Obstacle(DispatchKind.NOT_NOW, halt.sentence)
+    return campaign.plan, target
 
 
 async def no_leave(stores: Stores, plan: CampaignPlan, target: Target) -> str | None:
@@ -25,6 +49,18 @@ async def no_leave(stores: Stores, plan: CampaignPlan, target: Target) -> str | 
     view = await stores.chargers.get(target.charger_id)
     site = await site_of(stores, view.charger.site_id)
     return opening_of(site, plan, tuple(closures), now).closed or None
+
+
+async def no_leave_to_fetch(stores: Stores, target: Target) -> str | None:
+    """Why it must not even fetch an image now. A window, a tariff or a grid event forbids no download."""
+    now = stores.clock()
+    said = (await stores.upkeep.upkeep([target.charger_id])).get(target.charger_id)
+    if said is not None and said.held(now):
+        return f"it is on hold: {said.hold}"
+    for one in await stores.upkeep.closures(now, now + timedelta(seconds=1)):
+        if one.kind is ClosureKind.FREEZE and one.site_id in (None, target.site_id):
+            return f"its site is closed ({one.kind.value}): {one.reason}"
+    return None
 
 
 async def site_of(stores: Stores, site_id: str) -> Site:

@@ -8,10 +8,11 @@ session can begin any more: nothing unproven is sent, and no session is cut (X1,
 from dataclasses import replace
 from datetime import timedelta
 
+from activities.addresses import fetch_window, unsendable
 from activities.availability import closed_to_cars, put_back
-from activities.facts import fetch_window, has_car, out_of_service, unsendable, version_unread
+from activities.facts import has_car, out_of_service, version_unread
 from activities.keeping import note
-from activities.leave import no_leave
+from activities.leave import no_leave, still_wanted
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node, Obstacle, Order
 from activities.proving import Proving, security_event
 from activities.stores import this_run
@@ -84,25 +85,8 @@ class Sending:
     # --- 1. reserve: still wanted, a directive, a number, the site's leave ----------------------
 
     async def _wanted(self) -> Target:
-        given, campaigns = self._given, self._stores.campaigns
-        campaign = await campaigns.get(given.campaign_id)
-        if campaign.phase is not self._phase:
-            raise Obstacle(DispatchKind.NOT_NOW, f"the campaign is {campaign.phase.value}")
-        if not self._rollback and campaign.over(self._stores.clock()):
-            raise Obstacle(
-                DispatchKind.NOT_NOW, f"the campaign's end came at {campaign.ends_at:%Y-%m-%d %H:%M} UTC"
-            )
-        self._plan = campaign.plan
-        self._pace = campaign.plan.pace
-        target = await campaigns.target(given.campaign_id, given.wave, given.charger_id)
-        if target.phase is TargetPhase.DONE:
-            raise Obstacle(DispatchKind.NOT_NOW, "its target is done already")
-        if target.recalled:
-            raise Obstacle(DispatchKind.NOT_NOW, target.recalled)
-        if target.attempt > given.attempt:
-            raise Obstacle(DispatchKind.NOT_NOW, "a later attempt has begun")
-        if halt := await self._stores.halts.standing():
-            raise Obstacle(DispatchKind.NOT_NOW, halt.sentence)
+        self._plan, target = await still_wanted(self._stores, self._given, self._phase)
+        self._pace = self._plan.pace
         return target
 
     async def _reserve(self, target: Target) -> Order:
@@ -312,6 +296,7 @@ class Sending:
         said = f"it answered {answer.status.value} {answer.detail}".strip()
         match answer.status:
             case AnswerStatus.ACCEPTED | AnswerStatus.ACCEPTED_CANCELED:
+                await self._stores.parked.forget(self._given.charger_id)  # This order took its place.
                 await self._move(TargetPhase.CONFIRMING, "it accepted the update")
                 return DispatchKind.ACCEPTED
             case AnswerStatus.INVALID_CERTIFICATE | AnswerStatus.REVOKED_CERTIFICATE:

@@ -10,6 +10,7 @@ from storage.clock import Clock
 from storage.halt import HaltStore
 from storage.kept import KeptStore
 from storage.operator_ports import CommandStore, LogStore
+from storage.parked import ParkedStore
 from storage.penalty import PenaltyStore
 from storage.ports import (
     ArtifactStore,
@@ -54,6 +55,7 @@ class Stores:
     penalties: PenaltyStore
     learned: LearnedStore
     kept: KeptStore
+    parked: ParkedStore
     clock: Clock
 
     async def record(self, actor: str, action: str, subject: str, **detail: Any) -> None:

@@ -95,6 +95,7 @@ from storage.journal import JournalRule
 from storage.kept import KeptStore
 from storage.notice import NoticeStore
 from storage.operator_ports import CommandStore, LeftoverStore, LogStore
+from storage.parked import ParkedStore
 from storage.penalty import PenaltyStore
 from storage.postgres.artifacts import PostgresArtifactStore
 from storage.postgres.audit import PostgresAuditLog
@@ -117,6 +118,7 @@ from storage.postgres.migrate import upgrade
 from storage.postgres.notices import PostgresNoticeStore
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.outbox import PostgresOutboxStore
+from storage.postgres.parked import PostgresParkedStore
 from storage.postgres.partitions import PostgresJournalStore
 from storage.postgres.penalties import PostgresPenaltyStore
 from storage.postgres.privacy import PostgresPrivacyStore
@@ -188,6 +190,7 @@ class Stores:
     outbox: ports.OutboxStore
     penalties: PenaltyStore
     kept: KeptStore
+    parked: ParkedStore
     privacy: PrivacyStore
     registry: RegistryStore
     renewals: RenewalStore
@@ -317,6 +320,7 @@ def _stores(
         outbox=PostgresOutboxStore(engine),
         penalties=PostgresPenaltyStore(engine),
         kept=PostgresKeptStore(engine),
+        parked=PostgresParkedStore(engine),
         privacy=PostgresPrivacyStore(engine),
         registry=PostgresRegistryStore(engine),
         renewals=PostgresRenewalStore(engine),
@@ -441,6 +445,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         penalties=stores.penalties,
         learned=stores.learned,
         kept=stores.kept,
+        parked=stores.parked,
         clock=system_clock,
     )
 

@@ -126,6 +126,11 @@ class Pace:
     ticket_seconds: float = 6 * 3600.0
     ramp: Ramp | None = field(default=None, metadata=ADDED)
     """None: the whole window from the first charger on."""
+    download_ahead_seconds: float | None = field(default=None, metadata=ADDED)
+    """Chargers that must not be installed yet fetch the image already, and may take so long for it (R20).
+
+    None: an image is fetched and installed in one step.
+    """
 
 
 @dataclass(frozen=True, slots=True)

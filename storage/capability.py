@@ -34,6 +34,9 @@ class Declared:
     goes_back: bool | None = None
     """Whether it takes an earlier version again; False: an update of it is for good (X11)."""
 
+    holds_install: bool | None = None
+    """Whether it fetches ahead and installs only when told (R20); False: it gets both in one order."""
+
     def over(self, other: "Declared") -> "Declared":
         """This, and where it is silent, the other."""
         mine: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}

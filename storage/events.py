@@ -96,6 +96,11 @@ FIRMWARE_FAILURES = frozenset(
     }
 )
 
+FETCHED_AHEAD = frozenset({FirmwareStatus.SIGNATURE_VERIFIED, FirmwareStatus.INSTALL_SCHEDULED})
+"""Said by a charger that has the image, proved it, and waits with its install (L01.FR.04, FR.05, FR.34)."""
+
+FIRMWARE_INSTALLING = frozenset({FirmwareStatus.INSTALLING, FirmwareStatus.INSTALL_REBOOTING})
+
 FIRMWARE_DISTRUST = frozenset({"InvalidFirmwareSignature", "InvalidFirmwareSigningCertificate"})
 """Security events that say the same as the status InvalidSignature; some chargers send no other (S38)."""
 
@@ -458,6 +463,14 @@ class StoredEvent:
     received_at: datetime
 
 
+_FIRMWARE_TOKENS = {
+    **dict.fromkeys(FIRMWARE_FAILURES, "firmware_failed"),
+    FirmwareStatus.INSTALLED: "installed",
+    **dict.fromkeys(FETCHED_AHEAD, "fetched"),
+    **dict.fromkeys(FIRMWARE_INSTALLING, "installing"),
+}
+
+
 def wake_token(record: EventRecord) -> str | None:
     """The token under which an event may wake a waiting maintenance workflow (DESIGN section 5), or None.
 
@@ -469,10 +482,7 @@ def wake_token(record: EventRecord) -> str | None:
         told = isinstance(event, FirmwareVersionRead) or event.firmware_version
         return "booted" if told else "restarted"
     if isinstance(event, FirmwareStatusReported):
-        if event.status in FIRMWARE_FAILURES:
-            return "firmware_failed"
-        if event.status is FirmwareStatus.INSTALLED:
-            return "installed"
+        return _FIRMWARE_TOKENS.get(event.status)
     if isinstance(event, SecurityEventReported) and event.type in FIRMWARE_DISTRUST:
         return "firmware_failed"
     if isinstance(event, ConnectionOpened):

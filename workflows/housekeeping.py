@@ -16,10 +16,12 @@ from temporalio.exceptions import ActivityError
 with workflow.unsafe.imports_passed_through():
     from activities.chargers import ChargerActivities
     from activities.dispatch import DispatchActivities
+    from activities.fetching import FetchActivities
     from activities.journal import JournalActivities
     from activities.log_keeping import LogKeepingActivities
     from activities.metadata import MetadataActivities
     from activities.orders import PutBackInput
+    from activities.parking import ParkingActivities
     from activities.signer import SignerActivities
     from activities.twins import TwinActivities
     from storage.ids import SIGNER_QUEUE, TASK_QUEUE
@@ -45,6 +47,8 @@ class HousekeepingWorkflow:
             summary="sweep expired site leases",
         )
         await self._put_back()
+        if workflow.patched("parked"):
+            await self._call_back()
         if workflow.patched("journal"):
             await self._keep_journal()
         if workflow.patched("twins"):
@@ -123,6 +127,29 @@ class HousekeepingWorkflow:
                 )
             except ActivityError as error:
                 workflow.logger.warning("Twins were not tended to the end: %s", error.cause)
+
+    async def _call_back(self) -> None:
+        """Images that chargers fetched ahead and nobody will install: an abort reaches them, too."""
+        parked = await workflow.execute_activity_method(
+            ParkingActivities.find_parked,
+            task_queue=TASK_QUEUE,
+            schedule_to_close_timeout=_ROUND,
+            retry_policy=_RETRIES,
+            summary="find images that nobody will install",
+        )
+        deeds = (
+            on_node(
+                FetchActivities.call_back_image,
+                PutBackInput(one.charger_id, one.route.session_epoch),
+                one.route,
+            )
+            for one in parked
+        )
+        for one, result in zip(parked, await asyncio.gather(*deeds, return_exceptions=True), strict=True):
+            if isinstance(result, ActivityError):
+                workflow.logger.warning("%s keeps its image: %s", one.charger_id, result.cause)
+            elif isinstance(result, BaseException):
+                raise result
 
     async def _put_back(self) -> None:
         """Whoever says no now, or went away again, is asked in the next round."""

@@ -129,6 +129,22 @@ class ChargerUpdateInput:
     out_of_service: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class ChargerFetchInput:
+    """One charger that fetches ahead of its install."""
+
+    campaign_id: str
+    wave: int
+    shard: int
+    charger_id: str
+    version: str
+    route: RouteFacts
+    seconds: float
+    """What the download may take."""
+    install_seconds: float
+    """What the install may take, if it begins that by itself."""
+
+
 class Mark(StrEnum):
     """What else there is to say of an attempt's end."""
 

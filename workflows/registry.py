@@ -12,6 +12,7 @@ from activities.commissioning import CommissioningActivities
 from activities.configuration import ConfigurationActivities
 from activities.daily import DailyActivities
 from activities.dispatch import DispatchActivities
+from activities.fetching import FetchActivities
 from activities.fleet import FleetActivities
 from activities.halts import HaltActivities
 from activities.health import HealthActivities
@@ -22,6 +23,7 @@ from activities.metadata import CeremonyActivities, MetadataActivities
 from activities.moves import MoveActivities
 from activities.operator import CommandActivities, OperatorActivities
 from activities.orders import Node
+from activities.parking import ParkingActivities
 from activities.provisioning import ProvisioningActivities
 from activities.recovery import DoubtActivities, RecoveryActivities
 from activities.release_evidence import EvidenceActivities
@@ -48,6 +50,7 @@ from workflows.certificate_desk import CertificateIssuanceWorkflow, CertificateR
 from workflows.certificate_renewal import CertificateRenewalWorkflow
 from workflows.certificate_watch import CertificateWatchWorkflow
 from workflows.charger_command import ChargerCommandWorkflow
+from workflows.charger_fetch import ChargerFetchWorkflow
 from workflows.charger_update import ChargerUpdateWorkflow
 from workflows.configuration import ConfigurationWorkflow
 from workflows.decommission import DecommissionWorkflow
@@ -76,6 +79,7 @@ WORKFLOWS: tuple[type, ...] = (
     WaveWorkflow,
     ShardWorkflow,
     ChargerUpdateWorkflow,
+    ChargerFetchWorkflow,
     ChargerCommandWorkflow,
     LogRetrievalWorkflow,
     ConfigurationWorkflow,
@@ -112,7 +116,7 @@ def worker_activities(  # noqa: PLR0913 - what the worker is handed, one by one
     campaigns, fleet = CampaignActivities(stores), FleetActivities(stores)
     chargers, artifacts = ChargerActivities(stores), ArtifactActivities(stores, inspector)
     people, logs = OperatorActivities(stores), LogActivities(stores)
-    configuring = ConfigurationActivities(stores)
+    configuring, parking = ConfigurationActivities(stores), ParkingActivities(stores)
     twins = TwinActivities(stores, drift or DriftPolicy())
     return (
         campaigns.load_campaign,
@@ -136,6 +140,9 @@ def worker_activities(  # noqa: PLR0913 - what the worker is handed, one by one
         chargers.close_update,
         chargers.sweep_leases,
         chargers.find_stranded,
+        parking.note_haste,
+        parking.conclude_fetch,
+        parking.find_parked,
         journal.keep_journal,
         log_keeping.keep_logs,
         configuring.desire_values,
@@ -169,7 +176,7 @@ def metadata_activities(metadata: MetadataActivities) -> Activities:
 
 def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
     """For a CSMS node, on ``storage.ids.node_queue(node_id, boot_id)``."""
-    dispatch = DispatchActivities(node)
+    dispatch, fetching = DispatchActivities(node), FetchActivities(node)
     retiring, commissioning = RetirementSender(node), CommissioningActivities(node)
     recovery = RecoveryActivities(node.stores.chargers, node.sender, keeper, node.stores.clock)
     return (
@@ -180,6 +187,8 @@ def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
         dispatch.recall_update,
         dispatch.conclude_update,
         dispatch.put_back_charger,
+        fetching.order_fetch,
+        fetching.call_back_image,
         CommandActivities(node).send_command,
         LogSender(node).request_log,
         retiring.retire_step,

@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from temporalio import workflow
+from temporalio.common import TypedSearchAttributes
 from temporalio.exceptions import (
     ActivityError,
     ApplicationError,
@@ -26,10 +27,13 @@ with workflow.unsafe.imports_passed_through():
     from storage.campaign import Outcome
     from storage.errors import AmpwaveError
     from storage.ids import charger_workflow_id, wave_workflow_id
+    from storage.parked import Parking
+    from workflows.charger_fetch import ChargerFetchWorkflow
     from workflows.charger_update import ChargerUpdateWorkflow
     from workflows.gate.attempts import beyond_chance
     from workflows.lasting import to_the_end, unless
     from workflows.messages import (
+        ChargerFetchInput,
         ChargerUpdateInput,
         Mark,
         Retry,
@@ -50,7 +54,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.ramp import most_in_flight
     from workflows.retries import is_last, pause_before
     from workflows.signals import SET_PAUSED, SHARD_FAILED, STOP, StopRequest
-    from workflows.triage import Candidate, Context, choose, triage
+    from workflows.triage import Candidate, Context, choose, choose_fetching, triage
 
 LONGEST_STRETCH = 5.0
 """Looks that find nothing new come up to this much less often."""
@@ -82,6 +86,7 @@ class ShardWorkflow:
         self._next_look = workflow.now()
         self._timer: asyncio.Task[None] | None = None
         self._queue: list[Candidate] = []
+        self._fetched: dict[str, int] = {}
         self._slots: dict[str, int] = {}
         self._said: dict[str, str] = {}
         self._flying: dict[str, str] = {}
@@ -166,6 +171,7 @@ class ShardWorkflow:
         self._queue, self._open = found.queue, found.open
         self._slots = {site.site_id: site.max_down - site.down for site in facts.sites}
         self._said |= {name: reason for name, reason, _ in found.waiting}
+        self._fetched = {one.charger_id: one.issue for one in facts.parked}
         for name, outcome, _ in found.done:
             self._settle(name, outcome)
         news = bool(moves.waiting or moves.done)
@@ -175,6 +181,36 @@ class ShardWorkflow:
         self._next_look = max(found.earliest, tick) if found.earliest else tick
         if news:
             await locally(FleetActivities.move_targets, moves)
+        fetching = sum(one.state is Parking.ASKED for one in facts.parked)
+        uplinks = {site.site_id: site.uplink for site in facts.sites}
+        room = given.pace.window - len(self._flying) - fetching
+        await self._fetch_ahead(choose_fetching(found.ahead, uplinks, room))
+
+    async def _fetch_ahead(self, chosen: list[Candidate]) -> None:
+        """Have chargers fetch what they must not install yet; PostgreSQL will tell how that ended."""
+        if not chosen or self._paused_since or self._over() or not await self._authorised(chosen):
+            return
+        given = self._given
+        for candidate in chosen:
+            try:
+                await workflow.start_child_workflow(
+                    ChargerFetchWorkflow.run,
+                    ChargerFetchInput(
+                        given.campaign_id,
+                        given.wave,
+                        given.shard,
+                        candidate.charger_id,
+                        given.version,
+                        candidate.route,
+                        given.pace.download_ahead_seconds or 0.0,
+                        given.pace.attempt_deadline_seconds,
+                    ),
+                    id=charger_workflow_id(candidate.charger_id),
+                    parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                    search_attributes=_attributes(given, candidate),
+                )
+            except FailureError:
+                continue  # Other maintenance has it; the next look tells.
 
     async def _fly_until_next_look(self) -> None:
         """Start who may, as long as the last look is good for it."""
@@ -255,9 +291,10 @@ class ShardWorkflow:
             return False
 
     def _issue_used(self, ready: list[Candidate]) -> int:
-        """The newest directive under which one of these was tried before."""
+        """The newest directive under which one of these was tried, or fetched ahead, before."""
         retries = [self._retries[one.charger_id] for one in ready if one.charger_id in self._retries]
-        return max((retry.issue for retry in retries), default=0)
+        fetched = [self._fetched.get(one.charger_id, 0) for one in ready]
+        return max([retry.issue for retry in retries] + fetched, default=0)
 
     def _authorised_for(self, seconds: float) -> bool:
         until = self._authorised_until
@@ -321,11 +358,7 @@ class ShardWorkflow:
             ),
             id=charger_workflow_id(candidate.charger_id),
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
-            search_attributes=keywords(
-                (OTA_CAMPAIGN, given.campaign_id),
-                (OTA_VENDOR_MODEL, candidate.vendor_model),
-                (OTA_SITE, candidate.site_id),
-            ),
+            search_attributes=_attributes(given, candidate),
         )
 
     async def _landed(self, candidate: Candidate, end: UpdateEnd) -> None:
@@ -407,3 +440,11 @@ class ShardWorkflow:
         memory = replace(memory, updated=self._updated)
         paused = self._paused_since is not None
         workflow.continue_as_new(replace(self._given, deadline=self._deadline, paused=paused, memory=memory))
+
+
+def _attributes(given: ShardInput, candidate: Candidate) -> TypedSearchAttributes:
+    return keywords(
+        (OTA_CAMPAIGN, given.campaign_id),
+        (OTA_VENDOR_MODEL, candidate.vendor_model),
+        (OTA_SITE, candidate.site_id),
+    )

@@ -1,13 +1,15 @@
 """One look of a shard, judged: who may start, who waits and why, who is done without an attempt. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from activities.facts import Entry, RouteFacts, ShardFacts
 from activities.fleet import TargetMoves
 from storage.campaign import ROLLBACK_WAVE_BASE, Outcome
+from storage.parked import Parking
 from workflows.eligibility import ChargerFacts, Ready, Skip, WaitUntil, assess
+from workflows.fetch_rules import may_fetch
 from workflows.messages import Retry
 
 
@@ -45,6 +47,8 @@ class Triage:
     done: list[tuple[str, Outcome, str]]
     earliest: datetime | None
     """When looking again makes sense at the earliest, if all who wait have such a time."""
+    ahead: list[Candidate] = field(default_factory=list)
+    """Who waits, and may fetch the image meanwhile (R20)."""
 
     def moves(self, context: Context) -> TargetMoves:
         """What has to be written: reasons that changed, and last words."""
@@ -69,7 +73,8 @@ def triage(facts: ShardFacts, context: Context) -> Triage:
         if name not in context.flying:
             result.done.append((name, Outcome.SKIPPED, why))
     known = [time for time in times if time is not None]
-    if known and len(known) == len(times):
+    # Who may fetch meanwhile may find no place at the uplink now, and one at the next tick.
+    if known and len(known) == len(times) and not result.ahead:
         result.earliest = min(known)
     return result
 
@@ -86,6 +91,21 @@ def choose(queue: Sequence[Candidate], slots: Mapping[str, int], room: int) -> l
     return chosen
 
 
+def choose_fetching(queue: Sequence[Candidate], left: Mapping[str, int | None], room: int) -> list[Candidate]:
+    """The first ``room`` of the queue for which their site's uplink has a place (None: for all)."""
+    places, chosen = dict(left), list[Candidate]()
+    for candidate in queue:
+        if len(chosen) >= room:
+            break
+        place = places.get(candidate.site_id)
+        if place is None:
+            chosen.append(candidate)
+        elif place > 0:
+            places[candidate.site_id] = place - 1
+            chosen.append(candidate)
+    return chosen
+
+
 def _sort(
     facts: ShardFacts, context: Context, entry: Entry, result: Triage, times: list[datetime | None]
 ) -> None:
@@ -95,23 +115,38 @@ def _sort(
     given = ChargerFacts(situation, facts.artifact, site, downgrade, facts.replaces, facts.takes)
     answer = assess(given, context.now)
     route = facts.route(entry)
+    candidate = _candidate(facts, entry, route)
+    if candidate and isinstance(answer, WaitUntil) and retry is None and may_fetch(given, context.now):
+        result.ahead.append(candidate)
     if isinstance(answer, Skip):
         result.done.append((name, *_last_word(answer, retry)))
     elif retry and retry.not_before > context.now:
         result.waiting.append((name, context.said.get(name, "it will be tried again"), False))
         times.append(retry.not_before)
     elif isinstance(answer, WaitUntil) and not answer.for_site:
-        result.waiting.append((name, answer.reason, answer.for_session))
+        result.waiting.append((name, f"{answer.reason}{_image(facts, name)}", answer.for_session))
         times.append(answer.when)
-    elif route is None:
+    elif candidate is None:
         result.waiting.append((name, "it is offline", False))
         times.append(None)
     else:
-        vendor_model = f"{situation.vendor} {situation.model}"
-        candidate = Candidate(name, site.site_id, vendor_model, route, entry.out_of_service)
         result.queue.append(candidate)
         if not isinstance(answer, Ready):
             times.append(None)
+
+
+def _candidate(facts: ShardFacts, entry: Entry, route: RouteFacts | None) -> Candidate | None:
+    if route is None:
+        return None
+    situation, site = facts.situations[entry.situation], facts.sites[entry.site]
+    vendor_model = f"{situation.vendor} {situation.model}"
+    return Candidate(entry.charger_id, site.site_id, vendor_model, route, entry.out_of_service)
+
+
+def _image(facts: ShardFacts, charger_id: str) -> str:
+    """What there is to say of an image that it fetched ahead."""
+    has = any(one.charger_id == charger_id and one.state is Parking.FETCHED for one in facts.parked)
+    return "; it has the image already" if has else ""
 
 
 def _last_word(skip: Skip, retry: Retry | None) -> tuple[Outcome, str]:

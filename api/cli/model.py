@@ -37,6 +37,13 @@ def set_(  # noqa: PLR0913 - typer's options are its signature
     one_way: Annotated[
         bool, typer.Option("--one-way", help="It never takes an earlier version again: no rollback.")
     ] = False,
+    holds_install: Annotated[
+        bool | None,
+        typer.Option(
+            "--holds-install/--no-holds-install",
+            help="Whether it fetches an image ahead and waits with its install, if that is known.",
+        ),
+    ] = None,
     unsafe_unsigned: Annotated[
         str | None,
         typer.Option(
@@ -60,6 +67,7 @@ def set_(  # noqa: PLR0913 - typer's options are its signature
         {"transfers": [word.strip().upper() for word in transfers.split(",")]} if transfers else {}
     )
     declared |= {} if signed is None else {"signed_update": signed}
+    declared |= {} if holds_install is None else {"holds_install": holds_install}
     body = {
         "declared": {**declared, **({"goes_back": False} if one_way else {})},
         "vendor": vendor,

@@ -174,6 +174,11 @@ class PaceBody(Body):
     settle_seconds: _Seconds = _PACE.settle_seconds
     ticket_seconds: _Positive = _PACE.ticket_seconds
     ramp: RampBody | None = Field(default=None, description="Null: the whole window from the start.")
+    download_ahead_seconds: _Positive | None = Field(
+        default=None,
+        description="Chargers that must not be installed yet fetch the image already, and may take so long "
+        "for it; null: they fetch it when they install it.",
+    )
 
     def to_noun(self) -> Pace:
         """The pace."""

@@ -29,6 +29,12 @@ class DeclaredBody(Body):
         default=None, description="Whether they take an earlier version again; false: an update is for good."
     )
 
+    holds_install: Flag | None = Field(
+        default=None,
+        description="Whether they can fetch an image and wait with its install until they are told; "
+        "false: they get both in one order, whatever a plan says.",
+    )
+
     def to_noun(self) -> Declared:
         """The same as a noun."""
         return Declared(**dict(self))

@@ -85,6 +85,10 @@ class Personality:
     """Installs, says so, and runs the new image only after a Reset command."""
     waits_for_session: bool = True
     """False: installs under a running session, which the server must prevent."""
+    waits_for_install_time: bool = True
+    """False: it installs as soon as it has the image, whatever the command says."""
+    keeps_image: bool = False
+    """It does not fetch again what it fetched for the order before."""
     unavailable_while_installing: bool = False
     boot_factor: float = 1.0
     """How much longer than others it takes to start."""

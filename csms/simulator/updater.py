@@ -59,6 +59,7 @@ class Updater:
         self._parts = parts
         self._task: asyncio.Task[None] | None = None
         self._late_word: FirmwareWord | None = None
+        self._kept: tuple[UpdateRequest, Fetched] | None = None
 
     # The command.
 
@@ -127,6 +128,8 @@ class Updater:
     async def _update(self, request: UpdateRequest) -> None:
         image = await self._fetch(request)
         if image and self._proved(request, image):
+            self._kept = (request, image) if self._parts.personality.keeps_image else None
+            await self._wait_for_install_time(request)
             await self._wait_for_sessions()
             await self._install(image)
 
@@ -136,6 +139,9 @@ class Updater:
         if wait_s > _SOON_S:
             self._step(Step.POSTPONE)
             await asyncio.sleep(wait_s)
+        if self._kept and request.signed and self._kept[0].same_image(request):
+            self._step(Step.FETCHED)
+            return self._kept[1]
         self._step(Step.FETCH)
         retry_s = min(request.retry_s, parts.pace.download_retry_s)
         transfer = replace(parts.transfer, url=request.location, retries=request.retries, retry_s=retry_s)
@@ -161,6 +167,15 @@ class Updater:
         self._step(Step.DISPROVED)
         self._alarm(SecurityWord.BAD_SIGNATURE, f"request {request.request_id}")
         return False
+
+    async def _wait_for_install_time(self, request: UpdateRequest) -> None:
+        parts = self._parts
+        if request.install_at is None or not parts.personality.waits_for_install_time:
+            return
+        wait_s = (request.install_at - parts.voice.now()).total_seconds()
+        if wait_s > _SOON_S:
+            self._step(Step.HOLD)
+            await asyncio.sleep(wait_s)
 
     async def _wait_for_sessions(self) -> None:
         parts = self._parts

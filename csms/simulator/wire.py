@@ -115,6 +115,8 @@ class UpdateRequest:
     signature: str | None = None
     retries: int = 0
     retry_s: float = 0.0
+    install_at: datetime | None = None
+    """Not before; None: as soon as it is there."""
 
     @property
     def signed(self) -> bool:

@@ -195,6 +195,7 @@ def _update(payload: Payload) -> UpdateRequest:
         signature=firmware.get("signature"),
         retries=payload.get("retries", 0),
         retry_s=payload.get("retryInterval", 0),
+        install_at=instant(firmware["installDateTime"]) if "installDateTime" in firmware else None,
     )
 
 

@@ -36,6 +36,20 @@ update_kept = sa.Table(
     sa.PrimaryKeyConstraint("campaign_id", "wave", "charger_id"),
 )
 
+parked_image = sa.Table(
+    "parked_image",
+    metadata,
+    name("charger_id", primary_key=True),
+    name("campaign_id"),
+    sa.Column("wave", sa.Integer, nullable=False),
+    sa.Column("request_id", sa.BigInteger, nullable=False),
+    name("directive_id"),
+    name("artifact_id"),
+    name("version"),
+    time("since"),
+    words("state"),
+)
+
 campaign_wave = sa.Table(
     "campaign_wave",
     metadata,

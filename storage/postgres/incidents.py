@@ -26,6 +26,7 @@ _SITES = text("""
         WHERE NOT t.online AND c.lifecycle IN ('registered', 'active') AND s.reported->>'since' IS NOT NULL
           AND NOT EXISTS (
               SELECT FROM site_lease l WHERE l.charger_id = t.charger_id AND l.expires_at > now()
+                AND l.kind <> 'download'
           )
     ), sites AS (
         SELECT site_id FROM lost

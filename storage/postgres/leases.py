@@ -9,12 +9,25 @@ Expiry is judged by the database's clock.
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Numeric, case, cast, delete, distinct, func, select, union_all, update
+from sqlalchemy import (
+    ColumnElement,
+    Numeric,
+    and_,
+    case,
+    cast,
+    delete,
+    distinct,
+    func,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.charger import LeaseAnswer, SiteLease
 from storage.errors import Conflict, NotFound
+from storage.parked import DOWNLOAD
 from storage.postgres.engine import reading, transaction
 from storage.postgres.site_budget import refused
 from storage.postgres.tables import charger, downtime, out_of_service, site, site_lease, twin_section
@@ -32,8 +45,10 @@ LEASE_COLUMNS = (
     site_lease.c.download_bytes,
 )
 ALIVE = site_lease.c.expires_at > func.now()
+TAKES_AWAY = site_lease.c.kind != DOWNLOAD
+"""A charger that only fetches an image serves cars."""
 AWAY = union_all(
-    select(site_lease.c.site_id, site_lease.c.charger_id).where(ALIVE),
+    select(site_lease.c.site_id, site_lease.c.charger_id).where(ALIVE, TAKES_AWAY),
     select(out_of_service.c.site_id, out_of_service.c.charger_id),
 )
 """(site, charger) of all that are away; one that is leased and out of service is there twice."""
@@ -64,9 +79,11 @@ class PostgresLeaseStore:
             others, holder = await _state(connection, site_id, lease.charger_id)
             if holder is not None and holder != (lease.workflow_id, lease.run):
                 return LeaseAnswer(granted=False, down=others + 1, max_down=max_down, holder=holder[0])
-            if holder is None and others >= max_down:
+            stays = lease.kind == DOWNLOAD
+            if holder is None and others >= max_down and not stays:
                 return LeaseAnswer(granted=False, down=others, max_down=max_down)
-            full = await _full_group(connection, site_id, lease.charger_id) if holder is None else None
+            asked = holder is None and not stays
+            full = await _full_group(connection, site_id, lease.charger_id) if asked else None
             if full is not None:
                 return full
             if holder is None and rules and (why := await refused(connection, lease, site_id, rules)):
@@ -74,7 +91,7 @@ class PostgresLeaseStore:
             if holder is None:
                 await _close(connection, site_lease.c.charger_id == lease.charger_id)
             await _write(connection, lease, site_id)
-            return LeaseAnswer(granted=True, down=others + 1, max_down=max_down)
+            return LeaseAnswer(granted=True, down=others + (not stays), max_down=max_down)
 
     async def set_request(self, charger_id: str, workflow_id: str, request_id: int, *, run: str = "") -> None:
         """Raise Conflict if the lease is no longer this run's: nothing may be sent then."""
@@ -124,7 +141,7 @@ async def _close(connection: AsyncConnection, *which: ColumnElement[bool]) -> li
     booked = [
         {"charger_id": row[0], "site_id": row[1], "kind": row[3], "began": row[-2], "ended": row[-1]}
         for row in rows
-        if row[-1] > row[-2]
+        if row[-1] > row[-2] and row[3] != DOWNLOAD
     ]
     if booked:
         await connection.execute(insert(downtime), booked)
@@ -224,6 +241,9 @@ async def _write(connection: AsyncConnection, lease: SiteLease, site_id: str) ->
                 "wake_on": new.wake_on,
                 "run": new.run,
                 "download_bytes": new.download_bytes,
+                "taken_at": case(
+                    (and_(~TAKES_AWAY, new.kind != DOWNLOAD), func.now()), else_=site_lease.c.taken_at
+                ),
             },
         )
     )

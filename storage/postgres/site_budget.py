@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.charger import SiteLease
 from storage.codec import decode
+from storage.parked import DOWNLOAD
 from storage.postgres.tables import charger, charger_upkeep, out_of_service, site_lease
 from storage.site_budget import download_refusal, refusal
 from storage.twin import Lifecycle
@@ -23,7 +24,7 @@ async def refused(
     found = await room(connection, site_id, without=lease.charger_id)
     if lease.download_bytes and (why := download_refusal(rules, found.downloads, lease.download_bytes)):
         return why
-    return refusal(rules, found.plugs, found.away, lease.charger_id)
+    return None if lease.kind == DOWNLOAD else refusal(rules, found.plugs, found.away, lease.charger_id)
 
 
 async def room(connection: AsyncConnection, site_id: str, *, without: str = "") -> SiteRoom:
@@ -58,7 +59,9 @@ async def _plugs(connection: AsyncConnection, site_id: str) -> list[Plug]:
 
 async def _away(connection: AsyncConnection, site_id: str) -> set[str]:
     leased = select(site_lease.c.charger_id).where(
-        site_lease.c.site_id == site_id, site_lease.c.expires_at > func.now()
+        site_lease.c.site_id == site_id,
+        site_lease.c.expires_at > func.now(),
+        site_lease.c.kind != DOWNLOAD,
     )
     out = select(out_of_service.c.charger_id).where(out_of_service.c.site_id == site_id)
     return set((await connection.execute(union(leased, out))).scalars())

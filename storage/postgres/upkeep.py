@@ -27,6 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase
 from storage.canonical import digest
 from storage.errors import Conflict, NotFound
+from storage.parked import DOWNLOAD
 from storage.postgres.columns import Time
 from storage.postgres.engine import reading, transaction
 from storage.postgres.load_groups import full_groups
@@ -227,7 +228,7 @@ async def _downtime(connection: AsyncConnection, names: Sequence[str], since: da
     running = select(
         site_lease.c.charger_id,
         func.greatest(extract("epoch", ended - func.greatest(site_lease.c.taken_at, start)), 0),
-    ).where(_among(site_lease.c.charger_id, names))
+    ).where(_among(site_lease.c.charger_id, names), site_lease.c.kind != DOWNLOAD)
     both = union_all(booked, running).subquery()
     query = select(both.c.charger_id, func.sum(both.c.seconds)).group_by(both.c.charger_id)
     return {row[0]: float(row[1]) for row in await connection.execute(query)}

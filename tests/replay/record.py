@@ -28,12 +28,14 @@ from storage.events import FirmwareStatus
 from storage.ids import TASK_QUEUE, ceremony_key, log_workflow_id
 from storage.log import LogRequest, LogSort, LogState, LogUpload
 from storage.ownership import Move
+from storage.parked import Parking
 from storage.passport import PassportOrder
 from storage.ports import ChargerView
 from storage.provisioning import Enrolment, Origin
 from storage.retirement import Retirement
 from storage.transfer import StoredVersion
 from storage.twin import ConfigurationSection, Lifecycle, TwinState
+from storage.windows import Closure, ClosureKind
 from tests.integration.workflows.harness import QUICK, Harness, real_server, running, time_skipping, until
 from tests.support.memory_twins import MemoryTwins
 from tests.unit.activities.world import (
@@ -417,6 +419,48 @@ async def provisioning(harness: Harness, world: World, record: Recorder) -> None
         await record.keep(f"provisioning_{number}", f"charger/{name}")
 
 
+async def ahead(harness: Harness, world: World, record: Recorder) -> None:
+    """One fetches by day and waits for its order; one installs at once; what is left is called back."""
+
+    async def waits(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+        if command.install_at is None:
+            return await good(world, name, command)
+        for word in (FirmwareStatus.DOWNLOAD_PAUSED, FirmwareStatus.SIGNATURE_VERIFIED):
+            await world.report(name, word, command.request_id)
+        return ACCEPTED
+
+    async def does_not(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+        await world.report(name, FirmwareStatus.INSTALLING, command.request_id)
+        world.agenda.append((world.now, lambda: world.run_version(name, "1.1")))
+        return ACCEPTED
+
+    names = world.add_chargers(3)
+    world.behaviours |= {names[0]: waits, names[1]: does_not, names[2]: waits}
+    for name in (names[0], names[2]):
+        world.plug_in(name)
+    pace = replace(QUICK, download_ahead_seconds=5.0, attempt_deadline_seconds=2.0)
+    closed = Closure(
+        world.now - timedelta(days=1), world.now + timedelta(days=1), ClosureKind.GRID, "", "site-1"
+    )
+    await world.upkeep.put_closures([closed])
+    campaign = await world.add_campaign([names], world.plan(pace=pace))
+    await harness.start(campaign)
+    await until(lambda: {row.state for row in world.parked.rows.values()} >= {Parking.FETCHED, Parking.HASTY})
+    await until(lambda: len(world.parked.rows) == len(names) and world.leases.rows == {})
+    world.unplug_car(names[0])
+    await until(lambda: world.campaigns.outcomes("c1").get(names[0]) is Outcome.UPDATED)
+    await harness.orchestrator.abort("c1", "ada", "enough", False, "abort-1")
+    await harness.result(campaign)
+    world.answers[UpdateFirmware] = CommandAnswer(AnswerStatus.ACCEPTED_CANCELED)
+    await harness.client.execute_workflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
+    await record.keep("housekeeping", "housekeeping")
+    await record.keep("shard", "campaign/c1/w0/s0")
+    await record.keep("charger_update", f"charger/{names[0]}")
+    runs = [run async for run in harness.client.list_workflows('WorkflowType = "ChargerFetchWorkflow"')]
+    for number, run in enumerate(sorted(runs, key=lambda one: one.id)):
+        await record.keep(f"charger_fetch_{number}", run.id, run.run_id)
+
+
 Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
 SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
 REAL: tuple[Scenario, ...] = (
@@ -437,6 +481,7 @@ REAL: tuple[Scenario, ...] = (
     provisioning,
     long_shard,
     patient_campaign,
+    ahead,
 )
 
 

@@ -20,10 +20,12 @@ from temporalio import activity, workflow
 from activities.campaigns import CampaignActivities
 from activities.chargers import ChargerActivities
 from activities.dispatch import DispatchActivities
+from activities.fetching import FetchActivities
 from activities.fleet import FleetActivities
 from activities.health import HealthActivities
 from activities.log_keeping import LogRound
 from activities.orders import Node
+from activities.parking import ParkingActivities
 from activities.signer import SignerActivities
 from activities.stores import Stores
 from activities.tickets import TicketOffice
@@ -258,6 +260,7 @@ class Simulation:
             penalties=port(books.penalties),
             learned=port(books.learned),
             kept=port(books.kept),
+            parked=port(books.parked),
             clock=self.loop.instant,
         )
 
@@ -267,6 +270,7 @@ class Simulation:
         stores = self._stores(process)
         campaigns, fleet = CampaignActivities(stores), FleetActivities(stores)
         chargers, health = ChargerActivities(stores), HealthActivities(stores)
+        parking = ParkingActivities(stores)
         deeds = _deeds(
             campaigns.load_campaign,
             campaigns.set_campaign_phase,
@@ -289,6 +293,9 @@ class Simulation:
             chargers.close_update,
             chargers.sweep_leases,
             chargers.find_stranded,
+            parking.note_haste,
+            parking.conclude_fetch,
+            parking.find_parked,
         )
         deeds |= dict.fromkeys(_NOT_PLAYED, _nothing) | {"keep_journal": _kept, "keep_logs": _logs}
         self.temporal.calls.local = deeds
@@ -301,7 +308,7 @@ class Simulation:
         office = TicketOffice(stores.tickets, self.rng.randbytes, "https://api.example", self.loop.instant)
         verifier = Port(Verifier(self.signed_releases), process, self.trouble)
         node = Node(stores, end, verifier, office, uses=self.ledgers[node_id])  # type: ignore[arg-type]
-        deeds = DispatchActivities(node)
+        deeds, fetching = DispatchActivities(node), FetchActivities(node)
         self.temporal.calls.serve(
             node_queue(node_id, end.boot_id),
             process,
@@ -311,6 +318,8 @@ class Simulation:
                 deeds.recall_update,
                 deeds.conclude_update,
                 deeds.put_back_charger,
+                fetching.order_fetch,
+                fetching.call_back_image,
             ),
         )
 

@@ -24,6 +24,7 @@ from tests.support.memory import MemoryLearned
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_kept import MemoryKept
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from tests.support.memory_parked import MemoryParked
 from tests.support.memory_penalties import MemoryPenalties
 from tests.support.memory_upkeep import MemoryUpkeep
 from tests.support.memory_watch import MemoryHealth
@@ -257,6 +258,11 @@ class Books:
         self.upkeep = MemoryUpkeep()
         self.learned = MemoryLearned()
         self.kept = MemoryKept()
+        self.parked = MemoryParked(
+            self.campaigns,
+            self.chargers,
+            lambda name: name in self.routes.rows and name not in self.leases.rows,
+        )
         self.ingest = Ingest(self.chargers, self.events, self.routes, self.leases)
 
 

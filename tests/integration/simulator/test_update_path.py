@@ -1,7 +1,7 @@
 """Each personality on real sockets, through a whole update, against a tiny CSMS."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -241,3 +241,38 @@ async def test_socket_dropped_in_the_update_changes_nothing_about_its_end(bench,
     assert (await task).chargers[CHARGER].counts["fault_drop_socket"] == 2
     # The sockets were lost, the charger was not: it booted once, and once more with the new image.
     assert csms.booted_versions(CHARGER) == ["1.0", "1.1"]
+
+
+@pytest.mark.parametrize("name", ["larkspur", "jetty"])
+@pytest.mark.parametrize("keeps", [True, False])
+@pytest.mark.requirement("R20")
+async def test_what_was_fetched_ahead_waits_for_the_order_to_install(
+    name, keeps, bench, csms, monkeypatch
+) -> None:
+    personality = replace(PERSONALITIES[name], keeps_image=keeps)
+    monkeypatch.setitem(PERSONALITIES, name, personality)
+    image = build_image("1.1", size=20_000, seed=1)
+    never = (datetime.now(UTC) + timedelta(days=366)).isoformat()
+    async with bench.running(bench.fleet(personality)):
+        action, ahead = bench.update(personality, image)
+        ahead["firmware"]["installDateTime"] = never
+        assert await bench.send(action, ahead) == ACCEPTED
+        await csms.until(lambda: "InstallScheduled" in csms.firmware_words(CHARGER))
+        assert "Installing" not in csms.firmware_words(CHARGER)
+        del ahead["firmware"]["installDateTime"]
+        answer = await bench.send(action, {**ahead, "requestId": 6})
+        assert answer == [3, {"status": "AcceptedCanceled"}], "L01.FR.24"
+        await bench.see_it_through(personality, "1.1")
+    assert len(bench.images.ranges) == (1 if keeps else 2)
+
+
+@pytest.mark.requirement("R20")
+async def test_a_hasty_personality_does_not_wait_with_its_install(bench, csms, monkeypatch) -> None:
+    personality = replace(PERSONALITIES["jetty"], waits_for_install_time=False)
+    monkeypatch.setitem(PERSONALITIES, "jetty", personality)
+    async with bench.running(bench.fleet(personality)):
+        action, ahead = bench.update(personality, build_image("1.1", size=20_000, seed=1))
+        ahead["firmware"]["installDateTime"] = (datetime.now(UTC) + timedelta(days=366)).isoformat()
+        assert await bench.send(action, ahead) == ACCEPTED
+        await bench.see_it_through(personality, "1.1")
+    assert "InstallScheduled" not in csms.firmware_words(CHARGER)

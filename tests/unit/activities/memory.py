@@ -35,6 +35,7 @@ from storage.errors import Conflict, NotFound
 from storage.events import StoredEvent
 from storage.evidence import EvidenceRef, with_piece
 from storage.journal import JournalRound, JournalRule, Partition
+from storage.parked import DOWNLOAD
 from storage.ports import ChargerView, Page
 from storage.query.checker import condition_of
 from tests.support.memory_penalties import MemoryPenalties
@@ -138,7 +139,8 @@ class MemoryLeases:
         """The trace invariant: the highest number of chargers of a site that were ever away."""
 
     def _away(self, site_id: str) -> set[str]:
-        rows: list[SiteLease | OutOfService] = [*self.rows.values(), *self.out_of_service.values()]
+        leased = [row for row in self.rows.values() if row.kind != DOWNLOAD]
+        rows: list[SiteLease | OutOfService] = [*leased, *self.out_of_service.values()]
         return {row.charger_id for row in rows if row.site_id == site_id}
 
     async def take(self, lease: SiteLease) -> LeaseAnswer:
@@ -147,11 +149,14 @@ class MemoryLeases:
         others = len(self._away(lease.site_id) - {lease.charger_id})
         if former is not None:
             mine = (former.workflow_id, former.run) == (lease.workflow_id, lease.run)
+            if mine:
+                self.rows[lease.charger_id] = lease
             return LeaseAnswer(mine, others + 1, most, former.workflow_id)
-        if others >= most:
+        if others >= most and lease.kind != DOWNLOAD:
             return LeaseAnswer(False, others, most)
         self.rows[lease.charger_id] = lease
-        self.most_down[lease.site_id] = max(self.most_down[lease.site_id], others + 1)
+        if lease.kind != DOWNLOAD:
+            self.most_down[lease.site_id] = max(self.most_down[lease.site_id], others + 1)
         return LeaseAnswer(True, others + 1, most)
 
     def _is(self, charger_id: str, workflow_id: str, run: str) -> bool:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activities.facts import fetch_window
+from activities.addresses import fetch_window
 from activities.tickets import FetchWindow, TicketOffice
 from storage.capability import Declared
 from storage.charger import ModelProfile

@@ -78,6 +78,7 @@ from tests.support.memory import MemoryBlobs, MemoryLearned
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_kept import MemoryKept
 from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
+from tests.support.memory_parked import MemoryParked
 from tests.support.memory_penalties import MemoryPenalties
 from tests.support.memory_upkeep import MemoryUpkeep
 from tests.support.memory_watch import MemoryHealth, MemoryIncidents
@@ -253,6 +254,11 @@ class World:
     def __post_init__(self) -> None:
         self.chargers = MemoryChargers(self.leases, self.penalties)
         self.out_of_service = MemoryOutOfService(self.leases, self.routes)
+        self.parked = MemoryParked(
+            self.campaigns,
+            self.chargers,
+            lambda name: name in self.routes.rows and name not in self.leases.rows,
+        )
         self.journal = MemoryJournal()
         self.incidents = MemoryIncidents()
         self.blobs = MemoryBlobs()
@@ -614,6 +620,7 @@ class World:
             penalties=self.penalties,
             learned=self.learned,
             kept=self.kept,
+            parked=self.parked,
             clock=lambda: self.now,
         )
 

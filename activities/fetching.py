@@ -1,0 +1,289 @@
+"""The step that has a charger fetch an image ahead of its install, and the one that calls it back (R20).
+
+A download cuts no session and darkens no site, so this step asks for neither. Everything else that it takes
+to send an update, it takes: the campaign runs, the directive, the release and the vendor's signature are
+proven, and the note that it is sent is one statement with the question whether it may be. The install is told
+an instant that never comes (``storage.parked``); the order to install comes from ``sending`` alone.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from temporalio import activity
+
+from activities.addresses import fetch_window, unsendable
+from activities.errors import beating, mapped
+from activities.leave import no_leave_to_fetch, still_wanted
+from activities.orders import DispatchInput, DispatchKind, Node, Obstacle, Order, PutBackInput
+from activities.parking import installed_by_itself
+from activities.proving import Proving, security_event
+from activities.stores import this_run
+from activities.withdrawn import distrusted, subjects_of
+from csms.commands import AnswerStatus, CommandAnswer, UpdateFirmware
+from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHere, Unsupported
+from signing.ports import VerifiedDispatch
+from storage.artifact import VendorSignature
+from storage.campaign import CampaignPhase, CampaignPlan, Target, TargetPhase
+from storage.charger import ModelProfile, SiteLease
+from storage.ids import charger_workflow_id
+from storage.parked import DOWNLOAD, NEVER, Parked, Parking
+
+_HEARTBEAT_S = 2.0
+_WAKE_ON = ("booted", "firmware_failed", "fetched", "installing")
+_OF_THE_CHARGER = frozenset({DispatchKind.REFUSED, DispatchKind.UNSUPPORTED, DispatchKind.HALT})
+"""What it says again if it is asked again: it fetches with its install then."""
+
+
+@dataclass(frozen=True, slots=True)
+class FetchInput:
+    """One charger of one wave, to fetch ahead."""
+
+    campaign_id: str
+    wave: int
+    shard: int
+    charger_id: str
+    session_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchAnswer:
+    """What the node did and heard."""
+
+    kind: DispatchKind
+    reason: str = ""
+    request_id: int | None = None
+
+
+class FetchActivities:
+    """What only the node that holds the charger's socket can do."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+
+    @activity.defn
+    @mapped
+    async def order_fetch(self, given: FetchInput) -> FetchAnswer:
+        """Prove and send an order to fetch now, and to install never. What a charger does is an answer."""
+        async with beating(_HEARTBEAT_S), self._node.locks.alone(given.charger_id):
+            return await _Fetching(self._node, given).run()
+
+    @activity.defn
+    @mapped
+    async def call_back_image(self, given: PutBackInput) -> bool:
+        """Have a charger drop an image that nobody will install; False: nothing to do, or it said no.
+
+        Raises NotConnectedHere, CommandTimeout or CallFailed; the next round tries again.
+        """
+        async with beating(_HEARTBEAT_S), self._node.locks.alone(given.charger_id):
+            return await _call_back(self._node, given)
+
+
+class _Fetching:
+    """One run of the step."""
+
+    def __init__(self, node: Node, given: FetchInput) -> None:
+        self._node = node
+        self._stores = node.stores
+        self._given = DispatchInput(
+            given.campaign_id, given.wave, given.shard, given.charger_id, 0, given.session_epoch
+        )
+        self._order: Order | None = None
+        self._parked = False
+
+    async def run(self) -> FetchAnswer:
+        try:
+            plan, target = await still_wanted(self._stores, self._given, CampaignPhase.RUNNING)
+            self._order = order = await self._reserve(plan, target)
+            proof = await Proving(self._node, self._given).prove(order)
+            return FetchAnswer(await self._send(plan, order, proof), request_id=order.request_id)
+        except NotConnectedHere as error:
+            return await self._given_up(Obstacle(DispatchKind.GONE, error.message))
+        except Obstacle as obstacle:
+            return await self._given_up(obstacle)
+
+    async def _given_up(self, obstacle: Obstacle) -> FetchAnswer:
+        order = self._order
+        if order is None:
+            return FetchAnswer(obstacle.kind, obstacle.reason)
+        if obstacle.kind in _OF_THE_CHARGER:
+            await self._stores.parked.park(self._note(order, Parking.FAILED), CampaignPhase.RUNNING)
+        else:
+            await self._stores.parked.forget(self._given.charger_id, order.request_id)
+        return FetchAnswer(obstacle.kind, obstacle.reason, order.request_id)
+
+    async def _reserve(self, plan: CampaignPlan, target: Target) -> Order:
+        given, stores = self._given, self._stores
+        directive = await stores.campaigns.directive(given.campaign_id, given.wave, given.shard)
+        if directive is None:
+            raise Obstacle(DispatchKind.NOT_NOW, "there is no signed directive for it yet")
+        if why := await no_leave_to_fetch(stores, target):
+            raise Obstacle(DispatchKind.NOT_NOW, why)
+        charger = (await stores.chargers.get(given.charger_id)).charger
+        known = await stores.chargers.model(charger.vendor, charger.model)
+        profile = known or ModelProfile(charger.vendor, charger.model)
+        artifact = await stores.artifacts.get(target.artifact_id)
+        number = await stores.campaigns.next_request_id()
+        await self._lease(plan, target, number, artifact.length)
+        return Order(target, artifact, profile, number, directive)
+
+    async def _lease(self, plan: CampaignPlan, target: Target, number: int, length: int) -> None:
+        """The charger's and the uplink's; it stays in service."""
+        seconds = (plan.pace.download_ahead_seconds or 0.0) + self._node.lease_slack_seconds
+        answer = await self._stores.leases.take(
+            SiteLease(
+                charger_id=target.charger_id,
+                site_id=target.site_id,
+                workflow_id=charger_workflow_id(target.charger_id),
+                kind=DOWNLOAD,
+                expires_at=self._stores.clock() + timedelta(seconds=seconds),
+                request_id=number,
+                wake_on=_WAKE_ON,
+                run=this_run(),
+                download_bytes=length,
+            )
+        )
+        if not answer.granted:
+            raise Obstacle(DispatchKind.NOT_NOW, answer.why_not)
+
+    async def _send(self, plan: CampaignPlan, order: Order, proof: VerifiedDispatch) -> DispatchKind:
+        given = self._given
+        command = await self._update(plan, order, proof)
+        try:
+            answer = await self._node.sender.send(
+                given.charger_id,
+                given.session_epoch,
+                command,
+                deadline_s=self._node.command_seconds,
+                last_look=lambda: self._park(order, proof),
+            )
+        except NotAccepted as error:
+            raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
+        except CommandTimeout as error:
+            if not self._parked:
+                raise Obstacle(DispatchKind.NOT_NOW, f"nothing was sent: {error.message}") from None
+            return DispatchKind.UNKNOWN
+        except CallFailed as error:
+            raise Obstacle(DispatchKind.REFUSED, error.message) from None
+        except Unsupported as error:
+            raise Obstacle(DispatchKind.UNSUPPORTED, error.message) from None
+        return await self._judge(answer, order)
+
+    async def _update(self, plan: CampaignPlan, order: Order, proof: VerifiedDispatch) -> UpdateFirmware:
+        given, vendor, now = self._given, proof.vendor_signature, self._stores.clock()
+        signed = self._node.sender.supports_signed_update(given.charger_id, given.session_epoch)
+        if vendor is None or not signed:
+            # Plain OCPP 1.6 UpdateFirmware has no install time (section 6.19).
+            raise Obstacle(DispatchKind.UNSUPPORTED, "only a signed update can be told when to install")
+        view = await self._stores.chargers.get(given.charger_id)
+        window = fetch_window(view, order.profile, plan.pace.download_ahead_seconds or 0.0)
+        digest = proof.directive.sha256
+        location = await self._node.office.mint(given.charger_id, digest, window, proof.certificate_subjects)
+        if unfit := unsendable(view, order.profile, location, signed=True):
+            raise Obstacle(DispatchKind.UNSUPPORTED, unfit)
+        return UpdateFirmware(
+            request_id=order.request_id,
+            location=location,
+            retrieve_at=now,
+            signing_certificate=vendor.certificate,
+            signature=vendor.signature,
+            install_at=now + NEVER,
+        )
+
+    async def _park(self, order: Order, proof: VerifiedDispatch) -> None:
+        """Its turn has come and only the write is left."""
+        given = self._given
+        await self._stores.record(
+            f"campaign/{given.campaign_id}",
+            "update.fetch_ordered",
+            f"charger/{given.charger_id}",
+            wave=given.wave,
+            request_id=order.request_id,
+            artifact=proof.directive.sha256,
+            version=proof.directive.version,
+            directive=order.directive.directive_id,
+            evidence=proof.evidence,
+        )
+        note, subjects = self._note(order, Parking.ASKED), subjects_of(proof)
+        if not await self._stores.parked.park(note, CampaignPhase.RUNNING, subjects):
+            raise Obstacle(
+                DispatchKind.NOT_NOW, "its target, its campaign or its image was stopped meanwhile"
+            )
+        self._parked = True
+
+    def _note(self, order: Order, state: Parking) -> Parked:
+        given, artifact = self._given, order.artifact
+        return Parked(
+            given.charger_id,
+            given.campaign_id,
+            given.wave,
+            order.request_id,
+            order.directive.directive_id,
+            artifact.artifact_id,
+            order.target.to_version,
+            self._stores.clock(),
+            state,
+        )
+
+    async def _judge(self, answer: CommandAnswer, order: Order) -> DispatchKind:
+        said = f"it answered {answer.status.value} {answer.detail}".strip()
+        match answer.status:
+            case AnswerStatus.ACCEPTED | AnswerStatus.ACCEPTED_CANCELED:
+                return DispatchKind.ACCEPTED
+            case AnswerStatus.INVALID_CERTIFICATE | AnswerStatus.REVOKED_CERTIFICATE:
+                await security_event(self._stores, self._given, answer.status.value, said)
+                await distrusted(self._stores, order.artifact.artifact_id, self._given.charger_id, said)
+                raise Obstacle(DispatchKind.HALT, said)
+            case AnswerStatus.NOT_IMPLEMENTED:
+                raise Obstacle(DispatchKind.UNSUPPORTED, said)
+            case _:
+                raise Obstacle(DispatchKind.REFUSED, said)
+
+
+async def _call_back(node: Node, given: PutBackInput) -> bool:
+    stores, name = node.stores, given.charger_id
+    parked = await stores.parked.get(name)
+    if parked is None or await stores.leases.get(name) is not None:
+        return False
+    target = await stores.campaigns.target(parked.campaign_id, parked.wave, name)
+    if target.phase is not TargetPhase.DONE:
+        return False
+    if parked.state is Parking.FAILED:
+        return await stores.parked.forget(name, parked.request_id)
+    firmware = (await stores.chargers.get(name)).twin.firmware
+    if firmware and firmware.version == parked.version:
+        await installed_by_itself(stores, parked)
+        return True
+    # What is fetched is dropped for a new order, whose address leads nowhere (L01.FR.24 and its note).
+    vendor = await _signature(node, parked)
+    command = UpdateFirmware(
+        request_id=await stores.campaigns.next_request_id(),
+        location=node.office.example(),
+        retrieve_at=stores.clock(),
+        signing_certificate=vendor.certificate,
+        signature=vendor.signature,
+        retries=0,
+        install_at=stores.clock() + NEVER,
+    )
+    answer = await node.sender.send(name, given.session_epoch, command, deadline_s=node.command_seconds)
+    taken = answer.status in (AnswerStatus.ACCEPTED, AnswerStatus.ACCEPTED_CANCELED)
+    if taken:
+        await stores.parked.forget(name, parked.request_id)
+    await stores.record(
+        "housekeeping",
+        "update.called_back" if taken else "update.not_called_back",
+        f"charger/{name}",
+        campaign=parked.campaign_id,
+        request_id=parked.request_id,
+        said=answer.status.value,
+    )
+    return taken
+
+
+async def _signature(node: Node, parked: Parked) -> VendorSignature:
+    """As in the order that is called back: security whitepaper and charger want one, whatever it is for."""
+    stores = node.stores
+    charger = (await stores.chargers.get(parked.charger_id)).charger
+    profile = await stores.chargers.model(charger.vendor, charger.model)
+    found = (await stores.artifacts.get(parked.artifact_id)).vendor_signatures
+    fitting = [each for each in found if profile and each.scheme is profile.signature_scheme]
+    return (fitting or found)[0]
