@@ -81,17 +81,16 @@ class TestEvents:
         assert {KIND_OF[cls] for cls in EVENT_TYPES.values()} == set(EventKind)
 
     @pytest.mark.parametrize("status", FirmwareStatus)
-    def test_a_failure_and_an_end_wake_and_nothing_between(self, status) -> None:
+    def test_each_turn_of_an_update_has_a_token_and_what_lies_between_has_none(self, status) -> None:
         record = EventRecord("A", FirmwareStatusReported(status), AT, AT, 1)
-        expected = "installed" if status is FirmwareStatus.INSTALLED else None
-        if status.value in {
-            "DownloadFailed",
-            "InstallationFailed",
-            "InstallVerificationFailed",
-            "InvalidSignature",
-        }:
-            expected = "firmware_failed"
-        assert wake_token(record) == expected
+        tokens = {
+            "firmware_failed": "DownloadFailed InstallationFailed InstallVerificationFailed InvalidSignature",
+            "installed": "Installed",
+            "fetched": "SignatureVerified InstallScheduled",
+            "installing": "Installing InstallRebooting",
+        }
+        found = [token for token, words in tokens.items() if status.value in words.split()]
+        assert wake_token(record) == (found[0] if found else None)
 
     def test_a_boot_wakes_and_a_heartbeat_does_not(self) -> None:
         assert wake_token(EventRecord("A", ChargerBooted("V", "M", "1"), AT, AT, 1)) == "booted"
