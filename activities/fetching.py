@@ -17,12 +17,12 @@ from activities.leave import no_leave_to_fetch, still_wanted
 from activities.orders import DispatchInput, DispatchKind, Node, Obstacle, Order, PutBackInput
 from activities.parking import installed_by_itself
 from activities.proving import Proving, security_event
+from activities.recalling import empty_update
 from activities.stores import this_run
 from activities.withdrawn import distrusted, subjects_of
 from csms.commands import AnswerStatus, CommandAnswer, UpdateFirmware
 from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHere, Unsupported
 from signing.ports import VerifiedDispatch
-from storage.artifact import VendorSignature
 from storage.campaign import CampaignPhase, CampaignPlan, Target, TargetPhase
 from storage.charger import ModelProfile, SiteLease
 from storage.ids import charger_workflow_id
@@ -249,21 +249,12 @@ async def _call_back(node: Node, given: PutBackInput) -> bool:
         return False
     if parked.state is Parking.FAILED:
         return await stores.parked.forget(name, parked.request_id)
-    firmware = (await stores.chargers.get(name)).twin.firmware
-    if firmware and firmware.version == parked.version:
+    view = await stores.chargers.get(name)
+    if view.twin.firmware and view.twin.firmware.version == parked.version:
         await installed_by_itself(stores, parked)
         return True
     # What is fetched is dropped for a new order, whose address leads nowhere (L01.FR.24 and its note).
-    vendor = await _signature(node, parked)
-    command = UpdateFirmware(
-        request_id=await stores.campaigns.next_request_id(),
-        location=node.office.example(),
-        retrieve_at=stores.clock(),
-        signing_certificate=vendor.certificate,
-        signature=vendor.signature,
-        retries=0,
-        install_at=stores.clock() + NEVER,
-    )
+    command = await empty_update(node, view, parked.artifact_id)
     answer = await node.sender.send(name, given.session_epoch, command, deadline_s=node.command_seconds)
     taken = answer.status in (AnswerStatus.ACCEPTED, AnswerStatus.ACCEPTED_CANCELED)
     if taken:
@@ -277,13 +268,3 @@ async def _call_back(node: Node, given: PutBackInput) -> bool:
         said=answer.status.value,
     )
     return taken
-
-
-async def _signature(node: Node, parked: Parked) -> VendorSignature:
-    """As in the order that is called back: security whitepaper and charger want one, whatever it is for."""
-    stores = node.stores
-    charger = (await stores.chargers.get(parked.charger_id)).charger
-    profile = await stores.chargers.model(charger.vendor, charger.model)
-    found = (await stores.artifacts.get(parked.artifact_id)).vendor_signatures
-    fitting = [each for each in found if profile and each.scheme is profile.signature_scheme]
-    return (fitting or found)[0]

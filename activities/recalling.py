@@ -85,7 +85,8 @@ async def call_back(node: Node, given: RecallInput) -> RecallAnswer:
     view = await stores.chargers.get(charger_id)
     if not _has_a_word(node, view, given):
         return RecallAnswer(stopped=False, reason="OCPP 1.6 has no word for it")
-    command = await _empty_update(stores, node, view, given)
+    target = await stores.campaigns.target(given.campaign_id, given.wave, charger_id)
+    command = await empty_update(node, view, target.artifact_id)
     answer = await node.sender.send(charger_id, given.session_epoch, command, deadline_s=node.command_seconds)
     stopped = answer.status is AnswerStatus.ACCEPTED_CANCELED
     return RecallAnswer(stopped, f"it answered {answer.status.value}")
@@ -98,10 +99,10 @@ def _has_a_word(node: Node, view: ChargerView, given: RecallInput) -> bool:
     return node.sender.supports_signed_update(given.charger_id, given.session_epoch)
 
 
-async def _empty_update(stores: Stores, node: Node, view: ChargerView, given: RecallInput) -> UpdateFirmware:
+async def empty_update(node: Node, view: ChargerView, artifact_id: str) -> UpdateFirmware:
     """What it is told brings it nothing: no ticket has this address."""
-    target = await stores.campaigns.target(given.campaign_id, given.wave, given.charger_id)
-    artifact = await stores.artifacts.get(target.artifact_id)
+    stores = node.stores
+    artifact = await stores.artifacts.get(artifact_id)
     vendor = _signature(artifact, await stores.chargers.model(view.charger.vendor, view.charger.model))
     return UpdateFirmware(
         request_id=await stores.campaigns.next_request_id(),
