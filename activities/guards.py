@@ -117,6 +117,9 @@ BY_NAME: dict[str, type[Any]] = {kind.__name__: kind for kind in GUARDS}
 _ACTIVE = "OCPPCommCtrlr.ActiveNetworkProfile"
 _PRIORITY = "OCPPCommCtrlr.NetworkConfigurationPriority"
 CONNECTIONS = (_ACTIVE, _PRIORITY)
+USUAL_SLOTS = (1, 2, 3)
+"""Those that chargers have, where they do not say; one that is not there is refused (B09.FR.02)."""
+PRIORITY_VARIABLE = _PRIORITY
 """What tells which connection a 2.x charger uses."""
 _NUMBER = re.compile(r"\d+")
 
@@ -144,6 +147,20 @@ def level_problem(command: SetNetworkProfile, twin: TwinState) -> str | None:
         # A05.FR.07: never allow a lower one again.
         return f"it connects with security profile {now}, and that is never lowered"
     return None
+
+
+def free_slots(wanted: int, known: Mapping[str, str]) -> tuple[int, ...]:
+    """The slots that may be written, best first: those of no use before those that it could fall back to."""
+    listed = [int(each) for each in _NUMBER.findall(known.get(_PRIORITY, ""))]
+    unused = [slot for slot in USUAL_SLOTS if slot not in listed]
+    order = (wanted,) if wanted else tuple(dict.fromkeys([*unused, *reversed(listed)]))
+    return tuple(slot for slot in order if slot_problem(slot, known) is None)
+
+
+def active_slot(known: Mapping[str, str]) -> int | None:
+    """The slot that it says it uses; None: it does not tell."""
+    active = _NUMBER.findall(known.get(_ACTIVE, ""))
+    return int(active[0]) if active else None
 
 
 def slot_problem(slot: int, known: Mapping[str, str]) -> str | None:

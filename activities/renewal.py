@@ -156,7 +156,7 @@ class RenewalSender:
         return CertificateSigned(fitting(issued.chain, room), use, asked.request_id)
 
 
-async def reserve(node: Node, view: ChargerView, seconds: float) -> None:
+async def reserve(node: Node, view: ChargerView, seconds: float, kind: str = KIND) -> None:
     """One charger, one work; and its site's room, since it may be away for a moment (X2). Raises Obstacle."""
     stores, charger = node.stores, view.charger
     answer = await stores.leases.take(
@@ -164,7 +164,7 @@ async def reserve(node: Node, view: ChargerView, seconds: float) -> None:
             charger_id=charger.charger_id,
             site_id=charger.site_id,
             workflow_id=charger_workflow_id(charger.charger_id),
-            kind=KIND,
+            kind=kind,
             expires_at=stores.clock() + timedelta(seconds=seconds + node.lease_slack_seconds),
             wake_on=WAKE_ON,
             run=this_run(),

@@ -24,6 +24,7 @@ from activities.blob_care import BlobCareActivities, CarePolicy, CareStores
 from activities.bundles import BundleActivities, BundleSources
 from activities.certificate_end import revoking
 from activities.certificates import CertificateActivities, IssuePolicy
+from activities.connection import ConnectionActivities
 from activities.daily import DailyActivities
 from activities.journal import JournalActivities
 from activities.log_keeping import LogKeepingActivities
@@ -677,6 +678,7 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
                 FleetRenewalActivities(
                     shared, stores.certificates, stores.renewals, _renewal_rules(settings)
                 ),
+                ConnectionActivities(shared, stores.renewals),
             ),
             *registry.move_activities(MoveActivities(stores.registry, stores.ingest, system_clock)),
             *registry.life_activities(

@@ -16,7 +16,7 @@ from typing import Any
 
 from storage.desired import Ack, AckStatus, DesiredSection
 from storage.twin import TwinState
-from storage.twin_schema import POWER, VARIABLES, Severity, severity_of
+from storage.twin_schema import DESIRED_ONLY, VARIABLES, Severity, severity_of
 
 
 class DriftState(StrEnum):
@@ -86,7 +86,7 @@ def judge(facts: DriftFacts, grace: timedelta, now: datetime) -> DriftVerdict:
     acks: dict[str, dict[str, Ack]] = {}
     wanted: set[str] = set()
     for section in facts.desired:
-        if section.section == POWER:  # no charger is told of it, so none can leave it
+        if section.section in DESIRED_ONLY:  # no charger tells of it, so none can leave it
             continue
         for path, value in section.values.items():
             wanted.add(path)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from storage.certificate_use import CertificateHash
+from storage.connection import Connection
 from storage.ports import Page
 
 
@@ -53,6 +54,16 @@ class FleetWork(StrEnum):
     """It gets a root that it is to know the server by, and lists it (M05, M03)."""
     DELETE_ROOT = "delete_root"
     """It came under the new chain, so the old root goes (M04)."""
+    ROTATE_PASSWORD = "rotate_password"  # noqa: S105 - a kind of work, no secret
+    """It gets a new password that nobody sees (A01)."""
+    RAISE_PROFILE = "raise_profile"
+    """It comes with a higher security profile from now on, and never with a lower one again (A05)."""
+    CHANGE_NETWORK = "change_network"
+    """It connects another way (B09, B10)."""
+
+
+CONNECTION_WORK = frozenset({FleetWork.RAISE_PROFILE, FleetWork.CHANGE_NETWORK})
+"""What brings a charger to another connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +96,8 @@ class RenewalPlan:
     """Without a root of these names a charger keeps the old one."""
     switched_at: str = ""
     """Since when the server shows the new chain (ISO 8601): who has not come since keeps the old root."""
+    connection: Connection | None = None
+    """How chargers are to connect."""
     max_failed_share: float = 0.1
     """More failures than this in a wave hold the renewal."""
     max_lost: int = 0
@@ -145,7 +158,9 @@ def plan_of(value: dict[str, Any]) -> RenewalPlan:
     """A plan as it was stored."""
     work = FleetWork(value.get("work", FleetWork.RENEW))
     names = {name: tuple(value.get(name, ())) for name in ("root_names", "keep_names")}
-    return RenewalPlan(**{**value, **names, "work": work})
+    given = value.get("connection")
+    connection = Connection(**given) if given else None
+    return RenewalPlan(**{**value, **names, "work": work, "connection": connection})
 
 
 def wave_sizes(chargers: int, plan: RenewalPlan) -> tuple[int, ...]:

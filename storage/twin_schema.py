@@ -113,7 +113,10 @@ REGISTER = "register"
 """The section of what was registered; it is no reported section."""
 POWER = "power"
 """Of what its site can carry: with a desired side alone, which we keep to and tell no charger (F33, F61)."""
-DESIRABLE = ("configuration", "firmware", "security", POWER)
+NETWORK = "network"
+"""Of how it is to connect: with a desired side alone; a charger does not tell (F54)."""
+DESIRED_ONLY = (POWER, NETWORK)
+DESIRABLE = ("configuration", "firmware", "security", *DESIRED_ONLY)
 """Sections of which a desired side exists."""
 VARIABLES = "configuration.values"
 
@@ -174,6 +177,19 @@ FIELDS: tuple[Field, ...] = (
     ),
     Field(
         "power.priority", _NUMBER, _OPERATOR, "Of the charger in its group; only kept.", Mutability.DESIRED
+    ),
+    # --- network: desired only; what it uses shows in security.profile and ActiveNetworkProfile ---
+    *(
+        Field(f"network.{name}", kind, _OPERATOR, meaning, Mutability.DESIRED, privacy=privacy)
+        for name, kind, meaning, privacy in (
+            ("endpoint", _TEXT, "Which of our endpoints it is to use.", Privacy.NONE),
+            ("url", _TEXT, "Where that is.", Privacy.NETWORK),
+            ("security_profile", _NUMBER, "The security profile it is to come with.", Privacy.NONE),
+            ("interface", _TEXT, "Which of its interfaces it is to use.", Privacy.NONE),
+            ("message_timeout_s", _NUMBER, "How long it waits for an answer, seconds.", Privacy.NONE),
+            ("apn", _TEXT, "The private APN it is to use.", Privacy.NETWORK),
+            ("vpn", _TEXT, "The tunnel its site is reached through; only kept.", Privacy.NETWORK),
+        )
     ),
     # --- identity, as the charger says it at boot ---
     Field("identity.vendor", _TEXT, _DEVICE, "Vendor.", severity=Severity.WARNING),

@@ -10,6 +10,7 @@ from activities.certificates import CertificateActivities
 from activities.chargers import ChargerActivities
 from activities.commissioning import CommissioningActivities
 from activities.configuration import ConfigurationActivities
+from activities.connection import ConnectionActivities, ConnectionSender
 from activities.daily import DailyActivities
 from activities.dispatch import DispatchActivities
 from activities.fetching import FetchActivities
@@ -53,12 +54,14 @@ from workflows.charger_command import ChargerCommandWorkflow
 from workflows.charger_fetch import ChargerFetchWorkflow
 from workflows.charger_update import ChargerUpdateWorkflow
 from workflows.configuration import ConfigurationWorkflow
+from workflows.connection_change import ConnectionChangeWorkflow
 from workflows.decommission import DecommissionWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.life_watch import LifeWatchWorkflow
 from workflows.log_retrieval import LogRetrievalWorkflow
 from workflows.move import MoveWorkflow
 from workflows.passport import PassportWorkflow
+from workflows.password_change import PasswordChangeWorkflow
 from workflows.provisioning import ProvisioningWorkflow
 from workflows.publish_artifact import PublishArtifactWorkflow
 from workflows.publish_ceremony import PublishCeremonyWorkflow
@@ -89,6 +92,8 @@ WORKFLOWS: tuple[type, ...] = (
     CertificateWatchWorkflow,
     RenewalWorkflow,
     RootChangeWorkflow,
+    ConnectionChangeWorkflow,
+    PasswordChangeWorkflow,
     MoveWorkflow,
     DecommissionWorkflow,
     LifeWatchWorkflow,
@@ -202,9 +207,13 @@ def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
     )
 
 
-def renewal_activities(renewal: RenewalActivities, fleet: FleetRenewalActivities) -> Activities:
-    """For the worker role, too: chargers' certificates, what was seen of them and who is due."""
+def renewal_activities(
+    renewal: RenewalActivities, fleet: FleetRenewalActivities, connection: ConnectionActivities
+) -> Activities:
+    """For the worker role, too: chargers' certificates and connections, what was seen and who is due."""
     return (
+        connection.measure_connection,
+        connection.note_connection,
         renewal.measure_renewal,
         renewal.release_renewal,
         fleet.load_renewal,
@@ -221,7 +230,11 @@ def renewal_activities(renewal: RenewalActivities, fleet: FleetRenewalActivities
 
 def renewal_node_activities(node: Node, certificates: CertificateStore, renewals: RenewalStore) -> Activities:
     """For a CSMS node, too."""
-    return (RenewalSender(node, certificates).advance_renewal, RootSender(node, renewals).change_root)
+    return (
+        RenewalSender(node, certificates).advance_renewal,
+        RootSender(node, renewals).change_root,
+        ConnectionSender(node, certificates, renewals).advance_connection,
+    )
 
 
 def certificate_activities(certificates: CertificateActivities) -> Activities:

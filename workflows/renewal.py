@@ -24,9 +24,12 @@ with workflow.unsafe.imports_passed_through():
     )
     from storage.errors import AmpwaveError, Conflict
     from storage.ids import charger_workflow_id
-    from storage.renewal import FleetWork, RenewalOutcome, RenewalPhase
+    from storage.renewal import CONNECTION_WORK, FleetWork, RenewalOutcome, RenewalPhase
     from workflows.certificate_renewal import CertificateRenewalWorkflow, RenewalEnd, RenewalInput
+    from workflows.connection_change import ConnectionChangeWorkflow
+    from workflows.connection_link import ConnectionInput
     from workflows.options import locally, remotely
+    from workflows.password_change import PasswordChangeWorkflow
     from workflows.renewal_rules import GateVerdict, judge_wave, too_many_lost
     from workflows.root_change import RootChangeInput, RootChangeWorkflow
     from workflows.signals import PersonRequest
@@ -197,6 +200,8 @@ class RenewalWorkflow:
         )
 
     async def _attempt(self, due: Due, now: RenewalNow) -> RenewalEnd | None:
+        if now.plan.work in (*CONNECTION_WORK, FleetWork.ROTATE_PASSWORD):
+            return await self._connection(due, now)
         if now.plan.work is not FleetWork.RENEW:
             return await self._root(due)
         given = RenewalInput(
@@ -225,6 +230,25 @@ class RenewalWorkflow:
                 RootChangeInput(due.charger_id, self._given.renewal_id),
                 id=charger_workflow_id(due.charger_id),
                 static_summary=f"change a root of {due.charger_id}",
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+            )
+        except WorkflowAlreadyStartedError:
+            return None
+        except ChildWorkflowError:
+            return RenewalEnd(RenewalOutcome.FAILED, "its work was ended from outside")
+
+    async def _connection(self, due: Due, now: RenewalNow) -> RenewalEnd | None:
+        plan = now.plan
+        given = ConnectionInput(
+            due.charger_id, self._given.renewal_id, plan.request_seconds, plan.proof_seconds
+        )
+        by_password = plan.work is FleetWork.ROTATE_PASSWORD
+        try:
+            return await workflow.execute_child_workflow(
+                PasswordChangeWorkflow.run if by_password else ConnectionChangeWorkflow.run,
+                given,
+                id=charger_workflow_id(due.charger_id),
+                static_summary=f"{plan.work.value.replace('_', ' ')} of {due.charger_id}",
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
             )
         except WorkflowAlreadyStartedError:

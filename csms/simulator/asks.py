@@ -76,6 +76,15 @@ class ListVersionRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkRequest:
+    """SetNetworkProfile; of the connection only where it leads, and with which security profile."""
+
+    slot: int
+    url: str
+    profile: int
+
+
+@dataclass(frozen=True, slots=True)
 class VendorRequest:
     """DataTransfer: this charger knows no vendor's messages."""
 
@@ -90,5 +99,6 @@ Ask = (
     | ClearProfilesRequest
     | LocalListRequest
     | ListVersionRequest
+    | NetworkRequest
     | VendorRequest
 )

@@ -29,6 +29,7 @@ from csms.simulator.ledger import Ledger
 from csms.simulator.life import Life, Turn, live
 from csms.simulator.link import Link, Weather
 from csms.simulator.logbook import Logbook
+from csms.simulator.network import Network, Way
 from csms.simulator.outbox import Outbox, Outgoing
 from csms.simulator.outlet import Habits, Outlet, Outlets
 from csms.simulator.pace import SimPace
@@ -135,10 +136,13 @@ class Charger:
     def _make_holdings(self) -> Holdings:
         device = Device(lambda: self._voice.wire.variables(self._facts()))
         keyring = Keyring.made(self.spec.held, self._voice.wire.own.csms_root, self._world.fleet.csms_roots)
-        return Holdings(device, keyring, self._voice, self._account, self._connect_anew)
+        url, secure = self._world.csms_url, self._world.fleet.secure_url
+        home = Way(url, self.spec.profiles(url, secure)[0])
+        network = Network(home, secure or (url if url.startswith("wss:") else None), self._faults.network)
+        return Holdings(device, keyring, self._voice, self._account, self._connect_anew, network)
 
     def _facts(self) -> Facts:
-        profiles = self.spec.profiles(self._world.csms_url)
+        profiles = self.spec.profiles(self._world.csms_url, self._world.fleet.secure_url)
         return Facts(self._identity(), self._character.evses, self.spec.password, profiles)
 
     def _blows(self) -> dict[FaultKind, Blow]:
@@ -214,6 +218,7 @@ class Charger:
         self._registered = self._broke = False
         self._clock.power_on()
         self._holdings.device.started()
+        self._holdings.network.started()
         image = self._flash.running
         if image is not before:
             self._new_image()
@@ -282,11 +287,14 @@ class Charger:
             except (OSError, TimeoutError, WebSocketException, LinkLost):
                 self._account.counts["connection_lost"] += 1
             failures = 0 if self.life is Life.OPERATING else failures + 1
+            if failures:
+                self._holdings.unconnected()
             self._lost()
             await asyncio.sleep(self._backoff_s(failures))
 
     async def _be_connected(self) -> None:
         socket = self._socket = await self._connect()
+        self._holdings.connected()
         if self._downgrades:
             self._account.note("downgrade_accepted")
             self._downgrades = 0
@@ -329,8 +337,9 @@ class Charger:
         return min(longest, first * 2.0 ** min(failures, 16)) * self._rng.uniform(0.5, 1.0)
 
     def _connect(self) -> connect:
-        access = self._holdings.access(self._world.csms_url, forgotten=bool(self._downgrades))
-        return dial(self._world.csms_url, self.spec.charger_id, self._character, self._pace, access)
+        access = self._holdings.access(forgotten=bool(self._downgrades))
+        url = self._holdings.network.way.url
+        return dial(url, self.spec.charger_id, self._character, self._pace, access)
 
     def _lost(self) -> None:
         self._socket = self._link = None

@@ -3,10 +3,11 @@
 import math
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from csms.simulator.firmware import chance
+from csms.simulator.network import NetworkHabits
 from csms.simulator.pace import STRICT
 from csms.simulator.stages import Stage
 
@@ -47,6 +48,15 @@ class FaultKind(StrEnum):
     """A new image forgets all that was configured, but for the password."""
     PROFILE_DOWNGRADE = "profile_downgrade"
     """A new image comes back without any credentials, ``amount`` times (0: three), before it remembers."""
+    # Of another way to the server.
+    ONE_SLOT = "one_slot"
+    """It has no slot beside the one in use (2.x)."""
+    PRIORITY_REFUSED = "priority_refused"
+    """It takes a connection, and refuses to try it first (2.x)."""
+    NETWORK_FALLBACK = "network_fallback"
+    """What it is given does not work for it; after ``amount`` (0: three) failures it takes the old way."""
+    STRANDED = "stranded"
+    """What it is given does not work for it, and it has forgotten the old way."""
 
 
 MOMENTS = frozenset(
@@ -119,6 +129,7 @@ class Afflictions:
     break_after: int | None = None
     forgets: bool = False
     downgrades: int = 0
+    network: NetworkHabits = field(default_factory=NetworkHabits)
 
     def duplicated(self, action: str) -> bool:
         """Whether a call of this action leaves twice."""
@@ -159,5 +170,13 @@ def afflictions(faults: Sequence[NetworkFault], seed: int, charger_id: str) -> A
         bytes_per_s=min(rates, default=None),
         break_after=min(breaks, default=None),
         forgets=bool(of(FaultKind.RESET_CONFIGURATION)),
+        network=NetworkHabits(
+            slots=1 if of(FaultKind.ONE_SLOT) else NetworkHabits().slots,
+            attempts=max((int(each.amount) for each in of(FaultKind.NETWORK_FALLBACK)), default=0)
+            or NetworkHabits().attempts,
+            refuses_priority=bool(of(FaultKind.PRIORITY_REFUSED)),
+            falls_back=bool(of(FaultKind.NETWORK_FALLBACK)),
+            stranded=bool(of(FaultKind.STRANDED)),
+        ),
         downgrades=sum(int(fault.amount) or _DOWNGRADES for fault in of(FaultKind.PROFILE_DOWNGRADE)),
     )

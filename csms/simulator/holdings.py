@@ -12,6 +12,7 @@ from csms.simulator.asks import (
     ListRequest,
     ListVersionRequest,
     LocalListRequest,
+    NetworkRequest,
     SignedRequest,
     VendorRequest,
     WriteRequest,
@@ -21,6 +22,7 @@ from csms.simulator.device import ACCEPTED, REJECTED, Device
 from csms.simulator.dial import Access
 from csms.simulator.keyring import Keyring
 from csms.simulator.ledger import ChargerLedger
+from csms.simulator.network import Network, Way
 from csms.simulator.voice import Voice
 from csms.simulator.wire import Answer, Entry, OwnNames, ReadRequest
 
@@ -68,8 +70,10 @@ class Holdings:
         voice: Voice,
         account: ChargerLedger,
         reconnect: Callable[[], None],
+        network: Network,
     ) -> None:
         self.device = device
+        self.network = network
         self.keyring = keyring
         self.local_list = LocalList()
         self._voice = voice
@@ -82,9 +86,9 @@ class Holdings:
 
     # What it proves itself by.
 
-    def access(self, csms_url: str, *, forgotten: bool) -> Access:
+    def access(self, *, forgotten: bool) -> Access:
         """Security profile 3 shows its certificate, the others a password; ``forgotten``: neither."""
-        secure = csms_url.startswith("wss:")
+        secure = self.network.way.url.startswith("wss:")
         tls = client_context(self.keyring, shown=self._by_certificate) if secure else None
         if forgotten or (secure and self._by_certificate):
             return Access(None, tls)
@@ -92,7 +96,22 @@ class Holdings:
 
     @property
     def _by_certificate(self) -> bool:
-        return self.device.value(self._own.profile) == "3" and self.keyring.chain is not None
+        return self.network.way.profile == 3 and self.keyring.chain is not None
+
+    def connected(self) -> None:
+        """It got through, by whatever way it tried."""
+        changed = self.network.connected()
+        way = self.network.way
+        if changed:
+            self._account.note("network_way", slot=self.network.active, profile=way.profile)
+        self.device.force(self._own.profile, str(way.profile))
+        if self._own.active:
+            self.device.force(self._own.active, str(self.network.active))
+
+    def unconnected(self) -> None:
+        """It did not, so it may go back to the way before."""
+        if self.network.failed():
+            self._account.note("network_fallback", profile=self.network.way.profile)
 
     def refused(self) -> None:
         """The server did not let it in."""
@@ -127,12 +146,17 @@ class Holdings:
                 return Answer(self.keyring.delete(ask.hash_data)), None
             case SignedRequest():
                 return self._signed(ask)
-            case LocalListRequest():
-                return Answer(self.local_list.take(ask)), None
+            case NetworkRequest() | LocalListRequest():
+                return Answer(self._take(ask)), None
             case ListVersionRequest():
                 return Answer(ACCEPTED, version=self.local_list.version), None
             case ClearCacheRequest() | ClearProfilesRequest() | VendorRequest():
                 return Answer(_PLAIN[type(ask)]), None
+
+    def _take(self, ask: NetworkRequest | LocalListRequest) -> str:
+        if isinstance(ask, NetworkRequest):
+            return self.network.take(ask.slot, Way(ask.url, ask.profile))
+        return self.local_list.take(ask)
 
     def _write(self, ask: WriteRequest) -> tuple[Answer, Deed]:
         results = []
@@ -160,7 +184,12 @@ class Holdings:
                 return REJECTED
         if name == self._own.password and not _is_password(value):
             return REJECTED
-        return self.device.write(name, value)
+        if name == self._own.priority and not self.network.prefer(value):
+            return REJECTED
+        result = self.device.write(name, value)
+        if name == self._own.profile and result == ACCEPTED:
+            self.network.raise_to(int(value))
+        return result
 
     def _shown(self, name: str, value: str) -> str:
         return "***" if self.device.hidden(name) else value[:100]

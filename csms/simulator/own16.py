@@ -28,6 +28,8 @@ HEARTBEAT, PASSWORD, PROFILE, ORGANIZATION = (
 )
 CSMS_ROOT = "CentralSystemRootCertificate"
 _YES_NO = frozenset({"true", "false"})
+_LEVELS = frozenset({"error", "warning", "info", "debug"})
+"""1.6 has no key for it, nor for the source of time: these two are vendors' own."""
 
 
 def variables(facts: Facts) -> dict[str, Variable]:
@@ -49,6 +51,8 @@ def variables(facts: Facts) -> dict[str, Variable]:
         "LocalAuthListMaxLength": Variable("1000"),
         "LocalAuthorizeOffline": Variable("true", writable=True, words=_YES_NO),
         "StopTransactionOnInvalidId": Variable("false", writable=True, words=_YES_NO),
+        "NtpServer": Variable("pool.ntp.org", writable=True),
+        "LogLevel": Variable("info", writable=True, words=_LEVELS),
         "WebSocketPingInterval": Variable("30", writable=True, reboot=True, span=(0, 3_600)),
     }
 

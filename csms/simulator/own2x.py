@@ -12,6 +12,7 @@ from csms.simulator.asks import (
     ListRequest,
     ListVersionRequest,
     LocalListRequest,
+    NetworkRequest,
     Setting,
     SignedRequest,
     VendorRequest,
@@ -28,9 +29,12 @@ HEARTBEAT, PASSWORD, PROFILE, ORGANIZATION = (
     "SecurityCtrlr.OrganizationName",
 )
 CSMS_ROOT = "CSMSRootCertificate"
+PRIORITY, ACTIVE = "OCPPCommCtrlr.NetworkConfigurationPriority", "OCPPCommCtrlr.ActiveNetworkProfile"
 ITEMS_PER_MESSAGE = 20
 ITEMS_PER_REPORT = 10
 _YES_NO = frozenset({"true", "false"})
+_LEVELS = frozenset({"error", "warning", "info", "debug"})
+"""No version has a variable for it: this component is the vendor's own."""
 _NAME = re.compile(r"([^.\[\]]+)(?:\[([^\]]+)\])?\.([^.\[\]]+)(?:\[([^\]]+)\])?")
 
 
@@ -47,6 +51,11 @@ def variables(facts: Facts) -> dict[str, Variable]:
         "OCPPCommCtrlr.WebSocketPingInterval": Variable("30", writable=True, reboot=True, span=(0, 3_600)),
         "OCPPCommCtrlr.OfflineThreshold": Variable("60", writable=True, span=(0, 86_400)),
         PROFILE: Variable(str(facts.profiles[0])),
+        PRIORITY: Variable("1", writable=True, reboot=True),
+        ACTIVE: Variable("1"),
+        "ClockCtrlr.NtpServerUri": Variable("pool.ntp.org", writable=True),
+        "LoggingCtrlr.Level": Variable("info", writable=True, words=_LEVELS),
+        "ClockCtrlr.TimeSource": Variable("Heartbeat,NTP", writable=True),
         PASSWORD: Variable(facts.password, writable=True, hidden=True),
         ORGANIZATION: Variable("", writable=True),
         "SecurityCtrlr.MaxCertificateChainSize": Variable("10000"),
@@ -125,6 +134,13 @@ def _local_list(payload: Payload) -> LocalListRequest:
     )
 
 
+def _network(payload: Payload) -> NetworkRequest:
+    data = wanted(payload, "connectionData")
+    return NetworkRequest(
+        wanted(payload, "configurationSlot"), wanted(data, "ocppCsmsUrl"), wanted(data, "securityProfile")
+    )
+
+
 READERS: dict[str, Callable[[Payload], Ask]] = {
     "SetVariables": _write,
     "InstallCertificate": _install,
@@ -135,6 +151,7 @@ READERS: dict[str, Callable[[Payload], Ask]] = {
     "ClearChargingProfile": lambda _: ClearProfilesRequest(),
     "SendLocalList": _local_list,
     "GetLocalListVersion": lambda _: ListVersionRequest(),
+    "SetNetworkProfile": _network,
     "DataTransfer": lambda _: VendorRequest(),
 }
 

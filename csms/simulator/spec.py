@@ -43,10 +43,10 @@ class ChargerSpec:
         """Serial number, certificate and key."""
         return self.serial, self.certificate, self.key
 
-    def profiles(self, csms_url: str) -> tuple[int, int]:
+    def profiles(self, csms_url: str, secure_url: str | None = None) -> tuple[int, int]:
         """The security profile that it left the factory with, and the highest that it can have there."""
         if not csms_url.startswith("wss:"):
-            return 1, 1
+            return 1, 3 if secure_url else 1
         return (3 if self.certificate else 2), 3
 
     @property
@@ -68,6 +68,8 @@ class FleetSpec:
     """PEM certificates that firmware signing certificates must chain to; none: no signed update is taken."""
     csms_roots: tuple[str, ...] = ()
     """PEM roots that the chargers know the server by, over ``wss``."""
+    secure_url: str | None = None
+    """Where chargers go that are raised to security profile 2 or 3, if they began without TLS."""
     pace: SimPace = field(default_factory=SimPace)
     sessions: SessionPattern = field(default_factory=SessionPattern)
     faults: tuple[NetworkFault, ...] = ()
@@ -143,6 +145,8 @@ def _problems(fleet: FleetSpec) -> list[str]:
         problems += _pem_problems(name, getattr(fleet, name))
     for number, fault in enumerate(fleet.faults):
         problems += [f"faults.{number}.{problem}" for problem in fault.problems()]
+    if fleet.secure_url is not None and not fleet.secure_url.startswith("wss://"):
+        problems.append("secure_url: must begin with wss://")
     if fleet.connect_per_s <= 0:
         problems.append("connect_per_s: must be above 0")
     if len(fleet.sessions.daily) not in (0, 24):

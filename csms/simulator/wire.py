@@ -25,6 +25,10 @@ class OwnNames(NamedTuple):
     organization: str
     csms_root: str
     """A root that it knows the server by."""
+    priority: str | None = None
+    """Which of its ways to the server it tries first; None: the dialect has one for each profile."""
+    active: str | None = None
+    """The slot that it uses."""
 
 
 @dataclass(frozen=True, slots=True)

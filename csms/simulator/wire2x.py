@@ -44,7 +44,15 @@ class Wire2x:
     """Messages of a charging station."""
 
     takes_unsigned = True
-    own = OwnNames(own2x.HEARTBEAT, own2x.PASSWORD, own2x.PROFILE, own2x.ORGANIZATION, own2x.CSMS_ROOT)
+    own = OwnNames(
+        own2x.HEARTBEAT,
+        own2x.PASSWORD,
+        own2x.PROFILE,
+        own2x.ORGANIZATION,
+        own2x.CSMS_ROOT,
+        own2x.PRIORITY,
+        own2x.ACTIVE,
+    )
 
     def error_code(self, code: str) -> str:
         """As the specification writes it."""

@@ -9,8 +9,8 @@ from itertools import chain
 from storage.events import ConnectorStatus, FirmwareStatus
 from storage.twin import Lifecycle
 from storage.twin_schema import (
+    DESIRED_ONLY,
     FIELDS,
-    POWER,
     REGISTER,
     VARIABLES,
     Field,
@@ -170,7 +170,7 @@ def subject_of(name: str) -> Subject | None:
         return None
     if field.section == REGISTER:
         side = Side.REGISTER
-    elif field.section == POWER:
+    elif field.section in DESIRED_ONLY:
         side = Side.DESIRED
     return Subject(path, _kind(field), side, field.meaning, tuple(map(str, _CHOICES.get(field.path, ()))))
 
