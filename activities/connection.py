@@ -94,6 +94,9 @@ class ConnectionSender:
 
     async def _check(self, visit: Visit, plan: RenewalPlan, connection: Connection) -> ConnectionAnswer:
         view = await visit.look()
+        by_itself = visit.is_1_6(view)
+        if by_itself and plan.work is FleetWork.CHANGE_NETWORK:
+            raise Obstacle(DispatchKind.UNSUPPORTED, "OCPP 1.6 has no network profiles")
         profile = _target(view, plan, connection)
         if profile is None:
             now = view.twin.security.profile if view.twin.security else 0
@@ -106,7 +109,7 @@ class ConnectionSender:
         if profile >= _TLS > _now(view):
             await visit.require_root(plan)
         checked = ConnectionAnswer(DispatchKind.ACCEPTED, profile=profile)
-        if visit.is_1_6(view):
+        if by_itself:
             await visit.require_extension()
             return replace(checked, by_itself=True)
         known = await visit.connections()

@@ -35,6 +35,7 @@ from api.routers import (
     codec,
     commands,
     configurations,
+    connections,
     drift,
     events,
     evidence,
@@ -71,6 +72,7 @@ from api.sse import StreamSeats
 from api.vendor_fetch import VendorFetch
 
 API_ROUTERS = (
+    connections.router,
     artifacts.router,
     evidence.router,
     intake.router,

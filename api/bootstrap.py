@@ -44,6 +44,7 @@ from api.charger_authority import charger_authority
 from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
 from api.download_desk import DeskLimits
+from api.endpoints import read_endpoints
 from api.key_access import online_keys, record_keys, use_tokens
 from api.node_security import client_tls_options, newcomers_of, server_tls_files
 from api.ports import ApiLimits, ApiServices, ApprovalCheck, ReadinessCheck, WebhookDoor
@@ -508,6 +509,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             retirements=stores.retirements,
             enrolments=stores.enrolments,
             environment=settings.environment,
+            endpoints=partial(read_endpoints, settings),
             makers=lambda: read_makers(settings.manufacturer_keys_dir),
             retention_policy=retention_policy(settings),
             withdrawals=stores.withdrawals,

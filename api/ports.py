@@ -18,6 +18,7 @@ from storage.bundle import BundleOrder
 from storage.campaign import Approval, Campaign
 from storage.certificate import CertificateStore
 from storage.clock import Clock
+from storage.connection import Endpoint
 from storage.halt import HaltStore
 from storage.notice import NoticeStore
 from storage.operator_ports import CommandStore, LogStore
@@ -220,6 +221,8 @@ class ApiServices:
     enrolments: ProvisioningStore | None = None
     """None: nobody is enrolled here."""
     environment: str = "production"
+    endpoints: Callable[[], Sequence[Endpoint]] = tuple
+    """Where chargers may be moved to, read when asked for."""
     makers: Callable[[], Sequence[Maker]] = tuple
     """Whose lists of chargers are believed, read when asked for."""
     check_approval: ApprovalCheck | None = None

@@ -186,6 +186,10 @@ class Settings(BaseSettings):
     development_vendor_roles: str = "voltworks"
     """``up`` only: comma-separated TUF vendor roles for which the first start makes development keys."""
 
+    csms_endpoints_file: Path | None = None
+    """JSON: by name, where chargers connect (ws, wss), and by which private APN or tunnel. Chargers are
+    moved to these and to nothing else. Default: bind_host's own ports, if that is loopback."""
+
     # Chargers' sockets.
     csms_tls_cert_file: Path | None = None
     """PEM chain of the csms's server certificate; with the key it opens the TLS port (security profile 2)."""

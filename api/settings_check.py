@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from api.codec import read_key
+from api.endpoints import read_endpoints
 from api.node_security import client_tls_options, server_tls_files
 from api.settings import Settings
 from api.webhook_url import WebhookRules
@@ -25,7 +26,16 @@ def problems(settings: Settings) -> list[str]:
         *_tls_problems(settings),
         *_address_problems(settings),
         *_webhook_problems(settings),
+        *_endpoint_problems(settings),
     ]
+
+
+def _endpoint_problems(settings: Settings) -> list[str]:
+    try:
+        read_endpoints(settings)
+    except AmpwaveError as error:
+        return [error.diagnostics()]
+    return []
 
 
 def _webhook_problems(settings: Settings) -> list[str]:

@@ -11,6 +11,7 @@ import typer
 from api.cli import (
     charger_acts,
     charger_configure,
+    charger_connection,
     charger_evidence,
     charger_life,
     charger_move,
@@ -210,6 +211,7 @@ charger_evidence.attach(app)
 charger_passport.attach(app)
 charger_service.attach(app)
 charger_life.attach(app)
+charger_connection.attach(app)
 
 
 @command(app, "sessions")

@@ -20,6 +20,7 @@ from storage.access import Principal, Role
 from storage.artifact import Artifact, ArtifactPhase, Compatible
 from storage.canonical import sha256_hex
 from storage.charger import Charger, Site
+from storage.connection import Endpoint
 from storage.events import ConnectorStatus, EventKind, StoredEvent
 from storage.ports import ChargerView
 from storage.retention import RetentionPolicy
@@ -120,6 +121,7 @@ class House:
     readiness: dict[str, Callable[[], Any]] = field(default_factory=dict)
     temporal_ui_url: str | None = "http://temporal.test:8233"
     check_approval: ApprovalCheck | None = None
+    endpoints: tuple[Endpoint, ...] = (Endpoint("main", "ws://csms.test/ocpp", "wss://csms.test/ocpp"),)
 
     def __post_init__(self) -> None:
         self.twins = MemoryTwins(self.chargers)
@@ -172,6 +174,7 @@ class House:
             manufacturer_roots=self._roots,
             temporal_ui_url=self.temporal_ui_url,
             readiness=self.readiness,
+            endpoints=lambda: self.endpoints,
             limits=self.limits,
             check_approval=self.check_approval,
         )

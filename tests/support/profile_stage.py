@@ -1,6 +1,7 @@
 """The stage of renewals, with chargers that come without TLS and are raised from there."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -10,6 +11,7 @@ from csms.simulator.fleet import run_fleet
 from csms.simulator.ledger import Ledger
 from csms.simulator.pace import SessionPattern
 from csms.simulator.spec import ChargerSpec, FleetSpec
+from storage.charger import Site
 from storage.clock import system_clock
 from storage.connection import Connection
 from storage.renewal import FleetWork, Renewal, RenewalPhase, RenewalPlan
@@ -21,6 +23,10 @@ SOON = RenewalPlan(
 )
 
 
+Ends = dict[str, tuple[str | None, str]]
+"""Outcome and reason by charger."""
+
+
 def plain_url(place: Stage) -> str:
     """The door without TLS."""
     return f"ws://localhost:{place.gateway.ports[0]}/ocpp"
@@ -28,8 +34,19 @@ def plain_url(place: Stage) -> str:
 
 async def registered(place: Stage, brands: tuple[str, ...]) -> tuple[ChargerSpec, ...]:
     """One charger of each, with a password."""
-    specs = await place.enrolled(2 * len(brands), sites=2, names=brands)
-    return specs[1::2]
+    await place.stores.chargers.put_site(Site("site-001", "Depot", "UTC", 10_000))
+    found = []
+    for brand in brands:
+        number = secrets.token_hex(3)
+        spec = ChargerSpec(
+            charger_id=f"UP-{number}",
+            site_id="site-001",
+            serial=f"SN{number}",
+            password=secrets.token_hex(20),
+            personality=brand,
+        )
+        found.append(await place.enrol(spec, by_certificate=False))
+    return tuple(found)
 
 
 @asynccontextmanager
@@ -54,9 +71,7 @@ async def plain_fleet(
     )
     stop = asyncio.Event()
     task = asyncio.create_task(
-        run_fleet(
-            fleet, csms_url=plain_url(place), report_path=None, stop_event=stop, clock=system_clock
-        )
+        run_fleet(fleet, csms_url=plain_url(place), report_path=None, stop_event=stop, clock=system_clock)
     )
     await place.introduced(specs)
     try:
@@ -74,16 +89,17 @@ async def job(
     plan: RenewalPlan = SOON,
     work: FleetWork = FleetWork.RAISE_PROFILE,
     tag: str = "up",
-) -> dict[str, tuple[str | None, str]]:
+) -> Ends:
     """One job to its end; outcome and reason by charger."""
     root = place.bench.root_file.read_text()
     secure = profile > 1
+    moved = work in (FleetWork.RAISE_PROFILE, FleetWork.CHANGE_NETWORK)
     plan = replace(
         plan,
         work=work,
         root=root if secure else "",
         root_names=names(root) if secure else (),
-        connection=Connection(place.url if secure else plain_url(place), profile),
+        connection=Connection(place.url if secure else plain_url(place), profile) if moved else None,
     )
     renewal_id = f"{tag}-{place.tag}"
     new = Renewal(renewal_id, plan, RenewalPhase.RUNNING, "", "ada", system_clock(), len(specs), 0)
@@ -91,6 +107,4 @@ async def job(
     await place.orchestrator.start_renewal(renewal_id)
     await place.renewal_over(renewal_id, seconds=120)
     targets = await place.stores.renewals.targets(renewal_id)
-    return {
-        each.charger_id: (each.outcome.value if each.outcome else None, each.reason) for each in targets
-    }
+    return {each.charger_id: (each.outcome.value if each.outcome else None, each.reason) for each in targets}

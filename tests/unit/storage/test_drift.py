@@ -71,6 +71,31 @@ def test_a_difference_opens_one_drift_after_the_grace_period_online_and_closes_o
     assert (closed.state, closed.closed_at, closed.reason) == (DriftState.CLOSED, at(31), "converged")
 
 
+@pytest.mark.requirement("F62")
+@pytest.mark.parametrize(
+    ("name", "wanted", "found"),
+    [
+        ("ClockCtrlr.NtpServerUri", "ntp.example", "pool.ntp.org"),
+        ("ClockCtrlr.TimeSource", "NTP", "Heartbeat"),
+        ("NtpServer", "ntp.example", ""),
+        ("LoggingCtrlr.Level", "info", "debug"),
+        ("LogLevel", "info", "debug"),
+    ],
+)
+def test_the_source_of_time_and_the_log_level_are_watched(name: str, wanted: str, found: str) -> None:
+    path = f"configuration.values.{name}"
+    section = DesiredSection(
+        "CP-1", "configuration", {"values": {name: wanted}}, 5, {path: Ack(AckStatus.ACCEPTED, 5, T0)}
+    )
+    link = ConnectivitySection(online=True, since=at(0))
+    twin = TwinState("CP-1", 7, configuration=ConfigurationSection({name: found}, at(1)), connectivity=link)
+    (pending,) = judge(DriftFacts(twin, (section,), (), connected=True), GRACE, at(2)).drifts
+    later = DriftFacts(twin, (section,), (replace(pending, differing_s=600.0),), connected=True)
+    (opened,) = judge(later, GRACE, at(13)).drifts
+    assert (opened.path, opened.state, opened.severity) == (path, DriftState.OPEN, Severity.WARNING)
+    assert (opened.desired, opened.reported) == (wanted, found)
+
+
 @pytest.mark.requirement("F14")
 def test_the_clock_stands_while_it_is_offline() -> None:
     pending = look(facts("2"), 2)

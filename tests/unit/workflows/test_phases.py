@@ -7,6 +7,7 @@ import pytest
 import workflows
 from storage.campaign import TERMINAL_CAMPAIGN_PHASES, CampaignPhase, TargetPhase
 from storage.errors import Conflict
+from workflows.connection_rules import MOVES, ConnectionPhase
 from workflows.phases import CAMPAIGN_MOVES, TARGET_MOVES, CampaignMove, TargetMove, advance, can, diagram
 
 README = Path(workflows.__path__[0]) / "README.md"
@@ -50,6 +51,9 @@ def test_whatever_is_not_over_can_be_stopped() -> None:
     assert stoppable == set(CampaignPhase) - TERMINAL_CAMPAIGN_PHASES - {CampaignPhase.ABORTING}
 
 
-@pytest.mark.parametrize(("table", "start"), [(machine[0], machine[3]) for machine in MACHINES])
+DRAWN = [*((machine[0], machine[3]) for machine in MACHINES), (MOVES, ConnectionPhase.CHECK)]
+
+
+@pytest.mark.parametrize(("table", "start"), DRAWN)
 def test_the_readme_shows_the_table(table, start) -> None:
     assert f"```mermaid\n{diagram(table, start)}\n```" in README.read_text()
