@@ -154,7 +154,7 @@ async def other_ways(place: Stage, good: tuple[ChargerSpec, ...]) -> None:
     """The same profile by another slot, where there are slots (F54)."""
     ends = await job(place, good, 3, plan=SHORT, work=FleetWork.CHANGE_NETWORK, tag="network")
     assert outcomes(ends, good) == ["refused", "renewed"], ends
-    assert "by slot 1" in ends[good[1].charger_id][1]
+    assert "by slot 2" in ends[good[1].charger_id][1]
     wanted = {each.section: each for each in await place.stores.twins.desired(good[1].charger_id)}[NETWORK]
     assert (wanted.desired["url"], wanted.desired["security_profile"]) == (place.url, 3)
     assert wanted.ack_status is not None
