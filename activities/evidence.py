@@ -8,7 +8,9 @@ as the one that was drawn, and the sum over the updated has a known distribution
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from storage.canonical import ADDED
 
 MICRO = 1_000_000
 """Scores are kept in millionths of a hit, so that sums are exact in any order."""
@@ -134,6 +136,11 @@ class Evidence:
     """How far the counters are behind the events."""
     excluded: tuple[str, ...] = ()
     """Segments that left the campaign."""
+    changed: int | None = field(default=None, metadata=ADDED)
+    """Chargers left out because they do not run what their arm runs: updated ones that went back, others that
+    got firmware from elsewhere. None: there is none."""
+    hour_seconds: int | None = field(default=None, metadata=ADDED)
+    """How long an hour lasts here; None: an hour."""
 
 
 @dataclass(frozen=True, slots=True)

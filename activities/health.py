@@ -1,9 +1,9 @@
 """Measures the health of updated chargers beside that of chargers whose turn has not come."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from temporalio import activity
@@ -15,10 +15,12 @@ from activities.measures import MEASURES, Span, pairs
 from activities.sampling import summarise
 from activities.stores import Stores
 from storage.campaign import ROLLBACK_WAVE_BASE, Outcome, Target
+from storage.events import ConnectorStatus
 from storage.health import ChargerSpan, SpanQuery, Watermark
+from storage.health_time import REAL, HealthTime
+from storage.ports import ChargerView
 
-BASELINE = timedelta(days=14)
-_HOUR = timedelta(hours=1)
+BASELINE_HOURS = 14 * 24
 _PAGE = 1000
 _ALL = 1_000_000
 MAX_STRATA = 16
@@ -33,9 +35,20 @@ class _Window(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class _Known:
+    """What its twin says of a charger now."""
+
+    model: tuple[str, str]
+    version: str | None
+    faulted: bool
+    unavailable: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
     span: ChargerSpan
     treated: bool
+    now: _Known
     kind: str
     """Of its site: depot, highway, ...; "": none is known."""
 
@@ -62,7 +75,8 @@ class HealthActivities:
 
         An updated charger is watched from the first full hour after its proof. Each of the others is
         watched from the same hour as an updated one of its model, dealt out in turn: both groups live through
-        the same hours. In both only chargers count that were heard in the day before.
+        the same hours. In both only chargers count that were heard in the day before, and that run what
+        their arm runs.
         """
         now = self._stores.clock()
         waves = sorted(
@@ -71,13 +85,20 @@ class HealthActivities:
             if tally.wave < ROLLBACK_WAVE_BASE
         )
         updated, waiting = await self._arms(given, waves)
-        models = await self._models([target.charger_id for target in (*updated, *waiting)])
-        windows = _windows(updated, waiting, models)
+        known = await self._known([target.charger_id for target in (*updated, *waiting)])
+        kept_updated = [each for each in updated if not _went_back(each, known)]
+        kept_waiting = [each for each in waiting if not _got_other(each, known)]
+        changed = len(updated) + len(waiting) - len(kept_updated) - len(kept_waiting)
+        time = self._stores.health.time
+        windows = _windows(kept_updated, kept_waiting, known, time)
         queries = [SpanQuery(name, *window) for name, window in windows.items()]
         treated = {target.charger_id for target in updated}
-        rows, watermark = await self._rows(queries, treated, now)
-        return summarise(
+        rows, watermark = await self._rows(queries, treated, known)
+        found = summarise(
             _sample(rows), last=given.wave >= max(waves, default=0), behind_seconds=_behind(watermark, now)
+        )
+        return replace(
+            found, changed=changed or None, hour_seconds=None if time == REAL else time.seconds
         )
 
     async def _arms(self, given: WaveQuery, waves: Sequence[int]) -> tuple[list[Target], list[Target]]:
@@ -91,24 +112,25 @@ class HealthActivities:
                 waiting += [each for each in targets if each.outcome is None and each.dispatched_at is None]
         return updated, waiting
 
-    async def _models(self, names: Sequence[str]) -> dict[str, tuple[str, str]]:
-        models: dict[str, tuple[str, str]] = {}
+    async def _known(self, names: Sequence[str]) -> dict[str, _Known]:
+        known: dict[str, _Known] = {}
         for start in range(0, len(names), _PAGE):  # a page of twins at a time: a whole fleet's are large
             for view in await self._stores.chargers.views(names[start : start + _PAGE]):
-                models[view.charger.charger_id] = (view.charger.vendor, view.charger.model)
-        return models
+                known[view.charger.charger_id] = _known_of(view)
+        return known
 
     async def _rows(
-        self, queries: Sequence[SpanQuery], treated: set[str], now: datetime
+        self, queries: Sequence[SpanQuery], treated: set[str], known: Mapping[str, _Known]
     ) -> tuple[list[_Row], Watermark]:
         rows: list[_Row] = []
-        watermark = Watermark(0, now)
+        now = self._stores.clock()
+        watermark, baseline = Watermark(0, now), self._stores.health.time.span(BASELINE_HOURS)
         kinds = {site.site_id: site.rules.kind or "" for site in await self._stores.chargers.sites()}
         for start in range(0, len(queries), _PAGE):
-            found = await self._stores.health.spans(queries[start : start + _PAGE], now, BASELINE)
+            found = await self._stores.health.spans(queries[start : start + _PAGE], now, baseline)
             watermark = found.watermark
             rows += [
-                _Row(span, span.charger_id in treated, kinds.get(span.site_id, ""))
+                _Row(span, span.charger_id in treated, known[span.charger_id], kinds.get(span.site_id, ""))
                 for span in found.chargers
                 if span.lately
             ]
@@ -122,40 +144,61 @@ def _behind(watermark: Watermark, now: datetime) -> float:
 
 
 def _windows(
-    updated: Sequence[Target], waiting: Sequence[Target], models: dict[str, tuple[str, str]]
+    updated: Sequence[Target], waiting: Sequence[Target], known: Mapping[str, _Known], time: HealthTime
 ) -> dict[str, _Window]:
     """A window for each updated charger, and for each of the others that of an updated one of its model."""
     windows: dict[str, _Window] = {}
     by_model: defaultdict[tuple[str, str], list[_Window]] = defaultdict(list)
     for target in updated:
-        if target.finished_at is None or target.charger_id not in models:
+        if target.finished_at is None or target.charger_id not in known:
             continue
         window = _Window(
-            _next_hour(target.finished_at), _this_hour(target.dispatched_at or target.finished_at)
+            time.next(target.finished_at), time.begin(target.dispatched_at or target.finished_at)
         )
         windows[target.charger_id] = window
-        by_model[models[target.charger_id]].append(window)
+        by_model[known[target.charger_id].model].append(window)
     dealt: defaultdict[tuple[str, str], int] = defaultdict(int)
     for target in waiting:
-        model = models.get(target.charger_id)
-        if model is not None and model in by_model:
+        now = known.get(target.charger_id)
+        if now is not None and (model := now.model) in by_model:
             windows[target.charger_id] = by_model[model][dealt[model] % len(by_model[model])]
             dealt[model] += 1
     return windows
 
 
-def _this_hour(at: datetime) -> datetime:
-    return at.replace(minute=0, second=0, microsecond=0)
+def _known_of(view: ChargerView) -> _Known:
+    operation, firmware = view.twin.operation, view.twin.firmware
+    told = {each.status for each in operation.connectors.values()} if operation else set()
+    return _Known(
+        model=(view.charger.vendor, view.charger.model),
+        version=firmware.version if firmware else None,
+        faulted=ConnectorStatus.FAULTED in told,
+        unavailable=ConnectorStatus.UNAVAILABLE in told,
+    )
 
 
-def _next_hour(at: datetime) -> datetime:
-    hour = _this_hour(at)
-    return hour if hour == at else hour + _HOUR
+def _went_back(target: Target, known: Mapping[str, _Known]) -> bool:
+    """It proved the new version and runs another: its hours tell of neither. Outcomes count it as failed."""
+    now = known.get(target.charger_id)
+    return now is not None and now.version not in (None, target.to_version)
+
+
+def _got_other(target: Target, known: Mapping[str, _Known]) -> bool:
+    """It was to wait and got firmware from elsewhere: it is no longer what the updated were."""
+    now = known.get(target.charger_id)
+    if now is None or now.version is None:
+        return False
+    return now.version != (target.from_version or now.version) or now.version == target.to_version
 
 
 def _sample(rows: Sequence[_Row]) -> Sample:
     fine = len({row.fine for row in rows}) <= MAX_STRATA
-    window = [pairs(Span(row.span.window, row.span.hours, row.span.heard_hours)) for row in rows]
+    window = [
+        pairs(
+            Span(row.span.window, row.span.hours, row.span.heard_hours, row.now.faulted, row.now.unavailable)
+        )
+        for row in rows
+    ]
     before = [pairs(Span(row.span.baseline, row.span.base_hours, row.span.base_heard_hours)) for row in rows]
     return Sample(
         strata=[row.fine if fine else row.coarse for row in rows],

@@ -21,6 +21,10 @@ class Span:
     hours: int
     heard_hours: int
     """Hours in which anything at all was heard."""
+    faulted: bool = False
+    """A connector is faulted at its end: it may have become so in the hour of the proof, which is not counted."""
+    unavailable: bool = False
+    """The same for one that is out of service."""
 
 
 Pair = tuple[int, int]
@@ -66,17 +70,22 @@ def _per_hour(counter: str) -> Callable[[Span], Pair]:
     return lambda span: (min(getattr(span.hour, counter), span.hours), span.hours)
 
 
-def _any(counter: str) -> Callable[[Span], Pair]:
-    """Whether it happened to the charger at all, of chargers that were heard."""
-    return lambda span: (int(getattr(span.hour, counter) > 0), 1) if span.heard_hours else (0, 0)
+def _any(counter: str, still: str = "") -> Callable[[Span], Pair]:
+    """Whether it happened to the charger at all, or is so ``still``; of chargers that were heard."""
+
+    def read(span: Span) -> Pair:
+        happened = getattr(span.hour, counter) > 0 or bool(still and getattr(span, still))
+        return (int(happened), 1) if span.heard_hours else (0, 0)
+
+    return read
 
 
 MEASURES: dict[str, Callable[[Span], Pair]] = {
     "session_failures": _attempts,
     "abnormal_stops": _stops,
     "unheard": _unheard,
-    "faults": _any("went_faulted"),
-    "unavailable": _any("went_unavailable"),
+    "faults": _any("went_faulted", still="faulted"),
+    "unavailable": _any("went_unavailable", still="unavailable"),
     "boots": _per_hour("boots"),
     "boot_loops": _any("boot_loops"),
     "reconnects": _per_hour("connects"),

@@ -93,6 +93,7 @@ from storage.daily import DailyStore
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.halt import HaltStore
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
+from storage.health_time import HealthTime
 from storage.journal import JournalRule
 from storage.kept import KeptStore
 from storage.notice import NoticeStore
@@ -337,7 +338,7 @@ def _stores(
         twins=PostgresTwinStore(engine, project),
         halts=PostgresHaltStore(engine),
         notices=PostgresNoticeStore(engine),
-        watch=watch_stores(engine),
+        watch=watch_stores(engine, HealthTime(settings.health_hour_s)),
         uploads=PostgresUploadStore(engine),
         downloads=PostgresDownloadStore(engine),
         care=PostgresBlobCareStore(engine),

@@ -8,16 +8,23 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from api.secret_files import SecretFiles
+from storage.health_time import SECONDS
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 
 
 def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _divides_an_hour(seconds: int) -> int:
+    if SECONDS % seconds:
+        raise ValueError(f"{seconds} does not divide an hour of {SECONDS} seconds: take 60, 300 or 900, say")
+    return seconds
 
 
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
@@ -240,6 +247,9 @@ class Settings(BaseSettings):
     """A longer message closes the socket."""
     csms_watchdog_check_s: float = 900.0
     """Seconds between checks with a synthetic silent charger that silence is noticed; 0: no checks."""
+    health_hour_s: Annotated[int, Field(ge=1, le=3600), AfterValidator(_divides_an_hour)] = 3600
+    """Seconds that an hour of health lasts, in what is counted and in every gate's policy: shorter ones are
+    for rehearsals that live through days in minutes. All processes need the same, from an empty database on."""
     csms_lease_s: float = 30.0
     """Seconds for which a node holds the routes of its chargers before it must renew them."""
     csms_messages_per_s: float = 100.0

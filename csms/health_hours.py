@@ -34,6 +34,7 @@ from storage.events import (
     TransactionUpdated,
 )
 from storage.health import Attempt, HealthChange, HealthHour, HealthMemory
+from storage.health_time import REAL, HealthTime
 
 SYNTHETIC = "~"
 """Identities that begin so are no chargers: none can be registered with it."""
@@ -65,7 +66,9 @@ _NOT_YET_BACK = NOT_SAID | {EventKind.CONNECTION_OPENED, EventKind.CHARGER_BOOTE
 _USABLE = frozenset({ConnectorStatus.AVAILABLE, ConnectorStatus.OCCUPIED, ConnectorStatus.RESERVED})
 
 
-def fold(known: Mapping[str, HealthMemory], events: Sequence[StoredEvent]) -> HealthChange:
+def fold(
+    known: Mapping[str, HealthMemory], events: Sequence[StoredEvent], time: HealthTime = REAL
+) -> HealthChange:
     """What these events add to hours, and what is to be remembered."""
     memories: dict[str, HealthMemory] = {}
     hours: dict[tuple[str, datetime], HealthHour] = {}
@@ -74,18 +77,13 @@ def fold(known: Mapping[str, HealthMemory], events: Sequence[StoredEvent]) -> He
         before = memories.get(charger_id) or known.get(charger_id) or HealthMemory()
         if charger_id.startswith(SYNTHETIC) or event.sequence <= before.sequence:
             continue
-        step = _Step(event, replace(before, sequence=event.sequence), {})
+        step = _Step(event, replace(before, sequence=event.sequence), {}, time)
         step.take()
         memories[charger_id] = step.memory
         for hour, added in step.added.items():
             key = (charger_id, hour)
             hours[key] = hours[key].merged(added) if key in hours else added
     return HealthChange(hours, memories)
-
-
-def hour_of(at: datetime) -> datetime:
-    """The hour that an instant falls into."""
-    return at.replace(minute=0, second=0, microsecond=0)
 
 
 @dataclass(slots=True)
@@ -95,6 +93,7 @@ class _Step:
     event: StoredEvent
     memory: HealthMemory
     added: dict[datetime, HealthHour]
+    time: HealthTime
 
     @property
     def at(self) -> datetime:
@@ -102,7 +101,7 @@ class _Step:
 
     def add(self, when: datetime | None = None, **counts: Any) -> None:
         """Count, in the hour of the event or of another instant."""
-        hour, more = hour_of(when or self.at), HealthHour(**counts)
+        hour, more = self.time.begin(when or self.at), HealthHour(**counts)
         self.added[hour] = self.added[hour].merged(more) if hour in self.added else more
 
     def remember(self, **changes: Any) -> None:
@@ -128,7 +127,7 @@ class _Step:
     def _count_message(self) -> None:
         # One message may tell several facts; they share the instant in which it came.
         again = self.memory.message_at == self.at
-        self.add(heard=1 << self.at.minute, messages=0 if again else 1)
+        self.add(heard=1 << self.time.minute(self.at), messages=0 if again else 1)
         self.remember(message_at=self.at)
 
 

@@ -7,7 +7,9 @@ are neither healthy nor faulty, and whoever judges must look at ``heard_minutes`
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from storage.health_time import REAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,3 +218,5 @@ class FleetSignals:
     until: datetime
     baseline_since: datetime
     chargers: tuple[ChargerSignals, ...]
+    hour: timedelta = REAL.hour
+    """How long the hours are that are counted."""

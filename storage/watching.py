@@ -9,6 +9,7 @@ from storage.charger import Route
 from storage.charging import ChargingSession
 from storage.events import EventKind, StoredEvent
 from storage.health import FleetSignals, FleetSpans, HealthChange, HealthMemory, SpanQuery, Watermark
+from storage.health_time import HealthTime
 from storage.incident import Closing, Incident, IncidentChange
 from storage.recording import RecordingStore
 from storage.service import ServiceFold, ServiceStore
@@ -117,6 +118,10 @@ class Updated:
 
 class HealthStore(Protocol):
     """Reading health signals."""
+
+    @property
+    def time(self) -> HealthTime:
+        """How long the hours are that are kept."""
 
     async def signals(
         self, charger_ids: Sequence[str], since: datetime, until: datetime, baseline: timedelta

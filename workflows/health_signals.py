@@ -59,6 +59,7 @@ class _View:
     charger: ChargerSignals
     hours: float
     baseline_hours: float
+    hour: timedelta
     until: datetime
     rule: SignalRule
 
@@ -89,8 +90,9 @@ def signals(
     """Every signal of one charger, in a fixed order."""
     view = _View(
         charger,
-        (fleet.until - fleet.since) / timedelta(hours=1),
-        (fleet.since - fleet.baseline_since) / timedelta(hours=1),
+        (fleet.until - fleet.since) / fleet.hour,
+        (fleet.since - fleet.baseline_since) / fleet.hour,
+        fleet.hour,
         fleet.until,
         rule or SignalRule(),
     )
@@ -99,7 +101,7 @@ def signals(
 
 def coverage(fleet: FleetSignals, charger: ChargerSignals) -> float:
     """The share of the window's minutes in which the charger was heard."""
-    minutes = (fleet.until - fleet.since) / timedelta(minutes=1)
+    minutes = (fleet.until - fleet.since) * 60 / fleet.hour
     return min(1.0, charger.heard_minutes / minutes) if minutes else 0.0
 
 
@@ -202,7 +204,7 @@ def _ghost(view: _View) -> _Said:
     if view.before.attempts < 2 or not charger.last_session_at:
         return SignalState.UNKNOWN, "too few sessions to know what is usual"
     usual_h = known_hours / view.before.attempts
-    gap_h = (view.until - charger.last_session_at) / timedelta(hours=1)
+    gap_h = (view.until - charger.last_session_at) / view.hour
     told = f"last session {gap_h:.0f} h ago, usual gap {usual_h:.0f} h"
     if gap_h <= view.rule.ghost_gaps * usual_h:
         return SignalState.FINE, told

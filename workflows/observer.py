@@ -17,7 +17,6 @@ from itertools import count
 import structlog
 
 from csms import health_hours, service_days, session_records
-from csms.health_hours import hour_of
 from storage.clock import Clock
 from storage.errors import AmpwaveError, EngineUnavailable
 from storage.incident import Incident, IncidentChange, IncidentKind
@@ -80,7 +79,7 @@ class Observer:
         self._clock = clock
         self._pace = pace or ObserverPace()
         self._rule = rule or OutageRule()
-        self._soak = SoakRule()
+        self._soak = SoakRule().over(stores.health.time)
         self._soaked: datetime | None = None
         """Up to which hour updated chargers were looked at."""
         self._resting: dict[str, datetime] = {}
@@ -134,7 +133,7 @@ class Observer:
         sessions, health = stores.projections.advance_sessions, stores.projections.advance_health
         steps: dict[str, Callable[[], Awaitable[Progress]]] = {
             "sessions": partial(sessions, session_records.fold, limit=batch, kinds=concerns),
-            "health": partial(health, health_hours.fold, limit=batch),
+            "health": partial(health, partial(health_hours.fold, time=stores.health.time), limit=batch),
         }
         if service:
             steps["service"] = partial(service.advance_service, service_days.fold, limit=batch)
@@ -183,7 +182,7 @@ class Observer:
 
     async def look_at_updated(self) -> int:
         """Once in an hour, when all of the last one was read: who departs from its own normal (F31)."""
-        until = hour_of(self._clock())
+        until = self._stores.health.time.begin(self._clock())
         if until == self._soaked:
             return 0
         incidents, found = self._stores.incidents, 0
@@ -224,12 +223,13 @@ class Observer:
 
         Not an update whose departure a person closed: that one was looked into, and would open every hour.
         """
-        since = until - self._soak.soak - timedelta(hours=1)
+        time = self._stores.health.time
+        since = until - self._soak.soak - time.hour
         fresh = [each for each in await self._stores.health.updated(since) if each not in looked_into]
         updates = {**known, **{each.charger_id: each for each in fresh}}
         groups: defaultdict[datetime, list[Updated]] = defaultdict(list)
         for each in updates.values():
-            begin = hour_of(each.at) + timedelta(hours=1)
+            begin = time.begin(each.at) + time.hour
             if begin < until:
                 groups[begin].append(each)
         return groups

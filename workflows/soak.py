@@ -6,11 +6,12 @@ both: it is beyond chance, and it is large. Too little heard before is no normal
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from math import exp, lgamma, log
 
 from storage.health import ChargerSignals, FleetSignals, HealthHour
+from storage.health_time import HealthTime
 from storage.incident import IncidentChange, IncidentKind
 from storage.watching import Updated
 
@@ -34,6 +35,12 @@ class SoakRule:
     points: float = 0.2
     """A share must have grown by so much."""
     skew_s: float = 30.0
+
+    def over(self, time: HealthTime) -> "SoakRule":
+        """The same where hours of health last otherwise."""
+        spans = (self.soak, self.baseline, self.followed)
+        soak, baseline, followed = (each * time.scale for each in spans)
+        return replace(self, soak=soak, baseline=baseline, followed=followed)
 
 
 _RATES = {
@@ -88,7 +95,7 @@ def departures(fleet: FleetSignals, charger: ChargerSignals, rule: SoakRule) -> 
     if charger.baseline_heard_hours < rule.known_hours:
         return ()
     tries = _shares(fleet, charger, rule)
-    looks = max(1, round(rule.soak / timedelta(hours=1)))
+    looks = max(1, round(rule.soak / fleet.hour))
     alpha = rule.false_alarms / looks / (len(_RATES) + len(tries))
     told = [_rate(name, what, charger, rule, alpha) for name, what in _RATES.items()]
     told += [_share(each, alpha) for each in tries]
@@ -109,8 +116,8 @@ def _rate(name: str, what: str, charger: ChargerSignals, rule: SoakRule, alpha: 
 
 def _shares(fleet: FleetSignals, charger: ChargerSignals, rule: SoakRule) -> Sequence[_Tries]:
     now, before = charger.window, charger.baseline
-    hours = round((fleet.until - fleet.since) / timedelta(hours=1))
-    hours_before = round((fleet.since - fleet.baseline_since) / timedelta(hours=1))
+    hours = round((fleet.until - fleet.since) / fleet.hour)
+    hours_before = round((fleet.since - fleet.baseline_since) / fleet.hour)
     unheard, unheard_before = hours - charger.heard_hours, hours_before - charger.baseline_heard_hours
 
     def share(what: str, bad: str, tries: str, points: float = rule.points) -> _Tries:

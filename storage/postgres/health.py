@@ -18,9 +18,10 @@ from storage.health import (
     SpanQuery,
     Watermark,
 )
+from storage.health_time import REAL, SECONDS, HealthTime
 from storage.postgres.batch import SEPARATOR
 from storage.postgres.engine import reading, transaction
-from storage.postgres.projections import HEALTH
+from storage.postgres.projections import HEALTH, UNDER_WAY, other_hours
 from storage.postgres.tables import health_hour
 from storage.watching import Updated
 
@@ -88,7 +89,7 @@ _SPANS = text(f"""
                count(*) FILTER (WHERE {_OUT} AND h.heard <> 0) AS old_heard,
                min(h.hour) FILTER (WHERE {_OUT}) AS old_first,
                coalesce(bool_or(h.heard <> 0) FILTER (
-                   WHERE {_OUT} AND h.hour >= w.before - interval '1 day'), false) AS lately,
+                   WHERE {_OUT} AND h.hour >= w.before - make_interval(secs => :day)), false) AS lately,
                {_sums("new", _IN)},
                {_sums("old", _OUT)}
         FROM wanted w
@@ -101,6 +102,7 @@ _SPANS = text(f"""
     LEFT JOIN projection mark ON mark.name = :projection
     LEFT JOIN (mine JOIN wanted USING (charger_id)) ON true
 """)  # noqa: S608
+_READ_TO = text("SELECT through, hour_s FROM projection WHERE name = :projection")
 _UPDATED = text("""
     SELECT DISTINCT ON (charger_id) charger_id, campaign_id, to_version, finished_at FROM campaign_target
     WHERE outcome = :outcome AND finished_at >= :since ORDER BY charger_id, finished_at DESC
@@ -110,14 +112,20 @@ _UPDATED = text("""
 class PostgresHealthStore:
     """See ``storage.watching.HealthStore``."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, time: HealthTime = REAL) -> None:
         self._engine = engine
+        self._time = time
+
+    @property
+    def time(self) -> HealthTime:
+        """How long the hours are that are kept."""
+        return self._time
 
     async def signals(
         self, charger_ids: Sequence[str], since: datetime, until: datetime, baseline: timedelta
     ) -> FleetSignals:
         """Sums over the window and the baseline before it, in hours of the server's clock."""
-        begin = since.replace(minute=0, second=0, microsecond=0)
+        begin = self._time.begin(since)
         given = {
             "chargers": SEPARATOR.join(charger_ids),
             "since": begin,
@@ -129,24 +137,30 @@ class PostgresHealthStore:
             rows = (await connection.execute(_SIGNALS, given)).all()
         mark = Watermark(rows[0].sequence or 0, rows[0].through)
         found = tuple(_signals(row) for row in rows if row.charger_id is not None)
-        return FleetSignals(mark, begin, until, begin - baseline, found)
+        return FleetSignals(mark, begin, until, begin - baseline, found, self._time.hour)
 
     async def spans(self, queries: Sequence[SpanQuery], until: datetime, baseline: timedelta) -> FleetSpans:
-        """One query for all of them, in the order of ``queries``."""
-        end = until.replace(minute=0, second=0, microsecond=0)
+        """In the order of ``queries``. Raises Conflict where hours of another length are kept."""
+        async with reading(self._engine) as connection:
+            mark = (await connection.execute(_READ_TO, {"projection": HEALTH})).one_or_none()
+        if mark and (mark.hour_s or SECONDS) != self._time.seconds:
+            raise other_hours(self._time, mark.hour_s or SECONDS)
+        # An hour that was not read to its end would pass for one in which little was heard.
+        end = self._time.begin(min(until, mark.through + UNDER_WAY) if mark and mark.through else until)
         given = {
             "chargers": SEPARATOR.join(each.charger_id for each in queries),
             "since": SEPARATOR.join(each.since.isoformat() for each in queries),
             "before": SEPARATOR.join(each.before.isoformat() for each in queries),
             "until": end,
             "baseline": baseline.total_seconds(),
+            "day": self._time.span(24).total_seconds(),
             "projection": HEALTH,
         }
         async with reading(self._engine) as connection:
             rows = (await connection.execute(_SPANS, given)).all()
         found = {row.charger_id: row for row in rows if row.charger_id is not None}
         spans = tuple(
-            _span(found[each.charger_id], each, end) for each in queries if each.charger_id in found
+            _span(found[each.charger_id], each, end, self._time) for each in queries if each.charger_id in found
         )
         return FleetSpans(Watermark(rows[0].sequence or 0, rows[0].through), spans)
 
@@ -180,25 +194,21 @@ def _signals(row: Any) -> ChargerSignals:
     )
 
 
-def _span(row: Any, query: SpanQuery, until: datetime) -> ChargerSpan:
+def _span(row: Any, query: SpanQuery, until: datetime, time: HealthTime) -> ChargerSpan:
     return ChargerSpan(
         charger_id=row.charger_id,
         vendor=row.vendor,
         model=row.model,
         hardware_revision=row.hardware_revision,
         site_id=row.site_id,
-        hours=_whole_hours(query.since, until),
+        hours=time.whole(query.since, until),
         heard_hours=row.new_heard,
         window=_hour(row, "new"),
-        base_hours=_whole_hours(row.old_first, query.before) if row.old_first else 0,
+        base_hours=time.whole(row.old_first, query.before) if row.old_first else 0,
         base_heard_hours=row.old_heard,
         baseline=_hour(row, "old"),
         lately=row.lately,
     )
-
-
-def _whole_hours(since: datetime, until: datetime) -> int:
-    return max(0, (until - since) // timedelta(hours=1))
 
 
 def _hour(row: Any, prefix: str) -> HealthHour:

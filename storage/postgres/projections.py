@@ -10,14 +10,16 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import func, or_, select, text, tuple_, update
+from sqlalchemy import exists, func, or_, select, text, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.charging import OPEN_STATES, ChargingSession
 from storage.codec import decode, to_json
 from storage.events import EventKind, StoredEvent
+from storage.errors import Conflict
 from storage.health import COUNTERS, HealthChange, HealthMemory, Watermark
+from storage.health_time import REAL, SECONDS, HealthTime
 from storage.postgres.engine import transaction
 from storage.postgres.events import settled_end, stored_event
 from storage.postgres.incidents import apply_changes
@@ -33,8 +35,11 @@ BUSY = Progress(None, Watermark())
 class PostgresProjectionStore:
     """Session records and health hours."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, time: HealthTime = REAL) -> None:
         self._engine = engine
+        self._time = time
+        self._agreed = False
+        """Whether the hours that are kept are known to be as long as ours."""
 
     async def advance_sessions(
         self, fold: SessionFold, *, limit: int = 1000, kinds: Collection[EventKind] = ()
@@ -49,10 +54,13 @@ class PostgresProjectionStore:
             return taken.progress
 
     async def advance_health(self, fold: HealthFold, *, limit: int = 1000) -> Progress:
-        """One step of the health hours."""
+        """One step of the health hours. Raises Conflict where hours of another length are kept."""
         async with step(self._engine, HEALTH, limit) as taken:
             if taken is None:
                 return BUSY
+            if not self._agreed:
+                await _agree(taken.connection, self._time)
+                self._agreed = True
             if taken.events:
                 known = await _memories(taken.connection, taken.events)
                 await _write_health(taken.connection, fold(known, taken.events))
@@ -172,6 +180,25 @@ def _session_row(session: ChargingSession) -> dict[str, Any]:
 
 
 # Health.
+
+
+async def _agree(connection: AsyncConnection, time: HealthTime) -> None:
+    """Whoever counts first says how long an hour is; hours of two lengths cannot be summed."""
+    where = projection.c.name == HEALTH
+    kept = await connection.scalar(select(projection.c.hour_s).where(where))
+    if (kept or SECONDS) == time.seconds:
+        return
+    if await connection.scalar(select(exists().select_from(health_hour))):
+        raise other_hours(time, kept or SECONDS)
+    await connection.execute(update(projection).where(where).values(hour_s=time.seconds))
+
+
+def other_hours(time: HealthTime, kept: int) -> Conflict:
+    """What is kept cannot be read as it is asked for."""
+    return Conflict(
+        f"This process counts health by hours of {time.seconds} s, the database by hours of {kept} s.",
+        hint="Give every process the AMPWAVE_HEALTH_HOUR_S that the database began with.",
+    )
 
 
 async def _memories(connection: AsyncConnection, events: Sequence[StoredEvent]) -> dict[str, HealthMemory]:

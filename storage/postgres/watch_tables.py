@@ -13,8 +13,10 @@ projection = sa.Table(
     name("name", primary_key=True),
     sa.Column("sequence", sa.BigInteger, nullable=False),
     time("through", nullable=True),
+    sa.Column("hour_s", sa.Integer),
 )
-"""How far each projection has read; whoever moves one on holds its row."""
+"""How far each projection has read; whoever moves one on holds its row. ``hour_s``: by hours of so many
+seconds it counts, where they are not real ones."""
 
 charging_session = sa.Table(
     "charging_session",

@@ -8,16 +8,17 @@ from storage.postgres.incidents import PostgresIncidentStore
 from storage.postgres.projections import PostgresProjectionStore
 from storage.postgres.recordings import PostgresRecordingStore
 from storage.postgres.service import PostgresServiceStore
+from storage.health_time import REAL, HealthTime
 from storage.watching import WatchStores
 
 
-def watch_stores(engine: AsyncEngine) -> WatchStores:
+def watch_stores(engine: AsyncEngine, time: HealthTime = REAL) -> WatchStores:
     """The stores of what is watched."""
     return WatchStores(
         PostgresSessionStore(engine),
-        PostgresHealthStore(engine),
+        PostgresHealthStore(engine, time),
         PostgresIncidentStore(engine),
-        PostgresProjectionStore(engine),
+        PostgresProjectionStore(engine, time),
         PostgresServiceStore(engine),
         PostgresRecordingStore(engine),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from storage.charging import ChargingSession
 from storage.errors import Conflict, InvalidInput, NotFound
+from storage.health_time import REAL
 from storage.health import (
     ChargerSignals,
     ChargerSpan,
@@ -59,6 +60,7 @@ class MemoryHealth:
     """Signals as the test puts them; remembers what was asked."""
 
     def __init__(self) -> None:
+        self.time = REAL
         self.rows: dict[str, ChargerSignals] = {}
         self.watermark = Watermark()
         self.updates: list[Updated] = []

@@ -37,6 +37,13 @@ def judge(
     """The judgement at one look; ``doubting``: False where rules before gate-5 are to be repeated."""
     if evidence is None:
         return _hold(history, "measurement", "Health could not be measured.", "A measurement.")
+    found = _judged(policy, evidence, history, wave, doubting=doubting)
+    return replace(found, hour_seconds=evidence.hour_seconds)
+
+
+def _judged(
+    policy: HealthPolicy, evidence: Evidence, history: History, wave: int, *, doubting: bool
+) -> Judgement:
     evidence = replace(evidence, excluded=history.excluded)
     hours = evidence.treated.minutes / 60
     if blind := _blind(policy, evidence, history, hours, doubting=doubting):

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from activities.evidence import Epoch, History
 from storage.campaign import VerdictWord
+from storage.canonical import ADDED
 from storage.health_policy import SignalRole
 
 
@@ -91,3 +92,5 @@ class Judgement:
     """This look, if it was paid for."""
     history: History = field(default_factory=History)
     """What the next look is to be given."""
+    hour_seconds: int | None = field(default=None, metadata=ADDED)
+    """How long an hour lasts here; None: an hour."""
