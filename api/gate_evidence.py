@@ -8,6 +8,24 @@ from typing import Any
 from workflows.gate.signals import words_of
 
 Result = Mapping[str, Any]
+MEANINGS = {
+    "harm": ("harm", "at least what matters, and beyond chance"),
+    "doubt": ("suspect", "at least what matters, and hardly chance: the wave waits until it is clear"),
+    "clear": ("no harm", "what matters is excluded"),
+    "quiet": ("none seen", "no harm was seen, but too little yet to exclude it"),
+    "open": ("not known", "too little to tell"),
+}
+"""What a signal says, by its word in the records: for a table, and at length."""
+_RULES = {
+    "measurement": "the measurement",
+    "arms": "whom there is to compare",
+    "exposure": "the time that the updated have lived",
+    "coverage": "how many chargers were heard",
+    "sites": "how many sites the updated are on",
+    "signals": "what was measured",
+    "baseline": "the chargers' own past",
+}
+_HOUR_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +50,11 @@ class Series:
     title: str
     role: str
     says: str
+    """A key of ``MEANINGS``."""
     sentence: str
     test: str
+    decided: bool = False
+    """The latest word is by this one."""
     looks: list[Look] = field(default_factory=list)
 
 
@@ -45,15 +66,16 @@ def health_of(result: Result) -> Result | None:
 
 def series_of(results: Sequence[Result]) -> list[Series]:
     """Every signal of the latest judgement over all looks, those that decide first."""
-    judged = [found for found in map(health_of, results) if found and found.get("comparisons")]
+    said = [found for found in map(health_of, results) if found]
+    judged = [found for found in said if found.get("comparisons")]
     if not judged:
         return []
     looks: defaultdict[str, list[Look]] = defaultdict(list)
     for health in judged:
         for one in _fleetwide(health):
             looks[one["signal"]].append(_look(float(health["hours"]), one))
-    order = {"primary": 0, "guard": 1, "shadow": 2}
-    latest = sorted(_fleetwide(judged[-1]), key=lambda one: order.get(one["role"], 3))
+    decider = _signal(said[-1]["decided_by"])
+    latest = sorted(_fleetwide(judged[-1]), key=lambda one: _order(one, decider))
     return [
         Series(
             signal=one["signal"],
@@ -62,6 +84,7 @@ def series_of(results: Sequence[Result]) -> list[Series]:
             says=one["says"],
             sentence=one["sentence"],
             test=one["test"],
+            decided=one["signal"] == decider,
             looks=looks[one["signal"]],
         )
         for one in latest
@@ -70,18 +93,61 @@ def series_of(results: Sequence[Result]) -> list[Series]:
 
 def outlook(health: Result) -> str:
     """What would change the word, and how long a hold can take, in a sentence or two."""
-    hours = health.get("resolves_hours")
+    hours, scale = health.get("resolves_hours"), _scale(health)
     wait = ""
     if health["word"] == "hold":
         wait = (
-            " Waiting alone does not resolve it."
+            " Waiting alone does not resolve this."
             if hours is None
-            else f" At best in {_length(float(hours))}."
+            else f" It may be clear in {_length(float(hours) * scale)} at the earliest."
         )
-    return f"Decided by {health['decided_by']}. Would change it: {health['would_change']}{wait}"
+    short = f" An hour of health lasts {health['hour_seconds']} s here." if scale != 1 else ""
+    decider = decided_by(health)
+    return f"Decided by {decider}. What would change it: {health['would_change']}{wait}{short}"
+
+
+def decided_by(health: Result) -> str:
+    """The signal, or the rule, in words."""
+    named = str(health["decided_by"])
+    if named in _RULES:
+        return _RULES[named]
+    signal, _, segment = named.partition(" on ")
+    return f"{words_of(signal).title} on {segment}" if segment else words_of(signal).title
+
+
+def left_out(inputs: Mapping[str, Any]) -> str:
+    """Whom a look could not count because they changed sides, in a sentence; "": nobody."""
+    evidence = inputs.get("evidence")
+    count = evidence.get("changed") if isinstance(evidence, Mapping) else None
+    if not count:
+        return ""
+    are = "charger is" if count == 1 else "chargers are"
+    return f"{count} {are} left out of the comparison: not on the firmware that their group runs."
+
+
+def telling(one: Mapping[str, Any]) -> bool:
+    """Whether a comparison says anything: that of a single model is mostly too small to."""
+    return not one["segment"] or one["says"] in ("harm", "doubt")
+
+
+def _signal(decided_by: object) -> str:
+    return str(decided_by).partition(" on ")[0]
+
+
+def _order(one: Mapping[str, Any], decider: str) -> tuple[bool, bool, int]:
+    """The one that decided, then what is in doubt, then by what may decide."""
+    roles = {"primary": 0, "guard": 1, "shadow": 2}
+    return one["signal"] != decider, one["says"] not in ("harm", "doubt"), roles.get(one["role"], 3)
+
+
+def _scale(health: Result) -> float:
+    seconds = health.get("hour_seconds")
+    return float(seconds) / _HOUR_SECONDS if seconds else 1.0
 
 
 def _length(hours: float) -> str:
+    if hours < 0.1:
+        return "less than a minute" if hours < 1 / 60 else "a few minutes"
     if hours < 1:
         return "less than an hour"
     return f"{hours:.0f} hours" if hours < 48 else f"{hours / 24:.0f} days"

@@ -313,13 +313,14 @@ def verdicts(
     signal: Annotated[
         str | None, typer.Option(metavar="SIGNAL", help="Plot this one instead of those that decide.")
     ] = None,
+    models: Annotated[bool, typer.Option("--models", help="Show the numbers of each model, too.")] = False,
 ) -> None:
     """Show what the gates judged health by: the numbers, who decided, and each signal over the looks."""
     from api.cli.evidence_views import draw_evidence
 
     path = _path(session, campaign)
     decisions = session.api.get(f"{path}/decisions")["items"]
-    session.show(decisions, lambda screen: draw_evidence(screen, decisions, signal))
+    session.show(decisions, lambda screen: draw_evidence(screen, decisions, signal, models=models))
 
 
 @command(app, "verify-verdict")

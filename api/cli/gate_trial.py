@@ -12,15 +12,15 @@ from api.cli.documents import nearest, number
 from api.cli.errors import CliError, Record, WrongUse
 from api.cli.http import Api
 from api.cli.planfile import parse_model, read_plan
-from api.schemas.campaigns import GateBody
-from storage.campaign import GatePolicy
+from api.schemas.campaigns import GateBody, WaveBody
+from storage.campaign import GatePolicy, WavePlan
 from storage.health_policy import HealthPolicy
 from workflows.gate import POLICIES
 from workflows.gate.policies import problems_of
 from workflows.trial import HARMS, FleetShape, Harm, Model, PlanShape
 from workflows.trial.fleet import Charger, Fleet
 from workflows.trial.many import PolicyScore, Trial, scores, simulate, worlds
-from workflows.trial.rule import OUTCOMES
+from workflows.trial.rule import Outcomes
 from workflows.trial.world import Track
 
 _SHAPE: dict[str, tuple[str, float, float]] = {
@@ -33,6 +33,8 @@ _SHAPE: dict[str, tuple[str, float, float]] = {
 }
 """What may be said of a fleet: the field, and from where to where."""
 _PER_SITE = 10
+_PATIENCE_S = 1800.0
+"""Weeks of hours of a large fleet are read before the first byte of the answer."""
 _NO_SHARE = ("charger_ids", "query", "count")
 
 
@@ -54,12 +56,13 @@ def kinds() -> list[Record]:
 def trial_of(given: Given, campaigns: int, seed: int) -> Trial:
     """Check what was typed; raises WrongUse with everything that is wrong with a plan or a policy."""
     shape = _shape(given)
-    shares, gate = _plan(given.plan)
+    waves, gate = _plan(given.plan)
+    shares = tuple(wave.share for wave in waves)
     policies = dict(POLICIES)
-    outcomes = OUTCOMES
+    outcomes = Outcomes()
     if gate is not None and gate.health is not None:
         policies = {_own_name(gate.health): gate.health, **POLICIES}
-        outcomes = replace(gate, health=None)
+        outcomes = Outcomes(replace(gate, health=None), waves)
         if problems := problems_of(gate.health):
             raise WrongUse("The plan's policy cannot work.", problems)
     if len(shares) < 2:
@@ -76,7 +79,7 @@ def with_fleet(trial: Trial, api: Api, fleet: str, models: str | None) -> Trial:
             "--from-fleet has its own sites, models and rates.", hint="Only --fleet chargers=N goes."
         )
     count = min(max(trial.shape.chargers, 20), 2000)
-    found = api.get("/fleet/recording", chargers=count, seed=trial.seed)
+    found = api.get("/fleet/recording", patience_s=_PATIENCE_S, chargers=count, seed=trial.seed)
     if not found["chargers"]:
         raise CliError("This fleet has no charger to try a policy on.", hint="Leave out --from-fleet.")
     own = Fleet(found["weeks"], [_charger(each) for each in found["chargers"]])
@@ -113,14 +116,15 @@ def _own_name(policy: HealthPolicy) -> str:
     return policy.name if shipped is None or shipped == policy else f"{policy.name} (the plan's)"
 
 
-def _plan(path: Path | None) -> tuple[tuple[float, ...], GatePolicy | None]:
+def _plan(path: Path | None) -> tuple[tuple[WavePlan, ...], GatePolicy | None]:
     if path is None:
-        return PlanShape().shares, None
+        return tuple(WavePlan(f"wave {place + 1}", share) for place, share in enumerate(PlanShape().shares)), None
     body = read_plan(path).body
     try:
         gate = GateBody.model_validate(body.get("gate", {})).to_noun()
+        planned = tuple(WaveBody.model_validate(wave).to_noun() for wave in body["waves"])
     except ValueError as error:
-        raise WrongUse(f"{path}: the gate cannot be read.", [str(error)]) from error
+        raise WrongUse(f"{path}: gate or waves cannot be read.", [str(error)]) from error
     if gate.health is None:
         raise WrongUse(f"{path} names no policy of health.", hint="Add one: gate: {health: balanced}")
     waves = body["waves"]
@@ -129,7 +133,7 @@ def _plan(path: Path | None) -> tuple[tuple[float, ...], GatePolicy | None]:
             f"{path}: {', '.join(other)} are not shares, and simulated fleets have no other waves.",
             hint="Write shares instead, or ask for a forecast: ampwave campaign plan FILE --simulate",
         )
-    return tuple(float(wave["share"]) for wave in waves), gate
+    return planned, gate
 
 
 def _shape(given: Given) -> FleetShape:

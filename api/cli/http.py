@@ -51,10 +51,10 @@ class Api:
     ) -> None:
         self._http.close()
 
-    def get(self, path: str, **params: str | int | bool | None) -> Any:
+    def get(self, path: str, *, patience_s: float | None = None, **params: str | int | bool | None) -> Any:
         """GET; parameters that are None are left out."""
         given = {name: value for name, value in params.items() if value is not None}
-        return self._send("GET", path, params=given)
+        return self._send("GET", path, params=given, **_patient(patience_s))
 
     def post(
         self,
@@ -67,8 +67,7 @@ class Api:
     ) -> Any:
         """POST JSON with an Idempotency-Key, so that the same command may be sent again safely."""
         headers = self._key() if if_match is None else {**self._key(), "If-Match": if_match}
-        more = {"timeout": httpx2.Timeout(30.0, read=patience_s)} if patience_s else {}
-        return self._send("POST", path, json=body, params=params, headers=headers, **more)
+        return self._send("POST", path, json=body, params=params, headers=headers, **_patient(patience_s))
 
     def tus(
         self, method: str, path: str, headers: Mapping[str, str], content: Iterable[bytes] | None = None
@@ -260,6 +259,11 @@ class Api:
         if response.status_code >= 500 and request_id:
             return f"Tell the operator: request {request_id}."
         return ""
+
+
+def _patient(seconds: float | None) -> dict[str, Any]:
+    """For what takes the api longer than its usual answers."""
+    return {"timeout": httpx2.Timeout(30.0, read=seconds)} if seconds else {}
 
 
 def _bearer(token: str) -> dict[str, str]:

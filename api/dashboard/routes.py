@@ -15,7 +15,7 @@ from api.dashboard.offers import offers
 from api.dashboard.pages import page as _page
 from api.dashboard.pages import segment
 from api.errors import problem_of
-from api.gate_evidence import series_of
+from api.gate_evidence import MEANINGS, series_of
 from api.guard import Caller, Services, permit
 from api.replies import Cursor
 from api.schemas.common import ChargerId, Sha256, Slug
@@ -137,6 +137,7 @@ async def campaign(
         waves=waves,
         legend=views.legend(waves),
         signals=series_of([each.result for each in ordered]),
+        meanings=MEANINGS,
         exclusions=exclusions,
         targets=targets,
         shown=shown,

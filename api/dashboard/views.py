@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from api.dashboard.pages import model_name
-from api.gate_evidence import health_of, outlook
+from api.gate_evidence import health_of, left_out, outlook
 from api.states import ChargerState, charger_state
 from storage.campaign import (
     ROLLBACK_WAVE_BASE,
@@ -127,7 +127,7 @@ def wave_views(tallies: Sequence[WaveTally], decisions: Sequence[Decision]) -> t
         )
         found = checks(mine[0].result) if mine else ()
         health = health_of(mine[0].result) if mine else None
-        said = outlook(health) if health else ""
+        said = f"{outlook(health)} {left_out(mine[0].inputs)}".rstrip() if health else ""
         views.append(WaveView(tally.wave, tally.name, tally, segments(tally), mine, found, said))
     return tuple(views)
 

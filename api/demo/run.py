@@ -22,7 +22,7 @@ from api.demo.closing import print_report, write_report
 from api.demo.people import gather
 from api.demo.report import Report
 from api.demo.screen import Screen
-from api.demo.story import Ended, Story
+from api.demo.story import HOUR_S, Ended, Story
 from api.demo.workshop import Workshop
 from api.embedded.engine import free_ports
 from api.readiness import role_processes
@@ -140,7 +140,8 @@ class _Demo:
         fleet = default_fleet(
             self._options.chargers, sites=max(2, self._options.chargers // 5), seed=self._options.seed
         )
-        # Short sessions and many of them: in two minutes, most chargers are met with a car at least once.
+        # Short sessions and many of them: most chargers are met with a car at least once, and the gates have
+        # sessions to compare.
         pace = replace(fleet.pace, session_s=(4.0, 12.0))
         return replace(fleet, manufacturer_roots=(manufacturer.root,), pace=pace)
 
@@ -199,7 +200,8 @@ def _settings(home: Path) -> Settings:
         s3_port=0,
         temporal_port=0,
         temporal_ui_port=0,
-        csms_heartbeat_interval_s=10,
+        csms_heartbeat_interval_s=1,
+        health_hour_s=HOUR_S,
     )
 
 

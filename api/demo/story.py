@@ -19,13 +19,15 @@ GOOD, BAD = "1.1", "1.2"
 # What makes 1.2 bad: it mostly starts and says so, and then connectors fail. Statuses alone look fine.
 BAD_SCRIPT = Script(boot_loop_share=0.1, install_failure_share=0.05, faulted_share=0.5)
 
-CANARIES = 9
+CANARIES = 12
 """At least so many: fewer cannot tell a bad image from chance, and the gate would wait for a person."""
+HOUR_S = 2
+"""The demo lives through an hour in two seconds, and its gates judge by a shipped policy."""
 
 
 def waves(chargers: int) -> list[dict[str, Any]]:
     """Canary, half, rest; in a small fleet the canary is a larger part of it."""
-    canary = round(max(0.15, CANARIES / chargers), 4)
+    canary = round(max(0.25, CANARIES / chargers), 4)
     half = round((1 - canary) * 0.4, 4)
     shares = {"canary": canary, "half": half, "rest": round(1 - canary - half, 4)}
     return [{"name": name, "share": share} for name, share in shares.items()]
@@ -38,6 +40,7 @@ GATE = {
     "max_excess_offline_share": 0.3,
     "hold_seconds": 3,
     "max_looks": 5,
+    "health": "fast",
 }
 PACE = {
     "tick_seconds": 4,

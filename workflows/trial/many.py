@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from storage.campaign import GatePolicy
 from storage.health_policy import HealthPolicy
 from workflows.trial.campaign import Outcome, run
 from workflows.trial.fleet import Fleet, world_of
-from workflows.trial.rule import OUTCOMES, GateRule
+from workflows.trial.rule import AS_USUAL, GateRule, Outcomes
 from workflows.trial.score import Score, score
 from workflows.trial.shapes import NO_HARM, FleetShape, Harm, PlanShape
 from workflows.trial.world import World as Lives
@@ -24,7 +23,7 @@ class Trial:
     harm: Harm
     campaigns: int
     seed: int = 7
-    outcomes: GatePolicy = OUTCOMES
+    outcomes: Outcomes = AS_USUAL
     fleet: Fleet | None = None
     """A recorded one, instead of the shape."""
 

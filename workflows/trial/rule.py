@@ -1,10 +1,10 @@
 """The gate that judges real campaigns, as a rule for simulated ones. Nothing of it is written twice."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from activities.evidence import History
-from storage.campaign import GatePolicy, VerdictWord
+from storage.campaign import GatePolicy, VerdictWord, WavePlan
 from storage.health_policy import HealthPolicy
 from workflows.gate.attempts import beyond_chance
 from workflows.gate.patience import Patience
@@ -14,22 +14,35 @@ from workflows.trial.view import View
 
 _EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
 """A Monday."""
-OUTCOMES = GatePolicy()
-"""As plans have it that say nothing else."""
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """What a plan says of attempts: for all waves, and of single ones."""
+
+    gate: GatePolicy = GatePolicy()
+    """As plans have it that say nothing else."""
+    waves: tuple[WavePlan, ...] = ()
+
+    def of(self, wave: int) -> GatePolicy:
+        """A wave's own limits go before the gate's."""
+        return self.waves[wave].gated(self.gate) if wave < len(self.waves) else self.gate
+
+
+AS_USUAL = Outcomes()
 
 
 class GateRule:
     """One campaign under one policy."""
 
-    def __init__(self, policy: HealthPolicy, outcomes: GatePolicy = OUTCOMES) -> None:
-        self._policy = replace(outcomes, health=policy)
+    def __init__(self, policy: HealthPolicy, outcomes: Outcomes = AS_USUAL) -> None:
+        self._health = policy
+        self._outcomes = outcomes
         self._history = History()
         self._patience = Patience(policy, _EPOCH)
         self._held = 0
 
     def attempted(self, tally: Tally) -> str:
         """What stops a wave before its end."""
-        policy = self._policy
+        policy = self._outcomes.of(tally.wave)
         if policy.early_stop_failures is not None and tally.failed >= policy.early_stop_failures:
             return f"{tally.failed} chargers failed."
         return beyond_chance(tally.failed, tally.attempts, policy.max_failure_share, tally.wave)
@@ -38,8 +51,9 @@ class GateRule:
         """Exactly what a campaign's workflow does at its gate."""
         now = _EPOCH + timedelta(hours=view.now)
         if not waited:
-            self._patience, self._held = Patience(self._policy.health, now), 0
-        inputs = GateInputs(RULES, self._policy, view.facts(), view.evidence(), self._history)
+            self._patience, self._held = Patience(self._health, now), 0
+        policy = replace(self._outcomes.of(view.wave), health=self._health)
+        inputs = GateInputs(RULES, policy, view.facts(), view.evidence(), self._history)
         verdict = assess_wave(inputs)
         if verdict.health is not None:
             self._history = verdict.health.history
@@ -54,6 +68,6 @@ class GateRule:
             self._held = 0
             return Says(Word.WAIT, verdict.reason, max(1, round(gathering / 3600)))
         self._held += 1
-        if self._held >= self._policy.max_looks:
+        if self._held >= policy.max_looks:
             return Says(Word.ASK, verdict.reason)
-        return Says(Word.WAIT, verdict.reason, max(1, round(self._policy.hold_seconds / 3600)))
+        return Says(Word.WAIT, verdict.reason, max(1, round(policy.hold_seconds / 3600)))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 from workflows.trial import NO_HARM, Ending, GateRule, PlanShape, run
 from workflows.trial.fleet import Fleet, world_of
+from workflows.trial.rule import Outcomes
 from workflows.whatif.forecast import Forecasted, forecast
 from workflows.whatif.study import Study
 
@@ -40,7 +41,7 @@ def on_trial(study: Study, order: Order) -> Study:
     policy, fleet = study.plan.gate.health, order.fleet
     if policy is None or fleet is None:
         return study
-    outcomes = replace(study.plan.gate, health=None)
+    outcomes = Outcomes(replace(study.plan.gate, health=None), study.plan.waves)
     # As drawn: waves may be lists, queries and counts, too, and a share is one of what those leave.
     cohort = max(sum(map(len, study.waves)), 1)
     shares = tuple(len(members) / cohort for members in study.waves)

@@ -5,8 +5,10 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
+import sqlalchemy as sa
 
 from api.schemas.watching import HealthReply
 from csms.health_hours import fold as fold_health
@@ -15,7 +17,7 @@ from csms.projection import project
 from csms.session_records import CONCERNS
 from csms.session_records import fold as fold_sessions
 from storage.charging import SessionState
-from storage.errors import InvalidInput, NotFound
+from storage.errors import Conflict, InvalidInput, NotFound
 from storage.events import (
     ChargerBooted,
     ConnectionClosed,
@@ -31,6 +33,7 @@ from storage.events import (
 )
 from storage.findings import SessionFinding, SessionQuestioned
 from storage.health import SpanQuery
+from storage.health_time import HealthTime
 from storage.incident import IncidentChange, IncidentKind
 from storage.postgres.charging import PostgresSessionStore
 from storage.postgres.health import PostgresHealthStore
@@ -239,6 +242,38 @@ async def test_each_charger_has_a_span_of_its_own_and_its_days_before(keep, proj
     assert (b.charger_id, b.hours, b.heard_hours, b.base_hours, b.lately) == ("B", 3, 1, 0, False)
     assert found.watermark.through is not None
     assert (await health.spans([], AT, timedelta(days=14))).chargers == ()
+
+
+@pytest.mark.requirement("X5")
+async def test_hours_of_a_rehearsal_are_counted_apart_and_never_read_as_real_ones(engine, keep) -> None:
+    time = HealthTime(2)
+    projections, health = PostgresProjectionStore(engine, time), PostgresHealthStore(engine, time)
+    await keep([told(HeartbeatReceived(), second) for second in (-50, -6, -3, 0.5, 1, 5, 8)])
+    await all_of(projections.advance_health, partial(fold_health, time=time))
+    until = AT + timedelta(seconds=9)
+    (span,) = (await health.spans([SpanQuery("A", AT, AT - time.hour)], until, time.span(300))).chargers
+    assert (span.hours, span.heard_hours) == (4, 2), "the running one is left out"
+    assert (span.base_hours, span.base_heard_hours, span.lately) == (24, 3, True)
+
+    with pytest.raises(Conflict, match="hours of 3600 s, the database by hours of 2 s"):
+        await PostgresHealthStore(engine).spans([SpanQuery("A", AT, AT)], until, time.span(300))
+    with pytest.raises(Conflict, match="hours of 3600 s"):
+        await PostgresProjectionStore(engine).advance_health(fold_health)
+
+
+@pytest.mark.requirement("R44")
+async def test_hours_that_were_not_read_to_their_end_are_not_counted_as_silent(
+    engine, keep, projections, health
+) -> None:
+    await keep([told(HeartbeatReceived(), -3600), told(HeartbeatReceived(), 60)])
+    await all_of(projections.advance_health, fold_health)
+    stuck = sa.text("UPDATE projection SET through = :through WHERE name = 'health'")
+    async with engine.begin() as connection:
+        await connection.execute(stuck, {"through": AT + timedelta(hours=1)})
+    (span,) = (
+        await health.spans([SpanQuery("A", AT, AT)], AT + timedelta(hours=5), timedelta(days=14))
+    ).chargers
+    assert (span.hours, span.heard_hours) == (1, 1)
 
 
 async def test_signals_before_the_projection_ever_ran_say_so(chargers, health) -> None:

@@ -33,7 +33,7 @@ async def test_a_campaign_shows_what_its_gates_judged_health_by() -> None:
 @pytest.mark.parametrize(
     ("hours", "says"),
     [
-        (None, "Waiting alone does not resolve it."),
+        (None, "Waiting alone does not resolve this."),
         (0.5, "less than an hour"),
         (20, "20 hours"),
         (72, "3 days"),

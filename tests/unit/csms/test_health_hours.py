@@ -30,6 +30,7 @@ from storage.events import (
 )
 from storage.findings import ChargerFellSilent
 from storage.health import HealthHour, HealthMemory
+from storage.health_time import HealthTime
 from tests.support.trains import START, Train, meter
 
 BOOT = ChargerBooted("Volt", "V2", "1.0")
@@ -306,3 +307,17 @@ def test_a_lower_profile_and_silence_are_counted() -> None:
 
 def test_the_synthetic_charger_has_no_health() -> None:
     assert fold({}, Train("~watchdog.n1").at(0, BOOT).events).hours == {}
+
+
+def test_shorter_hours_count_the_same_things_apart() -> None:
+    """A rehearsal: an hour lasts two seconds, and what it takes for a boot loop is still a quarter of one."""
+    train = Train().at(0, BOOT).at(1.5, FREE).at(2, FAULT).at(5, BOOT).at(6, BOOT)
+    hours = fold({}, train.events, HealthTime(2)).hours
+    by_place = {round((hour - START).total_seconds()): counts for (_, hour), counts in hours.items()}
+    assert {place: (one.boots, one.went_faulted, one.boot_loops) for place, one in by_place.items()} == {
+        0: (1, 0, 0),
+        2: (0, 1, 0),
+        4: (1, 0, 0),
+        6: (1, 0, 1),
+    }
+    assert by_place[0].heard == 1 | 1 << 45

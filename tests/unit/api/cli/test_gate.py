@@ -59,7 +59,11 @@ def test_a_plan_brings_its_waves_and_its_policy(tmp_path: Path) -> None:
     trial = trial_of(given(path), 3, 7)
     assert trial.plan.shares == (0.2, 0.8)
     assert list(trial.policies) == ["mine", *POLICIES]
-    assert trial.outcomes.max_failure_share == 0.07
+    path.write_text(PLAN.replace("share: 80%}", "share: 80%, max_failure_share: 2%, early_stop_failures: 9}"))
+    outcomes = trial_of(given(path), 3, 7).outcomes
+    canary, rest = outcomes.of(0), outcomes.of(1)
+    assert (canary.max_failure_share, canary.early_stop_failures) == (0.07, None)
+    assert (rest.max_failure_share, rest.early_stop_failures) == (0.02, 9)
     path.write_text(PLAN.replace("name: mine\n    min", "name: balanced\n    min"))
     assert list(trial_of(given(path), 3, 7).policies) == ["balanced (the plan's)", *POLICIES]
 

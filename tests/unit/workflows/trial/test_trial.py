@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from activities.facts import GroupFacts, WaveFacts
-from storage.campaign import VerdictWord
+from storage.campaign import GatePolicy, VerdictWord, WavePlan
 from workflows.gate import POLICIES
 from workflows.gate.record import RULES, GateInputs, assess_wave
 from workflows.trial import (
@@ -30,10 +30,11 @@ from workflows.trial import (
     score,
     waves_of,
 )
-from workflows.trial.rule import OUTCOMES
+from workflows.trial.rule import Outcomes
 from workflows.trial.world import BASELINE_HOURS, Track
 
 SMALL = FleetShape(chargers=120, sites=30)
+USUAL = GatePolicy()
 PLAN = PlanShape((0.25, 0.75), max_days=12)
 
 
@@ -174,8 +175,23 @@ def test_failed_attempts_stop_within_the_wave() -> None:
     whole = run(world, PLAN, Patient())
     assert whole.harmed == sum(not unit.installs for unit in world.units)
     assert whole.updated == len(world.units) - whole.harmed
-    early = GateRule(POLICIES["balanced"], replace(OUTCOMES, early_stop_failures=2))
+    early = GateRule(POLICIES["balanced"], Outcomes(replace(USUAL, early_stop_failures=2)))
     assert run(world, PLAN, early).harmed == 2
+
+
+@pytest.mark.requirement("R5")
+def test_a_waves_own_limits_go_before_the_gates() -> None:
+    """A first wave that may lose anything, and a second one that stops at its first failure."""
+    world = build(SMALL, Harm("bricks", installs=0.5), 12, 5)
+    waves = (
+        WavePlan("canary", PLAN.shares[0], max_failure_share=1.0, min_attempts=1),
+        WavePlan("rest", PLAN.shares[1], early_stop_failures=1),
+    )
+    rule = GateRule(POLICIES["balanced"], Outcomes(USUAL, waves))
+    assert rule.attempted(Tally(20, 0, 20, wave=0)) == ""
+    assert rule.attempted(Tally(60, 9, 1, wave=1)) == "1 chargers failed."
+    lenient = run(world, PLAN, GateRule(POLICIES["balanced"], Outcomes(USUAL, waves)))
+    assert lenient.harmed > run(world, PLAN, GateRule(POLICIES["balanced"], Outcomes(USUAL))).harmed
 
 
 def test_a_campaign_that_comes_to_no_end_is_given_up() -> None:
@@ -217,7 +233,7 @@ def _facts(treated: GroupFacts, control: GroupFacts) -> WaveFacts:
 
 
 def _word(facts: WaveFacts, rules: str = RULES) -> VerdictWord:
-    return assess_wave(GateInputs(rules, OUTCOMES, facts)).word
+    return assess_wave(GateInputs(rules, USUAL, facts)).word
 
 
 @pytest.mark.requirement("R44")
@@ -238,12 +254,12 @@ def test_who_is_away_at_this_instant_does_not_stop_what_health_judges() -> None:
     facts = _facts(GroupFacts(30, 30, 4, 26, 0), GroupFacts(120, 120, 1, 119, 0))
     assert _word(facts) is VerdictWord.ABORT
     young = View(build(SMALL, NO_HARM, 2, 5), [[]]).evidence()
-    with_health = GateInputs(RULES, replace(OUTCOMES, health=POLICIES["balanced"]), facts, young)
+    with_health = GateInputs(RULES, replace(USUAL, health=POLICIES["balanced"]), facts, young)
     verdict = assess_wave(with_health)
     assert verdict.word is VerdictWord.HOLD
     assert any("Health decides" in check.sentence for check in verdict.checks)
     # Where health does not judge silence, who is silent stops the wave as before.
     sessions_only = replace(POLICIES["balanced"], signals=POLICIES["balanced"].signals[:1])
-    assert assess_wave(replace(with_health, policy=replace(OUTCOMES, health=sessions_only))).word is (
+    assert assess_wave(replace(with_health, policy=replace(USUAL, health=sessions_only))).word is (
         VerdictWord.ABORT
     )
