@@ -97,9 +97,7 @@ class HealthActivities:
         found = summarise(
             _sample(rows), last=given.wave >= max(waves, default=0), behind_seconds=_behind(watermark, now)
         )
-        return replace(
-            found, changed=changed or None, hour_seconds=None if time == REAL else time.seconds
-        )
+        return replace(found, changed=changed or None, hour_seconds=None if time == REAL else time.seconds)
 
     async def _arms(self, given: WaveQuery, waves: Sequence[int]) -> tuple[list[Target], list[Target]]:
         updated: list[Target] = []

@@ -22,7 +22,7 @@ class Span:
     heard_hours: int
     """Hours in which anything at all was heard."""
     faulted: bool = False
-    """A connector is faulted at its end: it may have become so in the hour of the proof, which is not counted."""
+    """A connector is faulted at its end: it may be so since the hour of the proof, which is not counted."""
     unavailable: bool = False
     """The same for one that is out of service."""
 

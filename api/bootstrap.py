@@ -92,8 +92,8 @@ from storage.clock import system_clock
 from storage.daily import DailyStore
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.halt import HaltStore
-from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 from storage.health_time import HealthTime
+from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 from storage.journal import JournalRule
 from storage.kept import KeptStore
 from storage.notice import NoticeStore

@@ -18,6 +18,7 @@ from storage.campaign import Campaign, CampaignPhase, CampaignPlan, Edge, Exclus
 from storage.canonical import digest
 from storage.charger import ChargerFilter, ModelProfile
 from storage.errors import InvalidInput, NotFound
+from storage.health_time import REAL
 from storage.ports import ChargerView
 from storage.query.errors import QueryTooBroad
 from storage.upkeep import Claimant
@@ -59,7 +60,19 @@ class CampaignDesk:
         if found.problems and views and len(found.exclusions) == len(views):
             found = replace(found, problems=(*found.problems, *_reasons(found.exclusions)))
         found.check()
-        return found
+        return replace(found, warnings=(*found.warnings, *self._short_hours(plan)))
+
+    def _short_hours(self, plan: CampaignPlan) -> list[str]:
+        """Who approves a policy of hours must know that they are none."""
+        policy, time = plan.gate.health, self.services.watch.health.time
+        if policy is None or time == REAL:
+            return []
+        hours, lived = policy.min_hours, time.span(policy.min_hours).total_seconds()
+        sentence = (
+            f"An hour of health lasts {time.seconds} s here (AMPWAVE_HEALTH_HOUR_S): {hours:g} hours of the "
+            f"policy are {lived:g} s, which is for rehearsals only."
+        )
+        return [sentence]
 
     async def _ground(
         self, plan: CampaignPlan, views: Sequence[ChargerView], now: datetime

@@ -17,6 +17,7 @@ from storage.access import Principal
 from storage.campaign import CampaignPlan, Target
 from storage.charger import ChargerFilter, ModelProfile
 from storage.errors import Conflict, InvalidInput, NotFound
+from storage.health_time import REAL
 from storage.ports import ChargerView
 from storage.recording import WEEK_HOURS, Forecast, Recorded
 from workflows.trial.fleet import Charger, Fleet, tracks_of
@@ -110,6 +111,13 @@ class ForecastDesk:
         return min(sent, default=None)
 
     async def _span(self) -> Span:
+        time = self.services.watch.health.time
+        if time != REAL:
+            raise InvalidInput(
+                "Nothing can be forecast from the hours of a rehearsal.",
+                (f"an hour of health lasts {time.seconds} s here, by AMPWAVE_HEALTH_HOUR_S",),
+                hint="Ask where hours are real ones.",
+            )
         until = self.services.clock().replace(minute=0, second=0, microsecond=0)
         begun = await self.services.watch.recordings.begun(until - _WEEKS * _WEEK)
         # Whole weeks: in a part of one, everybody would seem to have been offline before it began.

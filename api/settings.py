@@ -249,7 +249,7 @@ class Settings(BaseSettings):
     """Seconds between checks with a synthetic silent charger that silence is noticed; 0: no checks."""
     health_hour_s: Annotated[int, Field(ge=1, le=3600), AfterValidator(_divides_an_hour)] = 3600
     """Seconds that an hour of health lasts, in what is counted and in every gate's policy: shorter ones are
-    for rehearsals that live through days in minutes. All processes need the same, from an empty database on."""
+    for rehearsals that live through days in minutes. The same in all processes, for a whole database."""
     csms_lease_s: float = 30.0
     """Seconds for which a node holds the routes of its chargers before it must renew them."""
     csms_messages_per_s: float = 100.0

@@ -15,7 +15,7 @@ _KEY = f"{UPDATED} updated   {OTHERS} not updated yet   {BOUND} harm that matter
 def draw_evidence(
     screen: Screen, decisions: Sequence[Record], signal: str | None, *, models: bool = False
 ) -> None:
-    """The latest judgement of health, and its signals over all looks; ``models``: each model's numbers, too."""
+    """The latest judgement of health, and its signals over all looks; ``models``: numbers of each, too."""
     judged = [one for one in decisions if health_of(one["result"])]
     if not judged:
         screen.line(
@@ -113,9 +113,7 @@ def plot(series: Series) -> list[str]:
     for number, row in enumerate(rows):
         label = f"{100 * top:6.3g} %" if number == 0 else "     0 %" if number == HEIGHT - 1 else ""
         lines.append(f"{label:>8} |{''.join(row)}".rstrip())
-    lines.append(
-        f"{'':>8}  {_span(looks)}   {_KEY}"
-    )
+    lines.append(f"{'':>8}  {_span(looks)}   {_KEY}")
     return lines
 
 

@@ -79,7 +79,7 @@ def with_fleet(trial: Trial, api: Api, fleet: str, models: str | None) -> Trial:
             "--from-fleet has its own sites, models and rates.", hint="Only --fleet chargers=N goes."
         )
     count = min(max(trial.shape.chargers, 20), 2000)
-    found = api.get("/fleet/recording", patience_s=_PATIENCE_S, chargers=count, seed=trial.seed)
+    found = api.get_slowly("/fleet/recording", _PATIENCE_S, {"chargers": count, "seed": trial.seed})
     if not found["chargers"]:
         raise CliError("This fleet has no charger to try a policy on.", hint="Leave out --from-fleet.")
     own = Fleet(found["weeks"], [_charger(each) for each in found["chargers"]])
@@ -118,7 +118,8 @@ def _own_name(policy: HealthPolicy) -> str:
 
 def _plan(path: Path | None) -> tuple[tuple[WavePlan, ...], GatePolicy | None]:
     if path is None:
-        return tuple(WavePlan(f"wave {place + 1}", share) for place, share in enumerate(PlanShape().shares)), None
+        usual = enumerate(PlanShape().shares, start=1)
+        return tuple(WavePlan(f"wave {place}", share) for place, share in usual), None
     body = read_plan(path).body
     try:
         gate = GateBody.model_validate(body.get("gate", {})).to_noun()

@@ -51,10 +51,14 @@ class Api:
     ) -> None:
         self._http.close()
 
-    def get(self, path: str, *, patience_s: float | None = None, **params: str | int | bool | None) -> Any:
+    def get(self, path: str, **params: str | int | bool | None) -> Any:
         """GET; parameters that are None are left out."""
         given = {name: value for name, value in params.items() if value is not None}
-        return self._send("GET", path, params=given, **_patient(patience_s))
+        return self._send("GET", path, params=given)
+
+    def get_slowly(self, path: str, patience_s: float, params: Mapping[str, int]) -> Any:
+        """GET what takes long before its first byte."""
+        return self._send("GET", path, params=dict(params), **_patient(patience_s))
 
     def post(
         self,

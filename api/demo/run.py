@@ -200,7 +200,7 @@ def _settings(home: Path) -> Settings:
         s3_port=0,
         temporal_port=0,
         temporal_ui_port=0,
-        csms_heartbeat_interval_s=1,
+        csms_heartbeat_interval_s=2,
         health_hour_s=HOUR_S,
     )
 

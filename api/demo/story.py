@@ -21,8 +21,8 @@ BAD_SCRIPT = Script(boot_loop_share=0.1, install_failure_share=0.05, faulted_sha
 
 CANARIES = 12
 """At least so many: fewer cannot tell a bad image from chance, and the gate would wait for a person."""
-HOUR_S = 2
-"""The demo lives through an hour in two seconds, and its gates judge by a shipped policy."""
+HOUR_S = 4
+"""The demo lives through an hour in four seconds, and its gates judge by a shipped policy."""
 
 
 def waves(chargers: int) -> list[dict[str, Any]]:

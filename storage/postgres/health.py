@@ -160,7 +160,9 @@ class PostgresHealthStore:
             rows = (await connection.execute(_SPANS, given)).all()
         found = {row.charger_id: row for row in rows if row.charger_id is not None}
         spans = tuple(
-            _span(found[each.charger_id], each, end, self._time) for each in queries if each.charger_id in found
+            _span(found[each.charger_id], each, end, self._time)
+            for each in queries
+            if each.charger_id in found
         )
         return FleetSpans(Watermark(rows[0].sequence or 0, rows[0].through), spans)
 

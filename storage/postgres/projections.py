@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.charging import OPEN_STATES, ChargingSession
 from storage.codec import decode, to_json
-from storage.events import EventKind, StoredEvent
 from storage.errors import Conflict
+from storage.events import EventKind, StoredEvent
 from storage.health import COUNTERS, HealthChange, HealthMemory, Watermark
 from storage.health_time import REAL, SECONDS, HealthTime
 from storage.postgres.engine import transaction

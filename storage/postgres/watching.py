@@ -2,13 +2,13 @@
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from storage.health_time import REAL, HealthTime
 from storage.postgres.charging import PostgresSessionStore
 from storage.postgres.health import PostgresHealthStore
 from storage.postgres.incidents import PostgresIncidentStore
 from storage.postgres.projections import PostgresProjectionStore
 from storage.postgres.recordings import PostgresRecordingStore
 from storage.postgres.service import PostgresServiceStore
-from storage.health_time import REAL, HealthTime
 from storage.watching import WatchStores
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from storage.charging import ChargingSession
 from storage.errors import Conflict, InvalidInput, NotFound
-from storage.health_time import REAL
 from storage.health import (
     ChargerSignals,
     ChargerSpan,
@@ -17,6 +16,7 @@ from storage.health import (
     SpanQuery,
     Watermark,
 )
+from storage.health_time import REAL
 from storage.incident import Closing, Incident, IncidentChange
 from storage.recording import Forecast, Recorded
 from storage.service import GroupBy, Metering, ServiceDay, ServiceGroup, ServiceReport

@@ -1,6 +1,6 @@
 """The gate that judges real campaigns, as a rule for simulated ones. Nothing of it is written twice."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from activities.evidence import History
@@ -14,11 +14,13 @@ from workflows.trial.view import View
 
 _EPOCH = datetime(2026, 1, 5, tzinfo=UTC)
 """A Monday."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcomes:
     """What a plan says of attempts: for all waves, and of single ones."""
 
-    gate: GatePolicy = GatePolicy()
+    gate: GatePolicy = field(default_factory=GatePolicy)
     """As plans have it that say nothing else."""
     waves: tuple[WavePlan, ...] = ()
 

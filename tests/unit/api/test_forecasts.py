@@ -9,6 +9,7 @@ from api.schemas.forecasts import ForecastReply
 from storage.access import Role
 from storage.artifact import Artifact
 from storage.health import HealthHour
+from storage.health_time import HealthTime
 from storage.recording import WEEK_HOURS, Recorded
 from tests.support.house import NOW, House, plan_json
 from workflows.gate import POLICIES
@@ -74,6 +75,20 @@ async def test_without_a_recorded_week_nothing_is_forecast() -> None:
     assert answer.status_code == none.status_code == 422
     assert "only 2.0 days" in answer.text
     assert "nothing is recorded" in none.text
+
+
+async def test_hours_of_a_rehearsal_are_told_to_who_approves_and_are_nothing_to_forecast_from() -> None:
+    house, artifact = recorded(chargers=8)
+    house.watch.health.time = HealthTime(2)  # type: ignore[misc]
+    body = {**plan_json(artifact), "gate": {"health": "fast"}}
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        preview = await client.post("/api/v1/campaigns/plan", json=body)
+        plain = await client.post("/api/v1/campaigns/plan", json=plan_json(artifact))
+        answer = await client.post(SIMULATE, json=body)
+    assert "4 hours of the policy are 8 s" in preview.text
+    assert "AMPWAVE_HEALTH_HOUR_S" not in plain.text
+    assert answer.status_code == 422
+    assert "an hour of health lasts 2 s" in answer.text
 
 
 @pytest.mark.parametrize(("days", "weeks"), [(6.8, 1), (11.0, 1), (13.5, 1), (13.8, 2), (27.9, 4), (40.0, 4)])

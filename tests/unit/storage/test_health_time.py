@@ -1,4 +1,4 @@
-"""Hours of health: they tile time, whatever their length, and of a real hour's length they are the clock's."""
+"""Hours of health: they tile time, whatever their length; as long as a real hour they are the clock's."""
 
 from datetime import UTC, datetime, timedelta
 
