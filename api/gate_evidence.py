@@ -57,6 +57,11 @@ class Series:
     """The latest word is by this one."""
     looks: list[Look] = field(default_factory=list)
 
+    @property
+    def tells(self) -> bool:
+        """Whether it decides, or may: a guard that saw nothing is for who wants to look."""
+        return self.decided or self.role == "primary" or self.says in ("harm", "doubt")
+
 
 def health_of(result: Result) -> Result | None:
     """The judgement of health in a stored verdict, if the plan asked for one."""

@@ -103,11 +103,12 @@
       const data = [looks, updated, others, bound].map((column) => JSON.parse(column));
       const known = signalPlots.get(place);
       if (known) known.setData(data);
-      else signalPlots.set(place, new window.uPlot(signalOptions(place.clientWidth), data, place));
+      else if (place.clientWidth) signalPlots.set(place, new window.uPlot(signalOptions(place.clientWidth), data, place));
     }
   };
 
   document.body.addEventListener("htmx:afterSwap", drawSignals);
+  document.body.addEventListener("toggle", drawSignals, true);
   drawSignals();
 
   window.addEventListener("resize", () => {
