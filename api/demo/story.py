@@ -43,12 +43,12 @@ GATE = {
     "health": "fast",
 }
 PACE = {
-    "tick_seconds": 4,
+    "tick_seconds": 5,
     "wave_deadline_seconds": 240,
     "attempt_deadline_seconds": 120,
     "max_attempts": 2,
     "retry_backoff_seconds": 3,
-    "settle_seconds": 4,
+    "settle_seconds": 10,
     "ticket_seconds": 300,
 }
 
