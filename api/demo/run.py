@@ -142,7 +142,7 @@ class _Demo:
         )
         # Short sessions and many of them: most chargers are met with a car at least once, and the gates have
         # sessions to compare.
-        pace = replace(fleet.pace, session_s=(3.0, 9.0))
+        pace = replace(fleet.pace, session_s=(4.0, 12.0))
         return replace(fleet, manufacturer_roots=(manufacturer.root,), pace=pace)
 
     def _simulator(self, settings: Settings, fleet: FleetSpec) -> RoleProcess:
