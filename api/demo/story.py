@@ -43,12 +43,12 @@ GATE = {
     "health": "fast",
 }
 PACE = {
-    "tick_seconds": 5,
+    "tick_seconds": 6,
     "wave_deadline_seconds": 240,
     "attempt_deadline_seconds": 120,
     "max_attempts": 2,
     "retry_backoff_seconds": 3,
-    "settle_seconds": 10,
+    "settle_seconds": 12,
     "ticket_seconds": 300,
 }
 
