@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.staticfiles import StaticFiles
 
 from api import contract, problems
-from api.dashboard import actions, incidents, login, routes
+from api.dashboard import actions, incidents, life, life_acts, login, routes
 from api.dashboard import halts as halt_pages
 from api.dashboard import service as service_pages
 from api.download_desk import DownloadDesk
@@ -151,6 +151,8 @@ def create_app(services: ApiServices) -> FastAPI:
         incidents.router,
         halt_pages.router,
         service_pages.router,
+        life.router,
+        life_acts.router,
         routes.router,
     )
     for router in (*OTHER_ROUTERS, *pages):

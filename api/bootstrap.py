@@ -509,6 +509,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             retention=stores.retention,
             retirements=stores.retirements,
             enrolments=stores.enrolments,
+            renewing=_renewal_rules(settings),
             environment=settings.environment,
             endpoints=partial(read_endpoints, settings),
             makers=lambda: read_makers(settings.manufacturer_keys_dir),

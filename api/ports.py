@@ -9,6 +9,7 @@ from temporalio.api.common.v1 import Payload
 
 from activities.certificates import HandedIn, IssueAnswer, RevokeOrder
 from activities.metadata import CeremonyOrder
+from activities.renewals import RenewalRules
 from api.download_desk import DeskLimits
 from api.webhook_url import WebhookRules
 from signing.manifest import Maker
@@ -220,6 +221,8 @@ class ApiServices:
     """None: nobody is retired here."""
     enrolments: ProvisioningStore | None = None
     """None: nobody is enrolled here."""
+    renewing: RenewalRules = field(default=RenewalRules())
+    """When certificates are renewed by themselves; for people who look ahead."""
     environment: str = "production"
     endpoints: Callable[[], Sequence[Endpoint]] = tuple
     """Where chargers may be moved to, read when asked for."""

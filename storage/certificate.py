@@ -6,7 +6,7 @@ with the new one, and only then it is revoked.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Protocol
 
@@ -142,6 +142,20 @@ class Expiry:
     serial: str
     not_after: datetime
     online: bool
+    issuer: str = ""
+    """As ``Certificate.issuer``."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndCount:
+    """How many chargers' certificates of one issuer end on one day."""
+
+    day: date
+    """UTC."""
+    issuer: str
+    """As ``Certificate.issuer``; "": not one of ours."""
+    count: int
+    online: int
 
 
 class CertificateStore(Protocol):
@@ -183,6 +197,14 @@ class CertificateStore(Protocol):
 
     async def expiries(self, before: datetime, *, limit: int = 1000) -> Sequence[Expiry]:
         """Chargers whose certificate ends before then, first ones first."""
+
+    async def ending(
+        self, since: datetime | None, before: datetime, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[Expiry]:
+        """The same, from ``since`` on, page by page."""
+
+    async def calendar(self, before: datetime) -> Sequence[EndCount]:
+        """All that end before then, counted by day and issuer, first ones first."""
 
     async def request(self, sequence: int) -> SigningRequest:
         """Raises NotFound."""

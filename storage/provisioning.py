@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from storage.charger import Charger, ChargerCredential
+from storage.ports import Page
 from storage.quarantine import QuarantineAct
 from storage.twin import Lifecycle
 
@@ -225,6 +226,12 @@ class ProvisioningStore(Protocol):
 
     async def find(self, *, open_only: bool = False, limit: int = 100) -> Sequence[Enrolment]:
         """Those that wait first, oldest first."""
+
+    async def waiting(self, *, limit: int = 100, cursor: str | None = None) -> Page[Enrolment]:
+        """The open ones, oldest first."""
+
+    async def standing(self) -> Mapping[EnrolmentState, int]:
+        """How many are in each state."""
 
     async def due(self, *, limit: int = 200) -> Sequence[str]:
         """Open ones whose charger is connected and was not looked at lately, or whose time is over."""

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from storage.audit import AuditRow
+from storage.ports import Page
 
 
 class Step(StrEnum):
@@ -167,6 +168,9 @@ class RetirementStore(Protocol):
 
     async def find(self, *, open_only: bool = False, limit: int = 100) -> Sequence[Retirement]:
         """The latest first."""
+
+    async def page(self, *, limit: int = 100, cursor: str | None = None) -> Page[Retirement]:
+        """All of them, the latest first, page by page."""
 
     async def note(self, charger_id: str, record: StepRecord) -> None:
         """Write down how a step ended; told again it is replaced."""

@@ -1,5 +1,6 @@
 """``ampwave cert``: chargers' certificates, from the authority's keys to their renewal."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -81,8 +82,9 @@ def expiries(
         Column("CHARGER"),
         Column("SITE"),
         Column("ENDS"),
-        Column("ON", optional=True),
-        Column("NOW", optional=True),
+        Column("AT", optional=True),
+        Column("LINK", optional=True),
+        Column("AUTHORITY", optional=True),
         Column("SERIAL", optional=True, fold=True),
     )
     rows = [
@@ -92,12 +94,25 @@ def expiries(
             ago(one["not_after"], now),
             moment(one["not_after"], now) or "",
             "online" if one["online"] else "offline",
+            one["issuer"][:12] or "another",
             one["serial"],
         )
         for one in found
     ]
-    empty = f"No charger came with a certificate that ends within {within} days."
-    session.show(found, lambda screen: screen.table(columns, rows, empty=empty))
+    late = sum(1 for one in found if datetime.fromisoformat(one["not_after"]) < now)
+
+    def draw(screen: Screen) -> None:
+        screen.table(
+            columns, rows, empty=f"No charger came with a certificate that ends within {within} days."
+        )
+        if late:
+            screen.line(f"{late} of them ended already.")
+        if len(found) == limit:
+            screen.line(f"Only the first {limit} are shown; --limit N shows more.")
+        if found:
+            screen.line(f"Renew them in waves: ampwave cert renew-fleet --name NAME --within {within}")
+
+    session.show(found, draw)
 
 
 @command(app, "issue", posts=True)

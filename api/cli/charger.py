@@ -18,6 +18,7 @@ from api.cli import (
     charger_passport,
     charger_penalty,
     charger_registry,
+    charger_retired,
     charger_service,
     charger_twin,
     charger_upkeep,
@@ -209,6 +210,7 @@ charger_registry.attach(app)
 charger_move.attach(app)
 charger_evidence.attach(app)
 charger_passport.attach(app)
+charger_retired.attach(app)
 charger_service.attach(app)
 charger_life.attach(app)
 charger_connection.attach(app)

@@ -111,6 +111,10 @@ def list_(
             for each in found["items"]
         ]
         screen.table(columns, rows, empty="Nobody waits. Enrol chargers: ampwave provisioning import FILE")
+        if len(rows) == limit:
+            screen.line(f"Only the first {limit} are shown; --limit N shows more.")
+        if rows:
+            screen.line("One with its checklist: ampwave provisioning show CHARGER")
 
     session.show(found, draw)
 

@@ -227,7 +227,9 @@ async def find_charger(services: Services, charger_id: Annotated[ChargerId, Quer
 
 @router.get("/chargers/{charger_id}")
 @permit(Permission.READ)
-async def charger(services: Services, context: PageContext, charger_id: ChargerId) -> Response:
+async def charger(
+    services: Services, caller: Caller, context: PageContext, charger_id: ChargerId
+) -> Response:
     """One charger: its twin, where it drifts, what people asked of it, and its timeline."""
     downloads = await services.downloads.of_charger(charger_id, limit=ASKED)
     moves = await services.registry.moves(charger_id, limit=ROWS)
@@ -254,6 +256,8 @@ async def charger(services: Services, context: PageContext, charger_id: ChargerI
         metering=metering,
         trends=trends,
         timeline=timeline.items,
+        may_passport=may(caller, Permission.AUDIT_READ),
+        key=services.new_id(),
         now=now,
     )
 

@@ -43,6 +43,7 @@ class ExpiryReply(Reply):
     serial: str
     not_after: datetime
     online: bool
+    issuer: str = Field(description="SHA-256 of the issuer's public key; empty: another authority's.")
 
 
 class IssueBody(Body):

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Text, and_, cast, exists, func, or_, select, update
+from sqlalchemy import Date, Row, Text, and_, cast, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -15,6 +15,7 @@ from storage.certificate import (
     CertificateFilter,
     CertificatePhase,
     Denied,
+    EndCount,
     Expiry,
     RevocationList,
     StatusAnswer,
@@ -242,27 +243,63 @@ class PostgresCertificateStore(SigningRequests):
 
     async def expiries(self, before: datetime, *, limit: int = 1000) -> Sequence[Expiry]:
         """Chargers whose certificate ends before then, first ones first."""
+        async with reading(self._engine) as connection:
+            return [Expiry(*row) for row in await connection.execute(_shown_ends(before).limit(limit))]
+
+    async def ending(
+        self, since: datetime | None, before: datetime, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[Expiry]:
+        """The same, from ``since`` on, page by page."""
+        query = _shown_ends(before)
+        if since is not None:
+            query = query.where(since <= _ENDS)
+        if cursor is not None:
+            ends, charger_id = cursors.decode(cursor, 2)
+            place = func.row(_ENDS, twin_section.c.charger_id)
+            query = query.where(place > func.row(cursors.instant(ends), charger_id))
+        async with reading(self._engine) as connection:
+            rows = (await connection.execute(query.limit(limit + 1))).all()
+        return cursors.page(
+            rows, limit, lambda row: Expiry(*row), lambda row: (row.ends.isoformat(), row.charger_id)
+        )
+
+    async def calendar(self, before: datetime) -> Sequence[EndCount]:
+        """All that end before then, counted by day and issuer, first ones first."""
+        shown = _shown_ends(before).order_by(None).subquery()
+        day, issuer = cast(func.timezone("UTC", shown.c.ends), Date), shown.c.issuer
         query = (
-            select(
-                twin_section.c.charger_id,
-                charger.c.site_id,
-                func.coalesce(_SECURITY["certificate_serial"].astext, ""),
-                _ENDS,
-                twin.c.online,
-            )
-            .join(charger, charger.c.charger_id == twin_section.c.charger_id)
-            .join(twin, twin.c.charger_id == twin_section.c.charger_id)
-            .where(
-                twin_section.c.name == "security",
-                _SECURITY["certificate_until"].astext.is_not(None),
-                before > _ENDS,
-                charger.c.lifecycle != "retired",
-            )
-            .order_by(_ENDS, twin_section.c.charger_id)
-            .limit(limit)
+            select(day, issuer, func.count(), func.count().filter(shown.c.online))
+            .group_by(day, issuer)
+            .order_by(day, issuer)
         )
         async with reading(self._engine) as connection:
-            return [Expiry(*row) for row in await connection.execute(query)]
+            return [EndCount(*row) for row in await connection.execute(query)]
+
+
+def _shown_ends(before: datetime) -> Any:
+    """The certificates that chargers last came with and that end before then, in order."""
+    serial = func.coalesce(_SECURITY["certificate_serial"].astext, "")
+    issued = and_(_C.charger_id == twin_section.c.charger_id, _C.serial == serial)
+    return (
+        select(
+            twin_section.c.charger_id,
+            charger.c.site_id,
+            serial.label("serial"),
+            _ENDS.label("ends"),
+            twin.c.online,
+            func.coalesce(_C.issuer, "").label("issuer"),
+        )
+        .join(charger, charger.c.charger_id == twin_section.c.charger_id)
+        .join(twin, twin.c.charger_id == twin_section.c.charger_id)
+        .outerjoin(certificate, issued)
+        .where(
+            twin_section.c.name == "security",
+            _SECURITY["certificate_until"].astext.is_not(None),
+            before > _ENDS,
+            charger.c.lifecycle != "retired",
+        )
+        .order_by(_ENDS, twin_section.c.charger_id)
+    )
 
 
 def _certificate(row: Row[*tuple[Any, ...]]) -> Certificate:

@@ -11,6 +11,8 @@ from storage.audit import AuditEntry
 from storage.charger import Charger, ChargerCredential
 from storage.codec import to_json
 from storage.errors import NotFound
+from storage.ports import Page
+from storage.postgres import cursor as cursors
 from storage.postgres.allowing import AllowList
 from storage.postgres.audit import append_entry
 from storage.postgres.chargers import register_within
@@ -73,6 +75,25 @@ class PostgresProvisioningStore(AllowList, QuarantineDesk):
             query = query.where(_OPEN)
         async with reading(self._engine) as connection:
             return [enrolment_of(row) for row in await connection.execute(query.limit(limit))]
+
+    async def waiting(self, *, limit: int = 100, cursor: str | None = None) -> Page[Enrolment]:
+        """The open ones, oldest first."""
+        query = select(enrolment).where(_OPEN).order_by(_E.requested_at, _E.charger_id).limit(limit + 1)
+        if cursor is not None:
+            at, charger_id = cursors.decode(cursor, 2)
+            place = func.row(_E.requested_at, _E.charger_id)
+            query = query.where(place > func.row(cursors.instant(at), charger_id))
+        async with reading(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+        return cursors.page(
+            rows, limit, enrolment_of, lambda row: (row.requested_at.isoformat(), row.charger_id)
+        )
+
+    async def standing(self) -> Mapping[EnrolmentState, int]:
+        """How many are in each state."""
+        query = select(_E.state, func.count()).group_by(_E.state)
+        async with reading(self._engine) as connection:
+            return {EnrolmentState(state): count for state, count in await connection.execute(query)}
 
     async def due(self, *, limit: int = 200) -> Sequence[str]:
         """Open ones that may move."""

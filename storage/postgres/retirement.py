@@ -15,6 +15,8 @@ from storage.canonical import sha256_hex
 from storage.codec import decode, to_json
 from storage.errors import Conflict, NotFound
 from storage.identifiers import charger_subject, serial_value
+from storage.ports import Page
+from storage.postgres import cursor as cursors
 from storage.postgres.audit import append_entry
 from storage.postgres.engine import reading, transaction
 from storage.postgres.life_tables import credential_past, retirement, tombstone
@@ -117,6 +119,19 @@ class PostgresRetirementStore:
             query = query.where(_R.state != RetirementState.RECEIPTED.value)
         async with reading(self._engine) as connection:
             return [_retirement(row) for row in await connection.execute(query)]
+
+    async def page(self, *, limit: int = 100, cursor: str | None = None) -> Page[Retirement]:
+        """All of them, the latest first, page by page."""
+        query = select(retirement).order_by(_R.requested_at.desc(), _R.charger_id.desc()).limit(limit + 1)
+        if cursor is not None:
+            at, charger_id = cursors.decode(cursor, 2)
+            place = func.row(_R.requested_at, _R.charger_id)
+            query = query.where(place < func.row(cursors.instant(at), charger_id))
+        async with reading(self._engine) as connection:
+            rows = (await connection.execute(query)).all()
+        return cursors.page(
+            rows, limit, _retirement, lambda row: (row.requested_at.isoformat(), row.charger_id)
+        )
 
     async def note(self, charger_id: str, record: StepRecord) -> None:
         """Write down how a step ended."""

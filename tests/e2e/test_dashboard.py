@@ -4,7 +4,7 @@ import shutil
 import socket
 import threading
 from asyncio import run
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import monotonic, sleep
@@ -18,6 +18,7 @@ from storage.access import Role
 from storage.campaign import CampaignPhase
 from storage.events import EventKind
 from tests.support.house import House
+from tests.support.lives import lives
 from tests.support.showcase import showcase
 
 CHROMIUM = shutil.which("chromium", path="/usr/bin") or shutil.which("chromium")
@@ -47,13 +48,20 @@ class Served:
 
 
 @contextmanager
-def served() -> Iterator[Served]:
+def served(*more: Callable[[House], Awaitable[object]]) -> Iterator[Served]:
+    """A showcase with ``more`` in it."""
     house = showcase(ApiLimits(page_seconds=0.2))
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(
         uvicorn.Config(house.app, log_level="error", lifespan="off", timeout_graceful_shutdown=1)
     )
-    thread = threading.Thread(target=lambda: run(server.serve([listening])))
+
+    async def serve() -> None:
+        for fill in more:
+            await fill(house)
+        await server.serve([listening])
+
+    thread = threading.Thread(target=lambda: run(serve()))
     thread.start()
     try:
         until = monotonic() + 20
@@ -197,6 +205,38 @@ def test_every_page_fits_its_window_and_every_word_is_legible(
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, path
             assert page.evaluate(CONTRAST) == [], path
             assert page.evaluate(UNLABELLED) == [], path
+
+
+LIVES = tuple(
+    f"/life{part}" for part in ("", "/renewals", "/renewals/r-0", "/provisioning", "/quarantine", "/retired")
+)
+
+
+@pytest.mark.requirement("F106")
+def test_the_pages_of_chargers_lives_fit_stay_live_and_act(browser: Any) -> None:
+    with served(lives) as site, opened(browser, site, Role.ADMIN) as page:
+        for path in LIVES:
+            page.goto(site.url + path)
+            for width in (390, 1280):
+                page.set_viewport_size({"width": width, "height": 844})
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+            assert page.evaluate(CONTRAST) == [], path
+            assert page.evaluate(UNLABELLED) == [], path
+        with page.expect_download() as saved:
+            page.click("text=Receipt")
+        assert saved.value.suggested_filename == "CP-0006.receipt.json"
+
+        page.goto(f"{site.url}/life/provisioning")
+        page.wait_for_selector("#live-state[data-state=on]")
+        rows = site.house.services.enrolments.rows  # type: ignore[union-attr, attr-defined]  # the double's
+        page.locator("#q-NEW-00001 summary").click()
+        page.fill("#v-NEW-00001-rcd-test", "21 ms")
+        rows["NEW-00000"] = replace(rows["NEW-00000"], waits_for="its certificate is on its way")
+        page.wait_for_selector("text=its certificate is on its way")
+        assert page.input_value("#v-NEW-00001-rcd-test") == "21 ms"
+        page.get_by_role("button", name="It passed").click()
+        page.wait_for_url("**/life/provisioning")
+        assert rows["NEW-00001"].attestations[0].value == "21 ms"
 
 
 def test_the_api_manual_works_under_our_own_policy(browser: Any, site: Served) -> None:

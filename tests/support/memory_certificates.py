@@ -1,5 +1,6 @@
 """Certificates and renewals in memory: what the api reads and writes, and the acts it asks for."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -10,13 +11,15 @@ from storage.certificate import (
     Certificate,
     CertificateFilter,
     CertificatePhase,
+    EndCount,
     Expiry,
     RevocationList,
     StatusAnswer,
 )
 from storage.errors import NotFound
 from storage.ports import Page
-from storage.renewal import Renewal, RenewalPhase, RenewalTarget, wave_sizes
+from storage.renewal import FINAL, Renewal, RenewalPhase, RenewalTarget, WaveCounts, wave_sizes
+from tests.support.memory import page_of
 from workflows.signals import PersonRequest
 
 
@@ -54,6 +57,24 @@ class MemoryCertificates:
     async def expiries(self, before: datetime, *, limit: int = 1000) -> Sequence[Expiry]:
         return [each for each in self.ends if each.not_after < before][:limit]
 
+    async def ending(
+        self, since: datetime | None, before: datetime, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[Expiry]:
+        found = [
+            each for each in self.ends if (not since or each.not_after >= since) and each.not_after < before
+        ]
+        return page_of(sorted(found, key=lambda one: (one.not_after, one.charger_id)), limit, cursor)
+
+    async def calendar(self, before: datetime) -> Sequence[EndCount]:
+        counts: dict[tuple[Any, str], list[int]] = {}
+        for each in self.ends:
+            if each.not_after < before:
+                key = (each.not_after.date(), each.issuer)
+                found = counts.setdefault(key, [0, 0])
+                found[0] += 1
+                found[1] += each.online
+        return [EndCount(day, issuer, *found) for (day, issuer), found in sorted(counts.items())]
+
     async def newest_list(self, issuer: str | None = None) -> RevocationList | None:
         return self.list
 
@@ -84,7 +105,17 @@ class MemoryRenewals:
         return self.rows[renewal_id]
 
     async def find(self, *, limit: int = 50, cursor: str | None = None) -> Page[Renewal]:
-        return Page(tuple(self.rows.values())[:limit], None)
+        return page_of(list(self.rows.values()), limit, cursor)
+
+    async def in_any(self, charger_ids: Sequence[str]) -> frozenset[str]:
+        open_ones = {row.renewal_id for row in self.rows.values() if row.phase not in FINAL}
+        lines = [line for name in open_ones for line in self.lines[name] if line.outcome is None]
+        return frozenset(line.charger_id for line in lines) & frozenset(charger_ids)
+
+    async def counts(self, renewal_id: str, wave: int) -> WaveCounts:
+        lines = [line for line in self.lines[renewal_id] if line.wave == wave]
+        ends = Counter(line.outcome.value for line in lines if line.outcome)
+        return WaveCounts(len(lines) - ends.total(), dict(ends))
 
     async def targets(self, renewal_id: str, *, limit: int = 100, after: int = -1) -> Sequence[RenewalTarget]:
         return [each for each in self.lines.get(renewal_id, []) if each.ordinal > after][:limit]

@@ -1,5 +1,6 @@
 """Enrolments in memory, by the same rules, as far as the doors and the workflow ask."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -7,6 +8,7 @@ from typing import Any
 
 from storage.charger import Charger, ChargerCredential
 from storage.errors import Conflict, NotFound
+from storage.ports import Page
 from storage.provisioning import (
     ENROLMENT_OVER,
     Advance,
@@ -14,6 +16,7 @@ from storage.provisioning import (
     Attestation,
     Claim,
     Enrolment,
+    EnrolmentState,
     FactoryUnit,
     Redemption,
     SiteConstraints,
@@ -21,6 +24,7 @@ from storage.provisioning import (
 )
 from storage.quarantine import QuarantineAct
 from storage.twin import Lifecycle
+from tests.support.memory import page_of
 
 
 class MemoryEnrolments:
@@ -44,6 +48,13 @@ class MemoryEnrolments:
     async def find(self, *, open_only: bool = False, limit: int = 100) -> Sequence[Enrolment]:
         rows = [row for row in self.rows.values() if not open_only or row.finished_at is None]
         return sorted(rows, key=lambda row: row.requested_at)[:limit]
+
+    async def waiting(self, *, limit: int = 100, cursor: str | None = None) -> Page[Enrolment]:
+        rows = await self.find(open_only=True, limit=10**9)
+        return page_of(sorted(rows, key=lambda row: (row.requested_at, row.charger_id)), limit, cursor)
+
+    async def standing(self) -> Mapping[EnrolmentState, int]:
+        return Counter(row.state for row in self.rows.values())
 
     async def due(self, *, limit: int = 200) -> Sequence[str]:
         return [row.charger_id for row in self.rows.values() if row.finished_at is None][:limit]

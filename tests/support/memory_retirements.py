@@ -7,8 +7,10 @@ from typing import Any
 
 from storage.audit import AuditRow
 from storage.errors import Conflict, NotFound
+from storage.ports import Page
 from storage.retirement import Burial, Remains, Retirement, RetirementState, StepRecord, Tombstone, with_step
 from storage.twin import Lifecycle
+from tests.support.memory import page_of
 
 
 class MemoryRetirements:
@@ -37,6 +39,9 @@ class MemoryRetirements:
     async def find(self, *, open_only: bool = False, limit: int = 100) -> Sequence[Retirement]:
         rows = [row for row in self.rows.values() if not open_only or row.receipt_sha256 is None]
         return sorted(rows, key=lambda row: row.requested_at, reverse=True)[:limit]
+
+    async def page(self, *, limit: int = 100, cursor: str | None = None) -> Page[Retirement]:
+        return page_of(await self.find(limit=10**9), limit, cursor)
 
     async def note(self, charger_id: str, record: StepRecord) -> None:
         self.rows[charger_id] = replace(with_step(self.rows[charger_id], record), waits_for="")
