@@ -223,7 +223,7 @@ def test_the_pages_of_chargers_lives_fit_stay_live_and_act(browser: Any) -> None
             assert page.evaluate(CONTRAST) == [], path
             assert page.evaluate(UNLABELLED) == [], path
         with page.expect_download() as saved:
-            page.click("text=Receipt")
+            page.get_by_role("link", name="Receipt", exact=True).click()
         assert saved.value.suggested_filename == "CP-0006.receipt.json"
 
         page.goto(f"{site.url}/life/provisioning")
