@@ -218,10 +218,10 @@ async def test_a_proof_of_one_session_is_worthless_in_another() -> None:
     ("role", "verbs"),
     [
         (Role.VIEWER, set()),
-        (Role.OPERATOR, {"pause", "abort", "skip"}),
+        (Role.OPERATOR, {"pause", "abort", "skip", "recall"}),
         (Role.SECURITY, {"pause", "abort"}),
-        (Role.RELEASE_MANAGER, {"pause", "abort", "skip", "proceed"}),
-        (Role.ADMIN, {"pause", "abort", "skip", "proceed"}),
+        (Role.RELEASE_MANAGER, {"pause", "abort", "skip", "recall", "proceed"}),
+        (Role.ADMIN, {"pause", "abort", "skip", "recall", "proceed"}),
     ],
 )
 async def test_each_role_sees_its_buttons_and_no_other_works(role: Role, verbs: set[str]) -> None:
@@ -231,7 +231,7 @@ async def test_each_role_sees_its_buttons_and_no_other_works(role: Role, verbs: 
         offered = set(re.findall(rf'action="{RUNNING}/(\w+)"', shown))
         refused = {
             verb
-            for verb in ("approve", "pause", "resume", "abort", "proceed", "skip")
+            for verb in ("approve", "pause", "resume", "abort", "proceed", "skip", "recall")
             if (await client.post(f"{RUNNING}/{verb}", data={"proof": "x"})).text.count("which may not do")
         }
 
