@@ -4,13 +4,16 @@ Everything is judged here again, from what the store says of the charger that as
 or a node alone can have nothing issued for another charger (S53, S54).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cryptography import x509
 from temporalio import activity
 
+from activities.certificate_end import RevokeOrder, revoke, taken_away
 from activities.errors import beating, mapped
 from activities.stores import Stores
 from signing.ca.ports import Applicant, CertificateAuthority, CsrJudgement, Issued
@@ -20,11 +23,11 @@ from storage.certificate import (
     CertificatePhase,
     CertificateStore,
     RequestState,
+    RevocationList,
     RevocationReason,
     SigningRequest,
 )
 from storage.certificate_use import CertificateUse
-from storage.errors import NotFound
 from storage.ports import ChargerView
 from storage.twin import Lifecycle
 
@@ -73,16 +76,6 @@ class IssueAnswer:
     serial: str | None
     reasons: tuple[str, ...] = ()
     retry_after_s: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RevokeOrder:
-    """Take certificates of one charger away; no serials: all of them."""
-
-    charger_id: str
-    serials: tuple[str, ...]
-    reason: str
-    actor: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,34 +261,17 @@ class CertificateActivities:
             for each in found
             if each.phase is not CertificatePhase.REVOKED and each.issued_at < proven.issued_at
         ]
-        await self._revoke(charger_id, older, RevocationReason.SUPERSEDED.value, "signer")
+        order = RevokeOrder(charger_id, tuple(older), RevocationReason.SUPERSEDED.value, "signer")
+        await revoke(self._stores, self._certificates, order, older)
         return Settled(proven.serial, tuple(older))
 
     @activity.defn
     @mapped
     async def revoke_certificates(self, given: RevokeOrder) -> tuple[str, ...]:
         """Take certificates away at once: the record counts at the next handshake. Idempotent."""
-        found = await self._certificates.of_charger(given.charger_id)
-        missing = set(given.serials) - {each.serial for each in found}
-        if missing:
-            raise NotFound("certificate", f"{given.charger_id}/{min(missing)}")
-        serials = [
-            each.serial
-            for each in found
-            if each.phase is not CertificatePhase.REVOKED
-            and (not given.serials or each.serial in given.serials)
-        ]
-        await self._revoke(given.charger_id, serials, given.reason, given.actor)
+        serials = await taken_away(self._stores, self._certificates, given)
         await self._publish()
-        return tuple(serials)
-
-    async def _revoke(self, charger_id: str, serials: list[str], reason: str, actor: str) -> None:
-        for serial in serials:
-            await self._stores.record(
-                actor, "certificate.revoked", f"charger/{charger_id}", serial=serial, reason=reason
-            )
-            at = self._stores.clock()
-            await self._certificates.move(charger_id, serial, CertificatePhase.REVOKED, at, reason)
+        return serials
 
     # What is said of them.
 
@@ -312,18 +288,27 @@ class CertificateActivities:
             return 0
         now, certificates = self._stores.clock(), self._certificates
         newest = await certificates.newest_list(authority.issuer)
-        revoked = await certificates.revoked(authority.issuer, now)
-        old = newest is None or now - newest.this_update >= self._policy.list_every
-        if old or any(
-            each.revoked_at and newest and each.revoked_at >= newest.this_update for each in revoked
-        ):
+        if newest is None or await self._is_old(newest, now):
             number = max(int(now.timestamp()), newest.number + 1 if newest else 0)
+            revoked = await certificates.revoked(authority.issuer, now)
             await certificates.put_list(await authority.revocation_list(revoked, number, now))
         waiting = await certificates.unanswered(
             authority.issuer, now + timedelta(days=1), now, limit=_ANSWERS_AT_ONCE
         )
         await certificates.put_answers(await authority.status_answers(waiting, now))
         return len(waiting)
+
+    async def _is_old(self, newest: RevocationList, now: datetime) -> bool:
+        """By its age, or because it lacks one; times would miss what was committed while it was signed."""
+        if now - newest.this_update >= self._policy.list_every:
+            return True
+        serials = await self._certificates.revoked_serials(newest.issuer, now)
+        return bool(serials - await asyncio.to_thread(serials_of, newest.der))
+
+
+def serials_of(der: bytes) -> frozenset[str]:
+    """What a revocation list names."""
+    return frozenset(f"{each.serial_number:X}" for each in x509.load_der_x509_crl(der))
 
 
 def _kept(issued: Issued, request: SigningRequest, actor: str, now: datetime) -> Certificate:

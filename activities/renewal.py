@@ -25,8 +25,7 @@ from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHer
 from storage.certificate import Certificate, CertificatePhase, CertificateStore
 from storage.certificate_use import CertificateUse
 from storage.charger import SiteLease
-from storage.errors import InvalidInput
-from storage.events import EventKind
+from storage.errors import InvalidInput, NotFound
 from storage.ids import charger_workflow_id
 from storage.ports import ChargerView
 from storage.twin import Lifecycle, busy_reason
@@ -36,7 +35,8 @@ KIND = "certificate"
 WAKE_ON = ("signing_requested", "connected")
 _HEARTBEAT_S = 2.0
 _END = "-----END CERTIFICATE-----\n"
-_WELCOME = frozenset({Lifecycle.REGISTERED, Lifecycle.ACTIVE})
+_WELCOME = frozenset({Lifecycle.REGISTERED, Lifecycle.PROVISIONING, Lifecycle.ACTIVE})
+"""One on its way in gets its first certificate like this (F44)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,8 @@ class RenewalOrder:
     """Only while no session is open; a charger that asks by itself is answered in any case."""
     serial: str | None = None
     """The certificate to hand over; None: have it ask for one."""
+    request: int | None = None
+    """The signing request that it answers, which may be a later one than the one it was issued for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +150,19 @@ class RenewalSender:
         issued = await self._certificates.get(given.charger_id, given.serial)
         if issued.phase is CertificatePhase.REVOKED:
             raise Obstacle(DispatchKind.REFUSED, "the certificate was revoked meanwhile")
-        asked = await self._certificates.request(issued.request or 0)
         stores, charger = self._node.stores, view.charger
         profile = await stores.chargers.model(charger.vendor, charger.model)
         room = of_charger(charger, view.twin, profile).known.certificate_chain_chars
-        use = CertificateUse(asked.use) if asked.use else None
-        return CertificateSigned(fitting(issued.chain, room), use, asked.request_id)
+        use, request_id = await self._answered(given.request or issued.request)
+        return CertificateSigned(fitting(issued.chain, room), use, request_id)
+
+    async def _answered(self, sequence: int | None) -> tuple[CertificateUse | None, int | None]:
+        """What the request that is answered was for; nothing of one that a person handed in, or long ago."""
+        try:
+            asked = await self._certificates.request(sequence or 0)
+        except NotFound:
+            return None, None
+        return CertificateUse(asked.use) if asked.use else None, asked.request_id
 
 
 async def reserve(node: Node, view: ChargerView, seconds: float, kind: str = KIND) -> None:
@@ -239,14 +248,11 @@ class RenewalActivities:
     @mapped
     async def measure_renewal(self, given: RenewalQuery) -> RenewalFacts:
         """Everything the store knows; signals are only hints."""
-        kinds = (EventKind.CERTIFICATE_SIGNING_REQUESTED.value,)
-        events = await self._stores.events.since(given.charger_id, given.since, kinds)
-        taken = [event.sequence for event in events if event.body.get("refusal") is None]
         view = await self._stores.chargers.get(given.charger_id)
         route = await self._stores.routes.resolve(given.charger_id)
         link = view.twin.connectivity
         return RenewalFacts(
-            request=taken[-1] if taken else None,
+            request=await self._certificates.newest_request(given.charger_id, given.since),
             proven=given.serial is not None and _shown(view) == given.serial,
             online=bool(link and link.online),
             route=RouteFacts(route.node_id, route.boot_id, route.session_epoch) if route else None,

@@ -11,7 +11,7 @@ from temporalio import activity
 
 from activities.errors import mapped
 from activities.stores import Stores
-from storage.certificate import CertificateStore, Expiry
+from storage.certificate import CertificateStore
 from storage.halt import Halt
 from storage.renewal import (
     FINAL,
@@ -28,6 +28,10 @@ from storage.twin import busy_reason
 
 SCHEDULED = "scheduled renewal"
 _LATELY = timedelta(days=1)
+_REMEMBERED = timedelta(days=60)
+"""How long it is remembered that a charger could not be renewed."""
+_CANARY = 5
+_LOOKED_AT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +150,15 @@ class FleetRenewalActivities:
         if halt is not None:
             return ()
         now = self._stores.clock()
-        found = await self._renewals.due(given.renewal_id, given.wave, now, limit=given.limit)
+        # More than fit, as those who charge for hours would keep everybody behind them waiting.
+        found = await self._renewals.due(
+            given.renewal_id, given.wave, now, limit=max(_LOOKED_AT, 2 * given.limit)
+        )
         views = await self._stores.chargers.views([each.charger_id for each in found])
         idle = {view.charger.charger_id for view in views if busy_reason(view.twin.operation, now) is None}
         return tuple(
             Due(each.ordinal, each.charger_id, each.attempts) for each in found if each.charger_id in idle
-        )
+        )[: given.limit]
 
     @activity.defn
     @mapped
@@ -187,6 +194,12 @@ class FleetRenewalActivities:
         reason = "it could not be renewed while its wave ran"
         now = self._stores.clock()
         return await self._renewals.defer(given.renewal_id, given.wave, reason, now)
+
+    @activity.defn
+    @mapped
+    async def carry_renewal_wave(self, given: WaveOrder) -> int:
+        """Whoever is left of a wave that passes all the same gets its turn in the next one."""
+        return await self._renewals.carry(given.renewal_id, given.wave)
 
     @activity.defn
     @mapped
@@ -229,34 +242,71 @@ class FleetRenewalActivities:
     @activity.defn
     @mapped
     async def plan_renewals(self, at: str) -> tuple[str, ...]:
-        """Open a renewal for the chargers that are due, if there is none; ids of all that are not over."""
-        running = list(await self._renewals.running())
-        if running or not self._rules.enabled:
-            return tuple(running)
+        """Open a renewal for the chargers that are due, if none is open; ids of all that are not over."""
+        running = tuple(await self._renewals.running())
+        if not self._rules.enabled or await self._rests():
+            return running
         rules, now = self._rules, self._stores.clock()
-        ending = await self._certificates.expiries(now + rules.before + rules.jitter, limit=rules.at_once)
+        # Who is away cannot be asked, and a wave of such would show nothing and hold for ever.
+        ending = await self._certificates.expiries(
+            now + rules.before + rules.jitter, limit=rules.at_once, online_only=True
+        )
         due = await self._wanted(
-            [each for each in ending if due_at(each.charger_id, each.not_after, rules) <= now]
+            [each.charger_id for each in ending if due_at(each.charger_id, each.not_after, rules) <= now]
         )
-        if not due:
-            return ()
+        if not due.all:
+            return running
         renewal_id = f"scheduled-{at}"
-        name = f"{SCHEDULED} of {len(due)} chargers"
-        new = Renewal(
-            renewal_id, RenewalPlan(name), RenewalPhase.RUNNING, "it has begun", SCHEDULED, now, len(due), 0
-        )
-        await self._renewals.create(new, due)
+        plan = scheduled_plan(due)
+        new = Renewal(renewal_id, plan, RenewalPhase.RUNNING, "it has begun", SCHEDULED, now, len(due.all), 0)
+        await self._renewals.create(new, due.all)
         await self._stores.record(
-            SCHEDULED, "renewal.created", f"renewal/{renewal_id}", chargers=len(due), first=due[0]
+            SCHEDULED, "renewal.created", f"renewal/{renewal_id}", chargers=len(due.all), first=due.all[0]
         )
-        return (renewal_id,)
+        return (*running, renewal_id)
 
-    async def _wanted(self, due: Sequence[Expiry]) -> list[str]:
-        """Those that have not been given a newer one already, which they have not shown yet."""
-        wanted, now = [], self._stores.clock()
-        for each in due:
-            known = await self._certificates.of_charger(each.charger_id)
-            fresh = [one for one in known if one.revoked_at is None and now - one.issued_at < _LATELY * 7]
-            if not fresh or all(not one.issuer for one in fresh):
-                wanted.append(each.charger_id)
-        return wanted
+    async def _rests(self) -> bool:
+        """Whether the last scheduled one is not over, or was stopped so lately that the next one waits.
+
+        Renewals of people, and changes of roots, may be paused for weeks: certificates end meanwhile.
+        """
+        last = await self._renewals.newest_of(SCHEDULED)
+        if last is None:
+            return False
+        if last.phase not in FINAL:
+            return True
+        stopped = last.phase is RenewalPhase.ABORTED and last.finished_at is not None
+        return stopped and self._stores.clock() - (last.finished_at or last.created_at) < _LATELY
+
+    async def _wanted(self, due: Sequence[str]) -> "Wanted":
+        """Those whom nobody else renews, and who were not given a newer one that they have yet to show."""
+        now = self._stores.clock()
+        given = await self._certificates.given_since(due, now - _LATELY * 7)
+        taken = given | await self._renewals.in_any(due)
+        failed = await self._renewals.came_to_nothing(due, now - _REMEMBERED)
+        left = [each for each in due if each not in taken]
+        return Wanted(
+            tuple(each for each in left if each not in failed),
+            # A02.FR.18: whoever could not be renewed is left alone for a day.
+            tuple(each for each in left if each in failed and now - failed[each] >= _LATELY),
+        )
+
+
+class Wanted(NamedTuple):
+    """Who is due."""
+
+    fresh: tuple[str, ...]
+    again: tuple[str, ...]
+    """Those with whom it came to nothing before."""
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """The fresh ones first: whether renewing works is shown by those that never said no."""
+        return (*self.fresh, *self.again)
+
+
+def scheduled_plan(due: Wanted) -> RenewalPlan:
+    """A canary that one or two odd chargers do not hold; those that failed before are no canary."""
+    name = f"{SCHEDULED} of {len(due.all)} chargers"
+    canary = min(_CANARY, len(due.fresh)) or len(due.all)
+    return RenewalPlan(name, canary=canary, max_failed_share=0.4, max_lost=2)

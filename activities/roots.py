@@ -4,6 +4,7 @@ A charger is never left with roots under which it cannot come back: an old one g
 came since the server shows its new chain, and lists the root of that chain.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,6 +24,8 @@ from storage.certificate_use import CertificateHash, CertificateUse
 from storage.ports import ChargerView
 from storage.renewal import FleetWork, RenewalPlan, RenewalStore, spelled
 
+ShownSince = Callable[[str], datetime | None]
+"""Since when a node shows nothing but chains under this root (PEM); None: not now."""
 _HEARTBEAT_S = 2.0
 _USE = CertificateUse.CSMS_ROOT
 _LISTED = frozenset({AnswerStatus.ACCEPTED, AnswerStatus.NOT_FOUND})
@@ -42,9 +45,11 @@ class RootOrder:
 class RootSender:
     """On the node that holds the charger's socket."""
 
-    def __init__(self, node: Node, renewals: RenewalStore) -> None:
+    def __init__(self, node: Node, renewals: RenewalStore, shown_since: ShownSince | None = None) -> None:
+        """``shown_since`` None: TLS ends elsewhere, so a person's word is all that is known of the chain."""
         self._node = node
         self._renewals = renewals
+        self._shown_since = shown_since
 
     @activity.defn
     @mapped
@@ -63,7 +68,7 @@ class RootSender:
     async def _change(self, given: RootOrder, plan: RenewalPlan) -> str:
         view = await self._node.stores.chargers.get(given.charger_id)
         if plan.work is FleetWork.DELETE_ROOT:
-            _require_came(view, plan)
+            self._require_came(view, plan)
         await reserve(self._node, view, given.seconds)
         listed = await self._listed(given)
         if plan.work is FleetWork.INSTALL_ROOT:
@@ -107,11 +112,18 @@ class RootSender:
             raise Obstacle(DispatchKind.REFUSED, "it said Accepted, and still lists the old root")
         return "the old root is gone"
 
-
-def _require_came(view: ChargerView, plan: RenewalPlan) -> None:
-    """M05.FR.16: the old root is kept until the charger has connected by the new one."""
-    link = view.twin.connectivity
-    since = link.since if link and link.online else None
-    if since is None or not plan.switched_at or since <= datetime.fromisoformat(plan.switched_at):
-        reason = "it has not connected since the server shows its new chain, so it keeps the old root"
-        raise Obstacle(DispatchKind.NOT_NOW, reason)
+    def _require_came(self, view: ChargerView, plan: RenewalPlan) -> None:
+        """M05.FR.16: the old root is kept until the charger has connected by the new one."""
+        link = view.twin.connectivity
+        since = link.since if link and link.online else None
+        switched = datetime.fromisoformat(plan.switched_at) if plan.switched_at else None
+        if self._shown_since is not None and plan.root:
+            shown = self._shown_since(plan.root)
+            if shown is None:
+                reason = "its node does not show a chain of the new root, so it keeps the old one"
+                raise Obstacle(DispatchKind.NOT_NOW, reason)
+            # Whatever time somebody named: the node knows what it showed.
+            switched = max(switched or shown, shown)
+        if since is None or switched is None or since <= switched:
+            reason = "it has not connected since the server shows its new chain, so it keeps the old root"
+            raise Obstacle(DispatchKind.NOT_NOW, reason)

@@ -22,7 +22,7 @@ from temporalio.worker import Worker
 from activities.alarms import DispatchAlarms
 from activities.blob_care import BlobCareActivities, CarePolicy, CareStores
 from activities.bundles import BundleActivities, BundleSources
-from activities.certificate_end import revoking
+from activities.certificate_end import RevocationActivities, revoking
 from activities.certificates import CertificateActivities, IssuePolicy
 from activities.connection import ConnectionActivities
 from activities.daily import DailyActivities
@@ -584,6 +584,7 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
     """A node: its sockets, and the worker that takes commands from its own queue."""
     boot_id = uuid.uuid4().hex[:12]
     tls = server_tls_files(settings)
+    server = None if tls is None else ServerTls(tls)
     gateway = Gateway(
         GatewayOptions(
             node_id=settings.node_id,
@@ -617,7 +618,7 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
             readiness=_readiness(stores, client),
         ),
         Sources(system_clock),
-        tls=None if tls is None else ServerTls(tls),
+        tls=server,
         certificates=_client_certificates(settings, stores),
         newcomers=newcomers_of(settings, stores.enrolments),
     )
@@ -642,7 +643,9 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
         task_queue=node_queue(settings.node_id, boot_id),
         activities=[
             *registry.node_activities(node, gateway.watching),
-            *registry.renewal_node_activities(node, stores.certificates, stores.renewals),
+            *registry.renewal_node_activities(
+                node, stores.certificates, stores.renewals, None if server is None else server.shown.since
+            ),
         ],
         max_concurrent_activities=200,
         graceful_shutdown_timeout=COMMAND_GRACE,
@@ -683,6 +686,7 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
                     shared, stores.certificates, stores.renewals, _renewal_rules(settings)
                 ),
                 ConnectionActivities(shared, stores.renewals),
+                RevocationActivities(shared, stores.certificates),
             ),
             *registry.move_activities(MoveActivities(stores.registry, stores.ingest, system_clock)),
             *registry.life_activities(

@@ -80,9 +80,7 @@ class Enroller:
         problems = tuple(self._problems(body, ground))
         if problems:
             return EnrolledRow(line=row.line, charger_id=body.charger_id, result="refused", problems=problems)
-        if dry_run:
-            return await self._would(row, body)
-        return await self._take_in(row, body)
+        return await self._take_in(row, body, dry_run=dry_run)
 
     def _problems(self, body: EnrolmentBody, ground: _Ground) -> list[str]:
         here = self._services.environment
@@ -104,19 +102,8 @@ class Enroller:
                 problems.append(f"{name}: an earlier row has it too")
         return problems
 
-    async def _would(self, row: Row, body: EnrolmentBody) -> EnrolledRow:
-        """What would become of it, by what is there now."""
-        there = await self._services.chargers.views([body.charger_id])
-        if not there:
-            return EnrolledRow(line=row.line, charger_id=body.charger_id, result="enrolled")
-        known = there[0].charger
-        wanted = (body.site_id, body.vendor, body.model, body.serial_number)
-        if (known.site_id, known.vendor, known.model, known.serial_number) == wanted:
-            return EnrolledRow(line=row.line, charger_id=body.charger_id, result="unchanged")
-        problem = "charger_id: registered already, with other values"
-        return EnrolledRow(line=row.line, charger_id=body.charger_id, result="refused", problems=(problem,))
-
-    async def _take_in(self, row: Row, body: EnrolmentBody) -> EnrolledRow:
+    async def _take_in(self, row: Row, body: EnrolmentBody, *, dry_run: bool) -> EnrolledRow:
+        """By the store's own rules; a dry run meets the same, and leaves nothing."""
         now = self._services.clock()
         charger: Charger = replace(body.to_noun(now), lifecycle=Lifecycle.PROVISIONING)
         credential = None
@@ -137,7 +124,7 @@ class Enroller:
             asset=body.asset(body.installer),
         )
         try:
-            new = await store_of(self._services).enrol(charger, credential, given)
+            new = await store_of(self._services).enrol(charger, credential, given, dry_run=dry_run)
         except EngineUnavailable:
             raise
         except AmpwaveError as error:

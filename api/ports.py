@@ -7,7 +7,8 @@ from typing import Protocol
 
 from temporalio.api.common.v1 import Payload
 
-from activities.certificates import HandedIn, IssueAnswer, RevokeOrder
+from activities.certificate_end import RevokeOrder
+from activities.certificates import HandedIn, IssueAnswer
 from activities.metadata import CeremonyOrder
 from activities.renewals import RenewalRules
 from api.download_desk import DeskLimits

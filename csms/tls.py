@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from csms.pki.shown import ShownChains
 from csms.pki.trust import read_certificates, read_file
 from csms.reloading import Reloading
+from storage.clock import Clock, system_clock
 from storage.errors import InvalidInput
 
 # OCPP 2.0.1 A00.FR.318. The second line has no forward secrecy: behind a setting with Unsafe in its name.
@@ -109,9 +111,13 @@ def _load_authorities(context: ssl.SSLContext, path: Path) -> None:
 class ServerTls:
     """The TLS context of a listener, always over the newest good files."""
 
-    def __init__(self, files: ServerTlsFiles) -> None:
+    def __init__(self, files: ServerTlsFiles, clock: Clock = system_clock) -> None:
         """Raises InvalidInput."""
-        self._contexts = Reloading("server certificates", files.all, lambda: build_context(files))
+        self._contexts = Reloading("server certificates", files.all, lambda: self._built(files))
+        self._clock = clock
+        self.shown = ShownChains()
+        """By which roots chargers can know it."""
+        self.shown.show(self._chains, clock())
         self.asks_for_certificates = bool(files.charger_ca_files)
         self.context = self._contexts.current
         """For the listener; every handshake is moved on to the newest one."""
@@ -127,7 +133,15 @@ class ServerTls:
 
     async def refresh(self) -> bool:
         """Look at the files once; whether new ones are in force now."""
-        return await self._contexts.refresh()
+        changed = await self._contexts.refresh()
+        if changed:
+            self.shown.show(self._chains, self._clock())
+        return changed
+
+    def _built(self, files: ServerTlsFiles) -> ssl.SSLContext:
+        context = build_context(files)
+        self._chains = [read_certificates(pair.chain) for pair in files.certificates]
+        return context
 
     def _watched(self) -> type[ssl.SSLObject]:
         tls = self

@@ -186,6 +186,9 @@ class CertificateStore(Protocol):
     async def revoked(self, issuer: str, now: datetime) -> Sequence[Certificate]:
         """Those of an issuer that are revoked and have not expired."""
 
+    async def revoked_serials(self, issuer: str, now: datetime) -> frozenset[str]:
+        """Their serial numbers alone."""
+
     async def denied(self, since: datetime | None, now: datetime) -> Sequence[Denied]:
         """Those revoked since then that have not expired; None: all of them."""
 
@@ -195,7 +198,9 @@ class CertificateStore(Protocol):
     async def unsettled(self, *, limit: int = 500) -> Sequence[str]:
         """Chargers that came with one of ours that is not on record as proven, or have older ones left."""
 
-    async def expiries(self, before: datetime, *, limit: int = 1000) -> Sequence[Expiry]:
+    async def expiries(
+        self, before: datetime, *, limit: int = 1000, online_only: bool = False
+    ) -> Sequence[Expiry]:
         """Chargers whose certificate ends before then, first ones first."""
 
     async def ending(
@@ -205,6 +210,12 @@ class CertificateStore(Protocol):
 
     async def calendar(self, before: datetime) -> Sequence[EndCount]:
         """All that end before then, counted by day and issuer, first ones first."""
+
+    async def given_since(self, charger_ids: Sequence[str], since: datetime) -> frozenset[str]:
+        """Those of them that were issued a certificate since then that counts."""
+
+    async def newest_request(self, charger_id: str, since: datetime) -> int | None:
+        """The newest signing request since then that its node took."""
 
     async def request(self, sequence: int) -> SigningRequest:
         """Raises NotFound."""

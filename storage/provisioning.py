@@ -215,10 +215,18 @@ class SiteConstraints:
 class ProvisioningStore(Protocol):
     """Enrolments, claims, allow-lists and templates."""
 
-    async def enrol(self, charger: Charger, credential: ChargerCredential | None, given: Enrolment) -> bool:
+    async def enrol(
+        self,
+        charger: Charger,
+        credential: ChargerCredential | None,
+        given: Enrolment,
+        *,
+        dry_run: bool = False,
+    ) -> bool:
         """Register a charger and its enrolment in one transaction; False: exactly that is there already.
 
-        Raises NotFound (no such site, no such template), Conflict.
+        ``dry_run``: by the same rules, and nothing stays. Raises NotFound (no such site, no such template),
+        Conflict.
         """
 
     async def get(self, charger_id: str) -> Enrolment:

@@ -89,7 +89,7 @@ class RenewalPlan:
     """How long a charger is left alone after its first failure; doubled after each."""
     work: FleetWork = FleetWork.RENEW
     root: str = ""
-    """PEM of the root to be installed."""
+    """PEM of the root to be installed; of a deletion the new one, under which the server is shown."""
     root_names: tuple[str, ...] = ()
     """How a charger may name the root that is installed or deleted, by ``spelled``."""
     keep_names: tuple[str, ...] = ()
@@ -211,5 +211,14 @@ class RenewalStore(Protocol):
     async def defer(self, renewal_id: str, wave: int | None, reason: str, at: datetime) -> int:
         """Give everybody without an outcome the outcome DEFERRED; None: in every wave."""
 
+    async def carry(self, renewal_id: str, wave: int) -> int:
+        """Move everybody without an outcome from a wave to the next one; how many."""
+
     async def in_any(self, charger_ids: Sequence[str]) -> frozenset[str]:
         """Those of them that a renewal has that is not over, and that have no outcome in it."""
+
+    async def newest_of(self, created_by: str) -> Renewal | None:
+        """The newest renewal that somebody began; None: there is none."""
+
+    async def came_to_nothing(self, charger_ids: Sequence[str], since: datetime) -> dict[str, datetime]:
+        """Whose last renewal since then ended without a new certificate, and when it did."""

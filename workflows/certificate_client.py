@@ -6,8 +6,9 @@ from typing import Any
 from temporalio.client import Client, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy
 
-from activities.certificates import HandedIn, IssueAnswer, RevokeOrder
-from storage.canonical import sha256_hex
+from activities.certificate_end import RevokeOrder
+from activities.certificates import HandedIn, IssueAnswer
+from storage.canonical import canonical_json, sha256_hex
 from storage.errors import Conflict
 from storage.ids import TASK_QUEUE, renewal_workflow_id
 from workflows.certificate_desk import CertificateIssuanceWorkflow, CertificateRevocationWorkflow
@@ -49,16 +50,16 @@ class CertificateDesk:
         await self._ask(renewal_workflow_id(renewal_id), act, request, update_id)
 
     async def revoke_certificates(self, order: RevokeOrder) -> tuple[str, ...]:
-        """Have the signer take certificates away, and wait for it.
+        """Have certificates taken away, and wait until it is on record.
 
-        Raises EngineUnavailable when no signer answered in time; it is done once one is there.
+        Raises EngineUnavailable when no worker answered in time; it is done once one is there.
         """
         handle = await self._start_revocation(order)
         return await outcome(
             handle,
             self._timeout,
-            silence="No signer answered in time.",
-            hint="It is done as soon as a signer is there.",
+            silence="No worker answered in time.",
+            hint="It is done as soon as a worker is there.",
         )
 
     async def issue_certificate(self, given: HandedIn) -> IssueAnswer:
@@ -94,7 +95,8 @@ class CertificateDesk:
         return await self._client.start_workflow(
             CertificateRevocationWorkflow.run,
             order,
-            id=f"revocation/{order.charger_id}",
+            # Another order for the same charger is another one, and must not be taken for this one.
+            id=f"revocation/{order.charger_id}/{_digest(order)}",
             task_queue=TASK_QUEUE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             static_summary=f"revoke certificates of {order.charger_id}",
@@ -104,3 +106,8 @@ class CertificateDesk:
     async def _ask(self, workflow_id: str, update: Any, request: Any, update_id: str | None = None) -> None:
         handle = self._client.get_workflow_handle(workflow_id)
         await handle.execute_update(update, request, id=update_id, rpc_timeout=self._timeout)
+
+
+def _digest(order: RevokeOrder) -> str:
+    what = {"serials": sorted(order.serials), "reason": order.reason}
+    return sha256_hex(canonical_json(what))[:16]

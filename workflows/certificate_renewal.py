@@ -238,6 +238,7 @@ class CertificateRenewalWorkflow:
             seconds=given.request_seconds + given.proof_seconds,
             idle=given.request is None,
             serial=self._serial,
+            request=self._facts.request,
         )
         try:
             return await on_node(RenewalSender.advance_renewal, order, route)

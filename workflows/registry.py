@@ -6,6 +6,7 @@ from typing import Any
 from activities.artifacts import ArtifactActivities
 from activities.blob_care import BlobCareActivities
 from activities.campaigns import CampaignActivities
+from activities.certificate_end import RevocationActivities
 from activities.certificates import CertificateActivities
 from activities.chargers import ChargerActivities
 from activities.commissioning import CommissioningActivities
@@ -32,7 +33,7 @@ from activities.renewal import RenewalActivities, RenewalSender
 from activities.renewals import FleetRenewalActivities
 from activities.retention import RetentionActivities
 from activities.retiring import RetirementActivities, RetirementSender, Revoke, nothing_issued
-from activities.roots import RootSender
+from activities.roots import RootSender, ShownSince
 from activities.signer import SignerActivities
 from activities.stores import Stores
 from activities.testifying import Testifier, TestimonyActivities
@@ -208,7 +209,10 @@ def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
 
 
 def renewal_activities(
-    renewal: RenewalActivities, fleet: FleetRenewalActivities, connection: ConnectionActivities
+    renewal: RenewalActivities,
+    fleet: FleetRenewalActivities,
+    connection: ConnectionActivities,
+    revocation: RevocationActivities,
 ) -> Activities:
     """For the worker role, too: chargers' certificates and connections, what was seen and who is due."""
     return (
@@ -221,18 +225,22 @@ def renewal_activities(
         fleet.note_attempt,
         fleet.measure_renewal_wave,
         fleet.close_renewal_wave,
+        fleet.carry_renewal_wave,
         fleet.set_renewal_phase,
         fleet.find_open_requests,
         fleet.find_unsettled,
         fleet.plan_renewals,
+        revocation.record_revocation,
     )
 
 
-def renewal_node_activities(node: Node, certificates: CertificateStore, renewals: RenewalStore) -> Activities:
-    """For a CSMS node, too."""
+def renewal_node_activities(
+    node: Node, certificates: CertificateStore, renewals: RenewalStore, shown_since: ShownSince | None
+) -> Activities:
+    """For a CSMS node, too. ``shown_since`` None: TLS ends elsewhere."""
     return (
         RenewalSender(node, certificates).advance_renewal,
-        RootSender(node, renewals).change_root,
+        RootSender(node, renewals, shown_since).change_root,
         ConnectionSender(node, certificates, renewals).advance_connection,
     )
 

@@ -24,13 +24,13 @@ with workflow.unsafe.imports_passed_through():
     )
     from storage.errors import AmpwaveError, Conflict
     from storage.ids import charger_workflow_id
-    from storage.renewal import CONNECTION_WORK, FleetWork, RenewalOutcome, RenewalPhase
+    from storage.renewal import CONNECTION_WORK, FleetWork, RenewalOutcome, RenewalPhase, WaveCounts
     from workflows.certificate_renewal import CertificateRenewalWorkflow, RenewalEnd, RenewalInput
     from workflows.connection_change import ConnectionChangeWorkflow
     from workflows.connection_link import ConnectionInput
     from workflows.options import locally, remotely
     from workflows.password_change import PasswordChangeWorkflow
-    from workflows.renewal_rules import GateVerdict, judge_wave, too_many_lost
+    from workflows.renewal_rules import GateVerdict, judge_wave, passes_already, too_many_lost
     from workflows.root_change import RootChangeInput, RootChangeWorkflow
     from workflows.signals import PersonRequest
 
@@ -58,6 +58,7 @@ class RenewalWorkflow:
         self._paused = given.paused
         self._held = ""
         self._stop: PersonRequest | None = None
+        self._early = False
         self._busy: dict[str, asyncio.Task[None]] = {}
 
     @workflow.run
@@ -122,6 +123,11 @@ class RenewalWorkflow:
         order = WaveOrder(self._given.renewal_id, self._given.wave)
         if not await self._rounds(order, since):
             return False
+        if self._early:
+            # Those that are left get their turn in the next wave, and count there.
+            self._early = False
+            await locally(FleetRenewalActivities.carry_renewal_wave, order)
+            return True
         await locally(FleetRenewalActivities.close_renewal_wave, order)
         return await self._gate(order)
 
@@ -133,6 +139,9 @@ class RenewalWorkflow:
             counts = await locally(FleetRenewalActivities.measure_renewal_wave, order)
             if too_many_lost(counts, now.plan) or counts.open == 0 or workflow.now() >= ends:
                 break
+            if self._passes_early(order, counts, now):
+                self._early = True
+                break
             workflow.set_current_details(
                 f"wave {order.wave + 1} of {now.waves}: {counts.open} left, {counts.outcomes}"
             )
@@ -142,6 +151,12 @@ class RenewalWorkflow:
             await self._pause(min(now.plan.pause_seconds, (ends - workflow.now()).total_seconds()), now)
         await self._drain()
         return self._stop is None
+
+    def _passes_early(self, order: WaveOrder, counts: WaveCounts, now: RenewalNow) -> bool:
+        if order.wave + 1 >= now.waves or self._paused:
+            return False
+        passes = passes_already(counts, now.plan, len(self._busy))
+        return passes and workflow.patched("passes-early")
 
     async def _fill(self, order: WaveOrder, now: RenewalNow) -> None:
         """Begin with as many as there is room for: connected, free and idle."""

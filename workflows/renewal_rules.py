@@ -27,6 +27,19 @@ def too_many_lost(counts: WaveCounts, plan: RenewalPlan) -> bool:
     return counts.outcomes.get(RenewalOutcome.LOST.value, 0) > plan.max_lost
 
 
+def passes_already(counts: WaveCounts, plan: RenewalPlan, at_work: int) -> bool:
+    """Whether a wave passes whatever becomes of those that are left: a few that are away hold nobody up.
+
+    ``at_work``: so many of them are in an attempt now, any of which may be the last that is heard of it.
+    """
+    lost = counts.outcomes.get(RenewalOutcome.LOST.value, 0) + at_work
+    if counts.open == 0 or lost > plan.max_lost:
+        return False
+    failed = counts.outcomes.get(RenewalOutcome.FAILED.value, 0) + counts.open
+    worst = WaveCounts(0, {**counts.outcomes, RenewalOutcome.FAILED.value: failed})
+    return judge_wave(worst, plan).verdict is GateVerdict.PROCEED
+
+
 def judge_wave(counts: WaveCounts, plan: RenewalPlan) -> WaveVerdict:
     """Lost chargers abort; many failures hold; and so does a wave in which nothing was proved."""
     number = {outcome: counts.outcomes.get(outcome.value, 0) for outcome in RenewalOutcome}

@@ -198,8 +198,3 @@ def read(path: Path) -> str:
         return path.read_text("ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise WrongUse(f"{path} cannot be read as PEM.") from error
-
-
-app.add_typer(
-    cert_authority.app, name="ca", help="Make the authority: root offline, issuing key at the signer."
-)

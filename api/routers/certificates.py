@@ -5,7 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from activities.certificates import HandedIn, RevokeOrder
+from activities.certificate_end import RevokeOrder
+from activities.certificates import HandedIn
 from api.acts import audit
 from api.auth import Permission
 from api.guard import Caller, GuardedRoute, Services, permit

@@ -17,6 +17,7 @@ from api.guard import Caller, GuardedRoute, Services, permit
 from api.replies import Limit
 from api.schemas import provisioning as shapes
 from api.schemas.common import ChargerId, PageReply, Slug
+from csms.redaction import is_secret
 from signing.manifest import open_manifest
 from storage.asset_rules import asset_problems
 from storage.canonical import sha256_hex
@@ -228,7 +229,13 @@ async def put_template(
 ) -> shapes.TemplateReply:
     """Write a template; enrolments under way take the new one at their next step."""
     template = body.to_noun(name)
-    if problems := template_problems(template):
+    named = (*(f"ocpp16.{each}" for each in template.ocpp16), *(f"ocpp2.{each}" for each in template.ocpp2))
+    secret = [
+        f"{each}: is a secret, which a charger is given by itself: every one has its own"
+        for each in named
+        if is_secret(each)
+    ]
+    if problems := [*template_problems(template), *secret]:
         raise InvalidInput(f"The template {name} cannot be used.", problems)
     await store_of(services).put_template(name, asdict(template), caller.name, services.clock())
     return shapes.TemplateReply(name=name, body=asdict(template))

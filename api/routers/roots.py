@@ -55,7 +55,7 @@ async def delete_root(
         raise InvalidInput("The old root and the new one are the same.")
     if body.switched_at > services.clock():
         raise InvalidInput("The new chain is not shown yet.", ["switched_at: lies ahead"])
-    more = {"work": FleetWork.DELETE_ROOT, "root_names": old, "keep_names": new}
+    more = {"work": FleetWork.DELETE_ROOT, "root": body.new_root, "root_names": old, "keep_names": new}
     plan = plan_from(body, switched_at=body.switched_at.isoformat(), **more)
     renewal_id = update_id("root", caller.name, key) if key else services.new_id()
     stored = await open_renewal(services, caller, renewal_id, plan, await chosen_chargers(services, body))

@@ -131,6 +131,12 @@ class PostgresCertificateStore(SigningRequests):
         query = select(certificate).where(_C.issuer == issuer, _C.phase == _REVOKED, _C.not_after > now)
         return await self._all(query.order_by(_C.serial))
 
+    async def revoked_serials(self, issuer: str, now: datetime) -> frozenset[str]:
+        """Their serial numbers alone."""
+        query = select(_C.serial).where(_C.issuer == issuer, _C.phase == _REVOKED, _C.not_after > now)
+        async with reading(self._engine) as connection:
+            return frozenset((await connection.execute(query)).scalars())
+
     async def denied(self, since: datetime | None, now: datetime) -> Sequence[Denied]:
         """Those revoked since then that have not expired; None: all of them."""
         query = select(_C.charger_id, _C.serial, _C.reason, _C.revoked_at).where(
@@ -241,10 +247,23 @@ class PostgresCertificateStore(SigningRequests):
         async with reading(self._engine) as connection:
             return list((await connection.execute(query)).scalars())
 
-    async def expiries(self, before: datetime, *, limit: int = 1000) -> Sequence[Expiry]:
-        """Chargers whose certificate ends before then, first ones first."""
+    async def given_since(self, charger_ids: Sequence[str], since: datetime) -> frozenset[str]:
+        """Those of them that were issued a certificate since then that counts."""
+        query = select(_C.charger_id).where(
+            _C.charger_id.in_(charger_ids), _C.issued_at >= since, _C.issuer != "", _C.phase != _REVOKED
+        )
         async with reading(self._engine) as connection:
-            return [Expiry(*row) for row in await connection.execute(_shown_ends(before).limit(limit))]
+            return frozenset((await connection.execute(query)).scalars())
+
+    async def expiries(
+        self, before: datetime, *, limit: int = 1000, online_only: bool = False
+    ) -> Sequence[Expiry]:
+        """Chargers whose certificate ends before then, first ones first."""
+        query = _shown_ends(before).limit(limit)
+        if online_only:
+            query = query.where(twin.c.online)
+        async with reading(self._engine) as connection:
+            return [Expiry(*row) for row in await connection.execute(query)]
 
     async def ending(
         self, since: datetime | None, before: datetime, *, limit: int = 100, cursor: str | None = None

@@ -13,7 +13,9 @@ from storage.errors import Conflict, NotFound
 from storage.identifiers import charger_subject
 from storage.postgres.audit import append_entry
 from storage.postgres.life_tables import enrolment, provisioning_template
+from storage.postgres.tables import charger
 from storage.provisioning import Asset, Attestation, CheckResult, Enrolment, EnrolmentState, Origin
+from storage.twin import Lifecycle
 
 _E = enrolment.c
 
@@ -25,6 +27,21 @@ async def require_template(connection: AsyncConnection, name: str | None) -> Non
     known = select(provisioning_template.c.name).where(provisioning_template.c.name == name)
     if (await connection.execute(known)).one_or_none() is None:
         raise NotFound("template", name, hint="Write it first: ampwave provisioning template.")
+
+
+async def require_no_service(connection: AsyncConnection, charger_id: str) -> None:
+    """Raise Conflict for one that was never enrolled and is not on its way in: it would wait for ever."""
+    query = (
+        select(charger.c.lifecycle)
+        .outerjoin(enrolment, _E.charger_id == charger.c.charger_id)
+        .where(charger.c.charger_id == charger_id, _E.charger_id.is_(None))
+    )
+    lifecycle = (await connection.execute(query)).scalar_one_or_none()
+    if lifecycle not in (None, Lifecycle.PROVISIONING.value):
+        raise Conflict(
+            f"{charger_id} is {lifecycle} already, without a checklist.",
+            hint="It was registered at once; there is no way in left for it to go.",
+        )
 
 
 async def enrol_within(connection: AsyncConnection, given: Enrolment) -> bool:

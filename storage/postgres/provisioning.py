@@ -1,11 +1,13 @@
 """Enrolments: registered with their charger, and moved against the state they were decided on."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.audit import AuditEntry
 from storage.charger import Charger, ChargerCredential
@@ -22,6 +24,7 @@ from storage.postgres.enrolling import (
     enrol_within,
     enrolment_of,
     locked,
+    require_no_service,
     require_own_sim,
     require_template,
     tell,
@@ -44,17 +47,41 @@ _E = enrolment.c
 _OPEN = _E.finished_at.is_(None)
 
 
+class _TakenBack(Exception):
+    """It was only tried."""
+
+
+async def _enrolled(
+    connection: AsyncConnection, given: Charger, credential: ChargerCredential | None, began: Enrolment
+) -> bool:
+    await require_template(connection, began.template)
+    if await register_within(connection, given, None):
+        if credential is not None:
+            # Once it has one of its own, a repeated import must not bring the first one back.
+            await put_credential(connection, credential)
+    else:
+        await require_no_service(connection, given.charger_id)
+    return await enrol_within(connection, began)
+
+
 class PostgresProvisioningStore(AllowList, QuarantineDesk):
     """See ``storage.provisioning.ProvisioningStore``."""
 
-    async def enrol(self, charger: Charger, credential: ChargerCredential | None, given: Enrolment) -> bool:
-        """Register a charger and its enrolment in one transaction."""
-        async with transaction(self._engine) as connection:
-            await require_template(connection, given.template)
-            if await register_within(connection, charger, None) and credential is not None:
-                # Once it has one of its own, a repeated import must not bring the first one back.
-                await put_credential(connection, credential)
-            return await enrol_within(connection, given)
+    async def enrol(
+        self,
+        charger: Charger,
+        credential: ChargerCredential | None,
+        given: Enrolment,
+        *,
+        dry_run: bool = False,
+    ) -> bool:
+        """Register a charger and its enrolment in one transaction; ``dry_run``: and take it back."""
+        with suppress(_TakenBack):
+            async with transaction(self._engine) as connection:
+                new = await _enrolled(connection, charger, credential, given)
+                if dry_run:
+                    raise _TakenBack
+        return new
 
     async def get(self, charger_id: str) -> Enrolment:
         """Raise NotFound."""

@@ -18,6 +18,8 @@ from storage.postgres.leases import ALIVE
 from storage.postgres.tables import charger_route, site_lease
 from storage.renewal import (
     FINAL,
+    GOOD,
+    FleetWork,
     Renewal,
     RenewalOutcome,
     RenewalPhase,
@@ -29,6 +31,7 @@ from storage.renewal import (
 
 _R, _T = renewal.c, renewal_target.c
 _FINAL = [phase.value for phase in FINAL]
+_GOOD = [outcome.value for outcome in GOOD]
 _OPEN = _T.outcome.is_(None)
 OPEN = "open"
 
@@ -176,6 +179,12 @@ class PostgresRenewalStore:
         async with transaction(self._engine) as connection:
             return (await connection.execute(statement)).rowcount
 
+    async def carry(self, renewal_id: str, wave: int) -> int:
+        """Move everybody without an outcome from a wave to the next one; how many."""
+        statement = update(renewal_target).where(_T.renewal_id == renewal_id, _T.wave == wave, _OPEN)
+        async with transaction(self._engine) as connection:
+            return (await connection.execute(statement.values(wave=wave + 1))).rowcount
+
     async def in_any(self, charger_ids: Sequence[str]) -> frozenset[str]:
         """Those of them that a renewal has that is not over, and that have no outcome in it."""
         query = (
@@ -185,6 +194,30 @@ class PostgresRenewalStore:
         )
         async with reading(self._engine) as connection:
             return frozenset((await connection.execute(query)).scalars())
+
+    async def newest_of(self, created_by: str) -> Renewal | None:
+        """The newest renewal that somebody began; None: there is none."""
+        query = select(renewal).where(_R.created_by == created_by)
+        query = query.order_by(_R.created_at.desc(), _R.renewal_id.desc()).limit(1)
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return _renewal(row, {}) if row else None
+
+    async def came_to_nothing(self, charger_ids: Sequence[str], since: datetime) -> dict[str, datetime]:
+        """Whose last renewal since then ended without a new certificate, and when it did."""
+        query = (
+            select(_T.charger_id, _T.outcome, _T.finished_at)
+            .join(renewal, _R.renewal_id == _T.renewal_id)
+            .where(
+                _T.charger_id.in_(charger_ids),
+                _T.finished_at >= since,
+                func.coalesce(_R.plan["work"].astext, FleetWork.RENEW.value) == FleetWork.RENEW.value,
+            )
+            .order_by(_T.finished_at)
+        )
+        async with reading(self._engine) as connection:
+            last = {row.charger_id: row for row in await connection.execute(query)}
+        return {each: row.finished_at for each, row in last.items() if row.outcome not in _GOOD}
 
 
 async def _get(connection: AsyncConnection, renewal_id: str) -> Renewal:

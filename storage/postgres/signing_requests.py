@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, literal, select
+from sqlalchemy import Row, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -13,7 +13,8 @@ from storage.errors import NotFound
 from storage.events import EventKind
 from storage.postgres.certificate_tables import certificate_request
 from storage.postgres.engine import reading, transaction
-from storage.postgres.tables import event
+from storage.postgres.leases import ALIVE
+from storage.postgres.tables import charger_route, event, site_lease
 
 _R = certificate_request.c
 _KIND = event.c.kind == EventKind.CERTIFICATE_SIGNING_REQUESTED.value
@@ -37,6 +38,22 @@ class SigningRequests:
         if row is None:
             raise NotFound("signing request", str(sequence))
         return _request(row)
+
+    async def newest_request(self, charger_id: str, since: datetime) -> int | None:
+        """The newest signing request since then that its node took."""
+        query = (
+            select(event.c.sequence)
+            .where(
+                _KIND,
+                event.c.charger_id == charger_id,
+                event.c.received_at >= since,
+                event.c.body["refusal"].astext.is_(None),
+            )
+            .order_by(event.c.received_at.desc(), event.c.sequence.desc())
+            .limit(1)
+        )
+        async with reading(self._requests) as connection:
+            return (await connection.execute(query)).scalar_one_or_none()
 
     async def open_requests(self, since: datetime, *, limit: int = 200) -> Sequence[SigningRequest]:
         """The newest one of each charger that is not answered; those before it count as superseded."""
@@ -67,10 +84,16 @@ class SigningRequests:
         closing = insert(certificate_request).from_select(
             ["sequence", "charger_id", "state", "reasons", "at"], old
         )
+        # Who is away or at other work waits without keeping a place from those behind it.
         newest = (
             select(event, literal(None).label("state"), literal(None).label("reasons"))
             .join(waiting, waiting.c.sequence == event.c.sequence)
-            .where(waiting.c.place == 1)
+            .join(charger_route, charger_route.c.charger_id == event.c.charger_id)
+            .where(
+                waiting.c.place == 1,
+                charger_route.c.lease_until > func.now(),
+                ~exists(select(1).where(site_lease.c.charger_id == event.c.charger_id, ALIVE)),
+            )
             .order_by(event.c.sequence)
             .limit(limit)
         )

@@ -22,8 +22,10 @@ from tests.benchmarks.gates import measure_gates
 from tests.benchmarks.ingest import measure_ingest
 from tests.benchmarks.latency import measure_latency
 from tests.benchmarks.memory import measure_memory
+from tests.benchmarks.provisioning import measure_provisioning
 from tests.benchmarks.renewal import measure_renewal
 from tests.benchmarks.report import Row
+from tests.benchmarks.roots import measure_roots
 from tests.benchmarks.safety import measure_safety
 from tests.benchmarks.signing import measure_directives, measure_publish
 from tests.benchmarks.soak import measure_soak
@@ -62,6 +64,8 @@ ROWS: dict[str, Measure] = {
 BY_NAME_ONLY: dict[str, Measure] = {
     "soak": measure_soak,
     "renewal": measure_renewal,
+    "roots": measure_roots,
+    "provisioning": measure_provisioning,
     "safety": measure_safety,
 }
 """Rows that take too long to be part of every run."""

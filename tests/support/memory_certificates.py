@@ -6,7 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from activities.certificates import HandedIn, IssueAnswer, RevokeOrder
+from activities.certificate_end import RevokeOrder
+from activities.certificates import HandedIn, IssueAnswer
 from storage.certificate import (
     Certificate,
     CertificateFilter,

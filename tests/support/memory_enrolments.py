@@ -36,7 +36,16 @@ class MemoryEnrolments:
         self.units: dict[tuple[str, str], FactoryUnit] = {}
         self.claims: dict[str, Claim] = {}
 
-    async def enrol(self, charger: Charger, credential: ChargerCredential | None, given: Enrolment) -> bool:
+    async def enrol(
+        self,
+        charger: Charger,
+        credential: ChargerCredential | None,
+        given: Enrolment,
+        *,
+        dry_run: bool = False,
+    ) -> bool:
+        if dry_run:
+            return given.charger_id not in self.rows
         await self._chargers.register(charger, credential)
         return self.rows.setdefault(given.charger_id, given) is given
 

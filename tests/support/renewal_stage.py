@@ -4,7 +4,7 @@ import asyncio
 import base64
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -132,12 +132,11 @@ class Stage:
             found.append(await self.enrol(spec, by_certificate=number % 2 == 0))
         return tuple(found)
 
-    @asynccontextmanager
-    async def fleet(
+    def fleet_of(
         self, specs: tuple[ChargerSpec, ...], *, faults: tuple[NetworkFault, ...] = (), per_s: float = 200.0
-    ) -> AsyncIterator["asyncio.Task[Ledger]"]:
-        """The chargers at work; back once every one is connected and known to be idle."""
-        fleet = FleetSpec(
+    ) -> FleetSpec:
+        """These chargers, which know the server by its root and charge no cars."""
+        return FleetSpec(
             "renewal",
             7,
             specs,
@@ -147,6 +146,13 @@ class Stage:
             faults=faults,
             connect_per_s=per_s,
         )
+
+    @asynccontextmanager
+    async def fleet(
+        self, specs: tuple[ChargerSpec, ...], *, faults: tuple[NetworkFault, ...] = (), per_s: float = 200.0
+    ) -> AsyncIterator["asyncio.Task[Ledger]"]:
+        """The chargers at work in this process."""
+        fleet = self.fleet_of(specs, faults=faults, per_s=per_s)
         stop = asyncio.Event()
         task = asyncio.create_task(
             run_fleet(fleet, csms_url=self.url, report_path=None, stop_event=stop, clock=system_clock)
@@ -181,7 +187,7 @@ class Stage:
         return found
 
 
-def _settings(folder: Path, engines: dict[str, Any], bench: TlsBench) -> Settings:
+def _settings(folder: Path, engines: dict[str, Any], bench: TlsBench, more: dict[str, Any]) -> Settings:
     key, pepper = folder / "payload.key", folder / "pepper.key"
     for file in (key, pepper):
         file.write_text(base64.b64encode(secrets.token_bytes(32)).decode())
@@ -203,14 +209,24 @@ def _settings(folder: Path, engines: dict[str, Any], bench: TlsBench) -> Setting
         signer_ca=address,
         signer_ca_certificate_file=certificates,
         **engines,
+        **more,
     )
 
 
 @asynccontextmanager
 async def stage(
-    folder: Path, *, database: str, s3: Any, temporal: Any, plain: bool = False
+    folder: Path,
+    *,
+    database: str,
+    s3: Any,
+    temporal: Any,
+    plain: bool = False,
+    more: Callable[[TlsBench], dict[str, Any]] = lambda _: {},
 ) -> AsyncIterator[Stage]:
-    """Every role as bootstrap wires it, in this process; ``plain``: histories can be read."""
+    """Every role as bootstrap wires it, in this process; ``plain``: histories can be read.
+
+    ``more``: other settings, over the files of the bench.
+    """
     listening = socket.create_server(("127.0.0.1", 0))
     bench = TlsBench(folder)
     engines = {
@@ -224,7 +240,7 @@ async def stage(
         "temporal_namespace": temporal.namespace,
         "public_url": f"http://127.0.0.1:{listening.getsockname()[1]}",
     }
-    settings = await asyncio.to_thread(_settings, folder, engines, bench)
+    settings = await asyncio.to_thread(_settings, folder, engines, bench, more(bench))
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(bootstrap.open_stores(settings))
         await bootstrap.ensure_repository(settings, stores)

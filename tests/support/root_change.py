@@ -45,7 +45,12 @@ class RootChange:
 
     async def delete(self, plan: RenewalPlan, switched_at: str, tag: str = "delete") -> dict[str, int]:
         """The old root, of whoever came since."""
-        work = {"work": FleetWork.DELETE_ROOT, "root_names": names(self.old), "keep_names": names(self.new)}
+        work = {
+            "work": FleetWork.DELETE_ROOT,
+            "root": self.new,
+            "root_names": names(self.old),
+            "keep_names": names(self.new),
+        }
         return await self.run(f"{tag}-{self.place.tag}", _with(plan, switched_at=switched_at, **work))
 
     async def switch(self) -> str:

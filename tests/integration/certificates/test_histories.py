@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from temporalio.worker import Replayer
 
-from activities.certificates import HandedIn, RevokeOrder
+from activities.certificate_end import RevokeOrder
+from activities.certificates import HandedIn
 from storage.clock import system_clock
 from storage.ids import TASK_QUEUE, charger_workflow_id, renewal_workflow_id
 from storage.renewal import Renewal, RenewalPhase, RenewalPlan
@@ -61,8 +62,9 @@ async def test_histories_of_certificate_workflows_replay(
             "certificate_renewal-taken": charger_workflow_id(names[1]),
             "renewal-fleet": renewal_workflow_id(new.renewal_id),
             "certificate_watch-look": watch,
-            "certificate_revocation-one": f"revocation/{names[1]}",
         }
+        revocations = place.client.list_workflows("WorkflowType='CertificateRevocationWorkflow'")
+        kept["certificate_revocation_at_once-one"] = (await anext(revocations)).id
         listed = [
             each.id
             async for each in place.client.list_workflows("WorkflowType='CertificateIssuanceWorkflow'")

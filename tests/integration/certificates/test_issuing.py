@@ -10,13 +10,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from temporalio.exceptions import ApplicationError
 
+from activities.certificate_end import RevokeOrder
 from activities.certificates import (
     CertificateActivities,
     HandedIn,
     IssueAnswer,
     IssueOrder,
     IssuePolicy,
-    RevokeOrder,
 )
 from csms.denials import Denials
 from csms.projection import project
@@ -34,6 +34,7 @@ from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.engine import create_engine
 from storage.postgres.events import PostgresEventStore
 from storage.postgres.ingest import PostgresIngestStore
+from storage.postgres.routes import PostgresRouteStore
 from storage.reports import CertificateSigningRequested
 from storage.twin import Lifecycle
 from tests.support.csrs import csr
@@ -160,6 +161,7 @@ async def test_of_ten_thousand_requests_only_the_newest_is_looked_at(desk: Desk)
         for number in range(10_000)
     ]
     await desk.ingest.commit([], records, project)
+    await PostgresRouteStore(desk.engine).claim("CP-1", "n1", "b1", "ocpp2.0.1", timedelta(hours=1))
     newest = await desk.events.latest_sequence()
     (found,) = await desk.certificates.open_requests(NOW - timedelta(hours=1))
     assert found.sequence == newest

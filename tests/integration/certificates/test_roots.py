@@ -1,6 +1,7 @@
 """A root change over real TLS: install, verify, switch, confirm, delete, and what is no root at all (M05)."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ async def test_a_fleet_changes_its_root_with_a_switch_in_the_middle_and_nobody_i
         assert await change.install(PLAN) == {"renewed": 10}
         early = RenewalPlan("early", canary=10, pause_seconds=0.2, wave_seconds=1.5)
         assert await change.delete(early, system_clock().isoformat(), "early") == {"deferred": 10}
+        wrong = (system_clock() - timedelta(hours=1)).isoformat()
+        assert await change.delete(early, wrong, "wrong") == {"deferred": 10}, "nobody's word is enough"
         assert await listed(place, specs[0].charger_id) >= set(names(change.old)[:1]), "kept until it came"
 
         since = await change.switch()

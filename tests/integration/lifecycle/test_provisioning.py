@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from csms.simulator.catalogue import PERSONALITIES
 from csms.simulator.fleet import run_fleet
 from csms.simulator.spec import ChargerSpec, FleetSpec
 from storage.access import Role
-from storage.charger import ModelProfile, Site
+from storage.charger import Charger, ModelProfile, Site
 from storage.clock import system_clock
 from storage.ids import TASK_QUEUE
 from storage.provisioning import Enrolment, EnrolmentState
@@ -236,3 +237,40 @@ async def test_a_thousand_broken_rows_are_told_by_line_and_by_problem(signed: Pl
         assert words in problems[line], problems[line]
     assert next(iter(told["by_problem"].values())) == 992
     assert not await signed.stores.enrolments.find()
+
+
+@pytest.mark.requirement("F45", "F52")
+async def test_a_dry_run_meets_every_rule_of_the_import_and_leaves_nothing(place: Place) -> None:
+    await ready(place)
+    first, second, third = specs_of(place, 3)
+    who = PERSONALITIES[third.personality]
+    at_once = Charger(third.charger_id, "site-01", who.vendor, who.model, serial_number=third.serial)
+    await place.stores.chargers.register(at_once, None)
+    assert (await enrol(place, csv_of((first,))))["enrolled"] == 1
+    before = await place.stores.audit.rows(limit=1000)
+    taken = replace(second, serial=first.serial, personality=first.personality)
+    text = csv_of((first, taken, third))
+    for told in [await enrol(place, csv_of((each,)), dry_run=True) for each in (first, taken, third)]:
+        (row,) = told["rows"]
+        words = {
+            first.charger_id: "",
+            taken.charger_id: "serial number",
+            third.charger_id: "registered already",
+        }
+        assert (row["result"], words[row["charger_id"]] in str(row["problems"])) == (
+            ("unchanged", True) if row["charger_id"] == first.charger_id else ("refused", True)
+        ), row
+    assert await place.stores.audit.rows(limit=1000) == before
+    done = await enrol(place, text)
+    assert (done["unchanged"], done["refused"]) == (1, 2), "and so it goes when it is meant"
+    assert [each.charger_id for each in await place.stores.enrolments.find()] == [first.charger_id]
+
+
+@pytest.mark.requirement("F52", "F36")
+async def test_a_template_sets_no_password_for_everybody(place: Place) -> None:
+    async with place.http() as http:
+        for side, variable in (("ocpp16", "AuthorizationKey"), ("ocpp2", "SecurityCtrlr.BasicAuthPassword")):
+            body = {side: {variable: "one-password-for-all-of-them"}}
+            answer = await http.put("/api/v1/provisioning/templates/bad", json=body)
+            assert answer.status_code == 400, answer.text
+            assert "every one has its own" in answer.text

@@ -1,6 +1,7 @@
 """A renewal on a Temporal server, with activities that end exactly when they should not."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from workflows.renewal import RenewalRun, RenewalWorkflow
 
 pytestmark = pytest.mark.integration
 PLAN = RenewalPlan("all", parallel=2, pause_seconds=0.1)
+AWAY = 3
 
 
 class Books:
@@ -65,6 +67,54 @@ class Books:
         self._phase = given.phase
 
 
+class Waves:
+    """A wave of eleven of which one never connects, and one charger behind it."""
+
+    def __init__(self) -> None:
+        self.open = {number: (0 if number < 11 else 1) for number in range(12)}
+        self.begun: list[int] = []
+        self.ended: list[str] = []
+        self._phase = RenewalPhase.RUNNING
+
+    @activity.defn
+    async def load_renewal(self, _: str) -> RenewalNow:
+        plan = replace(PLAN, parallel=12, wave_seconds=3600.0 if 11 not in self.begun else 0.0)
+        return RenewalNow(plan, self._phase, 2)
+
+    @activity.defn
+    async def measure_renewal_wave(self, given: WaveOrder) -> WaveCounts:
+        left = sum(wave == given.wave for wave in self.open.values())
+        return WaveCounts(left, {"renewed": len(self.begun)})
+
+    @activity.defn
+    async def find_renewable(self, given: PageOrder) -> tuple[Due, ...]:
+        here = [number for number, wave in self.open.items() if wave == given.wave and number != AWAY]
+        return tuple(Due(number, f"CP{number}", 0) for number in here)
+
+    @activity.defn
+    async def renew_one(self, _: str) -> None:
+        return
+
+    @activity.defn
+    async def note_attempt(self, given: AttemptEnd) -> None:
+        self.begun.append(given.due.ordinal)
+        del self.open[given.due.ordinal]
+
+    @activity.defn
+    async def carry_renewal_wave(self, given: WaveOrder) -> int:
+        self.open = {number: max(wave, given.wave + 1) for number, wave in self.open.items()}
+        return len(self.open)
+
+    @activity.defn
+    async def close_renewal_wave(self, given: WaveOrder) -> int:
+        self.ended.append(f"wave {given.wave} without {sorted(self.open)}")
+        return 0
+
+    @activity.defn
+    async def set_renewal_phase(self, given: PhaseOrder) -> None:
+        self._phase = given.phase
+
+
 @workflow.defn(name="CertificateRenewalWorkflow")
 class OneCharger:
     @workflow.run
@@ -75,7 +125,24 @@ class OneCharger:
 
 @pytest.mark.requirement("F40")
 async def test_who_is_done_while_the_page_is_read_is_not_renewed_again(real_env: Any) -> None:
-    books, server = Books(), real_env.client.service_client.config.target_host
+    books = Books()
+    await renewed(real_env, books)
+    assert books.begun == ["CP1", "CP2"]
+    assert books.done == dict.fromkeys(("CP1", "CP2"), RenewalOutcome.RENEWED)
+
+
+@pytest.mark.requirement("F40")
+async def test_one_that_is_away_does_not_hold_up_the_next_wave_for_a_day(real_env: Any) -> None:
+    waves = Waves()
+    await renewed(real_env, waves, waves.carry_renewal_wave)
+    assert sorted(waves.begun) == [number for number in range(12) if number != AWAY]
+    assert waves.begun[-1] == 11, "the next wave began when nothing could change the verdict on the first"
+    assert waves.ended == [f"wave 1 without [{AWAY}]"], "it had its turn there, too"
+
+
+async def renewed(real_env: Any, books: Any, *more: Any) -> None:
+    """Run a renewal over these books to its end."""
+    server = real_env.client.service_client.config.target_host
     client = await Client.connect(server, namespace=real_env.client.namespace, data_converter=DATA_CONVERTER)
     activities = [
         books.load_renewal,
@@ -85,13 +152,13 @@ async def test_who_is_done_while_the_page_is_read_is_not_renewed_again(real_env:
         books.note_attempt,
         books.close_renewal_wave,
         books.set_renewal_phase,
+        *more,
     ]
+    workflow_id = f"renewal/{type(books).__name__}"
     async with (
         asyncio.timeout(60),
         Worker(client, task_queue=TASK_QUEUE, workflows=[RenewalWorkflow, OneCharger], activities=activities),
     ):
         await client.execute_workflow(
-            RenewalWorkflow.run, RenewalRun("r1"), id="renewal/r1", task_queue=TASK_QUEUE
+            RenewalWorkflow.run, RenewalRun("r1"), id=workflow_id, task_queue=TASK_QUEUE
         )
-    assert books.begun == ["CP1", "CP2"]
-    assert books.done == dict.fromkeys(("CP1", "CP2"), RenewalOutcome.RENEWED)

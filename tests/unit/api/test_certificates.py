@@ -8,7 +8,8 @@ import httpx2
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from activities.certificates import HandedIn, IssueAnswer, RevokeOrder
+from activities.certificate_end import RevokeOrder
+from activities.certificates import HandedIn, IssueAnswer
 from csms.pki.roots import root_hashes
 from storage.access import Role
 from storage.certificate import Certificate, CertificatePhase, Expiry
