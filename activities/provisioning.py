@@ -25,7 +25,7 @@ from storage.provisioning import (
     ProvisioningStore,
 )
 from storage.templates import Rendered, Template, render
-from storage.twin import Lifecycle
+from storage.twin import Lifecycle, TwinState, own_profile
 from storage.twin_schema import VARIABLES
 
 SECTION = "configuration"
@@ -114,6 +114,10 @@ class Examined:
     wanted_attestations: tuple[str, ...]
 
 
+def _own_profile(twin: TwinState) -> int:
+    return own_profile(twin.security.profile, twin.security.certificate_serial) if twin.security else 0
+
+
 class ProvisioningActivities:
     """On any worker."""
 
@@ -136,7 +140,7 @@ class ProvisioningActivities:
         view = await stores.chargers.get(charger_id)
         route = await stores.routes.resolve(charger_id)
         credential = await stores.chargers.credential(charger_id)
-        link, security, firmware = view.twin.connectivity, view.twin.security, view.twin.firmware
+        link, firmware = view.twin.connectivity, view.twin.firmware
         return EnrolmentFacts(
             state=found.state,
             parked=view.charger.lifecycle is Lifecycle.PROVISIONING,
@@ -147,7 +151,7 @@ class ProvisioningActivities:
             route=RouteFacts(route.node_id, route.boot_id, route.session_epoch) if route else None,
             booted=firmware is not None and firmware.booted_at is not None,
             since=link.since if link and link.online else None,
-            connected_profile=security.profile if security else 0,
+            connected_profile=_own_profile(view.twin),
             credential_settled=credential is None or credential.pending is None,
         )
 
@@ -249,7 +253,7 @@ class ProvisioningActivities:
             told_vendor=told.vendor if told else None,
             told_model=told.model if told else None,
             told_serial=told.serial_number if told else None,
-            profile=twin.security.profile if twin.security else 0,
+            profile=_own_profile(twin),
             wanted_profile=found.profile,
             clock_suspicious=link is not None and link.clock_suspicious,
             version=twin.firmware.version if twin.firmware else None,

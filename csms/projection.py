@@ -52,6 +52,7 @@ from storage.twin import (
     OperationSection,
     SecuritySection,
     TwinState,
+    own_profile,
 )
 from storage.twin_schema import admitted_variables
 
@@ -94,7 +95,8 @@ def _opened(twin: TwinState, record: EventRecord) -> TwinState:
     event: ConnectionOpened = record.event  # type: ignore[assignment]  # by the table below
     known, proved = twin.connectivity, twin.security or SecuritySection()
     # Whatever order the facts come in, a floor that was reached stays (A05.FR.07).
-    proved = _floored(proved, max(event.security_floor, event.security_profile))
+    reached = own_profile(event.security_profile, event.certificate_serial)
+    proved = _floored(proved, max(event.security_floor, reached))
     if known and known.online and known.since and record.received_at < known.since:
         return twin if proved == twin.security else replace(twin, security=proved)
     link = replace(

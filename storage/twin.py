@@ -197,6 +197,18 @@ SECTION_TYPES = {
 }
 
 
+_BY_CERTIFICATE = 3
+
+
+def own_profile(profile: int, certificate_serial: str | None) -> int:
+    """The security profile that a connection proved of the charger itself.
+
+    A factory's certificate, of which no serial number is kept, opens the way in and proves no profile: taken
+    for one, it would pass for a credential of its own, and a password after it for a step down.
+    """
+    return 0 if profile == _BY_CERTIFICATE and certificate_serial is None else profile
+
+
 def busy_reason(operation: OperationSection | None, now: datetime) -> str | None:
     """Why this charger must not be touched now, in words, or None if it is idle (X1).
 

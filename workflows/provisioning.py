@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():
         LinkFacts,
         Move,
         advance,
+        came_without,
         checklist,
         failed,
         look_again,
@@ -63,6 +64,7 @@ class ProvisioningWorkflow:
         self._waits_for = ""
         self._returns = 0
         self._restarted = False
+        self._given_again = False
 
     @workflow.run
     async def run(self, given: ProvisioningInput) -> str:
@@ -132,6 +134,8 @@ class ProvisioningWorkflow:
         if not missing:
             return await self._move(facts, Move.RECONNECT)
         if self._returns >= RETURNS:
+            if came_without(link, facts.credential_at) and self._gives_again():
+                return await self._give(facts, route)
             return self._wait(missing)
         self._returns += 1
         if self._returns == RETURNS // 2 and not self._restarted:
@@ -140,6 +144,11 @@ class ProvisioningWorkflow:
             await on_node(CommissioningActivities.restart_parked, order, route)
         await workflow.sleep(self._given.return_seconds, summary="until it comes back")
         return True
+
+    def _gives_again(self) -> bool:
+        """Once in a visit."""
+        again, self._given_again = not self._given_again, True
+        return again and workflow.patched("given-again")
 
     async def _configure(self, facts: EnrolmentFacts, route: RouteFacts) -> bool:
         order = self._order(facts, route)

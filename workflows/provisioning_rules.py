@@ -59,6 +59,12 @@ class LinkFacts:
     """No password of it is in doubt."""
 
 
+def came_without(link: LinkFacts, given_at: datetime | None) -> bool:
+    """Whether it came back since it was given a credential, and by another one: then it lost it."""
+    back = given_at is not None and link.since is not None and link.since > given_at
+    return link.connected and back and link.profile == 0
+
+
 def proof_missing(link: LinkFacts, wanted: int, given_at: datetime | None) -> str:
     """Why it has not proved itself by the credential that it was given; empty: it has."""
     if not link.connected:
@@ -67,6 +73,8 @@ def proof_missing(link: LinkFacts, wanted: int, given_at: datetime | None) -> st
         return "it has not come back with the credential that it was given"
     if not link.credential_settled:
         return "which of its passwords it uses is not known yet"
+    if link.profile == 0 < wanted:
+        return "it came with what its factory gave it, and not with the credential of its own"
     if link.profile < wanted:
         return f"it came with security profile {link.profile}, and {wanted} is wanted of it"
     return ""

@@ -25,7 +25,7 @@ from storage.access import Role
 from storage.charger import ModelProfile, Site
 from storage.ids import TASK_QUEUE
 from storage.provisioning import Enrolment, EnrolmentState
-from tests.benchmarks.life_ground import caller, chargers, ground
+from tests.benchmarks.life_ground import away, caller, chargers, ground
 from tests.benchmarks.report import Row, say
 from tests.benchmarks.world import World
 from tests.support.pki import Authority, key
@@ -131,7 +131,7 @@ async def measure_provisioning(world: World) -> list[Row]:
         made.append(Factory(bench))
         return made[0].settings()
 
-    count, others = world.sized(CHARGERS, 6), world.sized(OTHERS, 2)
+    count, others = world.sized(CHARGERS, 3), world.sized(OTHERS, 1)
     async with ground(world, "provisioning", more) as place:
         coming = newcomers(made[0], place.tag, count, others)
         await _ready(place)
@@ -144,19 +144,25 @@ async def measure_provisioning(world: World) -> list[Row]:
             async with chargers(world, place, (*coming.welcome, coming.unlisted), per_s=25):
                 active = await _watched(place, installer, [each.charger_id for each in coming.welcome])
                 took = time.perf_counter() - began
+                lost = await _all_back(place, coming.welcome)
                 status = await _knock(place, coming.unlisted)
             seen = (await admin.get(f"{URL}/strangers")).json()["items"]
     strangers = [each["charger_id"] for each in seen]
-    say(f"provisioning: {active} of {len(coming.welcome)} active in {took:.0f} s; strangers {strangers}")
+    say(
+        f"provisioning: {active} of {len(coming.welcome)} active in {took:.0f} s; not back {lost[:5]};"
+        f" strangers {strangers}"
+    )
     told = (
         f"chargers/s to active: {active} of {len(coming.welcome)} ({count} from a file, {others} by claims,"
-        f" {2 * others} by their factory's key) in {took:.0f} s; unlisted: HTTP {status}"
+        f" {2 * others} by their factory's key) in {took:.0f} s; {len(lost)} cannot come back afterwards;"
+        f" unlisted: HTTP {status}"
     )
     return [
         Row(
             *("provisioning", active / took, told, None, None, None),
             target="all active, unlisted refused",
             met=active == len(coming.welcome)
+            and not lost
             and status == httpx2.codes.FORBIDDEN
             and strangers == [coming.unlisted.charger_id],
         )
@@ -245,6 +251,13 @@ async def _watched(place: Stage, installer: httpx2.AsyncClient, charger_ids: lis
                 watch.run, id=f"watch-{secrets.token_hex(4)}", task_queue=TASK_QUEUE
             )
         await asyncio.sleep(1)
+
+
+async def _all_back(place: Stage, specs: Sequence[ChargerSpec]) -> list[str]:
+    """Let every socket go; who does not come back has nothing of its own to come with."""
+    for session in place.gateway._registry.all():
+        await session.close(1012, "service restart")
+    return await away(place, [spec.charger_id for spec in specs])
 
 
 async def _attested(installer: httpx2.AsyncClient, found: Sequence[Enrolment], attested: set[str]) -> None:

@@ -11,6 +11,7 @@ from workflows.provisioning_rules import (
     LinkFacts,
     Move,
     advance,
+    came_without,
     checklist,
     failed,
     look_again,
@@ -126,6 +127,7 @@ LATER = AT + timedelta(seconds=1)
         (LinkFacts(connected=True, since=AT), "has not come back"),
         (LinkFacts(connected=True, since=LATER, credential_settled=False), "passwords"),
         (LinkFacts(connected=True, since=LATER, profile=1), "security profile 1"),
+        (LinkFacts(connected=True, since=LATER, profile=0), "what its factory gave it"),
         (LinkFacts(connected=True, since=LATER, profile=2), ""),
     ],
 )
@@ -133,6 +135,20 @@ def test_only_a_new_connection_with_its_own_credential_is_a_proof(link: LinkFact
     told = proof_missing(link, 2, AT)
     assert words in told
     assert bool(told) == bool(words)
+
+
+@pytest.mark.requirement("F44")
+@pytest.mark.parametrize(
+    ("link", "without"),
+    [
+        (LinkFacts(connected=True, since=LATER, profile=0), True),
+        (LinkFacts(connected=True, since=AT, profile=0), False),
+        (LinkFacts(connected=True, since=LATER, profile=2), False),
+        (LinkFacts(connected=False, since=LATER, profile=0), False),
+    ],
+)
+def test_who_comes_back_by_its_factorys_key_lost_what_it_was_given(link: LinkFacts, without: bool) -> None:
+    assert came_without(link, AT) is without
 
 
 @given(st.integers(-10, 10**7))
