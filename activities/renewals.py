@@ -309,4 +309,6 @@ def scheduled_plan(due: Wanted) -> RenewalPlan:
     """A canary that one or two odd chargers do not hold; those that failed before are no canary."""
     name = f"{SCHEDULED} of {len(due.all)} chargers"
     canary = min(_CANARY, len(due.fresh)) or len(due.all)
-    return RenewalPlan(name, canary=canary, max_failed_share=0.4, max_lost=2)
+    # Nobody waits for one that nobody began: held for a day, it makes room for the next one.
+    hold = _LATELY.total_seconds()
+    return RenewalPlan(name, canary=canary, max_failed_share=0.4, max_lost=2, hold_seconds=hold)

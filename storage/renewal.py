@@ -43,6 +43,7 @@ class RenewalOutcome(StrEnum):
 
 
 GOOD = frozenset({RenewalOutcome.RENEWED, RenewalOutcome.TAKEN})
+TRIED_IN_VAIN = frozenset({RenewalOutcome.REFUSED, RenewalOutcome.FAILED, RenewalOutcome.LOST})
 
 
 class FleetWork(StrEnum):
@@ -98,6 +99,8 @@ class RenewalPlan:
     """Since when the server shows the new chain (ISO 8601): who has not come since keeps the old root."""
     connection: Connection | None = None
     """How chargers are to connect."""
+    hold_seconds: float = 0.0
+    """How long a gate that was not passed waits for a person before it ends the renewal; 0: for ever."""
     max_failed_share: float = 0.1
     """More failures than this in a wave hold the renewal."""
     max_lost: int = 0

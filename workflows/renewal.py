@@ -284,5 +284,17 @@ class RenewalWorkflow:
             return True  # There is nothing left that it could hold back.
         self._held = judged.reason
         await self._move(RenewalPhase.HELD, judged.reason)
-        await workflow.wait_condition(lambda: not self._held or self._stop is not None)
+        await self._hold(now.plan.hold_seconds, judged.reason)
         return True
+
+    async def _hold(self, seconds: float, reason: str) -> None:
+        """Until a person resumes or aborts it, or nobody has in this time."""
+        limit = timedelta(seconds=seconds) if seconds and workflow.patched("holds-end") else None
+        try:
+            await workflow.wait_condition(
+                lambda: not self._held or self._stop is not None,
+                timeout=limit,
+                timeout_summary="until a person resumes it, or nobody has for so long",
+            )
+        except TimeoutError:
+            await self._move(RenewalPhase.ABORTED, f"nobody resumed it: {reason}")

@@ -18,7 +18,7 @@ from storage.postgres.leases import ALIVE
 from storage.postgres.tables import charger_route, site_lease
 from storage.renewal import (
     FINAL,
-    GOOD,
+    TRIED_IN_VAIN,
     FleetWork,
     Renewal,
     RenewalOutcome,
@@ -31,7 +31,7 @@ from storage.renewal import (
 
 _R, _T = renewal.c, renewal_target.c
 _FINAL = [phase.value for phase in FINAL]
-_GOOD = [outcome.value for outcome in GOOD]
+_IN_VAIN = [outcome.value for outcome in TRIED_IN_VAIN]
 _OPEN = _T.outcome.is_(None)
 OPEN = "open"
 
@@ -217,7 +217,7 @@ class PostgresRenewalStore:
         )
         async with reading(self._engine) as connection:
             last = {row.charger_id: row for row in await connection.execute(query)}
-        return {each: row.finished_at for each, row in last.items() if row.outcome not in _GOOD}
+        return {each: row.finished_at for each, row in last.items() if row.outcome in _IN_VAIN}
 
 
 async def _get(connection: AsyncConnection, renewal_id: str) -> Renewal:

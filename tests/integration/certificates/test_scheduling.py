@@ -143,6 +143,7 @@ async def test_whoever_cannot_be_renewed_is_left_alone_for_a_day_and_is_no_canar
     (second,) = await planner.look()
     assert await planner.planned(second) == ["A", "B", "BAD"]
     plan = (await planner.renewals.get(second)).plan
+    assert plan.hold_seconds > 0, "nobody waits for a renewal that nobody began"
     assert plan.canary == 2, "whether renewing works is shown by those that never said no"
 
 

@@ -115,6 +115,27 @@ class Waves:
         self._phase = given.phase
 
 
+class Failing(Waves):
+    """A canary that fails, and nobody who looks at it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.phases: list[tuple[RenewalPhase, str]] = []
+
+    @activity.defn
+    async def load_renewal(self, _: str) -> RenewalNow:
+        return RenewalNow(replace(PLAN, hold_seconds=0.1), self._phase, 2)
+
+    @activity.defn
+    async def measure_renewal_wave(self, _: WaveOrder) -> WaveCounts:
+        return WaveCounts(0, {"failed": 3})
+
+    @activity.defn
+    async def set_renewal_phase(self, given: PhaseOrder) -> None:
+        self._phase = given.phase
+        self.phases.append((given.phase, given.reason))
+
+
 @workflow.defn(name="CertificateRenewalWorkflow")
 class OneCharger:
     @workflow.run
@@ -138,6 +159,15 @@ async def test_one_that_is_away_does_not_hold_up_the_next_wave_for_a_day(real_en
     assert sorted(waves.begun) == [number for number in range(12) if number != AWAY]
     assert waves.begun[-1] == 11, "the next wave began when nothing could change the verdict on the first"
     assert waves.ended == [f"wave 1 without [{AWAY}]"], "it had its turn there, too"
+
+
+@pytest.mark.requirement("F40")
+async def test_a_renewal_that_nobody_began_does_not_hold_for_ever(real_env: Any) -> None:
+    """It would keep every other scheduled one from beginning until all certificates have ended."""
+    failing = Failing()
+    await renewed(real_env, failing)
+    assert [each.value for each, _ in failing.phases] == ["held", "aborted"]
+    assert "nobody resumed it: 3 of 3 failed" in failing.phases[-1][1]
 
 
 async def renewed(real_env: Any, books: Any, *more: Any) -> None:
