@@ -49,6 +49,8 @@ class EnrolmentFacts:
     since: datetime | None
     connected_profile: int
     credential_settled: bool
+    by_factory: bool = False
+    """It comes by what its factory gave it: a client certificate, so that no password takes its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,10 @@ def _own_profile(twin: TwinState) -> int:
     return own_profile(twin.security.profile, twin.security.certificate_serial) if twin.security else 0
 
 
+def _by_factory(twin: TwinState) -> bool:
+    return twin.security is not None and _own_profile(twin) < twin.security.profile
+
+
 class ProvisioningActivities:
     """On any worker."""
 
@@ -153,6 +159,7 @@ class ProvisioningActivities:
             since=link.since if link and link.online else None,
             connected_profile=_own_profile(view.twin),
             credential_settled=credential is None or credential.pending is None,
+            by_factory=_by_factory(view.twin),
         )
 
     @activity.defn

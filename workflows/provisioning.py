@@ -5,7 +5,7 @@ nothing else is done to it meanwhile. Each step may be repeated, and a crash lea
 visit goes on from.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from temporalio import workflow
@@ -39,6 +39,8 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.signals import CHARGER_EVENT, ChargerSignal
 
+BY_CERTIFICATE = 3
+"""The security profile in which a charger proves itself by a certificate."""
 STEPS = 40
 """More than the way in has, retries of a reconnect included."""
 RETURNS = 8
@@ -116,8 +118,11 @@ class ProvisioningWorkflow:
 
     async def _give(self, facts: EnrolmentFacts, route: RouteFacts) -> bool:
         """After a crash in between it is given again, or its reconnect shows that it has it."""
-        at = workflow.now()
-        said = await on_node(CommissioningActivities.give_credential, self._order(facts, route), route)
+        at, order = workflow.now(), self._order(facts, route)
+        if facts.by_factory:
+            # It shows a certificate, and who does is judged by it alone: it needs one of its own.
+            order = replace(order, profile=BY_CERTIFICATE)
+        said = await on_node(CommissioningActivities.give_credential, order, route)
         if not said.good:
             return self._wait(f"a credential of its own: {said.detail}")
         return await self._move(facts, Move.GIVE_CREDENTIAL, said.detail, credential_at=at)

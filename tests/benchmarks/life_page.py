@@ -33,9 +33,9 @@ clocks off by two hours, 5 in a hundred each.""",
         "Chargers come into service",
         """\
 From a CSV file with a template and an attestation, by installers' claims, and by their factories' keys to a
-password (profile 2) and to a certificate of their own (profile 3), all at once, over TLS: credential given
-and proved, template set, checklist passed, active. One more comes with its factory's certificate and is on
-no list.""",
+certificate of their own, all at once, over TLS: credential given and proved, template set, checklist passed,
+active. Then every socket is let go, and everybody has to come back with what it was given. One more comes
+with its factory's certificate and is on no list.""",
     ),
 }
 

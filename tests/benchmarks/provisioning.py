@@ -36,7 +36,7 @@ from workflows.life_watch import LifeWatchWorkflow
 
 CHARGERS = 500
 OTHERS = 20
-"""Each way beside the file: by claim, and by a factory's key to a password or to a certificate."""
+"""Each way beside the file: by claim, and by a factory's key where profile 2 or 3 is wanted."""
 NAMES = ("larkspur", "jetty", "estuary")
 FACTORY = "jetty"
 URL = "/api/v1/provisioning"
@@ -92,9 +92,8 @@ class Newcomers:
     by_file: tuple[ChargerSpec, ...]
     by_claim: tuple[ChargerSpec, ...]
     by_key: tuple[ChargerSpec, ...]
-    """To a password of their own (security profile 2)."""
     by_key_3: tuple[ChargerSpec, ...]
-    """To a certificate of their own (security profile 3)."""
+    """Of these security profile 3 is wanted; all that come by a certificate get one of their own."""
     unlisted: ChargerSpec
 
     @property
