@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from cryptography import x509
 from temporalio import activity
 
 from activities.certificate_end import RevokeOrder, revoke, taken_away
@@ -288,7 +287,7 @@ class CertificateActivities:
             return 0
         now, certificates = self._stores.clock(), self._certificates
         newest = await certificates.newest_list(authority.issuer)
-        if newest is None or await self._is_old(newest, now):
+        if newest is None or await self._is_old(newest, authority, now):
             number = max(int(now.timestamp()), newest.number + 1 if newest else 0)
             revoked = await certificates.revoked(authority.issuer, now)
             await certificates.put_list(await authority.revocation_list(revoked, number, now))
@@ -298,17 +297,12 @@ class CertificateActivities:
         await certificates.put_answers(await authority.status_answers(waiting, now))
         return len(waiting)
 
-    async def _is_old(self, newest: RevocationList, now: datetime) -> bool:
+    async def _is_old(self, newest: RevocationList, authority: CertificateAuthority, now: datetime) -> bool:
         """By its age, or because it lacks one; times would miss what was committed while it was signed."""
         if now - newest.this_update >= self._policy.list_every:
             return True
         serials = await self._certificates.revoked_serials(newest.issuer, now)
-        return bool(serials - await asyncio.to_thread(serials_of, newest.der))
-
-
-def serials_of(der: bytes) -> frozenset[str]:
-    """What a revocation list names."""
-    return frozenset(f"{each.serial_number:X}" for each in x509.load_der_x509_crl(der))
+        return bool(serials - await asyncio.to_thread(authority.named_in, newest))
 
 
 def _kept(issued: Issued, request: SigningRequest, actor: str, now: datetime) -> Certificate:

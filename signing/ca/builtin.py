@@ -115,6 +115,10 @@ class BuiltInAuthority:
             builder = builder.add_revoked_certificate(entry.build())
         return builder.sign(self._key, self._key.hash).public_bytes(Encoding.DER)
 
+    def named_in(self, signed: RevocationList) -> frozenset[str]:
+        """The serial numbers in such a list."""
+        return frozenset(f"{each.serial_number:X}" for each in x509.load_der_x509_crl(signed.der))
+
     async def status_answers(
         self, certificates: Sequence[Certificate], now: datetime
     ) -> Sequence[StatusAnswer]:

@@ -128,6 +128,10 @@ class EstAuthority:
         """Never asked for: ``issuer`` is None."""
         raise CertificateRefused("An outside authority signs its own lists.")
 
+    def named_in(self, _signed: RevocationList) -> frozenset[str]:
+        """Never asked for: ``issuer`` is None."""
+        raise CertificateRefused("An outside authority signs its own lists.")
+
     async def status_answers(
         self, _certificates: Sequence[Certificate], _now: datetime
     ) -> Sequence[StatusAnswer]:

@@ -69,6 +69,9 @@ class CertificateAuthority(Protocol):
     ) -> RevocationList:
         """A signed list of these, which are all that are revoked."""
 
+    def named_in(self, signed: RevocationList) -> frozenset[str]:
+        """The serial numbers in such a list."""
+
     async def status_answers(
         self, certificates: Sequence[Certificate], now: datetime
     ) -> Sequence[StatusAnswer]:

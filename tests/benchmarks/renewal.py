@@ -65,7 +65,7 @@ async def measure_renewal(world: World) -> list[Row]:
             faults=faults(spread_s, harsh=not world.quick),
             per_s=world.sized(25, 50),
         ):
-            await place.introduced(specs, seconds=900)
+            await place.introduced(specs, seconds=3000)
             say(f"renewal: {count} chargers are there")
             return [await _measured(place, specs)]
 

@@ -31,7 +31,7 @@ async def measure_roots(world: World) -> list[Row]:
             "roots", canary=10, parallel=40, pause_seconds=1, wave_seconds=900, attempts=5, backoff_seconds=5
         )
         async with chargers(world, place, specs, faults=() if world.quick else FAULTS):
-            await place.introduced(specs, seconds=600)
+            await place.introduced(specs, seconds=3000)
             say(f"roots: {count} chargers are there")
             began = time.perf_counter()
             installed = await change.install(plan)

@@ -33,7 +33,7 @@ class RootChange:
         new = Renewal(name, plan, RenewalPhase.RUNNING, "", "ada", now, len(charger_ids), 0)
         await self.place.stores.renewals.create(new, charger_ids)
         await self.place.orchestrator.start_renewal(name)
-        found = await self.place.renewal_over(name, seconds=1500)
+        found = await self.place.renewal_over(name, seconds=3000)
         return dict(found.counts)
 
     async def install(self, plan: RenewalPlan) -> dict[str, int]:
