@@ -254,7 +254,7 @@ async def test_a_dry_run_meets_every_rule_of_the_import_and_leaves_nothing(place
         (row,) = told["rows"]
         words = {
             first.charger_id: "",
-            taken.charger_id: "serial number",
+            taken.charger_id: "cannot have one name",
             third.charger_id: "registered already",
         }
         assert (row["result"], words[row["charger_id"]] in str(row["problems"])) == (
@@ -272,5 +272,5 @@ async def test_a_template_sets_no_password_for_everybody(place: Place) -> None:
         for side, variable in (("ocpp16", "AuthorizationKey"), ("ocpp2", "SecurityCtrlr.BasicAuthPassword")):
             body = {side: {variable: "one-password-for-all-of-them"}}
             answer = await http.put("/api/v1/provisioning/templates/bad", json=body)
-            assert answer.status_code == 400, answer.text
+            assert answer.status_code == 422, answer.text
             assert "every one has its own" in answer.text

@@ -18,7 +18,7 @@ from workflows.renewal import RenewalRun, RenewalWorkflow
 
 pytestmark = pytest.mark.integration
 PLAN = RenewalPlan("all", parallel=2, pause_seconds=0.1)
-AWAY = 3
+AWAY = 1
 
 
 class Books:
@@ -68,17 +68,17 @@ class Books:
 
 
 class Waves:
-    """A wave of eleven of which one is away until it is over, and one charger behind it."""
+    """A wave of two of which one is away until it is over, and one charger behind it."""
 
     def __init__(self) -> None:
-        self.open = {number: (0 if number < 11 else 1) for number in range(12)}
+        self.open = {0: 0, AWAY: 0, 2: 1}
         self.begun: list[int] = []
         self.ended: list[str] = []
         self._phase = RenewalPhase.RUNNING
 
     @activity.defn
     async def load_renewal(self, _: str) -> RenewalNow:
-        return RenewalNow(replace(PLAN, parallel=12), self._phase, 2)
+        return RenewalNow(replace(PLAN, max_failed_share=0.5), self._phase, 2)
 
     @activity.defn
     async def measure_renewal_wave(self, given: WaveOrder) -> WaveCounts:
@@ -155,8 +155,8 @@ async def test_who_is_done_while_the_page_is_read_is_not_renewed_again(real_env:
 async def test_one_that_is_away_does_not_hold_up_the_next_wave_for_a_day(real_env: Any) -> None:
     waves = Waves()
     await renewed(real_env, waves, waves.carry_renewal_wave)
-    assert sorted(waves.begun) == list(range(12))
-    assert set(waves.begun[-2:]) == {AWAY, 11}, "nothing could change the verdict on the first wave any more"
+    assert waves.begun[0] == 0
+    assert set(waves.begun[1:]) == {AWAY, 2}, "nothing could change the verdict on the first wave any more"
     assert waves.ended == ["wave 1 without []"], "it had its turn in the next one"
 
 
