@@ -15,6 +15,7 @@ from storage.charger import ChargerFilter, ModelProfile, Site
 from storage.ports import ChargerStore, ChargerView
 from storage.site_budget import download_refusal, refusal
 from storage.upkeep import (
+    Before,
     Claimant,
     Link,
     Metering,
@@ -53,6 +54,8 @@ class Circumstances:
     """Paths of open critical drifts."""
     rival: str | None = None
     """Another campaign that wants it and goes first."""
+    before: Before | None = None
+    """How it stands in the campaign that has to be through with it first; None: it is, or there is none."""
     risk: Risk | None = None
     unread: bool = False
     """The plan needs its configuration, and that was never read."""
@@ -115,6 +118,7 @@ def circumstances_of(
             "pin": upkeep.pin,
             "link_refused": _link(upkeep.link, outlook.plan),
             "rival": rival.campaign_id if rival else None,
+            "before": _before(name, outlook),
             "risk": _risk(view, outlook),
             "unread": bool(outlook.plan.needs_configuration) and _unread(view),
             "metering": _metering(view, outlook),
@@ -174,6 +178,14 @@ def _risk(view: ChargerView, outlook: Outlook) -> Risk | None:
         if edge.risk is not None and view.charger.charger_id in (outlook.risky or {}).get(place, ()):
             return Risk(edge.from_version, None, edge.reason or edge.risk)
     return None
+
+
+def _before(charger_id: str, outlook: Outlook) -> Before | None:
+    after = outlook.plan.after
+    if after is None:
+        return None
+    found = outlook.surrounding.before.get(charger_id) or Before(after)
+    return None if found.proven else found
 
 
 def _unread(view: ChargerView) -> bool:

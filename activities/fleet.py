@@ -177,9 +177,10 @@ class FleetActivities:
         self, campaign: Campaign, views: Sequence[ChargerView], length: int, wave: int
     ) -> Outlook:
         await self._fresh_sites()
-        claimant = Claimant(campaign.campaign_id, campaign.plan.rank, campaign.created_at)
+        plan = campaign.plan
+        claimant = Claimant(campaign.campaign_id, plan.rank, campaign.created_at, plan.after)
         found = await self._surroundings.outlook(
-            campaign.plan,
+            plan,
             claimant,
             views,
             self._sites,

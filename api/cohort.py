@@ -82,7 +82,7 @@ class CampaignDesk:
         measure = Surroundings(services.chargers, services.upkeep)
         sites = {site.site_id: site for site in await services.chargers.sites()}
         asked = replace(plan, edges=plan.edges and tuple(map(_askable, plan.edges)))
-        claimant = Claimant("", plan.rank, now)
+        claimant = Claimant("", plan.rank, now, plan.after)
         return planning.Ground(
             outlook=replace(await measure.outlook(asked, claimant, views, sites, now), plan=plan),
             closures=tuple(await measure.closures(now)),

@@ -248,6 +248,8 @@ class CampaignPlan:
     needs_configuration: bool | None = field(default=None, metadata=ADDED)
     """Only chargers whose configuration was read (F12)."""
     late_joiners: LateJoiners | None = field(default=None, metadata=ADDED)
+    after: str | None = field(default=None, metadata=ADDED)
+    """A campaign that each charger has to be through with proof before this one touches it (R32)."""
     one_way_waiver: str | None = field(default=None, metadata=ADDED)
     """Who accepts, and why, that models among its chargers can never go back (X11)."""
 

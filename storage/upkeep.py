@@ -113,6 +113,28 @@ class Rival:
 
 
 @dataclass(frozen=True, slots=True)
+class Before:
+    """How a charger stands in the campaign that has to be through with it first (R32)."""
+
+    campaign_id: str
+    outcome: str | None = None
+    """As in ``campaign.Outcome``; None: it is not through, or (``reason`` "") has no part in it."""
+    reason: str = ""
+    taken_back: bool = False
+    """That was in a rollback: what was proven holds no more."""
+
+    @property
+    def open(self) -> bool:
+        """Whether it is still to come there."""
+        return self.outcome is None and bool(self.reason) and not self.taken_back
+
+    @property
+    def proven(self) -> bool:
+        """Whether it is through, and runs what it got there."""
+        return self.outcome in ("updated", "already_current") and not self.taken_back
+
+
+@dataclass(frozen=True, slots=True)
 class Metering:
     """Firmware that its vendor marks as affecting legal metering, and where it is permitted (X14, F60)."""
 
@@ -130,6 +152,8 @@ class Claimant:
     campaign_id: str
     priority: int
     created_at: datetime
+    after: str | None = None
+    """The campaign that has to be through with each charger first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +164,8 @@ class Surrounding:
     doubts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Paths of open critical drifts, a firmware version without suspicion aside: an update may mend it."""
     rivals: Mapping[str, Rival] = field(default_factory=dict)
+    before: Mapping[str, Before] = field(default_factory=dict)
+    """Of those with a part in the campaign that has to be through with them first."""
     downtime: Mapping[str, float] = field(default_factory=dict)
     """Seconds of planned downtime since the instant asked for."""
     full_groups: Mapping[str, str] = field(default_factory=dict)

@@ -179,6 +179,18 @@ def _way(facts: ChargerFacts, _: datetime) -> Skip | None:
     return Skip(f"it is at risk on the way from {facts.situation.version}{because}")
 
 
+def _order(facts: ChargerFacts, _: datetime) -> Skip | None:
+    before = facts.around.before
+    if before is None or before.open:
+        return None
+    first = f"campaign {before.campaign_id}, which comes first,"
+    if before.taken_back:
+        return Skip(f"{first} was rolled back for it")
+    if before.outcome is not None:
+        return Skip(f"{first} ended for it with {before.outcome}: {before.reason}")
+    return Skip(f"it has no part in campaign {before.campaign_id}, which comes first")
+
+
 def _link(facts: ChargerFacts, _: datetime) -> Skip | None:
     link = facts.around.link_refused
     return Skip(f"its link is {link}, which this plan leaves out") if link else None
@@ -202,6 +214,13 @@ def _doubt(facts: ChargerFacts, _: datetime) -> WaitUntil | None:
     if "security.tampered" in doubts:
         return WaitUntil("it reported that somebody opened or manipulated it, and nobody has accepted that")
     return WaitUntil(f"it is not what it should be: {', '.join(doubts[:3])} (ampwave charger drift)")
+
+
+def _turn(facts: ChargerFacts, _: datetime) -> WaitUntil | None:
+    before = facts.around.before
+    if before is None or not before.open:
+        return None
+    return WaitUntil(f"campaign {before.campaign_id}, which comes first, is not through: {before.reason}")
 
 
 def _hold(facts: ChargerFacts, now: datetime) -> WaitUntil | None:
@@ -301,9 +320,11 @@ RULES: tuple[Rule, ...] = (
     Rule("set apart", "skip", "its updates failed again and again, over all campaigns (R27)", _set_apart),
     Rule("pin", "skip", "somebody pinned it to another version", _pin),
     Rule("way", "skip", "an edge of the plan: another version first, or a risk that it matches", _way),
+    Rule("order", "skip", "the campaign that comes first did not prove it there (R32)", _order),
     Rule("link", "skip", "it is not connected in a way that the plan asks for", _link),
     Rule("metering", "skip", "the image affects legal metering and its country did not permit it", _metering),
     Rule("doubt", "wait", "it reported tampering, or a critical drift is open", _doubt, lasting=True),
+    Rule("turn", "wait", "the campaign that comes first is not through with it (R32)", _turn, lasting=True),
     Rule("hold", "wait", "somebody holds it", _hold, lasting=True),
     Rule(
         "configuration",

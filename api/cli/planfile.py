@@ -244,6 +244,7 @@ _PLAN: dict[str, Reader] = {
     "links": _list_of(_word([link.value for link in Link])),
     "needs_configuration": _READERS[bool],
     "late_joiners": _word([word.value for word in LateJoiners]),
+    "after": _READERS[str],
     "one_way_waiver": _READERS[str],
 }
 

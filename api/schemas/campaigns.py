@@ -230,6 +230,11 @@ class PlanBody(Body):
     late_joiners: LateJoiners | None = Field(
         default=None, description="Chargers that match after the cohort was frozen; null: left out."
     )
+    after: Label | None = Field(
+        default=None,
+        description="A campaign that has to be through with a charger, proven, before this one touches it; "
+        "who failed there is left out here. Null: none.",
+    )
     one_way_waiver: Sentence | None = Field(
         default=None, description="Who accepts, and why, that some of its models can never go back."
     )
@@ -256,6 +261,7 @@ class PlanBody(Body):
             links=self.links,
             needs_configuration=self.needs_configuration,
             late_joiners=self.late_joiners,
+            after=self.after,
             one_way_waiver=self.one_way_waiver,
         )
 

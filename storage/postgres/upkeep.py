@@ -43,7 +43,7 @@ from storage.postgres.tables import (
     site_lease,
 )
 from storage.twin_schema import Severity
-from storage.upkeep import Claimant, Link, Metering, Rival, SiteRoom, Surrounding, Upkeep
+from storage.upkeep import Before, Claimant, Link, Metering, Rival, SiteRoom, Surrounding, Upkeep
 from storage.windows import Closure, ClosureKind
 
 _AT_WORK = tuple(
@@ -91,6 +91,7 @@ class PostgresUpkeepStore:
                 upkeep=await _upkeep(connection, charger_ids),
                 doubts=await _doubts(connection, charger_ids),
                 rivals=await _rivals(connection, claimant, charger_ids),
+                before=await _before(connection, claimant.after, charger_ids) if claimant.after else {},
                 downtime=await _downtime(connection, charger_ids, downtime_since) if downtime_since else {},
                 full_groups=await full_groups(connection, charger_ids),
             )
@@ -215,6 +216,20 @@ async def _rivals(connection: AsyncConnection, claimant: Claimant, names: Sequen
     for charger_id, campaign_id, priority in await connection.execute(query):
         found.setdefault(charger_id, Rival(campaign_id, priority))
     return found
+
+
+async def _before(connection: AsyncConnection, after: str, names: Sequence[str]) -> dict[str, Before]:
+    """The last wave of each decides: a rollback comes after what it takes back."""
+    target = campaign_target.c
+    query = (
+        select(target.charger_id, target.wave, target.outcome, target.reason, target.phase)
+        .where(target.campaign_id == after, _among(target.charger_id, names))
+        .order_by(target.wave)
+    )
+    return {
+        row.charger_id: Before(after, row.outcome, row.reason or row.phase, row.wave >= ROLLBACK_WAVE_BASE)
+        for row in await connection.execute(query)
+    }
 
 
 async def _downtime(connection: AsyncConnection, names: Sequence[str], since: datetime) -> dict[str, float]:

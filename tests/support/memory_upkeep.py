@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from datetime import datetime
 
 from storage.canonical import digest
-from storage.upkeep import Claimant, Metering, Rival, SiteRoom, Surrounding, Upkeep
+from storage.upkeep import Before, Claimant, Metering, Rival, SiteRoom, Surrounding, Upkeep
 from storage.windows import Closure
 
 
@@ -15,6 +15,7 @@ class MemoryUpkeep:
         self.doubts: dict[str, tuple[str, ...]] = {}
         self.rivals: dict[str, Rival] = {}
         self.downtime: dict[str, float] = {}
+        self.before: dict[str, Before] = {}
         self.site_rooms: dict[str, SiteRoom] = {}
         self.closed: dict[str, Closure] = {}
         self.billing: dict[str, Metering] = {}
@@ -33,7 +34,8 @@ class MemoryUpkeep:
     ) -> Surrounding:
         del charger_ids
         others = {name: one for name, one in self.rivals.items() if one.campaign_id != claimant.campaign_id}
-        return Surrounding(self.said, self.doubts, others, self.downtime if downtime_since else {})
+        before = self.before if claimant.after else {}
+        return Surrounding(self.said, self.doubts, others, before, self.downtime if downtime_since else {})
 
     async def rooms(self, site_ids: Sequence[str]) -> Mapping[str, SiteRoom]:
         return {name: self.site_rooms.get(name, SiteRoom()) for name in site_ids}

@@ -7,13 +7,22 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage.campaign import ROLLBACK_WAVE_BASE, Campaign, CampaignPhase, CampaignPlan, Target, WavePlan
+from storage.campaign import (
+    ROLLBACK_WAVE_BASE,
+    Campaign,
+    CampaignPhase,
+    CampaignPlan,
+    Outcome,
+    Target,
+    WavePlan,
+)
+from storage.canonical import digest
 from storage.charger import Charger, ChargerFilter, Site, SiteLease
 from storage.errors import NotFound
 from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.upkeep import PostgresUpkeepStore
-from storage.upkeep import Claimant, Link, Rival, SiteRules, Upkeep
+from storage.upkeep import Before, Claimant, Link, Rival, SiteRules, Upkeep
 from storage.windows import Closure, ClosureKind
 
 pytestmark = pytest.mark.integration
@@ -204,3 +213,30 @@ async def test_downloads_share_the_uplink_of_their_site(engine, upkeep, chargers
 async def test_ids_alone_of_who_matches(chargers) -> None:
     assert await chargers.names(ChargerFilter(query="site = s1")) == {"A", "B"}
     assert await chargers.names(ChargerFilter(charger_ids=("A", "C"), query="vendor = Volt")) == {"A", "C"}
+
+
+@pytest.mark.requirement("R32")
+async def test_how_a_charger_stands_in_the_campaign_before(engine, upkeep, chargers) -> None:
+    campaigns = PostgresCampaignStore(engine)
+    plan = CampaignPlan("c", "a" * 64, ChargerFilter(), (WavePlan("all", 1.0),))
+    first = Campaign("c0", plan, digest(plan), CampaignPhase.DRAFT, "ann", NOW, cohort_size=3)
+    rows = [Target("c0", 0, n, name, "s1", "a" * 64, "1.0", "1.1") for n, name in enumerate("ABC")]
+    await campaigns.create(first, rows, [])
+    for name, outcome in (("A", Outcome.UPDATED), ("B", Outcome.UPDATED)):
+        await campaigns.finish_target("c0", 0, name, outcome, "it booted", NOW)
+    back = Target("c0", 1000, 0, "B", "s1", "b" * 64, "1.1", "1.0")
+    await campaigns.add_targets([back])
+
+    async def before(after: str | None) -> dict[str, Before]:
+        claimant = Claimant("c1", 500, NOW, after)
+        found = await upkeep.surrounding(claimant, ["A", "B", "C", "D"], downtime_since=None)
+        return dict(found.before)
+
+    assert await before(None) == {}
+    assert await before("nothing") == {}
+    found = await before("c0")
+    assert {name: (one.proven, one.open) for name, one in found.items()} == {
+        "A": (True, False),
+        "B": (False, False),
+        "C": (False, True),
+    }

@@ -10,7 +10,7 @@ from activities.fleet import FleetActivities, ShardQuery
 from storage.campaign import CampaignPlan, Edge, Pace, WavePlan
 from storage.charger import ChargerFilter, ModelProfile, Site
 from storage.twin import ConfigurationSection, SecuritySection
-from storage.upkeep import Claimant, Link, Metering, Rival, SiteRules, Surrounding, Upkeep
+from storage.upkeep import Before, Claimant, Link, Metering, Rival, SiteRules, Surrounding, Upkeep
 from storage.windows import Closure, ClosureKind
 from tests.unit.activities.world import START, World
 
@@ -140,3 +140,17 @@ async def test_a_look_tells_of_rivals_and_closed_sites() -> None:
     assert all("demand response" in site.closed for site in facts.sites)
     assert all(site.opens_at == world.now + HOUR for site in facts.sites)
     assert facts.takes == campaign.plan.pace.attempt_deadline_seconds
+
+
+@pytest.mark.requirement("R32")
+async def test_a_look_tells_who_is_not_through_the_campaign_that_comes_first() -> None:
+    world = World()
+    names = world.add_chargers(3)
+    await world.add_campaign([names], world.plan(after="c0"))
+    world.upkeep.before = {
+        names[0]: Before("c0", "updated", "it booted"),
+        names[1]: Before("c0", None, "busy"),
+    }
+    facts = await FleetActivities(world.stores).measure_eligibility(ShardQuery("c1", 0, 0, 9))
+    around = [facts.situations[entry.situation].around for entry in facts.entries]
+    assert [each and each.before for each in around] == [None, Before("c0", None, "busy"), Before("c0")]

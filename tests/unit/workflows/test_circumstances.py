@@ -7,8 +7,9 @@ import pytest
 
 from activities.circumstances import Circumstances, Risk
 from storage.twin import Lifecycle
+from storage.upkeep import Before
 from tests.unit.workflows.facts import NOW, SITE, charger
-from workflows.eligibility import RULES, Ready, Skip, WaitUntil, assess
+from workflows.eligibility import RULES, Readiness, Ready, Skip, WaitUntil, assess
 
 HOUR = timedelta(hours=1)
 
@@ -80,3 +81,28 @@ def test_what_is_final_is_said_before_what_passes() -> None:
     words = [rule.answer for rule in RULES]
     assert words == sorted(words), "skip before wait"
     assert len({rule.name for rule in RULES}) == len(RULES)
+
+
+@pytest.mark.requirement("R32")
+def test_one_image_comes_after_another_charger_by_charger() -> None:
+    def answer(before: Before | None) -> Readiness:
+        return assess(charger(around=Circumstances(before=before)), NOW)
+
+    assert answer(None) == Ready()
+    waits = answer(Before("c0", None, "session 7 is open"))
+    assert isinstance(waits, WaitUntil)
+    assert waits.reason == "campaign c0, which comes first, is not through: session 7 is open"
+    for before, tells in (
+        (Before("c0", "failed", "it reported InstallationFailed"), "ended for it with failed: it reported"),
+        (Before("c0", "deferred", "it was offline"), "ended for it with deferred: it was offline"),
+        (Before("c0", "updated", "back", taken_back=True), "rolled back"),
+        (Before("c0", None, "waiting", taken_back=True), "rolled back"),
+        (Before("c0"), "no part in campaign c0"),
+    ):
+        skipped = answer(before)
+        assert isinstance(skipped, Skip)
+        assert tells in skipped.reason
+        assert not skipped.already_current
+        assert not before.proven
+    assert Before("c0", "updated", "it booted").proven
+    assert Before("c0", "already_current", "it runs it").proven
