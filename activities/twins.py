@@ -3,7 +3,8 @@
 It reads twins that changed, lets ``storage.drift`` judge, and writes down what that says.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -13,7 +14,8 @@ from activities.errors import mapped
 from activities.stores import Stores
 from storage.desired import Answers
 from storage.drift import Drift, DriftFacts, DriftState, judge
-from storage.twin import Lifecycle
+from storage.errors import Conflict
+from storage.quarantine import QuarantineAct, rule_of
 
 ACTOR = "housekeeping"
 PAGE = 500
@@ -23,13 +25,16 @@ ROUND = 10_000
 """Chargers in one round at most; the next round goes on."""
 
 
+SetAside = Callable[[QuarantineAct], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class DriftPolicy:
     """When a difference is drift, and what follows."""
 
     grace: timedelta = timedelta(minutes=10)
-    quarantine: bool = False
-    """Put a charger whose drift looks like an intrusion into quarantine; else it is only on record."""
+    set_aside: SetAside | None = None
+    """Puts a charger whose drift looks like an intrusion into quarantine; None: it is only on record."""
 
 
 class TwinActivities:
@@ -66,9 +71,9 @@ class TwinActivities:
         open_already = {drift.path for drift in facts.known if drift.state is DriftState.OPEN}
         for drift in verdict.drifts:
             opens = drift.state is DriftState.OPEN and drift.path not in open_already
-            if opens and drift.suspicion and self._policy.quarantine:
+            if opens and drift.suspicion and self._policy.set_aside:
                 # Before it is on record as open, for then nobody would look at it again after a crash.
-                await self._quarantine(drift)
+                await self._set_aside(drift, self._policy.set_aside)
         moved = await self._stores.twins.note_drift(facts, verdict.drifts, now)
         for section in facts.desired:
             if acks := verdict.acks.get(section.section):
@@ -94,11 +99,9 @@ class TwinActivities:
             reason=drift.reason,
         )
 
-    async def _quarantine(self, drift: Drift) -> None:
-        view = await self._stores.chargers.get(drift.charger_id)
-        if view.charger.lifecycle in (Lifecycle.QUARANTINED, Lifecycle.RETIRING, Lifecycle.RETIRED):
-            return
-        await self._stores.chargers.set_lifecycle(drift.charger_id, Lifecycle.QUARANTINED)
-        await self._stores.record(
-            ACTOR, "charger.quarantined", f"charger/{drift.charger_id}", why=drift.suspicion
+    async def _set_aside(self, drift: Drift, set_aside: SetAside) -> None:
+        given = QuarantineAct(
+            drift.charger_id, ACTOR, drift.suspicion, self._stores.clock(), rule_of(drift.path).signal
         )
+        with suppress(Conflict):  # It is on its way out.
+            await set_aside(given)

@@ -53,6 +53,7 @@ from api.routers import (
     penalties,
     pki,
     provisioning,
+    quarantine,
     registry,
     renewals,
     retirements,
@@ -112,7 +113,7 @@ API_ROUTERS = (
     passports.router,
     upkeep.router,
     provisioning.router,
-    provisioning.fleet,
+    quarantine.router,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router, pki.router)
 

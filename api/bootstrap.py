@@ -668,7 +668,8 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
     days = (settings.journal_partition_days, settings.journal_ahead_days, settings.journal_kept_days)
     journal = JournalActivities(stores.journal, JournalRule(*days), system_clock)
     keeping = LogKeepingActivities(shared, stores.leftovers, timedelta(days=settings.log_kept_days))
-    drift = DriftPolicy(timedelta(seconds=settings.drift_grace_s), settings.quarantine_on_suspicion)
+    set_aside = stores.enrolments.set_aside if settings.quarantine_on_suspicion else None
+    drift = DriftPolicy(timedelta(seconds=settings.drift_grace_s), set_aside)
     policy = retention_policy(settings)
     care = blob_care(settings, stores, inspector)
     return Worker(

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from storage.charger import Charger, ChargerCredential
 from storage.ports import Page
 from storage.quarantine import QuarantineAct
+from storage.quarantine import QuarantineAct, QuarantineCase
 from storage.twin import Lifecycle
 
 
@@ -279,6 +280,9 @@ class ProvisioningStore(Protocol):
 
         Raises NotFound; Conflict: it is not set aside, or something critical is still open.
         """
+
+    async def cases(self, charger_id: str, *, limit: int = 100) -> Sequence[QuarantineCase]:
+        """Every stay of it in quarantine, the latest first; one that has no end goes on."""
 
     async def put_template(self, name: str, body: Mapping[str, Any], actor: str, at: datetime) -> None:
         """Create or replace one, audited."""

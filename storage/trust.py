@@ -5,7 +5,7 @@ Each doubt is a drift whose desired version is 0: opened at once, closed when it
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from storage.charger import Charger
@@ -26,9 +26,29 @@ ACCEPTABLE = frozenset(
         "security.tampered",
         "security.certificate_serial",
         "security.roots",
+        "security.clone",
     }
 )
 """What a person may hold to be right. Another identity is registered (re-identified), never accepted."""
+
+
+CLONE_TURNS = 3
+CLONE_WITHIN = timedelta(minutes=10)
+"""So many times within so long has an open socket to be pushed out, with two addresses taking turns.
+
+One charger whose network loses connections pushes its own socket out, too, but does not come and go between
+two addresses that often. Two behind one address are told apart by their serial numbers alone.
+"""
+TAKEN_OVER = 4001
+"""The close code of a socket that a newer one of its identity pushed out (``csms.session``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A socket that was opened, and from where."""
+
+    address: str
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +70,14 @@ class Memory:
     """It proved who it is over a profile below its floor, and was turned away; until a person looked."""
     told_profile: int | None = None
     """What its own variable says, as last read."""
+    openings: tuple[Opening, ...] = ()
+    """The latest that came from another address than the one before, oldest first."""
+    pushed_out: tuple[datetime, ...] = ()
+    """When sockets of it were pushed out by newer ones, the latest."""
+    cloned_at: datetime | None = None
+    cloned: str = ""
+    """Which two addresses took turns."""
+    clone_accepted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +133,7 @@ class Acceptance:
 CONCERNS = frozenset(
     {
         EventKind.CONNECTION_OPENED,
+        EventKind.CONNECTION_CLOSED,
         EventKind.CONNECTION_REFUSED,
         EventKind.CHARGER_BOOTED,
         EventKind.FIRMWARE_VERSION_READ,
@@ -115,6 +144,8 @@ CONCERNS = frozenset(
     }
 )
 """The kinds of events after which a charger is looked at."""
+_KEPT = 12
+"""Openings and pushes that are remembered."""
 _HANDED_OUT = frozenset({"CertificateSigned", "InstallCertificate"})
 
 
@@ -122,6 +153,14 @@ def remembered(memory: Memory, event: StoredEvent) -> Memory:
     """The memory after an event, for what no twin keeps."""
     body = event.body
     match event.kind:
+        case EventKind.CONNECTION_OPENED:
+            opening = Opening(str(body.get("remote_address", "")), event.received_at)
+            if memory.openings and memory.openings[-1].address == opening.address:
+                return memory
+            return _turns(replace(memory, openings=(*memory.openings, opening)[-_KEPT:]), event.received_at)
+        case EventKind.CONNECTION_CLOSED if body.get("code") == TAKEN_OVER:
+            pushed = (*memory.pushed_out, event.received_at)[-_KEPT:]
+            return _turns(replace(memory, pushed_out=pushed), event.received_at)
         case EventKind.SECURITY_EVENT_REPORTED if body.get("type") in TAMPER_EVENTS:
             return replace(memory, tampered_at=event.received_at)
         case EventKind.CONNECTION_REFUSED if body.get("profile") is not None:
@@ -134,6 +173,17 @@ def remembered(memory: Memory, event: StoredEvent) -> Memory:
             told = [int(values[name]) for name in PROFILE_NAMES if values.get(name) in _PROFILES]
             return replace(memory, told_profile=min(told)) if told else memory
     return memory
+
+
+def _turns(memory: Memory, now: datetime) -> Memory:
+    """Whether two that have one identity push each other out."""
+    since = now - CLONE_WITHIN
+    pushed = [at for at in memory.pushed_out if at >= since]
+    came = [each.address for each in memory.openings if each.at >= since]
+    back = any(here == again for here, again in zip(came, came[2:], strict=False))
+    if len(pushed) < CLONE_TURNS or not back:
+        return memory
+    return replace(memory, cloned_at=now, cloned=" and ".join(sorted(set(came))[:3]))
 
 
 def settled(facts: TrustFacts) -> Memory:
@@ -221,6 +271,7 @@ def _security(facts: TrustFacts) -> list[Doubt | None]:
     return [
         _profile(facts),
         _tampered(memory),
+        _cloned(memory),
         _certificate(memory, security.certificate_serial),
         _roots(memory, security.roots),
     ]
@@ -247,6 +298,14 @@ def _tampered(memory: Memory) -> Doubt | None:
     return Doubt("security.tampered", "no", "yes", "it reported that somebody opened or manipulated it")
 
 
+def _cloned(memory: Memory) -> Doubt | None:
+    at, accepted_at = memory.cloned_at, memory.clone_accepted_at
+    if at is None or (accepted_at is not None and accepted_at >= at):
+        return None
+    why = f"two that have its identity push each other out, from {memory.cloned}"
+    return Doubt("security.clone", "one", "two", why)
+
+
 def _certificate(memory: Memory, shown: str | None) -> Doubt | None:
     if shown is None or memory.certificate in (None, shown):
         return None
@@ -270,6 +329,7 @@ def accepted(facts: TrustFacts, given: Acceptance) -> Memory:
         "security.tampered": {"tamper_accepted_at": given.at},
         "security.certificate_serial": {"certificate": security.certificate_serial if security else None},
         "security.roots": {"roots": security.roots if security else None},
+        "security.clone": {"clone_accepted_at": given.at, "pushed_out": ()},
     }
     for path in given.paths:
         memory = replace(memory, **changes[path])

@@ -1,12 +1,13 @@
 """``ampwave charger decommission|receipt``: the end of a charger, and what is signed about it."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from api.cli.errors import CliError, Record, WrongUse
-from api.cli.output import Column, Screen, ago
+from api.cli.output import Column, Screen, ago, words
 from api.cli.references import segment
 from api.cli.session import Session, command
 
@@ -49,19 +50,58 @@ def decommission(
     session.show(found, lambda screen: _draw(session, screen, found))
 
 
-def quarantine(session: Session, charger: Identity, reason: Why) -> None:
-    """Set a charger aside: its socket is closed, and nothing is sent to it until a person takes it back."""
-    _turn(session, charger, "quarantine", reason)
+def quarantine(
+    session: Session,
+    charger: Identity,
+    reason: Annotated[
+        str | None, typer.Option("--reason", metavar="TEXT", help="Set it aside; without it: why it is.")
+    ] = None,
+) -> None:
+    """Set a charger aside: its socket is closed, and nothing is sent to it until a person takes it back.
+
+    Without --reason it shows whether a charger is set aside, why, and what to do next.
+    """
+    if reason is not None:
+        session.api.post(f"/chargers/{segment(charger)}/quarantine", {"reason": reason})
+    found = session.api.get(f"/chargers/{segment(charger)}/quarantine")
+    session.show(found, lambda screen: draw_quarantine(screen, found, session.clock()))
 
 
 def release(session: Session, charger: Identity, reason: Why) -> None:
     """Take a charger back out of quarantine, once nothing critical is in doubt of it."""
-    _turn(session, charger, "release", reason)
-
-
-def _turn(session: Session, charger: str, act: str, reason: str) -> None:
-    found = session.api.post(f"/chargers/{segment(charger)}/{act}", {"reason": reason})
+    found = session.api.post(f"/chargers/{segment(charger)}/release", {"reason": reason})
     session.show(found, lambda screen: screen.line(f"{charger} is {found['lifecycle']}."))
+
+
+def draw_quarantine(screen: Screen, found: Record, now: datetime) -> None:
+    """Why it is set aside, what is open, and the way out."""
+    current = found["current"]
+    if current is None:
+        screen.line(f"{found['charger_id']} is {words(found['lifecycle'])}, not set aside.")
+    else:
+        screen.fields(
+            [
+                ("Set aside", f"{ago(current['since'], now)} by {current['actor']}"),
+                ("Why", f"{current['reason']} ({words(current['signal'])})"),
+                ("Was", words(current["before"])),
+                ("Not allowed", "; ".join(name for name, may in found["allowed"].items() if not may)),
+                ("Allowed", "; ".join(name for name, may in found["allowed"].items() if may)),
+            ]
+        )
+    for doubt in found["doubts"]:
+        screen.line(f"{doubt['path']}: {doubt['suspicion']}. {doubt['advice']}")
+    if found["next"]:
+        screen.line(found["next"])
+    over = [each for each in found["stays"] if each["released_at"]]
+    if over:
+        screen.line("")
+        columns = [Column("Earlier stay"), Column("Why", fold=True), Column("How it ended", fold=True)]
+        screen.table(columns, [_stay(each, now) for each in over], empty="")
+
+
+def _stay(given: Record, now: datetime) -> tuple[str, str, str]:
+    ended = f"{words(given['after'])} by {given['released_by']}: {given['release_reason']}"
+    return ago(given["since"], now), given["reason"], ended
 
 
 def _draw(session: Session, screen: Screen, found: Record) -> None:

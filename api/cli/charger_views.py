@@ -123,6 +123,7 @@ def draw_charger(screen: Screen, item: Record, now: datetime) -> None:
             ("Serial", item["serial_number"]),
             ("Says it is", _otherwise(item)),
             ("Lifecycle", words(item["lifecycle"])),
+            ("Set aside", _set_aside(item, now)),
             ("Firmware", _firmware(firmware)),
             ("Last boot", moment(firmware.get("booted_at"), now)),
             ("Update status", _update_status(firmware, now)),
@@ -133,6 +134,15 @@ def draw_charger(screen: Screen, item: Record, now: datetime) -> None:
     )
     screen.line()
     _draw_connectors(screen, twin["operation"], now)
+
+
+def _set_aside(item: Record, now: datetime) -> str | None:
+    """Why it is in quarantine."""
+    stay = item.get("set_aside")
+    if not stay:
+        return None
+    told = f"{ago(stay['since'], now)} by {stay['actor']}: {stay['reason']}"
+    return f"{told}; what to do: ampwave charger quarantine {item['charger_id']}"
 
 
 def _otherwise(item: Record) -> str | None:

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import TypeAdapter
 
 from api.auth import Permission
+from api.enrolling import store_of
 from api.guard import Caller, GuardedRoute, Services, permit
 from api.registration import Registrar
 from api.replies import NOT_MODIFIED, Cursor, Limit, tagged_reply
@@ -26,6 +27,7 @@ from storage.charger import ChargerFilter, GroupQuestion
 from storage.chronicle import question_of
 from storage.errors import InvalidInput
 from storage.query.parser import split_names
+from storage.twin import Lifecycle
 
 router = APIRouter(prefix="/api/v1/chargers", tags=["chargers"], route_class=GuardedRoute)
 
@@ -146,7 +148,9 @@ async def import_chargers(
 async def get_charger(request: Request, services: Services, charger_id: ChargerId) -> Response:
     """One charger with its twin and what is being done to it."""
     view = await services.chargers.get(charger_id)
-    return tagged_reply(request, ChargerReply.whole(view, services.clock()))
+    aside = view.charger.lifecycle is Lifecycle.QUARANTINED
+    stays = await store_of(services).cases(charger_id, limit=1) if aside else ()
+    return tagged_reply(request, ChargerReply.whole(view, services.clock(), next(iter(stays), None)))
 
 
 @router.get("/{charger_id}/timeline")

@@ -30,12 +30,9 @@ from storage.provisioning import (
     Redemption,
     SiteConstraints,
 )
-from storage.quarantine import QuarantineAct
 from storage.templates import template_problems
-from storage.twin import Lifecycle
 
 router = APIRouter(prefix="/api/v1/provisioning", tags=["provisioning"], route_class=GuardedRoute)
-fleet = APIRouter(prefix="/api/v1", tags=["chargers"], route_class=GuardedRoute)
 _BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -251,29 +248,6 @@ async def put_constraints(
         SiteConstraints(site_id, body.values), caller.name, services.clock()
     )
     return body
-
-
-@fleet.post("/chargers/{charger_id}/quarantine", responses={409: {"description": "It ends already"}})
-@permit(Permission.TWIN_CONTROL)
-async def quarantine_charger(
-    services: Services, caller: Caller, charger_id: ChargerId, body: shapes.QuarantineBody
-) -> shapes.QuarantineReply:
-    """Set a charger aside: its socket is closed, and nothing is sent to it until a person takes it back."""
-    await store_of(services).set_aside(QuarantineAct(charger_id, caller.name, body.reason, services.clock()))
-    return shapes.QuarantineReply(charger_id=charger_id, lifecycle=Lifecycle.QUARANTINED)
-
-
-@fleet.post(
-    "/chargers/{charger_id}/release",
-    responses={409: {"description": "It is not set aside, or something critical is open"}},
-)
-@permit(Permission.TWIN_CONTROL)
-async def release_charger(
-    services: Services, caller: Caller, charger_id: ChargerId, body: shapes.QuarantineBody
-) -> shapes.QuarantineReply:
-    """Take it back, once nothing critical is in doubt of it."""
-    act = QuarantineAct(charger_id, caller.name, body.reason, services.clock())
-    return shapes.QuarantineReply(charger_id=charger_id, lifecycle=await store_of(services).take_back(act))
 
 
 def _rows(content_type: str, data: bytes) -> list[Row]:

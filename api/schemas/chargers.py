@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from api.schemas.common import Body, ChargerId, Label, Reply, Slug, Whole
 from api.schemas.ownership import OwnershipReply
+from api.schemas.quarantine import CaseReply
 from api.schemas.upkeep import SiteRulesBody
 from api.states import ChargerState, charger_state
 from storage.charger import Charger, Site, SiteLease
@@ -14,6 +15,7 @@ from storage.chronicle import Source
 from storage.events import EventKind, StoredEvent
 from storage.ownership import Ownership
 from storage.ports import ChargerView
+from storage.quarantine import QuarantineCase
 from storage.twin import Lifecycle, TwinState
 
 
@@ -125,11 +127,17 @@ class ChargerReply(ChargerSummary):
 
     twin: TwinState
     maintenance: SiteLease | None
+    set_aside: CaseReply | None = Field(
+        default=None, description="Why it is in quarantine; what to do: `GET .../quarantine`."
+    )
 
     @classmethod
-    def whole(cls, view: ChargerView, now: datetime) -> "ChargerReply":
+    def whole(
+        cls, view: ChargerView, now: datetime, set_aside: QuarantineCase | None = None
+    ) -> "ChargerReply":
         """Everything of one charger."""
-        return cls(**_summary(view, now), twin=view.twin, maintenance=view.maintenance)
+        why = CaseReply.of(set_aside) if set_aside else None
+        return cls(**_summary(view, now), twin=view.twin, maintenance=view.maintenance, set_aside=why)
 
 
 def _summary(view: ChargerView, now: datetime) -> dict[str, Any]:

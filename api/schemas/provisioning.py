@@ -6,11 +6,10 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from api.schemas.chargers import ChargerBody
-from api.schemas.common import Body, ChargerId, Flag, Label, Real, Reply, Sentence, Slug, Whole
+from api.schemas.common import Body, ChargerId, Flag, Label, Real, Reply, Slug, Whole
 from storage.asset_rules import missing
 from storage.provisioning import Asset, ConnectorPlan, Enrolment, LinkClass
 from storage.templates import Parameter, ParameterType, Template
-from storage.twin import Lifecycle
 
 _Values = Annotated[dict[Label, Annotated[str, Field(max_length=500)]], Field(max_length=100)]
 
@@ -259,19 +258,6 @@ class TemplateReply(Reply):
 
     name: str
     body: dict[str, Any]
-
-
-class QuarantineBody(Body):
-    """Why."""
-
-    reason: Sentence
-
-
-class QuarantineReply(Reply):
-    """Where it is now."""
-
-    charger_id: str
-    lifecycle: Lifecycle
 
 
 class ConstraintsBody(Body):

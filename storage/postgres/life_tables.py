@@ -127,12 +127,58 @@ site_constraint = sa.Table(
     sa.Column("constraints", JSONB, nullable=False),
 )
 
+quarantine = sa.Table(
+    "quarantine",
+    metadata,
+    name("charger_id", sa.ForeignKey("charger.charger_id")),
+    time("since"),
+    name("signal"),
+    words("reason"),
+    words("actor"),
+    name("before"),
+    time("released_at", nullable=True),
+    words("released_by", default=""),
+    words("release_reason", default=""),
+    name("after", nullable=True),
+    sa.PrimaryKeyConstraint("charger_id", "since"),
+    sa.Index(
+        "ix_quarantine_open", "charger_id", unique=True, postgresql_where=sa.text("released_at IS NULL")
+    ),
+)
+
+reprovisioning = sa.Table(
+    "reprovisioning",
+    metadata,
+    name("reprovision_id", primary_key=True),
+    name("charger_id", sa.ForeignKey("charger.charger_id")),
+    name("mode"),
+    words("actor"),
+    words("reason"),
+    time("requested_at"),
+    time("deadline_at"),
+    words("environment"),
+    name("template", nullable=True),
+    sa.Column("parameters", JSONB, nullable=False),
+    sa.Column("profile", sa.SmallInteger, nullable=False),
+    name("state"),
+    words("waits_for"),
+    sa.Column("steps", JSON, nullable=False, server_default=sa.text("'[]'")),
+    sa.Column("before", JSONB, nullable=False),
+    time("finished_at", nullable=True),
+    sa.Index(None, "charger_id", "requested_at"),
+    sa.Index(
+        "ix_reprovisioning_open", "charger_id", unique=True, postgresql_where=sa.text("finished_at IS NULL")
+    ),
+)
+
 __all__ = [
     "credential_past",
     "enrolment",
     "factory_unit",
     "installer_claim",
     "provisioning_template",
+    "quarantine",
+    "reprovisioning",
     "retirement",
     "site_constraint",
     "stranger",

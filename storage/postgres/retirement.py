@@ -21,7 +21,9 @@ from storage.postgres.audit import append_entry
 from storage.postgres.engine import reading, transaction
 from storage.postgres.life_tables import credential_past, retirement, tombstone
 from storage.postgres.people_tables import audit
+from storage.postgres.quarantine import close_case
 from storage.postgres.tables import campaign_target, charger, charger_route, out_of_service
+from storage.quarantine import QuarantineAct
 from storage.retirement import (
     Burial,
     Remains,
@@ -89,6 +91,8 @@ class PostgresRetirementStore:
             }
             await connection.execute(insert(retirement).values(**row))
             await _set_lifecycle(connection, given.charger_id, Lifecycle.RETIRING)
+            over = QuarantineAct(given.charger_id, given.actor, given.reason, given.requested_at)
+            await close_case(connection, over, Lifecycle.RETIRING)
             detail = {
                 "reason": given.reason,
                 "before": lifecycle.value,

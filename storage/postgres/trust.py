@@ -24,8 +24,10 @@ from storage.postgres.audit import append_entry
 from storage.postgres.engine import transaction
 from storage.postgres.incidents import apply_changes
 from storage.postgres.projections import BUSY, step
+from storage.postgres.quarantine import set_aside_within
 from storage.postgres.tables import anomaly, charger, drift, projection, trust_memory
 from storage.postgres.trust_facts import attempts, trust_facts
+from storage.quarantine import QuarantineAct, rule_of
 from storage.trust import (
     ACCEPTABLE,
     BASELINE,
@@ -51,6 +53,7 @@ _DRIFT = drift.c
 _ALONE = select(projection.c.sequence).where(projection.c.name == NAME).with_for_update()
 """Memories are read and written by one at a time: whoever has the projection's row."""
 _NOW = text("SELECT clock_timestamp()")
+_IN_SERVICE = (Lifecycle.REGISTERED.value, Lifecycle.PROVISIONING.value, Lifecycle.ACTIVE.value)
 
 
 class PostgresTrustStore:
@@ -150,15 +153,24 @@ class _Look:
         await _remember(self._connection, memories)
         facts |= await self._with_attempts(facts)
         open_now = await self._open(ids)
+        found = {name: {doubt.path: doubt for doubt in judge(known)} for name, known in facts.items()}
+        await self._hold([name for name, doubts in found.items() if any(map(_grave, doubts.values()))])
         moved = 0
         for charger_id, known in facts.items():
-            doubts = {doubt.path: doubt for doubt in judge(known)}
+            doubts = found[charger_id]
             moved += await self._write(known, doubts, open_now[charger_id])
             if booted := [
                 each for each in given.get(charger_id, ()) if each.kind is EventKind.CHARGER_BOOTED
             ]:
                 await self._note(known, list(doubts.values()), booted[-1])
         return moved
+
+    async def _hold(self, ids: Sequence[str]) -> None:
+        """Chargers are locked before the audit log's head is, as everybody does who sets one aside."""
+        if self._quarantine and ids:
+            query = select(charger.c.charger_id).where(charger.c.charger_id.in_(ids))
+            query = query.order_by(charger.c.charger_id).with_for_update()
+            await self._connection.execute(query)
 
     async def _with_attempts(self, facts: dict[str, TrustFacts]) -> dict[str, TrustFacts]:
         """What is on its way to those whose firmware would be in doubt; nobody else is looked up."""
@@ -192,8 +204,8 @@ class _Look:
             await self._tell(charger_id, "charger.drift_closed", path=row.path, reason=self._why)
         if opened or over:
             await apply_changes(self._connection, [self._incident(charger_id, list(doubts.values()))])
-        if any(doubt.severity is Severity.CRITICAL for doubt in opened) and self._quarantine:
-            await self._set_aside(charger_id, opened[0].suspicion)
+        if self._quarantine and any(map(_grave, opened)):
+            await self._set_aside(charger_id, next(each for each in opened if _grave(each)))
         return len(opened) + len(over)
 
     async def _opened(self, charger_id: str, doubt: Doubt) -> bool:
@@ -224,7 +236,7 @@ class _Look:
             await self._connection.execute(update(drift).where(where).values(judged_at=self._now, **new))
 
     def _incident(self, charger_id: str, doubts: Sequence[Doubt]) -> IncidentChange:
-        grave = [doubt for doubt in doubts if doubt.severity is Severity.CRITICAL]
+        grave = list(filter(_grave, doubts))
         summary = f"{charger_id}: {'; '.join(doubt.suspicion for doubt in grave)}"
         return IncidentChange(
             IncidentKind.SUSPECTED_INTRUSION,
@@ -259,18 +271,21 @@ class _Look:
                 )
             )
 
-    async def _set_aside(self, charger_id: str, why: str) -> None:
-        in_service = charger.c.lifecycle.in_(
-            [Lifecycle.REGISTERED.value, Lifecycle.PROVISIONING.value, Lifecycle.ACTIVE.value]
-        )
-        statement = update(charger).where(charger.c.charger_id == charger_id, in_service)
-        done = await self._connection.execute(statement.values(lifecycle=Lifecycle.QUARANTINED.value))
-        if done.rowcount:
-            await self._tell(charger_id, "charger.quarantined", why=why)
+    async def _set_aside(self, charger_id: str, doubt: Doubt) -> None:
+        query = select(charger.c.lifecycle).where(charger.c.charger_id == charger_id).with_for_update()
+        lifecycle = (await self._connection.execute(query)).scalar_one()
+        if lifecycle in _IN_SERVICE:
+            signal = rule_of(doubt.path).signal
+            given = QuarantineAct(charger_id, ACTOR, doubt.suspicion, self._now, signal)
+            await set_aside_within(self._connection, given, lifecycle)
 
     async def _tell(self, charger_id: str, action: str, **detail: Any) -> None:
         entry = AuditEntry(self._now, ACTOR, action, f"charger/{charger_id}", detail)
         await append_entry(self._connection, entry)
+
+
+def _grave(doubt: Doubt) -> bool:
+    return doubt.severity is Severity.CRITICAL
 
 
 async def _remember(connection: AsyncConnection, memories: dict[str, Memory]) -> None:

@@ -3,10 +3,18 @@
 import sys
 from pathlib import Path
 
-from tests.house import messages_page, query_page, requirements_page, settings_page, twin_page
+from tests.house import (
+    messages_page,
+    quarantine_page,
+    query_page,
+    requirements_page,
+    settings_page,
+    twin_page,
+)
 from tests.house.checks import long_files, machine_traces, missing_readmes, tests_without_assertion
 from tests.house.deploy import deploy_problems
 from tests.house.messages_page import stale_messages
+from tests.house.quarantine_page import stale_quarantine
 from tests.house.query_page import stale_query_page
 from tests.house.requirements_page import compact, unkept_requirements, unproven
 from tests.house.settings_page import undocumented_settings
@@ -22,6 +30,7 @@ RULES = (
     stale_messages,
     stale_twin_page,
     stale_query_page,
+    stale_quarantine,
     unkept_requirements,
     deploy_problems,
 )
@@ -37,6 +46,8 @@ def write(tree: Tree) -> None:
     (tree.root / twin_page.PAGE).parent.mkdir(exist_ok=True)
     (tree.root / twin_page.PAGE).write_text(twin_page.page())
     (tree.root / query_page.PAGE).write_text(query_page.page())
+    life = tree.root / quarantine_page.PAGE
+    life.write_text(quarantine_page.written_page(life.read_text()))
 
 
 def main(arguments: list[str]) -> int:

@@ -22,7 +22,7 @@ from storage.provisioning import (
     SiteConstraints,
     Stranger,
 )
-from storage.quarantine import QuarantineAct
+from storage.quarantine import QuarantineAct, QuarantineCase
 from storage.twin import Lifecycle
 from tests.support.memory import page_of
 
@@ -35,6 +35,7 @@ class MemoryEnrolments:
         self.allowed: dict[str, SiteConstraints] = {}
         self.units: dict[tuple[str, str], FactoryUnit] = {}
         self.claims: dict[str, Claim] = {}
+        self.stays: list[QuarantineCase] = []
 
     async def enrol(
         self,
@@ -116,7 +117,14 @@ class MemoryEnrolments:
         del limit
         return []
 
+    async def cases(self, charger_id: str, *, limit: int = 100) -> Sequence[QuarantineCase]:
+        return [each for each in reversed(self.stays) if each.charger_id == charger_id][:limit]
+
     async def set_aside(self, given: QuarantineAct) -> None:
+        before = (await self._chargers.get(given.charger_id)).charger.lifecycle
+        self.stays.append(
+            QuarantineCase(given.charger_id, given.signal, given.reason, given.actor, given.at, before)
+        )
         await self._chargers.set_lifecycle(given.charger_id, Lifecycle.QUARANTINED)
 
     async def take_back(self, given: QuarantineAct) -> Lifecycle:

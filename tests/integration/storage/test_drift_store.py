@@ -15,6 +15,7 @@ from storage.drift import DriftState
 from storage.events import ChargerBooted, ConnectionOpened, EventRecord, VariablesReported
 from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.ingest import PostgresIngestStore
+from storage.postgres.provisioning import PostgresProvisioningStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.twins import PostgresTwinStore
 from storage.twin import Lifecycle
@@ -33,8 +34,10 @@ class Round:
         self.chargers = chargers
         self.audit = PostgresAuditLog(engine)
         self._ingest = PostgresIngestStore(engine)
-        stores = cast("Stores", _Some(self))
-        self.activities = TwinActivities(stores, DriftPolicy(timedelta(minutes=10), quarantine))
+        stores, aside = cast("Stores", _Some(self)), PostgresProvisioningStore(engine).set_aside
+        self.activities = TwinActivities(
+            stores, DriftPolicy(timedelta(minutes=10), aside if quarantine else None)
+        )
 
     async def tell(self, *events: Any, minute: float = 0, charger_id: str = "A") -> None:
         at = AT + timedelta(minutes=minute)

@@ -182,7 +182,7 @@ def test_only_who_proved_to_be_the_charger_lowers_its_profile() -> None:
 @pytest.mark.requirement("F34")
 @given(paths=st.sets(st.sampled_from(sorted(ACCEPTABLE)), min_size=1))
 def test_what_a_person_accepts_is_in_doubt_no_more_and_the_rest_is(paths) -> None:
-    memory = Memory("aa", roots=("r/1/1",), tampered_at=NOW, low_profile=0)
+    memory = Memory("aa", roots=("r/1/1",), tampered_at=NOW, low_profile=0, cloned_at=NOW)
     strange = {"certificate_serial": "bb", "roots": ("r/6/6",)}
     facts = replace(twin(firmware={"version": "6.6"}, security=strange), memory=memory)
     assert {doubt.path for doubt in judge(facts)} == ACCEPTABLE
