@@ -512,6 +512,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             renewing=_renewal_rules(settings),
             environment=settings.environment,
             endpoints=partial(read_endpoints, settings),
+            direct_registration=settings.unsafe_direct_registration,
             makers=lambda: read_makers(settings.manufacturer_keys_dir),
             retention_policy=retention_policy(settings),
             withdrawals=stores.withdrawals,

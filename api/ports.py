@@ -227,6 +227,8 @@ class ApiServices:
     environment: str = "production"
     endpoints: Callable[[], Sequence[Endpoint]] = tuple
     """Where chargers may be moved to, read when asked for."""
+    direct_registration: bool = False
+    """Whether chargers may be in service without having been through provisioning (F50)."""
     makers: Callable[[], Sequence[Maker]] = tuple
     """Whose lists of chargers are believed, read when asked for."""
     check_approval: ApprovalCheck | None = None

@@ -15,6 +15,12 @@ from storage.charger import Charger, ChargerCredential
 from storage.errors import Conflict, InvalidInput
 from storage.ports import ChargerView
 
+_ONLY_BY_PROVISIONING = "only provisioning brings chargers into service here"
+_HINT = (
+    "Bring it in: ampwave provisioning import FILE. A fleet that serves already: set"
+    " AMPWAVE_UNSAFE_DIRECT_REGISTRATION for as long as it is being entered."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Registrar:
@@ -28,6 +34,8 @@ class Registrar:
         problems = _site_problems(body, await self._site_ids())
         if problems:
             raise InvalidInput(f"{body.charger_id} was not registered.", problems)
+        if not self.services.direct_registration and not await self._known([body.charger_id]):
+            raise Conflict(f"{body.charger_id} was not registered: {_ONLY_BY_PROVISIONING}.", hint=_HINT)
         await self._put(body)
         view = await self.services.chargers.get(body.charger_id)
         await audit(
@@ -49,6 +57,10 @@ class Registrar:
         serials: dict[tuple[str, str], str] = {}
         for number, body in enumerate(bodies, start=1):
             result = _same_serial(_judge(number, body, sites, known, seen), body, serials)
+            if result.result == "registered" and not self.services.direct_registration:
+                result = result.model_copy(
+                    update={"result": "refused", "problems": (f"charger_id: {_ONLY_BY_PROVISIONING}",)}
+                )
             if result.result == "registered" and not dry_run and isinstance(body, ChargerBody):
                 result = await self._try(result, body)
             results.append(result)

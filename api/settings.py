@@ -274,6 +274,9 @@ class Settings(BaseSettings):
     """Seconds online for which a charger may differ from what it acknowledged before that is drift."""
     environment: str = "production"
     """Which environment this is. Enrolments and manufacturers' lists for another one are refused."""
+    unsafe_direct_registration: bool = False
+    """Let `charger register` and `import` put chargers in service without proof and checklist: for a fleet
+    that served before. Else only provisioning may. `up` and `demo` allow it where they start the database."""
     manufacturer_keys_dir: Path | None = None
     """Folder of manufacturers' public keys, as `ampwave key create` writes them, each NAME.pub.json beside a
     NAME.vendor with the vendor's name: whose lists of chargers are believed. Unset: nobody's."""

@@ -62,6 +62,8 @@ class Engines:
         found: dict[str, Any] = {}
         if self.postgres:
             found["database_url"] = SecretStr(self.postgres.url)
+            if "unsafe_direct_registration" not in self.settings.model_fields_set:
+                found["unsafe_direct_registration"] = True  # For development, unless somebody said no.
         if self.s3:
             found |= {
                 "s3_endpoint": self.s3.endpoint,

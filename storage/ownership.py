@@ -16,7 +16,7 @@ class Ownership:
     """What is known beside the site; None: nobody said."""
 
     operator: str | None = None
-    """The tenant who runs it."""
+    """Who runs it: a label, which restricts nobody's access."""
     site_group: str | None = None
     location: str | None = None
     """Where at the site: a bay, a floor, an address."""

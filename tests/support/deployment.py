@@ -81,6 +81,7 @@ def services_over(
         decode_payloads=no_decoding,
         session_key=secrets.token_bytes(32),
         base_url=BASE,
+        direct_registration=True,
         withdrawals=PostgresWithdrawalStore(engine),
         certificates=PostgresCertificateStore(engine),
         renewals=PostgresRenewalStore(engine),

@@ -160,6 +160,7 @@ class House:
             certificates=self.certificates,  # type: ignore[arg-type]
             renewals=self.renewals,  # type: ignore[arg-type]
             webhooks=WebhookDoor(self.notices, WebhookRules(), partial(webhook_secret, b"p" * 32)),
+            direct_registration=True,
             enrolments=MemoryEnrolments(self.chargers),  # type: ignore[arg-type]  # what the doors ask
             retirements=MemoryRetirements(self.chargers, self.chargers.set_lifecycle),  # type: ignore[arg-type]  # what the doors ask
             upkeep=self.upkeep,
