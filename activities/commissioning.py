@@ -1,6 +1,7 @@
 """What is done on the socket of a parked charger: its own credential, its values, and questions (F44, F51).
 
-A parked charger may be set up and nothing else (2.x B02); no session can begin on it, so none can be cut.
+A parked charger may be set up and nothing else (2.x B02). One that served before may have a session that
+began as it was parked: whatever could cut it waits (X1).
 """
 
 import time
@@ -73,6 +74,8 @@ class CommissioningActivities:
         """A random password, or the wish that it asks for a certificate. Raises NotConnectedHere."""
         async with beating(HEARTBEAT_S):
             await self._require_parked(given)
+            if session := await self._session(given):
+                return Said(good=False, detail=session)
             if given.profile > PASSWORDS_UP_TO:
                 answer = await self._ask(given, TriggerMessage(TriggerKind.SIGN_CHARGING_STATION))
                 good = answer.state is CommandState.ANSWERED and answer.status == AnswerStatus.ACCEPTED.value
@@ -97,6 +100,8 @@ class CommissioningActivities:
         """Have it come back. Raises NotConnectedHere."""
         async with beating(HEARTBEAT_S):
             await self._require_parked(given)
+            if session := await self._session(given):
+                return Said(good=False, detail=session)
             end = await self._ask(given, Reset(ResetKind.IMMEDIATE))
         return Said(end.state is CommandState.ANSWERED, end.reason)
 
@@ -147,6 +152,13 @@ class CommissioningActivities:
         charger = (await self._node.stores.chargers.get(given.charger_id)).charger
         if charger.lifecycle is not Lifecycle.PROVISIONING:
             raise InvalidInput(f"{given.charger_id} is {charger.lifecycle.value}, not on its way in.")
+
+    async def _session(self, given: ParkedOrder) -> str:
+        """Which one is open; some chargers restart for a new credential."""
+        await self._node.sender.settle(given.charger_id, given.session_epoch)
+        operation = (await self._node.stores.chargers.get(given.charger_id)).twin.operation
+        open_ = sorted(operation.transactions) if operation else []
+        return f"session {open_[0]} is still open" if open_ else ""
 
     async def _ask(self, given: ParkedOrder, command: Command) -> CommandEnd:
         sender, seconds = self._node.sender, self._node.command_seconds

@@ -5,7 +5,7 @@ charger's site lease (X2). Every step may be repeated: to forget twice is to for
 """
 
 from asyncio import timeout
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,9 +14,10 @@ from temporalio import activity
 
 from activities.errors import beating, mapped
 from activities.facts import RouteFacts
+from activities.forgetting import RetireAnswer, ask, busy, evidence, told
 from activities.orders import Node
 from activities.stores import Stores, this_run
-from activities.wiping import COMMANDS, customers_state, of_password, removable, sentence, state_of
+from activities.wiping import COMMANDS, customers_state, of_password, removable, state_of
 from csms.commands import (
     AnswerStatus,
     ChangeAvailability,
@@ -24,16 +25,16 @@ from csms.commands import (
     DeleteCertificate,
     GetInstalledCertificateIds,
 )
-from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHere, Unsupported
+from csms.errors import NotAccepted, Unsupported
 from storage.campaign import Outcome, TargetPhase
 from storage.canonical import digest
 from storage.charger import SiteLease
-from storage.command import CommandEnd, CommandState
+from storage.command import CommandEnd
 from storage.errors import Conflict, InvalidInput, NotFound
 from storage.ids import charger_workflow_id
 from storage.log import LogRequest, LogSort, LogState
 from storage.retirement import Burial, RetirementState, RetirementStore, Step, StepRecord, StepState
-from storage.twin import Lifecycle, busy_reason
+from storage.twin import Lifecycle
 
 HEARTBEAT_S = 2.0
 KIND = "decommissioning"
@@ -52,15 +53,6 @@ class RetireOrder:
     charger_id: str
     session_epoch: int
     step: Step
-
-
-@dataclass(frozen=True, slots=True)
-class RetireAnswer:
-    """How it ended; ``state`` None: not now, ask again."""
-
-    state: StepState | None
-    detail: str
-    evidence: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +145,7 @@ class RetirementSender:
                 return await self._roots(given)
             case Step.PASSWORD:
                 return await self._password(given)
-        return _told([await self._send(given, command) for command in COMMANDS[given.step]])
+        return told([await self._send(given, command) for command in COMMANDS[given.step]])
 
     async def _require(self, given: RetireOrder, wanted: Lifecycle) -> None:
         charger = (await self._stores.chargers.get(given.charger_id)).charger
@@ -177,22 +169,17 @@ class RetirementSender:
             return ""
         return f"{answer.holder} has it" if answer.holder else answer.why_not
 
-    async def _busy(self, given: RetireOrder) -> str | None:
-        await self._node.sender.settle(given.charger_id, given.session_epoch)
-        view = await self._stores.chargers.get(given.charger_id)
-        return busy_reason(view.twin.operation, self._stores.clock())
-
     async def _drain(self, given: RetireOrder) -> RetireAnswer:
         """Nothing new begins, and what is open ends by itself: no session is cut (X1)."""
         end = await self._send(given, ChangeAvailability(operative=False))
-        if busy := await self._busy(given):
-            return RetireAnswer(None, busy)
-        return _told([end])
+        if why := await busy(self._node, given.charger_id, given.session_epoch):
+            return RetireAnswer(None, why)
+        return told([end])
 
     async def _password(self, given: RetireOrder) -> RetireAnswer:
         # Some restart for it.
-        if busy := await self._busy(given):
-            return RetireAnswer(None, busy)
+        if why := await busy(self._node, given.charger_id, given.session_epoch):
+            return RetireAnswer(None, why)
         sender, seconds = self._node.sender, self._node.command_seconds
         try:
             change = await sender.change_password(given.charger_id, given.session_epoch, deadline_s=seconds)
@@ -214,43 +201,20 @@ class RetirementSender:
             nothing = answer is not None and answer.status in (AnswerStatus.ACCEPTED, AnswerStatus.NOT_FOUND)
             state = StepState.NOTHING if nothing else state_of([listed])
             return RetireAnswer(
-                state, "no root is there that may go" if nothing else listed.reason, _evidence([listed])
+                state, "no root is there that may go" if nothing else listed.reason, evidence([listed])
             )
         ends = [await self._send(given, DeleteCertificate(each.hash)) for each in found[:_MOST_DELETES]]
-        told = _told([listed, *ends])
-        if len(found) > _MOST_DELETES and told.state is StepState.DONE:
+        answer = told([listed, *ends])
+        if len(found) > _MOST_DELETES and answer.state is StepState.DONE:
             return RetireAnswer(None, f"{len(found) - _MOST_DELETES} roots are still to go")
-        return told
+        return answer
 
     async def _send(self, given: RetireOrder, command: Command) -> CommandEnd:
         end, _ = await self._ask(given, command)
         return end
 
     async def _ask(self, given: RetireOrder, command: Command) -> tuple[CommandEnd, Any]:
-        sender, seconds = self._node.sender, self._node.command_seconds
-        try:
-            answer = await sender.send(given.charger_id, given.session_epoch, command, deadline_s=seconds)
-        except NotConnectedHere:
-            raise
-        except CommandTimeout as error:
-            return CommandEnd(CommandState.SILENT, error.message), None
-        except CallFailed as error:
-            return CommandEnd(CommandState.FAILED, error.message), None
-        except Unsupported as error:
-            return CommandEnd(CommandState.UNSUPPORTED, error.message), None
-        except (InvalidInput, NotAccepted) as error:
-            return CommandEnd(CommandState.REFUSED, error.message), None
-        said = f"{type(command).__name__}: it answered {answer.status.value}"
-        detail = f": {answer.detail}" if answer.detail else ""
-        return CommandEnd(CommandState.ANSWERED, said + detail, answer.status.value), answer
-
-
-def _told(ends: Sequence[CommandEnd]) -> RetireAnswer:
-    return RetireAnswer(state_of(ends), sentence(ends), _evidence(ends))
-
-
-def _evidence(ends: Sequence[CommandEnd]) -> dict[str, Any]:
-    return {"answers": [{"state": end.state.value, "status": end.status, "said": end.reason} for end in ends]}
+        return await ask(self._node, given.charger_id, given.session_epoch, command)
 
 
 Revoke = Callable[[str, str], Awaitable[tuple[StepState, str, dict[str, Any]]]]

@@ -56,6 +56,7 @@ from api.routers import (
     quarantine,
     registry,
     renewals,
+    reprovisions,
     retirements,
     roots,
     service,
@@ -114,6 +115,7 @@ API_ROUTERS = (
     upkeep.router,
     provisioning.router,
     quarantine.router,
+    reprovisions.router,
 )
 OTHER_ROUTERS = (codec.router, manual.router, downloads_router, log_uploads_router, tuf.router, pki.router)
 

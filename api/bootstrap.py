@@ -35,6 +35,7 @@ from activities.orders import Node
 from activities.passports import PassportActivities, PassportSources
 from activities.renewal import RenewalActivities
 from activities.renewals import FleetRenewalActivities, RenewalRules
+from activities.reprovisioning import ReprovisionActivities
 from activities.retention import RetentionActivities
 from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
@@ -128,6 +129,7 @@ from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.provisioning import PostgresProvisioningStore
 from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.renewals import PostgresRenewalStore
+from storage.postgres.reprovision import PostgresReprovisionStore
 from storage.postgres.retention import PostgresRetentionStore
 from storage.postgres.retirement import PostgresRetirementStore
 from storage.postgres.routes import PostgresRouteStore
@@ -145,6 +147,7 @@ from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.provisioning import ProvisioningStore
 from storage.registry_ports import PrivacyStore, RegistryStore, TrustStore
 from storage.renewal import RenewalStore
+from storage.reprovision import ReprovisionStore
 from storage.retention import RetentionStore
 from storage.retirement import RetirementStore
 from storage.s3 import S3BlobStore, S3Manner
@@ -200,6 +203,7 @@ class Stores:
     retention: RetentionStore
     retirements: RetirementStore
     enrolments: ProvisioningStore
+    reprovisions: ReprovisionStore
     routes: ports.RouteStore
     tickets: ports.TicketStore
     tokens: ports.TokenStore
@@ -330,6 +334,7 @@ def _stores(
         retention=PostgresRetentionStore(engine),
         retirements=PostgresRetirementStore(engine),
         enrolments=PostgresProvisioningStore(engine),
+        reprovisions=PostgresReprovisionStore(engine),
         routes=PostgresRouteStore(engine),
         tickets=PostgresTicketStore(engine),
         tokens=PostgresTokenStore(engine),
@@ -510,6 +515,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             retirements=stores.retirements,
             enrolments=stores.enrolments,
             renewing=_renewal_rules(settings),
+            reprovisions=stores.reprovisions,
             environment=settings.environment,
             endpoints=partial(read_endpoints, settings),
             direct_registration=settings.unsafe_direct_registration,
@@ -690,6 +696,7 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
                 ConnectionActivities(shared, stores.renewals),
                 RevocationActivities(shared, stores.certificates),
             ),
+            *registry.reprovision_activities(ReprovisionActivities(shared, stores.reprovisions)),
             *registry.move_activities(MoveActivities(stores.registry, stores.ingest, system_clock)),
             *registry.life_activities(
                 shared, stores.retirements, stores.enrolments, revoking(shared, stores.certificates)

@@ -42,6 +42,7 @@ from storage.ports import (
 from storage.provisioning import ProvisioningStore
 from storage.registry_ports import PrivacyStore, RegistryStore
 from storage.renewal import RenewalStore
+from storage.reprovision import ReprovisionStore
 from storage.retention import RetentionPolicy, RetentionStore
 from storage.retirement import RetirementStore
 from storage.transfer import DownloadStore, UploadStore
@@ -103,6 +104,7 @@ class Orchestrator(Protocol):
         """Carry out a move that is on record, and wait; Conflict if something else has the charger."""
 
     async def retire_charger(self, charger_id: str) -> bool: ...
+    async def reprovision_charger(self, charger_id: str, reprovision_id: str) -> bool: ...
     async def visit_charger(self, charger_id: str) -> bool: ...
     async def log_arrived(self, charger_id: str, request_id: int) -> None: ...
 
@@ -224,6 +226,8 @@ class ApiServices:
     """None: nobody is enrolled here."""
     renewing: RenewalRules = field(default=RenewalRules())
     """When certificates are renewed by themselves; for people who look ahead."""
+    reprovisions: ReprovisionStore | None = None
+    """None: nobody is provisioned anew here."""
     environment: str = "production"
     endpoints: Callable[[], Sequence[Endpoint]] = tuple
     """Where chargers may be moved to, read when asked for."""

@@ -41,6 +41,8 @@ class Origin(StrEnum):
     BULK = "bulk"
     CLAIM = "claim"
     ZERO_TOUCH = "zero_touch"
+    REPROVISION = "reprovision"
+    """It was here before (F46)."""
 
 
 class LinkClass(StrEnum):

@@ -145,7 +145,13 @@ FIELDS: tuple[Field, ...] = (
         _CONTROLLED,
         privacy=Privacy.PLACE,
     ),
-    Field("register.operator", _TEXT, _PROVISIONING, "The tenant who runs it.", _CONTROLLED),
+    Field(
+        "register.operator",
+        _TEXT,
+        _PROVISIONING,
+        "Who runs it; restricts nobody's access.",
+        _CONTROLLED,
+    ),
     Field("register.site_group", _TEXT, _PROVISIONING, "The group that its site is of.", _CONTROLLED),
     Field(
         "register.location",

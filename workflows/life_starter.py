@@ -6,6 +6,7 @@ from workflows.client_start import take_charger
 from workflows.client_words import in_our_words
 from workflows.decommission import DecommissionInput, DecommissionWorkflow
 from workflows.provisioning import ProvisioningInput, ProvisioningWorkflow
+from workflows.reprovision import ReprovisionInput, ReprovisionWorkflow
 
 
 class LifeStarter:
@@ -20,6 +21,22 @@ class LifeStarter:
         return await take_charger(
             self._client, ProvisioningWorkflow.run, ProvisioningInput(charger_id), charger_id, "provision"
         )
+
+    @in_our_words
+    async def reprovision_charger(self, charger_id: str, reprovision_id: str) -> bool:
+        """Start what is on record; False: it waits for something else that has the charger."""
+        try:
+            await self._client.start_workflow(
+                ReprovisionWorkflow.run,
+                ReprovisionInput(reprovision_id, charger_id),
+                id=charger_workflow_id(charger_id),
+                task_queue=TASK_QUEUE,
+                static_summary=f"provision {charger_id} anew",
+                search_attributes=keywords((OTA_CHARGER, charger_id)),
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
 
     @in_our_words
     async def retire_charger(self, charger_id: str) -> bool:

@@ -11,12 +11,14 @@ from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.provisioning import ProvisioningActivities
+    from activities.reprovisioning import ReprovisionActivities, Underway
     from activities.retiring import RetirementActivities, RetirementSender, RetireOrder, Unwelcome
     from storage.ids import charger_workflow_id
     from storage.retirement import Step
     from workflows.decommission import DecommissionInput, DecommissionWorkflow
     from workflows.options import OTA_CHARGER, keywords, locally, on_node
     from workflows.provisioning import ProvisioningInput, ProvisioningWorkflow
+    from workflows.reprovision import ReprovisionInput, ReprovisionWorkflow
 
 MOST = 200
 """Chargers that one round starts."""
@@ -32,6 +34,9 @@ class LifeWatchWorkflow:
         started = 0
         for charger_id in await locally(RetirementActivities.find_retiring, MOST):
             started += await self._retire(charger_id)
+        if workflow.patched("reprovision"):
+            for underway in await locally(ReprovisionActivities.find_reprovisions, MOST):
+                started += await self._again(underway)
         for charger_id in await locally(ProvisioningActivities.find_enrolments, MOST):
             started += await self._visit(charger_id)
         for unwelcome in await locally(RetirementActivities.find_unwelcome, MOST):
@@ -52,6 +57,20 @@ class LifeWatchWorkflow:
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
                 static_summary=f"provision {charger_id}",
                 search_attributes=keywords((OTA_CHARGER, charger_id)),
+            )
+        except WorkflowAlreadyStartedError:
+            return False
+        return True
+
+    async def _again(self, given: Underway) -> bool:
+        try:
+            await workflow.start_child_workflow(
+                ReprovisionWorkflow.run,
+                ReprovisionInput(given.reprovision_id, given.charger_id),
+                id=charger_workflow_id(given.charger_id),
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                static_summary=f"provision {given.charger_id} anew",
+                search_attributes=keywords((OTA_CHARGER, given.charger_id)),
             )
         except WorkflowAlreadyStartedError:
             return False

@@ -1,6 +1,6 @@
 """A charger's move to another site, operator or place (F3): under the lock of its maintenance, and on record.
 
-Whatever else a move has to do for a charger (F46) is a further step of this workflow, behind the change.
+Its state goes with it. Where a new owner must not find it, ``ReprovisionWorkflow`` follows (F46).
 """
 
 from dataclasses import dataclass

@@ -31,6 +31,7 @@ from activities.recovery import DoubtActivities, RecoveryActivities
 from activities.release_evidence import EvidenceActivities
 from activities.renewal import RenewalActivities, RenewalSender
 from activities.renewals import FleetRenewalActivities
+from activities.reprovisioning import ForgetSender, ReprovisionActivities
 from activities.retention import RetentionActivities
 from activities.retiring import RetirementActivities, RetirementSender, Revoke, nothing_issued
 from activities.roots import RootSender, ShownSince
@@ -68,6 +69,7 @@ from workflows.publish_artifact import PublishArtifactWorkflow
 from workflows.publish_ceremony import PublishCeremonyWorkflow
 from workflows.record_keeping import RecordKeepingWorkflow
 from workflows.renewal import RenewalWorkflow
+from workflows.reprovision import ReprovisionWorkflow
 from workflows.root_change import RootChangeWorkflow
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.shard import ShardWorkflow
@@ -96,6 +98,7 @@ WORKFLOWS: tuple[type, ...] = (
     ConnectionChangeWorkflow,
     PasswordChangeWorkflow,
     MoveWorkflow,
+    ReprovisionWorkflow,
     DecommissionWorkflow,
     LifeWatchWorkflow,
     BundleWorkflow,
@@ -175,6 +178,18 @@ def move_activities(moves: MoveActivities) -> Activities:
     return moves.apply_move, moves.note_move
 
 
+def reprovision_activities(given: ReprovisionActivities) -> Activities:
+    """For the worker role, too: chargers that go through provisioning again."""
+    return (
+        given.measure_reprovision,
+        given.note_forgotten,
+        given.note_reprovision_wait,
+        given.refuse_reprovision,
+        given.apply_reprovision,
+        given.find_reprovisions,
+    )
+
+
 def metadata_activities(metadata: MetadataActivities) -> Activities:
     """For the worker role, too: what can be seen of the signed metadata without a key."""
     return (metadata.watch_metadata,)
@@ -199,6 +214,7 @@ def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
         LogSender(node).request_log,
         retiring.retire_step,
         retiring.cut_socket,
+        ForgetSender(node).forget_step,
         commissioning.give_credential,
         commissioning.restart_parked,
         commissioning.read_parked,

@@ -19,6 +19,7 @@ from api.cli import (
     charger_penalty,
     charger_registry,
     charger_retired,
+    charger_reprovision,
     charger_service,
     charger_twin,
     charger_upkeep,
@@ -83,7 +84,9 @@ def register(  # noqa: PLR0913 - typer's options are its signature
     profile: Annotated[
         int, typer.Option(min=0, max=3, metavar="N", help="Lowest OCPP security profile it may use.")
     ] = 0,
-    operator: Annotated[str | None, typer.Option(metavar="TEXT", help="The tenant who runs it.")] = None,
+    operator: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Who runs it; restricts nobody's access.")
+    ] = None,
     group: Annotated[str | None, typer.Option(metavar="TEXT", help="Its group of sites.")] = None,
     location: Annotated[str | None, typer.Option(metavar="TEXT", help="Where at the site.")] = None,
     installer: Annotated[str | None, typer.Option(metavar="TEXT", help="Who put it up.")] = None,
@@ -214,6 +217,7 @@ charger_retired.attach(app)
 charger_service.attach(app)
 charger_life.attach(app)
 charger_connection.attach(app)
+charger_reprovision.attach(app)
 
 
 @command(app, "sessions")

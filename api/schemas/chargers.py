@@ -45,9 +45,7 @@ class ChargerBody(Body):
     # OCPP 2.0.1 A00.FR.205: 16 to 40 characters.
     password: SecretStr | None = Field(default=None, min_length=16, max_length=40)
 
-    operator: Label | None = Field(
-        default=None, description="Who runs it: a label, it restricts nobody's access."
-    )
+    operator: Label | None = Field(default=None, description="Who runs it; restricts nobody's access.")
     site_group: Label | None = None
     location: Label | None = Field(default=None, description="Where at its site.")
     installer: Label | None = None

@@ -114,9 +114,14 @@ async def _obstacle(connection: AsyncConnection, given: Move, there: Row[*tuple[
         _require_change(given, there)
     except (Conflict, StaleVersion, InvalidInput) as error:
         return error.message
-    lock = select(site.c.site_id).where(site.c.site_id == there.site_id).with_for_update(key_share=True)
+    return await in_the_way(connection, given.charger_id, there.site_id)
+
+
+async def in_the_way(connection: AsyncConnection, charger_id: str, site_id: str) -> str | None:
+    """What has this charger now, in words; its site stays locked, so that nobody takes it meanwhile."""
+    lock = select(site.c.site_id).where(site.c.site_id == site_id).with_for_update(key_share=True)
     await connection.execute(lock)
-    mine = {"charger_id": given.charger_id}
+    mine = {"charger_id": charger_id}
     held = select(site_lease.c.workflow_id, site_lease.c.kind).filter_by(**mine).where(ALIVE)
     lease = (await connection.execute(held)).one_or_none()
     if lease is not None:
@@ -129,7 +134,7 @@ async def _obstacle(connection: AsyncConnection, given: Move, there: Row[*tuple[
         select(campaign_target.c.campaign_id)
         .join(campaign, campaign.c.campaign_id == campaign_target.c.campaign_id)
         .where(
-            campaign_target.c.charger_id == given.charger_id,
+            campaign_target.c.charger_id == charger_id,
             campaign_target.c.phase != TargetPhase.DONE.value,
             campaign.c.finished_at.is_(None),
         )

@@ -224,6 +224,10 @@ class MemoryOrchestrator(MemoryCertificateActs):
         await self._note("visit_charger", charger_id)
         return True
 
+    async def reprovision_charger(self, charger_id: str, reprovision_id: str) -> bool:
+        await self._note("reprovision_charger", charger_id, reprovision_id)
+        return True
+
     async def retire_charger(self, charger_id: str) -> bool:
         await self._note("retire_charger", charger_id)
         return True
