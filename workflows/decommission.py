@@ -13,9 +13,9 @@ from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflow
 with workflow.unsafe.imports_passed_through():
     from activities.chargers import ChargerActivities
     from activities.facts import RouteFacts
+    from activities.forgetting import RetireAnswer
     from activities.retiring import (
         LogPlan,
-        RetireAnswer,
         RetirementActivities,
         RetirementSender,
         RetireOrder,

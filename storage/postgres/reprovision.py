@@ -203,7 +203,7 @@ async def _before(connection: AsyncConnection, charger_id: str, lifecycle: str) 
     return {"lifecycle": lifecycle, **{name: getattr(row, name) for name in names}}
 
 
-async def _charger(connection: AsyncConnection, charger_id: str) -> Row[Any]:
+async def _charger(connection: AsyncConnection, charger_id: str) -> Row[*tuple[Any, ...]]:
     query = select(charger.c.lifecycle, charger.c.site_id).where(charger.c.charger_id == charger_id)
     row = (await connection.execute(query.with_for_update())).one_or_none()
     if row is None:

@@ -32,6 +32,7 @@ from storage.parked import Parking
 from storage.passport import PassportOrder
 from storage.ports import ChargerView
 from storage.provisioning import Enrolment, Origin
+from storage.reprovision import Reprovision, ReprovisionMode
 from storage.retirement import Retirement
 from storage.transfer import StoredVersion
 from storage.twin import ConfigurationSection, Lifecycle, TwinState
@@ -461,6 +462,24 @@ async def ahead(harness: Harness, world: World, record: Recorder) -> None:
         await record.keep(f"charger_fetch_{number}", run.id, run.run_id)
 
 
+async def reprovision(harness: Harness, world: World, record: Recorder) -> None:
+    """A charger that forgets and is parked, and one that nobody reaches in time; the watch starts both."""
+    names = world.add_chargers(2)
+    world.unplug(names[1])
+    for name in names:
+        deadline = world.now + timedelta(seconds=3)
+        given = Reprovision(
+            f"r-{name}", name, ReprovisionMode.RESET, "ada", "sold", world.now, deadline, "production"
+        )
+        await harness.reprovisions.request(given)
+    watch = await harness.client.start_workflow(LifeWatchWorkflow.run, id="watch", task_queue=TASK_QUEUE)
+    await watch.result()
+    await record.keep("life_watch", "watch")
+    for number, name in enumerate(names):
+        await harness.client.get_workflow_handle(f"charger/{name}").result()
+        await record.keep(f"reprovision_{number}", f"charger/{name}")
+
+
 Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
 SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
 REAL: tuple[Scenario, ...] = (
@@ -479,6 +498,7 @@ REAL: tuple[Scenario, ...] = (
     move,
     decommission,
     provisioning,
+    reprovision,
     long_shard,
     patient_campaign,
     ahead,

@@ -55,6 +55,7 @@ from tests.support.memory_notices import MemoryNotices
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
 from tests.support.memory_penalties import MemoryPenalties
 from tests.support.memory_registry import MemoryIngest, MemoryPrivacy, MemoryRegistry
+from tests.support.memory_reprovisions import MemoryReprovisions
 from tests.support.memory_retirements import MemoryRetirements
 from tests.support.memory_transfers import MemoryDownloads, MemoryUploads
 from tests.support.memory_twins import MemoryTwins
@@ -161,6 +162,7 @@ class House:
             renewals=self.renewals,  # type: ignore[arg-type]
             webhooks=WebhookDoor(self.notices, WebhookRules(), partial(webhook_secret, b"p" * 32)),
             direct_registration=True,
+            reprovisions=MemoryReprovisions(self.chargers, self.chargers.set_lifecycle),
             enrolments=MemoryEnrolments(self.chargers),  # type: ignore[arg-type]  # what the doors ask
             retirements=MemoryRetirements(self.chargers, self.chargers.set_lifecycle),  # type: ignore[arg-type]  # what the doors ask
             upkeep=self.upkeep,

@@ -8,8 +8,8 @@ import pytest
 
 from csms.simulator.pace import SessionPattern
 from storage.access import Role
-from storage.desired import DesiredChange
 from storage.clock import system_clock
+from storage.desired import DesiredChange
 from storage.provisioning import EnrolmentState, Origin
 from storage.reprovision import FORGETS, Reprovision, ReprovisionState
 from storage.retirement import StepState

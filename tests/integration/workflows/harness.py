@@ -30,6 +30,7 @@ from activities.log_keeping import LogKeepingActivities
 from activities.metadata import MetadataActivities
 from activities.moves import MoveActivities
 from activities.notary import NotaryActivities
+from activities.reprovisioning import ReprovisionActivities
 from activities.retention import RetentionActivities
 from storage.artifact import Artifact
 from storage.bundle import BundleOrder
@@ -43,6 +44,7 @@ from storage.retention import RetentionPolicy
 from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_enrolments import MemoryEnrolments
 from tests.support.memory_registry import MemoryRegistry
+from tests.support.memory_reprovisions import MemoryReprovisions
 from tests.support.memory_retirements import MemoryRetirements
 from tests.support.memory_transfers import MemoryBucket, MemoryUploads
 from tests.unit.activities.world import BOOT_ID, NODE_ID, PEOPLE, World
@@ -55,6 +57,7 @@ from workflows.registry import (
     move_activities,
     node_activities,
     record_activities,
+    reprovision_activities,
     signer_activities,
     testimony_activities,
     worker_activities,
@@ -125,6 +128,7 @@ class Harness:
         world = self.world
         self.retirements: Any = MemoryRetirements(world.chargers, world.set_lifecycle)
         self.enrolments: Any = MemoryEnrolments(world.chargers)
+        self.reprovisions: Any = MemoryReprovisions(world.chargers, world.set_lifecycle)
 
     @property
     def client(self) -> Client:
@@ -280,6 +284,7 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
                         MoveActivities(harness.registry, world.stores.ingest, lambda: world.now)
                     ),
                     *life_activities(world.stores, harness.retirements, harness.enrolments),
+                    *reprovision_activities(ReprovisionActivities(world.stores, harness.reprovisions)),
                     *record_activities(world.stores, daily, retention),
                 ],
                 max_cached_workflows=cached,
