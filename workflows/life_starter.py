@@ -25,18 +25,8 @@ class LifeStarter:
     @in_our_words
     async def reprovision_charger(self, charger_id: str, reprovision_id: str) -> bool:
         """Start what is on record; False: it waits for something else that has the charger."""
-        try:
-            await self._client.start_workflow(
-                ReprovisionWorkflow.run,
-                ReprovisionInput(reprovision_id, charger_id),
-                id=charger_workflow_id(charger_id),
-                task_queue=TASK_QUEUE,
-                static_summary=f"provision {charger_id} anew",
-                search_attributes=keywords((OTA_CHARGER, charger_id)),
-            )
-        except WorkflowAlreadyStartedError:
-            return False
-        return True
+        given = ReprovisionInput(reprovision_id, charger_id)
+        return await take_charger(self._client, ReprovisionWorkflow.run, given, charger_id, "provision anew")
 
     @in_our_words
     async def retire_charger(self, charger_id: str) -> bool:

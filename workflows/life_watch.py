@@ -69,7 +69,7 @@ class LifeWatchWorkflow:
                 ReprovisionInput(given.reprovision_id, given.charger_id),
                 id=charger_workflow_id(given.charger_id),
                 parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                static_summary=f"provision {given.charger_id} anew",
+                static_summary=f"provision anew {given.charger_id}",
                 search_attributes=keywords((OTA_CHARGER, given.charger_id)),
             )
         except WorkflowAlreadyStartedError:
