@@ -42,7 +42,7 @@ from storage.command import CommandEnd, CommandState
 from storage.errors import InvalidInput
 from storage.events import NO_RESTART, EventKind
 from storage.ids import command_workflow_id
-from storage.twin import busy_reason
+from storage.twin import Lifecycle, busy_reason
 
 HEARTBEAT_S = 2.0
 KIND = "command"
@@ -88,6 +88,9 @@ class Absence:
     back: bool = False
 
 
+_UNWELCOME = frozenset({Lifecycle.QUARANTINED, Lifecycle.RETIRED})
+
+
 class Obstacle(Exception):
     """Why the command was not sent."""
 
@@ -127,6 +130,7 @@ class _Sending:
         command: Command | RotatePassword = decode(kind, self._given.body)
         need = need_of(command) or Need.NOTHING
         try:
+            await self._require_welcome()
             self._require_allowed(command)
             if need is Need.NOTHING:
                 return Sent(await self._send(command))
@@ -134,6 +138,14 @@ class _Sending:
                 return await self._guarded(command, need)
         except Obstacle as obstacle:
             return Sent(obstacle.end)
+
+    async def _require_welcome(self) -> None:
+        """Its socket is about to be closed; until then it is sent nothing."""
+        charger_id = self._given.charger_id
+        lifecycle = (await self._stores.chargers.get(charger_id)).charger.lifecycle
+        if lifecycle in _UNWELCOME:
+            why = f"{charger_id} is {lifecycle.value}: ampwave charger show {charger_id}"
+            raise Obstacle(CommandState.REFUSED, why)
 
     def _require_allowed(self, command: Command | RotatePassword) -> None:
         if isinstance(command, DataTransfer):

@@ -25,7 +25,7 @@ from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, CampaignPlan, Pa
 from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.ids import charger_workflow_id
 from storage.ports import ChargerView
-from storage.twin import busy_reason
+from storage.twin import IN_SERVICE, busy_reason
 
 _SENT = frozenset({TargetPhase.DISPATCHED, TargetPhase.CONFIRMING})
 
@@ -158,6 +158,9 @@ class Sending:
         given = self._given
         await self._node.sender.settle(given.charger_id, given.session_epoch)
         view = await self._stores.chargers.get(given.charger_id)
+        if view.charger.lifecycle not in IN_SERVICE and not self._sent_before:
+            # Set aside, or on its way out since it was found ready: what was sent before goes to its end.
+            raise Obstacle(DispatchKind.NOT_NOW, f"it is {view.charger.lifecycle.value} by now")
         operation = view.twin.operation
         if busy := busy_reason(operation, self._stores.clock()):
             raise Obstacle(DispatchKind.NOT_NOW, busy, for_session=has_car(operation))

@@ -25,6 +25,10 @@ class Lifecycle(StrEnum):
     RETIRED = "retired"
 
 
+IN_SERVICE = frozenset({Lifecycle.REGISTERED, Lifecycle.ACTIVE})
+"""Who may be updated; everybody else is on the way in or out, or set aside."""
+
+
 @dataclass(frozen=True, slots=True)
 class IdentitySection:
     """What the charger said of itself at boot, beside what was registered."""

@@ -14,9 +14,8 @@ from typing import NamedTuple
 from activities.circumstances import NOTHING, Circumstances
 from activities.facts import ArtifactFacts, SiteFacts, Situation
 from storage.artifact import Compatible
-from storage.twin import Lifecycle
+from storage.twin import IN_SERVICE
 
-IN_SERVICE = frozenset({Lifecycle.REGISTERED, Lifecycle.ACTIVE})
 """Who may be a target: not who has not passed its checklist, nor who is set aside or on its way out."""
 
 

@@ -27,7 +27,7 @@ from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.events import ConnectorStatus, FirmwareStatus
 from storage.halt import EVERYTHING, Halt, Vote
 from storage.ticket_binding import is_of
-from storage.twin import ConnectivitySection, ConnectorState, OperationSection
+from storage.twin import ConnectivitySection, ConnectorState, Lifecycle, OperationSection
 from storage.upkeep import Upkeep
 from storage.windows import Closure, ClosureKind, Window
 from storage.withdrawal import Source, Withdrawal, artifact_subject
@@ -839,6 +839,22 @@ async def _on_turn(world: World, act: Any) -> DispatchAnswer:
 
     world.on_turn = turn
     return await dispatch(world)
+
+
+@pytest.mark.requirement("F34", "F47")
+@pytest.mark.parametrize("lifecycle", [Lifecycle.QUARANTINED, Lifecycle.RETIRING, Lifecycle.PROVISIONING])
+async def test_one_that_is_set_aside_or_let_go_while_it_waits_for_its_turn_gets_no_update(
+    world: World, lifecycle: Lifecycle
+) -> None:
+    async def leaves() -> None:
+        await world.set_lifecycle(CP, lifecycle)
+
+    answer = await _on_turn(world, leaves)
+
+    assert (answer.kind, lifecycle.value in answer.reason) == (DispatchKind.NOT_NOW, True)
+    assert not world.updates()
+    assert not world.inoperative, "and it is back in service"
+    assert (await world.campaigns.target("c1", 0, CP)).dispatched_at is None
 
 
 @pytest.mark.requirement("X1", "R31")

@@ -41,7 +41,7 @@ from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHer
 from storage.charger import OutOfService, SiteLease
 from storage.codec import decode, to_json
 from storage.command import CommandEnd, CommandRecord, CommandState
-from storage.twin import ConfigurationSection, SecuritySection
+from storage.twin import ConfigurationSection, Lifecycle, SecuritySection
 from tests.support.nouns import any_of
 from tests.unit.activities.world import START, World
 
@@ -117,6 +117,18 @@ async def test_nothing_of_it_is_sent_while_other_maintenance_holds_the_charger(
 
 
 @pytest.mark.requirement("X2")
+@pytest.mark.requirement("F34")
+@pytest.mark.parametrize("lifecycle", [Lifecycle.QUARANTINED, Lifecycle.RETIRED])
+async def test_one_that_is_set_aside_is_sent_nothing_while_its_socket_is_still_open(
+    world: World, lifecycle: Lifecycle
+) -> None:
+    await world.set_lifecycle("CP000", lifecycle)
+    sent = await send(world, TRIGGER)
+    assert sent.end.state is CommandState.REFUSED
+    assert lifecycle.value in sent.end.reason
+    assert not world.sent
+
+
 async def test_a_charger_that_its_site_cannot_spare_is_not_restarted(world: World) -> None:
     lease(world, "CP001", "charger/CP001")
     sent = await send(world, RESET)
