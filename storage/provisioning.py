@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from storage.charger import Charger, ChargerCredential
 from storage.ports import Page
-from storage.quarantine import QuarantineAct
 from storage.quarantine import QuarantineAct, QuarantineCase
 from storage.twin import Lifecycle
 
