@@ -9,6 +9,10 @@ from typing import Any
 INTRODUCTION = """Real sockets and TLS, PostgreSQL, S3 and Temporal; node, worker, signer and api in one
 process, the simulated chargers in another, all on one machine. `load` is what the machine had to do besides
 and because of it at the end: speeds say little on a loaded one, outcomes count."""
+MINIATURE = """
+
+*In miniature (`--quick`): a handful of chargers, few faults or none, smaller waves. It shows that the story
+holds, not that it holds at scale; the command without `--quick` is the full run.*"""
 ROWS = {
     "renewal": (
         "Certificates are renewed",
@@ -63,7 +67,7 @@ def _part(name: str, title: str, what: str, row: dict[str, Any]) -> list[str]:
     return [
         f"## {title}",
         f"**{row['value']:.2f} {row['unit']}.** Target ({met}): {row['target']}.",
-        what,
+        what + (MINIATURE if "--quick" in run["command"] else ""),
         f"`{run['command']}`, row `{name}`, seed {run['seed']}, {run['date'][:10]}, {where}.",
     ]
 

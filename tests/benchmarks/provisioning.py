@@ -37,6 +37,8 @@ from workflows.life_watch import LifeWatchWorkflow
 CHARGERS = 500
 OTHERS = 20
 """Each way beside the file: by claim, and by a factory's key where profile 2 or 3 is wanted."""
+REFUSED = {httpx2.codes.FORBIDDEN, httpx2.codes.TOO_MANY_REQUESTS}
+"""The second: it was refused ten times within a minute."""
 NAMES = ("larkspur", "jetty", "estuary")
 FACTORY = "jetty"
 URL = "/api/v1/provisioning"
@@ -162,7 +164,7 @@ async def measure_provisioning(world: World) -> list[Row]:
             target="all active, unlisted refused",
             met=active == len(coming.welcome)
             and not lost
-            and status == httpx2.codes.FORBIDDEN
+            and status in REFUSED
             and strangers == [coming.unlisted.charger_id],
         )
     ]
