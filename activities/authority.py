@@ -7,7 +7,16 @@ those agree with a digest that other people said yes to (S17, S24, S25).
 from collections.abc import Sequence
 
 from signing.errors import DirectiveRefused
-from storage.campaign import ROLLBACK_WAVE_BASE, Approval, Campaign, CampaignPhase, Target
+from storage.campaign import (
+    FORWARD_AGAIN_WAVE,
+    REHEARSAL_WAVE,
+    Approval,
+    Campaign,
+    CampaignPhase,
+    Target,
+    goes_back,
+    sent_in,
+)
 from storage.plan_digest import plan_digest
 from storage.ports import CampaignStore
 
@@ -63,9 +72,9 @@ def check_authority(
     campaign: Campaign, cohort: Cohort, wave: int, first: int, targets: Sequence[Target]
 ) -> None:
     """Raise DirectiveRefused unless people approved that these targets get this image, and it is time."""
-    back = wave >= ROLLBACK_WAVE_BASE
+    back, rehearsed = goes_back(wave), wave in (REHEARSAL_WAVE, FORWARD_AGAIN_WAVE)
     problems = []
-    if campaign.phase not in (_BACK if back else _FORWARD):
+    if campaign.phase not in (_BACK if sent_in(wave) is CampaignPhase.ROLLING_BACK else _FORWARD):
         problems.append(f"the campaign is {campaign.phase.value}")
     given, needed = len(approvals_of(campaign)), max(1, campaign.plan.approvals_needed)
     if given < needed:
@@ -74,9 +83,16 @@ def check_authority(
     if any(target.artifact_id != artifact_id for target in targets):
         problems.append("a target is to get another artifact than the plan names")
     names = [target.charger_id for target in targets]
+    most = campaign.plan.rehearse_rollback or 0
+    if rehearsed and (first + len(names) > most or not set(names) <= set(cohort[0])):
+        problems.append("it rehearses a rollback with chargers that the plan does not name for it")
     if back and not set(names) <= {name for members in cohort for name in members}:
         problems.append("it names chargers that are not of the cohort")
-    if not back and (wave >= len(cohort) or tuple(names) != cohort[wave][first : first + len(names)]):
+    if (
+        not back
+        and not rehearsed
+        and (wave >= len(cohort) or tuple(names) != cohort[wave][first : first + len(names)])
+    ):
         problems.append("it names chargers at other places than the plan")
     if problems:
         raise DirectiveRefused(

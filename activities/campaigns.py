@@ -10,7 +10,10 @@ from temporalio import activity
 from activities.errors import mapped
 from activities.recalling import refuse_too_late
 from activities.stores import Stores
+from csms.capabilities import of_charger
 from storage.campaign import (
+    FORWARD_AGAIN_WAVE,
+    REHEARSAL_WAVE,
     ROLLBACK_WAVE_BASE,
     UNDER_WAY,
     Approval,
@@ -23,8 +26,10 @@ from storage.campaign import (
     Target,
     TargetPhase,
     WavePlan,
+    goes_back,
 )
 from storage.errors import Conflict, NotFound
+from storage.ports import ChargerView
 
 _PAGE = 1000
 _ALL = 1_000_000
@@ -52,6 +57,7 @@ class CampaignBrief:
     start_at: datetime | None
     ends_at: datetime | None = None
     at_the_end: EndBehaviour = EndBehaviour.STOP
+    rehearse_rollback: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,15 @@ class RollbackInput:
     wave: int
     only_failed: bool = False
     """Those that proved the version keep it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalInput:
+    """Which wave of a rehearsal to fill, and with how many at most."""
+
+    campaign_id: str
+    wave: int
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +178,7 @@ class CampaignActivities:
             start_at=plan.start_at,
             ends_at=campaign.ends_at,
             at_the_end=plan.at_the_end,
+            rehearse_rollback=plan.rehearse_rollback,
         )
 
     @activity.defn
@@ -411,22 +427,75 @@ class CampaignActivities:
         )
         return len(affected)
 
+    @activity.defn
+    @mapped
+    async def add_rehearsal_targets(self, given: RehearsalInput) -> int:
+        """Who goes back, or forward again, in the rehearsal of a rollback; returns how many (X11).
+
+        Back: the first of the canaries that proved the version, still run it and can go back. Forward: those
+        that are back.
+        """
+        stores, campaigns = self._stores, self._stores.campaigns
+        campaign = await campaigns.get(given.campaign_id)
+        plan, forward = campaign.plan, given.wave == FORWARD_AGAIN_WAVE
+        artifact_id = plan.artifact_id if forward else plan.rollback_artifact_id
+        decided = await campaigns.targets(given.campaign_id, given.wave, 0, _ALL)
+        if decided or artifact_id is None:
+            return len(decided)  # A repeat of this activity: the wave stands as it was decided.
+        artifact = await stores.artifacts.get(artifact_id)
+        chosen = await self._rehearsing(given, 0 if not forward else REHEARSAL_WAVE)
+        await campaigns.add_targets(
+            [
+                Target(
+                    campaign_id=given.campaign_id,
+                    wave=given.wave,
+                    ordinal=ordinal,
+                    charger_id=target.charger_id,
+                    site_id=target.site_id,
+                    artifact_id=artifact.artifact_id,
+                    from_version=target.to_version,
+                    to_version=artifact.version,
+                )
+                for ordinal, target in enumerate(chosen[: given.most])
+            ]
+        )
+        return len(chosen[: given.most])
+
+    async def _rehearsing(self, given: RehearsalInput, former: int) -> list[Target]:
+        """Those of a former wave that run what it brought them, and may be sent on."""
+        members = await self._stores.campaigns.targets(given.campaign_id, former, 0, _ALL)
+        proven = {row.charger_id: row for row in members if row.outcome is Outcome.UPDATED}
+        chosen = []
+        names = list(proven)
+        for start in range(0, len(names), _PAGE):
+            for view in await self._stores.chargers.views(names[start : start + _PAGE]):
+                target, firmware = proven[view.charger.charger_id], view.twin.firmware
+                runs = firmware is not None and firmware.version == target.to_version
+                if runs and (former == REHEARSAL_WAVE or await self._can_go_back(view)):
+                    chosen.append(target)
+        return chosen
+
+    async def _can_go_back(self, view: ChargerView) -> bool:
+        profile = await self._stores.chargers.model(view.charger.vendor, view.charger.model)
+        return of_charger(view.charger, view.twin, profile).known.goes_back is not False
+
     async def _affected(self, given: RollbackInput) -> list[Target]:
         """Those that were sent their version, run it, and are in no rollback wave yet.
 
         Whatever their outcome: one that was skipped or found current after an attempt runs it through us.
         """
         tallies = await self._stores.campaigns.tallies(given.campaign_id)
-        tried, taken = [], set()
+        tried: dict[str, Target] = {}
+        taken: set[str] = set()
         for wave in (tally.wave for tally in tallies if tally.wave != given.wave):
             targets = await self._stores.campaigns.targets(given.campaign_id, wave, 0, _ALL)
-            if wave < ROLLBACK_WAVE_BASE:
-                tried += [target for target in targets if target.dispatched_at is not None]
-            else:
+            if wave >= ROLLBACK_WAVE_BASE:
                 taken |= {target.charger_id for target in targets}
+            elif not goes_back(wave):
+                tried |= {row.charger_id: row for row in targets if row.dispatched_at is not None}
         left = [
             target
-            for target in tried
+            for target in tried.values()
             if target.charger_id not in taken
             and not (given.only_failed and target.outcome in (Outcome.UPDATED, Outcome.ALREADY_CURRENT))
         ]

@@ -7,7 +7,7 @@ from datetime import datetime
 from activities.facts import ParkedFacts, Situation
 from activities.stores import Stores
 from csms.capabilities import of_charger
-from storage.campaign import ROLLBACK_WAVE_BASE, Campaign
+from storage.campaign import REHEARSAL_WAVE, Campaign
 from storage.charger import ModelProfile, Site
 from storage.parked import Parked
 from storage.ports import ChargerView
@@ -42,7 +42,7 @@ class Ahead:
 
 async def ahead_of(stores: Stores, campaign: Campaign, wave: int, views: Sequence[ChargerView]) -> Ahead:
     """Nothing is read where the plan does not ask for it. A rollback is not delayed by a download."""
-    if campaign.plan.pace.download_ahead_seconds is None or wave >= ROLLBACK_WAVE_BASE:
+    if campaign.plan.pace.download_ahead_seconds is None or wave >= REHEARSAL_WAVE:
         return Ahead()
     found = await stores.parked.of([view.charger.charger_id for view in views])
     ours = {name: one for name, one in found.items() if _ours(one, campaign, wave)}

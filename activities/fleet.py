@@ -27,13 +27,14 @@ from activities.parking import did_not_wait
 from activities.stores import Stores
 from storage.campaign import (
     ATTEMPTED,
-    ROLLBACK_WAVE_BASE,
+    REHEARSAL_WAVE,
     Campaign,
     CampaignPlan,
     Outcome,
     Target,
     TargetPhase,
     WaveTally,
+    goes_back,
 )
 from storage.charger import ModelProfile, Route, Site
 from storage.errors import NotFound
@@ -155,7 +156,7 @@ class FleetActivities:
             situations=situations.items(),
             nodes=nodes.items(),
             entries=tuple(entries),
-            replaces=targets[0].from_version if given.wave >= ROLLBACK_WAVE_BASE else None,
+            replaces=targets[0].from_version if goes_back(given.wave) else None,
             takes=campaign.plan.pace.attempt_deadline_seconds,
             recalled=tuple(
                 (target.charger_id, target.recalled)
@@ -185,7 +186,7 @@ class FleetActivities:
             views,
             self._sites,
             self._stores.clock(),
-            rollback=wave >= ROLLBACK_WAVE_BASE,
+            rollback=goes_back(wave),
         )
         there = {view.charger.site_id for view in views}
         rooms = await self._surroundings.rooms([site for name, site in self._sites.items() if name in there])
@@ -296,7 +297,7 @@ class FleetActivities:
         """The updated of this wave and before, and those whose turn has not come. At most SAMPLE each."""
         treated = [target for target in wave if target.outcome is Outcome.UPDATED][:SAMPLE]
         control: list[Target] = []
-        if given.wave >= ROLLBACK_WAVE_BASE:
+        if given.wave >= REHEARSAL_WAVE:
             return treated, control
         for other in await self._forward_waves(given.campaign_id):
             if other < given.wave and len(treated) < SAMPLE:
@@ -309,7 +310,7 @@ class FleetActivities:
 
     async def _forward_waves(self, campaign_id: str) -> list[int]:
         tallies = await self._stores.campaigns.tallies(campaign_id)
-        return sorted(tally.wave for tally in tallies if tally.wave < ROLLBACK_WAVE_BASE)
+        return sorted(tally.wave for tally in tallies if tally.wave < REHEARSAL_WAVE)
 
     async def _running(self, wave: Sequence[Target], *, updated: bool, version: bool) -> int:
         """How many of the wave, with or without the outcome of an update, report its version (or not) now."""

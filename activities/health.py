@@ -14,7 +14,7 @@ from activities.fleet import WaveQuery
 from activities.measures import MEASURES, Span, pairs
 from activities.sampling import summarise
 from activities.stores import Stores
-from storage.campaign import ROLLBACK_WAVE_BASE, Outcome, Target
+from storage.campaign import REHEARSAL_WAVE, Outcome, Target
 from storage.events import ConnectorStatus
 from storage.health import ChargerSpan, SpanQuery, Watermark
 from storage.health_time import REAL, HealthTime
@@ -82,7 +82,7 @@ class HealthActivities:
         waves = sorted(
             tally.wave
             for tally in await self._stores.campaigns.tallies(given.campaign_id)
-            if tally.wave < ROLLBACK_WAVE_BASE
+            if tally.wave < REHEARSAL_WAVE
         )
         updated, waiting = await self._arms(given, waves)
         known = await self._known([target.charger_id for target in (*updated, *waiting)])

@@ -21,7 +21,7 @@ from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnsw
 from csms.errors import CallFailed, CommandTimeout, CsmsError, NotAccepted, NotConnectedHere, Unsupported
 from csms.ports import LastLook
 from signing.ports import VerifiedDispatch
-from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, CampaignPlan, Pace, Target, TargetPhase
+from storage.campaign import CampaignPlan, Pace, Target, TargetPhase, goes_back, sent_in
 from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.ids import charger_workflow_id
 from storage.ports import ChargerView
@@ -45,8 +45,8 @@ class Sending:
         self._needs_reset = False
         self._plan: CampaignPlan
         self._pace = Pace()
-        self._rollback = given.wave >= ROLLBACK_WAVE_BASE
-        self._phase = CampaignPhase.ROLLING_BACK if self._rollback else CampaignPhase.RUNNING
+        self._rollback = goes_back(given.wave)
+        self._phase = sent_in(given.wave)
 
     async def run(self) -> DispatchAnswer:
         """The whole flow; an obstacle on the way gives back what was taken from the charger."""

@@ -17,7 +17,7 @@ from activities.stores import Stores
 from signing.errors import DirectiveRefused, TooHasty, VerificationFailed
 from signing.ports import EvidenceJudge, ReleaseSigner, ReleaseStamp
 from storage.artifact import Artifact, SignOff
-from storage.campaign import ROLLBACK_WAVE_BASE, Campaign, Directive
+from storage.campaign import Campaign, Directive, goes_back
 from storage.errors import Conflict, NotFound
 from storage.withdrawal import artifact_subject
 
@@ -197,7 +197,7 @@ class SignerActivities:
         artifact = await stores.artifacts.get(targets[0].artifact_id)
         await refuse_halted(self._stores.halts)
         await self._refuse_withdrawn(artifact)
-        rollback = given.wave >= ROLLBACK_WAVE_BASE
+        rollback = goes_back(given.wave)
         return Directive(
             directive_id=directive_id,
             campaign_id=given.campaign_id,

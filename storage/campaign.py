@@ -253,6 +253,8 @@ class CampaignPlan:
     one_way_waiver: str | None = field(default=None, metadata=ADDED)
     """Who accepts, and why, that models among its chargers can never go back (X11)."""
 
+    rehearse_rollback: int | None = field(default=None, metadata=ADDED)
+    """So many of the first wave go back and forward again before the second one (X11); None: nobody."""
     end_at: datetime | None = field(default=None, metadata=ADDED)
     """Nothing new is sent after it; a person may move it, on record (R19)."""
     end_behaviour: EndBehaviour | None = field(default=None, metadata=ADDED)
@@ -309,7 +311,7 @@ class Campaign:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One charger in one wave of one campaign. Wave numbers at or above 1000 are rollback waves."""
+    """One charger in one wave of one campaign. Waves from 1000 on roll back; 900 and 901 rehearse it."""
 
     campaign_id: str
     wave: int
@@ -333,6 +335,20 @@ class Target:
 
 
 ROLLBACK_WAVE_BASE = 1000
+REHEARSAL_WAVE = 900
+"""In it canaries go back, and in the next one forward again, before the second wave begins (X11)."""
+FORWARD_AGAIN_WAVE = REHEARSAL_WAVE + 1
+REHEARSAL_NAMES = {REHEARSAL_WAVE: "rehearsal: back", FORWARD_AGAIN_WAVE: "rehearsal: forward again"}
+
+
+def goes_back(wave: int) -> bool:
+    """Whether a wave brings an earlier version: a rollback, or its rehearsal."""
+    return wave >= ROLLBACK_WAVE_BASE or wave == REHEARSAL_WAVE
+
+
+def sent_in(wave: int) -> CampaignPhase:
+    """The phase in which a wave's chargers may be sent anything."""
+    return CampaignPhase.ROLLING_BACK if wave >= ROLLBACK_WAVE_BASE else CampaignPhase.RUNNING
 
 
 @dataclass(frozen=True, slots=True)

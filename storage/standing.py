@@ -17,6 +17,7 @@ from storage.campaign import (
     Outcome,
     Target,
     TargetPhase,
+    goes_back,
 )
 
 
@@ -82,6 +83,8 @@ NEXT: dict[Standing, str] = {
     Standing.BACK: "Nothing: it runs the former version again.",
     Standing.LEFT_BEHIND: "It may run the stopped version: read it, and update it by hand or on site.",
 }
+CANNOT_GO_BACK = "Nothing takes it back: hold it (ampwave charger hold), and mend it by a newer release."
+"""Of one that a rule kept from going back: its model takes no earlier version, or the image is not for it."""
 _HELD: dict[CampaignPhase, str] = {
     CampaignPhase.DRAFT: "Submit the campaign and have it approved: ampwave campaign approve {campaign}",
     CampaignPhase.AWAITING_APPROVAL: "Have the campaign approved: ampwave campaign approve {campaign}",
@@ -129,7 +132,7 @@ def stand(campaign: Campaign, target: Target, deadlines: Mapping[int, datetime])
         standing,
         _reason(target, standing, begun=target.wave in deadlines),
         _deadline(campaign, target, deadlines),
-        _next(campaign, standing),
+        _next(campaign, standing, target.outcome),
     )
 
 
@@ -142,8 +145,7 @@ def _reason(target: Target, standing: Standing, *, begun: bool) -> str:
 
 def key_of(target: Target) -> Key:
     """What of a target decides."""
-    back = target.wave >= ROLLBACK_WAVE_BASE
-    return Key(target.phase, target.outcome, back, target.dispatched_at is not None)
+    return Key(target.phase, target.outcome, goes_back(target.wave), target.dispatched_at is not None)
 
 
 def _deadline(campaign: Campaign, target: Target, deadlines: Mapping[int, datetime]) -> datetime | None:
@@ -161,8 +163,10 @@ def _end_of(campaign: Campaign, target: Target) -> datetime | None:
     return None if target.wave >= ROLLBACK_WAVE_BASE else campaign.ends_at
 
 
-def _next(campaign: Campaign, standing: Standing) -> str:
+def _next(campaign: Campaign, standing: Standing, outcome: Outcome | None) -> str:
     held = _HELD.get(campaign.phase) if standing in _OPEN else None
+    if standing is Standing.LEFT_BEHIND and outcome is Outcome.SKIPPED:
+        return CANNOT_GO_BACK
     return held.format(campaign=campaign.campaign_id) if held else NEXT[standing]
 
 

@@ -16,6 +16,7 @@ with workflow.unsafe.imports_passed_through():
         CampaignActivities,
         CampaignBrief,
         CloseInput,
+        RehearsalInput,
         RollbackInput,
         SegmentInput,
     )
@@ -23,12 +24,14 @@ with workflow.unsafe.imports_passed_through():
     from activities.fleet import FleetActivities, WaveQuery
     from activities.health import HealthActivities
     from storage.campaign import (
+        REHEARSAL_NAMES,
         ROLLBACK_WAVE_BASE,
         CampaignPhase,
         GatePolicy,
         Outcome,
         VerdictWord,
         WavePlan,
+        goes_back,
     )
     from storage.errors import AmpwaveError
     from storage.ids import wave_workflow_id
@@ -86,6 +89,8 @@ class FirmwareCampaignWorkflow(EndDesk):
         for number, plan in enumerate(brief.waves):
             if not self._ending:
                 await self._pass_wave(brief, number, plan)
+            if number == 0 and brief.rehearse_rollback:
+                await self._rehearse(brief, brief.rehearse_rollback)
         await self._move_on(CampaignMove.COMPLETE, "every wave passed its gate")
         return await self._wind_up(brief, self._ending) if self._ending else self._phase
 
@@ -148,6 +153,23 @@ class FirmwareCampaignWorkflow(EndDesk):
         if plan.soak_seconds > 0 and not self._ending and not self._overruled:
             await self._gate(brief, end, plan.soak_seconds, f"wave {plan.name} soaks")
 
+    async def _rehearse(self, brief: CampaignBrief, most: int) -> None:
+        """Canaries go back, prove the former version, and go forward again; nobody else is updated before."""
+        for wave, name in REHEARSAL_NAMES.items():
+            await self._running()
+            if self._ending:
+                return
+            self._wave, self._wave_name, self._look, self._overruled = wave, name, 0, ""
+            given = RehearsalInput(self._id, wave, most)
+            count = await locally(CampaignActivities.add_rehearsal_targets, given)
+            if not count and not goes_back(wave):
+                return  # Nobody is back; a person let that pass.
+            version = (brief.rollback_version or "") if goes_back(wave) else brief.version
+            end = await self._run_wave(wave, name, count, version) if count else WaveEnd()
+            self._halted = end.halted
+            settle = 0.0 if end.stopped else brief.pace.settle_seconds
+            await self._gate(brief, end, settle, f"{name} settles", gate.REHEARSAL)
+
     async def _run_wave(self, number: int, name: str, count: int, version: str) -> WaveEnd:
         brief, own = self._plan(), self._own_rules(number)
         self._show()
@@ -196,7 +218,9 @@ class FirmwareCampaignWorkflow(EndDesk):
 
     # --- the gate --------------------------------------------------------------------------------
 
-    async def _gate(self, brief: CampaignBrief, end: WaveEnd, pause: float, what: str) -> None:
+    async def _gate(
+        self, brief: CampaignBrief, end: WaveEnd, pause: float, what: str, kind: str = gate.GATE
+    ) -> None:
         """Look until the gate opens, the campaign ends, or a person decides."""
         self._judging, self._held, looks = True, False, 0
         waiting = Patience(brief.gate.health, workflow.now())
@@ -205,7 +229,7 @@ class FirmwareCampaignWorkflow(EndDesk):
             await self._running()
             if self._ending or self._overruled:
                 break
-            decided = await self._judge(brief, end.halted, gate.GATE)
+            decided = await self._judge(brief, end.halted, kind)
             if decided.word is VerdictWord.PROCEED:
                 break
             if decided.word is VerdictWord.ABORT:
@@ -239,7 +263,7 @@ class FirmwareCampaignWorkflow(EndDesk):
         health = await self._health(brief, wave, kind)
         self._look += 1
         look = gate.Look(self._id, wave, self._look, workflow.now(), kind)
-        rules = gate.RULES if workflow.patched("gate-5") else "gate-4"
+        rules = self._rules()
         record, decided = gate.judged(look, self._gate_of(wave), facts, health, rules)
         said = f"gate of {self._wave_name}: {decided.word.value}. {decided.reason}"
         await locally(CampaignActivities.record_decision, record, said)
@@ -248,6 +272,12 @@ class FirmwareCampaignWorkflow(EndDesk):
         self._lines.append(f"- {self._wave_name}: **{decided.word.value}**. {decided.reason}")
         self._show()
         return decided
+
+    def _rules(self) -> str:
+        """Those of this version, or the ones by which a campaign was judged that began before it."""
+        if workflow.patched("gate-6"):
+            return gate.RULES
+        return "gate-5" if workflow.patched("gate-5") else "gate-4"
 
     async def _health(self, brief: CampaignBrief, wave: int, kind: str) -> gate.Health | None:
         """Evidence, where the plan asks for it; that none could be had is a fact, too (R44)."""
@@ -304,12 +334,13 @@ class FirmwareCampaignWorkflow(EndDesk):
             if decided is None:
                 return
             if decided.word is not VerdictWord.PROCEED:
-                await self._move(CampaignMove.FAIL, f"{ending.reason}; rollback: {decided.reason}")
+                failed = f"{ending.reason}; rollback: {decided.reason}"
+                await self._move(CampaignMove.ABORT if ending.only_failed else CampaignMove.FAIL, failed)
                 return
             back += count
-        await self._move(
-            CampaignMove.ROLLED_BACK, f"{_open_end(ending.reason)}; {back} chargers are back on {version}"
-        )
+        # Where only those that failed go back, the others keep the version: it was not rolled back.
+        done = f"{_open_end(ending.reason)}; {back} chargers are back on {version}"
+        await self._move(CampaignMove.ABORT if ending.only_failed else CampaignMove.ROLLED_BACK, done)
 
     async def _roll_back_wave(self, brief: CampaignBrief, wave: int, count: int) -> gate.Verdict | None:
         """One rollback wave and its last verdict; None if a person stopped it."""

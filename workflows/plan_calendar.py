@@ -69,6 +69,8 @@ class Timetable:
         rests = former.soak_seconds + plan.pace.settle_seconds
         # What a gate demands is lived by all updated on average: only the first wave is sure to wait as long.
         rests += plan.gate.health.min_hours * 3600 if plan.gate.health and wave == 1 else 0.0
+        if plan.rehearse_rollback and wave == 1:
+            rests += 2 * plan.pace.settle_seconds  # Back and forward again, at no time at all.
         through = min(
             max(self._opened(wave - 1), default=self.begins(wave - 1)),
             self.begins(wave - 1) + _deadline(plan),

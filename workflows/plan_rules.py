@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from math import inf
 
 from activities.facts import ArtifactFacts, Situation
-from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPlan, EndBehaviour, GatePolicy, Pace
+from storage.campaign import REHEARSAL_WAVE, CampaignPlan, EndBehaviour, GatePolicy, Pace
 from workflows.eligibility import mismatch
 from workflows.gate.policies import problems_of
 from workflows.gate.sizing import sizing_warnings
@@ -86,6 +86,7 @@ def check_plan(plan: CampaignPlan, now: datetime, found: Findings) -> None:
     }
     found.problems += [rule for rule, holds in rules.items() if not holds]
     found.problems += option_problems(plan)
+    _check_rehearsal(plan, found)
     if plan.gate.health is not None:
         found.problems += problems_of(plan.gate.health)
         if len(plan.waves) == 1:
@@ -100,6 +101,18 @@ def check_plan(plan: CampaignPlan, now: datetime, found: Findings) -> None:
 def _far(plan: CampaignPlan, now: datetime) -> bool:
     at = plan.start_at
     return at is not None and at.tzinfo is not None and at - now > timedelta(days=731)
+
+
+def _check_rehearsal(plan: CampaignPlan, found: Findings) -> None:
+    """A rehearsal needs a way back, and somebody who comes after it (X11)."""
+    if plan.rehearse_rollback is None:
+        return
+    rules = {
+        "rehearse_rollback must be at least 1": plan.rehearse_rollback >= 1,
+        "rehearse_rollback needs rollback_artifact_id: where to?": plan.rollback_artifact_id is not None,
+        "rehearse_rollback comes before the second wave: name at least two": len(plan.waves) >= 2,
+    }
+    found.problems += [rule for rule, holds in rules.items() if not holds]
 
 
 def check_end(plan: CampaignPlan, now: datetime, begins: Sequence[datetime], found: Findings) -> None:
@@ -221,8 +234,8 @@ def _check_waves(plan: CampaignPlan, found: Findings) -> None:
     if not plan.waves:
         found.problems.append("waves must not be empty: name at least one, the canary")
         return
-    if len(plan.waves) >= ROLLBACK_WAVE_BASE:
-        found.problems.append(f"waves must be fewer than {ROLLBACK_WAVE_BASE}")
+    if len(plan.waves) >= REHEARSAL_WAVE:
+        found.problems.append(f"waves must be fewer than {REHEARSAL_WAVE}")
     found.problems += share_problems(plan)
     for wave in plan.waves:
         found.problems += [f"wave {wave.name!r}: {rule}" for rule in wave_problems(wave)]

@@ -136,6 +136,7 @@ def worker_activities(  # noqa: PLR0913 - what the worker is handed, one by one
         campaigns.skip_target,
         campaigns.extend_campaign,
         campaigns.recall_target,
+        campaigns.add_rehearsal_targets,
         campaigns.add_rollback_targets,
         fleet.measure_eligibility,
         fleet.move_targets,

@@ -53,7 +53,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.ramp import most_in_flight
     from workflows.retries import is_last, pause_before
-    from workflows.signals import SET_PAUSED, SHARD_FAILED, STOP, StopRequest
+    from workflows.signals import SET_PAUSED, SHARD_CURED, SHARD_FAILED, STOP, StopRequest
     from workflows.triage import Candidate, Context, choose, choose_fetching, triage
 
 LONGEST_STRETCH = 5.0
@@ -173,6 +173,7 @@ class ShardWorkflow:
         self._said |= {name: reason for name, reason, _ in found.waiting}
         self._fetched = {one.charger_id: one.issue for one in facts.parked}
         for name, outcome, _ in found.done:
+            await self._cure(name, outcome)
             self._settle(name, outcome)
         news = bool(moves.waiting or moves.done)
         self._quiet = 0 if news else self._quiet + 1
@@ -371,6 +372,7 @@ class ShardWorkflow:
             self._open += 1
             self._said[name] = end.reason
         else:
+            await self._cure(name, end.outcome)
             self._settle(name, end.outcome, counts=Mark.NETWORK not in end.marks)
         if Mark.RETRY in end.marks:
             self._keep_for_retry(name, end.marks)
@@ -403,13 +405,21 @@ class ShardWorkflow:
     async def _count_failure(self, name: str) -> None:
         self._streak = 0
         self._failed.add(name)
-        if self._given.lone:
-            return
+        if not self._given.lone:
+            await self._tell_wave(SHARD_FAILED, name)
+
+    async def _cure(self, name: str, outcome: Outcome) -> None:
+        """A later attempt made good what an earlier one failed at: the wave counts it no more."""
+        cured = outcome is Outcome.UPDATED and name in self._failed and not self._given.lone
+        if cured and workflow.patched("cured"):
+            await self._tell_wave(SHARD_CURED, name)
+
+    async def _tell_wave(self, what: str, name: str) -> None:
         wave = workflow.get_external_workflow_handle(
             wave_workflow_id(self._given.campaign_id, self._given.wave)
         )
         try:
-            await wave.signal(SHARD_FAILED, name)
+            await wave.signal(what, name)
         except FailureError:
             workflow.logger.warning("The wave does not listen any more", extra={"charger_id": name})
 

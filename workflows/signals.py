@@ -16,6 +16,7 @@ LOG_ARRIVED = "log_arrived"
 SET_PAUSED = "set_paused"
 STOP = "stop"
 SHARD_FAILED = "shard_failed"
+SHARD_CURED = "shard_cured"
 
 
 @dataclass(frozen=True, slots=True)

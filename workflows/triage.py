@@ -6,7 +6,7 @@ from datetime import datetime
 
 from activities.facts import Entry, RouteFacts, ShardFacts
 from activities.fleet import TargetMoves
-from storage.campaign import ROLLBACK_WAVE_BASE, Outcome
+from storage.campaign import Outcome, goes_back
 from storage.parked import Parking
 from workflows.eligibility import ChargerFacts, Ready, Skip, WaitUntil, assess
 from workflows.fetch_rules import may_fetch
@@ -111,7 +111,7 @@ def _sort(
 ) -> None:
     name, retry = entry.charger_id, context.retries.get(entry.charger_id)
     situation, site = facts.situations[entry.situation], facts.sites[entry.site]
-    downgrade = context.wave >= ROLLBACK_WAVE_BASE
+    downgrade = goes_back(context.wave)
     given = ChargerFacts(situation, facts.artifact, site, downgrade, facts.replaces, facts.takes)
     answer = assess(given, context.now)
     route = facts.route(entry)

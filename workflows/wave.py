@@ -15,7 +15,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import ShardInput, WaveEnd, WaveInput
     from workflows.options import OTA_CAMPAIGN, OTA_FIRMWARE, keywords, locally
     from workflows.shard import ShardWorkflow
-    from workflows.signals import SET_PAUSED, SHARD_FAILED, STOP, StopRequest
+    from workflows.signals import SET_PAUSED, SHARD_CURED, SHARD_FAILED, STOP, StopRequest
 
 Handle = workflow.ChildWorkflowHandle[ShardWorkflow, WaveEnd]
 
@@ -58,6 +58,12 @@ class WaveWorkflow:
         limit = self._given.early_stop_failures
         if limit is not None and len(self._failed) >= limit:
             self._stop(f"{len(self._failed)} chargers failed")
+
+    @workflow.signal(name=SHARD_CURED, description="A charger that had failed was updated after all.")
+    def shard_cured(self, charger_id: str) -> None:
+        """Counted no more; a wave that was stopped for it stays stopped."""
+        self._failed.discard(charger_id)
+        self._weighed = min(self._weighed, len(self._failed))
 
     def _stop(self, reason: str) -> None:
         self._stopping = self._stopping or reason

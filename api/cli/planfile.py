@@ -235,6 +235,7 @@ _PLAN: dict[str, Reader] = {
     "required_approvals": _READERS[int],
     "seed": _READERS[int],
     "start_at": _scalar("a time with its zone such as 2026-12-01T02:00:00+01:00", documents.instant),
+    "rehearse_rollback": _READERS[int],
     "end_at": _scalar("a time with its zone such as 2026-12-20T18:00:00+01:00", documents.instant),
     "end_behaviour": _word([word.value for word in EndBehaviour]),
     "windows": _list_of(_nested(_readers_of(Window), required=("opens", "closes"))),

@@ -10,13 +10,14 @@ from api.dashboard.pages import model_name
 from api.gate_evidence import health_of, left_out, outlook
 from api.states import ChargerState, charger_state
 from storage.campaign import (
-    ROLLBACK_WAVE_BASE,
+    REHEARSAL_WAVE,
     Campaign,
     Decision,
     Outcome,
     Target,
     TargetPhase,
     WaveTally,
+    goes_back,
 )
 from storage.charger import FleetCounts, Site
 from storage.command import CommandRecord
@@ -110,7 +111,7 @@ class WaveView:
     @property
     def is_rollback(self) -> bool:
         """Whether it takes chargers back."""
-        return self.wave >= ROLLBACK_WAVE_BASE
+        return goes_back(self.wave)
 
     @property
     def is_settled(self) -> bool:
@@ -161,7 +162,7 @@ def attested_series(campaign: Campaign, targets: Sequence[Target]) -> dict[str, 
     ends = sorted(
         (target.finished_at.timestamp(), target.outcome)
         for target in targets
-        if target.finished_at and target.wave < ROLLBACK_WAVE_BASE
+        if target.finished_at and target.wave < REHEARSAL_WAVE
     )
     series: dict[str, list[float]] = {"at": [], "attested": [], "failed": []}
     start = campaign.created_at.timestamp()

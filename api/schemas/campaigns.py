@@ -206,6 +206,12 @@ class PlanBody(Body):
     )
     seed: Whole = Field(default=0, ge=0, le=2**31 - 1)
     start_at: Instant | None = None
+    rehearse_rollback: Whole | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="So many of the first wave go back and forward again before the second; null: nobody.",
+    )
     end_at: Instant | None = Field(default=None, description="Nothing new is sent after it; null: no end.")
     end_behaviour: EndBehaviour | None = Field(
         default=None, description="What happens then, if it is not through; null: it stops."
@@ -252,6 +258,7 @@ class PlanBody(Body):
             required_approvals=max(self.required_approvals, 1 if self.rollback_artifact_id is None else 2),
             seed=self.seed,
             start_at=self.start_at,
+            rehearse_rollback=self.rehearse_rollback,
             end_at=self.end_at,
             end_behaviour=self.end_behaviour,
             windows=tuple(each.to_noun() for each in self.windows) if self.windows else None,

@@ -7,7 +7,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from storage.campaign import ROLLBACK_WAVE_BASE, Outcome, Target, TargetPhase
+from storage.campaign import REHEARSAL_WAVE, ROLLBACK_WAVE_BASE, Outcome, Target, TargetPhase
 from storage.ports import Page
 from storage.postgres import cursor as cursors
 from storage.postgres.engine import reading, transaction
@@ -19,7 +19,8 @@ from storage.standing import Key, OutcomeGroup
 _COLUMNS = campaign_target.c
 _GROUPS = text("""
     SELECT coalesce(link.reported->>'dialect', '') AS dialect, charger.vendor, charger.model,
-           latest.phase, latest.outcome, latest.wave >= :rollback AS back, latest.sent, count(*) AS number
+           latest.phase, latest.outcome, (latest.wave >= :rollback OR latest.wave = :rehearsal) AS back,
+           latest.sent, count(*) AS number
     FROM (
         SELECT DISTINCT ON (charger_id) charger_id, wave, phase, outcome, dispatched_at IS NOT NULL AS sent
         FROM campaign_target WHERE campaign_id = :campaign_id ORDER BY charger_id, wave DESC
@@ -54,7 +55,7 @@ class StandingRows:
 
     async def outcome_groups(self, campaign_id: str) -> Sequence[OutcomeGroup]:
         """How many chargers of each OCPP version, vendor and model stand where."""
-        given = {"campaign_id": campaign_id, "rollback": ROLLBACK_WAVE_BASE}
+        given = {"campaign_id": campaign_id, "rollback": ROLLBACK_WAVE_BASE, "rehearsal": REHEARSAL_WAVE}
         async with reading(self._engine) as connection:
             rows = (await connection.execute(_GROUPS, given)).all()
         return [

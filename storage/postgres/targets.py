@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.campaign import (
+    REHEARSAL_NAMES,
     ROLLBACK_WAVE_BASE,
     UNDER_WAY,
     CampaignPhase,
@@ -312,4 +313,6 @@ def _tally(wave: int, names: Sequence[str], groups: Sequence[Any]) -> WaveTally:
 def _wave_name(wave: int, names: Sequence[str]) -> str:
     if wave < len(names):
         return names[wave]
+    if wave in REHEARSAL_NAMES:
+        return REHEARSAL_NAMES[wave]
     return f"rollback {wave - ROLLBACK_WAVE_BASE + 1}"

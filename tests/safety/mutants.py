@@ -25,7 +25,7 @@ from activities.orders import DispatchKind
 from activities.sending import Sending
 from csms.commands import ChangeAvailability
 from signing.ledger import UseLedger
-from storage.campaign import Outcome, TargetPhase, VerdictWord
+from storage.campaign import Campaign, Outcome, TargetPhase, VerdictWord
 from storage.events import FirmwareStatus
 from tests.safety.scenario import HOUR, Act, Odds, Scenario, draw
 from tests.safety.simulation import LONGEST
@@ -307,6 +307,51 @@ def _never_ends() -> list[Change]:
     return [(FirmwareCampaignWorkflow, "_calm", calm)]
 
 
+def _no_rehearsal() -> list[Change]:
+    async def rehearse(*_: Any) -> None:
+        return None
+
+    return [(FirmwareCampaignWorkflow, "_rehearse", rehearse)]
+
+
+def _no_end() -> list[Change]:
+    async def keep(*_: Any) -> None:
+        return None
+
+    mark = Campaigns.mark_dispatched
+
+    async def late(self: Campaigns, target: Any, while_in: Any, subjects: Any = ()) -> bool:
+        row = self.rows[target.campaign_id]
+        self.rows[target.campaign_id] = replace(row, ends_at=None)
+        try:
+            return await mark(self, target, while_in, subjects)
+        finally:
+            self.rows[target.campaign_id] = replace(self.rows[target.campaign_id], ends_at=row.ends_at)
+
+    return [
+        (FirmwareCampaignWorkflow, "_keep_to_end", keep),
+        (Campaign, "over", lambda *_: False),
+        (Campaigns, "mark_dispatched", late),
+    ]
+
+
+def _rehearsed(scenario: Scenario) -> Scenario:
+    changes: dict[str, Any] = {"acts": (), "odds": Odds(), "rival": False, "needs_approval": False}
+    natures = tuple(Nature(nature.name, nature.site) for nature in scenario.natures)
+    more: dict[str, Any] = {
+        "waves": 2,
+        "rollback": True,
+        "rehearse": 1,
+        "min_attempts": 1,
+        "end_seconds": 0.0,
+    }
+    return replace(scenario, natures=natures, **changes, **more)
+
+
+def _soon_over(scenario: Scenario) -> Scenario:
+    return replace(_rehearsed(scenario), rehearse=0, window=1, end_seconds=120.0, end_behaviour="stop")
+
+
 def _halted(scenario: Scenario) -> Scenario:
     return replace(scenario, acts=(Act(5.0, "halt", "", 1500.0),))
 
@@ -398,6 +443,8 @@ MUTANTS = (
     Mutant(
         "a workflow task breaks", _lost_is_sent_anew, _rules("workflow task failed"), _short, longest=2 * HOUR
     ),
+    Mutant("a rehearsal is left out", _no_rehearsal, _rules("sent before its rehearsal"), _rehearsed),
+    Mutant("an end is not kept", _no_end, _rules("sent after its end"), _soon_over),
     Mutant(
         "a campaign waits for ever", _never_ends, _rules("campaign without an end"), _short, longest=2 * HOUR
     ),

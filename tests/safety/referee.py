@@ -7,13 +7,17 @@ boots. What is broken is a ``Violation`` with its instant; a trace of the latest
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from csms.commands import ChangeAvailability, Command, UpdateFirmware
 from storage.artifact import ArtifactPhase
 from storage.campaign import (
+    FORWARD_AGAIN_WAVE,
+    REHEARSAL_WAVE,
     ROLLBACK_WAVE_BASE,
     TERMINAL_CAMPAIGN_PHASES,
+    Campaign,
     CampaignPhase,
     Outcome,
     Target,
@@ -23,7 +27,7 @@ from storage.campaign import (
 from storage.errors import AmpwaveError
 from storage.twin import busy_reason
 from tests.safety.clockwork import START, SimulatedLoop
-from tests.safety.station import Habit, Station
+from tests.safety.station import NOTHING, Habit, Station
 from tests.safety.stores import Books
 from tests.safety.wires import NodeEnd
 from workflows.gate import recompute
@@ -63,6 +67,8 @@ class Referee:
     """Campaigns whose abort was acknowledged, and when."""
     paused: dict[str, float] = field(default_factory=dict)
     """The same of a pause that nobody has asked to end."""
+    recalled: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Chargers whose recall was acknowledged, by campaign, and when."""
     halted: float | None = None
     withdrawn: dict[str, float] = field(default_factory=dict)
     _taken: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
@@ -87,8 +93,14 @@ class Referee:
             self._update_left(node, station, command)
 
     def _update_left(self, node: NodeEnd, station: Station, command: UpdateFirmware) -> None:
-        self.seen["updates sent"] += 1
         name = station.name
+        if command.location.endswith(NOTHING):
+            rows = self.books.campaigns.target_rows.values()
+            self.seen["told to stop"] += 1
+            if not any(row.charger_id == name and row.recalled for row in rows):
+                self.broken("told to stop unasked", name)
+            return
+        self.seen["updates sent"] += 1
         twin = self.books.chargers.rows[name].twin
         if busy := busy_reason(twin.operation, self.loop.instant()):
             self.broken("sent while busy", f"{name}: {busy}")
@@ -98,6 +110,7 @@ class Referee:
             return
         self._check_proof(station, command, target)
         self._check_stop(target)
+        self._check_order(target)
         self._check_single(station, command, target)
 
     def _target_of(self, name: str, request_id: int) -> Target | None:
@@ -136,6 +149,37 @@ class Referee:
             )
         if self.halted is not None and now > self.halted + GRACE_S:
             self.broken("sent under a halt", target.charger_id)
+
+    def _check_order(self, target: Target) -> None:
+        """Nothing after the end or a recall, and no second wave before a rehearsal that was asked for."""
+        campaign, now = self.books.campaigns.rows[target.campaign_id], self.loop.time()
+        if target.wave >= ROLLBACK_WAVE_BASE:
+            return
+        ends_at = campaign.ends_at
+        if ends_at is not None and self.loop.instant() > ends_at + timedelta(seconds=GRACE_S):
+            self.broken("sent after its end", f"{target.charger_id}: {ends_at:%H:%M:%S}")
+        since = self.recalled.get((target.campaign_id, target.charger_id))
+        if since is not None and now > since + GRACE_S:
+            self.broken("sent after it was called back", f"{target.charger_id}, {now - since:.1f} s after")
+        if (
+            campaign.plan.rehearse_rollback
+            and 0 < target.wave < REHEARSAL_WAVE
+            and not self._rehearsed(campaign)
+        ):
+            self.broken("sent before its rehearsal", f"{target.charger_id} w{target.wave}")
+
+    def _rehearsed(self, campaign: Campaign) -> bool:
+        name = campaign.campaign_id
+        passed = {
+            row.wave
+            for row in self.books.campaigns.decision_rows
+            if row.campaign_id == name and row.kind == "rehearsal" and row.verdict is VerdictWord.PROCEED
+        }
+        by_hand = any(
+            row.subject == f"campaign/{name}" and "let wave rehearsal" in str(row.detail.get("reason"))
+            for row in self.books.audit.rows
+        )
+        return by_hand or passed >= {REHEARSAL_WAVE, FORWARD_AGAIN_WAVE}
 
     def _check_single(self, station: Station, command: UpdateFirmware, target: Target) -> None:
         """One update at a time, under one number for each attempt, and by the one lease holder."""

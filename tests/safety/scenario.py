@@ -69,6 +69,10 @@ class Scenario:
     soak: bool
     acts: tuple[Act, ...] = ()
     odds: Odds = Odds()
+    end_seconds: float = 0.0
+    """After its begin; 0: it has no end."""
+    end_behaviour: str = ""
+    rehearse: int = 0
 
     @property
     def chargers(self) -> tuple[str, ...]:
@@ -84,6 +88,39 @@ def draw(seed: int) -> Scenario:
     natures = tuple(_nature(rng, number, sites, bad) for number in range(count))
     horizon = 1.5 * HOUR
     calm = rng.random() < 0.05
+    return _later(
+        random.Random(seed ^ 0x1A7E), _drawn(rng, seed, natures, (count, sites), horizon, calm=calm)
+    )
+
+
+def _later(rng: random.Random, scenario: Scenario) -> Scenario:
+    """What was thought of later has a chance of its own, so that the rest of a seed stays what it was."""
+    rehearse = rng.choice((1, 2)) if scenario.rollback and scenario.waves > 1 and rng.random() < 0.3 else 0
+    behaviour = rng.choice(("", "stop", "pause", "roll_back_failed", "roll_back"))
+    if behaviour.startswith("roll_back") and not scenario.rollback:
+        behaviour = "pause"
+    ends = rng.choice((300.0, 900.0, 2400.0, 5400.0)) * rng.uniform(0.5, 1.5) if rng.random() < 0.2 else 0.0
+    acts = list(scenario.acts)
+    if ends and rng.random() < 0.4:
+        acts.append(Act(rng.uniform(0, ends), "extend", seconds=rng.uniform(60, 5400)))
+    acts += [
+        Act(_moment(rng, 1200.0), "recall", rng.choice(scenario.natures).name)
+        for _ in range(rng.choice((0, 0, 0, 1, 2)))
+    ]
+    ordered = tuple(sorted(acts, key=lambda act: act.at))
+    return replace(scenario, acts=ordered, rehearse=rehearse, end_seconds=ends, end_behaviour=behaviour)
+
+
+def _drawn(
+    rng: random.Random,
+    seed: int,
+    natures: tuple[Nature, ...],
+    sizes: tuple[int, int],
+    horizon: float,
+    *,
+    calm: bool,
+) -> Scenario:
+    count, sites = sizes
     return Scenario(
         seed=seed,
         natures=natures,
@@ -225,6 +262,8 @@ _USUAL: dict[str, Any] = {
     "needs_approval": False,
     "soak": False,
     "waves": 1,
+    "rehearse": 0,
+    "end_seconds": 0.0,
     "long_history": 100_000,
 }
 

@@ -39,6 +39,7 @@ from storage.campaign import (
     Campaign,
     CampaignPhase,
     CampaignPlan,
+    EndBehaviour,
     GatePolicy,
     Pace,
     Target,
@@ -74,7 +75,14 @@ from workflows.charger_update import ChargerUpdateWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.messages import CampaignInput
 from workflows.shard import ShardWorkflow
-from workflows.signals import CHARGER_EVENT, AbortRequest, ChargerSignal, PersonRequest, SkipRequest
+from workflows.signals import (
+    CHARGER_EVENT,
+    AbortRequest,
+    ChargerSignal,
+    ExtendRequest,
+    PersonRequest,
+    SkipRequest,
+)
 from workflows.wave import WaveWorkflow
 
 BEGINS = 60.0
@@ -280,6 +288,7 @@ class Simulation:
             campaigns.skip_target,
             campaigns.extend_campaign,
             campaigns.recall_target,
+            campaigns.add_rehearsal_targets,
             campaigns.skip_segment,
             campaigns.add_rollback_targets,
             fleet.measure_eligibility,
@@ -511,6 +520,9 @@ class Simulation:
             gate=gate,
             pace=pace,
             rollback_artifact_id=artifact_id_of("1.0") if given.rollback else None,
+            rehearse_rollback=given.rehearse or None,
+            end_at=self.loop.instant() + timedelta(seconds=given.end_seconds) if given.end_seconds else None,
+            end_behaviour=EndBehaviour(given.end_behaviour or "stop") if given.end_seconds else None,
             seed=given.seed,
         )
 
@@ -546,7 +558,10 @@ class Simulation:
             await asyncio.sleep(self.rng.uniform(60, 400))
             campaign = self.books.campaigns.rows[name]
             reason = campaign.reason
-            if campaign.phase is CampaignPhase.AWAITING_APPROVAL and "wave" in reason:
+            waits = campaign.phase in (CampaignPhase.PAUSED, CampaignPhase.AWAITING_APPROVAL)
+            if waits and campaign.over(self.loop.instant()):
+                await self._too_late(name)
+            elif campaign.phase is CampaignPhase.AWAITING_APPROVAL and "wave" in reason:
                 for actor in PEOPLE:
                     await self._approve(name, actor, campaign.plan_digest, f"wave-{reason}")
             elif campaign.phase is CampaignPhase.PAUSED and "a person has to decide" in reason:
@@ -562,6 +577,23 @@ class Simulation:
         else:
             rollback = self.scenario.rollback and self.rng.random() < 0.6
             await self._abort(name, rollback=rollback)
+
+    async def _too_late(self, name: str) -> None:
+        """Its end came, and a person has to say what now."""
+        if self.rng.random() < 0.5:
+            await self._extend(name, self.rng.uniform(600, 5400))
+            await self._resume(name)
+        else:
+            await self._abort(name, rollback=self.scenario.rollback and self.rng.random() < 0.5)
+
+    async def _extend(self, name: str, seconds: float) -> None:
+        ends_at = self.books.campaigns.rows[name].ends_at
+        later = max(self.loop.instant(), ends_at or self.loop.instant()) + timedelta(seconds=seconds)
+        await self._ask(name, "extend", ExtendRequest(later, "ida", "we need more time"))
+
+    async def _recall(self, name: str, charger_id: str) -> None:
+        if await self._ask(name, "recall_charger", SkipRequest(charger_id, "ida", "a technician is there")):
+            self.referee.recalled.setdefault((name, charger_id), self.loop.time())
 
     async def _abort(self, name: str, *, rollback: bool) -> None:
         if await self._ask(name, "abort", AbortRequest("hedy", "enough", rollback)):
@@ -602,6 +634,8 @@ class Simulation:
                 self._abort("c1", rollback="roll" in act.what and self.scenario.rollback)
             ),
             "skip": lambda: self._go(self._ask("c1", "skip_charger", SkipRequest(act.whom, "ida", "later"))),
+            "extend": lambda: self._go(self._extend("c1", act.seconds)),
+            "recall": lambda: self._go(self._recall("c1", act.whom)),
             "halt": lambda: self._go(self._halt(act.seconds)),
             "withdraw": lambda: self._go(self._withdraw()),
             "cancel": self._cancel,

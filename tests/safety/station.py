@@ -29,7 +29,10 @@ from storage.events import (
     TransactionEnded,
     TransactionStarted,
 )
+from storage.ticket_binding import TICKET_LETTERS
 
+NOTHING = "/d/" + "x" * TICKET_LETTERS
+"""Where an address ends that nothing answers."""
 VENDOR, MODEL, SLOW_MODEL = "Voltworks", "VW-22", "VW-22R"
 
 
@@ -120,6 +123,8 @@ class Station:
     reserved: dict[int, int] = field(default_factory=dict)
     at_work: int | None = None
     """The request it works on."""
+    writing: bool = False
+    """It has the image."""
     done: set[int] = field(default_factory=set)
     waits_for_reset: str | None = None
     received: list[int] = field(default_factory=list)
@@ -317,6 +322,8 @@ class Station:
         return habits[min(max(0, self._turns - 1), len(habits) - 1)]
 
     def _asked(self, command: UpdateFirmware) -> CommandAnswer:
+        if command.location.endswith(NOTHING):
+            return self._told_to_stop(command)
         self.watch("update", self, command)
         number = command.request_id
         again = number in self.received
@@ -332,9 +339,18 @@ class Station:
         cancelled = self._update is not None and not self._update.done() and self.at_work is not None
         if self._update is not None:
             self._update.cancel()
-        self.at_work = number
+        self.at_work, self.writing = number, False
         self._update = self._loop().create_task(self._install(command, habit))
         return CommandAnswer(AnswerStatus.ACCEPTED_CANCELED if cancelled else AnswerStatus.ACCEPTED)
+
+    def _told_to_stop(self, command: UpdateFirmware) -> CommandAnswer:
+        """An update that brings nothing cancels the older one (L01.FR.24), unless it writes (L01.FR.27)."""
+        busy = self._update is not None and not self._update.done()
+        if not busy or self.writing or self._habit() in (Habit.REFUSES, Habit.DIES):
+            return CommandAnswer(AnswerStatus.REJECTED)
+        self._cancel_update()
+        self.watch("told to stop", self, command)
+        return CommandAnswer(AnswerStatus.ACCEPTED_CANCELED)
 
     def _reset(self) -> CommandAnswer:
         if self.sessions:
@@ -377,6 +393,7 @@ class Station:
         if not quiet:
             self._tell(FirmwareStatus.DOWNLOADED, number)
             self._tell(FirmwareStatus.INSTALLING, number)
+        self.writing = True
         await asyncio.sleep(rng.uniform(10, 120))
         await self._activate(habit, number, version)
 

@@ -23,6 +23,7 @@ from workflows.gate.outcomes import AllOf, Check, assess, assess_rollback, attem
 from workflows.gate.policies import POLICIES
 from workflows.gate.record import (
     GATE,
+    REHEARSAL,
     ROLLBACK,
     RULES,
     GateInputs,
@@ -38,6 +39,7 @@ from workflows.gate.words import CheckResult, EmptyGate, Verdict, combine, worst
 __all__ = [
     "GATE",
     "POLICIES",
+    "REHEARSAL",
     "ROLLBACK",
     "RULES",
     "AllOf",

@@ -45,6 +45,13 @@ def assess_rollback(policy: GatePolicy, facts: WaveFacts | None) -> Verdict:
     return ROLLBACK_GATE(policy, facts)
 
 
+def assess_rehearsal(policy: GatePolicy, facts: WaveFacts | None) -> Verdict:
+    """The verdict on one way of a rehearsal: all who took part made it, or somebody has to look (X11)."""
+    if facts is None:
+        return assess(policy, None)
+    return REHEARSAL_GATE(policy, facts)
+
+
 # --- the checks --------------------------------------------------------------------------------
 
 
@@ -60,6 +67,14 @@ def finished(_policy: GatePolicy, facts: WaveFacts) -> CheckResult:
     if facts.unfinished:
         return CheckResult("finished", VerdictWord.HOLD, f"{facts.unfinished} chargers have no outcome yet.")
     return CheckResult("finished", VerdictWord.PROCEED, f"All {facts.total} chargers have an outcome.")
+
+
+def whole(_policy: GatePolicy, facts: WaveFacts) -> CheckResult:
+    """A wave that was stopped early is not through, however well those did that were under way (R43)."""
+    if facts.cancelled:
+        sentence = f"The wave was stopped early, and {facts.cancelled} of its chargers were not tried."
+        return CheckResult("whole", VerdictWord.HOLD, sentence)
+    return CheckResult("whole", VerdictWord.PROCEED, "The wave was not cut short.")
 
 
 def sample(policy: GatePolicy, facts: WaveFacts) -> CheckResult:
@@ -156,11 +171,23 @@ def everybody_back(_policy: GatePolicy, facts: WaveFacts) -> CheckResult:
     What a charger runs counts, not what its attempt came to: one that refused the command because it was
     in a boot loop falls back by itself a moment later. So who is missing may still come: hold.
     """
-    back = facts.updated + facts.already_current - facts.reverted + facts.recovered
+    back = _there(facts)
     if back == facts.total:
         return CheckResult("back", VerdictWord.PROCEED, f"All {back} updated chargers are back.")
     sentence = f"{back} of {facts.total} updated chargers are back; the others need a person."
     return CheckResult("back", VerdictWord.HOLD, sentence)
+
+
+def everybody_rehearsed(_policy: GatePolicy, facts: WaveFacts) -> CheckResult:
+    """The way is proven by all who were sent on it; by nobody, nothing is."""
+    if not facts.total:
+        sentence = "Nobody of the first wave could rehearse the way back: it is not proven."
+        return CheckResult("rehearsed", VerdictWord.HOLD, sentence)
+    there = facts.updated - facts.reverted  # Whoever came there without us proves nothing of the way.
+    if there == facts.total:
+        return CheckResult("rehearsed", VerdictWord.PROCEED, f"All {there} who rehearse made it.")
+    sentence = f"{there} of {facts.total} who rehearse made it; a person decides before anybody else is."
+    return CheckResult("rehearsed", VerdictWord.HOLD, sentence)
 
 
 _FIRST = (security, finished, sample, telemetry, fault_excess, offline_excess)
@@ -168,6 +195,7 @@ WAVE_GATE = AllOf((*_FIRST, counted_failures, bounded_failures))
 OLD_WAVE_GATE = AllOf((*_FIRST, early_stop, failures))
 """Up to gate-4: any share above the limit aborted, of however few attempts."""
 ROLLBACK_GATE = AllOf((security, finished, everybody_back))
+REHEARSAL_GATE = AllOf((security, finished, everybody_rehearsed))
 
 
 # --- arithmetic --------------------------------------------------------------------------------
@@ -185,6 +213,11 @@ class _Share:
 def attempts_of(facts: WaveFacts) -> int:
     """The denominator: chargers to which something was sent (R37)."""
     return facts.updated + facts.failed + facts.silent
+
+
+def _there(facts: WaveFacts) -> int:
+    """Who runs the version of the wave now, whatever its attempt came to."""
+    return facts.updated + facts.already_current - facts.reverted + facts.recovered
 
 
 def failures_of(facts: WaveFacts) -> int:

@@ -14,19 +14,28 @@ from storage.canonical import ADDED, canonical_json, sha256_hex
 from storage.errors import AmpwaveError
 from storage.health_policy import HealthPolicy, SignalRole
 from workflows.gate.judge import judge
-from workflows.gate.outcomes import MAX_CONTROL_OFFLINE_SHARE, assess, assess_rollback
+from workflows.gate.outcomes import (
+    MAX_CONTROL_OFFLINE_SHARE,
+    assess,
+    assess_rehearsal,
+    assess_rollback,
+    whole,
+)
 from workflows.gate.words import CheckResult, Verdict, combine
 
-RULES = "gate-5"
+RULES = "gate-6"
 """Name of this version of the rules; stored with each decision, raised when a rule changes."""
 _BEFORE_HEALTH = "gate-3"
 _BEFORE_BOUND = frozenset({_BEFORE_HEALTH, "gate-4"})
-_UNCHANGED = _BEFORE_BOUND | {RULES}
+_BEFORE_WHOLE = _BEFORE_BOUND | {"gate-5"}
+_UNCHANGED = _BEFORE_WHOLE | {RULES}
 """Rules that this version judges by: gate-4 added health, and tells an outage of everybody from harm. gate-5
-bounds failed attempts by chance, and waits where a guard is in doubt."""
+bounds failed attempts by chance, and waits where a guard is in doubt. gate-6 lets no wave pass that was
+cut short."""
 
 GATE = "gate"
 ROLLBACK = "rollback"
+REHEARSAL = "rehearsal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,8 @@ def assess_wave(inputs: GateInputs) -> Verdict:
         outcomes = assess(inputs.policy, inputs.facts, old=old)
     else:
         outcomes = _concurrent(inputs, old=old)
+    if inputs.facts is not None and inputs.rules not in _BEFORE_WHOLE:
+        outcomes = combine((whole(inputs.policy, inputs.facts), *outcomes.checks))
     if health is None:
         return outcomes
     wave = inputs.facts.wave if inputs.facts else 0
@@ -105,6 +116,7 @@ def _perhaps_outage(check: CheckResult) -> CheckResult:
 _JUDGES: dict[str, Callable[[GateInputs], Verdict]] = {
     GATE: assess_wave,
     ROLLBACK: lambda inputs: assess_rollback(inputs.policy, inputs.facts),
+    REHEARSAL: lambda inputs: assess_rehearsal(inputs.policy, inputs.facts),
 }
 _INPUTS: TypeAdapter[GateInputs] = TypeAdapter(GateInputs)
 

@@ -316,6 +316,30 @@ async def test_failures_beyond_chance_stop_a_wave_that_names_no_number(
     assert "beyond chance" in world.campaigns.rows["c1"].reason
 
 
+@pytest.mark.requirement("R25", "R35")
+async def test_a_failure_that_is_cured_is_counted_over_shards_no_more(
+    skipping: Harness, world: World
+) -> None:
+    names = world.add_chargers(4)
+
+    async def second_time(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+        return await (good if len(world.updates(name)) > 1 else broken)(world, name, command)
+
+    world.behaviours[names[0]] = second_time
+    plan = world.plan(pace=Pace(shard_size=2), gate=GatePolicy(early_stop_failures=2))
+    campaign = await world.add_campaign([names], plan)
+    await skipping.start(campaign)
+
+    assert await skipping.result(campaign) is P.COMPLETED
+    events = (await skipping.history("campaign/c1/w0")).events
+    told = [
+        event.workflow_execution_signaled_event_attributes.signal_name
+        for event in events
+        if event.HasField("workflow_execution_signaled_event_attributes")
+    ]
+    assert told == ["shard_failed", "shard_cured"]
+
+
 @pytest.mark.requirement("R10", "R12", "R16")
 async def test_planned_start_soak_and_approval_between_waves(skipping: Harness, world: World) -> None:
     names = world.add_chargers(6)

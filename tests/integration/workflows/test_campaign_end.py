@@ -5,10 +5,12 @@ from datetime import timedelta
 
 import pytest
 
+from csms.commands import CommandAnswer, UpdateFirmware
 from storage.campaign import CampaignPhase, EndBehaviour, GatePolicy, Outcome, Pace
 from storage.errors import Conflict
+from storage.events import FirmwareStatus
 from tests.integration.workflows.harness import Harness
-from tests.unit.activities.world import World, broken, falls_back
+from tests.unit.activities.world import ACCEPTED, World, falls_back, good
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("R19")]
 P = CampaignPhase
@@ -109,21 +111,37 @@ async def test_an_end_does_not_hide_a_bad_release(skipping: Harness, world: Worl
     assert {world.version(name) for name in names} == {"1.0"}
 
 
+async def fails_and_runs_it(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+    """It says that it failed, and comes up with the new version all the same."""
+    if world.version(name) == "1.1":
+        return await good(world, name, command)
+    await world.report(name, FirmwareStatus.INSTALLATION_FAILED, command.request_id)
+    await world.boot(name, "1.1")
+    return ACCEPTED
+
+
 @pytest.mark.parametrize(
-    ("behaviour", "kept"),
-    [(EndBehaviour.ROLL_BACK_FAILED, {"1.1"}), (EndBehaviour.ROLL_BACK, {"1.0"})],
+    ("behaviour", "end", "versions"),
+    [
+        (EndBehaviour.ROLL_BACK_FAILED, P.ABORTED, ["1.0", "1.1", "1.1", "1.1", "1.0"]),
+        (EndBehaviour.ROLL_BACK, P.ROLLED_BACK, ["1.0"] * 5),
+    ],
 )
 async def test_what_goes_back_at_the_end(
-    skipping: Harness, world: World, behaviour: EndBehaviour, kept: set[str]
+    skipping: Harness, world: World, behaviour: EndBehaviour, end: CampaignPhase, versions: list[str]
 ) -> None:
     names = world.add_chargers(5)
-    world.behaviours[names[0]] = broken
+    world.behaviours[names[0]] = fails_and_runs_it
     world.plug_in(names[4])
-    gate = GatePolicy(max_failure_share=0.6)
-    plan = world.plan(end_at=world.now + 5 * HOUR, end_behaviour=behaviour, gate=gate)
+    plan = world.plan(
+        end_at=world.now + 5 * HOUR,
+        end_behaviour=behaviour,
+        gate=GatePolicy(max_failure_share=0.6),
+        pace=Pace(max_attempts=1),
+    )
     campaign = await world.add_campaign([names], plan)
     await skipping.start(campaign)
-    await skipping.result(campaign)
 
-    assert {world.version(name) for name in names[1:4]} == kept
-    assert world.version(names[4]) == "1.0"
+    assert await skipping.result(campaign) is end
+    assert [world.version(name) for name in names] == versions
+    assert "chargers are back on 1.0" in world.campaigns.rows["c1"].reason

@@ -6,6 +6,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.signer import DirectiveOrder, SignerActivities
+from signing.directive import parse_directive
 from storage.campaign import Approval, Campaign, CampaignPhase, Target
 from storage.canonical import sha256_hex
 from tests.unit.activities.world import START, World
@@ -124,3 +125,35 @@ async def test_a_later_shard_is_compared_at_its_own_place(world, signer) -> None
     assert await signer.sign_directive(second) == "c1.1.1.1"
     edit_target(world, 1, "CP003", charger_id="CP000")
     assert "at other places" in await refused(signer, replace(second, issue=2))
+
+
+@pytest.mark.requirement("X11", "S25")
+async def test_a_rehearsal_is_signed_for_as_many_canaries_as_people_approved() -> None:
+    world = World()
+    names = world.add_chargers(4)
+    await world.add_campaign([names[:2], names[2:]], world.plan(2, rehearse_rollback=1))
+    await world.approve("c1")
+    signer = SignerActivities(world.stores, world, lambda: "n" * 32)
+    old, new = sha256_hex(b"1.0"), sha256_hex(b"1.1")
+    back, again = replace(BACK, wave=900), replace(BACK, wave=901)
+    await world.campaigns.add_targets(
+        [
+            Target("c1", 900, 0, names[1], "site-0", old, "1.1", "1.0"),
+            Target("c1", 901, 0, names[1], "site-0", new, "1.0", "1.1"),
+        ]
+    )
+    assert await signer.sign_directive(back)
+    assert await signer.sign_directive(again)
+    told = [parse_directive(row.envelope).downgrade for row in world.campaigns.directive_rows]
+    assert told == [True, False]
+
+    await world.campaigns.add_targets([Target("c1", 900, 1, names[0], "site-0", old, "1.1", "1.0")])
+    more = replace(back, issue=2, count=2)
+    assert "does not name for it" in await refused(signer, more), "two of one"
+    for wave, name, artifact in ((900, names[3], old), (901, names[3], new), (900, names[1], new)):
+        row = Target("c1", wave, 0, name, "site-0", artifact, None, "x")
+        world.campaigns.target_rows = {
+            key: each for key, each in world.campaigns.target_rows.items() if each.wave < 900
+        }
+        await world.campaigns.add_targets([row])
+        assert "Nothing is signed" in await refused(signer, replace(back, wave=wave, issue=3))

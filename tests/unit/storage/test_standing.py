@@ -1,5 +1,6 @@
 """One named state per charger, whatever its target and its campaign are (F120), and by kind (F121)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 
@@ -16,7 +17,16 @@ from storage.campaign import (
     WavePlan,
 )
 from storage.charger import ChargerFilter
-from storage.standing import NEXT, Key, OutcomeGroup, Standing, outcome_rows, stand, standing_of
+from storage.standing import (
+    CANNOT_GO_BACK,
+    NEXT,
+    Key,
+    OutcomeGroup,
+    Standing,
+    outcome_rows,
+    stand,
+    standing_of,
+)
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 P, T, S = CampaignPhase, TargetPhase, Standing
@@ -95,6 +105,24 @@ def test_what_was_not_taken_back_is_named(phase: CampaignPhase) -> None:
     assert standing_of(Key(T.DONE, Outcome.UPDATED, True, True), phase) is S.BACK
     found = stand(campaign(phase), target(kept), {})
     assert "may run the stopped version" in found.next_action
+
+
+@pytest.mark.requirement("X11")
+def test_what_cannot_go_back_is_named_with_what_to_do_instead() -> None:
+    kept = stand(campaign(P.FAILED), target(Key(T.DONE, Outcome.SKIPPED, True, False)), {})
+    assert (kept.standing, kept.next_action) == (S.LEFT_BEHIND, CANNOT_GO_BACK)
+    lost = stand(campaign(P.FAILED), target(Key(T.DONE, Outcome.SILENT, True, True)), {})
+    assert lost.next_action == NEXT[S.LEFT_BEHIND]
+
+
+@pytest.mark.requirement("X11", "F120")
+def test_a_canary_that_rehearses_goes_back_and_is_updated_again() -> None:
+    done = target(Key(T.DONE, Outcome.UPDATED, False, True))
+    told = {
+        wave: stand(campaign(P.RUNNING), replace(done, wave=wave), {}).standing
+        for wave in (0, 900, 901, 1000)
+    }
+    assert told == {0: S.UPDATED, 900: S.BACK, 901: S.UPDATED, 1000: S.BACK}
 
 
 @pytest.mark.requirement("F121")

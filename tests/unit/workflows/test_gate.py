@@ -20,11 +20,14 @@ from workflows.gate import (
     chance,
     combine,
     decision,
+    judged,
     recompute,
     worst,
 )
+from workflows.gate.outcomes import assess_rehearsal
 
 POLICY = GatePolicy()
+LOOK = Look("c1", 0, 1, NOW)
 PROCEED, HOLD, ABORT = VerdictWord.PROCEED, VerdictWord.HOLD, VerdictWord.ABORT
 HEALTHY = GroupFacts(size=100, known=100, offline=2, reporting=98, faulted=1)
 GOOD = WaveFacts(
@@ -245,3 +248,30 @@ def test_chance_is_a_probability_and_shrinks_with_the_excess(hit, miss, other_hi
         smaller, same = chance((hit + 1, size), (other_hit - 1, rest))
         assert smaller <= tail
         assert same == total
+
+
+@pytest.mark.requirement("R43")
+def test_a_wave_that_was_cut_short_waits_for_a_person_however_well_the_others_did() -> None:
+    facts = replace(GOOD, total=40, cancelled=20)
+    record, verdict = judged(LOOK, POLICY, facts)
+    assert verdict.word is HOLD
+    assert verdict.reason == "The wave was stopped early, and 20 of its chargers were not tried."
+    assert recompute(record) == record
+    for rules in ("gate-5", "gate-4", "gate-3"):
+        former, before = judged(LOOK, POLICY, facts, rules=rules)
+        assert before.word is PROCEED, "as it was judged then"
+        assert recompute(former) == former
+
+
+@pytest.mark.requirement("X11")
+def test_a_rehearsal_is_passed_by_all_who_take_part_and_never_by_nobody() -> None:
+    assert assess_rehearsal(POLICY, WaveFacts(900, total=2, updated=2)).word is PROCEED
+    assert assess_rehearsal(POLICY, WaveFacts(900, total=2, updated=1, failed=1, recovered=1)).word is HOLD
+    fell_back_by_itself = WaveFacts(900, total=1, already_current=1)
+    assert assess_rehearsal(POLICY, fell_back_by_itself).word is HOLD
+    assert assess_rehearsal(POLICY, WaveFacts(900, total=2, updated=2, reverted=1)).word is HOLD
+    assert assess_rehearsal(POLICY, WaveFacts(900, total=2, updated=1, silent=1)).word is HOLD
+    assert assess_rehearsal(POLICY, WaveFacts(900, total=2, updated=1, unfinished=1)).word is HOLD
+    assert assess_rehearsal(POLICY, WaveFacts(900)).word is HOLD
+    assert assess_rehearsal(POLICY, None).word is HOLD
+    assert assess_rehearsal(POLICY, WaveFacts(900, total=2, updated=2, security_halt="key")).word is ABORT

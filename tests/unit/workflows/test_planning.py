@@ -109,6 +109,15 @@ def test_signature_schemes_count_where_the_models_are_known() -> None:
     }
 
 
+@pytest.mark.requirement("X11")
+def test_a_rehearsal_needs_a_way_back_and_somebody_after_it() -> None:
+    assert look(replace(PLAN, rehearse_rollback=2)).problems == ()
+    alone = replace(PLAN, rehearse_rollback=0, rollback_artifact_id=None, waves=(WavePlan("all", 1.0),))
+    text = "\n".join(look(alone, old=None).problems)
+    for part in ("must be at least 1", "needs rollback_artifact_id", "name at least two"):
+        assert f"rehearse_rollback {part}" in text or part in text
+
+
 def test_every_problem_is_said_at_once() -> None:
     bad = replace(
         PLAN,
