@@ -1,3 +1,4 @@
+# long-file: every look at many chargers, which share how they page and what they remember
 """Activities that look at many chargers at once, and move many targets at once."""
 
 from collections import Counter, defaultdict
