@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from importlib.metadata import version
 
 import httpx2
 import structlog
@@ -168,6 +169,8 @@ log = structlog.get_logger(__name__)
 
 # What a worker may take to finish its activities after SIGTERM (DESIGN section 5).
 GRACE = timedelta(seconds=30)
+BUILD = version("ampwave")
+"""Who handled it, in every task of a history: the SDK's own is a hash that says nothing and is longer."""
 # A node has its sockets to hand over after that; together below what a service manager waits.
 COMMAND_GRACE = timedelta(seconds=20)
 
@@ -655,6 +658,7 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
             ),
         ],
         max_concurrent_activities=200,
+        build_id=BUILD,
         graceful_shutdown_timeout=COMMAND_GRACE,
     )
     return gateway, worker
@@ -708,6 +712,7 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
             ),
         ],
         max_cached_workflows=4000,
+        build_id=BUILD,
         # How long a dead worker's workflows wait before another takes them: 10 s by default.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
         graceful_shutdown_timeout=GRACE,
@@ -848,5 +853,6 @@ def signer_worker(settings: Settings, stores: Stores, client: Client, signer: Si
             _passports(settings, stores).sign_passport,
         ],
         max_concurrent_activities=20,
+        build_id=BUILD,
         graceful_shutdown_timeout=GRACE,
     )

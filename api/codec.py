@@ -6,7 +6,6 @@ a secret in one of those.
 
 import base64
 import os
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter, DefaultFailureConverterWithEncodedAttributes, PayloadCodec
 
+from api.codec_words import expand, squeeze
 from storage.canonical import sha256_hex
 from storage.errors import InvalidInput
 
@@ -44,7 +44,7 @@ class AesGcmCodec(PayloadCodec):
     def _encrypt(self, payload: Payload) -> Payload:
         nonce = self._random(_NONCE_BYTES)
         # Lengths still tell something; no payload mixes a secret with what an attacker chose (CRIME).
-        sealed = self._aead.encrypt(nonce, zlib.compress(payload.SerializeToString()), self._key_id)
+        sealed = self._aead.encrypt(nonce, squeeze(payload.SerializeToString()), self._key_id)
         return Payload(metadata={"encoding": ENCODING, "key-id": self._key_id}, data=nonce + sealed)
 
     def _decrypt(self, payload: Payload) -> Payload:
@@ -56,7 +56,12 @@ class AesGcmCodec(PayloadCodec):
                 hint="Set AMPWAVE_PAYLOAD_KEY_FILE to the key that this deployment's histories use.",
             )
         nonce, sealed = payload.data[:_NONCE_BYTES], payload.data[_NONCE_BYTES:]
-        return Payload.FromString(zlib.decompress(self._aead.decrypt(nonce, sealed, self._key_id)))
+        try:
+            return Payload.FromString(expand(self._aead.decrypt(nonce, sealed, self._key_id)))
+        except ValueError as error:
+            raise InvalidInput(
+                f"A payload cannot be read: {error}.", hint="Run the same version in every process."
+            ) from error
 
 
 def data_converter(key: bytes | None) -> DataConverter:
