@@ -37,7 +37,7 @@ from storage.campaign import (
     WaveTally,
     goes_back,
 )
-from storage.charger import ModelProfile, Route, Site
+from storage.charger import ModelProfile, Site
 from storage.errors import NotFound
 from storage.ports import ChargerView
 from storage.upkeep import Claimant
@@ -137,10 +137,13 @@ class FleetActivities:
         outlook = await self._outlook(campaign, views, artifact.length, given.wave)
         ahead = await ahead_of(stores, campaign, given.wave, views)
         entries = []
+        routes = await stores.routes.resolve_all([view.charger.charger_id for view in views])
         # Who is down already comes first: it needs no more room at its site, and then gives it back.
         for view in sorted(views, key=lambda view: view.charger.charger_id not in ours):
             situation = await book.situation(view, outlook, ahead)
-            route = await self._route(view.charger.charger_id, situation)
+            # Only of a charger that may be about to be sent to.
+            away = not situation.online or situation.maintenance or (situation.busy and not situation.ahead)
+            route = None if away else routes.get(view.charger.charger_id)
             entries.append(
                 Entry(
                     charger_id=view.charger.charger_id,
@@ -202,12 +205,6 @@ class FleetActivities:
         while len(self._deadlines) >= _WAVES_KNOWN:
             del self._deadlines[next(iter(self._deadlines))]
         self._deadlines[key] = given.deadline
-
-    async def _route(self, charger_id: str, situation: Situation) -> Route | None:
-        """The route of a charger that may be about to be sent to; looked up for no other."""
-        if not situation.online or situation.maintenance or (situation.busy and not situation.ahead):
-            return None
-        return await self._stores.routes.resolve(charger_id)
 
     async def _down_through_us(self, views: Sequence[ChargerView]) -> dict[str, str]:
         """Connected chargers of these that we left out of service, each with its site."""

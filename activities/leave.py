@@ -65,7 +65,4 @@ async def no_leave_to_fetch(stores: Stores, target: Target) -> str | None:
 
 async def site_of(stores: Stores, site_id: str) -> Site:
     """As it is stored now; one that is not there has no time zone either."""
-    return next(
-        (site for site in await stores.chargers.sites() if site.site_id == site_id),
-        Site(site_id, site_id, ""),
-    )
+    return await stores.chargers.site(site_id) or Site(site_id, site_id, "")

@@ -138,8 +138,6 @@ class Sending:
         )
         if not answer.granted:
             raise Obstacle(DispatchKind.NOT_NOW, answer.why_not)
-        if self._request_id is not None:
-            await leases.set_request(given.charger_id, workflow_id, self._request_id, run=this_run())
 
     # --- 2. drain: no session now, and none can begin -------------------------------------------
 

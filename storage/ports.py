@@ -5,7 +5,7 @@ Every method that writes is one transaction. Errors: ``storage.errors`` only; en
 surface as ``EngineUnavailable``.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -93,6 +93,7 @@ class ChargerStore(CountingStore, Protocol):
 
     async def put_site(self, site: Site) -> None: ...
     async def sites(self) -> Sequence[Site]: ...
+    async def site(self, site_id: str) -> Site | None: ...
     async def put_model(self, profile: ModelProfile) -> None: ...
     async def model(self, vendor: str, model: str) -> ModelProfile | None: ...
     async def register(self, charger: Charger, credential: ChargerCredential | None) -> None:
@@ -203,6 +204,9 @@ class RouteStore(Protocol):
     async def resolve(self, charger_id: str) -> Route | None:
         """The live route, or None if there is none or its lease ran out."""
 
+    async def resolve_all(self, charger_ids: Sequence[str]) -> Mapping[str, Route]:
+        """The live routes of those of them that have one, from one look."""
+
     async def live(self, charger_ids: Sequence[str]) -> frozenset[str]:
         """Those of them that have a live route."""
 
@@ -217,11 +221,8 @@ class LeaseStore(Protocol):
     """The site availability budget, across all work (X2)."""
 
     async def take(self, lease: SiteLease) -> LeaseAnswer:
-        """Idempotent for the same charger and workflow."""
+        """Idempotent for the same charger and workflow; a request id that it names is noted."""
 
-    async def set_request(
-        self, charger_id: str, workflow_id: str, request_id: int, *, run: str = ""
-    ) -> None: ...
     async def release(self, charger_id: str, workflow_id: str, *, run: str = "") -> bool: ...
     async def get(self, charger_id: str) -> SiteLease | None: ...
     async def down(self, site_ids: Sequence[str]) -> dict[str, int]:

@@ -109,11 +109,14 @@ class PostgresChargerStore(PostgresCredentialStore):
     async def sites(self) -> Sequence[Site]:
         """All of them, by id."""
         async with reading(self._engine) as connection:
-            rows = await connection.execute(select(site).order_by(site.c.site_id))
-            return [
-                Site(row.site_id, row.name, row.time_zone, row.max_down, decode(SiteRules, row.rules))
-                for row in rows
-            ]
+            return [_site(row) for row in await connection.execute(select(site).order_by(site.c.site_id))]
+
+    async def site(self, site_id: str) -> Site | None:
+        """One of them."""
+        query = select(site).where(site.c.site_id == site_id)
+        async with reading(self._engine) as connection:
+            row = (await connection.execute(query)).one_or_none()
+        return None if row is None else _site(row)
 
     async def put_model(self, profile: ModelProfile) -> None:
         """Create or change what holds for a model."""
@@ -322,3 +325,7 @@ async def _require_same(connection: AsyncConnection, given: Charger) -> None:
             if set(different) <= {SITE}
             else "Look at the registered one before you decide which is right.",
         )
+
+
+def _site(row: Row[*tuple[Any, ...]]) -> Site:
+    return Site(row.site_id, row.name, row.time_zone, row.max_down, decode(SiteRules, row.rules))

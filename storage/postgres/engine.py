@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import asyncpg
 import orjson
@@ -94,8 +95,18 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
 async def reading(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
     """Statements that stand alone, one round trip each instead of three."""
     with translated():
-        async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        async with _autocommitting(engine).connect() as connection:
             yield connection
+
+
+_AUTOCOMMITTING: WeakKeyDictionary[AsyncEngine, AsyncEngine] = WeakKeyDictionary()
+
+
+def _autocommitting(engine: AsyncEngine) -> AsyncEngine:
+    """The same pool; made once, for making it costs as much as a small statement."""
+    if (found := _AUTOCOMMITTING.get(engine)) is None:
+        found = _AUTOCOMMITTING[engine] = engine.execution_options(isolation_level="AUTOCOMMIT")
+    return found
 
 
 @asynccontextmanager

@@ -20,13 +20,12 @@ from sqlalchemy import (
     func,
     select,
     union_all,
-    update,
 )
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.charger import LeaseAnswer, SiteLease
-from storage.errors import Conflict, NotFound
+from storage.errors import NotFound
 from storage.parked import DOWNLOAD
 from storage.postgres.engine import reading, transaction
 from storage.postgres.site_budget import refused
@@ -92,16 +91,6 @@ class PostgresLeaseStore:
                 await _close(connection, site_lease.c.charger_id == lease.charger_id)
             await _write(connection, lease, site_id)
             return LeaseAnswer(granted=True, down=others + (not stays), max_down=max_down)
-
-    async def set_request(self, charger_id: str, workflow_id: str, request_id: int, *, run: str = "") -> None:
-        """Raise Conflict if the lease is no longer this run's: nothing may be sent then."""
-        mine = _held_by(charger_id, workflow_id, run)
-        statement = update(site_lease).where(*mine, ALIVE).values(request_id=request_id)
-        async with transaction(self._engine) as connection:
-            if (await connection.execute(statement)).rowcount == 0:
-                raise Conflict(
-                    f"{workflow_id} holds no lease for charger {charger_id!r}.", hint="Take it again first."
-                )
 
     async def release(self, charger_id: str, workflow_id: str, *, run: str = "") -> bool:
         """Whether there was something to release."""

@@ -151,6 +151,23 @@ class PostgresRouteStore:
             return None
         return Route(charger_id, row.node_id, row.boot_id, row.session_epoch, row.lease_until, row.dialect)
 
+    async def resolve_all(self, charger_ids: Sequence[str]) -> dict[str, Route]:
+        """See ``storage.ports.RouteStore``."""
+        columns = charger_route.c
+        query = select(
+            columns.charger_id,
+            columns.node_id,
+            columns.boot_id,
+            columns.session_epoch,
+            columns.lease_until,
+            columns.dialect,
+        ).where(
+            columns.charger_id == any_(literal(list(charger_ids), ARRAY(Text))),
+            columns.lease_until > func.now(),
+        )
+        async with reading(self._engine) as connection:
+            return {row.charger_id: Route(*row) for row in await connection.execute(query)}
+
     async def live(self, charger_ids: Sequence[str]) -> frozenset[str]:
         """Those of them whose lease is good, in one look."""
         columns = charger_route.c

@@ -14,7 +14,7 @@ from typing import Any
 from csms.projection import project
 from storage.campaign import CampaignPhase, Target
 from storage.charger import LeaseAnswer, OutOfService, Route, SiteLease
-from storage.errors import Conflict, NotFound
+from storage.errors import NotFound
 from storage.events import EventRecord, StoredEvent
 from storage.ports import ChargerView
 from storage.postgres.batch import Batch, Known, NewEvents, json_text, last_messages
@@ -77,11 +77,6 @@ class Leases(MemoryLeases):
             )
         self.rows[lease.charger_id] = lease
         return LeaseAnswer(True, others + 1, most)
-
-    async def set_request(self, charger_id: str, workflow_id: str, request_id: int, *, run: str = "") -> None:
-        if self._alive(self.rows.get(charger_id)) is None:
-            raise Conflict(f"{workflow_id} holds no lease for charger {charger_id!r}.")
-        await super().set_request(charger_id, workflow_id, request_id, run=run)
 
     async def get(self, charger_id: str) -> SiteLease | None:
         return self._alive(self.rows.get(charger_id))

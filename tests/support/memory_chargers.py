@@ -38,6 +38,9 @@ class MemoryChargers:
     async def sites(self) -> Sequence[Site]:
         return list(self.by_site.values())
 
+    async def site(self, site_id: str) -> Site | None:
+        return self.by_site.get(site_id)
+
     async def put_model(self, profile: ModelProfile) -> None:
         self.models[profile.vendor, profile.model] = profile
 

@@ -51,6 +51,8 @@ async def test_sites_and_models_are_created_and_changed(chargers) -> None:
         Site("s1", "Depot North", "UTC", 4),
         Site("s2", "Mall", "Europe/Berlin", 3),
     ]
+    assert await chargers.site("s1") == next(one for one in await chargers.sites() if one.site_id == "s1")
+    assert await chargers.site("nowhere") is None
     profile = ModelProfile("Volt", "V2", SignatureScheme.RSA_PSS, "Ann, waiver 7", True, 99)
     await chargers.put_model(ModelProfile("Volt", "V2"))
     await chargers.put_model(profile)

@@ -11,7 +11,7 @@ from csms.projection import project
 from storage.charger import Charger, OutOfService, Site, SiteLease
 from storage.desired import DesiredChange
 from storage.drift import judge
-from storage.errors import Conflict, NotFound
+from storage.errors import NotFound
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.routes import PostgresRouteStore
@@ -141,18 +141,12 @@ async def test_an_expired_lease_of_another_workflow_leaves_nothing_behind(leases
     assert (held.workflow_id, held.request_id) == ("charger/A", None)
 
 
-async def test_a_request_is_noted_only_while_the_lease_holds(leases) -> None:
-    await leases.take(lease("A"))
-    await leases.set_request("A", "charger/A", 41)
+async def test_a_request_is_noted_with_its_lease_and_nobody_else_changes_it(leases) -> None:
+    await leases.take(replace(lease("A"), request_id=41))
+    assert not (await leases.take(replace(lease("A"), workflow_id="cert/A", request_id=42))).granted
     assert (await leases.get("A")).request_id == 41
-    with pytest.raises(Conflict):
-        await leases.set_request("A", "cert/A", 42)
-    await leases.release("A", "charger/A")
-    with pytest.raises(Conflict):
-        await leases.set_request("A", "charger/A", 43)
-    await leases.take(lease("B", minutes=-1))
-    with pytest.raises(Conflict):
-        await leases.set_request("B", "charger/B", 44)
+    await leases.take(replace(lease("A"), request_id=43))
+    assert (await leases.get("A")).request_id == 43
 
 
 async def test_an_unknown_charger_has_no_lease(leases) -> None:
@@ -239,8 +233,6 @@ async def test_a_lease_belongs_to_one_run_of_its_workflow(leases) -> None:
     refused = await leases.take(replace(lease("A"), run="one"))
     assert (refused.granted, refused.holder) == (False, "charger/A")
     assert not await leases.release("A", "charger/A", run="one")
-    with pytest.raises(Conflict):
-        await leases.set_request("A", "charger/A", 7, run="one")
-    await leases.set_request("A", "charger/A", 8, run="two")
+    await leases.take(replace(lease("A"), run="two", request_id=8))
     assert (await leases.get("A")).request_id == 8
     assert await leases.release("A", "charger/A", run="two")

@@ -74,6 +74,8 @@ async def test_who_is_live_is_one_look(routes) -> None:
     await routes.claim("B", "n1", "b1", "ocpp1.6", timedelta(0))
     assert await routes.live(["A", "B", "Z"]) == {"A"}
     assert await routes.live([]) == frozenset()
+    assert await routes.resolve_all(["A", "B", "Z"]) == {"A": await routes.resolve("A")}
+    assert await routes.resolve_all([]) == {}
 
 
 async def test_an_unregistered_charger_has_no_route(routes) -> None:

@@ -31,7 +31,7 @@ from storage.charger import (
     Site,
     SiteLease,
 )
-from storage.errors import Conflict, NotFound
+from storage.errors import NotFound
 from storage.events import StoredEvent
 from storage.evidence import EvidenceRef, with_piece
 from storage.journal import JournalRound, JournalRule, Partition
@@ -54,6 +54,9 @@ class MemoryChargers:
 
     async def sites(self) -> Sequence[Site]:
         return list(self.site_rows.values())
+
+    async def site(self, site_id: str) -> Site | None:
+        return self.site_rows.get(site_id)
 
     async def model(self, vendor: str, model: str) -> ModelProfile | None:
         return self.profiles.get((vendor, model))
@@ -91,6 +94,10 @@ class MemoryRoutes:
 
     async def resolve(self, charger_id: str) -> Route | None:
         return self.rows.get(charger_id)
+
+    async def resolve_all(self, charger_ids: Sequence[str]) -> dict[str, Route]:
+        found = [(name, await self.resolve(name)) for name in charger_ids]
+        return {name: route for name, route in found if route is not None}
 
     async def live(self, charger_ids: Sequence[str]) -> frozenset[str]:
         return frozenset(charger_ids) & frozenset(self.rows)
@@ -162,11 +169,6 @@ class MemoryLeases:
     def _is(self, charger_id: str, workflow_id: str, run: str) -> bool:
         lease = self.rows.get(charger_id)
         return lease is not None and (lease.workflow_id, lease.run) == (workflow_id, run)
-
-    async def set_request(self, charger_id: str, workflow_id: str, request_id: int, *, run: str = "") -> None:
-        if not self._is(charger_id, workflow_id, run):
-            raise Conflict(f"{workflow_id} holds no lease for charger {charger_id!r}.")
-        self.rows[charger_id] = replace(self.rows[charger_id], request_id=request_id)
 
     async def release(self, charger_id: str, workflow_id: str, *, run: str = "") -> bool:
         if not self._is(charger_id, workflow_id, run):
