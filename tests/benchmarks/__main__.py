@@ -15,11 +15,13 @@ from api.embedded import EmbeddedPostgres
 from tests.benchmarks import report
 from tests.benchmarks.audit import measure_audit
 from tests.benchmarks.campaigns import measure_abort, measure_campaign, measure_cost
+from tests.benchmarks.chaos import measure_chaos
 from tests.benchmarks.child import open_files_limit
 from tests.benchmarks.downloads import measure_downloads
 from tests.benchmarks.gate_cost import measure_gate_cost
 from tests.benchmarks.gates import measure_gates
 from tests.benchmarks.ingest import measure_ingest
+from tests.benchmarks.large_campaign import measure_large_campaign
 from tests.benchmarks.latency import measure_latency
 from tests.benchmarks.memory import measure_memory
 from tests.benchmarks.provisioning import measure_provisioning
@@ -67,18 +69,21 @@ BY_NAME_ONLY: dict[str, Measure] = {
     "roots": measure_roots,
     "provisioning": measure_provisioning,
     "safety": measure_safety,
+    "campaign-100k": measure_large_campaign,
+    "chaos": measure_chaos,
 }
 """Rows that take too long to be part of every run."""
 
 
-async def measure(names: list[str], *, seed: int, quick: bool) -> list[Row]:
+async def measure(names: list[str], *, seed: int, quick: bool, **sizes: int | None) -> list[Row]:
     """The rows by these names, one after the other, each on a database of its own."""
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="ampwave-bench-") as folder:
         async with EmbeddedPostgres(Path(folder)) as server:
             for name in names:
                 report.say(f"--- {name}")
-                rows += await {**ROWS, **BY_NAME_ONLY}[name](World(server, Path(folder), seed, quick))
+                world = World(server, Path(folder), seed, quick, **sizes)
+                rows += await {**ROWS, **BY_NAME_ONLY}[name](world)
     return rows
 
 
@@ -89,17 +94,20 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--only", default=os.environ.get("ONLY", ""), help=f"rows of: {', '.join(known)}")
     parser.add_argument("--quick", action="store_true", help="tiny numbers, to see that the bench works")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--chargers", type=int, help="the size of the fleet, for campaign-100k")
+    parser.add_argument("--campaigns", type=int, help="how many, for chaos")
     parser.add_argument("--out", type=Path, default=Path(".ampwave/bench.json"))
     chosen = parser.parse_args(arguments)
     names = [name.strip() for name in chosen.only.split(",") if name.strip()] or list(ROWS)
     if unknown := [name for name in names if name not in known]:
         parser.error(f"no row {', '.join(unknown)}; there are {', '.join(known)}")
     open_files_limit()
-    started = report.now()
-    rows = asyncio.run(measure(names, seed=chosen.seed, quick=chosen.quick))
+    started, where = report.now(), report.machine()
+    sizes = {"chargers": chosen.chargers, "campaigns": chosen.campaigns}
+    rows = asyncio.run(measure(names, seed=chosen.seed, quick=chosen.quick, **sizes))
     report.show(rows)
     command = " ".join(["python -m tests.benchmarks", *arguments])
-    report.write(chosen.out, rows, seed=chosen.seed, command=command, started=started)
+    report.write(chosen.out, rows, seed=chosen.seed, command=command, started=started, where=where)
     return 0 if all(row.met for row in rows) else 1
 
 

@@ -124,6 +124,11 @@ def cpu_seconds(pid: int) -> float:
 
 def tree_cpu_seconds(root: int) -> float:
     """The same over a process and all below it."""
+    return sum(cpu_seconds(pid) for pid in family(root))
+
+
+def family(root: int) -> set[int]:
+    """A process and all below it."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -131,7 +136,7 @@ def tree_cpu_seconds(root: int) -> float:
                 parents[int(entry.name)] = int(_stat(int(entry.name))[1])
             except OSError:
                 continue
-    family = {root}
-    while more := {pid for pid, parent in parents.items() if parent in family} - family:
-        family |= more
-    return sum(cpu_seconds(pid) for pid in family)
+    found = {root}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found

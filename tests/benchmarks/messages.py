@@ -26,7 +26,7 @@ class Step:
     allots: bool = False
 
 
-def _step(action: str, payload: dict[str, Any]) -> Step:
+def step(action: str, payload: dict[str, Any]) -> Step:
     text = json.dumps([2, "@id@", action, payload], separators=(",", ":")).replace("%", "%%")
     # Numbers stand in quotes until here, because a placeholder is no number.
     text = text.replace('"@tx#@"', "%(tx)b").replace('"@seq@"', "%(seq)b")
@@ -35,14 +35,14 @@ def _step(action: str, payload: dict[str, Any]) -> Step:
     return Step(text.encode(), allots=action == "StartTransaction")
 
 
-HEARTBEAT = _step("Heartbeat", {})
+HEARTBEAT = step("Heartbeat", {})
 
 BOOT = {
-    OCPP16: _step(
+    OCPP16: step(
         "BootNotification",
         {"chargePointVendor": VENDOR, "chargePointModel": MODEL, "firmwareVersion": FIRMWARE},
     ),
-    OCPP201: _step(
+    OCPP201: step(
         "BootNotification",
         {
             "reason": "PowerUp",
@@ -55,7 +55,7 @@ FIRMWARE_TRAIN = ("Downloading", "Downloaded", "Installing", "Installed")
 
 
 def _status_16(status: str) -> Step:
-    return _step(
+    return step(
         "StatusNotification",
         {"connectorId": 1, "errorCode": "NoError", "status": status, "timestamp": "@at@"},
     )
@@ -65,7 +65,7 @@ def _sampled_16(value: str, measurand: str, unit: str, **more: str) -> dict[str,
     return {"value": value, "context": "Sample.Periodic", "measurand": measurand, "unit": unit, **more}
 
 
-METER_16 = _step(
+METER_16 = step(
     "MeterValues",
     {
         "connectorId": 1,
@@ -86,14 +86,14 @@ METER_16 = _step(
 
 
 def _status_201(status: str) -> Step:
-    return _step(
+    return step(
         "StatusNotification",
         {"timestamp": "@at@", "connectorStatus": status, "evseId": 1, "connectorId": 1},
     )
 
 
 def _transaction_201(kind: str, trigger: str, state: str, **more: Any) -> Step:
-    return _step(
+    return step(
         "TransactionEvent",
         {
             "eventType": kind,
@@ -141,19 +141,19 @@ def _metered(meter: Step) -> list[Step]:
 
 
 def _firmware(**more: Any) -> list[Step]:
-    return [_step("FirmwareStatusNotification", {"status": word, **more}) for word in FIRMWARE_TRAIN]
+    return [step("FirmwareStatusNotification", {"status": word, **more}) for word in FIRMWARE_TRAIN]
 
 
 CYCLE: dict[str, Sequence[Step]] = {
     OCPP16: (
         _status_16("Preparing"),
-        _step(
+        step(
             "StartTransaction", {"connectorId": 1, "idTag": "BENCH", "meterStart": 100, "timestamp": "@at@"}
         ),
         _status_16("Charging"),
         *_metered(METER_16),
         _status_16("Finishing"),
-        _step("StopTransaction", {"transactionId": "@tx#@", "meterStop": 9100, "timestamp": "@at@"}),
+        step("StopTransaction", {"transactionId": "@tx#@", "meterStop": 9100, "timestamp": "@at@"}),
         _status_16("Available"),
         *_firmware(),
     ),

@@ -27,6 +27,8 @@ class Row:
     """Value to comparator."""
     target: str
     met: bool
+    detail: tuple[str, ...] = ()
+    """Lines of a table of its own, for the page that publishes it."""
 
     @classmethod
     def at_least(
@@ -61,6 +63,7 @@ def machine() -> dict[str, Any]:
         "kernel": platform.release(),
         "python": platform.python_version(),
         "load_before": os.getloadavg()[0],
+        "nice": os.nice(0),
     }
 
 
@@ -96,16 +99,24 @@ def _number(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:,.2f}"
 
 
-def write(path: Path, rows: Sequence[Row], *, seed: int, command: str, started: datetime) -> None:
+def write(
+    path: Path,
+    rows: Sequence[Row],
+    *,
+    seed: int,
+    command: str,
+    started: datetime,
+    where: dict[str, Any] | None = None,
+) -> None:
     """``{row: {value, unit, comparator, comparator_value, ratio, target, met}}``, and where it comes from.
 
-    Rows of earlier runs stay until they are measured again.
+    Rows of earlier runs stay until they are measured again. ``where``: the machine as it was before.
     """
     try:
         known: dict[str, Any] = json.loads(path.read_text())
     except (OSError, ValueError):
         known = {}
-    about = {"machine": machine(), "seed": seed, "command": command, "date": started.isoformat()}
+    about = {"machine": where or machine(), "seed": seed, "command": command, "date": started.isoformat()}
     for row in rows:
         entry = asdict(row)
         del entry["name"]

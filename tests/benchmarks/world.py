@@ -40,6 +40,10 @@ class World:
     folder: Path
     seed: int
     quick: bool
+    chargers: int | None = None
+    """The size of a fleet that somebody asked for."""
+    campaigns: int | None = None
+    """The same of their number."""
 
     def sized(self, full: int, quick: int) -> int:
         """A number of the real run, or of a smoke test that only shows that the bench works."""

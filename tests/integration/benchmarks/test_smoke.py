@@ -14,8 +14,9 @@ from tests.benchmarks.world import World
 pytestmark = pytest.mark.integration
 
 
-ELSEWHERE = {"roots"}
-"""Its whole story is told by ``tests/integration/certificates/test_roots.py``."""
+ELSEWHERE = {"roots", "chaos"}
+"""Told whole by ``tests/integration/certificates/test_roots.py``; half a minute of killed processes,
+whose judge has ``tests/unit/benchmarks/test_witnesses.py``."""
 
 
 @pytest.mark.parametrize("name", sorted({*ROWS, *BY_NAME_ONLY} - ELSEWHERE))

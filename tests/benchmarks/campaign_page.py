@@ -1,0 +1,96 @@
+"""``python -m tests.benchmarks.campaign_page``: the published page, from what ``make bench`` wrote."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROWS = {
+    "campaign": "From the first command to the last proof, beside a loop that starts one workflow for each "
+    "charger and does nothing else, before and after it on the same server; fleet and stores in memory.",
+    "cost-actions": "Happy path per charger, the parents' share included, from real histories.",
+    "cost-events": "The same.",
+    "cost-bytes": "The largest history of a charger of its own, as it is stored: compressed and encrypted.",
+    "cost-bytes-shared": "The mean of all histories per charger, the parents' share included.",
+    "abort": "From a person's abort to the last command that leaves any node.",
+    "campaign-100k": "One campaign through everything that `ampwave up` starts; see below.",
+    "campaign-100k-cpu": "Processor time of all processes per charger, the played chargers left out.",
+    "campaign-100k-memory": "Proportional set size of all processes together, looked at every 5 s.",
+    "chaos": "Campaigns on the real stack with `kill -9` at random moments; see below.",
+}
+_NOTES = """
+## What is real in `campaign-100k`, and what is played
+
+PostgreSQL with fsync, Temporal, S3, api, worker, signer, relay and csms nodes as processes of their own, as
+`ampwave up` starts them; TUF release, two roles' signatures, signed approval, directives, leases, gates,
+journal, audit log. A node holds at most 17,000 sockets here, so more chargers get more nodes. Chargers are
+rows that were written to the database directly. They speak OCPP 2.0.1 over sockets of their own, are taken
+out of service, take the command, report each step, drop the socket, boot with the new version and are put
+back into service; they fetch no image and check no signature (`tests/benchmarks/stations.py`). `--chargers
+N` says how many; without it there are 2,000.
+
+Chargers a minute depend on what else the machine does; processor time per charger hardly does, so it is
+printed for each process. A machine of N processors that does nothing else reaches at most N x 60,000 /
+milliseconds chargers a minute.
+
+## What happens in `chaos`
+
+Five campaigns at a time, each on eight chargers and two sites of a simulated fleet (`ampwave simulate`:
+real downloads, real signature checks, cars that come and go). From the seed it is drawn which are of a good
+release, of a bad one with a way back, are aborted by a person, or are aborted and taken back, and which
+processes die when: four in each round, of worker, csms node, api, signer, relay, PostgreSQL, S3 and
+Temporal. Afterwards the referee of `tests/safety` judges by the chargers' own ledger and the books in
+PostgreSQL: sessions, sites, signatures, attested success, recomputed verdicts, stops, availability, ends,
+and that no acknowledged message is missing. `tests/unit/benchmarks/test_witnesses.py` shows it what was
+broken on purpose.
+"""
+
+
+def page(found: dict[str, Any]) -> str:
+    """The whole page. ``found``: the file of ``make bench``."""
+    lines = ["# Campaigns in numbers", "", "<!-- Written by the last command below; not by hand. -->", ""]
+    lines += ["| row | value | comparator | target | met |", "|---|---|---|---|---|"]
+    known = {name: found[name] for name in ROWS if name in found}
+    lines += [_row(name, row) for name, row in known.items()]
+    lines += ["", "| row | what it is | when | load | nice | command |", "|---|---|---|---|---|---|"]
+    lines += [_about(name, row["run"]) for name, row in known.items()]
+    machine = next(iter(known.values()))["run"]["machine"]
+    lines += ["", f"{machine['processors']} processors of {machine['model']}, {machine['memory_gib']:g} GiB,"]
+    lines += [
+        f"Linux {machine['kernel']}, Python {machine['python']}. `load` is what others had it do before."
+    ]
+    for name, row in known.items():
+        if row.get("detail"):
+            lines += ["", f"`{name}`, by process (MiB over the run; milliseconds of processor per charger):"]
+            lines += ["", "```", *row["detail"], "```"]
+    lines += [_NOTES, "```", "make bench ONLY=campaign,cost,abort"]
+    lines += ["make bench ONLY=campaign-100k ARGS='--chargers 100000'", "make bench ONLY=chaos"]
+    return "\n".join([*lines, "python -m tests.benchmarks.campaign_page", "```", ""])
+
+
+def _row(name: str, row: dict[str, Any]) -> str:
+    beside = "-"
+    if row["comparator"]:
+        beside = f"{row['comparator']}, {_number(row['comparator_value'])}: {row['ratio']:.2f} x"
+    met = "yes" if row["met"] else "**no**"
+    return f"| `{name}` | {_number(row['value'])} {row['unit']} | {beside} | {row['target']} | {met} |"
+
+
+def _about(name: str, run: dict[str, Any]) -> str:
+    machine = run["machine"]
+    load, nice = machine["load_before"], machine.get("nice", 0)
+    command = f"`{run['command']}`, seed {run['seed']}"
+    return f"| `{name}` | {ROWS[name]} | {run['date'][:16]} | {load:.1f} | {nice} | {command} |"
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 or value == round(value) else f"{value:,.2f}"
+
+
+def main(source: Path, target: Path) -> None:
+    """Write it."""
+    target.write_text(page(json.loads(source.read_text())))
+
+
+if __name__ == "__main__":
+    main(Path(*sys.argv[1:2] or [".ampwave/bench.json"]), Path("docs/CAMPAIGN-NUMBERS.md"))
