@@ -687,6 +687,7 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
         client,
         task_queue=TASK_QUEUE,
         workflows=registry.WORKFLOWS,
+        workflow_runner=registry.RUNNER,
         activities=[
             *registry.worker_activities(
                 shared, inspector, journal, keeping, stores.watch.sessions, drift, care

@@ -26,6 +26,7 @@ from tests.benchmarks.world import World as Bench
 from tests.integration.workflows.harness import Harness, running
 from tests.unit.activities.world import ACCEPTED, World
 from workflows.cost import cost_of, total
+from workflows.registry import RUNNER
 from workflows.signals import AbortRequest
 
 BOOT_S = 0.3
@@ -157,7 +158,7 @@ async def _ours(client: Client, count: int) -> float:
             first.append(time.monotonic())
 
     fleet.on_send = note
-    async with running(WorkflowEnvironment.from_client(client), fleet) as harness:
+    async with running(WorkflowEnvironment.from_client(client), fleet, runner=RUNNER) as harness:
         began = time.monotonic()
         await harness.start(campaign)
         phase = await harness.result(campaign, seconds=3600.0)
@@ -194,7 +195,7 @@ async def measure_cost(bench: Bench) -> list[Row]:
     campaign = await fleet.add_campaign([names], fleet.plan(pace=PACE))
     async with (
         _server(bench, "cost") as client,
-        running(WorkflowEnvironment.from_client(client), fleet) as harness,
+        running(WorkflowEnvironment.from_client(client), fleet, runner=RUNNER) as harness,
     ):
         await harness.start(campaign)
         await harness.result(campaign, seconds=600.0)
@@ -238,7 +239,7 @@ async def _aborted(client: Client, number: int, count: int) -> float:
             sent.append(time.monotonic())
 
     fleet.on_send = note
-    async with running(WorkflowEnvironment.from_client(client), fleet) as harness:
+    async with running(WorkflowEnvironment.from_client(client), fleet, runner=RUNNER) as harness:
         await harness.start(campaign)
         await _until(lambda: len(sent) >= max(1, count // 6))
         asked = time.monotonic()

@@ -21,7 +21,9 @@ from temporalio.worker import (
     ExecuteActivityInput,
     Interceptor,
     Worker,
+    WorkflowRunner,
 )
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from activities.blob_care import BlobCareActivities, CareStores
 from activities.daily import DailyActivities
@@ -253,8 +255,13 @@ async def sign_passport(order: PassportOrder) -> str:
 
 
 @asynccontextmanager
-async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000) -> AsyncIterator[Harness]:
-    """All roles at work on a server; ``cached``: how many workflows the worker keeps in memory."""
+async def running(
+    env: WorkflowEnvironment, world: World, *, cached: int = 1000, runner: WorkflowRunner | None = None
+) -> AsyncIterator[Harness]:
+    """All roles at work on a server; ``cached``: how many workflows the worker keeps in memory.
+
+    ``runner``: what production uses, for whoever measures; without it, the full sandbox.
+    """
     harness = Harness(env, world, Orchestrator(env.client))
     world.signaller = harness.signal
     world.tick(await env.get_current_time())
@@ -288,6 +295,7 @@ async def running(env: WorkflowEnvironment, world: World, *, cached: int = 1000)
                     *record_activities(world.stores, daily, retention),
                 ],
                 max_cached_workflows=cached,
+                workflow_runner=runner or SandboxedWorkflowRunner(),
             )
         )
         signing = signer_activities(
