@@ -172,9 +172,12 @@ class Chaos:
             await asyncio.sleep(self.rng.uniform(0.5, 8.0))
             victim = self.rng.choices(VICTIMS, WEIGHTS)[0]
             engine = next((one for one in self.stack.engines.running() if one.name == victim), None)
+            alive = engine.pid if engine is not None else self.stack.supervisor.pid(victim)
+            if alive is None:
+                continue  # Dead from the last time, and on its way back.
             if engine is not None:
                 engine.kill()
-            elif self.stack.supervisor.pid(victim) is not None:
+            else:
                 self.stack.supervisor.kill(victim)
             self.outcome.kills[victim] += 1
 
@@ -268,8 +271,15 @@ async def measure_chaos(world: World) -> list[Row]:
     rounds = world.sized(-(-(world.campaigns or CAMPAIGNS) // ABREAST), 1)
     async with _chaos(world, abreast) as chaos:
         outcome = await chaos.play(rounds)
-    say(f"kill -9: {dict(outcome.kills.most_common())}")
-    say(f"ended: {dict(outcome.phases.most_common())}; looked at: {dict(outcome.seen.most_common())}")
     found, kills = len(outcome.violations), sum(outcome.kills.values())
     unit = f"violations in {outcome.campaigns} campaigns, {kills} kills"
-    return [Row("chaos", found, unit, None, None, None, "0", found == 0)]
+    detail = tuple(f"{name}: {_words(of)}" for name, of in _told(outcome).items())
+    return [Row("chaos", found, unit, None, None, None, "0", found == 0, detail)]
+
+
+def _told(outcome: Outcome) -> dict[str, Counter[str]]:
+    return {"ended": outcome.phases, "kill -9": outcome.kills, "looked at": outcome.seen}
+
+
+def _words(counted: Counter[str]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counted.most_common())
