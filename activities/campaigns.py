@@ -1,6 +1,7 @@
 # long-file: every deed and record of one noun
 """Activities on a campaign as a whole: read its plan, write its phases, approvals and decisions."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -29,11 +30,14 @@ from storage.campaign import (
     goes_back,
 )
 from storage.errors import Conflict, NotFound
+from storage.parked import DOWNLOAD
 from storage.ports import ChargerView
 
 _PAGE = 1000
 _ALL = 1_000_000
 _OUT_OF_REACH = "its maintenance ended without a result"
+_STAYS = "Nobody is taken out of a rollback; a hold keeps a charger from it (ampwave charger hold)."
+_AT_IT = "What is under way is called back with ampwave campaign recall."
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,59 +287,76 @@ class CampaignActivities:
         """
         stores = self._stores
         target = await self._find(given.campaign_id, given.charger_id)
+        reason = f"{given.actor} took it out: {given.reason}"
+        if _was_told(target, reason):
+            await self._note_out(given, "campaign.charger_skipped")
+            return
         if target.phase not in (TargetPhase.PENDING, TargetPhase.WAITING):
-            raise Conflict(f"{given.charger_id} is {target.phase.value} in this campaign.")
+            hint = _STAYS if target.phase is TargetPhase.DONE else _AT_IT
+            raise Conflict(f"{given.charger_id} is {target.phase.value} in this campaign.", hint=hint)
         if target.dispatched_at is not None:
             raise Conflict(
                 f"{given.charger_id} was sent the update already and waits for another attempt.",
                 hint="Pause or abort the campaign; what was sent is judged, and taken back in a rollback.",
             )
-        reason = f"{given.actor} took it out: {given.reason}"
         await stores.campaigns.finish_target(
             target.campaign_id, target.wave, target.charger_id, Outcome.SKIPPED, reason, stores.clock()
         )
-        await stores.record(
+        await self._cut_off(target)
+        await self._note_out(given, "campaign.charger_skipped")
+
+    async def _note_out(self, given: SkipInput, action: str, **detail: bool) -> None:
+        await self._stores.record(
             given.actor,
-            "campaign.charger_skipped",
+            action,
             f"campaign/{given.campaign_id}",
             charger_id=given.charger_id,
             reason=given.reason,
+            **detail,
         )
+
+    async def _cut_off(self, target: Target) -> None:
+        """Where it fetches its image ahead, the rest of it does not arrive any more."""
+        name = target.charger_id
+        parked, lease = await self._stores.parked.get(name), await self._stores.leases.get(name)
+        ours = parked is not None and parked.campaign_id == target.campaign_id
+        if ours and lease is not None and lease.kind == DOWNLOAD:
+            await self._stores.tickets.revoke_for(name)
 
     @activity.defn
     @mapped
     async def recall_target(self, given: SkipInput) -> int | None:
         """Take a charger out whatever it is at (R31); the wave in which something is under way, or None.
 
+        The same word again is the same recall: a worker may have died in the middle of the first.
+
         Raises:
             NotFound: the campaign does not have it.
-            Conflict: it is done, installs already, or was called back before.
+            Conflict: it is done, installs already, or somebody else called it back before.
         """
         stores = self._stores
         target = await self._find(given.campaign_id, given.charger_id)
         why = f"{given.actor} called it back: {given.reason}"
-        if target.phase in UNDER_WAY:
-            await refuse_too_late(stores, target)
-            called = await stores.campaigns.recall(given.campaign_id, target.wave, given.charger_id, why)
-            if not called:
-                raise Conflict(
-                    f"{given.charger_id} was called back before, or its attempt has just ended.",
-                    hint="Look at it again: ampwave campaign targets",
-                )
+        under_way = target.phase in UNDER_WAY
+        if under_way:
+            if not _was_told(target, why):
+                await self._call_back(target, why)
             await stores.tickets.revoke_for(given.charger_id)
-        elif target.phase is TargetPhase.DONE:
-            raise Conflict(f"{given.charger_id} is done in this campaign.")
-        else:
+        elif target.phase is not TargetPhase.DONE:
             await self._take_out(target, why)
-        await stores.record(
-            given.actor,
-            "campaign.charger_recalled",
-            f"campaign/{given.campaign_id}",
-            charger_id=given.charger_id,
-            reason=given.reason,
-            under_way=target.phase in UNDER_WAY,
-        )
-        return target.wave if target.phase in UNDER_WAY else None
+        elif not _was_told(target, why):
+            raise Conflict(f"{given.charger_id} is done in this campaign.", hint=_STAYS)
+        await self._note_out(given, "campaign.charger_recalled", under_way=under_way)
+        return target.wave if under_way else None
+
+    async def _call_back(self, target: Target, why: str) -> None:
+        stores, name = self._stores, target.charger_id
+        await refuse_too_late(stores, target)
+        if not await stores.campaigns.recall(target.campaign_id, target.wave, name, why):
+            raise Conflict(
+                f"{name} was called back before, or its attempt has just ended.",
+                hint="Look at it again: ampwave campaign targets",
+            )
 
     async def _take_out(self, target: Target, why: str) -> None:
         """One that failed and waits for a repetition has failed: nobody takes that back."""
@@ -345,6 +366,7 @@ class CampaignActivities:
         await self._stores.campaigns.finish_target(
             target.campaign_id, target.wave, target.charger_id, outcome, reason, self._stores.clock()
         )
+        await self._cut_off(target)
 
     @activity.defn
     @mapped
@@ -409,7 +431,7 @@ class CampaignActivities:
         decided = await stores.campaigns.targets(given.campaign_id, given.wave, 0, _ALL)
         if decided:
             return len(decided)  # A repeat of this activity: the wave stands as it was decided.
-        affected = await self._affected(given)
+        affected = await self._affected(given, ahead=campaign.plan.pace.download_ahead_seconds is not None)
         await stores.campaigns.add_targets(
             [
                 Target(
@@ -479,10 +501,11 @@ class CampaignActivities:
         profile = await self._stores.chargers.model(view.charger.vendor, view.charger.model)
         return of_charger(view.charger, view.twin, profile).known.goes_back is not False
 
-    async def _affected(self, given: RollbackInput) -> list[Target]:
+    async def _affected(self, given: RollbackInput, *, ahead: bool) -> list[Target]:
         """Those that were sent their version, run it, and are in no rollback wave yet.
 
         Whatever their outcome: one that was skipped or found current after an attempt runs it through us.
+        ``ahead``: so does one that was to fetch its image only, and installed it by itself.
         """
         tallies = await self._stores.campaigns.tallies(given.campaign_id)
         tried: dict[str, Target] = {}
@@ -492,7 +515,8 @@ class CampaignActivities:
             if wave >= ROLLBACK_WAVE_BASE:
                 taken |= {target.charger_id for target in targets}
             elif not goes_back(wave):
-                tried |= {row.charger_id: row for row in targets if row.dispatched_at is not None}
+                sent = await self._given_theirs(targets) if ahead else _sent(targets)
+                tried |= {row.charger_id: row for row in sent}
         left = [
             target
             for target in tried.values()
@@ -502,6 +526,20 @@ class CampaignActivities:
         running = await self._running([target.charger_id for target in left])
         return [target for target in left if running.get(target.charger_id) == target.to_version]
 
+    async def _given_theirs(self, targets: Sequence[Target]) -> list[Target]:
+        """Those whose image left us, for an install or ahead of it."""
+        asked = [target.charger_id for target in targets if target.dispatched_at is None]
+        fetched: set[str] = set()
+        for start in range(0, len(asked), _PAGE):
+            for name, one in (await self._stores.parked.of(asked[start : start + _PAGE])).items():
+                fetched |= {name} if one.campaign_id == targets[0].campaign_id else set()
+        return [
+            target
+            for target in targets
+            # Its row may be another campaign's by now; what it was is its outcome still.
+            if _sent([target]) or target.charger_id in fetched or target.outcome is Outcome.UPDATED
+        ]
+
     async def _running(self, charger_ids: list[str]) -> dict[str, str | None]:
         versions: dict[str, str | None] = {}
         for start in range(0, len(charger_ids), _PAGE):
@@ -509,3 +547,13 @@ class CampaignActivities:
                 firmware = view.twin.firmware
                 versions[view.charger.charger_id] = firmware.version if firmware else None
         return versions
+
+
+def _sent(targets: Sequence[Target]) -> list[Target]:
+    return [target for target in targets if target.dispatched_at is not None]
+
+
+def _was_told(target: Target, why: str) -> bool:
+    """Whether this very word took it out, or calls it back, already."""
+    done = target.phase is TargetPhase.DONE
+    return target.recalled == why or (done and (target.reason == why or target.reason.endswith(f"; {why}")))

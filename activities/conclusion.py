@@ -29,6 +29,8 @@ class ConcludeInput:
     for_session: bool = False
     distrusted: bool = False
     """The charger refused the vendor's signature: the release is halted (S38)."""
+    failed: bool = False
+    """It had the image, and could not run it: calling it back makes that no less a failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,12 @@ def taken_over(lease: SiteLease | None) -> bool:
 def settled(given: ConcludeInput, target: Target) -> ConcludeInput:
     """An attempt without a last word has one where somebody called it back.
 
-    Neither success nor failure, unless an attempt before had failed: nobody takes a failure back.
+    Neither success nor failure, unless it failed with the image, or an attempt before had failed: nobody
+    takes a failure back.
     """
     if given.outcome is not None or not target.recalled:
         return given
-    outcome = Outcome.SKIPPED if given.attempt <= 1 else Outcome.FAILED
+    outcome = Outcome.FAILED if given.failed or given.attempt > 1 else Outcome.SKIPPED
     return replace(given, outcome=outcome, reason=f"{target.recalled}; {given.reason}")
 
 

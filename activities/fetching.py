@@ -251,6 +251,8 @@ async def _call_back(node: Node, given: PutBackInput) -> bool:
         return await stores.parked.forget(name, parked.request_id)
     view = await stores.chargers.get(name)
     if view.twin.firmware and view.twin.firmware.version == parked.version:
+        if target.dispatched_at is not None:  # By our order, whose answer never came.
+            return await stores.parked.forget(name, parked.request_id)
         await installed_by_itself(stores, parked)
         return True
     # What is fetched is dropped for a new order, whose address leads nowhere (L01.FR.24 and its note).

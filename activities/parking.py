@@ -139,6 +139,8 @@ async def installed_by_itself(stores: Stores, parked: Parked) -> None:
 
 async def did_not_wait(stores: Stores, target: Target) -> bool:
     """Whether a target runs the version because it did not wait with an image that it fetched ahead."""
+    if target.dispatched_at is not None:
+        return False  # It was told to install, and did.
     parked = await stores.parked.get(target.charger_id)
     if parked is None or (parked.campaign_id, parked.wave) != (target.campaign_id, target.wave):
         return False

@@ -60,6 +60,8 @@ class FirmwareCampaignWorkflow(EndDesk):
         self._spent = gate.History()
         self._halted = ""
         self._keeper: asyncio.Task[None] | None = None
+        self._canary: tuple[int | None, str, int] | None = None
+        """Wave, name and looks of the one whose chargers rehearse."""
 
     @workflow.run
     async def run(self, given: CampaignInput) -> CampaignPhase:  # noqa: ARG002 - __init__ has it
@@ -155,6 +157,7 @@ class FirmwareCampaignWorkflow(EndDesk):
 
     async def _rehearse(self, brief: CampaignBrief, most: int) -> None:
         """Canaries go back, prove the former version, and go forward again; nobody else is updated before."""
+        self._canary = (self._wave, self._wave_name, self._look)
         for wave, name in REHEARSAL_NAMES.items():
             await self._running()
             if self._ending:
@@ -299,12 +302,19 @@ class FirmwareCampaignWorkflow(EndDesk):
         await locally(
             CampaignActivities.close_targets, CloseInput(self._id, Outcome.CANCELLED, ending.reason)
         )
-        if ending.timed and not ending.rollback:
+        # Before, an end asked no gate where only those that failed go back, and in a rehearsal asked about that.
+        anew = ending.timed and workflow.patched("end-looks-once")
+        if ending.timed and (not ending.rollback or (anew and ending.only_failed)):
+            if anew and self._canary is not None and self._rehearsing():
+                self._wave, self._wave_name, self._look = self._canary
             ending = await self._last_look(brief, ending)
         if ending.rollback and brief.rollback_artifact_id is not None:
             await self._roll_back(brief, ending)
         await self._move(CampaignMove.STOPPED, self._reason)
         return self._phase
+
+    def _rehearsing(self) -> bool:
+        return self._wave in REHEARSAL_NAMES
 
     async def _last_look(self, brief: CampaignBrief, ending: Ending) -> Ending:
         """What the end cut short is judged once: it must not hide a release that would have been stopped."""
@@ -312,9 +322,10 @@ class FirmwareCampaignWorkflow(EndDesk):
             return ending
         await workflow.sleep(brief.pace.settle_seconds, summary="before the last look")
         decided = await self._judge(brief, self._halted, gate.GATE)
-        rollback = decided.word is VerdictWord.ABORT and brief.rollback_artifact_id is not None
+        bad = decided.word is VerdictWord.ABORT and brief.rollback_artifact_id is not None
         self._reason = f"{ending.reason}; {decided.reason}"
-        return Ending(self._reason, rollback=rollback, timed=True)
+        only_failed = ending.only_failed and not bad
+        return Ending(self._reason, rollback=bad or only_failed, only_failed=only_failed, timed=True)
 
     async def _roll_back(self, brief: CampaignBrief, ending: Ending) -> None:
         """Waves of their own, through the same engine, until nobody runs the stopped version."""

@@ -50,6 +50,8 @@ _OUTCOMES = {
     DispatchKind.ALREADY: Outcome.ALREADY_CURRENT,
     DispatchKind.HALT: Outcome.FAILED,
 }
+_NEVER_CAME = frozenset({Mark.FETCH, Mark.REFUSED})
+"""Failures before it had the image: of one that was called back they are none."""
 
 
 @workflow.defn(failure_exception_types=[AmpwaveError])
@@ -350,6 +352,7 @@ class ChargerUpdateWorkflow:
             reason=failed if Mark.RETRY in end.marks else end.reason,
             for_session=Mark.SESSION in end.marks,
             distrusted=self._distrusted,
+            failed=Mark.RETRY in end.marks and not _NEVER_CAME & set(end.marks),
         )
 
 

@@ -51,12 +51,11 @@ def read_plan(path: Path) -> PlanFile:
     problems = Problems(str(path))
     root = documents.load(path)
     body = _object(root, _PLAN, problems, required=("name", "waves"))
+    named = {"artifact", "artifact_id"} & body.keys()
     artifact = body.pop("artifact", body.pop("artifact_id", None))
     rollback = body.pop("rollback_to", body.pop("rollback_artifact_id", None))
-    if artifact is None and not problems.found:
+    if not named and root.kind == "mapping":
         problems.add(root, "artifact is missing.")
-    if not problems.found and (problem := _sum_problem(body["waves"])):
-        problems.add(documents.mapping(root, problems)["waves"], problem)
     problems.check(hint=HINT)
     return PlanFile(body, artifact, rollback)
 
@@ -181,6 +180,15 @@ def _health(entry: Entry, problems: Problems) -> Any:
     return _word(_SHIPPED)(entry, problems)
 
 
+def _waves(entry: Entry, problems: Problems) -> list[Any]:
+    """The waves, and whether they add up, as far as they can be read."""
+    before = len(problems.found)
+    waves = _list_of(_nested(_readers_of(WavePlan), required=("name",)))(entry, problems)
+    if len(problems.found) == before and (problem := _sum_problem(waves)):
+        problems.add(entry, problem)
+    return list(waves)
+
+
 _CLOCK = _scalar("a time of day such as 22:00", documents.clock)
 _SHIPPED = ("cautious", "balanced", "fast")
 _OWN: dict[str, Reader] = {
@@ -229,7 +237,7 @@ _PLAN: dict[str, Reader] = {
     "rollback_to": _READERS[str],
     "rollback_artifact_id": _READERS[str],
     "targets": _nested(_readers_of(ChargerFilter)),
-    "waves": _list_of(_nested(_readers_of(WavePlan), required=("name",))),
+    "waves": _waves,
     "gate": _nested(_readers_of(GatePolicy)),
     "pace": _nested(_readers_of(Pace)),
     "required_approvals": _READERS[int],

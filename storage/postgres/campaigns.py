@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, tuple_, update
+from sqlalchemy import Row, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -114,10 +114,11 @@ class PostgresCampaignStore(TargetRows, StandingRows):
                 raise NotFound("campaign", campaign_id)
 
     async def set_end(self, campaign_id: str, ends_at: datetime) -> None:
-        """Another end. Raises NotFound for an unknown one."""
+        """Never earlier than it has. Raises NotFound for an unknown one."""
         known = campaign.c.campaign_id == campaign_id
+        later = func.greatest(campaign.c.ends_at, ends_at)  # Of two that were moved at once.
         async with transaction(self._engine) as connection:
-            changed = await connection.execute(update(campaign).where(known).values(ends_at=ends_at))
+            changed = await connection.execute(update(campaign).where(known).values(ends_at=later))
             if changed.rowcount == 0:
                 raise NotFound("campaign", campaign_id)
 

@@ -55,7 +55,7 @@ async def test_a_charger_that_fetches_stops_at_our_word(skipping: Harness, world
     campaign, odd = await launched(skipping, world, stops)
     await recall(skipping, odd)
     with pytest.raises(Conflict, match=r"called back before|is done"):
-        await recall(skipping, odd, "r2")
+        await skipping.orchestrator.recall_charger("c1", odd, "linus", "me too", "r2")
     assert await skipping.result(campaign) is P.COMPLETED
 
     target = world.campaigns.target_rows["c1", 0, odd]
@@ -78,6 +78,21 @@ async def test_one_that_cannot_stop_is_judged_as_ever(skipping: Harness, world: 
     assert await skipping.result(campaign) is P.COMPLETED
     assert world.campaigns.outcomes("c1")[odd] is Outcome.UPDATED
     assert not world.inoperative
+
+
+async def test_one_that_cannot_stop_and_fails_to_install_has_failed(skipping: Harness, world: World) -> None:
+    """Although another attempt would have followed: its failure is the release's, whoever called it back."""
+    goes_on = fetching(AnswerStatus.ACCEPTED, FirmwareStatus.DOWNLOADING)
+    campaign, odd = await launched(skipping, world, goes_on, Pace())
+    await recall(skipping, odd)
+    await until(lambda: len(world.updates(odd)) == 2)
+    sent = world.campaigns.target_rows["c1", 0, odd].request_id
+    await world.report(odd, FirmwareStatus.INSTALLATION_FAILED, sent)
+
+    assert await skipping.result(campaign) is P.COMPLETED
+    target = world.campaigns.target_rows["c1", 0, odd]
+    assert target.outcome is Outcome.FAILED
+    assert "grace called it back" in target.reason
 
 
 async def test_where_ocpp_has_no_word_for_it_the_download_ends_without_the_image(

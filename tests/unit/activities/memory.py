@@ -290,7 +290,8 @@ class MemoryCampaigns:
         self.phases.append(phase)
 
     async def set_end(self, campaign_id: str, ends_at: datetime) -> None:
-        self.rows[campaign_id] = replace(await self.get(campaign_id), ends_at=ends_at)
+        row = await self.get(campaign_id)
+        self.rows[campaign_id] = replace(row, ends_at=max(ends_at, row.ends_at or ends_at))
 
     async def add_approval(self, campaign_id: str, approval: Approval) -> None:
         row = self.rows[campaign_id]

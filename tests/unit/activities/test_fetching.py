@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities.campaigns import CampaignActivities, RollbackInput, SkipInput
 from activities.dispatch import DispatchActivities
 from activities.fetching import FetchActivities, FetchAnswer, FetchInput
 from activities.fleet import FleetActivities, ShardQuery, TargetMoves
@@ -255,3 +256,47 @@ async def test_haste_takes_the_charger_away_from_its_site(world: World) -> None:
         await ActivityEnvironment().run(ParkingActivities(world.stores).note_haste, Haste(CP, 600.0))
     assert await world.leases.down(["site-0"]) == {"site-0": 1}
     assert world.audit.actions().count("update.installed_early") == 1
+
+
+@pytest.mark.requirement("R48")
+@pytest.mark.parametrize("outcome", [Outcome.UPDATED, Outcome.CANCELLED, Outcome.SKIPPED])
+async def test_one_that_installed_by_itself_goes_back_as_well(world: World, outcome: Outcome) -> None:
+    """No order to install it ever left us, and it runs the version that was stopped."""
+    await fetch(world)
+    await finish(world, outcome)
+    world.run_version(CP, "1.1")
+    world.run_version("CP001", "1.1")  # By somebody else's doing: nothing was sent to it.
+    campaigns = CampaignActivities(world.stores)
+    assert await campaigns.add_rollback_targets(RollbackInput("c1", 1000)) == 1
+    assert (await world.campaigns.target("c1", 1000, CP)).to_version == "1.0"
+
+
+async def test_one_that_was_told_to_install_was_not_hasty(world: World) -> None:
+    """The answer to that order was lost, so the note of its image is still there."""
+    await fetch(world)
+    await world.campaigns.move_target("c1", 0, CP, TargetPhase.DISPATCHED, "sent", at=START)
+    world.run_version(CP, "1.1")
+    moves = TargetMoves("c1", 0, (), ((CP, Outcome.ALREADY_CURRENT, "it runs 1.1 already"),))
+    await FleetActivities(world.stores).move_targets(moves)
+    assert (await world.campaigns.target("c1", 0, CP)).outcome is Outcome.UPDATED
+    world.leases.rows.clear()
+    assert await call_back(world)
+    assert world.parked.rows == {}
+    assert "update.installed_early" not in world.audit.actions()
+    assert await world.parked.hasty_models() == frozenset()
+
+
+@pytest.mark.requirement("R31")
+async def test_the_download_of_one_that_is_taken_out_is_cut_off(world: World) -> None:
+    await fetch(world)
+    assert not any(ticket.revoked for ticket in world.tickets.rows)
+    await CampaignActivities(world.stores).recall_target(SkipInput("c1", CP, "grace", "a technician"))
+    assert all(ticket.revoked for ticket in world.tickets.rows)
+
+
+@pytest.mark.requirement("R31")
+async def test_taking_one_out_leaves_the_download_of_another_campaign_alone(world: World) -> None:
+    await fetch(world)
+    world.parked.rows[CP] = replace(world.parked.rows[CP], campaign_id="c2")
+    await CampaignActivities(world.stores).recall_target(SkipInput("c1", CP, "grace", "a technician"))
+    assert not any(ticket.revoked for ticket in world.tickets.rows)

@@ -10,10 +10,11 @@ from temporalio.exceptions import ApplicationError
 
 from activities.availability import STILL_OUT
 from activities.campaigns import CampaignActivities, CloseInput, PhaseChange, RollbackInput, SkipInput
+from activities.conclusion import ConcludeInput, settled
 from activities.facts import Situation, group_of, situation_of
 from activities.fleet import AttemptsQuery, FleetActivities, ShardQuery, TargetMoves, WaveQuery
-from storage.campaign import CampaignPhase, Outcome, TargetPhase
-from storage.charger import ModelProfile, OutOfService, SiteLease
+from storage.campaign import CampaignPhase, Outcome, Target, TargetPhase
+from storage.charger import DownloadTicket, ModelProfile, OutOfService, SiteLease
 from storage.twin import FirmwareSection, TwinState
 from tests.unit.activities.world import MODEL, START, VENDOR, World
 
@@ -236,6 +237,36 @@ async def test_only_the_untouched_can_be_skipped(world: World) -> None:
         await activities.skip_target(SkipInput("c1", "CP000", "grace", "too late"))
     with pytest.raises(ApplicationError, match="no charger in this campaign"):
         await activities.skip_target(SkipInput("c1", "nobody", "grace", "?"))
+
+
+@pytest.mark.requirement("R31")
+async def test_taking_out_is_finished_by_whoever_repeats_it(world: World) -> None:
+    """A worker died between the deed and its record: the same word finishes it, another is refused."""
+    activities = CampaignActivities(world.stores)
+    await world.campaigns.finish_target("c1", 1, "CP004", Outcome.SKIPPED, "grace took it out: moved", START)
+    await activities.skip_target(SkipInput("c1", "CP004", "grace", "moved"))
+    assert world.audit.actions() == ["campaign.charger_skipped"]
+    with pytest.raises(ApplicationError, match="is done"):
+        await activities.skip_target(SkipInput("c1", "CP004", "hedy", "moved"))
+
+    await world.campaigns.move_target("c1", 0, "CP000", TargetPhase.DISPATCHED, "sent", at=START)
+    await world.campaigns.recall("c1", 0, "CP000", "grace called it back: smoke")
+    world.tickets.rows.append(DownloadTicket("t" * 64, "CP000", "a" * 64, START, START))
+    assert await activities.recall_target(SkipInput("c1", "CP000", "grace", "smoke")) == 0
+    assert world.tickets.rows[-1].revoked
+    assert world.audit.actions()[1:] == ["campaign.charger_recalled"]
+    with pytest.raises(ApplicationError, match="called back before"):
+        await activities.recall_target(SkipInput("c1", "CP000", "hedy", "smoke"))
+
+
+@pytest.mark.requirement("R31")
+def test_calling_back_makes_no_failure_undone() -> None:
+    target = Target("c1", 0, 0, "CP000", "site-0", "a" * 64, "1.0", "1.1", recalled="grace called it back")
+    open_end = ConcludeInput("c1", 0, "CP000", 1, None, "it stopped")
+    assert settled(open_end, target).outcome is Outcome.SKIPPED
+    assert settled(replace(open_end, failed=True), target).outcome is Outcome.FAILED
+    assert settled(replace(open_end, attempt=2), target).outcome is Outcome.FAILED
+    assert settled(replace(open_end, failed=True), replace(target, recalled="")).outcome is None
 
 
 async def test_a_brief_has_no_list_of_chargers(world: World) -> None:

@@ -145,6 +145,19 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
     assert len(_problems(tmp_path, text)) == 3
 
 
+def test_waves_that_do_not_add_up_are_told_with_everything_else(tmp_path: Path) -> None:
+    text = GOOD.replace("0.95", "0.5").replace("artifact: acme/1.10\n", "") + "colour: red\n"
+    found = " ".join(_problems(tmp_path, text))
+    assert "colour: is not a field here" in found
+    assert "add up to 55 %" in found
+    assert "artifact is missing" in found
+
+
+def test_what_cannot_be_read_is_not_said_to_be_missing_or_not_to_add_up(tmp_path: Path) -> None:
+    text = GOOD.replace("artifact: acme/1.10", "artifact: [1]").replace("0.95", "most")
+    assert len(_problems(tmp_path, text)) == 2
+
+
 @pytest.mark.parametrize("text", ["name: [", "a: b: c", '{"name": "x",,}', "", "\t- x"])
 def test_what_is_not_well_formed_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(WrongUse):
