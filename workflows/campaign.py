@@ -60,8 +60,6 @@ class FirmwareCampaignWorkflow(EndDesk):
         self._spent = gate.History()
         self._halted = ""
         self._keeper: asyncio.Task[None] | None = None
-        self._canary: tuple[int | None, str, int] | None = None
-        """Wave, name and looks of the one whose chargers rehearse."""
 
     @workflow.run
     async def run(self, given: CampaignInput) -> CampaignPhase:  # noqa: ARG002 - __init__ has it
@@ -157,7 +155,6 @@ class FirmwareCampaignWorkflow(EndDesk):
 
     async def _rehearse(self, brief: CampaignBrief, most: int) -> None:
         """Canaries go back, prove the former version, and go forward again; nobody else is updated before."""
-        self._canary = (self._wave, self._wave_name, self._look)
         for wave, name in REHEARSAL_NAMES.items():
             await self._running()
             if self._ending:
@@ -302,19 +299,18 @@ class FirmwareCampaignWorkflow(EndDesk):
         await locally(
             CampaignActivities.close_targets, CloseInput(self._id, Outcome.CANCELLED, ending.reason)
         )
-        # Before, an end asked no gate where only those that failed go back, and in a rehearsal asked about that.
-        anew = ending.timed and workflow.patched("end-looks-once")
-        if ending.timed and (not ending.rollback or (anew and ending.only_failed)):
-            if anew and self._canary is not None and self._rehearsing():
-                self._wave, self._wave_name, self._look = self._canary
+        if ending.timed and self._looks_once(ending):
             ending = await self._last_look(brief, ending)
         if ending.rollback and brief.rollback_artifact_id is not None:
             await self._roll_back(brief, ending)
         await self._move(CampaignMove.STOPPED, self._reason)
         return self._phase
 
-    def _rehearsing(self) -> bool:
-        return self._wave in REHEARSAL_NAMES
+    def _looks_once(self, ending: Ending) -> bool:
+        """Not where everybody goes back, or rehearses: the wave before that has just passed its gate."""
+        if not workflow.patched("end-looks-once"):
+            return not ending.rollback
+        return self._wave not in REHEARSAL_NAMES and (ending.only_failed or not ending.rollback)
 
     async def _last_look(self, brief: CampaignBrief, ending: Ending) -> Ending:
         """What the end cut short is judged once: it must not hide a release that would have been stopped."""

@@ -1,12 +1,14 @@
 """A rollback is rehearsed on canaries before anybody else is updated (X11)."""
 
+from datetime import timedelta
+
 import pytest
 
 from csms.commands import CommandAnswer, UpdateFirmware
 from storage.campaign import FORWARD_AGAIN_WAVE, REHEARSAL_WAVE, CampaignPhase, Outcome, Pace, VerdictWord
 from storage.capability import Declared
 from storage.charger import ModelProfile
-from tests.integration.workflows.harness import Harness
+from tests.integration.workflows.harness import Harness, until
 from tests.unit.activities.world import MODEL, VENDOR, World, broken, falls_back, good
 from workflows.gate import recompute
 
@@ -108,3 +110,19 @@ async def test_an_abort_in_the_middle_of_a_rehearsal(skipping: Harness, world: W
 
     assert await skipping.result(campaign) is P.ROLLED_BACK
     assert {world.version(name) for name in names} == {"1.0"}
+
+
+async def test_an_end_in_a_rehearsal_judges_no_release_by_it(skipping: Harness, world: World) -> None:
+    """Who does not go back says nothing of the release, whose wave has passed its gate just before."""
+    ends_at = world.now + timedelta(hours=5)
+    names, campaign = await rehearsing(world, end_at=ends_at)
+    world.behaviours[names[1]] = refuses_to_go_back
+    await skipping.start(campaign)
+    await until(lambda: len(world.updates()) == 4)
+    world.plug_in(names[0])
+
+    assert await skipping.result(campaign) is P.ABORTED
+    assert [(one.wave, one.kind) for one in world.campaigns.decision_rows] == [(0, "gate")]
+    assert world.campaigns.rows["c1"].reason == f"its end came: {ends_at:%Y-%m-%d %H:%M} UTC"
+    assert {world.version(name) for name in names[:4]} == {"1.1"}
+    assert {world.version(name) for name in names[4:]} == {"1.0"}
