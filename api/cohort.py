@@ -14,7 +14,14 @@ from api.ports import ApiServices
 from signing.vendor_signature import valid_until
 from storage.access import Principal
 from storage.artifact import Artifact
-from storage.campaign import Campaign, CampaignPhase, CampaignPlan, Edge, Exclusion
+from storage.campaign import (
+    TERMINAL_CAMPAIGN_PHASES,
+    Campaign,
+    CampaignPhase,
+    CampaignPlan,
+    Edge,
+    Exclusion,
+)
 from storage.canonical import digest
 from storage.charger import ChargerFilter, ModelProfile
 from storage.errors import InvalidInput, NotFound
@@ -89,7 +96,15 @@ class CampaignDesk:
             matches=await self._matches(plan, views),
             stopped=await self._stopped(plan),
             shut=await self._shut(views),
+            first_rank=await self._first_rank(plan.after),
         )
+
+    async def _first_rank(self, after: str | None) -> int | None:
+        try:
+            first = await self.services.campaigns.get(after) if after else None
+        except NotFound:
+            return None  # Nobody has a part in it, which is told of each charger.
+        return first.plan.rank if first and first.phase not in TERMINAL_CAMPAIGN_PHASES else None
 
     async def _shut(self, views: Sequence[ChargerView]) -> frozenset[str]:
         names = tuple(view.charger.charger_id for view in views)

@@ -121,7 +121,7 @@ class Before:
     """As in ``campaign.Outcome``; None: it is not through, or (``reason`` "") has no part in it."""
     reason: str = ""
     taken_back: bool = False
-    """That was in a rollback: what was proven holds no more."""
+    """That was in a rollback, or a rehearsal that was cut short: what was proven holds no more."""
 
     @property
     def open(self) -> bool:

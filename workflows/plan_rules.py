@@ -149,6 +149,15 @@ def _check_time(plan: CampaignPlan, end_at: datetime, begins: Sequence[datetime]
         )
 
 
+def check_order(plan: CampaignPlan, first_rank: int | None, found: Findings) -> None:
+    """Whoever comes after another does not go before it: each would wait for the other (R14, R32)."""
+    if first_rank is not None and plan.rank > first_rank:
+        found.problems.append(
+            f"priority {plan.rank} goes before campaign {plan.after}, which has {first_rank} and comes first "
+            "by after: each would wait for the other"
+        )
+
+
 def check_cohort(plan: CampaignPlan, cohort: Cohort, found: Findings) -> None:
     """The plan over the chargers that its filter matched."""
     unknown = sorted(set(plan.targets.charger_ids) - set(cohort.matched))

@@ -25,6 +25,7 @@ from workflows.plan_rules import (
     check_artifacts,
     check_cohort,
     check_end,
+    check_order,
     check_plan,
     check_proof,
     warn,
@@ -48,6 +49,8 @@ class Ground:
     """Why an image must not be sent, by artifact: somebody withdrew it."""
     shut: frozenset[str] = frozenset()
     """Chargers whose load group may miss nobody (F33)."""
+    first_rank: int | None = None
+    """The priority of the campaign that the plan comes after, while that is not over."""
 
     @property
     def sites(self) -> Mapping[str, Site]:
@@ -122,6 +125,7 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
     check_cohort(plan, cohort, found)
     back = _facts(rollback_artifact, ground) if rollback_artifact else None
     check_artifacts(plan, facts, back, cohort, found)
+    check_order(plan, ground.first_rank, found)
     if not plan.waves:
         return Preview(tuple(found.problems), (), exclusions, tuple(found.warnings))
     drawn = split(plan, _lots(views, cohort, ground), ground.matches, left_out)

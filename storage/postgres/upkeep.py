@@ -24,7 +24,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase
+from storage.campaign import REHEARSAL_WAVE, ROLLBACK_WAVE_BASE, CampaignPhase, goes_back
 from storage.canonical import digest
 from storage.errors import Conflict, NotFound
 from storage.parked import DOWNLOAD
@@ -222,14 +222,26 @@ async def _before(connection: AsyncConnection, after: str, names: Sequence[str])
     """The last wave of each decides: a rollback comes after what it takes back."""
     target = campaign_target.c
     query = (
-        select(target.charger_id, target.wave, target.outcome, target.reason, target.phase)
+        select(
+            target.charger_id,
+            target.wave,
+            target.outcome,
+            target.reason,
+            target.phase,
+            campaign.c.finished_at.is_not(None).label("over"),
+        )
+        .join(campaign, campaign.c.campaign_id == target.campaign_id)
         .where(target.campaign_id == after, _among(target.charger_id, names))
         .order_by(target.wave)
     )
-    return {
-        row.charger_id: Before(after, row.outcome, row.reason or row.phase, row.wave >= ROLLBACK_WAVE_BASE)
-        for row in await connection.execute(query)
-    }
+    return {row.charger_id: _stands(after, row) for row in await connection.execute(query)}
+
+
+def _stands(after: str, row: Any) -> Before:
+    """Whoever goes back in a rehearsal comes forward again, unless the campaign ends in between."""
+    if row.wave == REHEARSAL_WAVE and not row.over:
+        return Before(after, None, "it rehearses a rollback")
+    return Before(after, row.outcome, row.reason or row.phase, goes_back(row.wave))
 
 
 async def _downtime(connection: AsyncConnection, names: Sequence[str], since: datetime) -> dict[str, float]:

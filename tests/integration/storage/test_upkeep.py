@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from storage.campaign import (
+    FORWARD_AGAIN_WAVE,
+    REHEARSAL_WAVE,
     ROLLBACK_WAVE_BASE,
     Campaign,
     CampaignPhase,
@@ -240,3 +242,15 @@ async def test_how_a_charger_stands_in_the_campaign_before(engine, upkeep, charg
         "B": (False, False),
         "C": (False, True),
     }
+
+    # A rehearses the way back: the earlier image is not there, until it has come forward again.
+    rehearsal = replace(back, wave=REHEARSAL_WAVE, charger_id="A")
+    await campaigns.add_targets([rehearsal])
+    await campaigns.finish_target("c0", REHEARSAL_WAVE, "A", Outcome.UPDATED, "it booted", NOW)
+    rehearsing = (await before("c0"))["A"]
+    assert (rehearsing.proven, rehearsing.open) == (False, True)
+    await campaigns.set_phase("c0", CampaignPhase.ABORTED, "", NOW)
+    assert (await before("c0"))["A"].taken_back, "it was cut short"
+    await campaigns.add_targets([replace(rehearsal, wave=FORWARD_AGAIN_WAVE)])
+    await campaigns.finish_target("c0", FORWARD_AGAIN_WAVE, "A", Outcome.UPDATED, "it booted", NOW)
+    assert (await before("c0"))["A"].proven

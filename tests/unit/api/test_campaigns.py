@@ -100,6 +100,24 @@ async def test_a_plan_that_cannot_run_is_refused_with_reasons_and_recorded(
     assert house.audit.actions == ["campaign.refused"]
 
 
+@pytest.mark.requirement("R14", "R32")
+async def test_whoever_comes_after_a_campaign_does_not_go_before_it() -> None:
+    """By its priority the earlier one would wait for the later, and the later waits for the earlier."""
+    house, artifact = ready()
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        first = (await client.post(ALL, json=plan_json(artifact))).json()["campaign_id"]
+
+        async def refused(priority: int) -> bool:
+            plan = plan_json(artifact, after=first, priority=priority)
+            answer = await client.post(PLAN, json=plan)
+            return any("each would wait for the other" in one for one in answer.json().get("problems") or ())
+
+        assert await refused(501)
+        assert not await refused(500)
+        house.campaigns.all[first] = replace(house.campaigns.all[first], phase=CampaignPhase.COMPLETED)
+        assert not await refused(501), "it waits for nobody any more"
+
+
 async def test_a_plan_that_reaches_nobody_says_why_a_line_per_reason() -> None:
     house, artifact = ready(0)
     for number in range(3):
