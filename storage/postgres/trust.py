@@ -26,7 +26,7 @@ from storage.postgres.incidents import apply_changes
 from storage.postgres.projections import BUSY, step
 from storage.postgres.quarantine import set_aside_within
 from storage.postgres.tables import anomaly, charger, drift, projection, trust_memory
-from storage.postgres.trust_facts import attempts, trust_facts
+from storage.postgres.trust_facts import attempts, fetched_ahead, trust_facts
 from storage.quarantine import QuarantineAct, rule_of
 from storage.trust import (
     ACCEPTABLE,
@@ -177,7 +177,11 @@ class _Look:
         doubted = [
             name for name, known in facts.items() if any(each.path == VERSION_PATH for each in judge(known))
         ]
-        sent = await attempts(self._connection, doubted) if doubted else {}
+        if not doubted:
+            return {}
+        sent = await attempts(self._connection, doubted)
+        for name, given in (await fetched_ahead(self._connection, {n: facts[n] for n in doubted})).items():
+            sent[name] = (*sent.get(name, ()), given)
         return {name: replace(facts[name], proved=facts[name].proved + given) for name, given in sent.items()}
 
     async def _open(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:

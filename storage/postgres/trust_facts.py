@@ -1,6 +1,6 @@
 """What a judgement of trust rests on, for many chargers in three queries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,11 +12,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.codec import decode, decode_twin
 from storage.identifiers import CHARGER_SAYS, SERIAL, charger_subject, serial_value
 from storage.postgres.charger_rows import charger_of
+from storage.postgres.execution_tables import parked_image
 from storage.postgres.tables import campaign_target, identifier, trust_memory
 from storage.trust import Memory, Proved, TrustFacts
 from storage.twin import TwinState
 
-# A target whose command never left proves nothing and explains nothing.
+# A target whose command never left, and that updated nothing, proves nothing and explains nothing.
 _FACTS = text("""
     SELECT c.*, t.revision,
            (SELECT jsonb_object_agg(name, reported) FROM twin_section s
@@ -30,7 +31,8 @@ _FACTS = text("""
                                       ORDER BY g.finished_at), '[]')
             FROM campaign_target g
             WHERE g.charger_id = c.charger_id AND g.finished_at IS NOT NULL
-              AND (g.dispatched_at IS NOT NULL OR g.outcome = 'already_current'))::text AS proved
+              AND (g.dispatched_at IS NOT NULL OR g.outcome IN ('already_current', 'updated'))
+           )::text AS proved
     FROM charger c JOIN twin t USING (charger_id)
     WHERE c.charger_id = ANY(:ids) AND c.lifecycle <> 'retired'
     ORDER BY c.charger_id
@@ -74,6 +76,18 @@ async def attempts(connection: AsyncConnection, ids: Sequence[str]) -> dict[str,
     found: dict[str, tuple[Proved, ...]] = {}
     for name, version, at in await connection.execute(query):
         found[name] = (*found.get(name, ()), Proved(version, attested=False, finished_at=at))
+    return found
+
+
+async def fetched_ahead(connection: AsyncConnection, facts: Mapping[str, TrustFacts]) -> dict[str, Proved]:
+    """What they fetched to install later, since they last proved a version: not all of them wait with it."""
+    image, found = parked_image.c, {}
+    query = select(image.charger_id, image.version, image.since).where(
+        image.charger_id == any_(cast(list(facts), ARRAY(Text)))
+    )
+    for name, version, since in await connection.execute(query):
+        if all(since > each.finished_at for each in facts[name].proved if each.attested):
+            found[name] = Proved(version, attested=False, finished_at=since)
     return found
 
 

@@ -132,6 +132,37 @@ async def test_another_identity_than_registered_is_doubted_until_it_is_registere
     assert (await chargers.get("A")).twin.identity.vendor == "Amp"
 
 
+@pytest.mark.requirement("F34", "R20")
+async def test_one_that_does_not_wait_with_what_it_fetched_is_no_intruder(engine, chargers, sql) -> None:
+    world = World(engine, quarantine=True)
+    await sql(
+        "INSERT INTO campaign"
+        " (campaign_id, plan, plan_digest, phase, reason, created_by, created_at, cohort_size)"
+        " VALUES ('c1', '{}', 'd', 'running', '', 'ada', $1, 1)",
+        NOW,
+    )
+    target = (
+        "INSERT INTO campaign_target (campaign_id, wave, ordinal, charger_id, site_id, artifact_id,"
+        " to_version, phase, outcome, reason, attempt, finished_at) VALUES ('c1', $1, 0, 'A', 's1', 'x', $2,"
+        " 'done', $3, '', 0, $4)"
+    )
+    await sql(target, 0, "1.0", "already_current", NOW)
+    await world.tell(OPENED, BOOT)
+    await sql(
+        "INSERT INTO parked_image (charger_id, campaign_id, wave, request_id, directive_id, artifact_id,"
+        " version, since, state) VALUES ('A', 'c1', 1, 9, 'd.1', 'x', '1.1', $1, 'fetched')",
+        NOW + timedelta(seconds=1),
+    )
+    await world.tell(replace(BOOT, firmware_version="1.1"))
+    assert await world.open() == [], "it was told to wait, and its image came from us"
+    await sql("UPDATE parked_image SET since = $1", NOW - timedelta(days=1))
+    await world.tell(replace(BOOT, firmware_version="1.1"))
+    assert await world.open() == ["firmware.version"], "it has proved another version since"
+    await sql(target, 1, "1.1", "updated", NOW + timedelta(seconds=2))
+    await world.tell(replace(BOOT, firmware_version="1.1"))
+    assert await world.open() == [], "it proved this one, though no order to install it left us"
+
+
 @pytest.mark.requirement("F34")
 async def test_a_firmware_that_nobody_rolled_out_sets_a_charger_aside_where_that_is_wanted(
     engine, chargers, sql
