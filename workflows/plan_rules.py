@@ -235,7 +235,8 @@ def _pace_rules(pace: Pace) -> dict[str, bool]:
         "pace.settle_seconds must not be negative": pace.settle_seconds >= 0,
         "pace.wave_deadline_seconds must be at least one attempt's": pace.wave_deadline_seconds >= deadline,
         "pace.ticket_seconds must be at least one attempt's": pace.ticket_seconds >= deadline,
-        "pace.download_ahead_seconds must be above 0": (pace.download_ahead_seconds or 1.0) > 0,
+        "pace.download_ahead_seconds must be above 0": pace.download_ahead_seconds is None
+        or pace.download_ahead_seconds > 0,
     }
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from csms.commands import CommandAnswer, UpdateFirmware
-from storage.campaign import CampaignPhase, EndBehaviour, GatePolicy, Outcome, Pace
+from storage.campaign import Approval, CampaignPhase, EndBehaviour, GatePolicy, Outcome, Pace
 from storage.errors import Conflict
 from storage.events import FirmwareStatus
 from tests.integration.workflows.harness import Harness, until
@@ -80,6 +80,24 @@ async def test_a_person_moves_the_end_that_had_paused_it(skipping: Harness, worl
     )
     with pytest.raises(Conflict, match="is over"):
         await skipping.orchestrator.extend("c1", world.now + 99 * HOUR, "grace", "late", "e2")
+
+
+async def test_an_end_that_comes_before_the_approvals_waits_for_a_later_one(
+    skipping: Harness, world: World
+) -> None:
+    names = world.add_chargers(3)
+    plan = world.plan(end_at=world.now + HOUR, end_behaviour=EndBehaviour.PAUSE, rollback_artifact_id=None)
+    campaign = await world.add_campaign([names], plan)
+    await skipping.orchestrator.start_campaign("c1")
+    await skipping.env.sleep(2 * HOUR)
+    yes = Approval("grace", world.now, campaign.plan_digest)
+    with pytest.raises(Conflict, match="Its end came at"):
+        await skipping.orchestrator.approve("c1", yes, "a1")
+
+    await skipping.orchestrator.extend("c1", world.now + 9 * HOUR, "grace", "people were away", "e1")
+    await skipping.orchestrator.approve("c1", yes, "a2")
+    assert await skipping.result(campaign) is P.COMPLETED
+    assert {world.version(name) for name in names} == {"1.1"}
 
 
 async def test_an_end_that_was_moved_in_time_comes_later(skipping: Harness, world: World) -> None:

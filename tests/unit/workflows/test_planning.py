@@ -159,6 +159,7 @@ def test_every_problem_is_said_at_once() -> None:
         (PLAN, [view("CP1", model="other")], "none of the 1 matching"),
         (PLAN, [view("CP1")], "would be empty"),
         (replace(PLAN, waves=()), fleet(3), "at least one"),
+        (replace(PLAN, pace=Pace(download_ahead_seconds=0.0)), fleet(3), "download_ahead_seconds must"),
         (replace(PLAN, waves=(WavePlan("a", float("nan")),)), fleet(3), "add up to 1"),
         (replace(PLAN, start_at=NOW.replace(tzinfo=None)), fleet(20), "time zone"),
     ],
