@@ -15,10 +15,13 @@ from api.schemas.provisioning import EnrolledReply, EnrolledRow, EnrolmentBody
 from storage.access import Principal
 from storage.asset_rules import asset_problems
 from storage.charger import Charger, ChargerCredential
+from storage.desired import DesiredChange
 from storage.errors import AmpwaveError, EngineUnavailable
 from storage.provisioning import Enrolment, Origin, ProvisioningStore
 from storage.twin import Lifecycle
+from storage.twin_schema import TERMS
 
+PRICING = "pricing_policy"
 _PATIENCE = timedelta(days=90)
 _SHOWN = 1000
 """Problems that are counted apart."""
@@ -125,6 +128,8 @@ class Enroller:
         )
         try:
             new = await store_of(self._services).enrol(charger, credential, given, dry_run=dry_run)
+            if body.pricing_policy is not None and not dry_run:
+                await self._price(body.charger_id, body.pricing_policy)
         except EngineUnavailable:
             raise
         except AmpwaveError as error:
@@ -134,6 +139,16 @@ class Enroller:
             )
         result = "enrolled" if new else "unchanged"
         return EnrolledRow(line=row.line, charger_id=body.charger_id, result=result)
+
+    async def _price(self, charger_id: str, policy: str) -> None:
+        """Its first reference to prices (F63). A repeated import brings no older one back."""
+        twins = self._services.twins
+        known = next(each for each in await twins.desired(charger_id) if each.section == TERMS)
+        if PRICING in known.desired:
+            return
+        now, cause = self._services.clock(), f"enrolment/{charger_id}"
+        body, actor = {PRICING: policy}, self._actor.name
+        await twins.set_desired(DesiredChange(charger_id, TERMS, body, known.version, actor, cause, now))
 
 
 def _reply(results: Sequence[EnrolledRow], *, dry_run: bool) -> EnrolledReply:

@@ -115,7 +115,9 @@ POWER = "power"
 """Of what its site can carry: with a desired side alone, which we keep to and tell no charger (F33, F61)."""
 NETWORK = "network"
 """Of how it is to connect: with a desired side alone; a charger does not tell (F54)."""
-DESIRED_ONLY = (POWER, NETWORK)
+TERMS = "terms"
+"""Of how it is offered: with a desired side alone; references that we keep and never read (F63, F64)."""
+DESIRED_ONLY = (POWER, NETWORK, TERMS)
 DESIRABLE = ("configuration", "firmware", "security", *DESIRED_ONLY)
 """Sections of which a desired side exists."""
 VARIABLES = "configuration.values"
@@ -195,6 +197,15 @@ FIELDS: tuple[Field, ...] = (
             ("message_timeout_s", _NUMBER, "How long it waits for an answer, seconds.", Privacy.NONE),
             ("apn", _TEXT, "The private APN it is to use.", Privacy.NETWORK),
             ("vpn", _TEXT, "The tunnel its site is reached through; only kept.", Privacy.NETWORK),
+        )
+    ),
+    # --- terms: desired only; what they mean is another system's business ---
+    *(
+        Field(f"terms.{name}", _TEXT, _OPERATOR, meaning, Mutability.DESIRED)
+        for name, meaning in (
+            ("pricing_policy", "Which prices hold, as another system names them; only kept."),
+            ("access_policy", "Who may charge, and its version: public, a list; only kept."),
+            ("charging_policy", "Its limits and schedules, as another system names them; only kept."),
         )
     ),
     # --- identity, as the charger says it at boot ---

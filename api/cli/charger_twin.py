@@ -263,7 +263,7 @@ def _rows(section: Record, session: Session) -> list[tuple[str, ...]]:
 
 def _row(path: str, value: Any, section: Record, session: Session) -> tuple[str, ...]:
     ack = section["acks"].get(path)
-    nobody = "kept by us" if section["section"] == "power" else "none yet"
+    nobody = "kept by us" if section["section"] in ("power", "terms") else "none yet"
     said = f"{words(ack['status'])} ({ago(ack['at'], session.clock())})" if ack else nobody
     return _short(path), str(value), str(section["version"]), said, ack["detail"] if ack else ""
 

@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
         _say(session, charger, {"pin": version})
 
     @command(app, "describe")
-    def describe(
+    def describe(  # noqa: PLR0913 - typer's options are its signature
         session: Session,
         charger: Identity,
         link: Annotated[
@@ -58,13 +58,39 @@ def register(app: typer.Typer) -> None:
             list[str] | None,
             typer.Option("--connector", metavar="TYPE", help="As cCCS2; repeat for each type."),
         ] = None,
+        pricing: Annotated[
+            str | None, typer.Option(metavar="REF", help="Which prices hold, as your system names them.")
+        ] = None,
+        access: Annotated[
+            str | None, typer.Option(metavar="REF", help="Who may charge, as in public or members/v12.")
+        ] = None,
+        charging: Annotated[
+            str | None,
+            typer.Option(metavar="REF", help="Its limits and schedules, as your system names them."),
+        ] = None,
     ) -> None:
-        """Say how a charger is connected and what it gives to its site."""
+        """Say how a charger is connected, what it gives to its site, and on what terms.
+
+        A REF is opaque: kept and found by queries, never read, never sent to a charger; - takes it away.
+        """
         given: Record = {"link": link, "power_kw": power, "connector_types": connector or None}
         body = {name: value for name, value in given.items() if value is not None}
-        if not body:
-            raise WrongUse("Nothing to say.", hint="Give --link, --power or --connector.")
-        _say(session, charger, body)
+        terms = {"pricing_policy": pricing, "access_policy": access, "charging_policy": charging}
+        patch = {name: value for name, value in terms.items() if value is not None}
+        if not body and not patch:
+            options = "--link, --power, --connector, --pricing, --access or --charging"
+            raise WrongUse("Nothing to say.", hint=f"Give {options}.")
+        kept = {"terms": _keep(session, charger, patch)} if patch else {}
+        stored = session.api.post(f"/chargers/{segment(charger)}/upkeep", body) if body else {}
+
+        def draw(screen: Screen) -> None:
+            if stored:
+                _draw(screen, stored, session)
+            for terms in kept.values():
+                told = [f"{name.replace('_', ' ')} {value}" for name, value in terms.items()]
+                screen.line(f"{charger}: {', '.join(told) or 'no terms are kept'}.")
+
+        session.show({**stored, **kept}, draw)
 
     @command(app, "upkeep")
     def upkeep(session: Session, charger: Identity) -> None:
@@ -76,6 +102,15 @@ def register(app: typer.Typer) -> None:
 def _say(session: Session, charger: str, body: Record) -> None:
     stored = session.api.post(f"/chargers/{segment(charger)}/upkeep", body)
     session.show(stored, lambda screen: _draw(screen, stored, session))
+
+
+def _keep(session: Session, charger: str, terms: Record) -> Record:
+    """The references to what other systems say of it, as they are now (F63)."""
+    path = f"/chargers/{segment(charger)}/desired/terms"
+    version = session.api.get(path)["version"]
+    patch = {name: None if value == "-" else value for name, value in terms.items()}
+    kept: Record = session.api.patch(path, patch, if_match=f'"{version}"')["desired"]
+    return kept
 
 
 def _until(session: Session, text: str | None) -> str | None:

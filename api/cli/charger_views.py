@@ -120,6 +120,7 @@ def draw_charger(screen: Screen, item: Record, now: datetime) -> None:
             ("Model", f"{item['vendor']}/{item['model']}" + _revision(item)),
             ("Site", str(item["site_id"])),
             *((name.capitalize().replace("_", " "), value) for name, value in item["ownership"].items()),
+            *((name.capitalize().replace("_", " "), value) for name, value in item.get("terms", {}).items()),
             ("Serial", item["serial_number"]),
             ("Says it is", _otherwise(item)),
             ("Lifecycle", words(item["lifecycle"])),

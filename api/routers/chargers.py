@@ -28,6 +28,7 @@ from storage.chronicle import question_of
 from storage.errors import InvalidInput
 from storage.query.parser import split_names
 from storage.twin import Lifecycle
+from storage.twin_schema import TERMS
 
 router = APIRouter(prefix="/api/v1/chargers", tags=["chargers"], route_class=GuardedRoute)
 
@@ -150,7 +151,9 @@ async def get_charger(request: Request, services: Services, charger_id: ChargerI
     view = await services.chargers.get(charger_id)
     aside = view.charger.lifecycle is Lifecycle.QUARANTINED
     stays = await store_of(services).cases(charger_id, limit=1) if aside else ()
-    return tagged_reply(request, ChargerReply.whole(view, services.clock(), next(iter(stays), None)))
+    desired = {each.section: each.desired for each in await services.twins.desired(charger_id)}
+    whole = ChargerReply.whole(view, services.clock(), next(iter(stays), None), desired.get(TERMS))
+    return tagged_reply(request, whole)
 
 
 @router.get("/{charger_id}/timeline")

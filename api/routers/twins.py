@@ -23,7 +23,10 @@ router = APIRouter(prefix="/api/v1/chargers/{charger_id}", tags=["twins"], route
 
 Section = Annotated[
     str,
-    Path(pattern="^[a-z]{1,40}$", description="`configuration`, `firmware`, `security` or `power`."),
+    Path(
+        pattern="^[a-z]{1,40}$",
+        description="`configuration`, `firmware`, `security`, `power`, `network` or `terms`.",
+    ),
 ]
 IfMatch = Annotated[
     str | None,

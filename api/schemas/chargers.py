@@ -1,5 +1,6 @@
 """Chargers, sites and models at the door."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -127,17 +128,30 @@ class ChargerReply(ChargerSummary):
 
     twin: TwinState
     maintenance: SiteLease | None
+    terms: dict[str, str] = Field(
+        default_factory=dict, description="References that are only kept, as `pricing_policy` (F63)."
+    )
     set_aside: CaseReply | None = Field(
         default=None, description="Why it is in quarantine; what to do: `GET .../quarantine`."
     )
 
     @classmethod
     def whole(
-        cls, view: ChargerView, now: datetime, set_aside: QuarantineCase | None = None
+        cls,
+        view: ChargerView,
+        now: datetime,
+        set_aside: QuarantineCase | None = None,
+        terms: Mapping[str, Any] | None = None,
     ) -> "ChargerReply":
         """Everything of one charger."""
         why = CaseReply.of(set_aside) if set_aside else None
-        return cls(**_summary(view, now), twin=view.twin, maintenance=view.maintenance, set_aside=why)
+        return cls(
+            **_summary(view, now),
+            twin=view.twin,
+            maintenance=view.maintenance,
+            set_aside=why,
+            terms=dict(terms or {}),
+        )
 
 
 def _summary(view: ChargerView, now: datetime) -> dict[str, Any]:

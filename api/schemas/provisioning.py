@@ -81,6 +81,9 @@ class EnrolmentBody(ChargerBody, AssetBody):
     template: Slug | None = None
     parameters: _Values = Field(default_factory=dict)
     environment: Label | None = Field(default=None, description="Refused if it is not this one.")
+    pricing_policy: Label | None = Field(
+        default=None, description="Which prices hold; a reference, only kept."
+    )
 
     @field_validator("parameters", mode="before")
     @classmethod

@@ -127,6 +127,7 @@ ALIASES: Mapping[str, str] = {
     "installer": "register.installer",
     "lifecycle": "register.lifecycle",
     "registered_at": "register.registered_at",
+    "pricing_policy": "terms.pricing_policy",
     "version": "firmware.version",
     "firmware_version": "firmware.version",
     "last_message_at": "connectivity.last_message_at",

@@ -77,3 +77,31 @@ async def test_a_list_for_another_environment_is_refused_whole(
         answer = await client.post(url, params={"site_id": "harbour"}, content=document)
     assert answer.status_code == status, answer.text
     assert ("for 'test', and this is 'production'" in answer.text) == (environment == "test")
+
+
+@pytest.mark.requirement("F63")
+async def test_prices_are_a_reference_that_is_kept_and_never_read() -> None:
+    house = strict()
+    url, whole = "/api/v1/provisioning/enrolments", "/api/v1/chargers/CP-1"
+    row = {**ONE, "operator": "north-grid", "pricing_policy": "tariff/42 <b>"}
+    async with house.client(Role.ADMIN) as client:
+        dry = await client.post(url, json=[row], params={"dry_run": True})
+        assert dry.json()["enrolled"] == 1
+        assert not house.twins.sections, "a dry run keeps nothing"
+        await client.post(url, json=[row])
+        found = (await client.get(whole)).json()
+        mapped = (found["site_id"], found["ownership"]["operator"], found["terms"])
+        assert mapped == ("harbour", "north-grid", {"pricing_policy": "tariff/42 <b>"})
+
+        written = await client.patch(
+            f"{whole}/desired/terms", json={"pricing_policy": "tariff/43"}, headers={"If-Match": '"1"'}
+        )
+        assert written.status_code == 200, written.text
+        again = await client.post(url, json=[row])
+        assert again.json()["unchanged"] == 1
+        assert (await client.get(whole)).json()["terms"] == {"pricing_policy": "tariff/43"}
+
+        odd = await client.patch(
+            f"{whole}/desired/terms", json={"pricing_policy": {"kwh": 0.4}}, headers={"If-Match": '"2"'}
+        )
+        assert odd.status_code == 422, "a reference is text; prices are not ours"

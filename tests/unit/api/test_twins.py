@@ -45,6 +45,8 @@ async def test_a_write_raises_the_version_that_the_next_write_must_name(house: H
         "firmware",
         "security",
         "power",
+        "network",
+        "terms",
     ]
     assert house.audit.actions == ["charger.desired_set"]
 

@@ -86,7 +86,11 @@ def test_what_decides_trust_is_critical_by_default() -> None:
         ("security", {"roots": ["a", 1]}, "must be a list of texts"),
         ("power", {"group_max_down": float("nan")}, "power.group_max_down: must be a number"),
         ("power", {"group_max_down": -1}, "power.group_max_down: must be 0 or more"),
-        ("operation", {}, "only configuration, firmware, security, power, network have a desired side"),
+        (
+            "operation",
+            {},
+            "only configuration, firmware, security, power, network, terms have a desired side",
+        ),
     ],
 )
 @pytest.mark.requirement("F11")
