@@ -13,7 +13,7 @@ from typing import Any
 from storage.campaign import CampaignPlan
 from storage.charger import ChargerFilter, ModelProfile, Site
 from storage.ports import ChargerStore, ChargerView
-from storage.site_budget import download_refusal, refusal
+from storage.site_budget import download_refusal, room_refusal
 from storage.upkeep import (
     Before,
     Claimant,
@@ -157,8 +157,8 @@ def _no_room(view: ChargerView, outlook: Outlook) -> str | None:
     site = (outlook.sites or {}).get(view.charger.site_id)
     if room is None or site is None or view.charger.charger_id in room.away:
         return None
-    return download_refusal(site.rules, room.downloads, outlook.length) or refusal(
-        site.rules, room.plugs, room.away, view.charger.charger_id
+    return download_refusal(site.rules, room.downloads, outlook.length) or room_refusal(
+        site.rules, room, view.charger.charger_id
     )
 
 

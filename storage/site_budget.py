@@ -2,7 +2,17 @@
 
 from collections.abc import Collection, Sequence
 
-from storage.upkeep import Downloads, Plug, SiteRules
+from storage.upkeep import Downloads, Feeder, Plug, SiteRoom, SiteRules
+
+
+def room_refusal(rules: SiteRules, room: SiteRoom, charger_id: str) -> str | None:
+    """Why this charger must not go away as its site and its feeder stand; None: it may."""
+    if problem := refusal(rules, room.plugs, room.away, charger_id):
+        return problem
+    if room.feeder is None or charger_id in room.away:
+        return None  # Who is away already is counted: that it is worked on brings nothing more back.
+    own = next((plug for plug in room.plugs if plug.charger_id == charger_id), Plug(charger_id))
+    return feeder_refusal(room.feeder, own)
 
 
 def refusal(rules: SiteRules, plugs: Sequence[Plug], away: Collection[str], charger_id: str) -> str | None:
@@ -16,6 +26,35 @@ def refusal(rules: SiteRules, plugs: Sequence[Plug], away: Collection[str], char
     if share is not None and (problem := _power(share, plugs, gone)):
         return problem
     return _types(plugs, gone) if rules.keep_connector_types else None
+
+
+def feeder_refusal(feeder: Feeder, plug: Plug) -> str | None:
+    """Why a charger must not go away, lest too much load come back on its feeder at once (X4); or None.
+
+    The limit acts when work begins, for when a charger comes back is not ours to say: it restarts by
+    itself, and the next car starts at once. With all that is away, and all that came back within the last
+    minute, below the cap whenever one more goes, no minute can see more than the cap: of those who
+    come back in it, the one that went last found all the others away, or back for less than a minute.
+    """
+    others = [load for load in feeder.loads if load.charger_id != plug.charger_id]
+    untold = [load.charger_id for load in (plug, *others) if load.power_kw is None]
+    if untold:
+        return (
+            f"its feeder {feeder.name} takes {feeder.kw:g} kW back a minute, and nobody told the power of "
+            f"{untold[0]} (ampwave charger describe --power)"
+        )
+    own, waiting = plug.power_kw or 0.0, sum(load.power_kw or 0.0 for load in others)
+    if own > feeder.kw:
+        return (
+            f"it alone brings {own:g} kW back, and its feeder {feeder.name} takes {feeder.kw:g} kW a minute: "
+            "give the feeder's sites a higher --feeder-kw"
+        )
+    if waiting + own > feeder.kw:
+        return (
+            f"its feeder {feeder.name} takes {feeder.kw:g} kW back a minute; {waiting:g} kW are away or "
+            f"just back, and it brings {own:g}"
+        )
+    return None
 
 
 def download_refusal(rules: SiteRules, others: Downloads, length: int) -> str | None:

@@ -62,11 +62,15 @@ class SiteRules:
     """The share of time that each charger owes, as 0.97 (X13)."""
     uptime_days: int = 30
     """Over so many days back."""
+    feeder: str | None = None
+    """The supply that it hangs on; sites that name the same one share it (X4)."""
+    feeder_kw: float | None = None
+    """What may come back on it within a minute; of its sites' numbers the least one counts."""
 
     @property
     def counts_more(self) -> bool:
         """Whether its budget is more than a number of chargers."""
-        limits = (self.keep_power_share, self.max_downloads, self.max_download_bytes)
+        limits = (self.keep_power_share, self.max_downloads, self.max_download_bytes, self.feeder_kw)
         return self.keep_connector_types or any(limit is not None for limit in limits)
 
     @property
@@ -96,12 +100,24 @@ class Downloads:
 
 
 @dataclass(frozen=True, slots=True)
+class Feeder:
+    """A supply at one instant, and the load that may come back on it (X4)."""
+
+    name: str
+    kw: float
+    """What may come back within a minute."""
+    loads: tuple[Plug, ...] = ()
+    """Who is away, or came back within the last minute, over all its sites; each once."""
+
+
+@dataclass(frozen=True, slots=True)
 class SiteRoom:
     """A site's budget at one instant: all its chargers, who is away, what is on its way."""
 
     plugs: tuple[Plug, ...] = ()
     away: frozenset[str] = frozenset()
     downloads: Downloads = Downloads()
+    feeder: Feeder | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -353,7 +353,7 @@ RULES: tuple[Rule, ...] = (
     Rule("version read", "wait", "its boot told no version, and it has not answered yet", _version_known),
     Rule("veto", "wait", "it says itself that it takes no update now", _veto),
     Rule("busy", "wait", "a session, a plug, a reservation or a remote start that is pending", _busy),
-    Rule("site budget", "wait", "its site has no room: chargers, power, connectors or uplink", _budget),
+    Rule("site budget", "wait", "its site has no room: chargers, power, connectors, uplink, feeder", _budget),
 )
 """The table. The step that sends asks the last ones again, and the calendar, hold and budget, by itself."""
 

@@ -51,8 +51,17 @@ def add(  # noqa: PLR0913 - typer's options are its signature
         str | None, typer.Option(metavar="SHARE", help="Of the time, what each charger owes: 97%.")
     ] = None,
     uptime_days: Annotated[int, typer.Option(min=1, max=366, help="Over so many days back.")] = 30,
+    feeder: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The supply that it hangs on; sites may share one.")
+    ] = None,
+    feeder_kw: Annotated[
+        float | None,
+        typer.Option(min=0.001, metavar="KW", help="Chargers' load that may come back on it in a minute."),
+    ] = None,
 ) -> None:
     """Add a site, or change one that is there: options that are left out go back to their defaults."""
+    if (feeder is None) != (feeder_kw is None):
+        raise WrongUse("--feeder and --feeder-kw go together: name the supply and its cap, or neither.")
     rules = {
         "kind": kind,
         "country": country.upper() if country else None,
@@ -62,6 +71,8 @@ def add(  # noqa: PLR0913 - typer's options are its signature
         "max_download_bytes": None if max_download_mb is None else int(max_download_mb * 1_000_000),
         "uptime_floor": _share("--uptime", uptime),
         "uptime_days": uptime_days,
+        # A server of before refuses words that it does not know.
+        **({"feeder": feeder, "feeder_kw": feeder_kw} if feeder is not None else {}),
     }
     body = {
         "site_id": site,
@@ -100,6 +111,8 @@ def _rules(rules: Record) -> list[str]:
         "max_downloads": "{} downloads at once",
         "max_download_bytes": "{:,} bytes on their way at once",
         "uptime_floor": "each charger owes {:.2%} of the time",
+        "feeder": "hangs on feeder {}",
+        "feeder_kw": "{:g} kW back on it a minute",
     }
     found = [text.format(rules[name]) for name, text in told.items() if rules.get(name) is not None]
     return [*found, "keeps one of each connector type"] if rules.get("keep_connector_types") else found

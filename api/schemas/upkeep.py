@@ -36,6 +36,25 @@ class SiteRulesBody(Body):
     )
     uptime_days: Whole = Field(default=30, ge=1, le=366, description="Over so many days back.")
 
+    feeder: Label | None = Field(
+        default=None,
+        examples=["transformer-7"],
+        description="The supply that it hangs on; sites that name the same one share its cap.",
+    )
+    feeder_kw: Real | None = Field(
+        default=None,
+        gt=0,
+        le=1_000_000,
+        description="Kilowatts of chargers that may come back on the feeder within a minute; the least "
+        "number of its sites counts.",
+    )
+
+    @model_validator(mode="after")
+    def _feeder_whole(self) -> "SiteRulesBody":
+        if (self.feeder is None) != (self.feeder_kw is None):
+            raise ValueError("feeder and feeder_kw go together: name the feeder and its cap, or neither")
+        return self
+
     def to_noun(self) -> SiteRules:
         """The rules."""
         return SiteRules(**dict(self))

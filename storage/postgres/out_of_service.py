@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, func, select
+from sqlalchemy import Row, delete, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.charger import OutOfService
 from storage.postgres.engine import reading, transaction
 from storage.postgres.leases import ALIVE
-from storage.postgres.tables import charger_route, out_of_service, site_lease
+from storage.postgres.tables import charger_route, downtime, out_of_service, site_lease
 
 _COLUMNS = out_of_service.c
 
@@ -44,7 +44,12 @@ class PostgresOutOfServiceStore:
 
     async def remove(self, charger_id: str) -> bool:
         """Whether there was one."""
-        statement = delete(out_of_service).where(_COLUMNS.charger_id == charger_id)
+        gone = delete(out_of_service).where(_COLUMNS.charger_id == charger_id)
+        back = gone.returning(_COLUMNS.charger_id, _COLUMNS.site_id).cte("back")
+        booked = select(back.c.charger_id, back.c.site_id, literal("put_back"), func.now(), func.now())
+        names = ["charger_id", "site_id", "kind", "began", "ended"]
+        # No downtime of its own: when it came back, for the feeder that it comes back on (X4).
+        statement = insert(downtime).from_select(names, booked)
         async with transaction(self._engine) as connection:
             return (await connection.execute(statement)).rowcount == 1
 

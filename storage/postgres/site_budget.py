@@ -1,5 +1,7 @@
 """What a site's rules say to one more charger that goes away; read under the site's lock."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import func, select, union
@@ -8,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from storage.charger import SiteLease
 from storage.codec import decode
 from storage.parked import DOWNLOAD
-from storage.postgres.tables import charger, charger_upkeep, out_of_service, site_lease
-from storage.site_budget import download_refusal, refusal
+from storage.postgres.feeders import feeder, lock_feeder
+from storage.postgres.tables import charger, charger_upkeep, out_of_service, site, site_lease
+from storage.site_budget import download_refusal, room_refusal
 from storage.twin import Lifecycle
-from storage.upkeep import Downloads, Plug, SiteRoom, SiteRules
+from storage.upkeep import Downloads, Feeder, Plug, SiteRoom, SiteRules
 
 
 async def refused(
@@ -21,14 +24,32 @@ async def refused(
     rules = decode(SiteRules, stored)
     if not rules.counts_more:
         return None
-    found = await room(connection, site_id, without=lease.charger_id)
+    found = await _room(connection, site_id, without=lease.charger_id)
     if lease.download_bytes and (why := download_refusal(rules, found.downloads, lease.download_bytes)):
         return why
-    return None if lease.kind == DOWNLOAD else refusal(rules, found.plugs, found.away, lease.charger_id)
+    if lease.kind == DOWNLOAD:
+        return None
+    if rules.feeder is not None:
+        await lock_feeder(connection, rules.feeder)
+        found = replace(found, feeder=await feeder(connection, rules.feeder))
+    return room_refusal(rules, found, lease.charger_id)
 
 
-async def room(connection: AsyncConnection, site_id: str, *, without: str = "") -> SiteRoom:
-    """A site's budget as it is used now; without the download of one charger."""
+async def rooms(connection: AsyncConnection, site_ids: Sequence[str]) -> dict[str, SiteRoom]:
+    """The budgets of some sites as they are used now; a feeder that many share is looked at once."""
+    name = site.c.rules["feeder"].astext
+    query = select(site.c.site_id, name).where(site.c.site_id.in_(site_ids), name.is_not(None))
+    named: dict[str, str] = {row[0]: row[1] for row in await connection.execute(query)}
+    feeders: dict[str | None, Feeder | None] = {
+        each: await feeder(connection, each) for each in sorted({*named.values()})
+    }
+    return {
+        each: replace(await _room(connection, each), feeder=feeders.get(named.get(each))) for each in site_ids
+    }
+
+
+async def _room(connection: AsyncConnection, site_id: str, *, without: str = "") -> SiteRoom:
+    """One site, its feeder aside; without the download of one charger."""
     plugs, away = await _plugs(connection, site_id), await _away(connection, site_id)
     return SiteRoom(tuple(plugs), frozenset(away), await _downloads(connection, site_id, without))
 

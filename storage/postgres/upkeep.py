@@ -31,7 +31,7 @@ from storage.parked import DOWNLOAD
 from storage.postgres.columns import Time
 from storage.postgres.engine import reading, transaction
 from storage.postgres.load_groups import full_groups
-from storage.postgres.site_budget import room
+from storage.postgres.site_budget import rooms
 from storage.postgres.tables import (
     campaign,
     campaign_target,
@@ -99,7 +99,7 @@ class PostgresUpkeepStore:
     async def rooms(self, site_ids: Sequence[str]) -> Mapping[str, SiteRoom]:
         """See the port."""
         async with reading(self._engine) as connection:
-            return {site_id: await room(connection, site_id) for site_id in site_ids}
+            return await rooms(connection, site_ids)
 
     async def put_closures(self, closures: Sequence[Closure]) -> Sequence[Closure]:
         """Raise NotFound where a site is unknown; nothing is stored then."""

@@ -42,8 +42,9 @@ downtime = sa.Table(
     time("began"),
     time("ended"),
     sa.Index(None, "charger_id", "ended"),
+    sa.Index(None, "site_id", "ended"),
 )
-"""How long chargers were leased for work: what an uptime obligation is charged with."""
+"""How long chargers were leased for work: what an uptime obligation is charged with; when each came back."""
 
 metering = sa.Table(
     "metering",

@@ -211,5 +211,7 @@ async def test_a_site_keeps_its_rules() -> None:
         assert (await client.post("/api/v1/sites", json=body)).status_code == 201
         sites = {one["site_id"]: one for one in (await client.get("/api/v1/sites")).json()["items"]}
         bad = await client.post("/api/v1/sites", json={**body, "rules": {"keep_power_share": 1.5}})
+        half = await client.post("/api/v1/sites", json={**body, "rules": {"feeder": "north"}})
     assert sites["mall"]["rules"]["keep_power_share"] == 0.5
     assert bad.status_code == 422
+    assert (half.status_code, "feeder_kw go together" in half.text) == (422, True)

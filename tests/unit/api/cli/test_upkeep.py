@@ -172,6 +172,22 @@ def test_a_site_with_rules_says_them(run: Any, fake: Any) -> None:
     assert run("site", "add", "mall", "--keep-power", "half").exit_code == 2
 
 
+@pytest.mark.requirement("X4")
+def test_a_site_names_its_feeder_and_the_cap_together(run: Any, fake: Any) -> None:
+    from api.schemas.chargers import SiteBody
+
+    rules = {"feeder": "north", "feeder_kw": 300.0}
+    stored = SiteBody(site_id="mall", name="mall", time_zone="UTC", rules=rules).model_dump(mode="json")
+    fake.on("POST", "/sites", (201, stored))
+    result = run("site", "add", "mall", "--feeder", "north", "--feeder-kw", "300")
+    assert result.exit_code == 0, result.output
+    assert fake.last("POST", "/sites").json["rules"].items() >= rules.items()
+    assert "hangs on feeder north; 300 kW back on it a minute" in result.stdout
+    alone = run("site", "add", "mall", "--feeder", "north")
+    assert alone.exit_code == 2
+    assert "go together" in alone.output
+
+
 @pytest.mark.requirement("X14")
 def test_metering_is_marked_with_a_reason_and_shown_without(run: Any, fake: Any, sample: Any) -> None:
     image = "a" * 64
