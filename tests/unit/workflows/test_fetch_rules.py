@@ -125,7 +125,7 @@ def test_who_proved_the_image_and_waits_has_it(word: FirmwareStatus) -> None:
         (FirmwareStatus.DOWNLOAD_FAILED, Fetch.FAILED),
         (FirmwareStatus.INSTALLATION_FAILED, Fetch.FAILED),
         (FirmwareStatus.INVALID_SIGNATURE, Fetch.DISTRUSTED),
-        *((word, Fetch.INSTALLING) for word in FIRMWARE_INSTALLING),
+        *((word, Fetch.INSTALLING) for word in sorted(FIRMWARE_INSTALLING)),
     ],
 )
 def test_what_else_it_may_say(word: FirmwareStatus, fetch: Fetch) -> None:
