@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from activities.conclusion import ConcludeInput
 from activities.orders import DispatchInput, Node
+from csms.access import GetLocalListVersion
 from csms.commands import (
     AnswerStatus,
     Command,
@@ -16,7 +17,7 @@ from csms.commands import (
 )
 from csms.errors import CallFailed, CommandTimeout, NotAccepted, Unsupported
 from storage.campaign import Outcome
-from storage.kept import Difference, Kept, before, compare, roots_in
+from storage.kept import LISTS, Difference, Kept, before, compare, roots_in
 from storage.ports import ChargerView
 
 _TAKEN = frozenset({AnswerStatus.ACCEPTED, AnswerStatus.REBOOT_REQUIRED})
@@ -33,7 +34,10 @@ async def note(node: Node, given: DispatchInput, view: ChargerView) -> None:
     if kept.empty or await node.stores.kept.get(given.campaign_id, given.wave, given.charger_id):
         return
     if kept.values:
+        has_list = not LISTS.isdisjoint(kept.values)
         kept = replace(kept, values=await _told(node, given, kept.values))
+        if has_list:
+            kept = replace(kept, local_list=await _local_list(node, given))
     await node.stores.kept.keep(kept)
 
 
@@ -47,6 +51,17 @@ async def _told(node: Node, given: DispatchInput, known: Mapping[str, str]) -> d
     except (CallFailed, CommandTimeout, NotAccepted, Unsupported):
         return {}
     return {name: value for name, value in answer.values if name in known}
+
+
+async def _local_list(node: Node, given: DispatchInput) -> int | None:
+    """The version of its list of who may charge; None: it does not say."""
+    try:
+        answer = await node.sender.send(
+            given.charger_id, given.session_epoch, GetLocalListVersion(), deadline_s=node.command_seconds
+        )
+    except (CallFailed, CommandTimeout, NotAccepted, Unsupported):
+        return None
+    return answer.list_version
 
 
 async def compared(node: Node, end: ConcludeInput, session_epoch: int) -> ConcludeInput:
@@ -70,11 +85,13 @@ class _Comparison:
     async def run(self) -> ConcludeInput:
         difference = await self._difference()
         refused = await self._put_back(difference)
-        if not (difference.settings or difference.trust):
+        if not (difference.settings or difference.trust or difference.access):
             return self.end
         await self._record(difference, refused)
         if difference.trust:
             return self._failed(f"whom it trusts or where it connects: {difference.trust[0]}")
+        if difference.access:
+            return self._failed(f"who may charge: {difference.access[0]}")
         if refused:
             return self._failed(f"settings that cannot be put back: {_some(refused)}")
         put_back = _some(tuple(difference.settings))
@@ -95,7 +112,14 @@ class _Comparison:
         told = dict(answer.values) if answer else {}
         # An empty list is an answer, too: it has none any more.
         known = listed is not None and listed.status in (AnswerStatus.ACCEPTED, AnswerStatus.NOT_FOUND)
-        return compare(self.kept, told, profile, roots_in(listed.certificates) if listed and known else None)
+        roots = roots_in(listed.certificates) if listed and known else None
+        return compare(self.kept, told, profile, roots, await self._list_version())
+
+    async def _list_version(self) -> int | None:
+        if self.kept.local_list is None:
+            return None
+        answer = await self._asked(GetLocalListVersion())
+        return answer.list_version if answer else None
 
     async def _put_back(self, difference: Difference) -> tuple[str, ...]:
         """The settings that the charger does not take back; none are tried where its trust changed."""
@@ -126,6 +150,7 @@ class _Comparison:
             settings=sorted(difference.settings),
             not_put_back=list(refused),
             trust=list(difference.trust),
+            access=list(difference.access),
         )
 
 

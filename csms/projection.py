@@ -42,7 +42,7 @@ from storage.events import (
 )
 from storage.findings import ChargerFellSilent, ChargerSpokeAgain, SessionAbandoned, SessionStuck
 from storage.findings import FirmwareVersionRead as VersionRead
-from storage.reports import CertificatesListed
+from storage.reports import CertificatesListed, LocalListTold
 from storage.twin import (
     ConfigurationSection,
     ConnectivitySection,
@@ -361,8 +361,17 @@ def _variables(twin: TwinState, record: EventRecord) -> TwinState:
         values = {**known.values, **told}
     if len(values) > MAX_VARIABLES:
         return twin
-    section = ConfigurationSection(values, at)
+    section = replace(known, values=values, read_at=at)
     return twin if section == known else replace(twin, configuration=section)
+
+
+def _local_list(twin: TwinState, record: EventRecord) -> TwinState:
+    event: LocalListTold = record.event  # type: ignore[assignment]  # by the table below
+    known, at = twin.configuration or ConfigurationSection(), moment(record)
+    if known.local_list_at and at < known.local_list_at:
+        return twin
+    section = replace(known, local_list_version=event.version, local_list_at=at)
+    return replace(twin, configuration=section)
 
 
 _CHANGES: dict[type[Any], Callable[[TwinState, EventRecord], TwinState]] = {
@@ -379,6 +388,7 @@ _CHANGES: dict[type[Any], Callable[[TwinState, EventRecord], TwinState]] = {
     MeterValuesSampled: _metered,
     VariablesReported: _variables,
     CertificatesListed: _certificates,
+    LocalListTold: _local_list,
     ReservationChanged: _reservation,
     ClockDriftChanged: _clock_judged,
     SessionAbandoned: _abandoned,

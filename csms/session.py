@@ -14,6 +14,7 @@ from uuid import UUID
 import structlog
 
 from csms import frames, schemas
+from csms.access import GetLocalListVersion
 from csms.answers import joined
 from csms.clocks import ClockWatch
 from csms.commands import (
@@ -54,7 +55,7 @@ from storage.charger import SelfReport
 from storage.errors import EngineUnavailable, InvalidInput
 from storage.events import ChargerThrottled, CommandAnswered, FrameRejected, VariablesReported
 from storage.findings import Finding
-from storage.reports import CertificatesListed
+from storage.reports import CertificatesListed, LocalListTold
 
 log = structlog.get_logger(__name__)
 
@@ -554,11 +555,15 @@ def _cost(raw: str | bytes) -> float:
     return 1 + len(raw) / _CHARS_PER_MESSAGE
 
 
-def _told(command: Command, answer: CommandAnswer) -> VariablesReported | CertificatesListed | None:
+def _told(
+    command: Command, answer: CommandAnswer
+) -> VariablesReported | CertificatesListed | LocalListTold | None:
     """The fact that an answer is, if it is one."""
     match command:
         case GetVariables(attribute=VariableAttribute.ACTUAL) if answer.values:
             return VariablesReported(dict(answer.values), "answer")
         case GetInstalledCertificateIds() if answer.status in _LISTED:
             return CertificatesListed(command.uses, answer.certificates)
+        case GetLocalListVersion() if answer.list_version is not None:
+            return LocalListTold(answer.list_version)
     return None

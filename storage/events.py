@@ -41,6 +41,7 @@ class EventKind(StrEnum):
     CERTIFICATE_SIGNING_REQUESTED = "certificate_signing_requested"
     CERTIFICATE_STATUS_REQUESTED = "certificate_status_requested"
     CERTIFICATES_LISTED = "certificates_listed"
+    LOCAL_LIST_TOLD = "local_list_told"
     MONITORS_REPORTED = "monitors_reported"
     CUSTOMER_INFORMATION_REPORTED = "customer_information_reported"
     VENDOR_MESSAGE_RECEIVED = "vendor_message_received"

@@ -46,11 +46,17 @@ SETTINGS = frozenset(
         "AlignedDataCtrlr.Measurands",
         "AlignedDataCtrlr.TxEndedInterval",
         "AlignedDataCtrlr.TxEndedMeasurands",
+        "AuthCacheCtrlr.DisablePostAuthorize",
         "AuthCacheCtrlr.Enabled",
+        "AuthCacheCtrlr.LifeTime",
+        "AuthCacheCtrlr.Policy",
         "AuthCtrlr.AuthorizeRemoteStart",
+        "AuthCtrlr.DisableRemoteAuthorization",
+        "AuthCtrlr.Enabled",
         "AuthCtrlr.LocalAuthorizeOffline",
         "AuthCtrlr.LocalPreAuthorize",
         "AuthCtrlr.OfflineTxForUnknownIdEnabled",
+        "LocalAuthListCtrlr.DisablePostAuthorize",
         "LocalAuthListCtrlr.Enabled",
         "OCPPCommCtrlr.HeartbeatInterval",
         "OCPPCommCtrlr.OfflineThreshold",
@@ -63,7 +69,10 @@ SETTINGS = frozenset(
         "SampledDataCtrlr.TxUpdatedInterval",
         "SampledDataCtrlr.TxUpdatedMeasurands",
         "SecurityCtrlr.OrganizationName",
+        "SmartChargingCtrlr.Enabled",
+        "SmartChargingCtrlr.LimitChangeSignificance",
         "TxCtrlr.EVConnectionTimeOut",
+        "TxCtrlr.MaxEnergyOnInvalidId",
         "TxCtrlr.StopTxOnEVSideDisconnect",
         "TxCtrlr.StopTxOnInvalidId",
         "TxCtrlr.TxStartPoint",
@@ -82,6 +91,10 @@ TRUST = frozenset(
     }
 )
 """Whom it trusts and where it connects."""
+LISTS = frozenset({"LocalAuthListEnabled", "LocalAuthListCtrlr.Enabled"})
+"""Who has one of these has a local list whose version can be asked for."""
+ENTRIES = "LocalAuthListCtrlr.Entries"
+"""How many are on it (2.x); read only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +109,8 @@ class Kept:
     profile: int
     roots: tuple[str, ...]
     """As in ``SecuritySection.roots``; (): never listed, so nothing to compare with."""
+    local_list: int | None = None
+    """The version of its local list of who may charge; None: it did not tell (F64)."""
 
     @property
     def empty(self) -> bool:
@@ -111,12 +126,14 @@ class Difference:
     """To be put back, and to which value."""
     trust: tuple[str, ...] = ()
     """What no machine puts back, in words."""
+    access: tuple[str, ...] = ()
+    """What was lost of who may charge, in words: a list is not ours to send again (F64)."""
 
 
 def before(campaign_id: str, wave: int, twin: TwinState, at: datetime) -> Kept:
     """What is known of a charger now."""
     known = twin.configuration.values if twin.configuration else {}
-    values = {name: value for name, value in known.items() if name in SETTINGS or name in TRUST}
+    values = {name: value for name, value in known.items() if name in SETTINGS | TRUST | {ENTRIES}}
     security = twin.security
     return Kept(
         campaign_id,
@@ -129,8 +146,14 @@ def before(campaign_id: str, wave: int, twin: TwinState, at: datetime) -> Kept:
     )
 
 
-def compare(kept: Kept, told: Mapping[str, str], profile: int, roots: Sequence[str] | None) -> Difference:
-    """What is otherwise now. What the charger did not tell is not compared; ``roots`` None: nor are those."""
+def compare(
+    kept: Kept,
+    told: Mapping[str, str],
+    profile: int,
+    roots: Sequence[str] | None,
+    local_list: int | None = None,
+) -> Difference:
+    """What is otherwise now. What the charger did not tell is not compared; None: nor are those."""
     changed = {
         name: value for name, value in kept.values.items() if name in told and not same(value, told[name])
     }
@@ -143,7 +166,23 @@ def compare(kept: Kept, told: Mapping[str, str], profile: int, roots: Sequence[s
         trust += [f"the root {root} is gone" for root in sorted(set(kept.roots) - set(roots))]
         trust += [f"the root {root} is new" for root in sorted(set(roots) - set(kept.roots))]
     settings = {name: value for name, value in changed.items() if name in SETTINGS}
-    return Difference(settings, tuple(trust))
+    return Difference(settings, tuple(trust), _lost(kept, told, local_list))
+
+
+def _lost(kept: Kept, told: Mapping[str, str], local_list: int | None) -> tuple[str, ...]:
+    """A version only ever rises (D01): a higher one was sent since, and no update did that."""
+    lost = []
+    if kept.local_list is not None and local_list is not None and local_list < kept.local_list:
+        lost.append(f"its local list had version {kept.local_list} and has {local_list}")
+    were, are = kept.values.get(ENTRIES, ""), told.get(ENTRIES, "")
+    if (
+        were.isdecimal()
+        and are.isdecimal()
+        and int(are) < int(were)
+        and local_list in (None, kept.local_list)
+    ):
+        lost.append(f"its local list had {were} entries and has {are}")
+    return tuple(lost)
 
 
 def roots_in(certificates: Iterable[InstalledCertificate]) -> tuple[str, ...]:

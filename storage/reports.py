@@ -117,6 +117,13 @@ class CertificatesListed:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalListTold:
+    """The version of a charger's local list of who may charge; 0: it is empty, -1: it has none (1.6)."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Monitor:
     """A monitor that a charger has (2.x)."""
 
@@ -163,6 +170,7 @@ Report = (
     | CertificateSigningRequested
     | CertificateStatusRequested
     | CertificatesListed
+    | LocalListTold
     | MonitorsReported
     | CustomerInformationReported
     | VendorMessageReceived
@@ -175,6 +183,7 @@ REPORT_TYPES: dict[str, type[Any]] = {
     "certificate_signing_requested": CertificateSigningRequested,
     "certificate_status_requested": CertificateStatusRequested,
     "certificates_listed": CertificatesListed,
+    "local_list_told": LocalListTold,
     "monitors_reported": MonitorsReported,
     "customer_information_reported": CustomerInformationReported,
     "vendor_message_received": VendorMessageReceived,

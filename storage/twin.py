@@ -175,6 +175,9 @@ class ConfigurationSection:
 
     values: dict[str, str] = field(default_factory=dict)
     read_at: datetime | None = None
+    local_list_version: int | None = None
+    """Of its local list of who may charge; 0: empty, -1: it has none (F64)."""
+    local_list_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -330,6 +330,13 @@ FIELDS: tuple[Field, ...] = (
         severity=Severity.WARNING,
     ),
     Field("configuration.read_at", _TIME, _SYSTEM, "When it was last read."),
+    Field(
+        "configuration.local_list_version",
+        _NUMBER,
+        _DEVICE,
+        "Of its local list of who may charge; 0 is an empty one, -1 none.",
+    ),
+    Field("configuration.local_list_at", _TIME, _DEVICE, "When it last told that."),
 )
 
 # OCPP 2.0.1 part 2 appendix, 1.6 edition 2 section 9, 1.6 security whitepaper section 3: what decides whom

@@ -121,6 +121,7 @@ def draw_charger(screen: Screen, item: Record, now: datetime) -> None:
             ("Site", str(item["site_id"])),
             *((name.capitalize().replace("_", " "), value) for name, value in item["ownership"].items()),
             *((name.capitalize().replace("_", " "), value) for name, value in item.get("terms", {}).items()),
+            ("Who may charge", _access(item.get("policies") or {})),
             ("Serial", item["serial_number"]),
             ("Says it is", _otherwise(item)),
             ("Lifecycle", words(item["lifecycle"])),
@@ -135,6 +136,15 @@ def draw_charger(screen: Screen, item: Record, now: datetime) -> None:
     )
     screen.line()
     _draw_connectors(screen, twin["operation"], now)
+
+
+def _access(policies: Record) -> str | None:
+    """As far as it told: its local list and the digests of its settings."""
+    version = policies.get("local_list_version")
+    told = [] if version is None else ["no local list" if version < 0 else f"local list version {version}"]
+    digests = ((name, policies.get(f"{name}_sha256")) for name in ("access", "charging"))
+    told += [f"{name} settings {digest[:12]}" for name, digest in digests if digest]
+    return ", ".join(told) or None
 
 
 def _set_aside(item: Record, now: datetime) -> str | None:

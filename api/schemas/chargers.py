@@ -15,6 +15,7 @@ from storage.charger import Charger, Site, SiteLease
 from storage.chronicle import Source
 from storage.events import EventKind, StoredEvent
 from storage.ownership import Ownership
+from storage.policies import Policies, policies
 from storage.ports import ChargerView
 from storage.quarantine import QuarantineCase
 from storage.twin import Lifecycle, TwinState
@@ -128,6 +129,7 @@ class ChargerReply(ChargerSummary):
 
     twin: TwinState
     maintenance: SiteLease | None
+    policies: Policies = Field(description="Who may charge and how, as version and digests of what it told.")
     terms: dict[str, str] = Field(
         default_factory=dict, description="References that are only kept, as `pricing_policy` (F63)."
     )
@@ -150,6 +152,7 @@ class ChargerReply(ChargerSummary):
             twin=view.twin,
             maintenance=view.maintenance,
             set_aside=why,
+            policies=policies(view.twin.configuration),
             terms=dict(terms or {}),
         )
 

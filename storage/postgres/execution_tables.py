@@ -33,6 +33,7 @@ update_kept = sa.Table(
     sa.Column("values", JSONB, nullable=False),
     sa.Column("profile", sa.Integer, nullable=False),
     sa.Column("roots", ARRAY(sa.Text), nullable=False),
+    sa.Column("local_list", sa.BigInteger),
     sa.PrimaryKeyConstraint("campaign_id", "wave", "charger_id"),
 )
 

@@ -27,6 +27,7 @@ class PostgresKeptStore:
             values=dict(kept.values),
             profile=kept.profile,
             roots=list(kept.roots),
+            local_list=kept.local_list,
         )
         async with transaction(self._engine) as connection:
             await connection.execute(statement.on_conflict_do_nothing())

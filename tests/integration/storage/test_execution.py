@@ -43,7 +43,7 @@ async def test_a_penalty_is_imposed_once_seen_with_its_charger_and_released_once
 @pytest.mark.requirement("X9")
 async def test_what_a_charger_was_is_kept_once_until_its_update_is_over(engine) -> None:
     store, now = PostgresKeptStore(engine), datetime.now(UTC)
-    kept = Kept("c1", 0, "A", now, {"HeartbeatInterval": "60"}, 2, ("CSMSRootCertificate/k/7",))
+    kept = Kept("c1", 0, "A", now, {"HeartbeatInterval": "60"}, 2, ("CSMSRootCertificate/k/7",), 7)
     await store.keep(kept)
     await store.keep(replace(kept, values={"HeartbeatInterval": "1"}))
     assert await store.get("c1", 0, "A") == kept

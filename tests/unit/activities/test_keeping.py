@@ -7,11 +7,12 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.conclusion import ConcludeAnswer, ConcludeInput, RestoreInput
 from activities.dispatch import DispatchActivities
+from csms.access import GetLocalListVersion
 from csms.commands import AnswerStatus, ChangeAvailability, CommandAnswer, GetVariables, SetVariables
 from csms.errors import CallFailed, CommandTimeout
 from storage.campaign import Outcome
 from storage.certificate_use import CertificateHash, CertificateUse, InstalledCertificate
-from storage.kept import SETTINGS, TRUST
+from storage.kept import ENTRIES, SETTINGS, TRUST
 from storage.twin import ConfigurationSection, SecuritySection
 from tests.unit.activities.test_dispatch import authorise, dispatch
 from tests.unit.activities.world import World
@@ -156,6 +157,80 @@ async def test_a_refusal_without_items_is_a_refusal_of_all(world: World) -> None
     world.settings[CP]["HeartbeatInterval"] = "1"
     world.answers[SetVariables] = CommandAnswer(AnswerStatus.NOT_IMPLEMENTED)
     assert await conclude(world) is not None
+
+
+async def listed(version: int | None, **settings: str) -> World:
+    """One charger with a local list, sent an update."""
+    world = World()
+    world.add_chargers(1)
+    known = {"LocalAuthListCtrlr.Enabled": "true", "AuthCtrlr.Enabled": "true", **settings}
+    world._twin(CP, configuration=ConfigurationSection(known))
+    world.settings[CP] = dict(known)
+    if version is not None:
+        world.local_lists[CP] = version
+    await world.add_campaign([[CP]], world.plan(1))
+    await world.approve("c1")
+    await authorise(world)
+    await dispatch(world)
+    return world
+
+
+@pytest.mark.requirement("F64")
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        (7, 7, ""),
+        (7, 8, ""),  # sent since: no update raises a version
+        (0, 0, ""),
+        (7, 0, "its local list had version 7 and has 0"),
+        (7, -1, "its local list had version 7 and has -1"),
+        (None, 0, ""),  # it never told, so nothing can be compared
+        (7, None, ""),
+    ],
+)
+async def test_who_may_charge_comes_through_an_update(
+    before: int | None, after: int | None, says: str
+) -> None:
+    world = await listed(before)
+    world.local_lists.pop(CP, None)
+    if after is not None:
+        world.local_lists[CP] = after
+
+    await conclude(world)
+
+    outcome, reason = await ended(world)
+    assert outcome is (Outcome.FAILED if says else Outcome.UPDATED)
+    assert says in reason
+    assert ("charger.settings_changed_by_update" in world.audit.actions()) == bool(says)
+
+
+@pytest.mark.requirement("F64")
+@pytest.mark.parametrize(
+    ("entries", "version", "lost"), [("3", 7, True), ("3", 8, False), ("many", 7, False)]
+)
+async def test_a_list_of_the_same_version_with_fewer_on_it_is_lost(
+    entries: str, version: int, lost: bool
+) -> None:
+    world = await listed(7, **{ENTRIES: "12"})
+    world.settings[CP][ENTRIES], world.local_lists[CP] = entries, version
+    await conclude(world)
+    assert ((await ended(world))[0] is Outcome.FAILED) == lost
+
+
+@pytest.mark.requirement("F64")
+async def test_settings_of_authorisation_and_charging_are_put_back() -> None:
+    before = {"SmartChargingCtrlr.Enabled": "true", "AuthCacheCtrlr.LifeTime": "3600"}
+    world = await listed(7, **before)
+    world.settings[CP] |= {"SmartChargingCtrlr.Enabled": "false", "AuthCtrlr.Enabled": "false"}
+    await conclude(world)
+    assert world.settings[CP]["AuthCtrlr.Enabled"] == "true", "else everybody charges for nothing"
+    assert world.settings[CP].items() >= before.items()
+    assert (await ended(world))[0] is Outcome.UPDATED
+
+
+async def test_who_has_no_local_list_is_not_asked_for_one(world: World) -> None:
+    await conclude(world)
+    assert not any(isinstance(command, GetLocalListVersion) for _, command in world.sent)
 
 
 def test_nothing_is_both_put_back_and_left_to_a_person() -> None:

@@ -13,6 +13,7 @@ import orjson
 from activities.orders import Node
 from activities.stores import Stores
 from activities.tickets import TicketOffice
+from csms.access import GetLocalListVersion
 from csms.commands import (
     AnswerStatus,
     ChangeAvailability,
@@ -203,6 +204,7 @@ class World:
     settings: dict[str, dict[str, str]] = field(default_factory=dict)
     """What chargers answer when they are asked for variables, by charger."""
     roots: dict[str, tuple[InstalledCertificate, ...]] = field(default_factory=dict)
+    local_lists: dict[str, int] = field(default_factory=dict)
     read_only: set[str] = field(default_factory=set)
     """Variables that no charger lets anybody write."""
     desk: Any = None
@@ -454,6 +456,8 @@ class World:
                 return self.transaction_status.get(command.transaction_id, NOT_IMPLEMENTED)
             case GetInstalledCertificateIds():
                 return CommandAnswer(AnswerStatus.ACCEPTED, certificates=self.roots.get(charger_id, ()))
+            case GetLocalListVersion():
+                return CommandAnswer(AnswerStatus.ACCEPTED, list_version=self.local_lists.get(charger_id))
         return ACCEPTED
 
     def _write(self, charger_id: str, command: SetVariables) -> CommandAnswer:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from csms import schemas
+from csms.access import GetLocalListVersion
 from csms.commands import (
     AnswerStatus,
     Command,
@@ -23,7 +24,7 @@ from csms.frames import OCPP16, OCPP21, OCPP201
 from csms.gateway import DIALECTS
 from storage.certificate_use import CertificateUse
 from storage.events import CommandAnswered, CommandSent, FrameRejected, VariablesReported
-from storage.reports import CertificatesListed, CertificateStatusRequested
+from storage.reports import CertificatesListed, CertificateStatusRequested, LocalListTold
 
 HASH = {
     "hashAlgorithm": "SHA256",
@@ -211,3 +212,12 @@ async def test_a_message_of_the_wrong_kind_is_refused(make_world: Any) -> None:
         "Heartbeat",
         "NotifyPeriodicEventStream",
     ]
+
+
+@pytest.mark.requirement("F64")
+async def test_the_version_of_a_local_list_is_a_fact(make_world: Any) -> None:
+    world = await make_world(OCPP16)
+    answer, _ = await sent(world, GetLocalListVersion(), {"listVersion": -1})
+    assert answer.list_version == -1
+    await world.session.settled()
+    assert world.store.facts(LocalListTold) == [LocalListTold(-1)]
