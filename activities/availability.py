@@ -1,12 +1,14 @@
 """Taking a charger out of service for an update, and putting back exactly what was (X3)."""
 
-from datetime import timedelta
+import asyncio
+from datetime import datetime, timedelta
 
 from activities.facts import out_of_service
 from activities.orders import Node
 from activities.stores import Stores
-from csms.commands import AnswerStatus, ChangeAvailability
-from csms.errors import RestoreRefused
+from csms.commands import AnswerStatus, ChangeAvailability, TriggerKind, TriggerMessage
+from csms.errors import CallFailed, NotAccepted, RestoreRefused, Unsupported
+from csms.frames import OCPP16
 from storage.charger import OutOfService
 from storage.events import (
     FIRMWARE_FAILURES,
@@ -22,6 +24,8 @@ from storage.twin import OperationSection
 WHOLE = "0.0"
 """The key under which a charger as a whole reports (OCPP 1.6 connector 0)."""
 
+_NUMBER = "NumberOfConnectors"
+
 STILL_OUT = "it is still out of service: housekeeping will restore its availability once it is back"
 """Ends the reason of a target whose charger could not be put back into service."""
 
@@ -34,6 +38,9 @@ AT_WORK_AT_MOST = timedelta(hours=6)
 _OVER = FIRMWARE_FAILURES | {FirmwareStatus.IDLE, FirmwareStatus.INSTALLED}
 _TELLING = (EventKind.CHARGER_BOOTED.value, EventKind.FIRMWARE_STATUS_REPORTED.value)
 _DONE = frozenset({AnswerStatus.ACCEPTED, AnswerStatus.SCHEDULED})
+_READ_BACK_S = 5.0
+"""How long a charger that was put back may take to say so, beside its answers."""
+_LOOK_EVERY_S = 0.25
 
 
 async def before_us(store: OutOfServiceStore, view: ChargerView) -> tuple[str, ...]:
@@ -58,12 +65,86 @@ async def put_back(node: Node, charger_id: str, session_epoch: int) -> bool:
     if row is None:
         return False
     view = await node.stores.chargers.get(charger_id)
-    for command in _restoring(view.twin.operation, row.before):
-        answer = await node.sender.send(charger_id, session_epoch, command, deadline_s=node.command_seconds)
-        if answer.status not in _DONE:
-            raise RestoreRefused(charger_id, answer.status.value)
+    if not await _back_singly(node, view, row.before, session_epoch):
+        for command in _restoring(view.twin.operation, row.before):
+            status = await _sent(node, charger_id, session_epoch, command)
+            if status not in _DONE:
+                raise RestoreRefused(charger_id, status.value)
     await store.remove(charger_id)
     return True
+
+
+def taking_out(view: ChargerView, before: tuple[str, ...]) -> list[ChangeAvailability]:
+    """The commands that let no car begin: for each connector alone where only that can be undone exactly."""
+    singly = [_of(key, operative=False) for key in _singly(view, before)]
+    return singly or [ChangeAvailability(operative=False)]
+
+
+def _singly(view: ChargerView, out: tuple[str, ...]) -> tuple[str, ...]:
+    """The connectors to take out and put back one by one; none: the charger as a whole.
+
+    OCPP 1.6 5.2: the command for connector 0 reaches every connector, also those that were out before and
+    have to stay so. One that never told of itself would be left open, so all have to be known (9.1.14).
+    """
+    link, operation, settings = view.twin.connectivity, view.twin.operation, view.twin.configuration
+    if not out or WHOLE in out or link is None or link.dialect != OCPP16:
+        return ()
+    if operation is None or settings is None:
+        return ()
+    keys = sorted(key for key, state in operation.connectors.items() if state.evse_id > 0)
+    if settings.values.get(_NUMBER, "").strip() != str(len(keys)):
+        return ()
+    return tuple(key for key in keys if key not in out)
+
+
+async def _back_singly(node: Node, view: ChargerView, out: tuple[str, ...], session_epoch: int) -> bool:
+    """Whether each connector that we took out is back, alone, and says so; False: it takes the whole.
+
+    It does where the charger had been taken out as a whole: connector 0 may then have a state of its own.
+    """
+    charger_id, keys = view.charger.charger_id, _singly(view, out)
+    if not keys:
+        return False
+    asked_at = node.stores.clock()
+    # Those that stay out are told first: firmware may have opened them, or a try of ours that was cut short.
+    for command in (*(_of(key, operative=False) for key in out), *(_of(key, operative=True) for key in keys)):
+        if await _sent(node, charger_id, session_epoch, command) not in _DONE:
+            return False
+    try:
+        told = TriggerMessage(TriggerKind.STATUS)
+        await node.sender.send(charger_id, session_epoch, told, deadline_s=node.command_seconds)
+    except (CallFailed, NotAccepted, Unsupported):
+        pass  # OCPP 1.6 5.2: a status that changed is told without being asked for.
+    loop = asyncio.get_running_loop()
+    end = loop.time() + min(_READ_BACK_S, node.command_seconds)
+    while True:
+        await node.sender.settle(charger_id, session_epoch)
+        operation = (await node.stores.chargers.get(charger_id)).twin.operation
+        if back := _serving(operation, keys, asked_at):
+            return back
+        if loop.time() >= end:
+            return False
+        await asyncio.sleep(_LOOK_EVERY_S)
+
+
+def _serving(operation: OperationSection | None, keys: tuple[str, ...], asked_at: datetime) -> bool:
+    """Whether all of these told since then that they are in service, and the whole says nothing else."""
+    known = operation.connectors if operation else {}
+    whole = known.get(WHOLE)
+    if whole is not None and whole.status is ConnectorStatus.UNAVAILABLE:
+        return False
+    states = [known[key] for key in keys if key in known]
+    return len(states) == len(keys) and all(
+        state.status is not ConnectorStatus.UNAVAILABLE
+        and state.reported_at is not None
+        and state.reported_at >= asked_at
+        for state in states
+    )
+
+
+async def _sent(node: Node, charger_id: str, session_epoch: int, command: ChangeAvailability) -> AnswerStatus:
+    answer = await node.sender.send(charger_id, session_epoch, command, deadline_s=node.command_seconds)
+    return answer.status
 
 
 async def still_at_work(stores: Stores, row: OutOfService) -> bool:
@@ -93,8 +174,8 @@ def _restoring(operation: OperationSection | None, out: tuple[str, ...]) -> list
     """The commands that put everything back into service but what was out before.
 
     In 1.6 the command for the whole charger reaches every connector, so those of ``out`` are taken out
-    again; in 2.x that repeats what the charger kept by itself. Where the whole was out and some
-    connectors were not, those connectors alone are put back.
+    again, where they cannot be passed by (``_singly``); in 2.x that repeats what the charger kept by
+    itself. Where the whole was out and some connectors were not, those connectors alone are put back.
     """
     if WHOLE not in out:
         return [ChangeAvailability(operative=True), *(_of(key, operative=False) for key in out)]

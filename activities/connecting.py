@@ -3,7 +3,7 @@
 Nothing is sent while a session is open, and from the first word on none can begin: it is out of service.
 """
 
-from activities.availability import closed_to_cars, put_back
+from activities.availability import closed_to_cars, put_back, taking_out
 from activities.connection_orders import ConnectionAnswer, ConnectionOrder
 from activities.facts import out_of_service
 from activities.guards import CONNECTIONS, PRIORITY_VARIABLE, active_slot
@@ -14,7 +14,6 @@ from csms.access import Apn, NetworkProfile, SetNetworkProfile
 from csms.capabilities import PROFILE_16
 from csms.commands import (
     AnswerStatus,
-    ChangeAvailability,
     Command,
     CommandAnswer,
     GetInstalledCertificateIds,
@@ -170,20 +169,22 @@ class Visit:
 
     async def _take_out(self, view: ChargerView) -> None:
         store, charger = self._stores.out_of_service, view.charger
-        if await store.get(charger.charger_id) is None:
+        row = await store.get(charger.charger_id)
+        before = row.before if row else out_of_service(view.twin.operation)
+        if row is None:
             if closed_to_cars(view.twin.operation):
                 return
             cause = f"another connection, job {self.given.renewal_id}"
-            before = out_of_service(view.twin.operation)
             await store.add(
                 OutOfService(charger.charger_id, charger.site_id, before, self._stores.clock(), cause)
             )
-        answer = await self.say(ChangeAvailability(operative=False))
-        if answer.status is AnswerStatus.SCHEDULED:
-            raise Obstacle(DispatchKind.NOT_NOW, "a session began when it was to be taken out of service")
-        if answer.status is not AnswerStatus.ACCEPTED:
-            said = f"it cannot be taken out of service for a restart: it {_said(answer)}"
-            raise Obstacle(DispatchKind.REFUSED, said)
+        for command in taking_out(view, before):
+            answer = await self.say(command)
+            if answer.status is AnswerStatus.SCHEDULED:
+                raise Obstacle(DispatchKind.NOT_NOW, "a session began when it was to be taken out of service")
+            if answer.status is not AnswerStatus.ACCEPTED:
+                said = f"it cannot be taken out of service for a restart: it {_said(answer)}"
+                raise Obstacle(DispatchKind.REFUSED, said)
         await self.idle()
 
     async def back_into_service(self) -> ConnectionAnswer:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from activities.addresses import fetch_window, unsendable
-from activities.availability import closed_to_cars, put_back
+from activities.availability import closed_to_cars, put_back, taking_out
 from activities.facts import has_car, out_of_service, version_unread
 from activities.keeping import note
 from activities.leave import no_leave, still_wanted
@@ -148,7 +148,8 @@ class Sending:
         self._before = ours.before if ours else out_of_service(view.twin.operation)
         if ours or not closed_to_cars(view.twin.operation):
             await self._remember(view, self._before)
-            await self._make_inoperative(anew=ours is None)
+            for place, command in enumerate(taking_out(view, self._before)):
+                await self._make_inoperative(command, anew=ours is None and place == 0)
         await self._look()
 
     async def _look(self) -> ChargerView:
@@ -198,11 +199,11 @@ class Sending:
             self._drained = False
             await self._stores.out_of_service.remove(self._given.charger_id)
 
-    async def _make_inoperative(self, *, anew: bool) -> None:
+    async def _make_inoperative(self, command: ChangeAvailability, *, anew: bool) -> None:
         # From here on the charger may be inoperative, whatever becomes of the answer.
         self._drained = True
         try:
-            answer = await self._command(ChangeAvailability(operative=False))
+            answer = await self._command(command)
         except (CommandTimeout, CallFailed) as error:
             raise Obstacle(DispatchKind.NOT_NOW, error.message) from None
         except NotAccepted as error:

@@ -75,9 +75,9 @@ def _never_busy() -> list[Change]:
 
 
 def _answer_ignored() -> list[Change]:
-    async def make(self: Sending, *, anew: bool) -> None:
+    async def make(self: Sending, command: ChangeAvailability, *, anew: bool) -> None:
         self._drained = True
-        await self._command(ChangeAvailability(operative=False))
+        await self._command(command)
 
     return [*_never_busy(), (Sending, "_make_inoperative", make)]
 

@@ -1,0 +1,208 @@
+"""OCPP 1.6: what was out before an update stays out all the time, and the rest comes back (X3)."""
+
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import combinations
+
+import pytest
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+
+from activities.conclusion import ConcludeInput, RestoreInput
+from activities.dispatch import DispatchActivities
+from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, PutBackInput
+from activities.signer import DirectiveOrder, SignerActivities
+from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, TriggerMessage
+from csms.errors import CommandTimeout
+from storage.campaign import Outcome
+from storage.charger import OutOfService
+from storage.events import ConnectorStatus
+from storage.twin import ConfigurationSection, ConnectivitySection, ConnectorState, OperationSection
+from tests.unit.activities.world import START, World
+
+pytestmark = pytest.mark.requirement("X3")
+CP = "CP000"
+ALL = (1, 2, 3)
+
+
+@dataclass
+class Box:
+    """A 1.6 charger with three connectors; ``own_zero``: connector 0 has a state of its own."""
+
+    world: World
+    own_zero: bool = False
+    out: set[int] = field(default_factory=lambda: {2})
+    opened: set[int] = field(default_factory=set)
+    """Whoever came into service, ever."""
+    refuses: dict[ChangeAvailability, AnswerStatus | Exception] = field(default_factory=dict)
+    count: str | None = "3"
+
+    def start(self) -> None:
+        link = ConnectivitySection(online=True, dialect="ocpp1.6")
+        values = {} if self.count is None else {"NumberOfConnectors": self.count}
+        self.world._twin(CP, connectivity=link, configuration=ConfigurationSection(values=values))
+        self.world.on_send = self.hear
+        self.tell()
+
+    def tell(self) -> None:
+        states = {}
+        for number in (0, *ALL):
+            whole_out = 0 in self.out and self.own_zero
+            gone = number in self.out or (number > 0 and whole_out)
+            status = ConnectorStatus.UNAVAILABLE if gone else ConnectorStatus.AVAILABLE
+            key = f"{number}.{number}"
+            states[key] = ConnectorState(number, number, status, START, reported_at=self.world.now)
+        self.world._twin(CP, operation=OperationSection(states))
+
+    async def hear(self, charger_id: str, command: Command) -> None:
+        assert charger_id == CP
+        if isinstance(command, TriggerMessage):
+            self.tell()
+        if not isinstance(command, ChangeAvailability):
+            return
+        problem = self.refuses.pop(command, None)
+        self.world.answers.pop(ChangeAvailability, None)
+        if isinstance(problem, Exception):
+            raise problem
+        if problem is not None:
+            self.world.answers[ChangeAvailability] = CommandAnswer(problem)
+            return
+        # OCPP 1.6 5.2: connector 0 is the charger and all its connectors.
+        reached = {command.evse_id} if command.evse_id else {0, *ALL} if self.own_zero else set(ALL)
+        if command.operative:
+            self.opened |= reached & self.out
+            self.out -= reached
+        else:
+            self.out |= reached
+        self.tell()
+
+    @property
+    def told(self) -> list[tuple[bool, int | None]]:
+        sent = (command for _, command in self.world.sent)
+        return [(one.operative, one.evse_id) for one in sent if isinstance(one, ChangeAvailability)]
+
+
+@pytest.fixture
+async def world() -> World:
+    world = World()
+    world.add_chargers(1)
+    await world.add_campaign([[CP]], world.plan(1))
+    await world.approve("c1")
+    signer = SignerActivities(world.stores, world, lambda: "n" * 32)  # type: ignore[arg-type]
+    await signer.sign_directive(DirectiveOrder("c1", 0, 0, 1, 0, 500, 3600.0))
+    return world
+
+
+def hands(world: World) -> DispatchActivities:
+    return DispatchActivities(replace(world.node, command_seconds=0.0))
+
+
+async def dispatch(world: World) -> DispatchAnswer:
+    return await ActivityEnvironment().run(hands(world).dispatch_update, DispatchInput("c1", 0, 0, CP, 1, 1))
+
+
+async def conclude(world: World, box: Box) -> None:
+    box.start()
+    end = ConcludeInput("c1", 0, CP, 1, Outcome.UPDATED, "it booted")
+    await ActivityEnvironment().run(hands(world).conclude_update, RestoreInput(end, session_epoch=1))
+
+
+async def put_back(world: World) -> bool:
+    return await ActivityEnvironment().run(hands(world).put_back_charger, PutBackInput(CP, 1))
+
+
+async def test_what_was_out_is_out_all_the_time(world: World) -> None:
+    box = Box(world)
+    box.start()
+    answer = await dispatch(world)
+    assert answer.kind is DispatchKind.ACCEPTED
+    assert box.out == {1, 2, 3}
+    await conclude(world, box)
+    assert (box.out, box.opened) == ({2}, {1, 3})
+    assert box.told == [(False, 1), (False, 3), (False, 2), (True, 1), (True, 3)]
+    assert await world.out_of_service.get(CP) is None
+
+
+@pytest.mark.parametrize("own_zero", [False, True])
+@pytest.mark.parametrize("count", ["3", "4", None])
+@pytest.mark.parametrize("before", [each for size in range(4) for each in combinations(ALL, size)])
+async def test_it_is_as_it_was_whatever_it_was(
+    world: World, before: tuple[int, ...], count: str | None, own_zero: bool
+) -> None:
+    box = Box(world, own_zero, set(before), count=count)
+    box.start()
+    assert (await dispatch(world)).kind is DispatchKind.ACCEPTED
+    assert set(ALL) <= box.out, "no car begins anywhere"
+    await conclude(world, box)
+    assert box.out == set(before)
+    if count == "3":
+        assert not box.opened & set(before), "not for a moment"
+
+
+async def test_one_that_never_told_of_itself_is_drained_with_the_whole(world: World) -> None:
+    box = Box(world, count="4")
+    box.start()
+    await dispatch(world)
+    assert box.told == [(False, None)]
+
+
+@pytest.mark.parametrize("own_zero", [False, True])
+async def test_one_that_was_taken_out_as_a_whole_comes_back(world: World, own_zero: bool) -> None:
+    """By a release of before, or while its configuration was unknown."""
+    box = Box(world, own_zero, {0, 1, 2, 3} if own_zero else {1, 2, 3})
+    box.start()
+    await world.out_of_service.add(OutOfService(CP, "site-0", ("2.2",), START, "update"))
+    assert await put_back(world)
+    assert box.out == {2}
+    assert (True, None) in box.told or not own_zero
+
+
+async def test_firmware_that_opens_a_connector_does_not_keep_it_open(world: World) -> None:
+    box = Box(world)
+    box.start()
+    await dispatch(world)
+    box.out = set()
+    await conclude(world, box)
+    assert box.out == {2}
+
+
+async def test_one_that_is_silent_half_way_is_finished_later(world: World) -> None:
+    box = Box(world)
+    box.start()
+    await dispatch(world)
+    back = ChangeAvailability(operative=True, evse_id=3, connector_id=3)
+    box.refuses[back] = CommandTimeout(CP, "ChangeAvailability", 1.0)
+    with pytest.raises(ApplicationError, match="did not answer"):
+        await conclude(world, box)
+    assert box.out == {2, 3}
+    assert await world.out_of_service.get(CP) is not None
+    world.leases.rows.clear()
+    assert await put_back(world)
+    assert (box.out, box.opened) == ({2}, {1, 3})
+
+
+async def test_a_second_connector_that_stays_open_gives_the_first_one_back(world: World) -> None:
+    box = Box(world)
+    box.start()
+    box.refuses[ChangeAvailability(operative=False, evse_id=3, connector_id=3)] = AnswerStatus.SCHEDULED
+    answer = await dispatch(world)
+    assert (answer.kind, answer.for_session, answer.drained) == (DispatchKind.NOT_NOW, True, False)
+    assert not world.updates()
+    assert box.out == {2}
+    assert await world.out_of_service.get(CP) is None
+
+
+@pytest.mark.parametrize("deaf_before", [False, True])
+async def test_no_word_of_it_is_no_proof_that_it_is_back(world: World, deaf_before: bool) -> None:
+    """Where it tells nothing after all, it gets the command for the whole, as ever."""
+    box = Box(world)
+    box.start()
+    if not deaf_before:
+        await dispatch(world)
+    box.tell = lambda: None  # type: ignore[method-assign]
+    if deaf_before:  # What is known says that it serves cars, and is older than the question.
+        await dispatch(world)
+        world.now += timedelta(seconds=1)
+    await conclude(world, box)
+    assert box.told[-2:] == [(True, None), (False, 2)]
+    assert box.out == {2}
