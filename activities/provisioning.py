@@ -22,6 +22,7 @@ from storage.provisioning import (
     CheckResult,
     Enrolment,
     EnrolmentState,
+    LinkTest,
     ProvisioningStore,
 )
 from storage.templates import Rendered, Template, render
@@ -114,6 +115,7 @@ class Examined:
     asset: Asset
     attestations: tuple[Attestation, ...]
     wanted_attestations: tuple[str, ...]
+    link: LinkTest | None = None
 
 
 def _own_profile(twin: TwinState) -> int:
@@ -271,7 +273,14 @@ class ProvisioningActivities:
             asset=found.asset,
             attestations=found.attestations,
             wanted_attestations=await self._attestations(found),
+            link=LinkTest(link.tls if link else None, await self._log_at(found)),
         )
+
+    async def _log_at(self, found: Enrolment) -> datetime | None:
+        """An upload needs its DNS, its way out and our host, as the fetching of an image does."""
+        logs = await self._stores.logs.latest(found.charger_id)
+        came = [each.upload.received_at for each in logs if each.upload is not None]
+        return max((at for at in came if at >= found.requested_at), default=None)
 
     async def _attestations(self, found: Enrolment) -> tuple[str, ...]:
         if found.template is None:

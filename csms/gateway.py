@@ -52,7 +52,7 @@ from csms.secrets import hash_secret
 from csms.security_watch import SecurityWatch
 from csms.session import SUPERSEDED, Session
 from csms.sweeping import sweep_for_ever
-from csms.tls import ServerTls
+from csms.tls import ServerTls, agreed
 from csms.transport import TransportClosed
 from csms.watching import NodeWatch
 from csms.websocket import ABNORMAL, MESSAGE_TOO_BIG, ChargerConnection, SocketLimits, WebSocketTransport
@@ -291,7 +291,8 @@ class Gateway:
         self._watch.enter(session, admitted.path)
         connection.take = session.take_now
         connection.forget_handshake()
-        return session, [_opened(admitted, route, address)]
+        tls = agreed(connection.transport.get_extra_info("ssl_object"))
+        return session, [_opened(admitted, route, address, tls)]
 
     def _session(
         self, admitted: Admitted, route: Route, transport: WebSocketTransport, lease: Lease
@@ -497,7 +498,7 @@ def _floor(admitted: Admitted) -> int:
     return before if admitted.bootstrap else max(before, admitted.security_profile)
 
 
-def _opened(admitted: Admitted, route: Route, address: str) -> ConnectionOpened:
+def _opened(admitted: Admitted, route: Route, address: str, tls: str | None) -> ConnectionOpened:
     path = admitted.path
     return ConnectionOpened(
         route.dialect,
@@ -508,4 +509,5 @@ def _opened(admitted: Admitted, route: Route, address: str) -> ConnectionOpened:
         path.serial if path else None,
         path.valid_until if path else None,
         admitted.caution,
+        tls,
     )

@@ -107,6 +107,7 @@ def _opened(twin: TwinState, record: EventRecord) -> TwinState:
         since=record.received_at,
         node_id=event.node_id,
         remote_address=event.remote_address,
+        tls=event.tls,
         reconnects=known.reconnects + 1 if known else 0,
     )
     proof = replace(

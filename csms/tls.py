@@ -55,6 +55,14 @@ class ServerTlsFiles:
         return (*pairs, *self.charger_ca_files)
 
 
+def agreed(socket: ssl.SSLObject | None) -> str | None:
+    """Version and cipher suite that a socket speaks; None: it is not encrypted."""
+    suite = socket.cipher() if socket is not None else None
+    if socket is None or suite is None:
+        return None
+    return f"{socket.version()} {suite[0]}"
+
+
 def ciphers(*, unsafe_static_rsa: bool) -> str:
     """The TLS 1.2 cipher suites; those of TLS 1.3 are all in."""
     return ":".join(_FORWARD_SECRET + (_STATIC_RSA if unsafe_static_rsa else ()))

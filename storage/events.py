@@ -130,6 +130,8 @@ class ConnectionOpened:
     certificate_until: datetime | None = None
     caution: str | None = None
     """Why this was let in although not everything could be checked; an operator's setting allows it."""
+    tls: str | None = None
+    """Version and cipher suite, as in ``TLSv1.3 TLS_AES_256_GCM_SHA384``; None: there is none."""
 
 
 @dataclass(frozen=True, slots=True)

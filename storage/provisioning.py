@@ -92,6 +92,21 @@ class Attestation:
     value: str = ""
 
 
+HOST = "artifact-host"
+"""Attested that it reaches the host of its images: by a person, or by a log of it that came there."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkTest:
+    """What the server sees of a connection beside answers (F56)."""
+
+    tls: str | None
+    """Version and cipher suite."""
+    log_at: datetime | None
+    """When a log of it last came to our host since it was enrolled. Images come from that host, and nothing
+    is installed by it."""
+
+
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """One line of the checklist."""

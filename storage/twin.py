@@ -94,6 +94,8 @@ class ConnectivitySection:
     """Server time minus device time at the last time-stamped live message, seconds."""
     clock_suspicious: bool = False
     """It is wrong by more than this deployment allows (F102)."""
+    tls: str | None = None
+    """Version and cipher suite of its socket (F56)."""
     silent: bool = False
     """The socket lives, but no OCPP message comes and a probe was not answered: not simply online."""
 

@@ -275,6 +275,7 @@ FIELDS: tuple[Field, ...] = (
     Field("connectivity.reconnects", _NUMBER, _SYSTEM, "Connections after the first."),
     Field("connectivity.clock_skew_s", _NUMBER, _SYSTEM, "Server time minus its own, seconds."),
     Field("connectivity.clock_suspicious", _FLAG, _SYSTEM, "Its clock is wrong by more than is allowed."),
+    Field("connectivity.tls", _TEXT, _SYSTEM, "TLS version and cipher suite of its connection."),
     Field("connectivity.silent", _FLAG, _SYSTEM, "Its socket lives, and it answers nothing."),
     # --- operation ---
     *(

@@ -251,4 +251,5 @@ def _facts(examined: Examined, answers: tuple[tuple[str, str, float], ...]) -> C
         asset=examined.asset,
         attestations=examined.attestations,
         wanted_attestations=examined.wanted_attestations,
+        link=examined.link,
     )

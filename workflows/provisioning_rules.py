@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from storage.provisioning import Asset, Attestation, CheckResult, EnrolmentState
+from storage.provisioning import HOST, Asset, Attestation, CheckResult, EnrolmentState, LinkTest
 
 S = EnrolmentState
 
@@ -105,6 +105,8 @@ class CheckFacts:
     asset: Asset
     attestations: tuple[Attestation, ...]
     wanted_attestations: tuple[str, ...]
+    link: LinkTest | None = None
+    """None: not measured, as in visits that began before it was."""
 
 
 SLOWEST_ANSWER_S = 10.0
@@ -117,6 +119,7 @@ def checklist(facts: CheckFacts, at: datetime) -> tuple[CheckResult, ...]:
         ("connectivity", _connectivity(facts)),
         ("identity", _identity(facts)),
         ("security_profile", _profile(facts)),
+        *((("tls", _tls(facts.link, facts)),) if facts.link else ()),
         ("clock", "its clock is wrong" if facts.clock_suspicious else ""),
         ("firmware_version", "" if facts.version else "it has not told what it runs"),
         ("connectors", _connectors(facts)),
@@ -125,7 +128,24 @@ def checklist(facts: CheckFacts, at: datetime) -> tuple[CheckResult, ...]:
         ("monitoring", _asked(facts, "StatusNotification", "monitoring", "its status")),
         *((f"attested:{name}", _attested(facts, name)) for name in facts.wanted_attestations),
     )
-    return tuple(CheckResult(name, not why, why or "passed", at) for name, why in lines)
+    seen = _measured(facts)
+    return tuple(CheckResult(name, not why, why or seen.get(name, "passed"), at) for name, why in lines)
+
+
+def _measured(facts: CheckFacts) -> dict[str, str]:
+    """What the lines of the connection rest on, in words (F56)."""
+    took = _round_trip(facts)
+    words = {} if took is None else {"connectivity": f"passed: it answered within {took:.2f} s"}
+    for each in facts.attestations:
+        value = f" {each.value}" if each.value else ""
+        words[f"attested:{each.name}"] = f"passed: {each.actor} attested{value or ' it'}"
+    if facts.link:
+        words["tls"] = f"passed: {facts.link.tls or 'security profile 1 has none'}"
+        if facts.link.log_at:
+            words[f"attested:{HOST}"] = (
+                f"passed: a log of it came to our host at {facts.link.log_at:%H:%M} UTC"
+            )
+    return words
 
 
 def failed(checks: Sequence[CheckResult]) -> str:
@@ -138,12 +158,27 @@ def failed(checks: Sequence[CheckResult]) -> str:
 def _connectivity(facts: CheckFacts) -> str:
     if not facts.connected:
         return "it is not connected"
-    said = [
-        seconds for name, answer, seconds in facts.answers if name == "Heartbeat" and answer == "Accepted"
-    ]
-    if not said:
+    took = _round_trip(facts)
+    if took is None:
         return "it did not answer when it was asked for a heartbeat"
-    return "" if min(said) <= SLOWEST_ANSWER_S else f"it took {min(said):.0f} s to answer"
+    return "" if took <= SLOWEST_ANSWER_S else f"it took {took:.0f} s to answer"
+
+
+def _round_trip(facts: CheckFacts) -> float | None:
+    said = (took for name, answer, took in facts.answers if name == "Heartbeat" and answer == "Accepted")
+    return min(said, default=None)
+
+
+_TLS = ("TLSv1.2", "TLSv1.3")
+
+
+def _tls(link: LinkTest, facts: CheckFacts) -> str:
+    if link.tls is None:
+        encrypted = max(facts.profile, facts.wanted_profile) > 1
+        return "how its connection is encrypted is not known: have it reconnect" if encrypted else ""
+    # OCPP 2.0.1 A00.FR.313: TLS 1.2 or above.
+    version = link.tls.partition(" ")[0]
+    return "" if version in _TLS else f"it speaks {version}, and {_TLS[0]} or above is wanted"
 
 
 def _identity(facts: CheckFacts) -> str:
@@ -206,7 +241,11 @@ def _channel(facts: CheckFacts) -> str:
 
 
 def _attested(facts: CheckFacts, name: str) -> str:
+    if name == HOST and facts.link and facts.link.log_at:
+        return ""
     found = [each for each in facts.attestations if each.name == name]
+    if not found and name == HOST:
+        return "no log of it came to our host yet (ampwave charger logs), and nobody attested it"
     if not found:
         return "nobody attested it"
     return "" if found[-1].passed else f"{found[-1].actor} attested that it failed"

@@ -43,7 +43,7 @@ async def refusal(place: Any, node: Any, *args: Any, **options: Any) -> tuple[in
 # The three profiles.
 
 
-@pytest.mark.requirement("F37", "F36")
+@pytest.mark.requirement("F37", "F36", "F56")
 async def test_one_node_serves_all_three_profiles(place: Any, bench: TlsBench) -> None:
     for charger_id in ("CP-2", "CP-3"):
         await place.register(charger_id)
@@ -58,6 +58,8 @@ async def test_one_node_serves_all_three_profiles(place: Any, bench: TlsBench) -
             await place.wait_for(EventKind.CONNECTION_OPENED, 1, charger_id)
             security = (await place.twin(charger_id)).security
             assert (security.profile, security.floor) == (number, number)
+            tls = (await place.twin(charger_id)).connectivity.tls
+            assert tls is None if number == 1 else tls.startswith("TLSv1.3 TLS_AES_")
         assert security.certificate_serial == f"{own.serial:X}"
         assert security.certificate_until == own.certificate.not_valid_after_utc
 

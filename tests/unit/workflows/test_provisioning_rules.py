@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.provisioning import Asset, Attestation, ConnectorPlan, EnrolmentState
+from storage.provisioning import HOST, Asset, Attestation, ConnectorPlan, EnrolmentState, LinkTest
 from workflows.provisioning_rules import (
     CheckFacts,
     LinkFacts,
@@ -114,6 +114,53 @@ def test_a_person_vouches_for_what_a_parked_charger_does_not_say_and_takes_it_ba
     tried = (said("rcd-test", passed=False),)
     asked = replace(GOOD, wanted_attestations=("rcd-test",), attestations=tried)
     assert "ida attested that it failed" in failed(checklist(asked, AT))
+
+
+SUITE = "TLSv1.3 TLS_AES_256_GCM_SHA384"
+
+
+@pytest.mark.requirement("F56")
+@pytest.mark.parametrize(
+    ("tls", "profile", "words"),
+    [
+        (SUITE, 2, ""),
+        ("TLSv1.2 ECDHE-RSA-AES128-GCM-SHA256", 3, ""),
+        ("TLSv1.1 AES128-SHA", 2, "it speaks TLSv1.1"),
+        (None, 2, "not known"),
+        (None, 1, ""),
+    ],
+)
+def test_how_a_connection_is_encrypted_is_a_line_of_the_checklist(
+    tls: str | None, profile: int, words: str
+) -> None:
+    facts = replace(GOOD, profile=profile, wanted_profile=profile, link=LinkTest(tls, None))
+    lines = {each.name: each for each in checklist(facts, AT)}
+    assert lines["tls"].passed == (not words)
+    assert (words or tls or "has none") in lines["tls"].detail
+    assert "answered within 0.10 s" in lines["connectivity"].detail
+
+
+@pytest.mark.requirement("F56")
+def test_what_a_server_cannot_see_is_the_installers_word() -> None:
+    wanted = ("signal", "ports", "dns", HOST)
+    asked = replace(GOOD, wanted_attestations=wanted, link=LinkTest(SUITE, None))
+    open_ = {each.name: each.detail for each in checklist(asked, AT) if not each.passed}
+    assert list(open_) == [f"attested:{name}" for name in wanted]
+    assert "ampwave charger logs" in open_[f"attested:{HOST}"]
+
+    signal = replace(said("signal"), value="-71 dBm")
+    told = replace(asked, attestations=(signal, said("ports"), said("dns")))
+    assert failed(checklist(told, AT)).startswith(f"attested:{HOST}")
+    # A log that came shows that it reaches our host; an installer's word does where it uploads none.
+    reached = replace(told, link=LinkTest(SUITE, AT))
+    vouched = replace(told, attestations=(*told.attestations, said(HOST)))
+    for good in (reached, vouched):
+        lines = {each.name: each.detail for each in checklist(good, AT)}
+        assert failed(checklist(good, AT)) == ""
+        assert lines["attested:signal"] == "passed: ida attested -71 dBm"
+    assert (
+        "log of it came to our host" in {e.name: e.detail for e in checklist(reached, AT)}[f"attested:{HOST}"]
+    )
 
 
 LATER = AT + timedelta(seconds=1)
