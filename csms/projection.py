@@ -371,8 +371,7 @@ def _local_list(twin: TwinState, record: EventRecord) -> TwinState:
     known, at = twin.configuration or ConfigurationSection(), moment(record)
     if known.local_list_at and at < known.local_list_at:
         return twin
-    section = replace(known, local_list_version=event.version, local_list_at=at)
-    return replace(twin, configuration=section)
+    return replace(twin, configuration=replace(known, local_list_version=event.version, local_list_at=at))
 
 
 _CHANGES: dict[type[Any], Callable[[TwinState, EventRecord], TwinState]] = {
