@@ -17,6 +17,7 @@ from storage.charger import STALE_AFTER, ModelProfile, SignatureScheme
 from storage.events import FIRMWARE_DISTRUST, NO_RESTART, ConnectorStatus, EventKind, FirmwareStatus
 from storage.parked import Parking
 from storage.ports import ChargerView
+from storage.publication import Publication
 from storage.twin import Lifecycle, OperationSection, TwinState, busy_reason
 
 
@@ -103,6 +104,17 @@ class ParkedFacts(NamedTuple):
     """Of its shard's directives, the one for that order: the install needs a later one."""
 
 
+class LocalFacts(NamedTuple):
+    """A site whose local controller fetches the image for all of its chargers (OCPP 2.0.1 L03)."""
+
+    site_id: str
+    controller_id: str
+    state: Publication | None = None
+    """None: nobody has asked it yet."""
+    deadline: datetime | None = None
+    """Until when its chargers wait for it."""
+
+
 class RouteFacts(NamedTuple):
     """Which node's queue reaches a charger, and over which session. A tuple: every byte counts here."""
 
@@ -140,6 +152,11 @@ class ShardFacts:
     recalled: tuple[tuple[str, str], ...] = ()
     """(charger, why): somebody called it back as its attempt ended."""
     parked: tuple[ParkedFacts, ...] = ()
+    local: tuple[LocalFacts, ...] = ()
+
+    def local_of(self, site_id: str) -> LocalFacts | None:
+        """The local controller of a site, if it has one."""
+        return next((one for one in self.local if one.site_id == site_id), None)
 
     def route(self, entry: Entry) -> RouteFacts | None:
         """The route of one entry."""

@@ -15,6 +15,7 @@ from activities.errors import mapped
 from activities.facts import (
     Entry,
     GroupFacts,
+    LocalFacts,
     ShardFacts,
     SiteFacts,
     Situation,
@@ -168,6 +169,7 @@ class FleetActivities:
                 if target.recalled and target.phase is not TargetPhase.DONE
             ),
             parked=ahead.facts,
+            local=await self._controllers(given, sites.items()),
         )
 
     async def _campaign(self, campaign_id: str) -> Campaign:
@@ -236,6 +238,21 @@ class FleetActivities:
                 )
             )
         return tuple(found)
+
+    async def _controllers(self, given: ShardQuery, site_ids: Sequence[str]) -> tuple[LocalFacts, ...]:
+        """Nothing is read where no site has one. A way back waits for nobody else's download."""
+        if given.wave >= REHEARSAL_WAVE:
+            return ()
+        found = {name: self._sites[name].rules.local_controller for name in site_ids if name in self._sites}
+        controllers = {name: controller for name, controller in found.items() if controller}
+        if not controllers:
+            return ()
+        images = await self._stores.publications.of_wave(given.campaign_id, given.wave, controllers.keys())
+        standing = {image.site_id: (image.state, image.deadline) for image in images}
+        return tuple(
+            LocalFacts(name, controller, *standing.get(name, ()))
+            for name, controller in sorted(controllers.items())
+        )
 
     async def _fresh_sites(self) -> None:
         now = self._stores.clock()

@@ -13,6 +13,7 @@ from activities.availability import closed_to_cars, put_back, taking_out
 from activities.facts import has_car, out_of_service, version_unread
 from activities.keeping import note
 from activities.leave import no_leave, still_wanted
+from activities.local_images import LocalQuery, local_address
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node, Obstacle, Order
 from activities.proving import Proving, security_event
 from activities.stores import this_run
@@ -43,6 +44,7 @@ class Sending:
         self._sent_before = False
         self._marked = False
         self._needs_reset = False
+        self._local = False
         self._plan: CampaignPlan
         self._pace = Pace()
         self._rollback = goes_back(given.wave)
@@ -285,7 +287,11 @@ class Sending:
     async def _update(self, order: Order, proof: VerifiedDispatch, view: ChargerView) -> UpdateFirmware:
         given, vendor, digest = self._given, proof.vendor_signature, proof.directive.sha256
         window = fetch_window(view, order.profile, self._pace.ticket_seconds)
-        location = await self._node.office.mint(given.charger_id, digest, window, proof.certificate_subjects)
+        location = await self._local_address(order, view) if vendor else None
+        self._local = location is not None
+        if location is None:
+            office = self._node.office
+            location = await office.mint(given.charger_id, digest, window, proof.certificate_subjects)
         return UpdateFirmware(
             request_id=order.request_id,
             location=location,
@@ -293,6 +299,14 @@ class Sending:
             signing_certificate=vendor.certificate if vendor else None,
             signature=vendor.signature if vendor else None,
         )
+
+    async def _local_address(self, order: Order, view: ChargerView) -> str | None:
+        """Its site's controller offers the image (L03). A repetition, and a way back, come to us."""
+        given = self._given
+        if given.attempt > 1 or self._rollback:
+            return None
+        query = LocalQuery(given.campaign_id, given.wave, order.target.site_id)
+        return await local_address(self._stores, query, order.artifact.artifact_id, view, order.profile)
 
     async def _judge(self, answer: CommandAnswer, artifact_id: str) -> DispatchKind:
         said = f"it answered {answer.status.value} {answer.detail}".strip()
@@ -353,4 +367,5 @@ class Sending:
             version=proof.directive.version,
             directive=order.directive.directive_id,
             evidence=proof.evidence,
+            **({"fetches_from": "its site's local controller"} if self._local else {}),
         )

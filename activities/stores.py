@@ -25,6 +25,7 @@ from storage.ports import (
     RouteStore,
     TicketStore,
 )
+from storage.publication import PublicationStore
 from storage.twin_ports import TwinStore
 from storage.upkeep import UpkeepStore
 from storage.watching import HealthStore
@@ -56,6 +57,7 @@ class Stores:
     learned: LearnedStore
     kept: KeptStore
     parked: ParkedStore
+    publications: PublicationStore
     clock: Clock
 
     async def record(self, actor: str, action: str, subject: str, **detail: Any) -> None:

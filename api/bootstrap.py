@@ -128,6 +128,7 @@ from storage.postgres.partitions import PostgresJournalStore
 from storage.postgres.penalties import PostgresPenaltyStore
 from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.provisioning import PostgresProvisioningStore
+from storage.postgres.publications import PostgresPublicationStore
 from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.renewals import PostgresRenewalStore
 from storage.postgres.reprovision import PostgresReprovisionStore
@@ -146,6 +147,7 @@ from storage.postgres.upkeep import PostgresUpkeepStore
 from storage.postgres.watching import watch_stores
 from storage.postgres.withdrawals import PostgresWithdrawalStore
 from storage.provisioning import ProvisioningStore
+from storage.publication import PublicationStore
 from storage.registry_ports import PrivacyStore, RegistryStore, TrustStore
 from storage.renewal import RenewalStore
 from storage.reprovision import ReprovisionStore
@@ -200,6 +202,7 @@ class Stores:
     penalties: PenaltyStore
     kept: KeptStore
     parked: ParkedStore
+    publications: PublicationStore
     privacy: PrivacyStore
     registry: RegistryStore
     renewals: RenewalStore
@@ -331,6 +334,7 @@ def _stores(
         penalties=PostgresPenaltyStore(engine),
         kept=PostgresKeptStore(engine),
         parked=PostgresParkedStore(engine),
+        publications=PostgresPublicationStore(engine),
         privacy=PostgresPrivacyStore(engine),
         registry=PostgresRegistryStore(engine),
         renewals=PostgresRenewalStore(engine),
@@ -457,6 +461,7 @@ def _activity_stores(stores: Stores) -> ActivityStores:
         learned=stores.learned,
         kept=stores.kept,
         parked=stores.parked,
+        publications=stores.publications,
         clock=system_clock,
     )
 
@@ -693,6 +698,7 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
                 shared, inspector, journal, keeping, stores.watch.sessions, drift, care
             ),
             *registry.metadata_activities(_metadata(settings, stores)),
+            *registry.local_image_activities(shared, stores.blobs),
             *registry.renewal_activities(
                 RenewalActivities(shared, stores.certificates),
                 FleetRenewalActivities(

@@ -65,6 +65,11 @@ def shard_workflow_id(campaign_id: str, wave: int, shard: int) -> str:
     return f"campaign/{campaign_id}/w{wave}/s{shard}"
 
 
+def local_image_workflow_id(campaign_id: str, wave: int, site_id: str) -> str:
+    """One image at one site's local controller, for one wave."""
+    return f"local/{campaign_id}/w{wave}/{site_id}"
+
+
 def artifact_workflow_id(sha256: str) -> str:
     """The publication of one artifact."""
     return f"artifact/{sha256}"

@@ -66,6 +66,8 @@ class SiteRules:
     """The supply that it hangs on; sites that name the same one share it (X4)."""
     feeder_kw: float | None = None
     """What may come back on it within a minute; of its sites' numbers the least one counts."""
+    local_controller: str | None = None
+    """The identity of what fetches an image once for all chargers of the site (OCPP 2.0.1 L03)."""
 
     @property
     def counts_more(self) -> bool:

@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from activities.circumstances import NOTHING, Circumstances
-from activities.facts import ArtifactFacts, SiteFacts, Situation
+from activities.facts import ArtifactFacts, LocalFacts, SiteFacts, Situation
 from storage.artifact import Compatible
+from storage.publication import Publication
 from storage.twin import IN_SERVICE
 
 """Who may be a target: not who has not passed its checklist, nor who is set aside or on its way out."""
@@ -31,6 +32,8 @@ class ChargerFacts:
     """The only version that a rollback takes back; None: whatever runs there."""
     takes: float = 0.0
     """Seconds that an attempt may take at the most."""
+    local: LocalFacts | None = None
+    """The local controller of its site, where there is one."""
 
     @property
     def around(self) -> Circumstances:
@@ -297,6 +300,18 @@ def _busy(facts: ChargerFacts, now: datetime) -> WaitUntil | None:
     return WaitUntil(situation.busy, None if situation.session else when, for_session=situation.session)
 
 
+def _local(facts: ChargerFacts, now: datetime) -> WaitUntil | None:
+    """Bounded: a controller that fails, or is silent past its deadline, keeps nobody waiting."""
+    local = facts.local
+    if local is None or facts.situation.takes_signed is False:
+        return None
+    if local.state is None:
+        return WaitUntil(f"the local controller {local.controller_id} is to fetch the image first")
+    if local.state is not Publication.ASKED or (local.deadline and local.deadline <= now):
+        return None
+    return WaitUntil(f"the local controller {local.controller_id} fetches the image for its site")
+
+
 def _budget(facts: ChargerFacts, _: datetime) -> WaitUntil | None:
     site = facts.site
     if facts.around.no_room is not None:
@@ -353,6 +368,7 @@ RULES: tuple[Rule, ...] = (
     Rule("version read", "wait", "its boot told no version, and it has not answered yet", _version_known),
     Rule("veto", "wait", "it says itself that it takes no update now", _veto),
     Rule("busy", "wait", "a session, a plug, a reservation or a remote start that is pending", _busy),
+    Rule("local image", "wait", "its site's local controller fetches the image first (L03)", _local),
     Rule("site budget", "wait", "its site has no room: chargers, power, connectors, uplink, feeder", _budget),
 )
 """The table. The step that sends asks the last ones again, and the calendar, hold and budget, by itself."""

@@ -11,7 +11,7 @@ from storage.parked import Parking
 from workflows.attest import Attempt, Finding, judge
 from workflows.eligibility import RULES, ChargerFacts, first_of
 
-_OF_THE_INSTALL = frozenset({"certificate", "uptime", "calendar", "busy", "site budget"})
+_OF_THE_INSTALL = frozenset({"certificate", "uptime", "calendar", "busy", "local image", "site budget"})
 """What forbids to take a charger away forbids no download: it serves cars meanwhile."""
 _OF_THE_FETCH = tuple(rule for rule in RULES if rule.name not in _OF_THE_INSTALL)
 _BYTES_THERE = frozenset({FirmwareStatus.DOWNLOADED})

@@ -21,6 +21,7 @@ from activities.fleet import FleetActivities
 from activities.halts import HaltActivities
 from activities.health import HealthActivities
 from activities.journal import JournalActivities
+from activities.local_images import LocalImageActivities, LocalImageSender
 from activities.log_keeping import LogKeepingActivities
 from activities.logs import LogActivities, LogSender
 from activities.metadata import CeremonyActivities, MetadataActivities
@@ -62,6 +63,7 @@ from workflows.connection_change import ConnectionChangeWorkflow
 from workflows.decommission import DecommissionWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.life_watch import LifeWatchWorkflow
+from workflows.local_image import LocalImageWorkflow
 from workflows.log_retrieval import LogRetrievalWorkflow
 from workflows.move import MoveWorkflow
 from workflows.passport import PassportWorkflow
@@ -96,6 +98,7 @@ WORKFLOWS: tuple[type, ...] = (
     ShardWorkflow,
     ChargerUpdateWorkflow,
     ChargerFetchWorkflow,
+    LocalImageWorkflow,
     ChargerCommandWorkflow,
     LogRetrievalWorkflow,
     ConfigurationWorkflow,
@@ -201,6 +204,17 @@ def reprovision_activities(given: ReprovisionActivities) -> Activities:
     )
 
 
+def local_image_activities(stores: Stores, blobs: BlobStore) -> Activities:
+    """For the worker role, too: what local controllers offer at their sites."""
+    local = LocalImageActivities(stores, blobs)
+    return (
+        local.open_local_image,
+        local.reconcile_local_image,
+        local.settle_local_image,
+        local.count_local_targets,
+    )
+
+
 def metadata_activities(metadata: MetadataActivities) -> Activities:
     """For the worker role, too: what can be seen of the signed metadata without a key."""
     return (metadata.watch_metadata,)
@@ -210,6 +224,7 @@ def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
     """For a CSMS node, on ``storage.ids.node_queue(node_id, boot_id)``."""
     dispatch, fetching = DispatchActivities(node), FetchActivities(node)
     retiring, commissioning = RetirementSender(node), CommissioningActivities(node)
+    local = LocalImageSender(node)
     recovery = RecoveryActivities(node.stores.chargers, node.sender, keeper, node.stores.clock)
     return (
         recovery.question_session,
@@ -221,6 +236,8 @@ def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
         dispatch.put_back_charger,
         fetching.order_fetch,
         fetching.call_back_image,
+        local.publish_locally,
+        local.unpublish_locally,
         CommandActivities(node).send_command,
         LogSender(node).request_log,
         retiring.retire_step,

@@ -7,6 +7,7 @@ started without another.
 """
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -22,16 +23,19 @@ from temporalio.exceptions import (
 
 with workflow.unsafe.imports_passed_through():
     from activities.campaigns import CampaignActivities, CloseInput
+    from activities.facts import LocalFacts, ShardFacts
     from activities.fleet import FleetActivities, ShardQuery, TargetMoves
     from activities.signer import DirectiveOrder, SignerActivities
     from storage.campaign import Outcome
     from storage.errors import AmpwaveError
-    from storage.ids import charger_workflow_id, wave_workflow_id
+    from storage.ids import charger_workflow_id, local_image_workflow_id, wave_workflow_id
     from storage.parked import Parking
     from workflows.charger_fetch import ChargerFetchWorkflow
     from workflows.charger_update import ChargerUpdateWorkflow
     from workflows.gate.attempts import beyond_chance
     from workflows.lasting import to_the_end, unless
+    from workflows.local_image import LocalImageInput, LocalImageWorkflow
+    from workflows.local_rules import STARTS
     from workflows.messages import (
         ChargerFetchInput,
         ChargerUpdateInput,
@@ -87,6 +91,7 @@ class ShardWorkflow:
         self._timer: asyncio.Task[None] | None = None
         self._queue: list[Candidate] = []
         self._fetched: dict[str, int] = {}
+        self._local_starts: Counter[str] = Counter()
         self._slots: dict[str, int] = {}
         self._said: dict[str, str] = {}
         self._flying: dict[str, str] = {}
@@ -164,7 +169,7 @@ class ShardWorkflow:
         """Read the situation of every open target; find out who may start; write who waits and why."""
         given, now = self._given, workflow.now()
         query = ShardQuery(given.campaign_id, given.wave, given.first, given.count, self._deadline)
-        facts = await locally(FleetActivities.measure_eligibility, query)
+        facts = await self._with_local(await locally(FleetActivities.measure_eligibility, query))
         context = Context(given.campaign_id, given.wave, now, self._flying, self._retries, self._said)
         found = triage(facts, context)
         moves = found.moves(context)
@@ -186,6 +191,37 @@ class ShardWorkflow:
         uplinks = {site.site_id: site.uplink for site in facts.sites}
         room = given.pace.window - len(self._flying) - fetching
         await self._fetch_ahead(choose_fetching(found.ahead, uplinks, room))
+
+    async def _with_local(self, facts: ShardFacts) -> ShardFacts:
+        """Have local controllers asked that nobody has asked yet; one that never is keeps nobody waiting."""
+        unasked = [one for one in facts.local if one.state is None]
+        if not unasked:
+            return facts
+        for one in unasked:
+            if not self._paused_since and not self._over() and self._local_starts[one.site_id] < STARTS:
+                await self._ask_controller(one)
+        left = tuple(one for one in facts.local if one.state or self._local_starts[one.site_id] < STARTS)
+        return replace(facts, local=left)
+
+    async def _ask_controller(self, one: LocalFacts) -> None:
+        given = self._given
+        self._local_starts[one.site_id] += 1
+        try:
+            await workflow.start_child_workflow(
+                LocalImageWorkflow.run,
+                LocalImageInput(
+                    given.campaign_id,
+                    given.wave,
+                    one.site_id,
+                    one.controller_id,
+                    given.pace.attempt_deadline_seconds,
+                ),
+                id=local_image_workflow_id(given.campaign_id, given.wave, one.site_id),
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                search_attributes=keywords((OTA_CAMPAIGN, given.campaign_id), (OTA_SITE, one.site_id)),
+            )
+        except FailureError:
+            return  # Another shard of the wave was first.
 
     async def _fetch_ahead(self, chosen: list[Candidate]) -> None:
         """Have chargers fetch what they must not install yet; PostgreSQL will tell how that ended."""

@@ -112,7 +112,8 @@ def _sort(
     name, retry = entry.charger_id, context.retries.get(entry.charger_id)
     situation, site = facts.situations[entry.situation], facts.sites[entry.site]
     downgrade = goes_back(context.wave)
-    given = ChargerFacts(situation, facts.artifact, site, downgrade, facts.replaces, facts.takes)
+    local = facts.local_of(site.site_id)
+    given = ChargerFacts(situation, facts.artifact, site, downgrade, facts.replaces, facts.takes, local)
     answer = assess(given, context.now)
     route = facts.route(entry)
     candidate = _candidate(facts, entry, route)

@@ -58,6 +58,9 @@ def add(  # noqa: PLR0913 - typer's options are its signature
         float | None,
         typer.Option(min=0.001, metavar="KW", help="Chargers' load that may come back on it in a minute."),
     ] = None,
+    local_controller: Annotated[
+        str | None, typer.Option(metavar="CHARGER", help="Fetches images once for all others there (L03).")
+    ] = None,
 ) -> None:
     """Add a site, or change one that is there: options that are left out go back to their defaults."""
     if (feeder is None) != (feeder_kw is None):
@@ -73,6 +76,7 @@ def add(  # noqa: PLR0913 - typer's options are its signature
         "uptime_days": uptime_days,
         # A server of before refuses words that it does not know.
         **({"feeder": feeder, "feeder_kw": feeder_kw} if feeder is not None else {}),
+        **({"local_controller": local_controller} if local_controller else {}),
     }
     body = {
         "site_id": site,
@@ -110,6 +114,7 @@ def _rules(rules: Record) -> list[str]:
         "keep_power_share": "keeps {:.0%} of its power",
         "max_downloads": "{} downloads at once",
         "max_download_bytes": "{:,} bytes on their way at once",
+        "local_controller": "{} fetches images for all",
         "uptime_floor": "each charger owes {:.2%} of the time",
         "feeder": "hangs on feeder {}",
         "feeder_kw": "{:g} kW back on it a minute",

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from api.schemas.common import Body, Flag, Instant, Label, Real, Reply, Sentence, Slug, Whole
+from api.schemas.common import Body, ChargerId, Flag, Instant, Label, Real, Reply, Sentence, Slug, Whole
 from storage.upkeep import Link, SiteRules, Upkeep
 from storage.windows import Closure, ClosureKind
 
@@ -35,6 +35,9 @@ class SiteRulesBody(Body):
         default=None, gt=0, lt=1, description="The share of time that each charger owes.", examples=[0.97]
     )
     uptime_days: Whole = Field(default=30, ge=1, le=366, description="Over so many days back.")
+    local_controller: ChargerId | None = Field(
+        default=None, description="A charger of the site that fetches images once for all others there (L03)."
+    )
 
     feeder: Label | None = Field(
         default=None,

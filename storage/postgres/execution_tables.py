@@ -59,3 +59,22 @@ campaign_wave = sa.Table(
     time("deadline"),
     sa.PrimaryKeyConstraint("campaign_id", "wave"),
 )
+
+local_image = sa.Table(
+    "local_image",
+    metadata,
+    name("campaign_id"),
+    sa.Column("wave", sa.Integer),
+    name("site_id"),
+    name("controller_id"),
+    name("artifact_id"),
+    name("checksum"),
+    sa.Column("request_id", sa.BigInteger, nullable=False),
+    time("since"),
+    time("deadline"),
+    words("state"),
+    words("reason"),
+    sa.Column("locations", ARRAY(sa.Text), nullable=False),
+    sa.PrimaryKeyConstraint("campaign_id", "wave", "site_id"),
+)
+sa.Index("ix_local_image_controller_id_checksum", local_image.c.controller_id, local_image.c.checksum)

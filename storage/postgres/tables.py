@@ -11,7 +11,13 @@ from sqlalchemy.dialects.postgresql import JSON, JSONB
 from storage.postgres import certificate_tables
 from storage.postgres.artifact_tables import artifact, sign_off, staged_release
 from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
-from storage.postgres.execution_tables import campaign_wave, charger_penalty, parked_image, update_kept
+from storage.postgres.execution_tables import (
+    campaign_wave,
+    charger_penalty,
+    local_image,
+    parked_image,
+    update_kept,
+)
 from storage.postgres.lease_tables import out_of_service, site_lease
 from storage.postgres.life_tables import credential_past, enrolment, retirement, tombstone
 from storage.postgres.notice_tables import notice, webhook, webhook_delivery
@@ -81,6 +87,7 @@ __all__ = [
     "health_memory",
     "identifier",
     "incident",
+    "local_image",
     "log_request",
     "log_upload",
     "metadata",

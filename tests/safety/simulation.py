@@ -269,6 +269,7 @@ class Simulation:
             learned=port(books.learned),
             kept=port(books.kept),
             parked=port(books.parked),
+            publications=port(books.publications),
             clock=self.loop.instant,
         )
 

@@ -26,6 +26,7 @@ from tests.support.memory_kept import MemoryKept
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
 from tests.support.memory_parked import MemoryParked
 from tests.support.memory_penalties import MemoryPenalties
+from tests.support.memory_publications import MemoryPublications
 from tests.support.memory_upkeep import MemoryUpkeep
 from tests.support.memory_watch import MemoryHealth
 from tests.support.memory_withdrawals import MemoryWithdrawals
@@ -258,6 +259,7 @@ class Books:
             self.chargers,
             lambda name: name in self.routes.rows and name not in self.leases.rows,
         )
+        self.publications = MemoryPublications(self.campaigns)
         self.ingest = Ingest(self.chargers, self.events, self.routes, self.leases)
 
 

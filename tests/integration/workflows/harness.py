@@ -55,6 +55,7 @@ from workflows.options import DATA_CONVERTER
 from workflows.registry import (
     WORKFLOWS,
     life_activities,
+    local_image_activities,
     metadata_activities,
     move_activities,
     node_activities,
@@ -287,6 +288,7 @@ async def running(
                 activities=[
                     *shared,
                     *metadata_activities(metadata),
+                    *local_image_activities(world.stores, world.blobs),  # type: ignore[arg-type]
                     *move_activities(
                         MoveActivities(harness.registry, world.stores.ingest, lambda: world.now)
                     ),

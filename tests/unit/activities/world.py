@@ -81,6 +81,7 @@ from tests.support.memory_kept import MemoryKept
 from tests.support.memory_operator import MemoryCommands, MemoryLeftovers, MemoryLogs
 from tests.support.memory_parked import MemoryParked
 from tests.support.memory_penalties import MemoryPenalties
+from tests.support.memory_publications import MemoryPublications
 from tests.support.memory_upkeep import MemoryUpkeep
 from tests.support.memory_watch import MemoryHealth, MemoryIncidents
 from tests.support.memory_withdrawals import MemoryWithdrawals
@@ -261,6 +262,7 @@ class World:
             self.chargers,
             lambda name: name in self.routes.rows and name not in self.leases.rows,
         )
+        self.publications = MemoryPublications(self.campaigns)
         self.journal = MemoryJournal()
         self.incidents = MemoryIncidents()
         self.blobs = MemoryBlobs()
@@ -625,6 +627,7 @@ class World:
             learned=self.learned,
             kept=self.kept,
             parked=self.parked,
+            publications=self.publications,
             clock=lambda: self.now,
         )
 
