@@ -15,7 +15,17 @@ from pathlib import Path
 from typing import Any
 
 from activities.metadata import CeremonyOrder
-from csms.commands import AnswerStatus, Command, CommandAnswer, GetLog, Reset, ResetKind, UpdateFirmware
+from csms.commands import (
+    AnswerStatus,
+    Command,
+    CommandAnswer,
+    GetLog,
+    PublishFirmware,
+    Reset,
+    ResetKind,
+    UnpublishFirmware,
+    UpdateFirmware,
+)
 from storage.artifact import ArtifactPhase, SignOff
 from storage.bundle import BundleOrder
 from storage.campaign import CampaignPhase, Outcome, Pace, WavePlan
@@ -32,10 +42,12 @@ from storage.parked import Parking
 from storage.passport import PassportOrder
 from storage.ports import ChargerView
 from storage.provisioning import Enrolment, Origin
+from storage.reports import PublishStatus, PublishStatusReported
 from storage.reprovision import Reprovision, ReprovisionMode
 from storage.retirement import Retirement
 from storage.transfer import StoredVersion
 from storage.twin import ConfigurationSection, Lifecycle, TwinState
+from storage.upkeep import SiteRules
 from storage.windows import Closure, ClosureKind
 from tests.integration.workflows.harness import QUICK, Harness, real_server, running, time_skipping, until
 from tests.support.memory_twins import MemoryTwins
@@ -480,6 +492,39 @@ async def reprovision(harness: Harness, world: World, record: Recorder) -> None:
         await record.keep(f"reprovision_{number}", f"charger/{name}")
 
 
+async def local_image(harness: Harness, world: World, record: Recorder) -> None:
+    """A site's controller offers the image, and takes it back when it is asked the second time."""
+    name, *others = world.add_chargers(3, sites=1, max_down=3)
+    site = world.chargers.site_rows["site-0"]
+    world.chargers.site_rows["site-0"] = replace(site, rules=SiteRules(local_controller=name))
+    world.blobs.objects[sha256_hex(b"1.1")] = b"1.1"
+    world.answers |= {
+        PublishFirmware: ACCEPTED,
+        UnpublishFirmware: CommandAnswer(AnswerStatus.DOWNLOAD_ONGOING),
+    }
+
+    asked: list[UnpublishFirmware] = []
+
+    async def hear(_: str, command: Command) -> None:
+        if isinstance(command, PublishFirmware):
+            for status in (PublishStatus.DOWNLOADING, PublishStatus.PUBLISHED):
+                places = ("http://192.0.2.1/image",) if status is PublishStatus.PUBLISHED else ()
+                event = PublishStatusReported(status, command.request_id, places)
+                await world._tell(name, event, signal=False)
+        elif isinstance(command, UnpublishFirmware):
+            asked.append(command)
+            if len(asked) == 2:
+                world.answers[UnpublishFirmware] = ACCEPTED
+
+    world.on_send = hear
+    campaign = await world.add_campaign([others], world.plan(1, pace=QUICK))
+    await harness.start(campaign)
+    await harness.result(campaign)
+    await harness.client.get_workflow_handle("local/c1/w0/site-0").result()
+    await record.keep("local_image", "local/c1/w0/site-0")
+    await record.keep("shard", "campaign/c1/w0/s0")
+
+
 Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
 SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
 REAL: tuple[Scenario, ...] = (
@@ -502,6 +547,7 @@ REAL: tuple[Scenario, ...] = (
     long_shard,
     patient_campaign,
     ahead,
+    local_image,
 )
 
 

@@ -24,7 +24,7 @@ from tests.integration.workflows.harness import Harness
 from tests.unit.activities.world import ACCEPTED, World, good
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("S29")]
-PACE = Pace(tick_seconds=5.0, attempt_deadline_seconds=600.0)
+PACE = Pace(tick_seconds=5.0, attempt_deadline_seconds=600.0, settle_seconds=0.1)
 ADDRESS = "http://192.0.2.1/image"
 
 
