@@ -494,7 +494,7 @@ async def reprovision(harness: Harness, world: World, record: Recorder) -> None:
 
 async def local_image(harness: Harness, world: World, record: Recorder) -> None:
     """A site's controller offers the image, and takes it back when it is asked the second time."""
-    name, *others = world.add_chargers(3, sites=1, max_down=3)
+    name, *others = world.add_chargers(4, sites=1, max_down=4)
     site = world.chargers.site_rows["site-0"]
     world.chargers.site_rows["site-0"] = replace(site, rules=SiteRules(local_controller=name))
     world.blobs.objects[sha256_hex(b"1.1")] = b"1.1"
