@@ -245,3 +245,21 @@ async def test_the_fleet_in_numbers() -> None:
 
     assert (fleet["total"], fleet["online"]) == (2, 1)
     assert fleet["by_version"] == {"1.0.0": 2}
+
+
+async def test_a_local_controller_is_a_charger_of_its_very_site() -> None:
+    house = House()
+    site = {"site_id": "quay-2", "name": "Quay 2", "time_zone": "Europe/Oslo"}
+    charger = {"charger_id": "LC-1", "site_id": "quay-2", "vendor": "Volta", "model": "V22"}
+    with_one = {**site, "rules": {"local_controller": "LC-1"}}
+    async with house.client(Role.ADMIN) as client:
+        unknown = await client.post("/api/v1/sites", json=with_one)
+        await client.post("/api/v1/sites", json=site)
+        registered = await client.post("/api/v1/chargers", json=charger)
+        elsewhere = await client.post("/api/v1/sites", json={**with_one, "site_id": "quay-3"})
+        stored = await client.post("/api/v1/sites", json=with_one)
+
+    assert registered.status_code == 201
+    assert [unknown.status_code, elsewhere.status_code, stored.status_code] == [422, 422, 201]
+    assert "register it there first" in unknown.text
+    assert stored.json()["rules"]["local_controller"] == "LC-1"
