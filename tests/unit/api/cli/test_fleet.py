@@ -15,6 +15,7 @@ from storage.twin import TwinState
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 SITE = SiteBody(site_id="harbour", name="Harbour", time_zone="Europe/Berlin", max_down=2).model_dump()
+NEW_RULES = {"feeder", "feeder_kw", "local_controller"}
 
 
 class TestCharger:
@@ -144,8 +145,17 @@ class TestSitesAndModels:
     def test_site_add(self, run: Any, fake: Any) -> None:
         fake.on("POST", "/sites", (201, SITE))
         result = run("site", "add", "harbour", "--time-zone", "Europe/Berlin", "--max-down", "2")
-        assert fake.last("POST", "/sites").json == {**SITE, "name": "harbour"}
+        # Said only where it is asked for: a server of before refuses words that it does not know.
+        told = {key: value for key, value in SITE["rules"].items() if key not in NEW_RULES}
+        assert fake.last("POST", "/sites").json == {**SITE, "name": "harbour", "rules": told}
         assert result.stdout == "Site harbour: at most 2 down at once.\n"
+
+    def test_a_local_controller_is_named(self, run: Any, fake: Any) -> None:
+        rules = {**SITE["rules"], "local_controller": "LC-1"}
+        fake.on("POST", "/sites", (201, {**SITE, "rules": rules}))
+        result = run("site", "add", "harbour", "--local-controller", "LC-1")
+        assert fake.last("POST", "/sites").json["rules"]["local_controller"] == "LC-1"
+        assert "LC-1 fetches images for all" in result.stdout
 
     def test_site_list(self, run: Any, fake: Any) -> None:
         fake.page("/sites", [SITE])
