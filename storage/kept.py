@@ -172,7 +172,8 @@ def compare(
 def _lost(kept: Kept, told: Mapping[str, str], local_list: int | None) -> tuple[str, ...]:
     """A version only ever rises (D01): a higher one was sent since, and no update did that."""
     lost = []
-    if kept.local_list is not None and local_list is not None and local_list < kept.local_list:
+    had = kept.local_list or 0  # An empty list that is none by now was nobody's loss.
+    if had > 0 and local_list is not None and local_list < had:
         lost.append(f"its local list had version {kept.local_list} and has {local_list}")
     were, are = kept.values.get(ENTRIES, ""), told.get(ENTRIES, "")
     if (

@@ -182,6 +182,7 @@ async def listed(version: int | None, **settings: str) -> World:
         (7, 7, ""),
         (7, 8, ""),  # sent since: no update raises a version
         (0, 0, ""),
+        (0, -1, ""),  # 1.6: none instead of an empty one
         (7, 0, "its local list had version 7 and has 0"),
         (7, -1, "its local list had version 7 and has -1"),
         (None, 0, ""),  # it never told, so nothing can be compared
