@@ -8,6 +8,9 @@ from hypothesis import strategies as st
 
 from tests.house import __main__ as house
 from tests.house.messages_page import BEGIN, DIALECTS, END, heard, said, section, stale_messages, written_page
+from tests.house.quarantine_page import BEGIN as QUARANTINE_BEGIN
+from tests.house.quarantine_page import END as QUARANTINE_END
+from tests.house.quarantine_page import stale_quarantine
 from tests.house.query_page import stale_query_page
 from tests.house.requirements_page import (
     Group,
@@ -108,6 +111,7 @@ def test_writing_makes_all_pages_true(tmp_path: Path) -> None:
         "tests/test_x.py": marked,
         "api/settings.py": SETTINGS,
         "csms/README.md": f"# csms\n{BEGIN}old\n{END}after\n",
+        "docs/LIFE.md": f"# Life\n{QUARANTINE_BEGIN}old{QUARANTINE_END}\n",
     }
     (tmp_path / "deploy").mkdir()
     house.write(project(tmp_path, **files))
@@ -117,6 +121,7 @@ def test_writing_makes_all_pages_true(tmp_path: Path) -> None:
     assert list(unkept_requirements(written)) == []
     assert list(undocumented_settings(written)) == []
     assert list(stale_messages(written)) == []
+    assert list(stale_quarantine(written)) == []
     assert list(stale_twin_page(written)) == []
     (tmp_path / "docs/TWIN.md").write_text("old")
     assert len(list(stale_twin_page(written))) == 1
