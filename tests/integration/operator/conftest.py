@@ -20,6 +20,7 @@ from api import bootstrap
 from api.auth import mint_token
 from api.embedded import EmbeddedTemporal
 from api.settings import Settings
+from csms.gateway import Gateway
 from csms.secrets import hash_secret
 from csms.simulator.catalogue import PERSONALITIES
 from csms.simulator.fleet import run_fleet
@@ -53,6 +54,8 @@ class Place:
     """In every identity: the Temporal server remembers the workflows of other tests."""
     tokens: dict[Role, str] = field(default_factory=dict)
     settings: Settings | None = None
+    gateway: Gateway | None = None
+    """The node that holds the sockets."""
 
     def named(self, personality: str) -> str:
         """The charger of this personality."""
@@ -176,6 +179,7 @@ async def place(
             bootstrap.read_key(pepper),
             secrets.token_hex(3),
             settings=settings,
+            gateway=gateway,
         )
         await found.mint()
         yield found

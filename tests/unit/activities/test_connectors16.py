@@ -50,8 +50,9 @@ class Box:
             whole_out = 0 in self.out and self.own_zero
             gone = number in self.out or (number > 0 and whole_out)
             status = ConnectorStatus.UNAVAILABLE if gone else ConnectorStatus.AVAILABLE
-            key = f"{number}.{number}"
-            states[key] = ConnectorState(number, number, status, START, reported_at=self.world.now)
+            inner = min(number, 1)
+            key = f"{number}.{inner}"
+            states[key] = ConnectorState(number, inner, status, START, reported_at=self.world.now)
         self.world._twin(CP, operation=OperationSection(states))
 
     async def hear(self, charger_id: str, command: Command) -> None:
@@ -151,7 +152,7 @@ async def test_one_that_was_taken_out_as_a_whole_comes_back(world: World, own_ze
     """By a release of before, or while its configuration was unknown."""
     box = Box(world, own_zero, {0, 1, 2, 3} if own_zero else {1, 2, 3})
     box.start()
-    await world.out_of_service.add(OutOfService(CP, "site-0", ("2.2",), START, "update"))
+    await world.out_of_service.add(OutOfService(CP, "site-0", ("2.1",), START, "update"))
     assert await put_back(world)
     assert box.out == {2}
     assert (True, None) in box.told or not own_zero
@@ -170,7 +171,7 @@ async def test_one_that_is_silent_half_way_is_finished_later(world: World) -> No
     box = Box(world)
     box.start()
     await dispatch(world)
-    back = ChangeAvailability(operative=True, evse_id=3, connector_id=3)
+    back = ChangeAvailability(operative=True, evse_id=3, connector_id=1)
     box.refuses[back] = CommandTimeout(CP, "ChangeAvailability", 1.0)
     with pytest.raises(ApplicationError, match="did not answer"):
         await conclude(world, box)
@@ -184,7 +185,7 @@ async def test_one_that_is_silent_half_way_is_finished_later(world: World) -> No
 async def test_a_second_connector_that_stays_open_gives_the_first_one_back(world: World) -> None:
     box = Box(world)
     box.start()
-    box.refuses[ChangeAvailability(operative=False, evse_id=3, connector_id=3)] = AnswerStatus.SCHEDULED
+    box.refuses[ChangeAvailability(operative=False, evse_id=3, connector_id=1)] = AnswerStatus.SCHEDULED
     answer = await dispatch(world)
     assert (answer.kind, answer.for_session, answer.drained) == (DispatchKind.NOT_NOW, True, False)
     assert not world.updates()
