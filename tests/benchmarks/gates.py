@@ -207,6 +207,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--policies", default=",".join(POLICIES), help="ours")
     parser.add_argument("--write", type=Path, default=Path("docs"), help="folder of GATE-NUMBERS.md")
     chosen = parser.parse_args(arguments)
+    chosen.write.mkdir(parents=True, exist_ok=True)  # before the work, which takes long
     ours = tuple(f"Ampwave {name}" for name in chosen.policies.split(","))
     results = compare(chosen.good, lambda _: chosen.bad, chosen.seed, ours)
     command = f"python -m tests.benchmarks.gates --good {chosen.good} --bad {chosen.bad} --seed {chosen.seed}"
