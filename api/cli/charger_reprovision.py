@@ -1,7 +1,7 @@
 """``ampwave charger reprovision``: through provisioning once more."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -9,8 +9,9 @@ from api.cli.errors import Record, WrongUse
 from api.cli.output import Column, Screen, ago, words
 from api.cli.references import segment
 from api.cli.session import Session, command
-from storage.reprovision import ReprovisionMode
 
+Mode = Literal["keep", "reset", "quarantine"]
+"""As in ``storage.reprovision``, which is too heavy for a help page."""
 Identity = Annotated[str, typer.Argument(metavar="CHARGER", help="Its OCPP identity.")]
 
 
@@ -23,7 +24,7 @@ def reprovision(  # noqa: PLR0913 - typer's options are its signature
     session: Session,
     charger: Identity,
     mode: Annotated[
-        ReprovisionMode | None,
+        Mode | None,
         typer.Option(
             help="keep what it has; reset: it is told to forget first; quarantine: set aside at once. "
             "Without it: how far it is."
@@ -52,7 +53,7 @@ def reprovision(  # noqa: PLR0913 - typer's options are its signature
             raise WrongUse("Say why.", hint="--reason TEXT; it is on record.")
         session.confirm(f"Take {charger} out of service until it passed its checklist again?", yes=yes)
         body: Record = {
-            "mode": mode.value,
+            "mode": mode,
             "reason": reason,
             "template": template,
             "parameters": dict(map(_pair, parameter or [])),

@@ -262,8 +262,8 @@ def _left_open() -> list[Change]:
 def _rollback_forgets_one() -> list[Change]:
     affected = CampaignActivities._affected
 
-    async def all_but_one(self: CampaignActivities, given: Any) -> Any:
-        return (await affected(self, given))[1:]
+    async def all_but_one(self: CampaignActivities, given: Any, *, ahead: bool) -> Any:
+        return (await affected(self, given, ahead=ahead))[1:]
 
     return [(CampaignActivities, "_affected", all_but_one)]
 

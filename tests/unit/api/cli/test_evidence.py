@@ -36,11 +36,11 @@ def test_numbers_outlook_and_plots(run: Any, judged: Any) -> None:
     assert result.exit_code == 0, result.output
     assert judged[-1].reason.split(":")[0] in result.stdout
     assert "Decided by " in result.stdout
-    assert "Would change it: " in result.stdout
+    assert "What would change it: " in result.stdout
     assert "sessions that got no energy (primary, " in result.stdout
     assert f"{len(judged)} looks, " in result.stdout
     one = run("campaign", "verdicts", "spring", "--signal", "faults").stdout
-    assert "chargers with a fault (guard, " in one
+    assert "chargers with a fault (guard): " in one
     assert "sessions that got no energy (primary" not in one
 
 
