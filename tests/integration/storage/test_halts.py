@@ -73,7 +73,9 @@ async def test_what_is_halted_or_withdrawn_cannot_be_marked_as_sent(halts, engin
     campaign = Campaign("c1", plan, digest(plan), CampaignPhase.DRAFT, "ann", NOW, cohort_size=1)
     await store.create(campaign, [Target("c1", 0, 0, "A", "s1", IMAGE, "1.0", "1.1")], [])
     await store.set_phase(campaign.campaign_id, CampaignPhase.RUNNING, "", NOW)
-    target = replace((await store.targets(campaign.campaign_id))[0], attempt=1, request_id=1)
+    target = replace(
+        (await store.targets(campaign.campaign_id))[0], attempt=1, request_id=1, dispatched_at=NOW
+    )
     made = await halts.pull(EVERYTHING, "ann", "now", NOW)
     assert not await store.mark_dispatched(target, CampaignPhase.RUNNING)
     for name in ("bob", "cid"):
