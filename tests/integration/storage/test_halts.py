@@ -1,6 +1,7 @@
 """One person halts at once, two different people restore; what is halted is not sent (S66)."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -119,7 +120,8 @@ async def test_a_halt_while_the_last_word_for_its_end_is_said_is_in_force(halts)
         assert await halts.standing() is not None, (said, pulled)
         assert pulled.lifted_at is None
         for name in ("bob", "cid"):
-            await halts.restore(pulled.halt_id, vote(name), on_record)
+            with suppress(Conflict):  # cid's word came after the new halt, so bob's ends it
+                await halts.restore(pulled.halt_id, vote(name), on_record)
 
 
 async def test_a_word_that_cannot_be_recorded_is_not_said(halts, engine) -> None:
