@@ -34,6 +34,8 @@ def write(folder: Path, results: "Results", command: str) -> None:
     if _shipped(results):
         CALIBRATION.write_text(json.dumps(calibration(results, command), indent=2) + "\n")
         gates = folder / "GATES.md"
+        if not gates.exists():  # another folder than that of the published pages
+            return
         gates.write_text(_between_marks(gates.read_text(), shipped_table(calibration(results, command))))
 
 
