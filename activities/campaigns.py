@@ -484,9 +484,11 @@ class CampaignActivities:
         return len(chosen[: given.most])
 
     async def _rehearsing(self, given: RehearsalInput, former: int) -> list[Target]:
-        """Those of a former wave that run what it brought them, and may be sent on."""
+        """Those of a former wave that run what it brought them, and may be sent on; nobody called back is."""
         members = await self._stores.campaigns.targets(given.campaign_id, former, 0, _ALL)
-        proven = {row.charger_id: row for row in members if row.outcome is Outcome.UPDATED}
+        proven = {
+            row.charger_id: row for row in members if row.outcome is Outcome.UPDATED and not row.recalled
+        }
         chosen = []
         names = list(proven)
         for start in range(0, len(names), _PAGE):
