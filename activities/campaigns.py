@@ -12,6 +12,7 @@ from activities.errors import mapped
 from activities.recalling import refuse_too_late
 from activities.stores import Stores
 from csms.capabilities import of_charger
+from storage.artifact import Artifact
 from storage.campaign import (
     FORWARD_AGAIN_WAVE,
     REHEARSAL_WAVE,
@@ -432,21 +433,7 @@ class CampaignActivities:
         if decided:
             return len(decided)  # A repeat of this activity: the wave stands as it was decided.
         affected = await self._affected(given, ahead=campaign.plan.pace.download_ahead_seconds is not None)
-        await stores.campaigns.add_targets(
-            [
-                Target(
-                    campaign_id=given.campaign_id,
-                    wave=given.wave,
-                    ordinal=ordinal,
-                    charger_id=target.charger_id,
-                    site_id=target.site_id,
-                    artifact_id=artifact.artifact_id,
-                    from_version=target.to_version,
-                    to_version=artifact.version,
-                )
-                for ordinal, target in enumerate(affected)
-            ]
-        )
+        await stores.campaigns.add_targets(_next_wave(affected, given.wave, artifact))
         return len(affected)
 
     @activity.defn
@@ -466,21 +453,7 @@ class CampaignActivities:
             return len(decided)  # A repeat of this activity: the wave stands as it was decided.
         artifact = await stores.artifacts.get(artifact_id)
         chosen = await self._rehearsing(given, 0 if not forward else REHEARSAL_WAVE)
-        await campaigns.add_targets(
-            [
-                Target(
-                    campaign_id=given.campaign_id,
-                    wave=given.wave,
-                    ordinal=ordinal,
-                    charger_id=target.charger_id,
-                    site_id=target.site_id,
-                    artifact_id=artifact.artifact_id,
-                    from_version=target.to_version,
-                    to_version=artifact.version,
-                )
-                for ordinal, target in enumerate(chosen[: given.most])
-            ]
-        )
+        await campaigns.add_targets(_next_wave(chosen[: given.most], given.wave, artifact))
         return len(chosen[: given.most])
 
     async def _rehearsing(self, given: RehearsalInput, former: int) -> list[Target]:
@@ -559,3 +532,20 @@ def _was_told(target: Target, why: str) -> bool:
     """Whether this very word took it out, or calls it back, already."""
     done = target.phase is TargetPhase.DONE
     return target.recalled == why or (done and (target.reason == why or target.reason.endswith(f"; {why}")))
+
+
+def _next_wave(targets: Sequence[Target], wave: int, artifact: Artifact) -> list[Target]:
+    """The same chargers in a later wave, in this order, from what they run now to an image's version."""
+    return [
+        Target(
+            campaign_id=target.campaign_id,
+            wave=wave,
+            ordinal=ordinal,
+            charger_id=target.charger_id,
+            site_id=target.site_id,
+            artifact_id=artifact.artifact_id,
+            from_version=target.to_version,
+            to_version=artifact.version,
+        )
+        for ordinal, target in enumerate(targets)
+    ]

@@ -1,9 +1,11 @@
 """Telling a charger to forget things, and understanding what it says to that."""
 
-from collections.abc import Sequence
+from asyncio import timeout
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from activities.errors import beating
 from activities.orders import Node
 from activities.wiping import sentence, state_of
 from csms.commands import Command
@@ -12,6 +14,8 @@ from storage.command import CommandEnd, CommandState
 from storage.errors import InvalidInput
 from storage.retirement import StepState
 from storage.twin import busy_reason
+
+HEARTBEAT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +62,18 @@ def told(ends: Sequence[CommandEnd]) -> RetireAnswer:
 def evidence(ends: Sequence[CommandEnd]) -> dict[str, Any]:
     """Its answers as they came."""
     return {"answers": [{"state": end.state.value, "status": end.status, "said": end.reason} for end in ends]}
+
+
+async def alone(node: Node, charger_id: str, step: Callable[[], Awaitable[RetireAnswer]]) -> RetireAnswer:
+    """Take a step while nothing else of ours talks to the charger; what has it for too long is an answer."""
+    lock = node.locks.alone(charger_id)
+    async with beating(HEARTBEAT_S):
+        try:
+            async with timeout(node.command_seconds):
+                await lock.acquire()
+        except TimeoutError:
+            return RetireAnswer(None, "other work on it has not ended")
+        try:
+            return await step()
+        finally:
+            lock.release()

@@ -1,14 +1,13 @@
 """Provisioning a charger anew: what it is told to forget, and the books of it (F46)."""
 
-from asyncio import timeout
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from temporalio import activity
 
-from activities.errors import beating, mapped
-from activities.forgetting import RetireAnswer, ask, busy, told
+from activities.errors import mapped
+from activities.forgetting import RetireAnswer, alone, ask, busy, told
 from activities.orders import Node
 from activities.stores import Stores
 from activities.wiping import COMMANDS
@@ -24,7 +23,6 @@ from storage.reprovision import (
 from storage.retirement import Step, StepRecord, StepState
 from storage.twin import Lifecycle, busy_reason
 
-HEARTBEAT_S = 2.0
 SECTION = "configuration"
 _SERVING = (Lifecycle.REGISTERED, Lifecycle.ACTIVE, Lifecycle.PROVISIONING)
 _TRIES = 5
@@ -86,17 +84,7 @@ class ForgetSender:
     @mapped
     async def forget_step(self, given: ForgetOrder) -> RetireAnswer:
         """Have it forget one thing, while nobody charges (X1). Raises NotConnectedHere only."""
-        lock = self._node.locks.alone(given.charger_id)
-        async with beating(HEARTBEAT_S):
-            try:
-                async with timeout(self._node.command_seconds):
-                    await lock.acquire()
-            except TimeoutError:
-                return RetireAnswer(None, "other work on it has not ended")
-            try:
-                return await self._step(given)
-            finally:
-                lock.release()
+        return await alone(self._node, given.charger_id, lambda: self._step(given))
 
     async def _step(self, given: ForgetOrder) -> RetireAnswer:
         lifecycle = (await self._node.stores.chargers.get(given.charger_id)).charger.lifecycle

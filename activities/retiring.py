@@ -4,7 +4,6 @@ What disturbs nobody is sent as it is; what could cut a session waits until ther
 charger's site lease (X2). Every step may be repeated: to forget twice is to forget.
 """
 
-from asyncio import timeout
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -12,9 +11,9 @@ from typing import Any
 
 from temporalio import activity
 
-from activities.errors import beating, mapped
+from activities.errors import mapped
 from activities.facts import RouteFacts
-from activities.forgetting import RetireAnswer, ask, busy, evidence, told
+from activities.forgetting import RetireAnswer, alone, ask, busy, evidence, told
 from activities.orders import Node
 from activities.stores import Stores, this_run
 from activities.wiping import COMMANDS, customers_state, of_password, removable, state_of
@@ -36,7 +35,6 @@ from storage.log import LogRequest, LogSort, LogState
 from storage.retirement import Burial, RetirementState, RetirementStore, Step, StepRecord, StepState
 from storage.twin import Lifecycle
 
-HEARTBEAT_S = 2.0
 KIND = "decommissioning"
 """Of the site lease."""
 LEASE_S = 3600.0
@@ -112,17 +110,7 @@ class RetirementSender:
     @mapped
     async def retire_step(self, given: RetireOrder) -> RetireAnswer:
         """Do one step. What the charger says is an answer; raises NotConnectedHere only."""
-        lock = self._node.locks.alone(given.charger_id)
-        async with beating(HEARTBEAT_S):
-            try:
-                async with timeout(self._node.command_seconds):
-                    await lock.acquire()
-            except TimeoutError:
-                return RetireAnswer(None, "other work on it has not ended")
-            try:
-                return await self._step(given)
-            finally:
-                lock.release()
+        return await alone(self._node, given.charger_id, lambda: self._step(given))
 
     @activity.defn
     @mapped
