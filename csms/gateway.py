@@ -444,7 +444,7 @@ class Gateway:
                 began = self._monotonic()
                 await self._rereader.before(session, left_s / 2)
                 left_s -= self._monotonic() - began
-            answer = await session.send(command, left_s, last_look)
+            answer = await session.send(command, left_s, partial(self._look, session, last_look))
             outcome = answer.status.value
         except CsmsError as error:
             outcome = type(error).__name__
@@ -460,6 +460,19 @@ class Gateway:
             self._supersede(session)
             raise NotConnectedHere(session.charger_id, session.session_epoch)
         return self._monotonic() - began
+
+    async def _look(self, session: Session, last_look: LastLook | None = None) -> None:
+        """The last one before a command is written: its record may have waited long for the store.
+
+        Meanwhile the charger may have gone to another node, whose claim told this one nothing. A store that
+        does not answer now is no yes.
+        """
+        if not session.lease.sure:
+            await self._confirmed(session)
+        if not session.lease.sure:
+            raise NotConnectedHere(session.charger_id, session.session_epoch)
+        if last_look is not None:
+            await last_look()
 
     async def settle(self, charger_id: str, session_epoch: int) -> None:
         """Wait until every frame received so far from this charger is stored."""
@@ -484,7 +497,8 @@ class Gateway:
     ) -> PasswordChange:
         """Give a charger a new password; see ``csms.ports.PasswordSender``."""
         session = self._registry.held(charger_id, session_epoch)
-        return await self._passwords.change(session, deadline_s - await self._confirmed(session))
+        left_s = deadline_s - await self._confirmed(session)
+        return await self._passwords.change(session, left_s, partial(self._look, session))
 
 
 def _follow_up(tasks: list[asyncio.Task[None]], task: asyncio.Task[None]) -> None:

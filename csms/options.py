@@ -1,7 +1,6 @@
 """What is handed to a csms node once, at its start."""
 
 import secrets
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,7 @@ from csms.limits import Rate
 from csms.registration import Registrar, by_lifecycle
 from csms.rereading import Desires, RereadPace, nothing_desired
 from csms.silence import SilenceRule
-from storage.clock import Clock
+from storage.clock import Clock, steady_clock
 from storage.ports import ChargerStore, IngestStore, RouteStore, TransactionIds
 
 
@@ -84,7 +83,7 @@ class Sources:
     """Time, chance and identity."""
 
     clock: Clock
-    monotonic: Callable[[], float] = time.monotonic
+    monotonic: Callable[[], float] = steady_clock
     new_message_id: Callable[[], str] = lambda: str(uuid.uuid4())
     new_request_id: Callable[[], int] = lambda: secrets.randbelow(2**31)
     registrar: Registrar = by_lifecycle

@@ -11,6 +11,7 @@ from csms import frames
 from csms.errors import CallFailed, CommandTimeout, ConnectionLost
 from csms.frames import CallError, CallResult, Payload
 from csms.journal import SessionJournal
+from csms.lease import Lease
 from csms.ports import LastLook
 from csms.transport import TransportClosed
 from storage.events import CommandAnswered, CommandSent
@@ -38,10 +39,12 @@ class Outbound:
     def __init__(
         self,
         journal: SessionJournal,
+        lease: Lease,
         send: Callable[[str], Awaitable[None]],
         new_message_id: Callable[[], str],
     ) -> None:
         self._journal = journal
+        self._lease = lease
         self._send = send
         self._new_message_id = new_message_id
         self._turn = asyncio.Lock()
@@ -83,8 +86,7 @@ class Outbound:
             raise ConnectionLost(self._journal.charger_id, action)
         message_id = self._new_message_id()
         await self._record(action, message_id, payload, request_id)
-        if last_look is not None:
-            await last_look()
+        await self._looked(last_look)
         if self._lost:  # while it was stored, or looked at
             raise ConnectionLost(self._journal.charger_id, action)
         call = OpenCall(action, message_id, request_id, asyncio.get_running_loop().create_future())
@@ -98,6 +100,13 @@ class Outbound:
                 call.answer.exception()  # looked at, also where sending failed and nobody waits for it
             if not call.answer.done() or call.answer.cancelled():
                 self._remember(call)
+
+    async def _looked(self, last_look: LastLook | None) -> None:
+        """Look once the node may speak; where it may not any more after the look, that one was too early."""
+        while last_look is not None and await self._lease.held():
+            await last_look()
+            if self._lease.good:
+                return
 
     async def _record(self, action: str, message_id: str, payload: Payload, request_id: int | None) -> None:
         # Stored before it leaves: nothing is ever sent that no record tells of.

@@ -15,7 +15,7 @@ import structlog
 from csms.commands import AnswerStatus, SetVariables, VariableValue
 from csms.errors import CallFailed, CommandTimeout
 from csms.frames import OCPP16
-from csms.ports import PasswordChange
+from csms.ports import LastLook, PasswordChange
 from csms.secrets import hash_secret, secret_matches
 from csms.session import Session
 from storage.charger import ChargerCredential
@@ -99,8 +99,10 @@ class PasswordChanger:
         self._clock = clock
         self._new = new
 
-    async def change(self, session: Session, deadline_s: float) -> PasswordChange:
-        """Give the charger a new random password.
+    async def change(
+        self, session: Session, deadline_s: float, last_look: LastLook | None = None
+    ) -> PasswordChange:
+        """Give the charger a new random password; ``last_look``: see ``csms.ports.CommandSender``.
 
         Raises:
             NotFound: it has no password to change.
@@ -114,7 +116,7 @@ class PasswordChanger:
         name = "AuthorizationKey" if session.dialect.name == OCPP16 else "SecurityCtrlr.BasicAuthPassword"
         command = SetVariables((VariableValue(name, password),))
         try:
-            answer = await self._answer(session, command, deadline_s)
+            answer = await self._answer(session, command, deadline_s, last_look)
         except AmpwaveError:
             await self._store.settle_secret(session.charger_id, pending, PendingFate.DROP)
             raise
@@ -124,11 +126,11 @@ class PasswordChanger:
         return PasswordChange(fate, answer)
 
     async def _answer(
-        self, session: Session, command: SetVariables, deadline_s: float
+        self, session: Session, command: SetVariables, deadline_s: float, last_look: LastLook | None
     ) -> AnswerStatus | None:
         """What the charger said, without its own words: they may repeat the password."""
         try:
-            return (await session.send(command, deadline_s)).status
+            return (await session.send(command, deadline_s, last_look)).status
         except (CommandTimeout, CallFailed):
             # A CALLERROR comes also from chargers that broke after they had taken it.
             return None

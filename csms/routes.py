@@ -56,9 +56,9 @@ class RouteKeeper:
 
     async def claim(self, charger_id: str, dialect: str) -> tuple[Route, Lease]:
         """The route of a newly authenticated socket, with an epoch above all before it."""
-        terms, good_until = self._terms, self._good_until()
+        terms, asked_at = self._terms, self._terms.monotonic()
         route = await self._store.claim(charger_id, terms.node_id, terms.boot_id, dialect, self._lease)
-        return route, Lease(good_until, terms.monotonic, self._asked.set)
+        return route, Lease(asked_at, terms.lease_s, terms.monotonic, self._asked.set)
 
     async def release(self, session: Session) -> None:
         """Give the route back if it is still this session's; otherwise its lease runs out."""
@@ -117,7 +117,8 @@ class RouteKeeper:
     async def confirm(self, session: Session) -> bool:
         """Ask the store whether the route is still this session's: another node's claim tells us nothing.
 
-        A store that does not answer says nothing against it; the lease then counts as far as it goes.
+        A store that does not answer says nothing against it; the lease then counts as far as it goes, and is
+        not ``sure``.
         """
         try:
             async with asyncio.timeout(_CONFIRM_S):
@@ -127,14 +128,12 @@ class RouteKeeper:
             return True
 
     async def _renew(self, sessions: Sequence[Session]) -> list[Session]:
-        terms, good_until = self._terms, self._good_until()
+        terms, asked_at = self._terms, self._terms.monotonic()
         epochs = [(session.charger_id, session.session_epoch) for session in sessions]
         moved = set(await self._store.renew(terms.node_id, terms.boot_id, epochs, self._lease))
         for session in sessions:
-            if session.charger_id not in moved:
-                session.lease.extend(good_until)
+            if session.charger_id in moved:
+                session.lease.lose()  # at once: whoever closes the socket may have more to ask before
+            else:
+                session.lease.extend(asked_at)
         return [session for session in sessions if session.charger_id in moved]
-
-    def _good_until(self) -> float:
-        """Counted from before the store is asked: it then ends here no later than there."""
-        return self._terms.monotonic() + self._terms.lease_s

@@ -118,7 +118,7 @@ class Session:
         self._transport = transport
         self._tools = tools
         self._inbound = Inbound(journal, dialect, quirks, tools, self._reply)
-        self._outbound = Outbound(journal, self._send_text, tools.new_message_id)
+        self._outbound = Outbound(journal, self.lease, self._send_text, tools.new_message_id)
         self._backlog: list[_Received] = []
         # Short, and mostly empty: an empty deque of each idle socket costs twelve times as much.
         self._backlog_chars = 0

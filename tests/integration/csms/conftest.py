@@ -112,17 +112,14 @@ class Site1:
         self, node_id: str = "node-1", tls: Any = None, certificates: Any = None, **options: Any
     ) -> Gateway:
         readiness, newcomers = options.pop("readiness", {}), options.pop("newcomers", None)
+        routes, sources = options.pop("routes", self.routes), options.pop("sources", Sources(system_clock))
         chosen = GatewayOptions(node_id, f"{node_id}-boot", PEPPER, port=None if tls else 0)
         quick = {"drain_per_s": 10_000, "probe_delay_s": 600, "tls_port": 0 if tls else None}
         chosen = replace(chosen, **{**quick, **options})
         ids = PostgresTransactionIds(self.engine)
         twins = PostgresTwinStore(self.engine, project)
-        stores = GatewayStores(
-            self.chargers, self.ingest, self.routes, ids, readiness, twins.desired_variables
-        )
-        node = Gateway(
-            chosen, stores, Sources(system_clock), tls=tls, certificates=certificates, newcomers=newcomers
-        )
+        stores = GatewayStores(self.chargers, self.ingest, routes, ids, readiness, twins.desired_variables)
+        node = Gateway(chosen, stores, sources, tls=tls, certificates=certificates, newcomers=newcomers)
         await node.start()
         self.nodes.append(node)
         return node

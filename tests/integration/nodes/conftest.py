@@ -140,6 +140,10 @@ class Line:
     async def _through(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         parts = urlsplit(self.url)
         back, forth = await asyncio.open_connection(parts.hostname, parts.port)
+        if not (self._server and self._server.is_serving()):  # cut while it was being laid
+            writer.transport.abort()
+            forth.transport.abort()
+            return
         self._ends |= {writer, forth}
         for source, target in ((reader, forth), (back, writer)):
             flow = asyncio.create_task(_flow(source, target))

@@ -270,8 +270,9 @@ async def test_while_the_database_is_away_sockets_wait_and_go_on_by_themselves(t
 async def test_a_node_cut_off_from_the_database_does_not_speak_for_a_charger_that_moved(town: Any) -> None:
     line = await town.line()
     cut_off, other = await town.start("a", line.through, lease_s=1.0), await town.start("b")
-    async with town.charger(cut_off) as old, town.charger(cut_off, "CP-2"):
+    async with town.charger(cut_off) as old, town.charger(cut_off, "CP-2") as witness:
         await old.boot("1.0")
+        await witness.boot()  # its lease began later: once it ran out, so has the other's
         epoch = (await town.route()).session_epoch
         await line.cut()
         await old.say(2, "1", "StatusNotification", {**STATUS, "status": "Charging"})

@@ -3,6 +3,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from csms.lease import unbounded_lease
 from csms.registry import SessionRegistry
@@ -82,3 +85,26 @@ async def test_a_node_that_failed_to_renew_or_was_frozen_is_not_steady() -> None
     clock[0] += 1000
     assert routes.steady_s == 0, "it was frozen, and has not renewed since"
     renewing.cancel()
+
+
+async def test_a_route_that_moved_is_mute_at_once_though_the_rest_is_not_known_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class HalfKnown(Lapsed):
+        async def renew(self, _node: str, _boot: str, epochs: Sequence[tuple[str, int]], *_: object) -> Any:
+            if epochs == [("A", 1)]:
+                return ["A"]
+            raise EngineUnavailable("away")
+
+    monkeypatch.setattr("csms.routes._CHUNK", 1)
+    registry = SessionRegistry()
+    moved, unknown = (
+        SimpleNamespace(charger_id=name, session_epoch=1, lease=unbounded_lease()) for name in "AB"
+    )
+    registry.enter(moved)
+    registry.enter(unknown)
+    routes = RouteKeeper(HalfKnown(), registry, LeaseTerms("n", "b", 30.0, lambda: 0.0))
+    with pytest.raises(EngineUnavailable):
+        await routes.renew()
+    assert not moved.lease.good
+    assert unknown.lease.good
