@@ -96,6 +96,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--chargers", type=int, help="the size of the fleet, for campaign-100k")
     parser.add_argument("--campaigns", type=int, help="how many, for chaos")
+    parser.add_argument("--minutes", type=int, help="a person aborts campaign-100k after so long")
     parser.add_argument("--out", type=Path, default=Path(".ampwave/bench.json"))
     chosen = parser.parse_args(arguments)
     names = [name.strip() for name in chosen.only.split(",") if name.strip()] or list(ROWS)
@@ -103,7 +104,7 @@ def main(arguments: list[str]) -> int:
         parser.error(f"no row {', '.join(unknown)}; there are {', '.join(known)}")
     open_files_limit()
     started, where = report.now(), report.machine()
-    sizes = {"chargers": chosen.chargers, "campaigns": chosen.campaigns}
+    sizes = {"chargers": chosen.chargers, "campaigns": chosen.campaigns, "minutes": chosen.minutes}
     rows = asyncio.run(measure(names, seed=chosen.seed, quick=chosen.quick, **sizes))
     report.show(rows)
     command = " ".join(["python -m tests.benchmarks", *arguments])

@@ -33,7 +33,9 @@ N` says how many; without it there are 2,000.
 Chargers a minute depend on what else the machine does. Processor time per charger depends on it less,
 though a slow run has more of every process's idle time in it, and crowded caches cost; it is printed for
 each process. A campaign of 100,000 chargers takes more than an hour at the target, so `make bench` does not
-run this row by itself; the table names the size that was run.
+run this row by itself; the table names the size that was run. With `--minutes N` the whole fleet is
+connected, planned, frozen, signed and approved, and a person aborts after N minutes: then every command that
+left must have been for a charger that proved its version, and every charger must be back in service.
 
 ## What happens in `chaos`
 

@@ -5,6 +5,7 @@ directives, approvals, gates, leases. Played: the chargers (``stations``), which
 """
 
 import asyncio
+import math
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -74,6 +75,9 @@ class Course:
     """How it went, looked at every few seconds."""
 
     began: float
+    limit_s: float = math.inf
+    """A person aborts it after so long: of a fleet that takes hours, the first part."""
+    aborted: bool = False
     done: list[tuple[float, int]] = field(default_factory=list)
 
     def note(self, done: int) -> None:
@@ -103,13 +107,17 @@ async def measure_large_campaign(world: World) -> list[Row]:
         _fleet(stack, count, world.seed) as fleet,
     ):
         artifact = await asyncio.to_thread(stack.workshop.release, stack.people, TO, 2, Script(seed=3))
-        course, memory = Course(time.monotonic()), Memory()
+        course, memory = Course(time.monotonic(), _limit(world)), Memory()
         async with watch_memory(_processes(stack, fleet), memory):
             campaign = await _run(stack, plan_of(count, artifact, world.seed), course, count)
         rate = await _rate(stack, campaign["campaign_id"])
         tallies = [await child.ask("tally") for child in fleet]
     _check(campaign, course, tallies, count)
     return _rows(count, rate, course, memory)
+
+
+def _limit(world: World) -> float:
+    return math.inf if world.minutes is None else world.minutes * 60.0
 
 
 def plan_of(count: int, artifact_id: str, seed: int) -> dict[str, Any]:
@@ -214,6 +222,10 @@ async def _run(stack: Stack, plan: dict[str, Any], course: Course, count: int) -
         done = int(str(await value(database, _DONE, campaign["campaign_id"])))
         course.note(done)
         campaign = await asyncio.to_thread(people.author.get, path)
+        if time.monotonic() - course.began > course.limit_s and not course.aborted:
+            why = {"rollback": False, "reason": "the time of this bench is over"}
+            await asyncio.to_thread(people.author.post, f"{path}/abort", why)
+            course.aborted = True
         if time.monotonic() - told > 30:
             told = time.monotonic()
             say(f"{told - course.began:6.0f} s: {done} updated, {campaign['phase']} ({campaign['reason']})")
@@ -235,20 +247,23 @@ def _check(campaign: dict[str, Any], course: Course, tallies: list[dict[str, Any
     """Counted at both ends; raises where they disagree."""
     seen = {name: sum(tally[name] for tally in tallies) for name in tallies[0]}
     say(f"{campaign['phase']}: {campaign['reason']}; at the chargers: {seen}")
-    right = course.done[-1][1] == count and seen["on_target"] == seen["in_service"] == count
-    if campaign["phase"] != "completed" or not right:
-        raise RuntimeError(f"The campaign is {campaign['phase']}, {course.done[-1][1]} of {count}: {seen}")
-    if seen["updates"] != count:
-        raise RuntimeError(f"{seen['updates']} commands for {count} chargers")
+    ended, due = ("aborted", course.done[-1][1]) if course.aborted else ("completed", count)
+    right = course.done[-1][1] == due == seen["on_target"] and seen["in_service"] == count
+    if campaign["phase"] != ended or not right:
+        raise RuntimeError(f"The campaign is {campaign['phase']}, {course.done[-1][1]} of {due}: {seen}")
+    if seen["updates"] != due:
+        raise RuntimeError(f"{seen['updates']} commands for {due} chargers")
 
 
 def _rows(count: int, rate: float, course: Course, memory: Memory) -> list[Row]:
-    lines = memory.lines(count)
+    done = course.done[-1][1]
+    lines = memory.lines(done)
     say("\n".join(lines))
-    unit = f"chargers/min, {count:,} chargers, slowest minute {course.slowest_minute():,.0f}"
+    part = f"the first {done:,} of {count:,}, then aborted" if course.aborted else f"{count:,}"
+    unit = f"chargers/min, {part} chargers, slowest minute {course.slowest_minute():,.0f}"
     beside = ("AWS IoT Jobs at most", TARGET, rate / TARGET)
     met, detail = rate >= TARGET, tuple(lines)
-    busy = sum(used for name, used in memory.cpu_s.items() if not name.startswith(PLAYED)) * 1000 / count
+    busy = sum(used for name, used in memory.cpu_s.items() if not name.startswith(PLAYED)) * 1000 / done
     most, grown = CORES * 60_000 / TARGET, memory.worst_growth()
     return [
         Row("campaign-100k", rate, unit, *beside, f">= {TARGET:,.0f}", met, detail),

@@ -44,6 +44,8 @@ class World:
     """The size of a fleet that somebody asked for."""
     campaigns: int | None = None
     """The same of their number."""
+    minutes: int | None = None
+    """After so long a run that would take hours is ended."""
 
     def sized(self, full: int, quick: int) -> int:
         """A number of the real run, or of a smoke test that only shows that the bench works."""
