@@ -1,6 +1,7 @@
 """What is asked once more in the step that sends, where minutes may lie between a look and a start.
 
-Whether its site is open, and whether somebody holds the charger; the session, the plug and the site's
+Whether its site is open, whether somebody holds the charger, and whether it is still through what comes
+first; the session, the plug and the site's
 budget are asked there by ``sending`` itself.
 """
 
@@ -9,8 +10,9 @@ from datetime import timedelta
 from activities.circumstances import opening_of
 from activities.orders import DispatchInput, DispatchKind, Obstacle
 from activities.stores import Stores
-from storage.campaign import CampaignPhase, CampaignPlan, Target, TargetPhase
+from storage.campaign import CampaignPhase, CampaignPlan, Target, TargetPhase, goes_back
 from storage.charger import Site
+from storage.upkeep import Before
 from storage.windows import ClosureKind
 
 
@@ -42,6 +44,11 @@ async def no_leave(stores: Stores, plan: CampaignPlan, target: Target) -> str | 
     said = (await stores.upkeep.upkeep([target.charger_id])).get(target.charger_id)
     if said is not None and said.held(now):
         return f"it is on hold: {said.hold}"
+    if plan.after is not None and not goes_back(target.wave):
+        found = (await stores.upkeep.before(plan.after, [target.charger_id])).get(target.charger_id)
+        before = found or Before(plan.after)
+        if not before.proven:
+            return before.why
     takes = timedelta(seconds=plan.pace.attempt_deadline_seconds)
     closures = await stores.upkeep.closures(now, now + takes)
     if not closures and not plan.windows:

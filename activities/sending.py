@@ -272,10 +272,10 @@ class Sending:
             reason="the command is on its way",
             dispatched_at=self._stores.clock(),
         )
-        if not await self._stores.campaigns.mark_dispatched(marked, self._phase, subjects_of(proof)):
-            raise Obstacle(
-                DispatchKind.NOT_NOW, "its target, its campaign or its image was stopped meanwhile"
-            )
+        first = None if self._rollback else self._plan.after
+        if not await self._stores.campaigns.mark_dispatched(marked, self._phase, subjects_of(proof), first):
+            stopped = "its target, its campaign, what comes first or its image was stopped meanwhile"
+            raise Obstacle(DispatchKind.NOT_NOW, stopped)
         self._marked = True
 
     async def _unmark(self, order: Order) -> None:

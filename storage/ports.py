@@ -318,13 +318,18 @@ class CampaignStore(Protocol):
         """Idempotent on (campaign, wave, charger): rollback waves are added when they are decided."""
 
     async def mark_dispatched(
-        self, target: Target, while_in: CampaignPhase, subjects: Sequence[str] = ()
+        self,
+        target: Target,
+        while_in: CampaignPhase,
+        subjects: Sequence[str] = (),
+        after: str | None = None,
     ) -> bool:
         """Move it to DISPATCHED with its attempt, request, reason and ``dispatched_at``, if it may be sent.
 
         False, and nothing is written, if by now the campaign is in another phase or its end has come, the
         target is DONE or was called back, or a later attempt has begun; or if everything is halted, or its
-        image or one of ``subjects`` withdrawn.
+        image or one of ``subjects`` withdrawn; or if the charger is not, or no more, through ``after``, the
+        campaign that comes first.
         """
 
     async def recall(self, campaign_id: str, wave: int, charger_id: str, why: str) -> bool:

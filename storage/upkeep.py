@@ -130,6 +130,10 @@ class Rival:
     priority: int
 
 
+PROVEN = ("updated", "already_current")
+"""Outcomes after which a charger runs what its campaign brought."""
+
+
 @dataclass(frozen=True, slots=True)
 class Before:
     """How a charger stands in the campaign that has to be through with it first (R32)."""
@@ -149,7 +153,19 @@ class Before:
     @property
     def proven(self) -> bool:
         """Whether it is through, and runs what it got there."""
-        return self.outcome in ("updated", "already_current") and not self.taken_back
+        return self.outcome in PROVEN and not self.taken_back
+
+    @property
+    def why(self) -> str:
+        """Why nothing that comes after it may be sent, in words."""
+        first = f"campaign {self.campaign_id}, which comes first,"
+        if self.open:
+            return f"{first} is not through: {self.reason}"
+        if self.taken_back:
+            return f"{first} was rolled back for it"
+        if self.outcome is not None:
+            return f"{first} ended for it with {self.outcome}: {self.reason}"
+        return f"it has no part in campaign {self.campaign_id}, which comes first"
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +219,9 @@ class UpkeepStore(Protocol):
         self, claimant: Claimant, charger_ids: Sequence[str], *, downtime_since: datetime | None
     ) -> Surrounding:
         """All of it at one instant; downtime only where an instant is given."""
+
+    async def before(self, after: str, charger_ids: Sequence[str]) -> Mapping[str, Before]:
+        """How chargers stand in the campaign that comes first; of those that have a part in it."""
 
     async def rooms(self, site_ids: Sequence[str]) -> Mapping[str, SiteRoom]:
         """The budget of each site as it is used now."""

@@ -183,14 +183,7 @@ def _way(facts: ChargerFacts, _: datetime) -> Skip | None:
 
 def _order(facts: ChargerFacts, _: datetime) -> Skip | None:
     before = facts.around.before
-    if before is None or before.open:
-        return None
-    first = f"campaign {before.campaign_id}, which comes first,"
-    if before.taken_back:
-        return Skip(f"{first} was rolled back for it")
-    if before.outcome is not None:
-        return Skip(f"{first} ended for it with {before.outcome}: {before.reason}")
-    return Skip(f"it has no part in campaign {before.campaign_id}, which comes first")
+    return None if before is None or before.open else Skip(before.why)
 
 
 def _link(facts: ChargerFacts, _: datetime) -> Skip | None:
@@ -220,9 +213,7 @@ def _doubt(facts: ChargerFacts, _: datetime) -> WaitUntil | None:
 
 def _turn(facts: ChargerFacts, _: datetime) -> WaitUntil | None:
     before = facts.around.before
-    if before is None or not before.open:
-        return None
-    return WaitUntil(f"campaign {before.campaign_id}, which comes first, is not through: {before.reason}")
+    return WaitUntil(before.why) if before is not None and before.open else None
 
 
 def _hold(facts: ChargerFacts, now: datetime) -> WaitUntil | None:

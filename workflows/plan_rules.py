@@ -16,6 +16,8 @@ from workflows.wave_split import named, share_problems
 
 MAX_SHARD = 500
 MAX_ATTEMPTS = 5
+MIN_TICK_S = 1.0
+"""Each look reads every charger of the shard; the end of an attempt needs no look."""
 _LONGEST_S = 366 * 86_400.0
 _GO_BACK = frozenset({EndBehaviour.ROLL_BACK, EndBehaviour.ROLL_BACK_FAILED})
 
@@ -229,7 +231,8 @@ def _pace_rules(pace: Pace) -> dict[str, bool]:
         f"pace.shard_size must be from 1 to {MAX_SHARD}": 1 <= pace.shard_size <= MAX_SHARD,
         f"pace.window must be from 1 to {MAX_WINDOW}": 1 <= pace.window <= MAX_WINDOW,
         f"pace.max_attempts must be from 1 to {MAX_ATTEMPTS}": 1 <= pace.max_attempts <= MAX_ATTEMPTS,
-        "pace.tick_seconds must be above 0": pace.tick_seconds > 0,
+        f"pace.tick_seconds must be at least {MIN_TICK_S:g}: every tick reads all who wait; the usual "
+        "is 30": pace.tick_seconds >= MIN_TICK_S,
         "pace.attempt_deadline_seconds must be above 0": deadline > 0,
         "pace.retry_backoff_seconds must not be negative": pace.retry_backoff_seconds >= 0,
         "pace.settle_seconds must not be negative": pace.settle_seconds >= 0,

@@ -22,6 +22,7 @@ from storage.campaign import (
 )
 from storage.codec import decode
 from storage.errors import NotFound
+from storage.postgres.chain import is_through
 from storage.postgres.engine import reading, transaction
 from storage.postgres.halts import not_halted
 from storage.postgres.tables import campaign, campaign_target
@@ -112,7 +113,11 @@ class TargetRows:
         await self._change(campaign_id, wave, charger_id, values)
 
     async def mark_dispatched(
-        self, target: Target, while_in: CampaignPhase, subjects: Sequence[str] = ()
+        self,
+        target: Target,
+        while_in: CampaignPhase,
+        subjects: Sequence[str] = (),
+        after: str | None = None,
     ) -> bool:
         """See ``storage.ports.CampaignStore``."""
         statement = (
@@ -131,6 +136,7 @@ class TargetRows:
                 campaign.c.phase == while_in.value,
                 not_halted(),
                 not_withdrawn((artifact_subject(target.artifact_id), *subjects)),
+                *([is_through(after, target.charger_id)] if after else []),
             )
             .values(
                 phase=TargetPhase.DISPATCHED.value,

@@ -24,10 +24,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from storage.campaign import REHEARSAL_WAVE, ROLLBACK_WAVE_BASE, CampaignPhase, goes_back
+from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase
 from storage.canonical import digest
 from storage.errors import Conflict, NotFound
 from storage.parked import DOWNLOAD
+from storage.postgres.chain import standings
 from storage.postgres.columns import Time
 from storage.postgres.engine import reading, transaction
 from storage.postgres.load_groups import full_groups
@@ -91,10 +92,15 @@ class PostgresUpkeepStore:
                 upkeep=await _upkeep(connection, charger_ids),
                 doubts=await _doubts(connection, charger_ids),
                 rivals=await _rivals(connection, claimant, charger_ids),
-                before=await _before(connection, claimant.after, charger_ids) if claimant.after else {},
+                before=await standings(connection, claimant.after, charger_ids) if claimant.after else {},
                 downtime=await _downtime(connection, charger_ids, downtime_since) if downtime_since else {},
                 full_groups=await full_groups(connection, charger_ids),
             )
+
+    async def before(self, after: str, charger_ids: Sequence[str]) -> Mapping[str, Before]:
+        """See the port."""
+        async with reading(self._engine) as connection:
+            return await standings(connection, after, charger_ids)
 
     async def rooms(self, site_ids: Sequence[str]) -> Mapping[str, SiteRoom]:
         """See the port."""
@@ -216,32 +222,6 @@ async def _rivals(connection: AsyncConnection, claimant: Claimant, names: Sequen
     for charger_id, campaign_id, priority in await connection.execute(query):
         found.setdefault(charger_id, Rival(campaign_id, priority))
     return found
-
-
-async def _before(connection: AsyncConnection, after: str, names: Sequence[str]) -> dict[str, Before]:
-    """The last wave of each decides: a rollback comes after what it takes back."""
-    target = campaign_target.c
-    query = (
-        select(
-            target.charger_id,
-            target.wave,
-            target.outcome,
-            target.reason,
-            target.phase,
-            campaign.c.finished_at.is_not(None).label("over"),
-        )
-        .join(campaign, campaign.c.campaign_id == target.campaign_id)
-        .where(target.campaign_id == after, _among(target.charger_id, names))
-        .order_by(target.wave)
-    )
-    return {row.charger_id: _stands(after, row) for row in await connection.execute(query)}
-
-
-def _stands(after: str, row: Any) -> Before:
-    """Whoever goes back in a rehearsal comes forward again, unless the campaign ends in between."""
-    if row.wave == REHEARSAL_WAVE and not row.over:
-        return Before(after, None, "it rehearses a rollback")
-    return Before(after, row.outcome, row.reason or row.phase, goes_back(row.wave))
 
 
 async def _downtime(connection: AsyncConnection, names: Sequence[str], since: datetime) -> dict[str, float]:

@@ -157,8 +157,10 @@ def _old_boot_counts() -> list[Change]:
 def _abort_not_read() -> list[Change]:
     mark = Campaigns.mark_dispatched
 
-    async def careless(self: Campaigns, target: Any, _while_in: Any, subjects: Any = ()) -> bool:
-        return await mark(self, target, self.rows[target.campaign_id].phase, subjects)
+    async def careless(
+        self: Campaigns, target: Any, _while_in: Any, subjects: Any = (), after: Any = None
+    ) -> bool:
+        return await mark(self, target, self.rows[target.campaign_id].phase, subjects, after)
 
     async def wanted(self: Sending) -> Any:
         given = self._given
@@ -320,11 +322,13 @@ def _no_end() -> list[Change]:
 
     mark = Campaigns.mark_dispatched
 
-    async def late(self: Campaigns, target: Any, while_in: Any, subjects: Any = ()) -> bool:
+    async def late(
+        self: Campaigns, target: Any, while_in: Any, subjects: Any = (), after: Any = None
+    ) -> bool:
         row = self.rows[target.campaign_id]
         self.rows[target.campaign_id] = replace(row, ends_at=None)
         try:
-            return await mark(self, target, while_in, subjects)
+            return await mark(self, target, while_in, subjects, after)
         finally:
             self.rows[target.campaign_id] = replace(self.rows[target.campaign_id], ends_at=row.ends_at)
 

@@ -147,12 +147,16 @@ class Campaigns(MemoryCampaigns):
         self.watch: Callable[[Target, Target], None] = lambda _before, _after: None
 
     async def mark_dispatched(
-        self, target: Target, while_in: CampaignPhase, subjects: Sequence[str] = ()
+        self,
+        target: Target,
+        while_in: CampaignPhase,
+        subjects: Sequence[str] = (),
+        after: str | None = None,
     ) -> bool:
         held = [artifact_subject(target.artifact_id), *subjects]
         if await self._halts.standing() or await self._withdrawals.in_force(held):
             return False
-        return await super().mark_dispatched(target, while_in, subjects)
+        return await super().mark_dispatched(target, while_in, subjects, after)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "target_rows":

@@ -1,6 +1,6 @@
 """A double of the upkeep store, for unit tests only: what a test puts in is what everybody reads."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import fields, replace
 from datetime import datetime
 
@@ -15,7 +15,7 @@ class MemoryUpkeep:
         self.doubts: dict[str, tuple[str, ...]] = {}
         self.rivals: dict[str, Rival] = {}
         self.downtime: dict[str, float] = {}
-        self.before: dict[str, Before] = {}
+        self.standings: Callable[[str], dict[str, Before]] = lambda _after: {}
         self.site_rooms: dict[str, SiteRoom] = {}
         self.closed: dict[str, Closure] = {}
         self.billing: dict[str, Metering] = {}
@@ -32,10 +32,12 @@ class MemoryUpkeep:
     async def surrounding(
         self, claimant: Claimant, charger_ids: Sequence[str], *, downtime_since: datetime | None
     ) -> Surrounding:
-        del charger_ids
         others = {name: one for name, one in self.rivals.items() if one.campaign_id != claimant.campaign_id}
-        before = self.before if claimant.after else {}
+        before = await self.before(claimant.after, charger_ids) if claimant.after else {}
         return Surrounding(self.said, self.doubts, others, before, self.downtime if downtime_since else {})
+
+    async def before(self, after: str, charger_ids: Sequence[str]) -> Mapping[str, Before]:
+        return {name: one for name, one in self.standings(after).items() if name in charger_ids}
 
     async def rooms(self, site_ids: Sequence[str]) -> Mapping[str, SiteRoom]:
         return {name: self.site_rooms.get(name, SiteRoom()) for name in site_ids}

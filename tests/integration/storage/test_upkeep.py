@@ -4,8 +4,10 @@ import asyncio
 import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import pytest
+from sqlalchemy import select
 
 from storage.campaign import (
     FORWARD_AGAIN_WAVE,
@@ -16,12 +18,16 @@ from storage.campaign import (
     CampaignPlan,
     Outcome,
     Target,
+    TargetPhase,
     WavePlan,
 )
 from storage.canonical import digest
+from storage.chain import STOPPING
 from storage.charger import Charger, ChargerFilter, Site, SiteLease
 from storage.errors import NotFound
 from storage.postgres.campaigns import PostgresCampaignStore
+from storage.postgres.chain import is_through
+from storage.postgres.engine import reading
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.upkeep import PostgresUpkeepStore
 from storage.upkeep import Before, Claimant, Link, Rival, SiteRules, Upkeep
@@ -237,11 +243,23 @@ async def test_how_a_charger_stands_in_the_campaign_before(engine, upkeep, charg
     assert await before(None) == {}
     assert await before("nothing") == {}
     found = await before("c0")
+    assert found["A"] == Before("c0", None, "its wave there has not passed its gate yet")
+    await campaigns.note_wave("c0", 1, NOW)
+    found = await before("c0")
     assert {name: (one.proven, one.open) for name, one in found.items()} == {
         "A": (True, False),
         "B": (False, False),
         "C": (False, True),
     }
+    assert await upkeep.before("c0", ["A", "B", "C", "D"]) == found
+
+    # Being stopped, it may take back what it proved, and no rollback has reached the charger yet.
+    for phase in STOPPING:
+        await campaigns.set_phase("c0", phase, "", NOW)
+        stopping = (await before("c0"))["A"]
+        assert (stopping.proven, stopping.open) == (False, True)
+        assert stopping.reason == f"it is {phase.value.replace('_', ' ')}"
+    await campaigns.set_phase("c0", CampaignPhase.RUNNING, "", NOW)
 
     # A rehearses the way back: the earlier image is not there, until it has come forward again.
     rehearsal = replace(back, wave=REHEARSAL_WAVE, charger_id="A")
@@ -254,3 +272,30 @@ async def test_how_a_charger_stands_in_the_campaign_before(engine, upkeep, charg
     await campaigns.add_targets([replace(rehearsal, wave=FORWARD_AGAIN_WAVE)])
     await campaigns.finish_target("c0", FORWARD_AGAIN_WAVE, "A", Outcome.UPDATED, "it booted", NOW)
     assert (await before("c0"))["A"].proven
+
+
+@pytest.mark.requirement("R32")
+async def test_what_comes_first_is_a_condition_of_the_statement_and_a_reading_alike(engine, upkeep) -> None:
+    """One rule, told twice: whatever its last wave there is, its outcome, and the campaign's phase."""
+    campaigns = PostgresCampaignStore(engine)
+    plan = CampaignPlan("c", "a" * 64, ChargerFilter(), (WavePlan("all", 1.0),))
+    target = Target("c0", 0, 0, "", "s1", "a" * 64, "1.0", "1.1", phase=TargetPhase.DONE)
+    rows = []
+    for wave, outcome in product((0, REHEARSAL_WAVE, FORWARD_AGAIN_WAVE, ROLLBACK_WAVE_BASE), Outcome):
+        mine = replace(target, ordinal=len(rows), charger_id=f"{wave}/{outcome}")
+        rows.append(replace(mine, wave=wave, outcome=outcome))
+        rows += [replace(mine, outcome=Outcome.UPDATED)] if wave else []
+    await campaigns.create(Campaign("c0", plan, digest(plan), CampaignPhase.DRAFT, "ann", NOW), rows, [])
+    names = [*{row.charger_id for row in rows}, "nobody"]
+    for begun, passed in ((0, False), (REHEARSAL_WAVE, False), (1, True)):
+        await campaigns.note_wave("c0", begun, NOW)
+        proven = 0
+        for phase in (CampaignPhase.PAUSED, *STOPPING, CampaignPhase.ABORTED):
+            await campaigns.set_phase("c0", phase, "", NOW)
+            told = await upkeep.before("c0", names)
+            async with reading(engine) as connection:
+                said = (await connection.execute(select(*(is_through("c0", name) for name in names)))).one()
+            assert list(said) == [name in told and told[name].proven for name in names], (phase, begun)
+            proven += sum(said)
+        # Updated and found current, in a wave of its own or forward again after a rehearsal.
+        assert proven == 2 * 2 * (2 if passed else 1)

@@ -10,6 +10,7 @@ from typing import Any
 from storage.artifact import Artifact, ArtifactPhase, SignOff, StagedRelease
 from storage.audit import AuditEntry
 from storage.campaign import (
+    REHEARSAL_WAVE,
     UNDER_WAY,
     Approval,
     Campaign,
@@ -21,6 +22,7 @@ from storage.campaign import (
     TargetPhase,
     WaveTally,
 )
+from storage.chain import First, standing
 from storage.charger import (
     ChargerFilter,
     DownloadTicket,
@@ -38,6 +40,7 @@ from storage.journal import JournalRound, JournalRule, Partition
 from storage.parked import DOWNLOAD
 from storage.ports import ChargerView, Page
 from storage.query.checker import condition_of
+from storage.upkeep import Before
 from tests.support.memory_penalties import MemoryPenalties
 from tests.support.query_oracle import Seen, holds
 
@@ -262,6 +265,10 @@ class MemoryArtifacts:
         return [row for row in self.sign_off_rows if staged and row.staged_sha256 == staged.sha256]
 
 
+def _by_wave(row: Target) -> int:
+    return row.wave
+
+
 class MemoryCampaigns:
     def __init__(self) -> None:
         self.rows: dict[str, Campaign] = {}
@@ -325,7 +332,11 @@ class MemoryCampaigns:
             self.target_rows.setdefault((target.campaign_id, target.wave, target.charger_id), target)
 
     async def mark_dispatched(
-        self, target: Target, while_in: CampaignPhase, subjects: Sequence[str] = ()
+        self,
+        target: Target,
+        while_in: CampaignPhase,
+        subjects: Sequence[str] = (),
+        after: str | None = None,
     ) -> bool:
         self.marked_with = tuple(subjects)
         key = target.campaign_id, target.wave, target.charger_id
@@ -333,6 +344,9 @@ class MemoryCampaigns:
         if self.rows[target.campaign_id].phase is not while_in or row.attempt > target.attempt:
             return False
         if row.phase is TargetPhase.DONE or row.recalled:
+            return False
+        first = self.standings(after).get(target.charger_id) if after else None
+        if after and not (first and first.proven):
             return False
         ends_at, at = self.rows[target.campaign_id].ends_at, target.dispatched_at
         if while_in is CampaignPhase.RUNNING and ends_at is not None and at is not None and at >= ends_at:
@@ -342,6 +356,18 @@ class MemoryCampaigns:
             target, phase=TargetPhase.DISPATCHED, deferred_for_session=row.deferred_for_session
         )
         return True
+
+    def standings(self, after: str) -> dict[str, Before]:
+        """As the upkeep store tells it, by the last wave of each."""
+        begun = [wave for name, wave in self.deadlines if name == after and wave < REHEARSAL_WAVE]
+        rows = sorted((row for row in self.target_rows.values() if row.campaign_id == after), key=_by_wave)
+        own: dict[str, int] = {}
+        found: dict[str, Before] = {}
+        for row in rows:
+            first = First(after, self.rows[after].phase, max(begun, default=None))
+            last = (row.wave, row.outcome, row.reason or row.phase.value)
+            found[row.charger_id] = standing(first, own.setdefault(row.charger_id, row.wave), last)
+        return found
 
     async def recall(self, campaign_id: str, wave: int, charger_id: str, why: str) -> bool:
         key = campaign_id, wave, charger_id

@@ -147,10 +147,8 @@ async def test_a_look_tells_who_is_not_through_the_campaign_that_comes_first() -
     world = World()
     names = world.add_chargers(3)
     await world.add_campaign([names], world.plan(after="c0"))
-    world.upkeep.before = {
-        names[0]: Before("c0", "updated", "it booted"),
-        names[1]: Before("c0", None, "busy"),
-    }
+    told = {names[0]: Before("c0", "updated", "it booted"), names[1]: Before("c0", None, "busy")}
+    world.upkeep.standings = lambda _after: told
     facts = await FleetActivities(world.stores).measure_eligibility(ShardQuery("c1", 0, 0, 9))
     around = [facts.situations[entry.situation].around for entry in facts.entries]
     assert [each and each.before for each in around] == [None, Before("c0", None, "busy"), Before("c0")]

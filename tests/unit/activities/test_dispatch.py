@@ -20,7 +20,7 @@ from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHer
 from signing.errors import DirectiveNotInTime, MetadataExpired
 from storage.artifact import ArtifactPhase
 from storage.audit import AuditEntry
-from storage.campaign import CampaignPhase, Outcome, TargetPhase
+from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, Outcome, TargetPhase
 from storage.canonical import sha256_hex
 from storage.capability import Declared
 from storage.charger import ModelProfile, OutOfService, SiteLease
@@ -811,6 +811,22 @@ async def test_a_charger_that_somebody_holds_since_the_look_is_not_sent_to(world
     answer = await dispatch(world)
     assert (answer.kind, answer.reason) == (DispatchKind.NOT_NOW, "it is on hold: cabinet open")
     assert world.sent == []
+
+
+@pytest.mark.requirement("R32")
+async def test_one_that_is_not_through_what_comes_first_is_not_even_drained(
+    world: World,
+) -> None:
+    plan = replace(world.campaigns.rows["c1"].plan, after="c0")
+    world.campaigns.rows["c1"] = replace(world.campaigns.rows["c1"], plan=plan)
+    answer = await dispatch(world)
+    assert (answer.kind, answer.reason) == (
+        DispatchKind.NOT_NOW,
+        "it has no part in campaign c0, which comes first",
+    )
+    assert world.sent == []
+    way_back = replace(await world.campaigns.target("c1", 0, CP), wave=ROLLBACK_WAVE_BASE)
+    assert await no_leave(world.stores, plan, way_back) is None, "what is bad goes back whatever comes first"
 
 
 @pytest.mark.requirement("R18")

@@ -262,6 +262,7 @@ class World:
             self.chargers,
             lambda name: name in self.routes.rows and name not in self.leases.rows,
         )
+        self.upkeep.standings = self.campaigns.standings
         self.publications = MemoryPublications(self.campaigns)
         self.journal = MemoryJournal()
         self.incidents = MemoryIncidents()

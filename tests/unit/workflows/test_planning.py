@@ -125,7 +125,7 @@ def test_every_problem_is_said_at_once() -> None:
         waves=(WavePlan("a", 0.5), WavePlan("a", -0.1, soak_seconds=-1)),
         targets=ChargerFilter(charger_ids=("CP000", "nobody")),
         gate=GatePolicy(min_attempts=0, max_failure_share=2),
-        pace=Pace(window=0, shard_size=501),
+        pace=Pace(window=0, shard_size=501, tick_seconds=0.99),
         required_approvals=0,
     )
     found = look(bad, new=replace(NEW, phase=ArtifactPhase.AWAITING_SIGNATURES), old=None)
@@ -141,6 +141,7 @@ def test_every_problem_is_said_at_once() -> None:
         "max_failure_share",
         "pace.window",
         "pace.shard_size",
+        "pace.tick_seconds must be at least 1: every tick reads all who wait",
         "required_approvals",
         "not released",
         "no rollback artifact",
