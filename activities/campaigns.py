@@ -457,10 +457,16 @@ class CampaignActivities:
         return len(chosen[: given.most])
 
     async def _rehearsing(self, given: RehearsalInput, former: int) -> list[Target]:
-        """Those of a former wave that run what it brought them, and may be sent on; nobody called back is."""
+        """Those of a former wave that run what it brought them, and may be sent on; nobody called back is.
+
+        Who is back without having proven it in time goes forward again, too: nobody is left behind there.
+        """
         members = await self._stores.campaigns.targets(given.campaign_id, former, 0, _ALL)
+        late = _sent(members) if former == REHEARSAL_WAVE else []
         proven = {
-            row.charger_id: row for row in members if row.outcome is Outcome.UPDATED and not row.recalled
+            row.charger_id: row
+            for row in members
+            if not row.recalled and (row.outcome is Outcome.UPDATED or row in late)
         }
         chosen = []
         names = list(proven)

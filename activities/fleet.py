@@ -314,14 +314,27 @@ class FleetActivities:
         control: list[Target] = []
         if given.wave >= REHEARSAL_WAVE:
             return treated, control
+        left_back = await self._left_back(given.campaign_id)
         for other in await self._forward_waves(given.campaign_id):
             if other < given.wave and len(treated) < SAMPLE:
                 earlier = await self._stores.campaigns.targets(given.campaign_id, other, 0, SAMPLE)
-                treated += [target for target in earlier if target.outcome is Outcome.UPDATED]
+                updated = [target for target in earlier if target.outcome is Outcome.UPDATED]
+                treated += [target for target in updated if target.charger_id not in left_back]
             elif other > given.wave and len(control) < SAMPLE:
                 later = await self._stores.campaigns.targets(given.campaign_id, other, 0, SAMPLE)
                 control += [target for target in later if target.phase is not TargetPhase.DONE]
         return treated[:SAMPLE], control[:SAMPLE]
+
+    async def _left_back(self, campaign_id: str) -> frozenset[str]:
+        """Canaries that a rehearsal took back and that run the former version still: they tell of that one."""
+        targets = await self._stores.campaigns.targets(campaign_id, REHEARSAL_WAVE, 0, _ALL)
+        taken = {target.charger_id: target for target in targets if target.dispatched_at is not None}
+        return frozenset(
+            view.charger.charger_id
+            for view in await self._views(taken.values())
+            if view.twin.firmware
+            and view.twin.firmware.version == taken[view.charger.charger_id].to_version
+        )
 
     async def _forward_waves(self, campaign_id: str) -> list[int]:
         tallies = await self._stores.campaigns.tallies(campaign_id)

@@ -14,7 +14,7 @@ from activities.fleet import WaveQuery
 from activities.measures import MEASURES, Span, pairs
 from activities.sampling import summarise
 from activities.stores import Stores
-from storage.campaign import REHEARSAL_WAVE, Outcome, Target
+from storage.campaign import FORWARD_AGAIN_WAVE, REHEARSAL_WAVE, Outcome, Target
 from storage.events import ConnectorStatus
 from storage.health import ChargerSpan, SpanQuery, Watermark
 from storage.health_time import REAL, HealthTime
@@ -108,7 +108,16 @@ class HealthActivities:
                 updated += [each for each in targets if each.outcome is Outcome.UPDATED and each.finished_at]
             else:
                 waiting += [each for each in targets if each.outcome is None and each.dispatched_at is None]
-        return updated, waiting
+        return await self._anew(given.campaign_id, updated), waiting
+
+    async def _anew(self, campaign_id: str, updated: list[Target]) -> list[Target]:
+        """Who went back in a rehearsal and forward again is watched from its second proof: not in between."""
+        again = await self._stores.campaigns.targets(campaign_id, FORWARD_AGAIN_WAVE, 0, _ALL)
+        proven = {row.charger_id: row.finished_at for row in again if row.outcome is Outcome.UPDATED}
+        return [
+            replace(target, finished_at=proven.get(target.charger_id) or target.finished_at)
+            for target in updated
+        ]
 
     async def _known(self, names: Sequence[str]) -> dict[str, _Known]:
         known: dict[str, _Known] = {}

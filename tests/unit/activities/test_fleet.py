@@ -9,11 +9,25 @@ from pydantic_core import to_json
 from temporalio.exceptions import ApplicationError
 
 from activities.availability import STILL_OUT
-from activities.campaigns import CampaignActivities, CloseInput, PhaseChange, RollbackInput, SkipInput
+from activities.campaigns import (
+    CampaignActivities,
+    CloseInput,
+    PhaseChange,
+    RehearsalInput,
+    RollbackInput,
+    SkipInput,
+)
 from activities.conclusion import ConcludeInput, settled
 from activities.facts import Situation, group_of, situation_of
 from activities.fleet import AttemptsQuery, FleetActivities, ShardQuery, TargetMoves, WaveQuery
-from storage.campaign import CampaignPhase, Outcome, Target, TargetPhase
+from storage.campaign import (
+    FORWARD_AGAIN_WAVE,
+    REHEARSAL_WAVE,
+    CampaignPhase,
+    Outcome,
+    Target,
+    TargetPhase,
+)
 from storage.charger import DownloadTicket, ModelProfile, OutOfService, SiteLease
 from storage.twin import FirmwareSection, TwinState
 from tests.unit.activities.world import MODEL, START, VENDOR, World
@@ -139,6 +153,41 @@ async def test_what_was_reported_before_the_restart_is_no_news_of_the_updated(wo
     assert (facts.treated.known, facts.treated.reporting, facts.control.reporting) == (1, 0, 3)
     await world.boot("CP000", "1.1", signal=False)
     assert (await measure_wave(WaveQuery("c1", 0))).treated.reporting == 1
+
+
+@pytest.mark.requirement("X11", "R38")
+async def test_a_canary_left_on_its_former_version_is_no_updated_one_for_later_gates(world: World) -> None:
+    for name in ("CP000", "CP001", "CP002"):
+        await world.campaigns.finish_target("c1", 0, name, Outcome.UPDATED, "", START)
+        await world.boot(name, "1.1", signal=False)
+        back = Target(
+            "c1", REHEARSAL_WAVE, int(name[2:]), name, "site-0", "a", "1.1", "1.0", dispatched_at=START
+        )
+        await world.campaigns.add_targets([back])
+        outcome = Outcome.SILENT if name == "CP002" else Outcome.UPDATED
+        await world.campaigns.finish_target("c1", REHEARSAL_WAVE, name, outcome, "", START)
+    await world.boot("CP000", "1.0", signal=False)
+    world.fault("CP000")
+
+    measure_wave = FleetActivities(world.stores).measure_wave
+    assert (await measure_wave(WaveQuery("c1", 1))).treated.size == 2, "CP000 tells of 1.0, not of 1.1"
+    await world.boot("CP000", "1.1", signal=False)
+    assert (await measure_wave(WaveQuery("c1", 1))).treated.size == 3
+
+
+@pytest.mark.requirement("X11")
+async def test_whoever_is_back_goes_forward_again_proven_in_time_or_not(world: World) -> None:
+    for place, name in enumerate(("CP000", "CP001", "CP002")):
+        back = Target("c1", REHEARSAL_WAVE, place, name, "site-0", "a", "1.1", "1.0", dispatched_at=START)
+        await world.campaigns.add_targets([back])
+    for name, outcome in (("CP000", Outcome.UPDATED), ("CP001", Outcome.SILENT), ("CP002", Outcome.SILENT)):
+        await world.campaigns.finish_target("c1", REHEARSAL_WAVE, name, outcome, "", START)
+    await world.boot("CP002", "1.1", signal=False)
+
+    given = RehearsalInput("c1", FORWARD_AGAIN_WAVE, 3)
+    assert await CampaignActivities(world.stores).add_rehearsal_targets(given) == 2
+    names = [row.charger_id for row in await world.campaigns.targets("c1", FORWARD_AGAIN_WAVE, 0, 9)]
+    assert names == ["CP000", "CP001"], "CP001 came back too late to prove it; CP002 never went"
 
 
 async def test_the_baseline_is_the_whole_cohort(world: World) -> None:

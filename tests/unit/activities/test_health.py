@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from activities.evidence import Evidence, SignalEvidence
 from activities.fleet import WaveQuery
 from activities.health import HealthActivities
-from storage.campaign import Outcome, VerdictWord
+from storage.campaign import FORWARD_AGAIN_WAVE, Outcome, Target, VerdictWord
 from storage.events import ConnectorStatus
 from storage.health import ChargerSpan, HealthHour, SpanQuery
 from storage.health_time import HealthTime
@@ -163,6 +163,29 @@ async def test_nothing_counted_yet_is_no_charger_to_judge(world: World) -> None:
     world.health.life = None
     found = await measured(world)
     assert judge(POLICIES["balanced"], found, History()).word is VerdictWord.HOLD
+
+
+@pytest.mark.requirement("R44", "X11")
+async def test_who_went_back_and_forward_again_is_watched_from_its_second_proof(world: World) -> None:
+    asked: dict[str, SpanQuery] = {}
+
+    def life(query: SpanQuery, until: datetime) -> ChargerSpan:
+        asked[query.charger_id] = query
+        return lived(query, until)
+
+    world.health.life = life
+    rows = world.campaigns.target_rows
+    for name in NAMES[:4]:
+        rows["c1", 0, name] = replace(rows["c1", 0, name], dispatched_at=START)
+    again = Target("c1", FORWARD_AGAIN_WAVE, 0, "CP000", "site-0", "a", "1.0", "1.1")
+    await world.campaigns.add_targets([again])
+    await world.campaigns.finish_target(
+        "c1", FORWARD_AGAIN_WAVE, "CP000", Outcome.UPDATED, "attested", START + 5 * HOUR / 2
+    )
+    await measured(world)
+    assert asked["CP000"].since == START + 3 * HOUR
+    assert asked["CP000"].before == asked["CP001"].before, "its past ends where it first got the version"
+    assert asked["CP001"].since == START + HOUR
 
 
 async def test_a_rehearsal_counts_by_its_own_hours(world: World) -> None:
