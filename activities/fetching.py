@@ -29,6 +29,8 @@ from storage.ids import charger_workflow_id
 from storage.parked import DOWNLOAD, NEVER, Parked, Parking
 
 _HEARTBEAT_S = 2.0
+ASK_AGAIN = timedelta(hours=1)
+"""A charger that says no is left alone so long: it must not keep others from being asked."""
 _WAKE_ON = ("booted", "firmware_failed", "fetched", "installing")
 _OF_THE_CHARGER = frozenset({DispatchKind.REFUSED, DispatchKind.UNSUPPORTED, DispatchKind.HALT})
 """What it says again if it is asked again: it fetches with its install then."""
@@ -72,7 +74,7 @@ class FetchActivities:
     async def call_back_image(self, given: PutBackInput) -> bool:
         """Have a charger drop an image that nobody will install; False: nothing to do, or it said no.
 
-        Raises NotConnectedHere, CommandTimeout or CallFailed; the next round tries again.
+        Raises NotConnectedHere or CommandTimeout; the next round tries again.
         """
         async with beating(_HEARTBEAT_S), self._node.locks.alone(given.charger_id):
             return await _call_back(self._node, given)
@@ -257,16 +259,29 @@ async def _call_back(node: Node, given: PutBackInput) -> bool:
         return True
     # What is fetched is dropped for a new order, whose address leads nowhere (L01.FR.24 and its note).
     command = await empty_update(node, view, parked.artifact_id)
-    answer = await node.sender.send(name, given.session_epoch, command, deadline_s=node.command_seconds)
-    taken = answer.status in (AnswerStatus.ACCEPTED, AnswerStatus.ACCEPTED_CANCELED)
+    said = await _dropped(node, given, command)
+    taken = said in (AnswerStatus.ACCEPTED.value, AnswerStatus.ACCEPTED_CANCELED.value)
     if taken:
         await stores.parked.forget(name, parked.request_id)
+    else:
+        await stores.parked.postpone(name, parked.request_id, stores.clock() + ASK_AGAIN)
     await stores.record(
         "housekeeping",
         "update.called_back" if taken else "update.not_called_back",
         f"charger/{name}",
         campaign=parked.campaign_id,
         request_id=parked.request_id,
-        said=answer.status.value,
+        said=said,
     )
     return taken
+
+
+async def _dropped(node: Node, given: PutBackInput, command: UpdateFirmware) -> str:
+    """What it says to that; an error in answer is an answer, too."""
+    try:
+        answer = await node.sender.send(
+            given.charger_id, given.session_epoch, command, deadline_s=node.command_seconds
+        )
+    except CallFailed as error:
+        return error.message
+    return answer.status.value

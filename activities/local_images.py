@@ -20,6 +20,7 @@ from activities.orders import Node
 from activities.stores import Stores
 from csms.commands import AnswerStatus, Command, CommandAnswer, PublishFirmware, UnpublishFirmware
 from csms.errors import CallFailed, CommandTimeout, NotAccepted, Unsupported
+from csms.ports import LastLook
 from storage.artifact import Artifact, ArtifactPhase
 from storage.blob_ports import BlobStore
 from storage.campaign import CampaignPhase
@@ -190,6 +191,10 @@ class LocalImageActivities:
         return await self._stores.publications.open_targets(given.campaign_id, given.wave, given.site_id)
 
 
+class _NoLeave(Exception):
+    """It was stopped while it waited for its turn."""
+
+
 class LocalImageSender:
     """On the node that holds the controller's socket."""
 
@@ -210,7 +215,13 @@ class LocalImageSender:
                 return LocalAnswer(LocalKind.NO, f"{row.controller_id} is not at the site {row.site_id}")
             window = fetch_window(view, None, (row.deadline - self._stores.clock()).total_seconds())
             location = await self._node.office.mint(row.controller_id, row.artifact_id, window)
-            return await self._ask(given, PublishFirmware(row.request_id, location, row.checksum))
+            command = PublishFirmware(row.request_id, location, row.checksum)
+            return await self._ask(given, command, lambda: self._last_look(row))
+
+    async def _last_look(self, row: LocalImage) -> None:
+        """Its turn has come and only the write is left: a stop since then holds it back."""
+        if why := await self._no_leave(row):
+            raise _NoLeave(why)
 
     async def _no_leave(self, row: LocalImage) -> str:
         """As for every sending: the campaign runs, nothing is halted, the image stands."""
@@ -240,12 +251,20 @@ class LocalImageSender:
                 return LocalAnswer(LocalKind.DONE, "another wave has it offered there still")
             return await self._ask(given, UnpublishFirmware(row.checksum))
 
-    async def _ask(self, given: LocalOrder, command: Command) -> LocalAnswer:
+    async def _ask(
+        self, given: LocalOrder, command: Command, last_look: LastLook | None = None
+    ) -> LocalAnswer:
         node, asked_at = self._node, self._stores.clock()
         try:
             answer = await node.sender.send(
-                given.controller_id, given.session_epoch, command, deadline_s=node.command_seconds
+                given.controller_id,
+                given.session_epoch,
+                command,
+                deadline_s=node.command_seconds,
+                last_look=last_look,
             )
+        except _NoLeave as error:
+            return LocalAnswer(LocalKind.NO, str(error))
         except CommandTimeout as error:
             return LocalAnswer(LocalKind.LATER, error.message, asked_at)
         except NotAccepted as error:

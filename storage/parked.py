@@ -45,6 +45,7 @@ class Parked:
     artifact_id: str
     version: str
     since: datetime
+    """When it was asked; of one that would not drop its image, when it is asked to do so again."""
     state: Parking = Parking.ASKED
 
     @property
@@ -75,8 +76,14 @@ class ParkedStore(Protocol):
     async def forget(self, charger_id: str, request_id: int | None = None) -> bool:
         """Nothing is parked there any more; ``request_id``: only if it was this one. Haste is remembered."""
 
+    async def postpone(self, charger_id: str, request_id: int, until: datetime) -> None:
+        """It does not drop its image now; whoever else has one left over comes first meanwhile."""
+
     async def hasty_models(self) -> frozenset[tuple[str, str]]:
         """(vendor, model) of chargers that installed by themselves."""
 
     async def left_over(self, *, limit: int = 100) -> Sequence[Parked]:
-        """Of targets that are done: nobody will install it. Connected chargers on which nobody works."""
+        """Of targets that are done: nobody will install it. Connected chargers on which nobody works.
+
+        Without those that are postponed.
+        """

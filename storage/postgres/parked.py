@@ -1,6 +1,7 @@
 """Who holds an image that is not to be installed yet (R20)."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, delete, exists, func, literal, or_, select, update
@@ -68,6 +69,12 @@ class PostgresParkedStore:
         async with transaction(self._engine) as connection:
             return (await connection.execute(statement)).rowcount == 1
 
+    async def postpone(self, charger_id: str, request_id: int, until: datetime) -> None:
+        """One statement."""
+        mine = (_COLUMNS.charger_id == charger_id, _COLUMNS.request_id == request_id)
+        async with transaction(self._engine) as connection:
+            await connection.execute(update(parked_image).where(*mine).values(since=until))
+
     async def forget(self, charger_id: str, request_id: int | None = None) -> bool:
         """One statement."""
         statement = delete(parked_image).where(
@@ -102,7 +109,10 @@ class PostgresParkedStore:
         connected = exists().where(
             charger_route.c.charger_id == _COLUMNS.charger_id, charger_route.c.lease_until > func.now()
         )
-        query = select(parked_image).where(_COLUMNS.state != Parking.HASTY.value, done, connected, ~leased)
+        due = _COLUMNS.since <= func.now()
+        query = select(parked_image).where(
+            _COLUMNS.state != Parking.HASTY.value, due, done, connected, ~leased
+        )
         async with reading(self._engine) as connection:
             rows = await connection.execute(query.order_by(_COLUMNS.since).limit(limit))
             return [_row(row) for row in rows]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from storage.campaign import CampaignPhase, TargetPhase
@@ -9,11 +10,14 @@ from storage.parked import Parked, Parking
 
 
 class MemoryParked:
-    def __init__(self, campaigns: Any, chargers: Any, free: Callable[[str], bool]) -> None:
+    def __init__(
+        self, campaigns: Any, chargers: Any, free: Callable[[str], bool], clock: Callable[[], datetime]
+    ) -> None:
         self.rows: dict[str, Parked] = {}
         self._campaigns = campaigns
         self._chargers = chargers
         self._free = free
+        self._clock = clock
 
     def _done(self, row: Parked) -> bool:
         target = self._campaigns.target_rows[row.campaign_id, row.wave, row.charger_id]
@@ -39,6 +43,11 @@ class MemoryParked:
         self.rows[charger_id] = replace(row, state=state)
         return True
 
+    async def postpone(self, charger_id: str, request_id: int, until: datetime) -> None:
+        row = self.rows.get(charger_id)
+        if row is not None and row.request_id == request_id:
+            self.rows[charger_id] = replace(row, since=until)
+
     async def forget(self, charger_id: str, request_id: int | None = None) -> bool:
         row = self.rows.get(charger_id)
         if row is None or row.state is Parking.HASTY or request_id not in (None, row.request_id):
@@ -53,4 +62,5 @@ class MemoryParked:
 
     async def left_over(self, *, limit: int = 100) -> Sequence[Parked]:
         rows = [row for row in self.rows.values() if row.state is not Parking.HASTY and self._done(row)]
-        return [row for row in rows if self._free(row.charger_id)][:limit]
+        due = [row for row in rows if self._free(row.charger_id) and row.since <= self._clock()]
+        return sorted(due, key=lambda row: row.since)[:limit]

@@ -1,7 +1,7 @@
 """Images that are fetched ahead: who holds one, and who is away meanwhile (R20)."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -20,7 +20,8 @@ from tests.integration.storage.conftest import NOW
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("R20")]
 IMAGE = "a" * 64
-NOTE = Parked("A", "c1", 0, 7, "c1.0.0.3", IMAGE, "1.1", NOW)
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+NOTE = Parked("A", "c1", 0, 7, "c1.0.0.3", IMAGE, "1.1", LONG_AGO)
 RUNNING = CampaignPhase.RUNNING
 
 
@@ -80,6 +81,11 @@ async def test_what_nobody_will_install_is_found_once_its_charger_is_there(engin
     assert await parked.left_over() == []
     await campaigns.finish_target("c1", 0, "A", Outcome.CANCELLED, "", NOW)
     assert await parked.left_over() == [NOTE]
+    await parked.postpone("A", 6, datetime.now(UTC) + timedelta(hours=1))
+    assert await parked.left_over() == [NOTE], "of another order"
+    await parked.postpone("A", 7, datetime.now(UTC) + timedelta(hours=1))
+    assert await parked.left_over() == [], "it said no a moment ago"
+    await parked.postpone("A", 7, LONG_AGO)
     leases = PostgresLeaseStore(engine)
     await leases.take(lease("A", "update"))
     assert await parked.left_over() == [], "somebody is at it"

@@ -8,7 +8,7 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.campaigns import CampaignActivities, RollbackInput, SkipInput
 from activities.dispatch import DispatchActivities
-from activities.fetching import FetchActivities, FetchAnswer, FetchInput
+from activities.fetching import ASK_AGAIN, FetchActivities, FetchAnswer, FetchInput
 from activities.fleet import FleetActivities, ShardQuery, TargetMoves
 from activities.orders import DispatchInput, DispatchKind, PutBackInput
 from activities.parking import FetchEnd, Haste, ParkingActivities
@@ -220,6 +220,12 @@ async def test_a_charger_that_does_not_drop_it_is_asked_again(world: World) -> N
     world.answers[UpdateFirmware] = CommandAnswer(AnswerStatus.REJECTED)
     assert not await call_back(world)
     assert CP in world.parked.rows
+    assert await ParkingActivities(world.stores).find_parked() == (), "others come first for an hour"
+    world.now += ASK_AGAIN
+    assert await ParkingActivities(world.stores).find_parked() != ()
+    world.answers[UpdateFirmware] = CallFailed(CP, "UpdateFirmware", "NotSupported", "")
+    assert not await call_back(world), "an error in answer is an answer"
+    assert await ParkingActivities(world.stores).find_parked() == ()
 
 
 async def test_one_that_never_had_it_is_not_bothered(world: World) -> None:

@@ -261,6 +261,7 @@ class World:
             self.campaigns,
             self.chargers,
             lambda name: name in self.routes.rows and name not in self.leases.rows,
+            lambda: self.now,
         )
         self.upkeep.standings = self.campaigns.standings
         self.publications = MemoryPublications(self.campaigns)
