@@ -326,14 +326,13 @@ class FleetActivities:
         return treated[:SAMPLE], control[:SAMPLE]
 
     async def _left_back(self, campaign_id: str) -> frozenset[str]:
-        """Canaries that a rehearsal took back and that run the former version still: they tell of that one."""
+        """Canaries that a rehearsal took back and that run the former version: they tell of that one."""
         targets = await self._stores.campaigns.targets(campaign_id, REHEARSAL_WAVE, 0, _ALL)
         taken = {target.charger_id: target for target in targets if target.dispatched_at is not None}
         return frozenset(
             view.charger.charger_id
             for view in await self._views(taken.values())
-            if view.twin.firmware
-            and view.twin.firmware.version == taken[view.charger.charger_id].to_version
+            if view.twin.firmware and view.twin.firmware.version == taken[view.charger.charger_id].to_version
         )
 
     async def _forward_waves(self, campaign_id: str) -> list[int]:

@@ -13,27 +13,35 @@ from typing import Any
 from unittest.mock import patch
 
 import activities.availability
+import activities.circumstances
 import activities.dispatch
+import activities.fetching
 import activities.proving
 import activities.sending
+import storage.site_budget
 import workflows.attest
 import workflows.charger_update
 import workflows.gate
 import workflows.gate.outcomes
 from activities.campaigns import CampaignActivities
+from activities.local_images import LocalImageSender
 from activities.orders import DispatchKind
 from activities.sending import Sending
 from csms.commands import ChangeAvailability
 from signing.ledger import UseLedger
 from storage.campaign import Campaign, Outcome, TargetPhase, VerdictWord
 from storage.events import FirmwareStatus
-from tests.safety.scenario import HOUR, Act, Odds, Scenario, draw
+from storage.upkeep import Before
+from storage.windows import Opening
+from tests.safety.controller import GOOD
+from tests.safety.scenario import HOUR, Act, Odds, Scenario, former
 from tests.safety.simulation import LONGEST
-from tests.safety.station import Habit, Nature
+from tests.safety.station import AT_ONCE, Habit, Nature
 from tests.safety.stores import Campaigns
 from workflows.attest import Finding, Judgement
 from workflows.campaign import FirmwareCampaignWorkflow
 from workflows.gate.words import CheckResult
+from workflows.housekeeping import HousekeepingWorkflow
 from workflows.shard import ShardWorkflow
 
 Change = tuple[Any, str, Any]
@@ -55,7 +63,7 @@ class Mutant:
 
     def scenario(self, seed: int) -> Scenario:
         """The campaign of a seed, with what has to happen."""
-        return self.stage(draw(seed))
+        return self.stage(former(seed))
 
     @contextmanager
     def alive(self) -> Iterator[None]:
@@ -394,6 +402,155 @@ def _replies_lost(scenario: Scenario) -> Scenario:
     return replace(scenario, odds=replace(scenario.odds, reply_lost=0.2))
 
 
+def _installs_soon() -> list[Change]:
+    """An order to fetch that says when to install."""
+    update = activities.fetching._Fetching._update
+
+    async def soon(self: Any, *given: Any) -> Any:
+        command = await update(self, *given)
+        return replace(command, install_at=command.retrieve_at)
+
+    return [(activities.fetching._Fetching, "_update", soon)]
+
+
+def _fetched_is_free() -> list[Change]:
+    """A car keeps nobody from an install whose image is there."""
+    look, make = Sending._look, Sending._make_inoperative
+
+    async def has_it(self: Sending) -> bool:
+        return await self._stores.parked.get(self._given.charger_id) is not None
+
+    async def careless(self: Sending) -> Any:
+        if not await has_it(self):
+            return await look(self)
+        return await self._stores.chargers.get(self._given.charger_id)
+
+    async def whatever_it_says(self: Sending, command: ChangeAvailability, *, anew: bool) -> None:
+        if not await has_it(self):
+            return await make(self, command, anew=anew)
+        self._drained = True
+        await self._command(command)
+        return None
+
+    return [(Sending, "_look", careless), (Sending, "_make_inoperative", whatever_it_says)]
+
+
+def _window_not_asked() -> list[Change]:
+    """Neither the look at a shard nor the step that sends asks whether a site is open."""
+
+    async def leave(*_: Any) -> None:
+        return None
+
+    def opening(*_: Any) -> Opening:
+        return Opening()
+
+    return [
+        (activities.sending, "no_leave", leave),
+        (activities.circumstances, "opening_of", opening),
+    ]
+
+
+def _hasty_forgotten() -> list[Change]:
+    affected = CampaignActivities._affected
+
+    async def sent_only(self: CampaignActivities, given: Any, *, ahead: bool) -> Any:
+        del ahead
+        return await affected(self, given, ahead=False)
+
+    return [(CampaignActivities, "_affected", sent_only)]
+
+
+def _left_parked() -> list[Change]:
+    async def call_back(*_: Any) -> None:
+        return None
+
+    return [(HousekeepingWorkflow, "_call_back", call_back)]
+
+
+def _feeder_never_full() -> list[Change]:
+    return [(storage.site_budget, "feeder_refusal", lambda *_: None)]
+
+
+def _nobody_first() -> list[Change]:
+    def standings(self: Campaigns, after: str) -> dict[str, Before]:
+        return {name: Before(after, "updated") for _, _, name in self.target_rows}
+
+    return [(Campaigns, "standings", standings)]
+
+
+def _any_address() -> list[Change]:
+    async def invented(*_: Any) -> str:
+        return "http://192.0.2.9/image"
+
+    return [(activities.sending, "local_address", invented)]
+
+
+def _controller_not_stopped() -> list[Change]:
+    async def leave(*_: Any) -> str:
+        return ""
+
+    return [(LocalImageSender, "_no_leave", leave)]
+
+
+def _ahead(scenario: Scenario) -> Scenario:
+    """A site that is closed for a while, and everybody fetches meanwhile."""
+    natures = tuple(Nature(nature.name, nature.site) for nature in scenario.natures)
+    changes: dict[str, Any] = {"natures": natures, "acts": (), "odds": Odds(), "rival": False, "chain": False}
+    return replace(scenario, ahead_seconds=300.0, closed_seconds=900.0, frozen=False, rehearse=0, **changes)
+
+
+def _ahead_and_busy(scenario: Scenario) -> Scenario:
+    """Everybody has the image, and a car comes just when it is to be installed."""
+    ahead = _ahead(scenario)
+    natures = tuple(replace(nature, worst_moment="before drain") for nature in ahead.natures)
+    return replace(ahead, natures=natures)
+
+
+def _ahead_and_hasty(scenario: Scenario) -> Scenario:
+    """One is updated while the others wait for their site, fetch and do not wait with the install.
+
+    Somebody stops it and takes all of them back.
+    """
+    names = [nature.name for nature in scenario.natures]
+    natures = tuple(
+        Nature(name, "site-0", haste=AT_ONCE if place else "") for place, name in enumerate(names)
+    )
+    acts = (Act(240.0, "abort and roll back"),)
+    changes: dict[str, Any] = {
+        "rollback": True,
+        "early_stop": 50,
+        "waves": 1,
+        "max_down": 1,
+        "natures": natures,
+    }
+    return replace(_ahead(scenario), acts=acts, ahead_seconds=900.0, closed_seconds=0.0, **changes)
+
+
+def _ahead_and_stopped(scenario: Scenario) -> Scenario:
+    return replace(_ahead(scenario), acts=(Act(600.0, "abort"),))
+
+
+def _fed(scenario: Scenario) -> Scenario:
+    natures = tuple(
+        Nature(nature.name, f"site-{place}", power_kw=22.0) for place, nature in enumerate(scenario.natures)
+    )
+    return replace(scenario, natures=natures, feeder_kw=30.0, acts=(), window=200)
+
+
+def _chained(scenario: Scenario) -> Scenario:
+    return replace(scenario, rival=False, chain=True)
+
+
+def _local(scenario: Scenario) -> Scenario:
+    return replace(scenario, controller=GOOD, odds=Odds(), acts=())
+
+
+def _local_and_paused(scenario: Scenario) -> Scenario:
+    """The controllers are away when the campaign begins, and come back after somebody paused it."""
+    acts = (Act(0.0, "freeze node-1", "", 120.0), Act(0.0, "freeze node-2", "", 120.0), Act(4.0, "pause"))
+    return replace(_local(scenario), acts=acts, waves=1)
+
+
 def _rules(*names: str) -> frozenset[str]:
     return frozenset(names)
 
@@ -449,6 +606,40 @@ MUTANTS = (
     ),
     Mutant("a rehearsal is left out", _no_rehearsal, _rules("sent before its rehearsal"), _rehearsed),
     Mutant("an end is not kept", _no_end, _rules("sent after its end"), _soon_over),
+    Mutant(
+        "an order to fetch says when to install",
+        _installs_soon,
+        _rules("told to install too soon"),
+        _ahead,
+    ),
+    Mutant(
+        "a car keeps nobody from an install whose image is there",
+        _fetched_is_free,
+        _rules("sent while busy", "update under a session"),
+        _ahead_and_busy,
+    ),
+    Mutant("a closed site is not asked", _window_not_asked, _rules("sent while its site is closed"), _ahead),
+    Mutant(
+        "who installed by itself is not taken back",
+        _hasty_forgotten,
+        _rules("rolled back, and it still runs"),
+        _ahead_and_hasty,
+    ),
+    Mutant("an image stays parked", _left_parked, _rules("an image is left behind"), _ahead_and_stopped),
+    Mutant("a feeder that never says no", _feeder_never_full, _rules("feeder above its budget"), _fed),
+    Mutant("the second does not wait", _nobody_first, _rules("sent before its predecessor"), _chained),
+    Mutant(
+        "an address that nobody offered",
+        _any_address,
+        _rules("sent to an address that nobody offered"),
+        _local,
+    ),
+    Mutant(
+        "a controller is not asked whether it may",
+        _controller_not_stopped,
+        _rules("sent after the stop was acknowledged"),
+        _local_and_paused,
+    ),
     Mutant(
         "a campaign waits for ever", _never_ends, _rules("campaign without an end"), _short, longest=2 * HOUR
     ),

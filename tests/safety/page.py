@@ -17,7 +17,13 @@ PROMISES = {
         "session cut",
         "reset under a session",
     ),
-    "No site below its floor": ("site below its floor", "sent without its lease", "a lease is left"),
+    "No site below its floor, no feeder above its budget, nothing in a closed site": (
+        "site below its floor",
+        "feeder above its budget",
+        "sent while its site is closed",
+        "sent without its lease",
+        "a lease is left",
+    ),
     "Nothing unproven is sent": (
         "sent without vendor signature",
         "sent what is not released",
@@ -25,9 +31,15 @@ PROMISES = {
         "sent without a directive",
         "sent for nobody",
         "told to stop unasked",
+        "sent to an address that nobody offered",
     ),
+    "Fetched ahead is not installed": ("told to install too soon", "an image is left behind"),
     "Success is attested": ("success without a boot", "success without a command", "an outcome changed"),
-    "No data is never a pass": ("passed without data", "sent before its rehearsal"),
+    "No data is never a pass": (
+        "passed without data",
+        "sent before its rehearsal",
+        "sent before its predecessor",
+    ),
     "Every verdict is recomputable": ("verdict not recomputable",),
     "A stop stops every sender within 5 s": (
         "sent after the stop was acknowledged",

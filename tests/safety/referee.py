@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from csms.commands import ChangeAvailability, Command, UpdateFirmware
+from csms.commands import ChangeAvailability, Command, PublishFirmware, UpdateFirmware
 from storage.artifact import ArtifactPhase
 from storage.campaign import (
     FORWARD_AGAIN_WAVE,
@@ -26,7 +26,9 @@ from storage.campaign import (
 )
 from storage.errors import AmpwaveError
 from storage.twin import busy_reason
+from tests.safety import later_rules as later
 from tests.safety.clockwork import START, SimulatedLoop
+from tests.safety.controller import Controller
 from tests.safety.station import NOTHING, Habit, Station
 from tests.safety.stores import Books
 from tests.safety.wires import NodeEnd
@@ -59,6 +61,8 @@ class Referee:
     books: Books
     max_down: dict[str, int]
     stations: dict[str, Station] = field(default_factory=dict)
+    controllers: dict[str, Controller] = field(default_factory=dict)
+    feeder_kw: float = 0.0
     violations: list[Violation] = field(default_factory=list)
     trace: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT))
     seen: Counter[str] = field(default_factory=Counter)
@@ -71,11 +75,14 @@ class Referee:
     """Chargers whose recall was acknowledged, by campaign, and when."""
     halted: float | None = None
     withdrawn: dict[str, float] = field(default_factory=dict)
-    _taken: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    fetched: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Chargers that were told to fetch ahead, by campaign, and when."""
+    taken: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     """By site: who is out of service because of us, in truth."""
+    back: dict[str, float] = field(default_factory=dict)
+    """Who is so no more, and since when."""
     _sent: dict[str, list[tuple[float, int, str]]] = field(default_factory=lambda: defaultdict(list))
     """By charger: when, under which number, of which attempt."""
-    _surprised: set[str] = field(default_factory=set)
 
     def broken(self, rule: str, detail: str) -> None:
         self.violations.append(Violation(rule, detail, self.loop.time()))
@@ -89,17 +96,25 @@ class Referee:
     def left(self, node: NodeEnd, station: Station, command: Command) -> None:
         """A command leaves for a charger."""
         self.note(f"{node.node_id} -> {station.name}: {_words(command)}")
-        if isinstance(command, UpdateFirmware):
-            self._update_left(node, station, command)
+        if isinstance(command, PublishFirmware):
+            later.publish_left(self, command)
+        elif isinstance(command, UpdateFirmware) and command.location.endswith(NOTHING):
+            self._stop_left(station.name)
+        elif isinstance(command, UpdateFirmware) and command.install_at is not None:
+            later.fetch_left(self, station, command)
+        elif isinstance(command, UpdateFirmware):
+            self._update_left(station, command)
 
-    def _update_left(self, node: NodeEnd, station: Station, command: UpdateFirmware) -> None:
-        name = station.name
-        if command.location.endswith(NOTHING):
-            rows = self.books.campaigns.target_rows.values()
-            self.seen["told to stop"] += 1
-            if not any(row.charger_id == name and row.recalled for row in rows):
-                self.broken("told to stop unasked", name)
+    def _stop_left(self, name: str) -> None:
+        self.seen["told to stop"] += 1
+        rows, parked = self.books.campaigns.target_rows, self.books.parked.rows.get(name)
+        recalled = any(row.charger_id == name and row.recalled for row in rows.values())
+        if recalled or (parked and rows[parked.campaign_id, parked.wave, name].phase is TargetPhase.DONE):
             return
+        self.broken("told to stop unasked", name)
+
+    def _update_left(self, station: Station, command: UpdateFirmware) -> None:
+        name = station.name
         self.seen["updates sent"] += 1
         twin = self.books.chargers.rows[name].twin
         if busy := busy_reason(twin.operation, self.loop.instant()):
@@ -108,9 +123,16 @@ class Referee:
         if target is None:
             self.broken("sent for nobody", f"{name}: no target has request {command.request_id}")
             return
+        later.installs_in_time(self, target)
+        later.offered(self, command, target)
+        self.check_order(station, command, target)
+
+    def check_order(self, station: Station, command: UpdateFirmware, target: Target) -> None:
+        """What holds for every order that brings an image."""
         self._check_proof(station, command, target)
-        self._check_stop(target)
+        self.check_stop(target)
         self._check_order(target)
+        later.follows(self, target)
         self._check_single(station, command, target)
 
     def _target_of(self, name: str, request_id: int) -> Target | None:
@@ -139,7 +161,8 @@ class Referee:
         ):
             self.broken("sent without a directive", station.name)
 
-    def _check_stop(self, target: Target) -> None:
+    def check_stop(self, target: Target) -> None:
+        """Nothing but a way back leaves long after a stop was acknowledged."""
         name, now = target.campaign_id, self.loop.time()
         back = target.wave >= ROLLBACK_WAVE_BASE
         since = self.stopped.get(name, self.paused.get(name))
@@ -186,7 +209,9 @@ class Referee:
         lease = self.books.leases.rows.get(station.name)
         if lease is None or not lease.workflow_id.startswith("charger/"):
             self.broken("sent without its lease", station.name)
+        fetches = command.install_at is not None
         attempt = f"{target.campaign_id}/{target.wave}/{target.attempt}"
+        attempt += f" fetch {command.request_id}" * fetches
         for _, number, of in self._sent[station.name]:
             if of == attempt and number != command.request_id:
                 self.broken(
@@ -209,15 +234,19 @@ class Referee:
         elif what == "reset" and station.sessions:
             self.broken("reset under a session", station.name)
         elif what in ("availability", "availability forgotten"):
-            self._availability(station, thing)
+            self._availability(station)
         else:
             self.note(f"{station.name}: {what}")
         self.seen[what] += 1
 
-    def _availability(self, station: Station, command: ChangeAvailability | None) -> None:
+    def _availability(self, station: Station) -> None:
         taken = any(station.before[each] and not station.operative[each] for each in station.operative)
-        site = self._taken[station.nature.site]
+        site = self.taken[station.nature.site]
+        if not taken and station.name in site:
+            self.back[station.name] = self.loop.time()
         (site.add if taken else site.discard)(station.name)
+        if taken:
+            later.fed(self)
         most = self.max_down[station.nature.site]
         if len(site) > most:
             self.broken("site below its floor", f"{station.nature.site}: {sorted(site)}, allowed {most}")
@@ -286,7 +315,8 @@ class Referee:
         bad = self.books.artifacts.rows[campaign.plan.artifact_id].version
         self.seen["rollbacks"] += 1
         for row in self.books.campaigns.target_rows.values():
-            ours = row.campaign_id == name and row.dispatched_at is not None and row.wave < ROLLBACK_WAVE_BASE
+            came = row.dispatched_at is not None or (name, row.charger_id) in self.fetched
+            ours = row.campaign_id == name and came and row.wave < ROLLBACK_WAVE_BASE
             twin = self.books.chargers.rows[row.charger_id].twin.firmware
             finished = campaign_ended(self, name)
             station = self.stations[row.charger_id]
@@ -321,6 +351,7 @@ class Referee:
             self.broken(
                 "availability not restored", f"{station.name}: {station.operative}, was {station.before}"
             )
+        later.nothing_parked(self, station)
         if station.name in self.books.out_of_service.rows:
             self.broken("still on the books as out of service", station.name)
 
@@ -335,7 +366,8 @@ def campaign_ended(referee: Referee, name: str) -> float:
 
 def _words(command: Command) -> str:
     if isinstance(command, UpdateFirmware):
-        return f"UpdateFirmware {command.request_id}"
+        kind = "UpdateFirmware" if command.install_at is None else "UpdateFirmware (fetch only)"
+        return f"{kind} {command.request_id}"
     if isinstance(command, ChangeAvailability):
         where = f" {command.evse_id}" if command.evse_id else ""
         return f"ChangeAvailability{where} {'operative' if command.operative else 'inoperative'}"

@@ -68,6 +68,8 @@ class Start:
     parent: "tuple[Run, int] | None" = None
     """Its parent's run, and the number under which that one waits for it."""
     first: str = ""
+    abandoned: bool = False
+    """It goes on when its parent ends."""
 
 
 class Run:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypeVar
 
-from tests.safety.station import BAD_IMAGE, Habit, Nature
+from tests.safety.controller import MOODS
+from tests.safety.station import BAD_IMAGE, HASTE, Habit, Nature
 
 HOUR = 3600.0
 
@@ -73,6 +74,18 @@ class Scenario:
     """After its begin; 0: it has no end."""
     end_behaviour: str = ""
     rehearse: int = 0
+    ahead_seconds: float = 0.0
+    """So long may a charger take to fetch its image ahead of its install; 0: it fetches as it installs."""
+    closed_seconds: float = 0.0
+    """So long every site is closed, from the beginning on."""
+    frozen: bool = False
+    """By people, so that nothing is fetched either; otherwise by the grid."""
+    chain: bool = False
+    """A second campaign comes after the first, charger by charger."""
+    feeder_kw: float = 0.0
+    """All sites hang on one supply, and this comes back on it in a minute at most; 0: nobody counts."""
+    controller: str = ""
+    """What the local controller of every site makes of an image; "": there is none."""
 
     @property
     def chargers(self) -> tuple[str, ...]:
@@ -81,6 +94,11 @@ class Scenario:
 
 def draw(seed: int) -> Scenario:
     """The campaign of this seed."""
+    return _newest(random.Random(seed ^ 0xA4EAD), former(seed))
+
+
+def former(seed: int) -> Scenario:
+    """The same without what came last: fetching ahead, followers, feeders, local controllers."""
     rng = random.Random(seed)
     count = rng.choice((3, 4, 5, 6, 6, 8, 8, 10, 12))
     sites = max(1, count // rng.choice((1, 2, 3)))
@@ -109,6 +127,33 @@ def _later(rng: random.Random, scenario: Scenario) -> Scenario:
     ]
     ordered = tuple(sorted(acts, key=lambda act: act.at))
     return replace(scenario, acts=ordered, rehearse=rehearse, end_seconds=ends, end_behaviour=behaviour)
+
+
+def _newest(rng: random.Random, scenario: Scenario) -> Scenario:
+    """The same once more: a chance of its own, and chargers that are otherwise as they were."""
+    ahead = rng.choice((60.0, 300.0, 900.0)) if rng.random() < 0.25 else 0.0
+    closed = rng.choice((240.0, 900.0, 2400.0)) if rng.random() < (0.7 if ahead else 0.04) else 0.0
+    feeds = rng.random() < 0.15
+    natures = tuple(
+        replace(
+            nature,
+            haste=rng.choice(HASTE) if ahead else "",
+            takes_nothing=bool(ahead) and rng.random() < 0.7,
+            power_kw=rng.choice((11.0, 22.0, 50.0)) if feeds else 0.0,
+        )
+        for nature in scenario.natures
+    )
+    largest = max(nature.power_kw for nature in natures)
+    return replace(
+        scenario,
+        natures=natures,
+        ahead_seconds=ahead,
+        closed_seconds=closed,
+        frozen=bool(closed) and rng.random() < 0.2,
+        chain=not scenario.rival and rng.random() < 0.15,
+        feeder_kw=largest * rng.choice((1.0, 1.5, 2.5)),
+        controller=rng.choice(MOODS) if rng.random() < 0.15 else "",
+    )
 
 
 def _drawn(
@@ -265,6 +310,11 @@ _USUAL: dict[str, Any] = {
     "rehearse": 0,
     "end_seconds": 0.0,
     "long_history": 100_000,
+    "ahead_seconds": 0.0,
+    "closed_seconds": 0.0,
+    "chain": False,
+    "feeder_kw": 0.0,
+    "controller": "",
 }
 
 

@@ -23,13 +23,14 @@ from activities.dispatch import DispatchActivities
 from activities.fetching import FetchActivities
 from activities.fleet import FleetActivities
 from activities.health import HealthActivities
+from activities.local_images import LocalImageActivities, LocalImageSender
 from activities.log_keeping import LogRound
 from activities.orders import Node
 from activities.parking import ParkingActivities
 from activities.signer import SignerActivities
 from activities.stores import Stores
 from activities.tickets import TicketOffice
-from csms.commands import UpdateFirmware
+from csms.commands import PublishFirmware, UpdateFirmware
 from signing.ledger import UseLedger
 from signing.release import release_of
 from storage.artifact import ArtifactPhase
@@ -59,20 +60,25 @@ from storage.journal import JournalRound
 from storage.plan_digest import plan_digest
 from storage.ports import ChargerView
 from storage.twin import Lifecycle, TwinState
+from storage.upkeep import SiteRules, Upkeep
+from storage.windows import Closure, ClosureKind
 from storage.withdrawal import Source, Withdrawal, artifact_subject
 from tests.safety.calls import Deeds
 from tests.safety.clockwork import SimulatedLoop, Stuck
+from tests.safety.controller import Controller
 from tests.safety.processes import Port, Process, Trouble
 from tests.safety.referee import Referee, Violation
 from tests.safety.scenario import Act, Scenario
-from tests.safety.seals import SEAL, Signer, Verifier, artifact_id_of, image
-from tests.safety.station import MODEL, SLOW_MODEL, VENDOR, Station
+from tests.safety.seals import SEAL, Images, Signer, Verifier, artifact_id_of, image
+from tests.safety.station import MODEL, SLOW_MODEL, VENDOR, Nature, Station
 from tests.safety.stores import Books
 from tests.safety.temporal import Refused, Temporal, Unknown
 from tests.safety.wires import Hall, Noise
 from workflows.campaign import FirmwareCampaignWorkflow
+from workflows.charger_fetch import ChargerFetchWorkflow
 from workflows.charger_update import ChargerUpdateWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
+from workflows.local_image import LocalImageWorkflow
 from workflows.messages import CampaignInput
 from workflows.shard import ShardWorkflow
 from workflows.signals import (
@@ -130,6 +136,7 @@ class Simulation:
         self.books = Books(self.loop.instant)
         sites = sorted({nature.site for nature in scenario.natures})
         self.referee = Referee(self.loop, self.books, dict.fromkeys(sites, scenario.max_down))
+        self.referee.feeder_kw = scenario.feeder_kw
         self.temporal = Temporal(
             self.loop,
             self.rng,
@@ -138,6 +145,8 @@ class Simulation:
                 WaveWorkflow,
                 ShardWorkflow,
                 ChargerUpdateWorkflow,
+                ChargerFetchWorkflow,
+                LocalImageWorkflow,
                 HousekeepingWorkflow,
                 OtherMaintenance,
             ),
@@ -236,8 +245,8 @@ class Simulation:
 
     def _open_ends(self) -> bool:
         """Whether housekeeping still has something to put right."""
-        books = self.books
-        out = [self.referee.stations[name] for name in books.out_of_service.rows]
+        books, stations = self.books, self.referee.stations
+        out = [stations[name] for name in (*books.out_of_service.rows, *books.parked.unwanted())]
         return bool(books.leases.rows) or any(each.line is not None and not each.dead for each in out)
 
     # --- processes -------------------------------------------------------------------------------
@@ -307,6 +316,13 @@ class Simulation:
             parking.conclude_fetch,
             parking.find_parked,
         )
+        local = LocalImageActivities(stores, Port(Images(), process, self.trouble))  # type: ignore[arg-type]
+        deeds |= _deeds(
+            local.open_local_image,
+            local.reconcile_local_image,
+            local.settle_local_image,
+            local.count_local_targets,
+        )
         deeds |= dict.fromkeys(_NOT_PLAYED, _nothing) | {"keep_journal": _kept, "keep_logs": _logs}
         self.temporal.calls.local = deeds
         self.temporal.calls.serve(TASK_QUEUE, process, deeds)
@@ -318,7 +334,7 @@ class Simulation:
         office = TicketOffice(stores.tickets, self.rng.randbytes, "https://api.example", self.loop.instant)
         verifier = Port(Verifier(self.signed_releases), process, self.trouble)
         node = Node(stores, end, verifier, office, uses=self.ledgers[node_id])  # type: ignore[arg-type]
-        deeds, fetching = DispatchActivities(node), FetchActivities(node)
+        deeds, fetching, local = DispatchActivities(node), FetchActivities(node), LocalImageSender(node)
         self.temporal.calls.serve(
             node_queue(node_id, end.boot_id),
             process,
@@ -330,6 +346,8 @@ class Simulation:
                 deeds.put_back_charger,
                 fetching.order_fetch,
                 fetching.call_back_image,
+                local.publish_locally,
+                local.unpublish_locally,
             ),
         )
 
@@ -420,9 +438,49 @@ class Simulation:
         for model in (MODEL, SLOW_MODEL):
             profile = ModelProfile(VENDOR, model, needs_reset_after_install=model == SLOW_MODEL)
             self.books.chargers.profiles[VENDOR, model] = profile
+        given = self.scenario
         for site, most in self.referee.max_down.items():
-            self.books.chargers.site_rows[site] = Site(site, site, "Europe/Berlin", most)
+            rules = SiteRules(
+                feeder="feeder" if given.feeder_kw else None,
+                feeder_kw=given.feeder_kw or None,
+                local_controller=f"LC-{site}" if given.controller else None,
+            )
+            self.books.chargers.site_rows[site] = Site(site, site, "Europe/Berlin", most, rules)
             self.books.leases.max_down[site] = most
+        if given.closed_seconds:
+            self._close_sites(given.closed_seconds)
+
+    def _close_sites(self, seconds: float) -> None:
+        kind = ClosureKind.FREEZE if self.scenario.frozen else ClosureKind.GRID
+        now = self.loop.instant()
+        closure = Closure(now, now + timedelta(seconds=BEGINS + seconds), kind, "not now", closure_id="c1")
+        self.books.upkeep.closed[closure.closure_id] = closure
+        self.count(f"sites closed: {kind.value}")
+
+    def _install_controllers(self) -> None:
+        if not self.scenario.controller:
+            return
+        for site in self.referee.max_down:
+            controller = Controller(
+                Nature(f"LC-{site}", site),
+                random.Random(f"{self.scenario.seed}/LC-{site}"),
+                "1.0",
+                self._version_behind,
+                self.referee.happened,
+                lambda each: self.hall.dial(each, restarted=True),
+                mood=self.scenario.controller,
+            )
+            self._register(controller)
+            self.referee.controllers[controller.name] = controller
+            self.count("local controller")
+
+    def _register(self, station: Station) -> None:
+        name, nature = station.name, station.nature
+        charger = Charger(name, nature.site, VENDOR, station.model, Lifecycle.ACTIVE)
+        self.books.chargers.rows[name] = ChargerView(charger, TwinState(name))
+        if nature.power_kw:
+            self.books.upkeep.said[name] = Upkeep(name, power_kw=nature.power_kw)
+        self.hall.dial(station, restarted=True)
 
     def _plug_in(self) -> None:
         for nature in self.scenario.natures:
@@ -434,13 +492,15 @@ class Simulation:
                 self.referee.happened,
                 lambda each: self.hall.dial(each, restarted=True),
             )
-            charger = Charger(nature.name, nature.site, VENDOR, station.model, Lifecycle.ACTIVE)
-            self.books.chargers.rows[nature.name] = ChargerView(charger, TwinState(nature.name))
+            self._register(station)
             self.referee.stations[nature.name] = station
-            self.hall.dial(station, restarted=True)
+        self._install_controllers()
 
-    def _version_behind(self, command: UpdateFirmware) -> str | None:
-        """What a charger gets from the address; None: the ticket does not hold (any more)."""
+    def _version_behind(self, command: UpdateFirmware | PublishFirmware) -> str | None:
+        """What a charger gets from the address; None: nothing is there, or its ticket holds no more."""
+        for controller in self.referee.controllers.values():
+            if command.location in controller.announced:
+                return controller.offers.get(command.location)
         ticket = sha256_hex(command.location.rpartition("/")[2].encode())
         now = self.loop.instant()
         for row in self.books.tickets.rows:
@@ -457,7 +517,10 @@ class Simulation:
                 station.line.broken()  # type: ignore[attr-defined]
                 self.hall.dial(station)
         await self._begin_campaign("c1", "1.1", list(self.scenario.chargers), 0.0)
-        if self.scenario.rival:
+        if self.scenario.chain:
+            self.count("campaign that follows another")
+            await self._begin_campaign("c2", "1.2", list(self.scenario.chargers), 5.0)
+        elif self.scenario.rival:
             some = [name for name in self.scenario.chargers if self.rng.random() < 0.7]
             if some:
                 self.count("rival campaign")
@@ -503,6 +566,7 @@ class Simulation:
             retry_backoff_seconds=60.0,
             settle_seconds=30.0,
             ticket_seconds=1800.0,
+            download_ahead_seconds=given.ahead_seconds or None,
         )
         waves = tuple(
             WavePlan(
@@ -525,6 +589,7 @@ class Simulation:
             end_at=self.loop.instant() + timedelta(seconds=given.end_seconds) if given.end_seconds else None,
             end_behaviour=EndBehaviour(given.end_behaviour or "stop") if given.end_seconds else None,
             seed=given.seed,
+            after="c1" if given.chain and name == "c2" else None,
         )
 
     async def _submit(self, campaign: Campaign, later: float) -> None:

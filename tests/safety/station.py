@@ -15,7 +15,15 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
-from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, Reset, UpdateFirmware
+from csms.commands import (
+    AnswerStatus,
+    ChangeAvailability,
+    Command,
+    CommandAnswer,
+    PublishFirmware,
+    Reset,
+    UpdateFirmware,
+)
 from csms.errors import CallFailed
 from storage.events import (
     ChargerBooted,
@@ -33,6 +41,8 @@ from storage.ticket_binding import TICKET_LETTERS
 
 NOTHING = "/d/" + "x" * TICKET_LETTERS
 """Where an address ends that nothing answers."""
+OTHER_BYTES = "other bytes"
+"""What is behind an address that gives something else than was signed."""
 VENDOR, MODEL, SLOW_MODEL = "Voltworks", "VW-22", "VW-22R"
 
 
@@ -61,6 +71,11 @@ class Habit(StrEnum):
 
 
 BAD_IMAGE = (Habit.FALLS_BACK, Habit.INSTALL_FAILS, Habit.LOOPS, Habit.DIES, Habit.CUT_IN_INSTALL)
+
+
+AT_ONCE, AT_RESTART, NO_ROOM = "installs at once", "installs at a restart", "cannot fetch ahead"
+HASTE = ("", "", "", "", "", "", AT_ONCE, AT_RESTART, NO_ROOM)
+"""What a charger makes of an image that it is to fetch and not to install yet; mostly it waits."""
 
 
 class Line(Protocol):
@@ -96,6 +111,10 @@ class Nature:
     visits: tuple[tuple[float, float, int], ...] = ()
     """(when, how long, connector) a car charges."""
     reservations: tuple[tuple[float, float], ...] = ()
+    haste: str = ""
+    takes_nothing: bool = False
+    """Told to fetch nothing while it is idle, it says yes and fails to."""
+    power_kw: float = 0.0
 
 
 @dataclass
@@ -105,7 +124,7 @@ class Station:
     nature: Nature
     rng: random.Random
     version: str
-    version_of: Callable[[UpdateFirmware], "str | None"]
+    version_of: Callable[["UpdateFirmware | PublishFirmware"], "str | None"]
     """The image behind an address, or None: the download is refused."""
     watch: Callable[[str, "Station", object], None]
     dial: Callable[["Station"], None]
@@ -125,6 +144,10 @@ class Station:
     """The request it works on."""
     writing: bool = False
     """It has the image."""
+    parked: tuple[int, str] | None = None
+    """An image that it holds and is not to install yet: the request under which it came, and its version."""
+    stubborn: bool = False
+    """It was told to drop what it has, and would not."""
     done: set[int] = field(default_factory=set)
     waits_for_reset: str | None = None
     received: list[int] = field(default_factory=list)
@@ -324,6 +347,8 @@ class Station:
     def _asked(self, command: UpdateFirmware) -> CommandAnswer:
         if command.location.endswith(NOTHING):
             return self._told_to_stop(command)
+        if command.install_at is not None:
+            return self._told_to_fetch(command)
         self.watch("update", self, command)
         number = command.request_id
         again = number in self.received
@@ -340,15 +365,60 @@ class Station:
         if self._update is not None:
             self._update.cancel()
         self.at_work, self.writing = number, False
-        self._update = self._loop().create_task(self._install(command, habit))
+        held, self.parked = self.parked, None
+        self._update = self._loop().create_task(self._install(command, habit, held))
         return CommandAnswer(AnswerStatus.ACCEPTED_CANCELED if cancelled else AnswerStatus.ACCEPTED)
+
+    def _told_to_fetch(self, command: UpdateFirmware) -> CommandAnswer:
+        """An image for later; what it had before goes (L01.FR.24)."""
+        self.watch("told to fetch", self, command)
+        self._cancel_update()
+        self.at_work, self.writing, self.parked = command.request_id, False, None
+        self._update = self._loop().create_task(self._fetch(command))
+        return CommandAnswer(AnswerStatus.ACCEPTED)
+
+    async def _fetch(self, command: UpdateFirmware) -> None:
+        number = command.request_id
+        self._tell(FirmwareStatus.DOWNLOADING, number)
+        await asyncio.sleep(self.rng.uniform(5, 60))
+        version = self.version_of(command)
+        if version is None or self.nature.haste == NO_ROOM:
+            self._stop(FirmwareStatus.DOWNLOAD_FAILED, number)
+            return
+        self._tell(FirmwareStatus.DOWNLOADED, number)
+        self._tell(FirmwareStatus.SIGNATURE_VERIFIED, number)
+        self.parked, self.at_work = (number, version), None
+        self.watch("fetched", self, version)
+        if self.nature.haste == AT_ONCE:
+            await self._hurry(number, version)
+
+    async def _hurry(self, number: int, version: str) -> None:
+        """It was told to wait; at least it cuts nobody's session."""
+        await self._until_free()
+        self.at_work, self.writing = number, True
+        self._tell(FirmwareStatus.INSTALLING, number)
+        await asyncio.sleep(self.rng.uniform(10, 120))
+        await self._until_free()
+        self.parked = None
+        self.watch("installed by itself", self, version)
+        await self._restarts(version)
+        self._finished(number)
+
+    async def _until_free(self) -> None:
+        while self.sessions:  # noqa: ASYNC110 - it is simulated time
+            await asyncio.sleep(10.0)
 
     def _told_to_stop(self, command: UpdateFirmware) -> CommandAnswer:
         """An update that brings nothing cancels the older one (L01.FR.24), unless it writes (L01.FR.27)."""
-        busy = self._update is not None and not self._update.done()
+        busy = self.parked is not None or (self._update is not None and not self._update.done())
+        if not busy and self.nature.takes_nothing:
+            self._tell(FirmwareStatus.DOWNLOAD_FAILED, command.request_id)
+            return CommandAnswer(AnswerStatus.ACCEPTED)
         if not busy or self.writing or self._habit() in (Habit.REFUSES, Habit.DIES):
+            self.stubborn = True
             return CommandAnswer(AnswerStatus.REJECTED)
         self._cancel_update()
+        self.parked = None
         self.watch("told to stop", self, command)
         return CommandAnswer(AnswerStatus.ACCEPTED_CANCELED)
 
@@ -365,7 +435,7 @@ class Station:
     def _tell(self, status: FirmwareStatus, request_id: int) -> None:
         self.say(FirmwareStatusReported(status, request_id))
 
-    async def _install(self, command: UpdateFirmware, habit: Habit) -> None:
+    async def _install(self, command: UpdateFirmware, habit: Habit, held: tuple[int, str] | None) -> None:
         number, rng = command.request_id, self.rng
         if habit is Habit.IDLES:
             return
@@ -378,8 +448,10 @@ class Station:
         quiet = habit is Habit.SAYS_NOTHING
         if not quiet:
             self._tell(FirmwareStatus.DOWNLOADING, number)
-        await asyncio.sleep(rng.uniform(5, 60))
+        await asyncio.sleep(rng.uniform(5, 60) if held is None else 0.5)
         version = self.version_of(command)
+        if version == OTHER_BYTES:
+            habit = Habit.DISTRUSTS
         if habit is Habit.DOWNLOAD_FAILS or version is None:
             self._stop(FirmwareStatus.DOWNLOAD_FAILED, number)
             return
@@ -460,6 +532,9 @@ class Station:
         for connector in list(self.sessions):
             self.watch("session cut", self, self.sessions[connector])
             self._end(connector)
+        if self.parked is not None and self.nature.haste == AT_RESTART:
+            (_, version), self.parked = self.parked, None
+            self.watch("installed by itself", self, version)
         self._power_off()
         await asyncio.sleep(self.rng.uniform(5, 60) if seconds is None else seconds)
         self.version = version

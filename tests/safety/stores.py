@@ -16,18 +16,18 @@ from storage.campaign import CampaignPhase, Target
 from storage.charger import LeaseAnswer, OutOfService, Route, SiteLease
 from storage.errors import NotFound
 from storage.events import EventRecord, StoredEvent
+from storage.parked import DOWNLOAD
 from storage.ports import ChargerView
 from storage.postgres.batch import Batch, Known, NewEvents, json_text, last_messages
 from storage.twin import TwinState
 from storage.withdrawal import artifact_subject
+from tests.safety.rooms import ParkedImages, Rooms, Upkeep
 from tests.support.memory import MemoryLearned
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_kept import MemoryKept
 from tests.support.memory_operator import MemoryCommands, MemoryLogs
-from tests.support.memory_parked import MemoryParked
 from tests.support.memory_penalties import MemoryPenalties
 from tests.support.memory_publications import MemoryPublications
-from tests.support.memory_upkeep import MemoryUpkeep
 from tests.support.memory_watch import MemoryHealth
 from tests.support.memory_withdrawals import MemoryWithdrawals
 from tests.unit.activities.memory import (
@@ -51,14 +51,24 @@ class Leases(MemoryLeases):
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self._clock = clock
+        self.refused: Callable[[SiteLease], str | None] = lambda _lease: None
+        self.came_back: Callable[[str, str, datetime], None] = lambda *_given: None
 
     def _alive(self, lease: SiteLease | None) -> SiteLease | None:
         return lease if lease is not None and lease.expires_at > self._clock() else None
 
+    def alive(self) -> list[SiteLease]:
+        """Those that hold."""
+        return [row for row in self.rows.values() if self._alive(row) is not None]
+
+    def held(self, charger_id: str) -> bool:
+        """Whether anybody has it."""
+        return self._alive(self.rows.get(charger_id)) is not None
+
     def _away(self, site_id: str) -> set[str]:
-        rows: list[SiteLease | OutOfService | None] = [self._alive(row) for row in self.rows.values()]
-        rows += self.out_of_service.values()
-        return {row.charger_id for row in rows if row is not None and row.site_id == site_id}
+        leased = [row for row in self.alive() if row.kind != DOWNLOAD]
+        rows: list[SiteLease | OutOfService] = [*leased, *self.out_of_service.values()]
+        return {row.charger_id for row in rows if row.site_id == site_id}
 
     async def take(self, lease: SiteLease) -> LeaseAnswer:
         most = self.max_down.get(lease.site_id, 1)
@@ -66,9 +76,13 @@ class Leases(MemoryLeases):
         others = len(self._away(lease.site_id) - {lease.charger_id})
         if former is not None and (former.workflow_id, former.run) != (lease.workflow_id, lease.run):
             return LeaseAnswer(False, others + 1, most, former.workflow_id)
-        if former is None and others >= most:
+        if former is None and others >= most and lease.kind != DOWNLOAD:
             return LeaseAnswer(False, others, most)
+        if former is None and (why := self.refused(lease)):
+            return LeaseAnswer(False, others, most, refusal=why)
         held = self.rows.get(lease.charger_id)
+        if former is None and held is not None:
+            self._book(held)
         if held is not None:
             lease = replace(
                 lease,
@@ -79,6 +93,18 @@ class Leases(MemoryLeases):
         self.rows[lease.charger_id] = lease
         return LeaseAnswer(True, others + 1, most)
 
+    def _book(self, lease: SiteLease) -> None:
+        """When it brought its charger back, if it had taken it away."""
+        if lease.kind != DOWNLOAD:
+            self.came_back(lease.charger_id, lease.site_id, min(lease.expires_at, self._clock()))
+
+    async def release(self, charger_id: str, workflow_id: str, *, run: str = "") -> bool:
+        held = self.rows.get(charger_id)
+        released = await super().release(charger_id, workflow_id, run=run)
+        if held is not None and released:
+            self._book(held)
+        return released
+
     async def get(self, charger_id: str) -> SiteLease | None:
         return self._alive(self.rows.get(charger_id))
 
@@ -86,6 +112,7 @@ class Leases(MemoryLeases):
         swept = [row for row in self.rows.values() if self._alive(row) is None]
         for row in swept:
             del self.rows[row.charger_id]
+            self._book(row)
         return swept
 
 
@@ -230,6 +257,15 @@ class Chargers(MemoryChargers):
 
 
 class OutOfServices(MemoryOutOfService):
+    came_back: Callable[[str, str, datetime], None]
+    clock: Clock
+
+    async def remove(self, charger_id: str) -> bool:
+        row = self.rows.get(charger_id)
+        if row is not None:
+            self.came_back(charger_id, row.site_id, self.clock())
+        return await super().remove(charger_id)
+
     async def stranded(self, *, limit: int = 100) -> Sequence[OutOfService]:
         self._routes.lapse()  # type: ignore[attr-defined]
         free = [row for name, row in self.rows.items() if await self._leases.get(name) is None]
@@ -240,6 +276,7 @@ class Books:
     """All stores of one campaign."""
 
     def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.leases = Leases(clock)
         self.routes = Routes(clock)
         self.penalties = MemoryPenalties()
@@ -255,14 +292,13 @@ class Books:
         self.commands = MemoryCommands()
         self.logs = MemoryLogs()
         self.health = MemoryHealth()
-        self.upkeep = MemoryUpkeep()
+        self.upkeep = Upkeep(self)
+        self.rooms = Rooms(self)
+        self.leases.refused, self.leases.came_back = self.rooms.refused, self.rooms.came_back
+        self.out_of_service.came_back, self.out_of_service.clock = self.rooms.came_back, clock
         self.learned = MemoryLearned()
         self.kept = MemoryKept()
-        self.parked = MemoryParked(
-            self.campaigns,
-            self.chargers,
-            lambda name: name in self.routes.rows and name not in self.leases.rows,
-        )
+        self.parked = ParkedImages(self)
         self.publications = MemoryPublications(self.campaigns)
         self.ingest = Ingest(self.chargers, self.events, self.routes, self.leases)
 

@@ -14,6 +14,7 @@ from temporalio.api.enums.v1 import RetryState, SignalExternalWorkflowExecutionF
 from temporalio.api.failure.v1 import Failure
 from temporalio.bridge.proto.child_workflow import (
     ChildWorkflowResult,
+    ParentClosePolicy,
     StartChildWorkflowExecutionFailedCause,
 )
 from temporalio.bridge.proto.workflow_activation import WorkflowActivationJob
@@ -216,6 +217,7 @@ class Temporal:
             start = Start(
                 order.workflow_id, order.workflow_type, list(order.input), self._run_id(), (run, order.seq)
             )
+            start.abandoned = order.parent_close_policy == ParentClosePolicy.PARENT_CLOSE_POLICY_ABANDON
             run.children[order.seq] = self._open(start)
             told.succeeded.run_id = start.run_id
         run.add(resolve_child_workflow_execution_start=told)
@@ -278,6 +280,7 @@ class Temporal:
         again = Start(
             run.start.workflow_id, run.start.kind, list(order.arguments), self._run_id(), run.start.parent
         )
+        again.abandoned = run.start.abandoned
         again.first = run.start.first or run.start.run_id
         opened = self._open(again)
         if run.start.parent is not None:
@@ -296,7 +299,7 @@ class Temporal:
             job.resolve_child_workflow_execution.result.CopyFrom(result)
             parent.add(resolve_child_workflow_execution=job.resolve_child_workflow_execution)
         for child in run.children.values():
-            if child.closed is None:  # ParentClosePolicy.REQUEST_CANCEL
+            if child.closed is None and not child.start.abandoned:  # ParentClosePolicy.REQUEST_CANCEL
                 job = WorkflowActivationJob()
                 job.cancel_workflow.reason = "its parent ended"
                 child.add(cancel_workflow=job.cancel_workflow)

@@ -1,0 +1,155 @@
+"""The referee's rules about images that come before their install, and about what others are at.
+
+Fetched ahead (R20), offered by a local controller (L03), after another campaign (R32), on one feeder (X4).
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from csms.commands import PublishFirmware, UpdateFirmware
+from storage.campaign import (
+    REHEARSAL_WAVE,
+    ROLLBACK_WAVE_BASE,
+    TERMINAL_CAMPAIGN_PHASES,
+    Outcome,
+    Target,
+    TargetPhase,
+    VerdictWord,
+)
+from storage.parked import DOWNLOAD
+from storage.windows import ClosureKind
+from tests.safety.station import Station
+
+if TYPE_CHECKING:
+    from tests.safety.referee import Referee
+
+MINUTE_S = 60.0
+LONG_AFTER = timedelta(days=300)
+"""An install that is told for then comes in no campaign."""
+_OURS = "/d/"
+_PROVEN = frozenset({Outcome.UPDATED, Outcome.ALREADY_CURRENT})
+
+
+def fetch_left(referee: "Referee", station: Station, command: UpdateFirmware) -> None:
+    """An order to fetch now and to install never: cars may be there, everything else holds."""
+    name, now = station.name, referee.loop.instant()
+    referee.seen["told to fetch ahead"] += 1
+    if command.install_at is not None and command.install_at < now + LONG_AFTER:
+        referee.broken("told to install too soon", f"{name}: {command.install_at:%H:%M:%S}")
+    row = referee.books.parked.rows.get(name)
+    if row is None or row.request_id != command.request_id:
+        referee.broken("sent for nobody", f"{name}: nothing is to be parked under {command.request_id}")
+        return
+    target = referee.books.campaigns.target_rows[row.campaign_id, row.wave, name]
+    if target.wave >= REHEARSAL_WAVE:
+        referee.broken("sent for nobody", f"{name}: wave {target.wave} fetches nothing ahead")
+    if any(one.kind is ClosureKind.FREEZE for one in _closures(referee)):
+        referee.broken("sent while its site is closed", f"{name}: a freeze forbids downloads, too")
+    lease = referee.books.leases.rows.get(name)
+    if lease is None or lease.kind != DOWNLOAD:
+        referee.broken("sent without its lease", name)
+    referee.fetched[target.campaign_id, name] = referee.loop.time()
+    referee.check_order(station, command, target)
+
+
+def installs_in_time(referee: "Referee", target: Target) -> None:
+    """An order to install: not while the site is closed, whatever the charger has fetched already."""
+    for one in _closures(referee):
+        referee.broken("sent while its site is closed", f"{target.charger_id}: {one.kind.value}")
+    row = referee.books.parked.rows.get(target.charger_id)
+    if row is not None and row.campaign_id == target.campaign_id:
+        referee.seen["installed what was fetched ahead"] += 1
+
+
+def _closures(referee: "Referee") -> list[object]:
+    now = referee.loop.instant()
+    return [one for one in referee.books.upkeep.closed.values() if one.begins <= now < one.ends]
+
+
+def follows(referee: "Referee", target: Target) -> None:
+    """Only who proved the campaign that comes first, past its gate, and is not being taken back."""
+    after = referee.books.campaigns.rows[target.campaign_id].plan.after
+    if after is None or target.wave >= ROLLBACK_WAVE_BASE:
+        return
+    referee.seen["followed another campaign"] += 1
+    name = target.charger_id
+    rows = [
+        row
+        for row in referee.books.campaigns.target_rows.values()
+        if (row.campaign_id, row.charger_id) == (after, name)
+    ]
+    proven = [row.wave for row in rows if row.outcome in _PROVEN and row.wave < ROLLBACK_WAVE_BASE]
+    if not proven:
+        referee.broken("sent before its predecessor", f"{name}: {after} did not prove it there")
+    elif not _passed(referee, after, min(proven)):
+        referee.broken("sent before its predecessor", f"{name}: no gate of {after} let wave {proven} pass")
+    if any(row.wave >= ROLLBACK_WAVE_BASE for row in rows):
+        referee.broken("sent before its predecessor", f"{name}: {after} takes it back")
+
+
+def _passed(referee: "Referee", campaign_id: str, wave: int) -> bool:
+    books = referee.books
+    if books.campaigns.rows[campaign_id].phase in TERMINAL_CAMPAIGN_PHASES:
+        return True
+    about = f"campaign/{campaign_id}"
+    by_hand = any(
+        row.subject == about and "let wave" in str(row.detail.get("reason")) for row in books.audit.rows
+    )
+    return by_hand or any(
+        (one.campaign_id, one.wave, one.kind, one.verdict) == (campaign_id, wave, "gate", VerdictWord.PROCEED)
+        for one in books.campaigns.decision_rows
+    )
+
+
+def offered(referee: "Referee", command: UpdateFirmware, target: Target) -> None:
+    """An address that is not ours is one that its site's controller gave for this very version."""
+    if _OURS in command.location:
+        return
+    referee.seen["sent to a local controller"] += 1
+    here = [one for one in referee.controllers.values() if one.nature.site == target.site_id]
+    given = {place: version for one in here for place, version in one.announced.items()}
+    if given.get(command.location) != target.to_version:
+        referee.broken("sent to an address that nobody offered", f"{target.charger_id}: {command.location}")
+    if target.attempt > 1 or target.wave >= REHEARSAL_WAVE:
+        referee.broken(
+            "sent to an address that nobody offered", f"{target.charger_id}: not at the first attempt"
+        )
+
+
+def publish_left(referee: "Referee", command: PublishFirmware) -> None:
+    """An order to a local controller: as for every sender, a stop reaches it."""
+    rows = referee.books.publications.rows.values()
+    row = next(row for row in rows if row.request_id == command.request_id)
+    referee.seen["images published locally"] += 1
+    target = next(
+        one
+        for one in referee.books.campaigns.target_rows.values()
+        if (one.campaign_id, one.wave, one.site_id) == (row.campaign_id, row.wave, row.site_id)
+    )
+    referee.check_stop(replace(target, charger_id=row.controller_id))
+
+
+def fed(referee: "Referee") -> None:
+    """What is away on the feeder and what came back within a minute is never more than it takes back."""
+    if not referee.feeder_kw:
+        return
+    now = referee.loop.time()
+    away = {name for site in referee.taken.values() for name in site}
+    back = {name for name, at in referee.back.items() if now - at < MINUTE_S} - away
+    kw = sum(referee.stations[name].nature.power_kw for name in away | back)
+    referee.seen["load on the feeder"] += 1
+    if kw > referee.feeder_kw:
+        referee.broken(
+            "feeder above its budget",
+            f"{kw:g} kW of {referee.feeder_kw:g}: {sorted(away)} away, {sorted(back)} just back",
+        )
+
+
+def nothing_parked(referee: "Referee", station: Station) -> None:
+    """An image that nobody will install is called back, from whoever can be reached."""
+    if station.parked is None or station.stubborn:
+        return  # Whoever says no is asked again and again, and keeps it.
+    rows = referee.books.campaigns.target_rows.values()
+    if all(row.phase is TargetPhase.DONE for row in rows if row.charger_id == station.name):
+        referee.broken("an image is left behind", f"{station.name}: {station.parked[1]}")
