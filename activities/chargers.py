@@ -10,6 +10,7 @@ from activities.availability import still_at_work
 from activities.conclusion import Books, ConcludeInput
 from activities.errors import mapped
 from activities.facts import SIGHTED, AttemptFacts, RouteFacts, sighting_in
+from activities.recalling import RecallNote
 from activities.silence import Lessons, silence_of, stuck_in, trail_of
 from activities.stores import Stores
 from storage.campaign import TargetPhase
@@ -75,6 +76,16 @@ class ChargerActivities:
             silence=None if here else await silence_of(stores, self._lessons, view),
             stuck=await self._stuck(view, trail_of(target, sightings)) if here else "",
         )
+
+    @activity.defn
+    @mapped
+    async def note_recall(self, given: RecallNote) -> None:
+        """Write down what is known of one that was called back, for people; one that is done is done."""
+        campaigns = self._stores.campaigns
+        target = await campaigns.target(given.campaign_id, given.wave, given.charger_id)
+        if target.recalled and target.phase is not TargetPhase.DONE:
+            text = f"{target.recalled}; {given.text}"
+            await campaigns.say_of_target(given.campaign_id, given.wave, given.charger_id, text)
 
     async def _stuck(self, view: ChargerView, trail: Trail | None) -> str:
         if trail is None:

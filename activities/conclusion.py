@@ -31,6 +31,8 @@ class ConcludeInput:
     """The charger refused the vendor's signature: the release is halted (S38)."""
     failed: bool = False
     """It had the image, and could not run it: calling it back makes that no less a failure."""
+    stopped: bool = False
+    """It said that it stopped (L01.FR.24), so what it told of the update before is over."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ class DispatchActivities:
     async def recall_update(self, given: RecallInput) -> RecallAnswer:
         """Tell it to stop the update that is under way, where its OCPP has a word for that (R31).
 
-        Raises NotConnectedHere, CommandTimeout, CallFailed or Unsupported.
+        Raises NotConnectedHere.
         """
         async with beating(HEARTBEAT_S), self._alone(given.charger_id):
             return await call_back(self._node, given)
@@ -97,8 +97,8 @@ class DispatchActivities:
     async def _goes_on(self, end: ConcludeInput) -> bool:
         """Whether its time is over and it works on: housekeeping puts it back when it is done."""
         row = await self._node.stores.out_of_service.get(end.charger_id)
-        proven = end.outcome is Outcome.UPDATED
-        return row is not None and not proven and await still_at_work(self._node.stores, row)
+        over = end.outcome is Outcome.UPDATED or end.stopped
+        return row is not None and not over and await still_at_work(self._node.stores, row)
 
     @activity.defn
     @mapped

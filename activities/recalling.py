@@ -12,6 +12,7 @@ from activities.conclusion import taken_over
 from activities.orders import Node
 from activities.stores import Stores
 from csms.commands import AnswerStatus, UpdateFirmware
+from csms.errors import CallFailed, CommandTimeout, NotAccepted, Unsupported
 from csms.frames import OCPP16
 from storage.artifact import Artifact, VendorSignature
 from storage.campaign import Target
@@ -37,6 +38,8 @@ class RecallInput:
     wave: int
     charger_id: str
     session_epoch: int
+    request_id: int | None = None
+    """Of the order that it was told before and may not have heard: the same one again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,20 @@ class RecallAnswer:
 
     stopped: bool
     reason: str
+    request_id: int | None = None
+    """Of the order that it was told; None: it was told nothing."""
+    known: bool = True
+    """False: it may have heard it or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecallNote:
+    """What is known of a charger that was called back, in words."""
+
+    campaign_id: str
+    wave: int
+    charger_id: str
+    text: str
 
 
 async def refuse_too_late(stores: Stores, target: Target) -> None:
@@ -74,9 +91,9 @@ async def _told(stores: Stores, target: Target) -> frozenset[FirmwareStatus]:
 
 
 async def call_back(node: Node, given: RecallInput) -> RecallAnswer:
-    """Tell it to stop, where its OCPP has a word for that.
+    """Tell it to stop, where its OCPP has a word for that. Raises NotConnectedHere.
 
-    Raises NotConnectedHere, CommandTimeout, CallFailed or Unsupported; its ticket is revoked in any case.
+    Its ticket is revoked in any case.
     """
     stores, charger_id = node.stores, given.charger_id
     lease = await stores.leases.get(charger_id)
@@ -86,10 +103,35 @@ async def call_back(node: Node, given: RecallInput) -> RecallAnswer:
     if not _has_a_word(node, view, given):
         return RecallAnswer(stopped=False, reason="OCPP 1.6 has no word for it")
     target = await stores.campaigns.target(given.campaign_id, given.wave, charger_id)
-    command = await empty_update(node, view, target.artifact_id)
-    answer = await node.sender.send(charger_id, given.session_epoch, command, deadline_s=node.command_seconds)
+    if await _told(stores, target) & _WRITING:
+        return RecallAnswer(stopped=False, reason="it installs by now, and is not interrupted")
+    command = await empty_update(node, view, target.artifact_id, given.request_id)
+    answer = await _told_to_stop(node, given, command)
+    await stores.record(
+        f"campaign/{given.campaign_id}",
+        "update.told_to_stop",
+        f"charger/{charger_id}",
+        wave=given.wave,
+        request_id=command.request_id,
+        said=answer.reason,
+    )
+    return answer
+
+
+async def _told_to_stop(node: Node, given: RecallInput, command: UpdateFirmware) -> RecallAnswer:
+    number = command.request_id
+    try:
+        answer = await node.sender.send(
+            given.charger_id, given.session_epoch, command, deadline_s=node.command_seconds
+        )
+    except NotAccepted as error:
+        return RecallAnswer(stopped=False, reason=error.message, known=False)
+    except CommandTimeout as error:
+        return RecallAnswer(stopped=False, reason=error.message, request_id=number, known=False)
+    except (CallFailed, Unsupported) as error:
+        return RecallAnswer(stopped=False, reason=error.message, request_id=number)
     stopped = answer.status is AnswerStatus.ACCEPTED_CANCELED
-    return RecallAnswer(stopped, f"it answered {answer.status.value}")
+    return RecallAnswer(stopped, f"it answered {answer.status.value}", number)
 
 
 def _has_a_word(node: Node, view: ChargerView, given: RecallInput) -> bool:
@@ -99,13 +141,15 @@ def _has_a_word(node: Node, view: ChargerView, given: RecallInput) -> bool:
     return node.sender.supports_signed_update(given.charger_id, given.session_epoch)
 
 
-async def empty_update(node: Node, view: ChargerView, artifact_id: str) -> UpdateFirmware:
+async def empty_update(
+    node: Node, view: ChargerView, artifact_id: str, request_id: int | None = None
+) -> UpdateFirmware:
     """What it is told brings it nothing: no ticket has this address."""
     stores = node.stores
     artifact = await stores.artifacts.get(artifact_id)
     vendor = _signature(artifact, await stores.chargers.model(view.charger.vendor, view.charger.model))
     return UpdateFirmware(
-        request_id=await stores.campaigns.next_request_id(),
+        request_id=await stores.campaigns.next_request_id() if request_id is None else request_id,
         location=node.office.example(),
         retrieve_at=stores.clock(),
         signing_certificate=vendor.certificate if vendor else None,

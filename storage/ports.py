@@ -335,6 +335,9 @@ class CampaignStore(Protocol):
     async def recall(self, campaign_id: str, wave: int, charger_id: str, why: str) -> bool:
         """Note that somebody wants it back; False: nothing is under way for it, or somebody did before."""
 
+    async def say_of_target(self, campaign_id: str, wave: int, charger_id: str, reason: str) -> None:
+        """What is known of it, in words; nothing moves. One that is DONE keeps its last word."""
+
     async def unmark_dispatched(self, target: Target) -> None:
         """Nothing was sent after all: back to WAITING, with the reason and ``dispatched_at`` it has here.
 

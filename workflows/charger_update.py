@@ -9,8 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, TimeoutType
-from temporalio.exceptions import TimeoutError as ActivityTimeoutError
+from temporalio.exceptions import ActivityError
 
 with workflow.unsafe.imports_passed_through():
     from activities.availability import STILL_OUT
@@ -19,7 +18,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.dispatch import DispatchActivities
     from activities.facts import AttemptFacts, RouteFacts, Sighting
     from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, ResetInput
-    from activities.recalling import RecallInput
+    from activities.recalling import RecallAnswer, RecallInput, RecallNote
     from storage.campaign import Outcome
     from storage.errors import AmpwaveError
     from workflows.attest import (
@@ -35,15 +34,16 @@ with workflow.unsafe.imports_passed_through():
         told_no_version,
     )
     from workflows.lasting import to_the_end
-    from workflows.messages import ChargerUpdateInput, Mark, UpdateEnd
-    from workflows.options import locally, on_node, remotely
-    from workflows.recall import called_off
+    from workflows.messages import ChargerUpdateInput, Mark, UpdateEnd, marks_of
+    from workflows.options import locally, never_sent, on_node, remotely
+    from workflows.recall import NOT_TOLD, StopWord, called_off
     from workflows.signals import CHARGER_EVENT, RECALL, ChargerSignal, Recall
 
 LOOKS = 4
 """How often PostgreSQL is read at most when no signal comes, the deadline included."""
 FRUITLESS_SENDS = 3
 """So many sessions in a row that vanish before anything was sent: the charger goes back to waiting."""
+_SOON = timedelta(milliseconds=10)
 _OUTCOMES = {
     DispatchKind.REFUSED: Outcome.FAILED,
     DispatchKind.UNSUPPORTED: Outcome.SKIPPED,
@@ -78,7 +78,7 @@ class ChargerUpdateWorkflow:
         self._look: asyncio.Task[None] | None = None
         self._doing = "reserving"
         self._recalled = ""
-        self._told_to_stop = False
+        self._word, self._told_to_stop, self._called_off = StopWord(), False, False
 
     @workflow.run
     async def run(self, given: ChargerUpdateInput) -> UpdateEnd:  # noqa: ARG002 - __init__ has it
@@ -155,7 +155,7 @@ class ChargerUpdateWorkflow:
         if answer.kind is DispatchKind.REFUSED and not self._given.last_attempt:
             return UpdateEnd(None, answer.reason, (Mark.RETRY, Mark.REFUSED))
         said = {Mark.HALT: answer.kind is DispatchKind.HALT, Mark.SESSION: answer.for_session}
-        return UpdateEnd(outcome, answer.reason, _marks(said))
+        return UpdateEnd(outcome, answer.reason, marks_of(said))
 
     async def _dispatch(self) -> DispatchAnswer:
         given, route = self._given, self._route
@@ -174,7 +174,7 @@ class ChargerUpdateWorkflow:
         try:
             answer = await on_node(DispatchActivities.dispatch_update, order, route)
         except ActivityError as error:
-            if _never_started(error):
+            if never_sent(error):
                 return DispatchAnswer(DispatchKind.GONE, "its node did not take the command")
             self._touched = self._maybe_sent = True
             return DispatchAnswer(DispatchKind.UNKNOWN, "its node was lost while sending")
@@ -214,7 +214,8 @@ class ChargerUpdateWorkflow:
             judged = self._judge()
             if judged:
                 return self._judged(judged)
-            if self._recalled and not self._told_to_stop and await self._stops():
+            self._called_off = bool(self._recalled) and await self._stops()
+            if self._called_off:
                 return UpdateEnd(None, "it stopped at our word")
             await self._reset_if_due()
             if await self._next_news():
@@ -241,21 +242,62 @@ class ChargerUpdateWorkflow:
         if self._look is None or self._look.done():
             quarter = timedelta(seconds=self._given.deadline_seconds / LOOKS)
             self._look = asyncio.create_task(workflow.sleep(min(quarter, left)))
-        look = self._look
-        await workflow.wait_condition(lambda: self._news or look.done())
-        return self._news
+        look, again = self._look, self._tells_again()
+        timers = [look] if again is None else [look, again]
+        await workflow.wait_condition(lambda: self._news or any(timer.done() for timer in timers))
+        if again is not None:
+            again.cancel()
+        return self._news or not look.done()
+
+    def _tells_again(self) -> "asyncio.Task[None] | None":
+        """Until it is time to tell it once more to stop."""
+        word = self._word
+        if not self._recalled or word.over or word.again_at is None:
+            return None
+        return asyncio.create_task(workflow.sleep(max(_SOON, word.again_at - workflow.now())))
 
     async def _stops(self) -> bool:
-        """Tell it to stop, once; its ticket is revoked already, so that nothing more arrives."""
-        given, route = self._given, self._route
-        if route is None:
+        """Tell it to stop, and again until it is known what it makes of that; True: it has stopped.
+
+        Its ticket is revoked already, so that nothing more arrives.
+        """
+        if not workflow.patched("told-again"):
+            return await self._told_once()
+        word, now = self._word, workflow.now()
+        if looked := word.looks(now):
+            await self._reconcile()
+        if word.heard(self._sightings.values()):
+            return True
+        route, epoch = self._route, self._route.session_epoch if self._route else None
+        if not word.due(epoch, now):
+            self._word = word.later(now) if looked else word
+            return False
+        answer = await self._tell_to_stop(route, word.request_id) if route else NOT_TOLD
+        self._word = word.told(answer, epoch, workflow.now())
+        await self._note_word(here=route is not None)
+        return bool(answer and answer.stopped)
+
+    async def _told_once(self) -> bool:
+        """As histories of before have it."""
+        if self._told_to_stop or self._route is None:
             return False
         self._told_to_stop = True
-        order = RecallInput(given.campaign_id, given.wave, given.charger_id, route.session_epoch)
+        return bool((answer := await self._tell_to_stop(self._route, None)) and answer.stopped)
+
+    async def _tell_to_stop(self, route: RouteFacts, request_id: int | None) -> RecallAnswer | None:
+        """None: nobody knows what became of it."""
+        who = self._given
+        order = RecallInput(who.campaign_id, who.wave, who.charger_id, route.session_epoch, request_id)
         try:
-            return (await on_node(DispatchActivities.recall_update, order, route)).stopped
-        except ActivityError:
-            return False
+            return await on_node(DispatchActivities.recall_update, order, route)
+        except ActivityError as error:
+            return NOT_TOLD if never_sent(error) else None
+
+    async def _note_word(self, *, here: bool) -> None:
+        who, text = self._given, self._word.sentence(self._deadline, here=here)
+        self._say(text)
+        note = RecallNote(who.campaign_id, who.wave, who.charger_id, text)
+        await locally(ChargerActivities.note_recall, note)
 
     async def _reset_if_due(self) -> None:
         route = self._route
@@ -286,7 +328,7 @@ class ChargerUpdateWorkflow:
         return Attempt(self._given.version, self._since, self._request_id, self._needs_reset, self._reset_at)
 
     def _judged(self, judged: Judgement) -> UpdateEnd:
-        off = called_off(judged, self._sightings.values()) if self._recalled else None
+        off = called_off(judged, self._sightings.values(), self._word) if self._recalled else None
         if off is not None:
             return off
         if judged.finding is Finding.UPDATED:
@@ -298,7 +340,7 @@ class ChargerUpdateWorkflow:
         retry = judged.retryable and not self._given.last_attempt
         said = {Mark.RETRY: retry, Mark.SUSPICIOUS: judged.suspicious, Mark.HALT: judged.halt}
         cause = (judged.cause,) if judged.cause and retry else ()
-        return UpdateEnd(None if retry else Outcome.FAILED, judged.reason, _marks(said) + cause)
+        return UpdateEnd(None if retry else Outcome.FAILED, judged.reason, marks_of(said) + cause)
 
     # --- conclude --------------------------------------------------------------------------------
 
@@ -353,13 +395,5 @@ class ChargerUpdateWorkflow:
             for_session=Mark.SESSION in end.marks,
             distrusted=self._distrusted,
             failed=Mark.RETRY in end.marks and not _NEVER_CAME & set(end.marks),
+            stopped=self._called_off,
         )
-
-
-def _marks(said: dict[Mark, bool]) -> tuple[Mark, ...]:
-    return tuple(mark for mark, holds in said.items() if holds)
-
-
-def _never_started(error: ActivityError) -> bool:
-    cause = error.cause
-    return isinstance(cause, ActivityTimeoutError) and cause.type is TimeoutType.SCHEDULE_TO_START

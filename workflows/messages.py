@@ -1,5 +1,6 @@
 """What workflows take and give. Frozen, small, and without lists of chargers: those live in PostgreSQL."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -166,6 +167,11 @@ class Mark(StrEnum):
     """The image arrived, and could not be installed."""
     OVERDUE = "overdue"
     """Alive, and nothing came of it."""
+
+
+def marks_of(said: Mapping[Mark, bool]) -> tuple[Mark, ...]:
+    """Those that hold."""
+    return tuple(mark for mark, holds in said.items() if holds)
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,10 @@ class TargetRows:
         async with transaction(self._engine) as connection:
             return (await connection.execute(statement)).rowcount == 1
 
+    async def say_of_target(self, campaign_id: str, wave: int, charger_id: str, reason: str) -> None:
+        """See ``storage.ports.CampaignStore``. Raises NotFound if the wave does not have it."""
+        await self._change(campaign_id, wave, charger_id, {"reason": reason})
+
     async def unmark_dispatched(self, target: Target) -> None:
         """See ``storage.ports.CampaignStore``."""
         statement = (

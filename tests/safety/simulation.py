@@ -309,6 +309,7 @@ class Simulation:
             health.measure_health,
             chargers.resolve_route,
             chargers.reconcile_update,
+            chargers.note_recall,
             chargers.close_update,
             chargers.sweep_leases,
             chargers.find_stranded,

@@ -1,10 +1,12 @@
 """One charger is called back in the middle of its update, at every stage of it."""
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
 from csms.commands import AnswerStatus, CommandAnswer, UpdateFirmware
+from csms.errors import CommandTimeout
 from storage.campaign import CampaignPhase, GatePolicy, Outcome, Pace, TargetPhase
 from storage.errors import Conflict
 from storage.events import FirmwareStatus
@@ -134,6 +136,52 @@ async def test_one_that_was_called_back_and_says_nothing_is_awaited_to_its_deadl
     target = world.campaigns.target_rows["c1", 0, odd]
     assert target.outcome is Outcome.SKIPPED
     assert "nothing came of it until the deadline" in target.reason
+
+
+async def test_a_word_that_was_lost_is_said_again_and_is_the_same_one(
+    skipping: Harness, world: World
+) -> None:
+    heard: list[int] = []
+
+    async def hears_the_third(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+        if command.location != world.node.office.example():
+            await world.report(name, FirmwareStatus.DOWNLOADING, command.request_id)
+            return ACCEPTED
+        heard.append(command.request_id)
+        if len(heard) < 3:
+            raise CommandTimeout(name, "UpdateFirmware", 1.0)
+        return CommandAnswer(AnswerStatus.ACCEPTED_CANCELED)
+
+    campaign, odd = await launched(skipping, world, hears_the_third)
+    await recall(skipping, odd)
+    await until(lambda: "told to stop once and has not answered" in _reason(world, odd))
+    assert await skipping.result(campaign) is P.COMPLETED
+    assert len(heard) == 3
+    assert len(set(heard)) == 1
+    assert world.campaigns.outcomes("c1")[odd] is Outcome.SKIPPED
+    assert _reason(world, odd).endswith("it stopped at our word")
+    said = [row.detail["said"] for row in world.audit.rows if row.action == "update.told_to_stop"]
+    assert said[-1:] == ["it answered AcceptedCanceled"]
+
+
+async def test_one_that_is_away_is_told_when_it_is_back(skipping: Harness, world: World) -> None:
+    stops = fetching(AnswerStatus.ACCEPTED_CANCELED, FirmwareStatus.DOWNLOADING)
+    campaign, odd = await launched(skipping, world, stops)
+    world.unplug(odd)
+    await recall(skipping, odd)
+    await until(lambda: "called it back" in _reason(world, odd))
+    await skipping.env.sleep(timedelta(minutes=2))
+    assert len(world.updates(odd)) == 1
+    assert "it is not connected; it is told to stop when it is back, until " in _reason(world, odd)
+    world.plug(odd)
+    assert await skipping.result(campaign) is P.COMPLETED
+    assert len(world.updates(odd)) == 2
+    assert world.campaigns.outcomes("c1")[odd] is Outcome.SKIPPED
+    assert _reason(world, odd).endswith("it stopped at our word")
+
+
+def _reason(world: World, charger_id: str) -> str:
+    return world.campaigns.target_rows["c1", 0, charger_id].reason
 
 
 async def test_nobody_takes_a_failure_back(skipping: Harness, world: World) -> None:

@@ -377,6 +377,11 @@ class MemoryCampaigns:
         self.target_rows[key] = replace(row, recalled=why, reason=why)
         return True
 
+    async def say_of_target(self, campaign_id: str, wave: int, charger_id: str, reason: str) -> None:
+        key = campaign_id, wave, charger_id
+        if self.target_rows[key].phase is not TargetPhase.DONE:
+            self.target_rows[key] = replace(self.target_rows[key], reason=reason)
+
     async def unmark_dispatched(self, target: Target) -> None:
         key = target.campaign_id, target.wave, target.charger_id
         row = self.target_rows[key]
