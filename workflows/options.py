@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutType
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
@@ -18,12 +17,8 @@ from activities.facts import RouteFacts
 from csms.errors import NotConnectedHere
 from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 
-DATA_CONVERTER = pydantic_data_converter
-"""Dataclasses, enums and instants as JSON; ``api`` adds the encrypting codec."""
-
 OTA_CAMPAIGN = SearchAttributeKey.for_keyword("OtaCampaign")
 OTA_STATE = SearchAttributeKey.for_keyword("OtaState")
-OTA_VENDOR_MODEL = SearchAttributeKey.for_keyword("OtaVendorModel")
 OTA_SITE = SearchAttributeKey.for_keyword("OtaSite")
 OTA_CHARGER = SearchAttributeKey.for_keyword("OtaCharger")
 OTA_FIRMWARE = SearchAttributeKey.for_keyword("OtaFirmware")

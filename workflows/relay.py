@@ -14,7 +14,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from storage.errors import EngineUnavailable
 from storage.ports import OutboxSignal, OutboxStore
-from workflows.signals import CHARGER_EVENT, ChargerSignal
+from workflows.signals import CHARGER_EVENT, ChargerSignal, hinted
 
 _log = structlog.get_logger("relay")
 
@@ -60,7 +60,7 @@ class Relay:
         hint = ChargerSignal(
             sequence=signal.event.sequence,
             kind=signal.event.kind.value,
-            body=signal.event.body,
+            body=hinted(signal.event.body),
             received_at=signal.event.received_at,
             node_id=signal.node_id,
             boot_id=signal.boot_id,

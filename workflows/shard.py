@@ -50,7 +50,6 @@ with workflow.unsafe.imports_passed_through():
     from workflows.options import (
         OTA_CAMPAIGN,
         OTA_SITE,
-        OTA_VENDOR_MODEL,
         by_signer,
         keywords,
         locally,
@@ -244,7 +243,7 @@ class ShardWorkflow:
                     ),
                     id=charger_workflow_id(candidate.charger_id),
                     parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                    search_attributes=_attributes(given, candidate),
+                    search_attributes=_attributes(candidate),
                 )
             except FailureError:
                 continue  # Other maintenance has it; the next look tells.
@@ -395,7 +394,7 @@ class ShardWorkflow:
             ),
             id=charger_workflow_id(candidate.charger_id),
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
-            search_attributes=_attributes(given, candidate),
+            search_attributes=_attributes(candidate),
         )
 
     async def _landed(self, candidate: Candidate, end: UpdateEnd) -> None:
@@ -488,9 +487,6 @@ class ShardWorkflow:
         workflow.continue_as_new(replace(self._given, deadline=self._deadline, paused=paused, memory=memory))
 
 
-def _attributes(given: ShardInput, candidate: Candidate) -> TypedSearchAttributes:
-    return keywords(
-        (OTA_CAMPAIGN, given.campaign_id),
-        (OTA_VENDOR_MODEL, candidate.vendor_model),
-        (OTA_SITE, candidate.site_id),
-    )
+def _attributes(candidate: Candidate) -> TypedSearchAttributes:
+    """Each one is stored twice. Its campaign Temporal itself indexes, as ``RootWorkflowId``."""
+    return keywords((OTA_SITE, candidate.site_id))

@@ -32,6 +32,17 @@ class ChargerSignal:
     session_epoch: int = 0
 
 
+_WHO = frozenset({"vendor", "model", "serial_number", "modem"})
+
+
+def hinted(body: dict[str, Any]) -> dict[str, Any]:
+    """What of an event's body a hint carries: not who the charger is, its SIM card least of all.
+
+    The workflow knows it by its id, and bytes and personal data stay out of histories.
+    """
+    return {key: value for key, value in body.items() if key not in _WHO}
+
+
 @dataclass(frozen=True, slots=True)
 class StopRequest:
     """Start nothing more; what was sent is awaited to its end."""

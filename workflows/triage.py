@@ -19,7 +19,6 @@ class Candidate:
 
     charger_id: str
     site_id: str
-    vendor_model: str
     route: RouteFacts
     out_of_service: tuple[str, ...]
 
@@ -139,9 +138,8 @@ def _sort(
 def _candidate(facts: ShardFacts, entry: Entry, route: RouteFacts | None) -> Candidate | None:
     if route is None:
         return None
-    situation, site = facts.situations[entry.situation], facts.sites[entry.site]
-    vendor_model = f"{situation.vendor} {situation.model}"
-    return Candidate(entry.charger_id, site.site_id, vendor_model, route, entry.out_of_service)
+    site = facts.sites[entry.site]
+    return Candidate(entry.charger_id, site.site_id, route, entry.out_of_service)
 
 
 def _image(facts: ShardFacts, charger_id: str) -> str:

@@ -14,7 +14,7 @@ from api.demo.report import CampaignLine, Cost, Promises, Report, harmed, unatte
 from api.demo.story import BAD, GOOD, Ended
 from csms.simulator.ledger import acknowledged_ids
 from storage.campaign import Outcome
-from storage.ids import charger_workflow_id
+from storage.ids import campaign_workflow_id, charger_workflow_id
 from storage.ports import FrameStore
 from workflows.cost import Cost as Bill
 from workflows.cost import total
@@ -110,7 +110,8 @@ async def _cost(client: Client, ended: Ended) -> Cost:
     An obstacle is a car that was charging, a retry, or a model that needs a Reset command besides.
     """
     runs: dict[str, list[WorkflowHistory]] = defaultdict(list)
-    async for found in client.list_workflows(f"OtaCampaign = '{ended.good['campaign_id']}'"):
+    root = campaign_workflow_id(ended.good["campaign_id"])
+    async for found in client.list_workflows(f"RootWorkflowId = '{root}'"):
         handle = client.get_workflow_handle(found.id, run_id=found.run_id)
         runs[found.id].append(await handle.fetch_history())
     updated = {charger_workflow_id(one["charger_id"]) for one in _updated(ended.good_targets)}

@@ -11,8 +11,8 @@ from temporalio.worker import Replayer
 
 from workflows.charger_update import ChargerUpdateWorkflow
 from workflows.messages import ChargerUpdateInput, UpdateEnd
-from workflows.options import DATA_CONVERTER
-from workflows.registry import WORKFLOWS
+from workflows.payloads import DATA_CONVERTER
+from workflows.registry import RUNNER, WORKFLOWS
 
 HISTORIES = sorted(Path(__file__).parent.glob("*.json"))
 
@@ -33,6 +33,13 @@ async def test_every_stored_history_replays(path: Path) -> None:
     replayer = Replayer(workflows=list(WORKFLOWS), data_converter=DATA_CONVERTER)
     result = await replayer.replay_workflow(read(path), raise_on_replay_failure=False)
     assert result.replay_failure is None
+
+
+async def test_they_replay_without_a_sandbox_as_in_production() -> None:
+    replayer = Replayer(workflows=list(WORKFLOWS), data_converter=DATA_CONVERTER, workflow_runner=RUNNER)
+    for path in HISTORIES:
+        result = await replayer.replay_workflow(read(path), raise_on_replay_failure=False)
+        assert result.replay_failure is None, path.stem
 
 
 def test_there_is_a_history_of_every_workflow() -> None:

@@ -24,7 +24,7 @@ from tests.safety.calls import Calls
 from tests.safety.clockwork import START, SimulatedLoop
 from tests.safety.processes import Process
 from tests.safety.run import Run, Start
-from workflows.options import DATA_CONVERTER
+from workflows.payloads import DATA_CONVERTER
 
 _EXISTS = StartChildWorkflowExecutionFailedCause.Value(
     "START_CHILD_WORKFLOW_EXECUTION_FAILED_CAUSE_WORKFLOW_ALREADY_EXISTS"

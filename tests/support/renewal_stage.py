@@ -39,7 +39,7 @@ from storage.clock import system_clock
 from storage.twin import Lifecycle
 from tests.support.tls_bench import TlsBench
 from workflows.client import Orchestrator
-from workflows.options import DATA_CONVERTER
+from workflows.payloads import DATA_CONVERTER
 from workflows.relay import Relay
 
 QUICK = SimPace(

@@ -22,7 +22,7 @@ from tests.support.csrs import csr
 from tests.support.renewal_stage import stage
 from tests.support.root_change import RootChange
 from workflows.certificate_watch import CertificateWatchWorkflow
-from workflows.options import DATA_CONVERTER
+from workflows.payloads import DATA_CONVERTER
 from workflows.registry import WORKFLOWS
 
 pytestmark = pytest.mark.integration

@@ -29,7 +29,7 @@ from storage.twin_schema import NETWORK
 from tests.replay.record import _strip
 from tests.support.profile_stage import SOON, Ends, job, plain_fleet, plain_url, registered
 from tests.support.renewal_stage import Stage, stage
-from workflows.options import DATA_CONVERTER
+from workflows.payloads import DATA_CONVERTER
 from workflows.registry import WORKFLOWS
 
 pytestmark = pytest.mark.integration

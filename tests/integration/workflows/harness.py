@@ -51,7 +51,7 @@ from tests.support.memory_retirements import MemoryRetirements
 from tests.support.memory_transfers import MemoryBucket, MemoryUploads
 from tests.unit.activities.world import BOOT_ID, NODE_ID, PEOPLE, World
 from workflows.client import Orchestrator
-from workflows.options import DATA_CONVERTER
+from workflows.payloads import DATA_CONVERTER
 from workflows.registry import (
     WORKFLOWS,
     life_activities,
@@ -65,8 +65,10 @@ from workflows.registry import (
     testimony_activities,
     worker_activities,
 )
-from workflows.signals import CHARGER_EVENT, ChargerSignal
+from workflows.signals import CHARGER_EVENT, ChargerSignal, hinted
 
+BUILD = "1.0.0"
+"""What every task names, as in production. The SDK's own would be longer, and read all our code for it."""
 KEYWORDS = ("OtaCampaign", "OtaState", "OtaVendorModel", "OtaSite", "OtaCharger", "OtaFirmware")
 
 
@@ -147,6 +149,7 @@ class Harness:
             task_queue=queue,
             interceptors=[_Clockwork(self.world, self.env)],
             sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
+            build_id=BUILD,
             **options,
         )
 
@@ -155,7 +158,7 @@ class Harness:
         hint = ChargerSignal(
             event.sequence,
             event.kind.value,
-            event.body,
+            hinted(event.body),
             event.received_at,
             route.node_id,
             route.boot_id,

@@ -13,7 +13,8 @@ from activities.renewals import AttemptEnd, Due, PageOrder, PhaseOrder, RenewalN
 from storage.ids import TASK_QUEUE
 from storage.renewal import RenewalOutcome, RenewalPhase, RenewalPlan, WaveCounts
 from workflows.certificate_renewal import RenewalEnd, RenewalInput
-from workflows.options import DATA_CONVERTER, remotely
+from workflows.options import remotely
+from workflows.payloads import DATA_CONVERTER
 from workflows.renewal import RenewalRun, RenewalWorkflow
 
 pytestmark = pytest.mark.integration

@@ -96,7 +96,7 @@ def test_who_waits_for_a_window_fetches_and_whoever_is_ready_does_both_at_once()
 @pytest.mark.requirement("X16")
 def test_no_more_fetch_than_their_sites_uplink_and_the_window_take() -> None:
     route = ("n", "b", 1)
-    queue = [Candidate(f"{site}{n}", site, "v m", route, ()) for n in range(3) for site in "ab"]  # type: ignore[arg-type]
+    queue = [Candidate(f"{site}{n}", site, route, ()) for n in range(3) for site in "ab"]  # type: ignore[arg-type]
     names = [one.charger_id for one in choose_fetching(queue, {"a": 1, "b": None}, 10)]
     assert names == ["a0", "b0", "b1", "b2"]
     assert len(choose_fetching(queue, {"a": None, "b": None}, 2)) == 2

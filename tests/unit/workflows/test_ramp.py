@@ -34,7 +34,7 @@ def test_it_never_passes_the_window_and_never_falls(window, start, factor, every
     st.integers(-3, 20),
 )
 def test_neither_the_window_nor_a_sites_room_is_ever_passed(sites, slots, room) -> None:
-    queue = [Candidate(f"CP{n}", site, "v m", None, ()) for n, site in enumerate(sites)]  # type: ignore[arg-type]
+    queue = [Candidate(f"CP{n}", site, None, ()) for n, site in enumerate(sites)]  # type: ignore[arg-type]
     chosen = choose(queue, slots, room)
     assert len(chosen) <= max(0, room)
     for site in "abc":
