@@ -7,9 +7,10 @@ or a node alone can have nothing issued for another charger (S53, S54).
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import structlog
 from temporalio import activity
 
 from activities.certificate_end import RevokeOrder, revoke, taken_away
@@ -27,8 +28,11 @@ from storage.certificate import (
     SigningRequest,
 )
 from storage.certificate_use import CertificateUse
+from storage.errors import AmpwaveError
 from storage.ports import ChargerView
 from storage.twin import Lifecycle
+
+log = structlog.get_logger(__name__)
 
 _HEARTBEAT_S = 2.0
 _ANSWERS_AT_ONCE = 200
@@ -104,11 +108,16 @@ class CertificateActivities:
         certificates: CertificateStore,
         authority: CertificateAuthority | None,
         policy: IssuePolicy | None = None,
+        former: Sequence[CertificateAuthority] = (),
     ) -> None:
+        """``former``: who issues no more, and says what is revoked of what they issued."""
         self._stores = stores
         self._certificates = certificates
         self._authority = authority
         self._policy = policy or IssuePolicy()
+        self._former = tuple(former)
+        self._mute: set[str] = set()
+        """Issuers of whom it was said that nobody signs for them."""
 
     # Issuing.
 
@@ -282,18 +291,44 @@ class CertificateActivities:
             return await self._publish()
 
     async def _publish(self) -> int:
-        authority = self._authority
-        if authority is None or authority.issuer is None:
-            return 0
-        now, certificates = self._stores.clock(), self._certificates
-        newest = await certificates.newest_list(authority.issuer)
-        if newest is None or await self._is_old(newest, authority, now):
+        """For each issuer of certificates that count, by its own key (RFC 5280 section 5)."""
+        now, done, failed = self._stores.clock(), 0, []
+        issuers = await self._certificates.issuers(now)
+        signing = [(self._authority, False), *((each, True) for each in self._former)]
+        signed = {
+            authority.issuer: (authority, former) for authority, former in reversed(signing) if authority
+        }
+        for issuer, (authority, former) in signed.items():
+            if issuer is None or (former and issuer not in issuers):
+                continue
+            try:
+                done += await self._say(authority, issuer, now, former=former)
+            except AmpwaveError as error:  # one whose token is away keeps nobody else silent
+                log.warning("what is revoked was not signed", issuer=issuer, error=error.message)
+                failed.append(error)
+        self._miss(issuers - signed.keys())
+        if failed:
+            raise failed[0]
+        return done
+
+    def _miss(self, issuers: frozenset[str]) -> None:
+        for issuer in issuers - self._mute:
+            log.warning(
+                "certificates of a former issuer count, and no key signs what is revoked of them",
+                issuer=issuer,
+                hint="AMPWAVE_SIGNER_CA_FORMER and AMPWAVE_SIGNER_CA_FORMER_CERTIFICATE_FILES name its key.",
+            )
+        self._mute = set(issuers)
+
+    async def _say(self, authority: CertificateAuthority, issuer: str, now: datetime, *, former: bool) -> int:
+        certificates = self._certificates
+        newest = await certificates.newest_list(issuer)
+        if newest is None or newest.former != former or await self._is_old(newest, authority, now):
             number = max(int(now.timestamp()), newest.number + 1 if newest else 0)
-            revoked = await certificates.revoked(authority.issuer, now)
-            await certificates.put_list(await authority.revocation_list(revoked, number, now))
-        waiting = await certificates.unanswered(
-            authority.issuer, now + timedelta(days=1), now, limit=_ANSWERS_AT_ONCE
-        )
+            revoked = await certificates.revoked(issuer, now)
+            made = await authority.revocation_list(revoked, number, now)
+            await certificates.put_list(replace(made, former=former))
+        waiting = await certificates.unanswered(issuer, now + timedelta(days=1), now, limit=_ANSWERS_AT_ONCE)
         await certificates.put_answers(await authority.status_answers(waiting, now))
         return len(waiting)
 

@@ -44,6 +44,10 @@ class RenewalRules:
     at_once: int = 5000
     """Chargers of one scheduled renewal."""
     enabled: bool = True
+    pressing: timedelta = timedelta(days=21)
+    """So near its end a certificate waits for nobody: its charger is taken out of what is paused or held."""
+    alarm: timedelta = timedelta(days=14)
+    """So near its end one that has not been renewed is an incident."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,11 +255,13 @@ class FleetRenewalActivities:
         ending = await self._certificates.expiries(
             now + rules.before + rules.jitter, limit=rules.at_once, online_only=True
         )
-        due = await self._wanted(
-            [each.charger_id for each in ending if due_at(each.charger_id, each.not_after, rules) <= now]
-        )
+        wanted = [each for each in ending if due_at(each.charger_id, each.not_after, rules) <= now]
+        pressing = [each.charger_id for each in wanted if each.not_after - now <= rules.pressing]
+        due = await self._wanted([each.charger_id for each in wanted], pressing)
         if not due.all:
             return running
+        # First: whoever dies in between finds them free at the next look.
+        await self._reschedule(sorted(set(pressing) & set(due.all)), now)
         renewal_id = f"scheduled-{at}"
         plan = scheduled_plan(due)
         new = Renewal(renewal_id, plan, RenewalPhase.RUNNING, "it has begun", SCHEDULED, now, len(due.all), 0)
@@ -278,11 +284,26 @@ class FleetRenewalActivities:
         stopped = last.phase is RenewalPhase.ABORTED and last.finished_at is not None
         return stopped and self._stores.clock() - (last.finished_at or last.created_at) < _LATELY
 
-    async def _wanted(self, due: Sequence[str]) -> "Wanted":
-        """Those whom nobody else renews, and who were not given a newer one that they have yet to show."""
+    async def _reschedule(self, pressing: Sequence[str], now: datetime) -> None:
+        """What somebody paused, or a gate holds, says so of each charger that it loses."""
+        if not pressing:
+            return
+        days = self._rules.pressing.days
+        reason = f"it stood still here within {days} days of its certificate's end: the schedule renews it"
+        for renewal_id, count in (await self._renewals.reschedule(pressing, reason, now)).items():
+            await self._stores.record(
+                SCHEDULED, "renewal.rescheduled", f"renewal/{renewal_id}", chargers=count, days=days
+            )
+
+    async def _wanted(self, due: Sequence[str], pressing: Sequence[str]) -> "Wanted":
+        """Those whom nobody else renews, and who were not given a newer one that they have yet to show.
+
+        Those whose end presses are not in the hands of anybody who stands still.
+        """
         now = self._stores.clock()
         given = await self._certificates.given_since(due, now - _LATELY * 7)
-        taken = given | await self._renewals.in_any(due)
+        still = await self._renewals.standing_still(pressing)
+        taken = given | (await self._renewals.in_any(due) - still.keys())
         failed = await self._renewals.came_to_nothing(due, now - _REMEMBERED)
         left = [each for each in due if each not in taken]
         return Wanted(

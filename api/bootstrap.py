@@ -28,6 +28,7 @@ from activities.certificates import CertificateActivities, IssuePolicy
 from activities.connection import ConnectionActivities
 from activities.daily import DailyActivities
 from activities.journal import JournalActivities
+from activities.late_renewals import LateRenewalActivities
 from activities.log_keeping import LogKeepingActivities
 from activities.metadata import MetadataActivities
 from activities.moves import MoveActivities
@@ -42,7 +43,7 @@ from activities.stores import Stores as ActivityStores
 from activities.tickets import TicketOffice
 from activities.twins import DriftPolicy
 from api.app import create_app
-from api.charger_authority import charger_authority
+from api.charger_authority import charger_authority, former_authorities
 from api.codec import AesGcmCodec, data_converter, read_key
 from api.development import private_dir
 from api.download_desk import DeskLimits
@@ -706,6 +707,10 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
                 ),
                 ConnectionActivities(shared, stores.renewals),
                 RevocationActivities(shared, stores.certificates),
+                LateRenewalActivities(
+                    *(shared, stores.certificates, stores.renewals, stores.watch.incidents),
+                    rules=_renewal_rules(settings),
+                ),
             ),
             *registry.reprovision_activities(ReprovisionActivities(shared, stores.reprovisions)),
             *registry.move_activities(MoveActivities(stores.registry, stores.ingest, system_clock)),
@@ -731,6 +736,8 @@ def _renewal_rules(settings: Settings) -> RenewalRules:
         before=timedelta(days=settings.certificate_renew_days),
         jitter=timedelta(days=settings.certificate_renew_jitter_days),
         enabled=settings.certificate_renew,
+        pressing=timedelta(days=settings.certificate_pressing_days),
+        alarm=timedelta(days=settings.certificate_alarm_days),
     )
 
 
@@ -848,6 +855,7 @@ def signer_worker(settings: Settings, stores: Stores, client: Client, signer: Si
                     stores.certificates,
                     charger_authority(settings),
                     IssuePolicy(per_day=settings.signer_certificates_per_day),
+                    former_authorities(settings),
                 )
             ),
             _notary(settings, stores).checkpoint_audit,

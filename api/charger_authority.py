@@ -13,7 +13,8 @@ from signing.ca.ports import CertificateAuthority
 from signing.ca.profile import ChargerProfile
 from storage.errors import InvalidInput
 
-CRL_PATH = "/pki/chargers.crl"
+LISTS_PATH = "/pki"
+"""Below it each issuer's list: the SHA-256 of its key, ``.crl``."""
 OCSP_PATH = "/pki/ocsp"
 
 
@@ -35,11 +36,31 @@ def charger_authority(settings: Settings) -> CertificateAuthority | None:
     profile = ChargerProfile(
         life=timedelta(days=settings.signer_ca_days),
         client_auth_of=frozenset(settings.signer_ca_client_auth_of),
-        crl_url=settings.base_url + CRL_PATH,
+        lists_url=settings.base_url + LISTS_PATH,
         ocsp_url=settings.base_url + OCSP_PATH,
     )
     certificates = _read(settings.signer_ca_certificate_file)
     return BuiltInAuthority(settings.signer_ca, certificates, policy, profile)
+
+
+def former_authorities(settings: Settings) -> tuple[CertificateAuthority, ...]:
+    """Those that issue no more, for the signer: they sign lists and answers until what they issued ended.
+
+    Raises InvalidInput, KeyUnavailable.
+    """
+    keys, files = settings.signer_ca_former, settings.signer_ca_former_certificate_files
+    if len(keys) != len(files):
+        raise InvalidInput(
+            f"AMPWAVE_SIGNER_CA_FORMER names {len(keys)} keys, and"
+            f" AMPWAVE_SIGNER_CA_FORMER_CERTIFICATE_FILES {len(files)} files.",
+            hint="Each former key has its certificate, in the same order.",
+        )
+    if keys:
+        use_tokens(settings)
+    return tuple(
+        BuiltInAuthority(key, _read(file), CsrPolicy(), ChargerProfile())
+        for key, file in zip(keys, files, strict=True)
+    )
 
 
 def est_server(settings: Settings, url: str) -> EstServer:

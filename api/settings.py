@@ -152,6 +152,11 @@ class Settings(BaseSettings):
     signer_est_url is set. Only the signer can reach it."""
     signer_ca_certificate_file: Path | None = None
     """That key's certificate, and its root behind it, PEM (``ampwave cert ca``)."""
+    signer_ca_former: Words = ()
+    """Comma-separated addresses of issuing keys that signer_ca took the place of: they issue nothing more,
+    and sign what is revoked until the last certificate that they issued has ended."""
+    signer_ca_former_certificate_files: Paths = ()
+    """Their certificates, in the same order."""
     signer_ca_organizations: Words = ()
     """Comma-separated: one of them must be the organization in a signing request; unset: any, or none."""
     signer_ca_client_auth_of: Words = ()
@@ -235,6 +240,10 @@ class Settings(BaseSettings):
     """Days before the end of its certificate from which a charger is renewed (A03.FR.02)."""
     certificate_renew_jitter_days: Annotated[int, Field(ge=0, le=90)] = 10
     """Days before that over which a fleet is spread; each charger has its own."""
+    certificate_pressing_days: Annotated[int, Field(ge=0, le=365)] = 21
+    """Days before the end from which a charger is taken out of a renewal that is paused or held."""
+    certificate_alarm_days: Annotated[int, Field(ge=0, le=365)] = 14
+    """Days before the end from which a certificate that is not renewed yet is an incident; 0: never."""
     csms_internal_host: str = "127.0.0.1"
     """Where a csms node serves /metrics, /readyz and /livez; not for the public."""
     csms_internal_port: Port = 9001

@@ -93,7 +93,14 @@ async def prepared_engines(settings: Settings, *, durable: bool = True) -> Async
 
 
 SIGNER_ONLY = frozenset(
-    {"pkcs11_pin", "signer_ca", "signer_est_user", "signer_est_password", "signer_est_key_file"}
+    {
+        "pkcs11_pin",
+        "signer_ca",
+        "signer_ca_former",
+        "signer_est_user",
+        "signer_est_password",
+        "signer_est_key_file",
+    }
 )
 """Settings that no other process may see."""
 

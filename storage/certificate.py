@@ -98,6 +98,19 @@ class SigningRequest:
     received_at: datetime
     answered: RequestState | None = None
     reasons: tuple[str, ...] = ()
+    answered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFilter:
+    """Which signing requests; empty fields do not restrict."""
+
+    charger_ids: tuple[str, ...] | None = None
+    states: frozenset[RequestState | None] = frozenset()
+    """None among them: those that are not answered."""
+    since: datetime | None = None
+    newest: bool = False
+    """Only the newest one of each charger: what came before it is settled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +122,8 @@ class RevocationList:
     der: bytes = field(repr=False)
     this_update: datetime
     next_update: datetime
+    former: bool = False
+    """Its issuer issues nothing any more; what it issued counts to its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +238,11 @@ class CertificateStore(Protocol):
     async def open_requests(self, since: datetime, *, limit: int = 200) -> Sequence[SigningRequest]:
         """The newest one of each charger that is not answered; those before it count as superseded."""
 
+    async def find_requests(
+        self, wanted: RequestFilter, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[SigningRequest]:
+        """Newest first; those that a node refused at once are among the refused ones."""
+
     async def answer_request(
         self, sequence: int, charger_id: str, state: RequestState, reasons: Sequence[str], at: datetime
     ) -> None:
@@ -232,7 +252,13 @@ class CertificateStore(Protocol):
         """Whether it is newer than what was there."""
 
     async def newest_list(self, issuer: str | None = None) -> RevocationList | None:
-        """None: there is none yet."""
+        """Of an issuer; without one, of whoever issues now. None: there is none yet."""
+
+    async def lists(self) -> Sequence[RevocationList]:
+        """One of each issuer, who issues now first."""
+
+    async def issuers(self, now: datetime) -> frozenset[str]:
+        """Of all certificates of ours that have not expired."""
 
     async def put_answers(self, answers: Sequence[StatusAnswer]) -> None:
         """Replace what was said of those certificates."""

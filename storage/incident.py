@@ -26,6 +26,8 @@ class IncidentKind(StrEnum):
     """Signed metadata runs out soon, or has: once it has, nothing is sent."""
     METADATA_UNREADABLE = "metadata_unreadable"
     """Signed metadata cannot be read or does not hold: nothing is sent."""
+    CERTIFICATE_ENDING = "certificate_ending"
+    """A charger's certificate ends soon and is not renewed, or has ended: it may not come back then."""
     WEBHOOK_FAILING = "webhook_failing"
     """A webhook has not taken its notices for long, or wants none any more; they wait."""
     SUSPECTED_INTRUSION = "suspected_intrusion"

@@ -40,6 +40,8 @@ class RenewalOutcome(StrEnum):
     """It has not come back in time at all."""
     DEFERRED = "deferred"
     """It could not be reached while its wave ran."""
+    RESCHEDULED = "rescheduled"
+    """The renewal stood still while its certificate came near its end, so the schedule took it."""
 
 
 GOOD = frozenset({RenewalOutcome.RENEWED, RenewalOutcome.TAKEN})
@@ -143,6 +145,17 @@ class RenewalTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingStill:
+    """A renewal that is paused or held, and has a charger in it that waits."""
+
+    renewal_id: str
+    name: str
+    phase: RenewalPhase
+    reason: str
+    work: FleetWork
+
+
+@dataclass(frozen=True, slots=True)
 class WaveCounts:
     """How a wave stands."""
 
@@ -219,6 +232,18 @@ class RenewalStore(Protocol):
 
     async def in_any(self, charger_ids: Sequence[str]) -> frozenset[str]:
         """Those of them that a renewal has that is not over, and that have no outcome in it."""
+
+    async def standing_still(self, charger_ids: Sequence[str]) -> dict[str, StandingStill]:
+        """Those of them that wait in renewals that are paused or held, and in no other, with one of these.
+
+        Nobody is among them whom any work has at this moment.
+        """
+
+    async def reschedule(self, charger_ids: Sequence[str], reason: str, at: datetime) -> dict[str, int]:
+        """Take them out of what is paused or held and would renew them; how many of each renewal."""
+
+    async def whys(self, charger_ids: Sequence[str]) -> dict[str, str]:
+        """What was last written down of each in a renewal of certificates, if anything was."""
 
     async def newest_of(self, created_by: str) -> Renewal | None:
         """The newest renewal that somebody began; None: there is none."""

@@ -10,7 +10,7 @@ from storage.charging import ChargingSession
 from storage.events import EventKind, StoredEvent
 from storage.health import FleetSignals, FleetSpans, HealthChange, HealthMemory, SpanQuery, Watermark
 from storage.health_time import HealthTime
-from storage.incident import Closing, Incident, IncidentChange
+from storage.incident import Closing, Incident, IncidentChange, IncidentKind
 from storage.recording import RecordingStore
 from storage.service import ServiceFold, ServiceStore
 
@@ -161,7 +161,9 @@ class IncidentStore(Protocol):
     async def end(self, given: Closing) -> Incident:
         """Close one by hand and audit it, in one transaction. Raises NotFound, Conflict (it is closed)."""
 
-    async def find(self, *, open_only: bool = True, limit: int = 100) -> Sequence[Incident]:
+    async def find(
+        self, *, open_only: bool = True, limit: int = 100, kind: IncidentKind | None = None
+    ) -> Sequence[Incident]:
         """Latest first."""
 
     async def sites(self) -> Sequence[SiteLoss]:

@@ -23,6 +23,7 @@ with workflow.unsafe.imports_passed_through():
         RenewalQuery,
         RenewalSender,
     )
+    from storage.certificate_advice import REFUSED
     from storage.errors import AmpwaveError
     from storage.renewal import RenewalOutcome
     from workflows.lasting import and_then, to_the_end
@@ -137,7 +138,7 @@ class CertificateRenewalWorkflow:
             why = "; ".join(answer.reasons)
             left = (began - workflow.now()).total_seconds() + given.issue_seconds
             if answer.retry_after_s is None:
-                return RenewalEnd(RenewalOutcome.REFUSED, f"its request was refused: {why}")
+                return RenewalEnd(RenewalOutcome.REFUSED, f"{REFUSED}{why}")
             if left <= 0 or self._stopped:
                 return RenewalEnd(RenewalOutcome.FAILED, f"the authority has not decided in time: {why}")
             await workflow.sleep(

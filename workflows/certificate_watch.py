@@ -12,9 +12,10 @@ from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.certificates import CertificateActivities
+    from activities.late_renewals import LateRenewalActivities
     from activities.renewals import FleetRenewalActivities, OpenRequest
     from storage.errors import AmpwaveError
-    from storage.ids import SIGNER_QUEUE, charger_workflow_id, renewal_workflow_id
+    from storage.ids import SIGNER_QUEUE, TASK_QUEUE, charger_workflow_id, renewal_workflow_id
     from workflows.certificate_renewal import CertificateRenewalWorkflow, RenewalInput
     from workflows.options import by_signer, remotely
     from workflows.renewal import RenewalRun, RenewalWorkflow
@@ -42,6 +43,8 @@ class CertificateWatchWorkflow:
             FleetRenewalActivities.plan_renewals, at, "plan the renewals that are due"
         ):
             await self._go_on(renewal_id)
+        if workflow.patched("late-renewals"):
+            await self._alarm()
         try:
             await workflow.execute_activity_method(
                 CertificateActivities.publish_revocations,
@@ -52,6 +55,20 @@ class CertificateWatchWorkflow:
             )
         except ActivityError as error:
             workflow.logger.warning("What is revoked was not signed anew: %s", error.cause)
+
+    @staticmethod
+    async def _alarm() -> None:
+        """A look that fails is made up for by the next."""
+        try:
+            await workflow.execute_activity_method(
+                LateRenewalActivities.watch_late_renewals,
+                task_queue=TASK_QUEUE,
+                schedule_to_close_timeout=_ROUND,
+                retry_policy=_RETRIES,
+                summary="tell people of certificates that end soon and are not renewed",
+            )
+        except ActivityError as error:
+            workflow.logger.warning("Certificates that end were not looked at: %s", error.cause)
 
     async def _settle(self) -> None:
         """Revoke what chargers had before the certificate that they have shown."""

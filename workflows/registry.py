@@ -21,6 +21,7 @@ from activities.fleet import FleetActivities
 from activities.halts import HaltActivities
 from activities.health import HealthActivities
 from activities.journal import JournalActivities
+from activities.late_renewals import LateRenewalActivities
 from activities.local_images import LocalImageActivities, LocalImageSender
 from activities.log_keeping import LogKeepingActivities
 from activities.logs import LogActivities, LogSender
@@ -257,6 +258,7 @@ def renewal_activities(
     fleet: FleetRenewalActivities,
     connection: ConnectionActivities,
     revocation: RevocationActivities,
+    late: LateRenewalActivities,
 ) -> Activities:
     """For the worker role, too: chargers' certificates and connections, what was seen and who is due."""
     return (
@@ -275,6 +277,7 @@ def renewal_activities(
         fleet.find_unsettled,
         fleet.plan_renewals,
         revocation.record_revocation,
+        late.watch_late_renewals,
     )
 
 

@@ -50,7 +50,13 @@ def judge_wave(counts: WaveCounts, plan: RenewalPlan) -> WaveVerdict:
         return WaveVerdict(GateVerdict.ABORT, f"{lost} chargers did not come back; {plan.max_lost} at most")
     if good + bad == 0:
         # No data is never a pass (R43).
-        return WaveVerdict(GateVerdict.HOLD, "no charger of the wave could be reached, so it shows nothing")
+        gone = number[RenewalOutcome.RESCHEDULED]
+        why = (
+            f"the schedule took {gone} chargers of the wave"
+            if gone
+            else "no charger of the wave could be reached"
+        )
+        return WaveVerdict(GateVerdict.HOLD, f"{why}, so it shows nothing")
     share = bad / (good + bad)
     if share > plan.max_failed_share:
         return WaveVerdict(

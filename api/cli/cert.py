@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from api.cli import cert_authority, cert_renewals, cert_roots
+from api.cli import cert_authority, cert_renewals, cert_requests, cert_roots
 from api.cli.errors import Record, WrongUse
 from api.cli.output import Column, Screen, ago, moment, words
 from api.cli.session import Session, command, group
@@ -17,6 +17,7 @@ app.add_typer(
     cert_authority.app, name="ca", help="Make the authority: root offline, issuing key at the signer."
 )
 cert_renewals.register(app)
+cert_requests.register(app)
 
 Charger = Annotated[str, typer.Argument(metavar="CHARGER", help="Its OCPP identity.")]
 

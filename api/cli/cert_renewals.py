@@ -100,7 +100,7 @@ def _renewal(
             one["charger_id"],
             words(one["outcome"]) if one["outcome"] else "open",
             str(one["attempts"]),
-            one["reason"],
+            f"{one['reason']}. Next: {one['next_step']}" if one["next_step"] else one["reason"],
         )
         for one in lines
     ]

@@ -15,6 +15,7 @@ from api.guard import Caller, Services, permit
 from api.replies import Cursor
 from api.routers.retirements import get_receipt, store_of
 from api.schemas.common import ChargerId
+from storage.certificate_advice import next_step, step_after
 from storage.charger import ChargerFilter
 from storage.drift import Drift, DriftState
 from storage.quarantine import ALLOWED
@@ -24,6 +25,7 @@ router = APIRouter(prefix="/life", include_in_schema=False, route_class=PageRout
 ROWS = 100
 QUARANTINED = 50
 STRANGERS = 20
+REFUSED = 20
 _RenewalId = Annotated[str, Path(pattern=r"^[A-Za-z0-9\-]{1,64}$")]
 
 
@@ -55,6 +57,7 @@ async def certificates(
         since, before = None, now
     found = await store.ending(since, before, limit=ROWS, cursor=asked.cursor)
     at_work = await services.renewals.in_any([each.charger_id for each in found.items])
+    refused = await store.find_requests(views.refused_lately(now), limit=REFUSED)
     return page(
         "life_certificates.html",
         context,
@@ -63,6 +66,8 @@ async def certificates(
         total=sum(each.count for each in counts),
         rows=views.end_rows(found.items, at_work, now, services.renewing),
         next_cursor=found.next_cursor,
+        refused=refused.items,
+        next_step=next_step,
         asked=asked,
         rules=services.renewing,
         may_secure=may(caller, Permission.CHARGER_SECURE),
@@ -106,6 +111,7 @@ async def renewal(
         steer=steer,
         needs=views.roles_with(Permission.CHARGER_SECURE) if views.steps_open_to(found.phase) else "",
         key=services.new_id(),
+        step_after=step_after,
         views=views,
         now=services.clock(),
     )

@@ -9,7 +9,7 @@ from activities.renewals import RenewalRules, due_at
 from api.auth import PERMISSIONS, Permission, may
 from api.dashboard.views import Segment
 from storage.access import Principal
-from storage.certificate import EndCount, Expiry
+from storage.certificate import EndCount, Expiry, RequestFilter, RequestState
 from storage.provisioning import Enrolment, EnrolmentState
 from storage.renewal import FleetWork, RenewalPhase
 from storage.retirement import Retirement, RetirementState, Wiped
@@ -151,6 +151,14 @@ def _renewal(each: Expiry, at_work: frozenset[str], now: datetime, rules: Renewa
     if due > now:
         return f"by itself from {due.date().isoformat()}"
     return "due: with the next renewal, once it is connected"
+
+
+_LATELY = timedelta(days=30)
+
+
+def refused_lately(now: datetime) -> RequestFilter:
+    """Chargers whose newest signing request was refused: one that asked again with success needs nobody."""
+    return RequestFilter(states=frozenset({RequestState.REFUSED}), since=now - _LATELY, newest=True)
 
 
 @dataclass(frozen=True, slots=True)

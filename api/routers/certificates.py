@@ -9,6 +9,7 @@ from activities.certificate_end import RevokeOrder
 from activities.certificates import HandedIn
 from api.acts import audit
 from api.auth import Permission
+from api.charger_authority import LISTS_PATH
 from api.guard import Caller, GuardedRoute, Services, permit
 from api.replies import Cursor, Limit
 from api.schemas.certificates import (
@@ -17,8 +18,11 @@ from api.schemas.certificates import (
     ExpiryReply,
     IssueBody,
     RenewBody,
+    RequestQuery,
+    RevocationListReply,
     RevokeBody,
     RevokeReply,
+    SigningRequestReply,
 )
 from api.schemas.common import PageReply
 from storage.certificate import CertificateFilter, CertificatePhase
@@ -58,6 +62,37 @@ async def list_expiries(
     before = services.clock() + timedelta(days=within_days)
     found = await services.certificates.expiries(before, limit=limit)
     return PageReply(items=tuple(ExpiryReply.model_validate(each) for each in found))
+
+
+@router.get("/requests")
+@permit(Permission.READ)
+async def list_signing_requests(
+    services: Services, asked: Annotated[RequestQuery, Query()]
+) -> PageReply[SigningRequestReply]:
+    """What chargers asked for, what became of it, and why not; newest first."""
+    wanted = asked.filter(services.clock())
+    page = await services.certificates.find_requests(wanted, limit=asked.limit, cursor=asked.cursor)
+    items = tuple(SigningRequestReply.of(each) for each in page.items)
+    return PageReply(items=items, next_cursor=page.next_cursor)
+
+
+@router.get("/lists")
+@permit(Permission.READ)
+async def list_revocation_lists(services: Services) -> PageReply[RevocationListReply]:
+    """The revocation list of each issuer, who issues now first, and its address."""
+    found = await services.certificates.lists()
+    items = (
+        RevocationListReply(
+            issuer=each.issuer,
+            former=each.former,
+            number=each.number,
+            this_update=each.this_update,
+            next_update=each.next_update,
+            path=f"{LISTS_PATH}/{each.issuer}.crl",
+        )
+        for each in found
+    )
+    return PageReply(items=tuple(items))
 
 
 @router.post("", status_code=201)

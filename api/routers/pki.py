@@ -12,6 +12,7 @@ from cryptography.x509 import ocsp
 from fastapi import APIRouter, Path, Request, Response
 
 from api.guard import Services
+from storage.certificate import RevocationList
 from storage.errors import NotFound
 
 router = APIRouter(prefix="/pki", include_in_schema=False)
@@ -25,10 +26,25 @@ _UNAUTHORIZED = ocsp.OCSPResponseBuilder.build_unsuccessful(ocsp.OCSPResponseSta
 
 @router.get("/chargers.crl")
 async def revocation_list(services: Services) -> Response:
-    """The newest list of the authority that issues chargers' certificates, DER."""
+    """The newest list of the authority that issues chargers' certificates now, DER."""
     newest = await services.certificates.newest_list()
     if newest is None:
         raise NotFound("revocation list", "chargers.crl", hint="The signer signs the first one in a moment.")
+    return _listed(services, newest)
+
+
+@router.get("/{issuer}.crl")
+async def revocation_list_of(
+    services: Services, issuer: Annotated[str, Path(pattern="^[0-9a-f]{64}$")]
+) -> Response:
+    """The newest list of one authority, by the SHA-256 of its key: also of one that issues no more."""
+    newest = await services.certificates.newest_list(issuer)
+    if newest is None:
+        raise NotFound("revocation list", f"{issuer}.crl", hint="See them all: ampwave cert lists.")
+    return _listed(services, newest)
+
+
+def _listed(services: Services, newest: RevocationList) -> Response:
     left = int((newest.next_update - services.clock()).total_seconds())
     headers = {"Cache-Control": f"public, max-age={max(0, min(300, left))}"}
     return Response(newest.der, media_type=_CRL, headers=headers)

@@ -1,12 +1,19 @@
 """Certificates of chargers and their renewal at the door."""
 
-from datetime import datetime
-from typing import Annotated
+from datetime import datetime, timedelta
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import BaseModel, Field, computed_field
 
 from api.schemas.common import Body, ChargerId, Instant, Label, QueryText, Real, Reply, Sentence, Whole
-from storage.certificate import CertificatePhase, RevocationReason
+from storage.certificate import (
+    CertificatePhase,
+    RequestFilter,
+    RequestState,
+    RevocationReason,
+    SigningRequest,
+)
+from storage.certificate_advice import next_step, step_after
 from storage.renewal import FleetWork, RenewalOutcome, RenewalPhase
 
 Serial = Annotated[str, Field(pattern=r"^[0-9A-F]{1,40}$", examples=["2551215F8024850BFA43872E2BD03EBA"])]
@@ -44,6 +51,75 @@ class ExpiryReply(Reply):
     not_after: datetime
     online: bool
     issuer: str = Field(description="SHA-256 of the issuer's public key; empty: another authority's.")
+
+
+_STATE = "(open|issued|refused|superseded)"
+
+
+class RequestQuery(BaseModel):
+    """Which signing requests."""
+
+    charger_id: ChargerId | None = None
+    state: str | None = Field(
+        None,
+        pattern=f"^{_STATE}(,{_STATE}){{0,3}}$",
+        description="open, issued, refused, superseded; several with commas. None: whatever became of them.",
+    )
+    limit: int = Field(default=100, ge=1, le=500)
+    cursor: str | None = Field(default=None, max_length=512)
+    within_days: int = Field(default=30, ge=1, le=3650, description="Received within so many days.")
+    newest: bool = Field(
+        default=False, description="Only the newest of each charger: what came before is settled."
+    )
+
+    def filter(self, now: datetime) -> RequestFilter:
+        """As the store is asked."""
+        states = [each for each in (self.state or "").split(",") if each]
+        return RequestFilter(
+            (self.charger_id,) if self.charger_id else None,
+            frozenset(None if each == "open" else RequestState(each) for each in states),
+            now - timedelta(days=self.within_days),
+            newest=self.newest,
+        )
+
+
+class SigningRequestReply(Reply):
+    """What became of a charger's signing request."""
+
+    sequence: int = Field(description="Number of its event.")
+    charger_id: str
+    state: Literal["open", "issued", "refused", "superseded"]
+    reasons: tuple[str, ...] = Field(description="Why it was refused, every reason.")
+    next_step: str = Field(description="What to do about it, where it was refused.")
+    use: str | None
+    received_at: datetime
+    answered_at: datetime | None
+
+    @classmethod
+    def of(cls, found: SigningRequest) -> Self:
+        """Without the request itself."""
+        refused = found.answered is RequestState.REFUSED
+        return cls(
+            sequence=found.sequence,
+            charger_id=found.charger_id,
+            state=found.answered.value if found.answered else "open",
+            reasons=found.reasons,
+            next_step=next_step(found.reasons) if refused else "",
+            use=found.use,
+            received_at=found.received_at,
+            answered_at=found.answered_at,
+        )
+
+
+class RevocationListReply(Reply):
+    """A signed revocation list, and where it is served to everybody."""
+
+    issuer: str = Field(description="SHA-256 of the key that signed it.")
+    former: bool = Field(description="Its issuer issues nothing any more; what it issued counts to its end.")
+    number: int
+    this_update: datetime
+    next_update: datetime
+    path: str = Field(description="DER, without a token.", examples=["/pki/0a1b….crl"])
 
 
 class IssueBody(Body):
@@ -151,6 +227,12 @@ class RenewalTargetReply(Reply):
     serial: str | None
     not_before: datetime | None
     finished_at: datetime | None
+
+    @computed_field(description="What to do where its signing request was refused; empty: it was not.")  # type: ignore[prop-decorator]  # pydantic's way
+    @property
+    def next_step(self) -> str:
+        """From the reason."""
+        return step_after(self.reason)
 
 
 class SteerBody(Body):

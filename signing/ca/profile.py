@@ -7,6 +7,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsageOID, NameOID
 
+from signing.ca.key import key_digest
+
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 ROOT_LIFE = timedelta(days=365 * 20)
@@ -22,8 +24,8 @@ class ChargerProfile:
     life: timedelta = timedelta(days=365)
     client_auth_of: frozenset[str] = frozenset()
     """``vendor/model``, ``vendor`` or ``*``: whose certificates say clientAuth, which some insist on."""
-    crl_url: str = ""
-    """Where the revocation list is; "": the certificate does not say."""
+    lists_url: str = ""
+    """Below which each issuer's revocation list is; "": the certificate does not say."""
     ocsp_url: str = ""
 
     def says_client_auth(self, vendor: str, model: str) -> bool:
@@ -53,8 +55,10 @@ def charger_builder(
     builder = _builder(subject, issuer.subject, public, now, ends)
     builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
     builder = builder.add_extension(_usage(authority=False), critical=True)
-    if profile.crl_url:
-        points = [x509.DistributionPoint([x509.UniformResourceIdentifier(profile.crl_url)], None, None, None)]
+    if profile.lists_url:
+        # RFC 5280 4.2.1.13: a list of its own issuer, which another key's is not.
+        address = f"{profile.lists_url}/{key_digest(issuer)}.crl"
+        points = [x509.DistributionPoint([x509.UniformResourceIdentifier(address)], None, None, None)]
         builder = builder.add_extension(x509.CRLDistributionPoints(points), critical=False)
     if profile.ocsp_url:
         where = x509.UniformResourceIdentifier(profile.ocsp_url)

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSON
 
-from storage.postgres.columns import ROOMY, metadata, name, time, words
+from storage.postgres.columns import ROOMY, flag, metadata, name, time, words
 
 certificate = sa.Table(
     "certificate",
@@ -26,6 +26,7 @@ certificate = sa.Table(
     sa.PrimaryKeyConstraint("charger_id", "serial"),
     sa.Index("ix_certificate_ends", "not_after", "charger_id", "serial"),
     sa.Index("ix_certificate_serial", "serial"),
+    sa.Index("ix_certificate_issuer", "issuer", "not_after"),
 )
 sa.Index(
     "uq_certificate_key",
@@ -61,7 +62,9 @@ revocation_list = sa.Table(
     sa.Column("der", sa.LargeBinary, nullable=False),
     time("this_update"),
     time("next_update"),
+    flag("former"),
 )
+"""One of each issuer: a former one signs for what it issued until the last of it has ended."""
 
 status_answer = sa.Table(
     "status_answer",

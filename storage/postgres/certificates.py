@@ -32,6 +32,7 @@ _C = certificate.c
 _REVOKED = CertificatePhase.REVOKED.value
 _SECURITY = twin_section.c.reported
 _ENDS = cast(_SECURITY["certificate_until"].astext, _C.not_after.type)
+_ISSUES_NOW = (revocation_list.c.former, revocation_list.c.this_update.desc())
 _STAMPS = {
     CertificatePhase.DELIVERED: "delivered_at",
     CertificatePhase.PROVEN: "proven_at",
@@ -159,7 +160,10 @@ class PostgresCertificateStore(SigningRequests):
     async def put_list(self, issued: RevocationList) -> bool:
         """Whether it is newer than what was there."""
         statement = insert(revocation_list).values(asdict(issued))
-        changed = {each: statement.excluded[each] for each in ("number", "der", "this_update", "next_update")}
+        changed = {
+            each: statement.excluded[each]
+            for each in ("number", "der", "this_update", "next_update", "former")
+        }
         statement = statement.on_conflict_do_update(
             index_elements=[revocation_list.c.issuer],
             set_=changed,
@@ -169,13 +173,25 @@ class PostgresCertificateStore(SigningRequests):
             return (await connection.execute(statement)).rowcount == 1
 
     async def newest_list(self, issuer: str | None = None) -> RevocationList | None:
-        """None: there is none yet."""
-        query = select(revocation_list).order_by(revocation_list.c.this_update.desc()).limit(1)
+        """Of an issuer; without one, of whoever issues now. None: there is none yet."""
+        found = select(revocation_list).order_by(*_ISSUES_NOW).limit(1)
         if issuer is not None:
-            query = query.where(revocation_list.c.issuer == issuer)
+            found = found.where(revocation_list.c.issuer == issuer)
         async with reading(self._engine) as connection:
-            row = (await connection.execute(query)).one_or_none()
+            row = (await connection.execute(found)).one_or_none()
         return RevocationList(*row) if row else None
+
+    async def lists(self) -> Sequence[RevocationList]:
+        """One of each issuer, who issues now first."""
+        async with reading(self._engine) as connection:
+            rows = await connection.execute(select(revocation_list).order_by(*_ISSUES_NOW))
+            return [RevocationList(*row) for row in rows]
+
+    async def issuers(self, now: datetime) -> frozenset[str]:
+        """Of all certificates of ours that have not expired."""
+        query = select(_C.issuer).where(_C.issuer != "", _C.not_after > now).distinct()
+        async with reading(self._engine) as connection:
+            return frozenset((await connection.execute(query)).scalars())
 
     async def put_answers(self, answers: Sequence[StatusAnswer]) -> None:
         """Replace what was said of those certificates."""

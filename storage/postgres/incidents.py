@@ -109,11 +109,15 @@ class PostgresIncidentStore:
             await append_entry(connection, entry)
         return after
 
-    async def find(self, *, open_only: bool = True, limit: int = 100) -> Sequence[Incident]:
+    async def find(
+        self, *, open_only: bool = True, limit: int = 100, kind: IncidentKind | None = None
+    ) -> Sequence[Incident]:
         """Latest first."""
         query = select(incident).order_by(incident.c.incident_id.desc()).limit(limit)
         if open_only:
             query = query.where(incident.c.closed_at.is_(None))
+        if kind is not None:
+            query = query.where(incident.c.kind == kind.value)
         async with reading(self._engine) as connection:
             return [_incident(row) for row in await connection.execute(query)]
 

@@ -1,5 +1,6 @@
 """Renewals of many chargers; every charger's place is here, so a crash loses none."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -24,6 +25,7 @@ from storage.renewal import (
     RenewalOutcome,
     RenewalPhase,
     RenewalTarget,
+    StandingStill,
     WaveCounts,
     plan_of,
     wave_sizes,
@@ -33,6 +35,10 @@ _R, _T = renewal.c, renewal_target.c
 _FINAL = [phase.value for phase in FINAL]
 _IN_VAIN = [outcome.value for outcome in TRIED_IN_VAIN]
 _OPEN = _T.outcome.is_(None)
+_STILL = [RenewalPhase.PAUSED.value, RenewalPhase.HELD.value]
+_WORK = func.coalesce(_R.plan["work"].astext, FleetWork.RENEW.value)
+_RENEWS = func.coalesce(_R.plan["work"].astext, FleetWork.RENEW.value) == FleetWork.RENEW.value
+_FREE = ~exists(select(1).where(site_lease.c.charger_id == _T.charger_id, ALIVE))
 OPEN = "open"
 
 
@@ -138,7 +144,7 @@ class PostgresRenewalStore:
                 _OPEN,
                 or_(_T.not_before.is_(None), _T.not_before <= now),
                 charger_route.c.lease_until > func.now(),
-                ~exists(select(1).where(site_lease.c.charger_id == _T.charger_id, ALIVE)),
+                _FREE,
             )
             .order_by(_T.attempts, _T.ordinal)
             .limit(limit)
@@ -195,6 +201,60 @@ class PostgresRenewalStore:
         async with reading(self._engine) as connection:
             return frozenset((await connection.execute(query)).scalars())
 
+    async def standing_still(self, charger_ids: Sequence[str]) -> dict[str, StandingStill]:
+        """Those of them that wait in renewals that are paused or held, and in no other, with one of these."""
+        other, job = renewal_target.alias("other"), renewal.alias("job")
+        elsewhere = exists(
+            select(1)
+            .select_from(other.join(job, job.c.renewal_id == other.c.renewal_id))
+            .where(
+                other.c.charger_id == _T.charger_id,
+                other.c.outcome.is_(None),
+                job.c.phase == RenewalPhase.RUNNING.value,
+            )
+        )
+        query = (
+            select(_T.charger_id, _R.renewal_id, _R.plan["name"].astext, _R.phase, _R.reason, _WORK)
+            .join(renewal, _R.renewal_id == _T.renewal_id)
+            .where(_T.charger_id.in_(charger_ids), _OPEN, _R.phase.in_(_STILL), _FREE, ~elsewhere)
+            # One that would renew it says more than another.
+            .order_by(_RENEWS.asc(), _R.created_at)
+        )
+        async with reading(self._engine) as connection:
+            return {
+                charger_id: StandingStill(renewal_id, name, RenewalPhase(phase), reason, FleetWork(work))
+                for charger_id, renewal_id, name, phase, reason, work in await connection.execute(query)
+            }
+
+    async def reschedule(self, charger_ids: Sequence[str], reason: str, at: datetime) -> dict[str, int]:
+        """Take them out of what is paused or held and would renew them; how many of each renewal."""
+        statement = (
+            update(renewal_target)
+            .where(
+                _T.charger_id.in_(charger_ids),
+                _OPEN,
+                _T.renewal_id == _R.renewal_id,
+                _R.phase.in_(_STILL),
+                _RENEWS,
+                _FREE,
+            )
+            .values(outcome=RenewalOutcome.RESCHEDULED.value, reason=reason, finished_at=at)
+            .returning(_T.renewal_id)
+        )
+        async with transaction(self._engine) as connection:
+            return dict(Counter((await connection.execute(statement)).scalars()))
+
+    async def whys(self, charger_ids: Sequence[str]) -> dict[str, str]:
+        """What was last written down of each in a renewal of certificates, if anything was."""
+        query = (
+            select(_T.charger_id, _T.reason)
+            .join(renewal, _R.renewal_id == _T.renewal_id)
+            .where(_T.charger_id.in_(charger_ids), _T.reason != "", _RENEWS)
+            .order_by(_R.created_at)
+        )
+        async with reading(self._engine) as connection:
+            return {row.charger_id: row.reason for row in await connection.execute(query)}
+
     async def newest_of(self, created_by: str) -> Renewal | None:
         """The newest renewal that somebody began; None: there is none."""
         query = select(renewal).where(_R.created_by == created_by)
@@ -211,7 +271,7 @@ class PostgresRenewalStore:
             .where(
                 _T.charger_id.in_(charger_ids),
                 _T.finished_at >= since,
-                func.coalesce(_R.plan["work"].astext, FleetWork.RENEW.value) == FleetWork.RENEW.value,
+                _RENEWS,
             )
             .order_by(_T.finished_at)
         )

@@ -4,19 +4,25 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, exists, func, literal, select
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import Row, case, exists, func, literal, select
+from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from storage.certificate import RequestState, SigningRequest
+from storage.certificate import RequestFilter, RequestState, SigningRequest
 from storage.errors import NotFound
 from storage.events import EventKind
+from storage.ports import Page
+from storage.postgres import cursor as cursors
 from storage.postgres.certificate_tables import certificate_request
 from storage.postgres.engine import reading, transaction
 from storage.postgres.leases import ALIVE
 from storage.postgres.tables import charger_route, event, site_lease
 
 _R = certificate_request.c
+OPEN = "open"
+"""Not answered yet."""
+_REFUSAL = event.c.body["refusal"].astext
+_STATE = case((_REFUSAL.is_not(None), RequestState.REFUSED.value), else_=func.coalesce(_R.state, OPEN))
 _KIND = event.c.kind == EventKind.CERTIFICATE_SIGNING_REQUESTED.value
 
 
@@ -102,6 +108,37 @@ class SigningRequests:
             await connection.execute(closing.on_conflict_do_nothing())
         return [_request(row) for row in found]
 
+    async def find_requests(
+        self, wanted: RequestFilter, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[SigningRequest]:
+        """Newest first; those that a node refused at once are among the refused ones."""
+        found = (
+            select(event, _R.state, _R.reasons, _R.at, _STATE.label("became"))
+            .outerjoin(certificate_request, _R.sequence == event.c.sequence)
+            .where(_KIND)
+        )
+        if wanted.charger_ids is not None:
+            found = found.where(event.c.charger_id.in_(wanted.charger_ids))
+        if wanted.since is not None:
+            found = found.where(event.c.received_at >= wanted.since)
+        if wanted.newest:
+            found = found.ext(distinct_on(event.c.charger_id)).order_by(
+                event.c.charger_id, event.c.received_at.desc(), event.c.sequence.desc()
+            )
+        each = found.subquery()
+        place = func.row(each.c.received_at, each.c.sequence)
+        query = select(each).order_by(each.c.received_at.desc(), each.c.sequence.desc())
+        if wanted.states:
+            query = query.where(each.c.became.in_([OPEN if one is None else one for one in wanted.states]))
+        if cursor is not None:
+            at, sequence = cursors.decode(cursor, 2)
+            query = query.where(place < func.row(cursors.instant(at), cursors.whole(sequence)))
+        async with reading(self._requests) as connection:
+            rows = (await connection.execute(query.limit(limit + 1))).all()
+        return cursors.page(
+            rows, limit, _request, lambda row: (row.received_at.isoformat(), str(row.sequence))
+        )
+
     async def answer_request(
         self, sequence: int, charger_id: str, state: RequestState, reasons: Sequence[str], at: datetime
     ) -> None:
@@ -119,6 +156,9 @@ class SigningRequests:
 
 def _request(row: Row[*tuple[Any, ...]]) -> SigningRequest:
     body = row.body
+    refusal = body.get("refusal")
+    state = RequestState.REFUSED.value if refusal is not None else row.state
+    reasons = (refusal,) if refusal is not None else tuple(row.reasons or ())
     return SigningRequest(
         sequence=row.sequence,
         charger_id=row.charger_id,
@@ -126,6 +166,7 @@ def _request(row: Row[*tuple[Any, ...]]) -> SigningRequest:
         use=body.get("use"),
         request_id=body.get("request_id"),
         received_at=row.received_at,
-        answered=RequestState(row.state) if row.state else None,
-        reasons=tuple(row.reasons or ()),
+        answered=RequestState(state) if state else None,
+        reasons=reasons,
+        answered_at=row.received_at if refusal is not None else getattr(row, "at", None),
     )

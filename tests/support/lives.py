@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from storage.canonical import sha256_hex
-from storage.certificate import Expiry
+from storage.certificate import Expiry, RequestState, SigningRequest
 from storage.drift import Drift, DriftState
 from storage.provisioning import CheckResult, Enrolment, EnrolmentState, Origin
 from storage.renewal import FleetWork, Renewal, RenewalOutcome, RenewalPhase, RenewalPlan
@@ -35,6 +35,12 @@ async def lives(house: House, count: int = 30) -> House:
             n % 3 > 0, OURS if n % 4 else "",
         )
         for n in range(count)
+    ]  # fmt: skip
+    house.certificates.requests = [
+        SigningRequest(
+            7, "CP-0002", "-", None, None, now - timedelta(hours=3), RequestState.REFUSED,
+            (f"its common name is '{EVIL}', and the charger that asks is CP-0002", "its key is RSA 1024"),
+        )
     ]  # fmt: skip
     await _renewals(house)
     _queue(house, count)

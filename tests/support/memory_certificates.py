@@ -14,7 +14,9 @@ from storage.certificate import (
     CertificatePhase,
     EndCount,
     Expiry,
+    RequestFilter,
     RevocationList,
+    SigningRequest,
     StatusAnswer,
 )
 from storage.errors import NotFound
@@ -30,6 +32,7 @@ class MemoryCertificates:
         self.ends: list[Expiry] = []
         self.list: RevocationList | None = None
         self.answers: dict[str, StatusAnswer] = {}
+        self.requests: list[SigningRequest] = []
 
     async def get(self, charger_id: str, serial: str) -> Certificate:
         for row in self.rows:
@@ -77,7 +80,22 @@ class MemoryCertificates:
         return [EndCount(day, issuer, *found) for (day, issuer), found in sorted(counts.items())]
 
     async def newest_list(self, issuer: str | None = None) -> RevocationList | None:
-        return self.list
+        return self.list if self.list is None or issuer in (None, self.list.issuer) else None
+
+    async def lists(self) -> Sequence[RevocationList]:
+        return [] if self.list is None else [self.list]
+
+    async def find_requests(
+        self, wanted: RequestFilter, *, limit: int = 100, cursor: str | None = None
+    ) -> Page[SigningRequest]:
+        found = [
+            each
+            for each in self.requests
+            if (wanted.charger_ids is None or each.charger_id in wanted.charger_ids)
+            and (not wanted.states or each.answered in wanted.states)
+            and (wanted.since is None or each.received_at >= wanted.since)
+        ]
+        return page_of(found, limit, cursor)
 
     async def status_answer(self, serial: str) -> StatusAnswer | None:
         return self.answers.get(serial)

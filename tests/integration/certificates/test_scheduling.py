@@ -121,7 +121,7 @@ async def test_chargers_that_are_away_for_a_year_hold_nobody_up(planner: Planner
 
 
 async def test_a_persons_paused_job_does_not_keep_certificates_from_being_renewed(planner: Planner) -> None:
-    await planner.add("A", "B", "C")
+    await planner.add("A", "B", "C", ends=25 * DAY)
     await planner.of_a_person(FleetWork.INSTALL_ROOT, RenewalPhase.PAUSED, "A")
     await planner.of_a_person(FleetWork.RENEW, RenewalPhase.HELD, "B")
     running = await planner.look()

@@ -12,8 +12,16 @@ from activities.certificate_end import RevokeOrder
 from activities.certificates import HandedIn, IssueAnswer
 from csms.pki.roots import root_hashes
 from storage.access import Role
-from storage.certificate import Certificate, CertificatePhase, Expiry
-from storage.renewal import RenewalPhase
+from storage.certificate import (
+    Certificate,
+    CertificatePhase,
+    Expiry,
+    RequestState,
+    RevocationList,
+    SigningRequest,
+)
+from storage.certificate_advice import REFUSED
+from storage.renewal import RenewalOutcome, RenewalPhase
 from storage.twin import SecuritySection
 from tests.support.house import NOW, House
 from tests.support.pki import Authority
@@ -170,6 +178,50 @@ async def test_who_is_meant_has_to_be_said(house: House, body: dict[str, Any], s
     answer = await post(house, "/renewals", {"name": "x", **body})
     assert answer.status_code in (400, 422)
     assert said in answer.text
+
+
+async def test_a_request_says_what_became_of_it_why_and_what_to_do(house: House) -> None:
+    why = ("its common name is 'X', and the charger that asks is CP-1", "its key is RSA 1024")
+    house.certificates.requests = [
+        SigningRequest(9, "CP-1", CSR, None, None, NOW - DAY, RequestState.REFUSED, why, NOW),
+        SigningRequest(8, "CP-2", CSR, None, None, NOW - DAY),
+        SigningRequest(7, "CP-3", CSR, None, None, NOW - 40 * DAY, RequestState.ISSUED),
+    ]
+    refused, waiting = (await get(house, "/certificates/requests"))["items"]
+    assert (refused["state"], refused["reasons"], refused["charger_id"]) == ("refused", list(why), "CP-1")
+    assert "Set its serial number at the charger" in refused["next_step"]
+    assert (waiting["state"], waiting["reasons"], waiting["next_step"]) == ("open", [], "")
+    assert "csr" not in refused
+    only = await get(house, "/certificates/requests", state="open,issued", within_days=60)
+    assert [one["charger_id"] for one in only["items"]] == ["CP-2", "CP-3"]
+    async with house.client(Role.VIEWER) as client:
+        for wrong in ({"state": "lost"}, {"state": "open,"}, {"within_days": 0}, {"charger_id": "a b"}):
+            answer = await client.get(f"{WHERE}/certificates/requests", params=wrong)
+            assert answer.status_code == 422, wrong
+
+
+async def test_a_renewal_says_what_to_do_about_a_refused_request(house: House) -> None:
+    made = await post(house, "/renewals", {"name": "x", "charger_ids": ["CP-1", "CP-2"]})
+    renewal_id = made.json()["renewal_id"]
+    first, second = house.renewals.lines[renewal_id]
+    house.renewals.lines[renewal_id] = [
+        replace(first, outcome=RenewalOutcome.REFUSED, reason=f"{REFUSED}its key is RSA 1024"),
+        replace(second, reason="it is charging"),
+    ]
+    shown = (await get(house, f"/renewals/{renewal_id}/chargers"))["items"]
+    assert ["P-256" in one["next_step"] for one in shown] == [True, False]
+    assert shown[1]["next_step"] == ""
+
+
+async def test_each_issuers_list_has_an_address_of_its_own(house: House) -> None:
+    issuer = "ab" * 32
+    house.certificates.list = RevocationList(issuer, 5, b"DER", NOW, NOW + 7 * DAY, former=True)
+    (one,) = (await get(house, "/certificates/lists"))["items"]
+    assert (one["path"], one["former"], one["number"]) == (f"/pki/{issuer}.crl", True, 5)
+    async with house.client() as client:
+        assert (await client.get(one["path"])).content == b"DER"
+        for missing in ("cd" * 32, "AB" * 32, "ab", "../ab"):
+            assert (await client.get(f"/pki/{missing}.crl")).status_code in (404, 422), missing
 
 
 async def test_nothing_signed_yet_is_said_so(house: House) -> None:

@@ -76,6 +76,16 @@ def _ids(page: str, mark: str) -> list[str]:
     return [part.split('"')[0] for part in page.split(mark)[1:]]
 
 
+async def test_a_refused_request_is_shown_with_every_reason_and_what_to_do() -> None:
+    house = await lives(showcase())
+    async with browser(house, Role.VIEWER) as client:
+        shown = (await client.get("/life")).text
+    card = shown.split("Requests that were refused")[1].split("</section>")[0]
+    assert "its key is RSA 1024" in card
+    assert "Set its serial number at the charger" in card
+    assert "CP-0002" in card
+
+
 async def test_a_renewal_is_steered_by_who_may_with_a_reason_once() -> None:
     house = await lives(showcase())
     async with browser(house, Role.OPERATOR) as client:

@@ -22,6 +22,7 @@ OPEN = {
     "/u/{ticket}/{filename:path}": "the ticket is the leave",
     "/tuf/metadata/{name}": "signed and public by nature",
     "/pki/chargers.crl": "signed and public by nature",
+    "/pki/{issuer}.crl": "signed and public by nature",
     "/pki/ocsp": "signed and public by nature",
     "/pki/ocsp/{question:path}": "signed and public by nature",
     "/codec/decode": "checks token or session by itself; tested in test_codec_route",
