@@ -23,7 +23,7 @@ from storage.codec import decode, to_json
 from storage.errors import Conflict, NotFound
 from storage.ports import Page
 from storage.postgres import cursor as cursors
-from storage.postgres.engine import reading, transaction
+from storage.postgres.engine import reading, transaction, writing
 from storage.postgres.standings import StandingRows
 from storage.postgres.tables import (
     campaign,
@@ -35,6 +35,20 @@ from storage.postgres.tables import (
     request_id_sequence,
 )
 from storage.postgres.targets import TargetRows, insert_targets
+
+_APPROVAL = (
+    campaign_approval.c.actor.label("approver"),
+    campaign_approval.c.at.label("approved_at"),
+    campaign_approval.c.plan_digest.label("approved_digest"),
+    campaign_approval.c.evidence,
+)
+_FIRST_APPROVED = (campaign_approval.c.at, campaign_approval.c.actor)
+_APPROVED = (
+    select(campaign, *_APPROVAL)
+    .outerjoin(campaign_approval, campaign_approval.c.campaign_id == campaign.c.campaign_id)
+    .order_by(*_FIRST_APPROVED)
+)
+"""A campaign, as often as it was approved."""
 
 
 class PostgresCampaignStore(TargetRows, StandingRows):
@@ -80,11 +94,10 @@ class PostgresCampaignStore(TargetRows, StandingRows):
     async def get(self, campaign_id: str) -> Campaign:
         """Raise NotFound for an unknown one."""
         async with reading(self._engine) as connection:
-            query = select(campaign).where(campaign.c.campaign_id == campaign_id)
-            row = (await connection.execute(query)).one_or_none()
-            if row is None:
-                raise NotFound("campaign", campaign_id)
-            return _campaign(row, await _approvals(connection, [campaign_id]))
+            rows = (await connection.execute(_APPROVED.where(campaign.c.campaign_id == campaign_id))).all()
+        if not rows:
+            raise NotFound("campaign", campaign_id)
+        return _campaign(rows[0], _by_campaign(rows))
 
     async def find(self, *, limit: int = 100, cursor: str | None = None) -> Page[Campaign]:
         """Newest first."""
@@ -109,7 +122,7 @@ class PostgresCampaignStore(TargetRows, StandingRows):
             .where(campaign.c.campaign_id == campaign_id)
             .values(phase=phase.value, reason=reason, finished_at=finished)
         )
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             if (await connection.execute(statement)).rowcount == 0:
                 raise NotFound("campaign", campaign_id)
 
@@ -117,7 +130,7 @@ class PostgresCampaignStore(TargetRows, StandingRows):
         """Never earlier than it has. Raises NotFound for an unknown one."""
         known = campaign.c.campaign_id == campaign_id
         later = func.greatest(campaign.c.ends_at, ends_at)  # Of two that were moved at once.
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             changed = await connection.execute(update(campaign).where(known).values(ends_at=later))
             if changed.rowcount == 0:
                 raise NotFound("campaign", campaign_id)
@@ -153,7 +166,7 @@ class PostgresCampaignStore(TargetRows, StandingRows):
             shard=given.shard,
             envelope=given.envelope,
         )
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(statement.on_conflict_do_nothing())
 
     async def directive(self, campaign_id: str, wave: int, shard: int) -> SignedDirective | None:
@@ -175,13 +188,14 @@ class PostgresCampaignStore(TargetRows, StandingRows):
         statement = insert(directive_use).values(
             directive_id=directive_id, charger_id=charger_id, request_id=request_id
         )
-        query = select(columns.request_id).where(
-            columns.directive_id == directive_id, columns.charger_id == charger_id
+        # An update that changes nothing: it returns the use that stands, in the same statement.
+        upsert = statement.on_conflict_do_update(
+            index_elements=["directive_id", "charger_id"], set_={"request_id": columns.request_id}
         )
         try:
-            async with transaction(self._engine) as connection:
-                await connection.execute(statement.on_conflict_do_nothing())
-                used_by: int = (await connection.execute(query)).scalar_one()
+            async with writing(self._engine) as connection:
+                stands = await connection.execute(upsert.returning(columns.request_id))
+                used_by: int = stands.scalar_one()
         except Conflict as error:
             raise NotFound("directive", directive_id) from error
         return used_by == request_id
@@ -201,7 +215,7 @@ class PostgresCampaignStore(TargetRows, StandingRows):
             result=given.result,
             result_sha256=given.result_sha256,
         )
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(statement.on_conflict_do_nothing())
 
     async def decisions(self, campaign_id: str) -> Sequence[Decision]:
@@ -236,12 +250,18 @@ async def _approve(connection: AsyncConnection, campaign_id: str, approval: Appr
 async def _approvals(
     connection: AsyncConnection, campaign_ids: Sequence[str]
 ) -> dict[str, tuple[Approval, ...]]:
-    columns = campaign_approval.c
-    query = select(campaign_approval).where(columns.campaign_id.in_(campaign_ids))
+    query = select(campaign_approval.c.campaign_id, *_APPROVAL)
+    query = query.where(campaign_approval.c.campaign_id.in_(campaign_ids)).order_by(*_FIRST_APPROVED)
+    return _by_campaign((await connection.execute(query)).all())
+
+
+def _by_campaign(rows: Sequence[Row[*tuple[Any, ...]]]) -> dict[str, tuple[Approval, ...]]:
+    """The approvals in these rows, in their order; a row without one is of a campaign without one."""
     found: dict[str, tuple[Approval, ...]] = {}
-    for row in await connection.execute(query.order_by(columns.at, columns.actor)):
-        approval = Approval(row.actor, row.at, row.plan_digest, row.evidence)
-        found[row.campaign_id] = (*found.get(row.campaign_id, ()), approval)
+    for row in rows:
+        if row.approver is not None:
+            approval = Approval(row.approver, row.approved_at, row.approved_digest, row.evidence)
+            found[row.campaign_id] = (*found.get(row.campaign_id, ()), approval)
     return found
 
 

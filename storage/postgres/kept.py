@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.kept import Kept
-from storage.postgres.engine import reading, transaction
+from storage.postgres.engine import reading, writing
 from storage.postgres.execution_tables import update_kept
 
 _COLUMNS = update_kept.c
@@ -29,7 +29,7 @@ class PostgresKeptStore:
             roots=list(kept.roots),
             local_list=kept.local_list,
         )
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(statement.on_conflict_do_nothing())
 
     async def get(self, campaign_id: str, wave: int, charger_id: str) -> Kept | None:
@@ -46,5 +46,5 @@ class PostgresKeptStore:
         statement = delete(update_kept).where(
             _COLUMNS.campaign_id == campaign_id, _COLUMNS.wave == wave, _COLUMNS.charger_id == charger_id
         )
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(statement)

@@ -7,7 +7,7 @@ Expiry is judged by the database's clock.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     ColumnElement,
@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from storage.charger import LeaseAnswer, SiteLease
 from storage.errors import NotFound
 from storage.parked import DOWNLOAD
-from storage.postgres.engine import reading, transaction
+from storage.postgres.engine import reading, transaction, writing
 from storage.postgres.site_budget import refused
 from storage.postgres.tables import charger, downtime, out_of_service, site, site_lease, twin_section
 from storage.twin_schema import POWER
@@ -75,26 +75,29 @@ class PostgresLeaseStore:
         """
         async with transaction(self._engine) as connection:
             site_id, max_down, rules = await _lock_site(connection, lease.charger_id)
-            others, holder = await _state(connection, site_id, lease.charger_id)
+            others, holder, left_over, group = await _state(connection, site_id, lease.charger_id)
             if holder is not None and holder != (lease.workflow_id, lease.run):
                 return LeaseAnswer(granted=False, down=others + 1, max_down=max_down, holder=holder[0])
             stays = lease.kind == DOWNLOAD
             if holder is None and others >= max_down and not stays:
                 return LeaseAnswer(granted=False, down=others, max_down=max_down)
-            asked = holder is None and not stays
-            full = await _full_group(connection, site_id, lease.charger_id) if asked else None
-            if full is not None:
+            if (
+                group is not None
+                and holder is None
+                and not stays
+                and (full := await _full_group(connection, site_id, lease.charger_id, group))
+            ):
                 return full
             if holder is None and rules and (why := await refused(connection, lease, site_id, rules)):
                 return LeaseAnswer(granted=False, down=others, max_down=max_down, refusal=why)
-            if holder is None:
+            if left_over:
                 await _close(connection, site_lease.c.charger_id == lease.charger_id)
             await _write(connection, lease, site_id)
             return LeaseAnswer(granted=True, down=others + (not stays), max_down=max_down)
 
     async def release(self, charger_id: str, workflow_id: str, *, run: str = "") -> bool:
         """Whether there was something to release."""
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             return bool(await _close(connection, *_held_by(charger_id, workflow_id, run)))
 
     async def get(self, charger_id: str) -> SiteLease | None:
@@ -118,23 +121,21 @@ class PostgresLeaseStore:
 
     async def sweep(self) -> Sequence[SiteLease]:
         """Remove and return the expired ones."""
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             return await _close(connection, site_lease.c.expires_at <= func.now())
 
 
 async def _close(connection: AsyncConnection, *which: ColumnElement[bool]) -> list[SiteLease]:
-    """Remove leases and book how long each took its charger away (X13)."""
-    ended = func.least(site_lease.c.expires_at, func.now())
-    statement = delete(site_lease).where(*which).returning(*LEASE_COLUMNS, site_lease.c.taken_at, ended)
-    rows = (await connection.execute(statement)).all()
-    booked = [
-        {"charger_id": row[0], "site_id": row[1], "kind": row[3], "began": row[-2], "ended": row[-1]}
-        for row in rows
-        if row[-1] > row[-2] and row[3] != DOWNLOAD
-    ]
-    if booked:
-        await connection.execute(insert(downtime), booked)
-    return [lease_of(row) for row in rows]
+    """Remove leases and book how long each took its charger away (X13), in one statement."""
+    ended = func.least(site_lease.c.expires_at, func.now()).label("ended")
+    gone = (
+        delete(site_lease).where(*which).returning(*LEASE_COLUMNS, site_lease.c.taken_at, ended).cte("gone")
+    )
+    away = select(gone.c.charger_id, gone.c.site_id, gone.c.kind, gone.c.taken_at, gone.c.ended)
+    away = away.where(gone.c.ended > gone.c.taken_at, gone.c.kind != DOWNLOAD)
+    names = ["charger_id", "site_id", "kind", "began", "ended"]
+    booked = insert(downtime).from_select(names, away).cte("booked")
+    return [lease_of(row) for row in await connection.execute(select(gone).add_cte(booked))]
 
 
 async def _lock_site(connection: AsyncConnection, charger_id: str) -> tuple[str, int, dict[str, Any]]:
@@ -150,31 +151,48 @@ async def _lock_site(connection: AsyncConnection, charger_id: str) -> tuple[str,
     return row.site_id, row.max_down, row.rules
 
 
-async def _state(
-    connection: AsyncConnection, site_id: str, charger_id: str
-) -> tuple[int, tuple[str, str] | None]:
-    """(other chargers of the site that are away, (workflow, run) on this very one). Read after the lock."""
-    away = AWAY.subquery()
-    counted = select(func.count(distinct(away.c.charger_id))).where(
+class _State(NamedTuple):
+    """How it is at a site, and with one charger of it."""
+
+    others: int
+    """Other chargers of the site that are away."""
+    holder: tuple[str, str] | None
+    """(workflow, run) on this very one."""
+    left_over: bool
+    """Nobody holds it any more, and the lease of somebody who did is still there."""
+    group: str | None
+    """The load group that is desired for it."""
+
+
+async def _state(connection: AsyncConnection, site_id: str, charger_id: str) -> _State:
+    """Read after the lock, in one statement."""
+    away, own, charger_row = AWAY.subquery(), twin_section.alias(), charger.c
+    others = select(func.count(distinct(away.c.charger_id))).where(
         away.c.site_id == site_id, away.c.charger_id != charger_id
     )
-    held = select(site_lease.c.workflow_id, site_lease.c.run).where(
-        site_lease.c.charger_id == charger_id, ALIVE
-    )
-    others = (await connection.execute(counted)).scalar_one()
-    holder = (await connection.execute(held)).one_or_none()
-    return others, (holder.workflow_id, holder.run) if holder else None
-
-
-async def _full_group(connection: AsyncConnection, site_id: str, charger_id: str) -> LeaseAnswer | None:
-    """The refusal, if so many of its load group at this site are away that no further one may (F33)."""
-    own = twin_section.alias()
-    mine = select(own.c.desired["load_group"].astext).where(
+    group = select(own.c.desired["load_group"].astext).where(
         own.c.charger_id == charger_id, own.c.name == POWER
     )
-    group: str | None = (await connection.execute(mine)).scalar_one_or_none()
-    if group is None:
-        return None
+    query = (
+        select(
+            others.scalar_subquery().label("others"),
+            site_lease.c.workflow_id,
+            site_lease.c.run,
+            ALIVE.label("alive"),
+            group.scalar_subquery().label("load_group"),
+        )
+        .select_from(charger.outerjoin(site_lease, site_lease.c.charger_id == charger_row.charger_id))
+        .where(charger_row.charger_id == charger_id)
+    )
+    row = (await connection.execute(query)).one()
+    holder = (row.workflow_id, row.run) if row.alive else None
+    return _State(row.others, holder, row.alive is False, row.load_group)
+
+
+async def _full_group(
+    connection: AsyncConnection, site_id: str, charger_id: str, group: str
+) -> LeaseAnswer | None:
+    """The refusal, if so many of its load group at this site are away that no further one may (F33)."""
     away, desired = AWAY.subquery(), twin_section.c.desired
     others = func.count(distinct(away.c.charger_id)).filter(away.c.charger_id != charger_id)
     least = func.floor(func.min(cast(desired["group_max_down"].astext, Numeric)))

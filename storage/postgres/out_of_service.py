@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.charger import OutOfService
-from storage.postgres.engine import reading, transaction
+from storage.postgres.engine import reading, writing
 from storage.postgres.leases import ALIVE
 from storage.postgres.tables import charger_route, downtime, out_of_service, site_lease
 
@@ -30,10 +30,11 @@ class PostgresOutOfServiceStore:
             since=row.since,
             cause=row.cause,
         )
-        query = select(out_of_service).where(_COLUMNS.charger_id == row.charger_id)
-        async with transaction(self._engine) as connection:
-            await connection.execute(statement.on_conflict_do_nothing())
-            return _row((await connection.execute(query)).one())
+        # An update that changes nothing: it returns the row that stands, in the same statement.
+        unchanged = {"charger_id": statement.excluded.charger_id}
+        upsert = statement.on_conflict_do_update(index_elements=["charger_id"], set_=unchanged)
+        async with writing(self._engine) as connection:
+            return _row((await connection.execute(upsert.returning(out_of_service))).one())
 
     async def get(self, charger_id: str) -> OutOfService | None:
         """None: whatever it reports, it is not our doing."""
@@ -50,7 +51,7 @@ class PostgresOutOfServiceStore:
         names = ["charger_id", "site_id", "kind", "began", "ended"]
         # No downtime of its own: when it came back, for the feeder that it comes back on (X4).
         statement = insert(downtime).from_select(names, booked)
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             return (await connection.execute(statement)).rowcount == 1
 
     async def stranded(self, *, limit: int = 100) -> Sequence[OutOfService]:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.campaign import CampaignPhase, TargetPhase
 from storage.parked import Parked, Parking
-from storage.postgres.engine import reading, transaction
+from storage.postgres.engine import reading, writing
 from storage.postgres.execution_tables import parked_image
 from storage.postgres.halts import not_halted
 from storage.postgres.leases import ALIVE
@@ -49,7 +49,7 @@ class PostgresParkedStore:
         statement = insert(parked_image).from_select(_NAMES, may)
         replaced = {name: statement.excluded[name] for name in _NAMES if name != "charger_id"}
         upsert = statement.on_conflict_do_update(index_elements=["charger_id"], set_=replaced)
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             return (await connection.execute(upsert)).rowcount == 1
 
     async def get(self, charger_id: str) -> Parked | None:
@@ -66,7 +66,7 @@ class PostgresParkedStore:
         """One statement."""
         mine = (_COLUMNS.charger_id == charger_id, _COLUMNS.request_id == request_id)
         statement = update(parked_image).where(*mine).values(state=state.value)
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             return (await connection.execute(statement)).rowcount == 1
 
     async def postpone(self, charger_id: str, request_id: int, until: datetime) -> None:
@@ -82,7 +82,7 @@ class PostgresParkedStore:
         )
         if request_id is not None:
             statement = statement.where(_COLUMNS.request_id == request_id)
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             return (await connection.execute(statement)).rowcount == 1
 
     async def hasty_models(self) -> frozenset[tuple[str, str]]:

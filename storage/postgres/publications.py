@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.campaign import TargetPhase
-from storage.postgres.engine import reading, transaction
+from storage.postgres.engine import reading, transaction, writing
 from storage.postgres.execution_tables import local_image
 from storage.postgres.tables import campaign_target
 from storage.publication import LocalImage, Publication
@@ -48,7 +48,7 @@ class PostgresPublicationStore:
     ) -> None:
         """One statement."""
         told = {"state": state.value, "reason": reason, "locations": list(locations)}
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(update(local_image).where(_is(image)).values(told))
 
     async def offered_elsewhere(self, image: LocalImage) -> bool:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.charger import Route
 from storage.errors import NotFound
-from storage.postgres.engine import driver_transaction, reading, transaction
+from storage.postgres.engine import driver_transaction, reading, transaction, writing
 from storage.postgres.grouped import Grouped
 from storage.postgres.tables import charger_route
 
@@ -127,7 +127,7 @@ class PostgresRouteStore:
             "boot_id": boot_id,
             "lease": lease,
         }
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             return list((await connection.execute(_RENEW, given)).scalars())
 
     async def release(self, charger_id: str, session_epoch: int) -> bool:

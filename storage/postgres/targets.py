@@ -23,7 +23,7 @@ from storage.campaign import (
 from storage.codec import decode
 from storage.errors import NotFound
 from storage.postgres.chain import is_through
-from storage.postgres.engine import reading, transaction
+from storage.postgres.engine import reading, transaction, writing
 from storage.postgres.halts import not_halted
 from storage.postgres.tables import campaign, campaign_target
 from storage.postgres.withdrawals import not_withdrawn
@@ -146,7 +146,7 @@ class TargetRows:
                 dispatched_at=target.dispatched_at,
             )
         )
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             return (await connection.execute(statement)).rowcount == 1
 
     async def recall(self, campaign_id: str, wave: int, charger_id: str, why: str) -> bool:
@@ -160,7 +160,7 @@ class TargetRows:
             )
             .values(recalled=why, reason=why)
         )
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             return (await connection.execute(statement)).rowcount == 1
 
     async def say_of_target(self, campaign_id: str, wave: int, charger_id: str, reason: str) -> None:
@@ -182,7 +182,7 @@ class TargetRows:
                 dispatched_at=target.dispatched_at,
             )
         )
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(statement)
 
     async def move_targets(
@@ -197,7 +197,7 @@ class TargetRows:
             "reasons": [move[2] for move in moves],
             "deferred": [move[3] for move in moves],
         }
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(_MOVE_MANY, given)
 
     async def finish_target(
@@ -223,7 +223,7 @@ class TargetRows:
         statement = (
             update(campaign_target).where(*found, _COLUMNS.phase != TargetPhase.DONE.value).values(**values)
         )
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             if (await connection.execute(statement)).rowcount:
                 return
             known = await connection.execute(select(_COLUMNS.phase).where(*found))

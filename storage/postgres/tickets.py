@@ -5,7 +5,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.charger import DownloadTicket
-from storage.postgres.engine import reading, transaction
+from storage.postgres.engine import reading, writing
 from storage.postgres.tables import download_ticket
 
 
@@ -26,7 +26,7 @@ class PostgresTicketStore:
             revoked=ticket.revoked,
             certificates=list(ticket.certificates),
         )
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(statement)
 
     async def find(self, ticket_sha256: str) -> DownloadTicket | None:
@@ -53,5 +53,5 @@ class PostgresTicketStore:
             .where(download_ticket.c.charger_id == charger_id, ~download_ticket.c.revoked)
             .values(revoked=True)
         )
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             return (await connection.execute(statement)).rowcount
