@@ -87,20 +87,19 @@ class Books:
             return
         target = await self.stores.campaigns.target(given.campaign_id, given.wave, given.charger_id)
         given = settled(given, target)
-        await self._settle_target(given)
+        await self._settle_target(given, target)
         if given.outcome is not None:
             await self.stores.kept.forget(given.campaign_id, given.wave, given.charger_id)
         if given.distrusted:
-            await self._halt_release(given)
+            await distrusted(self.stores, target.artifact_id, given.charger_id, given.reason)
         if lease is None or lease.workflow_id == charger_workflow_id(given.charger_id):
             await self.stores.tickets.revoke_for(given.charger_id)
         if lease is not None and lease.workflow_id == charger_workflow_id(given.charger_id):
             await self._audit(given)
             await self.stores.leases.release(given.charger_id, lease.workflow_id, run=lease.run)
 
-    async def _settle_target(self, given: ConcludeInput) -> None:
+    async def _settle_target(self, given: ConcludeInput, target: Target) -> None:
         campaigns, now = self.stores.campaigns, self.stores.clock()
-        target = await campaigns.target(given.campaign_id, given.wave, given.charger_id)
         if target.attempt > given.attempt:
             return  # A later attempt has begun; how this one ended decides nothing any more.
         if given.outcome is not None:
@@ -137,10 +136,6 @@ class Books:
                 times=penalty.times,
                 reason=penalty.reason,
             )
-
-    async def _halt_release(self, given: ConcludeInput) -> None:
-        target = await self.stores.campaigns.target(given.campaign_id, given.wave, given.charger_id)
-        await distrusted(self.stores, target.artifact_id, given.charger_id, given.reason)
 
     async def _audit(self, given: ConcludeInput) -> None:
         await self.stores.record(

@@ -96,9 +96,10 @@ class DispatchActivities:
 
     async def _goes_on(self, end: ConcludeInput) -> bool:
         """Whether its time is over and it works on: housekeeping puts it back when it is done."""
+        if end.outcome is Outcome.UPDATED or end.stopped:
+            return False
         row = await self._node.stores.out_of_service.get(end.charger_id)
-        over = end.outcome is Outcome.UPDATED or end.stopped
-        return row is not None and not over and await still_at_work(self._node.stores, row)
+        return row is not None and await still_at_work(self._node.stores, row)
 
     @activity.defn
     @mapped

@@ -27,6 +27,7 @@ from storage.campaign import CampaignPhase, CampaignPlan, Target, TargetPhase
 from storage.charger import ModelProfile, SiteLease
 from storage.ids import charger_workflow_id
 from storage.parked import DOWNLOAD, NEVER, Parked, Parking
+from storage.ports import ChargerView
 
 _HEARTBEAT_S = 2.0
 ASK_AGAIN = timedelta(hours=1)
@@ -96,8 +97,9 @@ class _Fetching:
         try:
             plan, target = await still_wanted(self._stores, self._given, CampaignPhase.RUNNING)
             self._order = order = await self._reserve(plan, target)
-            proof = await Proving(self._node, self._given).prove(order)
-            return FetchAnswer(await self._send(plan, order, proof), request_id=order.request_id)
+            view = await self._stores.chargers.get(self._given.charger_id)
+            proof = await Proving(self._node, self._given).prove(order, view)
+            return FetchAnswer(await self._send(plan, order, proof, view), request_id=order.request_id)
         except NotConnectedHere as error:
             return await self._given_up(Obstacle(DispatchKind.GONE, error.message))
         except Obstacle as obstacle:
@@ -147,9 +149,11 @@ class _Fetching:
         if not answer.granted:
             raise Obstacle(DispatchKind.NOT_NOW, answer.why_not)
 
-    async def _send(self, plan: CampaignPlan, order: Order, proof: VerifiedDispatch) -> DispatchKind:
+    async def _send(
+        self, plan: CampaignPlan, order: Order, proof: VerifiedDispatch, view: ChargerView
+    ) -> DispatchKind:
         given = self._given
-        command = await self._update(plan, order, proof)
+        command = await self._update(plan, order, proof, view)
         try:
             answer = await self._node.sender.send(
                 given.charger_id,
@@ -170,13 +174,14 @@ class _Fetching:
             raise Obstacle(DispatchKind.UNSUPPORTED, error.message) from None
         return await self._judge(answer, order)
 
-    async def _update(self, plan: CampaignPlan, order: Order, proof: VerifiedDispatch) -> UpdateFirmware:
+    async def _update(
+        self, plan: CampaignPlan, order: Order, proof: VerifiedDispatch, view: ChargerView
+    ) -> UpdateFirmware:
         given, vendor, now = self._given, proof.vendor_signature, self._stores.clock()
         signed = self._node.sender.supports_signed_update(given.charger_id, given.session_epoch)
         if vendor is None or not signed:
             # Plain OCPP 1.6 UpdateFirmware has no install time (section 6.19).
             raise Obstacle(DispatchKind.UNSUPPORTED, "only a signed update can be told when to install")
-        view = await self._stores.chargers.get(given.charger_id)
         window = fetch_window(view, order.profile, plan.pace.download_ahead_seconds or 0.0)
         digest = proof.directive.sha256
         location = await self._node.office.mint(given.charger_id, digest, window, proof.certificate_subjects)

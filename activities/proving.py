@@ -17,6 +17,7 @@ from signing.errors import (
     WrongHardware,
 )
 from signing.ports import DispatchRequest, VerifiedDispatch
+from storage.ports import ChargerView
 
 
 async def security_event(stores: Stores, given: DispatchInput, kind: str, detail: str) -> None:
@@ -39,10 +40,13 @@ class Proving:
         self._stores = node.stores
         self._given = given
 
-    async def prove(self, order: Order) -> VerifiedDispatch:
-        """What may be sent now, its directive marked as used. Raises Obstacle."""
+    async def prove(self, order: Order, view: ChargerView) -> VerifiedDispatch:
+        """What may be sent now to the charger as it was just seen, its directive marked as used.
+
+        Raises Obstacle.
+        """
         try:
-            proof = await self._node.verifier.verify(await self._request(order))
+            proof = await self._node.verifier.verify(await self._request(order, view))
         except DirectiveNotInTime as error:
             raise Obstacle(DispatchKind.NOT_NOW, error.message) from None  # It is signed anew in time.
         except (MetadataExpired, RepositoryUnreachable) as error:
@@ -86,9 +90,8 @@ class Proving:
                 "csms node", "security.dispatch_stopped", "tuf", kind=kind, detail=error.message
             )
 
-    async def _request(self, order: Order) -> DispatchRequest:
+    async def _request(self, order: Order, view: ChargerView) -> DispatchRequest:
         given, stores = self._given, self._stores
-        view = await stores.chargers.get(given.charger_id)
         version = view.twin.firmware.version if view.twin.firmware else None
         role = order.artifact.vendor_role
         installed = await stores.artifacts.by_version(role, version) if version is not None else None

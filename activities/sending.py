@@ -54,9 +54,9 @@ class Sending:
         """The whole flow; an obstacle on the way gives back what was taken from the charger."""
         try:
             order = await self._reserve(await self._wanted())
-            await self._drain(order)
-            proof = await Proving(self._node, self._given).prove(order)
-            return self._answer(await self._send(order, proof))
+            view = await self._drain(order)
+            proof = await Proving(self._node, self._given).prove(order, view)
+            return self._answer(await self._send(order, proof, view))
         except NotConnectedHere as error:
             return await self._give_up(Obstacle(DispatchKind.GONE, error.message))
         except Obstacle as obstacle:
@@ -143,7 +143,8 @@ class Sending:
 
     # --- 2. drain: no session now, and none can begin -------------------------------------------
 
-    async def _drain(self, order: Order) -> None:
+    async def _drain(self, order: Order) -> ChargerView:
+        """The charger as it is once no car can begin at it."""
         view = await self._look()
         self._require_fit(view, order)
         ours = await self._stores.out_of_service.get(self._given.charger_id)
@@ -152,7 +153,7 @@ class Sending:
             await self._remember(view, self._before)
             for place, command in enumerate(taking_out(view, self._before)):
                 await self._make_inoperative(command, anew=ours is None and place == 0)
-        await self._look()
+        return await self._look()
 
     async def _look(self) -> ChargerView:
         """The twin with everything the charger told us before now; it must be idle."""
@@ -227,9 +228,7 @@ class Sending:
 
     # --- 3. send ---------------------------------------------------------------------------------
 
-    async def _send(self, order: Order, proof: VerifiedDispatch) -> DispatchKind:
-        await self._wanted()  # Once more: a pause, an abort or a skip since then holds it back.
-        view = await self._stores.chargers.get(self._given.charger_id)
+    async def _send(self, order: Order, proof: VerifiedDispatch, view: ChargerView) -> DispatchKind:
         command = await self._update(order, proof, view)
         signed = command.signature is not None
         if unfit := unsendable(view, order.profile, command.location, signed=signed):
@@ -274,6 +273,7 @@ class Sending:
         )
         first = None if self._rollback else self._plan.after
         if not await self._stores.campaigns.mark_dispatched(marked, self._phase, subjects_of(proof), first):
+            await self._wanted()  # Says what stopped it, where that can still be seen.
             stopped = "its target, its campaign, what comes first or its image was stopped meanwhile"
             raise Obstacle(DispatchKind.NOT_NOW, stopped)
         self._marked = True
