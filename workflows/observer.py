@@ -57,7 +57,7 @@ class ObserverPace:
     """How it goes about it. Seconds, events, days."""
 
     batch: int = 1000
-    rest_s: float = 0.2
+    rest_s: float = 1.0
     """Between two rounds: events of so long are read at once."""
     sites_every_s: float = 15.0
     backoff_s: float = 2.0
