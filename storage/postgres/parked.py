@@ -72,7 +72,7 @@ class PostgresParkedStore:
     async def postpone(self, charger_id: str, request_id: int, until: datetime) -> None:
         """One statement."""
         mine = (_COLUMNS.charger_id == charger_id, _COLUMNS.request_id == request_id)
-        async with transaction(self._engine) as connection:
+        async with writing(self._engine) as connection:
             await connection.execute(update(parked_image).where(*mine).values(since=until))
 
     async def forget(self, charger_id: str, request_id: int | None = None) -> bool:
