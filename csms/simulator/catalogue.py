@@ -15,4 +15,8 @@ def _found() -> dict[str, Personality]:
     return found
 
 
-PERSONALITIES = _found()
+EVERYBODY = _found()
+PERSONALITIES = {name: one for name, one in EVERYBODY.items() if not one.local_controller}
+"""Chargers; a fleet has all of them where nobody says otherwise."""
+CONTROLLERS = {name: one for name, one in EVERYBODY.items() if one.local_controller}
+"""Chargers that are the local controller of their site, which nobody has who does not ask for one."""

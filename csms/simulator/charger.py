@@ -33,6 +33,7 @@ from csms.simulator.network import Network, Way
 from csms.simulator.outbox import Outbox, Outgoing
 from csms.simulator.outlet import Habits, Outlet, Outlets
 from csms.simulator.pace import SimPace
+from csms.simulator.publisher import Press, Publisher
 from csms.simulator.spec import ChargerSpec, FleetSpec
 from csms.simulator.trouble import Blow, Trouble
 from csms.simulator.updater import Parts, Updater
@@ -81,6 +82,7 @@ class Charger:
         self._holdings = self._make_holdings()
         self._trouble = Trouble(self._faults.incidents, self._account, self._blows())
         self._updater = Updater(self._parts())
+        self._publisher = Publisher(self._press()) if self._character.local_controller else None
         self._desk = Desk(self._reach())
         self._socket: ClientConnection | None = None
         self._link: Link | None = None
@@ -123,6 +125,12 @@ class Charger:
             reached=self._trouble.reached,
         )
 
+    def _press(self) -> Press:
+        world = self._world
+        return Press(
+            self._voice, self._account, world.http, self._transfer(), self._pace, self._faults.publishing
+        )
+
     def _transfer(self) -> Transfer:
         limit = self._world.fleet.max_image_bytes
         return Transfer(
@@ -163,6 +171,7 @@ class Charger:
                 self._character.log_style, self._voice, self._account, self._world.http, self._pace
             ),
             holdings=self._holdings,
+            publisher=self._publisher,
             lacks=self._character.lacks,
             report_from=self._character.report_from,
             boot_again=self._boot_again,
@@ -190,6 +199,8 @@ class Charger:
         finally:
             self._trouble.end()
             self._outlets.stop()
+            if self._publisher:
+                await self._publisher.close()
             for socket in self._abandoned:
                 socket.transport.abort()
 
@@ -269,6 +280,8 @@ class Charger:
         self._weather.gate.open()
         self._desk.power_lost()
         await self._updater.power_lost()
+        if self._publisher:
+            await self._publisher.power_lost()
         self._outlets.power_lost(self._boot_reason.value, broke=self._broke)
         self._outbox.power_lost()
         self.life = live(self.life, Turn.POWER_OFF)
@@ -398,6 +411,8 @@ class Charger:
             restarted = self._boot_reason is BootReason.REMOTE_RESET
             self._voice.security(SecurityWord.RESET if restarted else SecurityWord.STARTUP)
             self._updater.booted(self._boot)
+            if self._publisher:
+                self._publisher.booted()
 
     def _beat_later(self) -> None:
         told = self._holdings.device.value(self._voice.wire.own.heartbeat) or _DEFAULT_HEARTBEAT_S

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from csms.simulator.asks import Ask
 from csms.simulator.errors import RequestInvalid
 from csms.simulator.holdings import SIGN_TRIGGERS, Holdings
 from csms.simulator.link import Reply
 from csms.simulator.logbook import Logbook
 from csms.simulator.outlet import Outlets
+from csms.simulator.publisher import Publisher
 from csms.simulator.stages import BUSY, Stage
 from csms.simulator.updater import Updater
 from csms.simulator.voice import Voice
@@ -17,12 +19,14 @@ from csms.simulator.wire import (
     AvailabilityRequest,
     LogRequest,
     Payload,
+    PublishRequest,
     Reading,
     ReadRequest,
     ReportRequest,
     Request,
     ResetRequest,
     TriggerRequest,
+    UnpublishRequest,
     UpdateRequest,
 )
 from csms.simulator.words import BootReason, PlugWord
@@ -39,6 +43,8 @@ class Reach:
     updater: Updater
     logbook: Logbook
     holdings: Holdings
+    publisher: Publisher | None
+    """None: it is no local controller."""
     lacks: frozenset[str]
     """Actions that it does not know, although its dialect has them."""
     report_from: int
@@ -81,12 +87,26 @@ class Desk:
                 return self._trigger(request)
             case LogRequest():
                 return self._at.logbook.consider(request)
+            case PublishRequest() | UnpublishRequest():
+                return self._offer(request)
             case ReportRequest():
                 return Answer("Accepted"), lambda: self._report(request)
-            case ReadRequest():
-                return self._at.holdings.read(request), None
             case _:
-                return self._at.holdings.consider(request)
+                return self._about_itself(request)
+
+    def _about_itself(self, request: ReadRequest | Ask) -> tuple[Answer, Deed]:
+        if isinstance(request, ReadRequest):
+            return self._at.holdings.read(request), None
+        return self._at.holdings.consider(request)
+
+    def _offer(self, request: PublishRequest | UnpublishRequest) -> tuple[Answer, Deed]:
+        publisher = self._at.publisher
+        if publisher is None:
+            raise RequestInvalid("NotSupported", "This is no local controller.")
+        if isinstance(request, UnpublishRequest):
+            return Answer(publisher.withdraw(request)), None
+        status, then = publisher.consider(request)
+        return Answer(status), then
 
     def _availability(self, request: AvailabilityRequest) -> Answer:
         chosen = self._at.outlets.chosen(request.evse_id)
@@ -129,6 +149,8 @@ class Desk:
             "MeterValues": lambda: self._meter(request.evse_id),
             "TransactionEvent": lambda: self._sessions(request.evse_id),
         }
+        if self._at.publisher is not None:
+            deeds["PublishFirmwareStatusNotification"] = self._at.publisher.tell
         if request.message in SIGN_TRIGGERS:
             return Answer("Accepted"), lambda: self._at.holdings.request_certificate(request.message)
         deed = deeds.get(request.message)

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import httpx2
@@ -10,6 +11,7 @@ import httpx2
 from csms.simulator.errors import DownloadFailed
 from csms.simulator.firmware import HEAD_BYTES
 
+Pause = Callable[[float], Awaitable[None]]
 _OK, _PARTIAL = 200, 206
 _CHUNK = 16 * 1024
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
@@ -28,6 +30,8 @@ class Transfer:
     """A fault: the first attempt ends after so many bytes."""
     bytes_per_s: float | None = None
     """A slow link."""
+    keeps: bool = False
+    """All of the image is kept, to be offered to others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +42,14 @@ class Fetched:
     head: bytes
     length: int
     requests: int
+    body: bytes = b""
+    """All of it, where it is kept."""
 
 
 @dataclass(slots=True)
 class _Sink:
     limit: int
+    body: bytearray | None = None
     total: int | None = None
     length: int = 0
     requests: int = 0
@@ -57,6 +64,8 @@ class _Sink:
     def restart(self) -> None:
         self.length = 0
         self.head.clear()
+        if self.body is not None:
+            self.body.clear()
         self.digest = hashlib.sha256()
 
     def expect(self, total: int | None) -> None:
@@ -71,22 +80,25 @@ class _Sink:
         if len(self.head) < HEAD_BYTES:
             self.head += chunk[: HEAD_BYTES - len(self.head)]
         self.digest.update(chunk)
+        if self.body is not None:
+            self.body += chunk
 
 
 class _Broken(Exception):
     """The transfer ended early; another attempt may go on from there."""
 
 
-async def download(http: httpx2.AsyncClient, transfer: Transfer) -> Fetched:
-    """Fetch an image, with retries that resume. Raises DownloadFailed."""
-    sink = _Sink(transfer.limit)
+async def download(http: httpx2.AsyncClient, transfer: Transfer, pause: Pause = asyncio.sleep) -> Fetched:
+    """Fetch an image, with retries that resume; ``pause`` lies between them. Raises DownloadFailed."""
+    sink = _Sink(transfer.limit, bytearray() if transfer.keeps else None)
     problem = "nothing was tried"
     for attempt in range(transfer.retries + 1):
         if attempt:
-            await asyncio.sleep(transfer.retry_s)
+            await pause(transfer.retry_s)
         try:
             await _attempt(http, transfer, sink, transfer.break_after if attempt == 0 else None)
-            return Fetched(sink.digest.digest(), bytes(sink.head), sink.length, sink.requests)
+            whole = bytes(sink.body or b"")
+            return Fetched(sink.digest.digest(), bytes(sink.head), sink.length, sink.requests, whole)
         except (_Broken, httpx2.HTTPError) as error:
             problem = f"{type(error).__name__} {error}"
     raise DownloadFailed(f"The image could not be fetched: {problem}.")

@@ -48,6 +48,15 @@ class FaultKind(StrEnum):
     """A new image forgets all that was configured, but for the password."""
     PROFILE_DOWNGRADE = "profile_downgrade"
     """A new image comes back without any credentials, ``amount`` times (0: three), before it remembers."""
+    # Of what a local controller offers.
+    FULL_DISK = "full_disk"
+    """It has no room for an image: DownloadFailed."""
+    SPOILT_IMAGE = "spoilt_image"
+    """Its disk spoils what it fetched: InvalidChecksum."""
+    NO_FILE_SERVER = "no_file_server"
+    """Its file server does not start: PublishFailed."""
+    UNSERVED = "unserved"
+    """It says Published, and whoever asks there finds nothing."""
     # Of another way to the server.
     ONE_SLOT = "one_slot"
     """It has no slot beside the one in use (2.x)."""
@@ -104,6 +113,12 @@ class NetworkFault:
         return found
 
 
+PUBLISHING = frozenset(
+    {FaultKind.FULL_DISK, FaultKind.SPOILT_IMAGE, FaultKind.NO_FILE_SERVER, FaultKind.UNSERVED}
+)
+"""Faults that only a local controller has."""
+
+
 @dataclass(frozen=True, slots=True)
 class Incident:
     """A fault with a moment, as it strikes one charger."""
@@ -129,6 +144,7 @@ class Afflictions:
     break_after: int | None = None
     forgets: bool = False
     downgrades: int = 0
+    publishing: frozenset[FaultKind] = frozenset()
     network: NetworkHabits = field(default_factory=NetworkHabits)
 
     def duplicated(self, action: str) -> bool:
@@ -170,6 +186,7 @@ def afflictions(faults: Sequence[NetworkFault], seed: int, charger_id: str) -> A
         bytes_per_s=min(rates, default=None),
         break_after=min(breaks, default=None),
         forgets=bool(of(FaultKind.RESET_CONFIGURATION)),
+        publishing=frozenset(fault.kind for fault in struck) & PUBLISHING,
         network=NetworkHabits(
             slots=1 if of(FaultKind.ONE_SLOT) else NetworkHabits().slots,
             attempts=max((int(each.amount) for each in of(FaultKind.NETWORK_FALLBACK)), default=0)

@@ -47,9 +47,7 @@ class Logbook:
 
     def tell(self) -> None:
         """Answer a trigger."""
-        message = self._voice.wire.log_status(self._word, self._request_id())
-        if message:
-            self._voice.say(message)
+        self._voice.say_if(self._voice.wire.log_status(self._word, self._request_id()))
 
     def power_lost(self) -> None:
         """An upload does not survive that."""

@@ -111,6 +111,8 @@ class Personality:
     """False: its BootNotification leaves the version out (2.x); its device model has it."""
     report_from: int = 0
     """The number of a report's first part."""
+    local_controller: bool = False
+    """It fetches an image for its whole site and offers it there (2.x L03)."""
     evidence: tuple[Evidence, ...] = ()
 
     def quirks(self) -> frozenset[str]:

@@ -7,6 +7,7 @@ import hashlib
 import math
 import re
 from dataclasses import replace
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,8 +15,8 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from yaml.nodes import MappingNode, Node, SequenceNode
 
-from csms.simulator.catalogue import PERSONALITIES
-from csms.simulator.faults import FaultKind, NetworkFault
+from csms.simulator.catalogue import CONTROLLERS, PERSONALITIES
+from csms.simulator.faults import PUBLISHING, FaultKind, NetworkFault
 from csms.simulator.pace import SessionPattern, SimPace, Span
 from csms.simulator.spec import STARTING_VERSION, ChargerSpec, FleetSpec, check_fleet
 from csms.simulator.stages import Stage
@@ -85,6 +86,8 @@ class FleetEntry(_Entry):
     personalities: dict[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     version: str = STARTING_VERSION
     prefix: str = "SIM-"
+    local_controllers: bool = False
+    """One more at each site, which fetches images for the others there (OCPP 2.x L03)."""
 
 
 class SessionsEntry(_Entry):
@@ -173,10 +176,21 @@ _Problem = tuple[tuple[int | str, ...], str]
 def _problems(script: Script) -> list[_Problem]:
     known = ", ".join(PERSONALITIES)
     found: list[_Problem] = [
-        (("fleet", "personalities", name), f"there is no such personality; there are {known}")
+        (
+            ("fleet", "personalities", name),
+            "is a local controller: local_controllers: true puts one at every site"
+            if name in CONTROLLERS
+            else f"there is no such personality; there are {known}",
+        )
         for name in script.fleet.personalities
         if name not in PERSONALITIES
     ]
+    if not script.fleet.local_controllers:
+        found += [
+            (("faults", number, "fault"), "befalls local controllers only: say local_controllers: true")
+            for number, entry in enumerate(script.faults)
+            if entry.fault in PUBLISHING
+        ]
     if script.fleet.sites > script.fleet.chargers:
         found.append((("fleet", "sites"), f"more sites than the {script.fleet.chargers} chargers"))
     if not isinstance(script.sessions.day, str) and len(script.sessions.day) not in (0, 24):
@@ -248,21 +262,30 @@ def _changed_pace(given: dict[str, Any]) -> SimPace:
 def _chargers(script: Script) -> list[ChargerSpec]:
     entry = script.fleet
     weights = entry.personalities or dict.fromkeys(PERSONALITIES, 1.0)
-    made: list[ChargerSpec] = []
+    names: list[str] = []
     counts = dict.fromkeys(weights, 0)
-    for number in range(entry.chargers):
+    for _ in range(entry.chargers):
         # Whoever is furthest behind its share comes next, so that every part of the fleet is mixed.
         name = max(weights, key=lambda each: weights[each] / (counts[each] + 1))
         counts[name] += 1
-        secret = hashlib.sha256(f"{script.seed}/{number}/password".encode()).hexdigest()[:40]
-        made.append(
-            ChargerSpec(
-                charger_id=f"{entry.prefix}{number + 1:04d}",
-                site_id=f"site-{number % entry.sites + 1:02d}",
-                serial=f"{name[:3].upper()}{script.seed:04d}{number + 1:06d}",
-                password=secret,
-                personality=name,
-                version=entry.version,
-            )
-        )
-    return made
+        names.append(name)
+    if entry.local_controllers:
+        names += islice(cycle(CONTROLLERS), entry.sites)
+    return [_one(script, number, name) for number, name in enumerate(names)]
+
+
+def _one(script: Script, number: int, name: str) -> ChargerSpec:
+    """Controllers come after all others, one for each site."""
+    entry, site = script.fleet, number % script.fleet.sites
+    charger_id = f"{entry.prefix}{number + 1:04d}"
+    if name in CONTROLLERS:
+        site = number - entry.chargers
+        charger_id = f"{entry.prefix}LC{site + 1:02d}"
+    return ChargerSpec(
+        charger_id=charger_id,
+        site_id=f"site-{site + 1:02d}",
+        serial=f"{name[:3].upper()}{script.seed:04d}{number + 1:06d}",
+        password=hashlib.sha256(f"{script.seed}/{number}/password".encode()).hexdigest()[:40],
+        personality=name,
+        version=entry.version,
+    )

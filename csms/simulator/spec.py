@@ -11,7 +11,7 @@ import yaml
 from cryptography import x509
 from pydantic import TypeAdapter, ValidationError
 
-from csms.simulator.catalogue import PERSONALITIES
+from csms.simulator.catalogue import EVERYBODY, PERSONALITIES
 from csms.simulator.faults import NetworkFault
 from csms.simulator.pace import STRICT, SessionPattern, SimPace
 from csms.simulator.personality import Personality
@@ -52,7 +52,7 @@ class ChargerSpec:
     @property
     def character(self) -> Personality:
         """The personality by its name."""
-        return PERSONALITIES[self.personality]
+        return EVERYBODY[self.personality]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,8 +175,8 @@ def _charger_problems(charger: ChargerSpec) -> list[str]:
         check_slug("site id", charger.site_id)
     except AmpwaveError as error:
         problems.append(f"chargers: {error.diagnostics()}")
-    if charger.personality not in PERSONALITIES:
-        known = ", ".join(PERSONALITIES)
+    if charger.personality not in EVERYBODY:
+        known = ", ".join(EVERYBODY)
         problems.append(f"{charger.charger_id}: no personality {charger.personality!r}; there are {known}")
     if (charger.certificate is None) != (charger.key is None):
         problems.append(f"{charger.charger_id}: certificate and key belong together")

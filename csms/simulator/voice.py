@@ -41,15 +41,18 @@ class Voice:
         """Anything that waits for a connection, but not over a restart."""
         self.outbox.put(Outgoing(lambda: message))
 
+    def say_if(self, message: Message | None) -> None:
+        """The same, where the dialect has such a message."""
+        if message:
+            self.say(message)
+
     def plug(self, plug: Plug) -> None:
         """What an outlet shows."""
         self.say(self.wire.status(plug, self.timestamp()))
 
     def station(self, word: PlugWord) -> None:
         """What the charger as a whole shows, where the dialect has a place for it."""
-        message = self.wire.station_status(word, self.timestamp())
-        if message:
-            self.say(message)
+        self.say_if(self.wire.station_status(word, self.timestamp()))
 
     def firmware(self, word: FirmwareWord, request_id: int | None) -> None:
         """How an update goes, unless this personality keeps quiet about it."""

@@ -10,7 +10,7 @@ from csms.simulator.device import Variable
 from csms.simulator.errors import RequestInvalid
 from csms.simulator.keyring import Installed
 from csms.simulator.personality import TimeStyle
-from csms.simulator.words import BootReason, EndReason, FirmwareWord, LogWord, PlugWord
+from csms.simulator.words import BootReason, EndReason, FirmwareWord, LogWord, PlugWord, PublishWord
 
 Payload = dict[str, Any]
 _OFFSET = timezone(timedelta(hours=2))
@@ -184,6 +184,25 @@ class LogRequest:
     retry_s: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class PublishRequest:
+    """2.x PublishFirmware (L03): fetch an image and offer it to the others at the site."""
+
+    request_id: int
+    location: str
+    checksum: str
+    """MD5, in hex."""
+    retries: int = 0
+    retry_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class UnpublishRequest:
+    """2.x UnpublishFirmware (L04)."""
+
+    checksum: str
+
+
 Request = (
     UpdateRequest
     | ResetRequest
@@ -192,6 +211,8 @@ Request = (
     | ReadRequest
     | ReportRequest
     | LogRequest
+    | PublishRequest
+    | UnpublishRequest
     | Ask
 )
 
@@ -249,6 +270,11 @@ class Wire(Protocol):
 
     def log_status(self, word: LogWord, request_id: int | None) -> Message | None:
         """How the upload of a log goes, where the dialect has a word for it."""
+
+    def publish_status(
+        self, word: PublishWord, request_id: int | None, places: Sequence[str]
+    ) -> Message | None:
+        """How an image comes to be offered, where the dialect has local controllers."""
 
     def security_event(self, word: str, at: str, detail: str) -> Message:
         """SecurityEventNotification."""

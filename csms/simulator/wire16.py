@@ -27,7 +27,7 @@ from csms.simulator.wire import (
     instant,
     wanted,
 )
-from csms.simulator.words import BootReason, EndReason, FirmwareWord, LogWord, PlugWord
+from csms.simulator.words import BootReason, EndReason, FirmwareWord, LogWord, PlugWord, PublishWord
 
 _OFFLINE_ID = -1
 """1.6 leaves open what to send when StartTransaction was never answered; libocpp#495 sends this."""
@@ -102,6 +102,9 @@ class Wire16:
             spelt = "UploadFailed" if word is LogWord.FAILED else word.value
             return Message("DiagnosticsStatusNotification", {"status": spelt})
         return Message("LogStatusNotification", {"status": word.value, "requestId": request_id})
+
+    def publish_status(self, word: PublishWord, request_id: int | None, places: Sequence[str]) -> None:
+        """1.6 knows no local controllers."""
 
     def security_event(self, word: str, at: str, detail: str) -> Message:
         """SecurityEventNotification."""

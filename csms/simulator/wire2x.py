@@ -17,6 +17,7 @@ from csms.simulator.wire import (
     OwnNames,
     Payload,
     Plug,
+    PublishRequest,
     Reading,
     ReadRequest,
     ReportRequest,
@@ -24,11 +25,12 @@ from csms.simulator.wire import (
     ResetRequest,
     Session,
     TriggerRequest,
+    UnpublishRequest,
     UpdateRequest,
     instant,
     wanted,
 )
-from csms.simulator.words import BootReason, EndReason, FirmwareWord, LogWord, PlugWord
+from csms.simulator.words import BootReason, EndReason, FirmwareWord, LogWord, PlugWord, PublishWord
 
 _CONNECTOR = 1
 """Each EVSE has one connector."""
@@ -108,6 +110,15 @@ class Wire2x:
         if request_id is not None and word is not LogWord.IDLE:
             payload["requestId"] = request_id
         return Message("LogStatusNotification", payload)
+
+    def publish_status(self, word: PublishWord, request_id: int | None, places: Sequence[str]) -> Message:
+        """PublishFirmwareStatusNotification; where it is offered only with Published (L03)."""
+        payload: Payload = {"status": word.value}
+        if places:
+            payload["location"] = list(places)
+        if request_id is not None and word is not PublishWord.IDLE:
+            payload["requestId"] = request_id
+        return Message("PublishFirmwareStatusNotification", payload)
 
     def security_event(self, word: str, at: str, detail: str) -> Message:
         """SecurityEventNotification."""
@@ -246,6 +257,20 @@ def _get_log(payload: Payload) -> LogRequest:
     )
 
 
+def _publish(payload: Payload) -> PublishRequest:
+    return PublishRequest(
+        request_id=wanted(payload, "requestId"),
+        location=wanted(payload, "location"),
+        checksum=wanted(payload, "checksum"),
+        retries=payload.get("retries", 0),
+        retry_s=payload.get("retryInterval", 0),
+    )
+
+
+def _unpublish(payload: Payload) -> UnpublishRequest:
+    return UnpublishRequest(wanted(payload, "checksum"))
+
+
 _READERS: dict[str, Callable[[Payload], Request]] = {
     "UpdateFirmware": _update,
     "Reset": _reset,
@@ -254,5 +279,7 @@ _READERS: dict[str, Callable[[Payload], Request]] = {
     "GetVariables": _get_variables,
     "GetBaseReport": _base_report,
     "GetLog": _get_log,
+    "PublishFirmware": _publish,
+    "UnpublishFirmware": _unpublish,
     **own2x.READERS,
 }

@@ -30,6 +30,21 @@ class LogWord(StrEnum):
     CANCELED = "AcceptedCanceled"
 
 
+class PublishWord(StrEnum):
+    """How an image comes to be offered at a site (OCPP 2.x PublishFirmwareStatusEnumType)."""
+
+    IDLE = "Idle"
+    DOWNLOAD_SCHEDULED = "DownloadScheduled"
+    DOWNLOADING = "Downloading"
+    DOWNLOAD_PAUSED = "DownloadPaused"
+    DOWNLOADED = "Downloaded"
+    DOWNLOAD_FAILED = "DownloadFailed"
+    CHECKSUM_VERIFIED = "ChecksumVerified"
+    INVALID_CHECKSUM = "InvalidChecksum"
+    PUBLISHED = "Published"
+    PUBLISH_FAILED = "PublishFailed"
+
+
 class PlugWord(StrEnum):
     """What a connector is doing, in 1.6's finer words; 2.x folds the middle three into Occupied."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from csms.quirks.catalogue import CATALOGUE
-from csms.simulator.catalogue import PERSONALITIES
+from csms.simulator.catalogue import EVERYBODY
 
 ROOT = Path(__file__).parents[3]
 FOLDERS = ("activities", "api", "csms", "signing", "storage", "workflows")
@@ -17,7 +17,7 @@ CONDITION = re.compile(r"\b(?:vendor|model|personality)(?:_name|_id)?\s*(?:==|!=
 
 
 def brands() -> list[str]:
-    known = {quirk.vendor for quirk in CATALOGUE} | {each.vendor for each in PERSONALITIES.values()}
+    known = {quirk.vendor for quirk in CATALOGUE} | {each.vendor for each in EVERYBODY.values()}
     plain = {re.sub(r"\[[^\]]*\]|[*?]", "", name).strip().lower() for name in known}
     return [*sorted(name for name in plain if len(name) > 3), "keba", "ev-box", "everest", "alfen"]
 

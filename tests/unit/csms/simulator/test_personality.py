@@ -9,12 +9,12 @@ import pytest
 
 import csms.simulator
 from csms.schemas import check_request
-from csms.simulator.catalogue import PERSONALITIES
+from csms.simulator.catalogue import EVERYBODY, PERSONALITIES
 from csms.simulator.personality import Claim, Dialect, Personality
 from storage.charger import SignatureScheme
 
 FOLDER = Path(csms.simulator.__file__).parent
-BY_NAME = pytest.mark.parametrize("personality", PERSONALITIES.values(), ids=list(PERSONALITIES))
+BY_NAME = pytest.mark.parametrize("personality", EVERYBODY.values(), ids=list(EVERYBODY))
 
 
 @BY_NAME
@@ -64,7 +64,7 @@ def test_nothing_is_shared_with_the_server(path: Path) -> None:
 
 
 def test_only_the_catalogue_knows_brands() -> None:
-    brands = [person.vendor.lower() for person in PERSONALITIES.values()] + list(PERSONALITIES)
+    brands = [person.vendor.lower() for person in EVERYBODY.values()] + list(EVERYBODY)
     for path in FOLDER.rglob("*.py"):
         if path.parent.name != "brands":
             assert not any(brand in path.read_text("utf-8").lower() for brand in brands), path.name
@@ -72,7 +72,7 @@ def test_only_the_catalogue_knows_brands() -> None:
 
 FRAMES = [
     (person.dialect, evidence.frame)
-    for person in PERSONALITIES.values()
+    for person in EVERYBODY.values()
     for evidence in person.evidence
     if evidence.frame
 ]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from csms.simulator.faults import MOMENTS, FaultKind, afflictions
+from csms.simulator.faults import MOMENTS, PUBLISHING, FaultKind, afflictions
 from csms.simulator.pace import SessionPattern, SimPace
 from csms.simulator.script import DAYS, PACES, load_script
 from csms.simulator.spec import FleetSpec
@@ -37,7 +37,7 @@ def test_the_example_runs_and_shows_every_fault_but_the_drop() -> None:
     fleet = load_script(EXAMPLE)
     assert len(fleet.chargers) == 200
     kinds = {fault.kind for fault in fleet.faults}
-    assert kinds == set(FaultKind) - {FaultKind.DROP_SOCKET}
+    assert kinds == set(FaultKind) - {FaultKind.DROP_SOCKET} - PUBLISHING
     counts = Counter(charger.personality for charger in fleet.chargers)
     assert counts == {"larkspur": 100, "jetty": 67, "dunlin": 33}
     assert len(fleet.sites()) == 20
@@ -45,6 +45,23 @@ def test_the_example_runs_and_shows_every_fault_but_the_drop() -> None:
     cut = fleet.faults[0]
     assert (cut.stage, cut.for_s, cut.share) == (Stage.FETCHING, 20.0, 0.05)
     assert load_script(EXAMPLE) == fleet
+
+
+def test_each_site_has_a_local_controller_where_it_is_asked_for(tmp_path: Path) -> None:
+    fleet = load_script(EXAMPLE.with_name("local-controllers.yaml"))
+    controllers = {one.charger_id: one.site_id for one in fleet.chargers if one.character.local_controller}
+    assert controllers == {"LOC-LC01": "site-01", "LOC-LC02": "site-02"}
+    assert [one.charger_id for one in fleet.sites()["site-02"]] == [
+        *(f"LOC-{number:04d}" for number in (2, 4, 6, 8)),
+        "LOC-LC02",
+    ]
+    assert len({one.serial for one in fleet.chargers}) == len({one.password for one in fleet.chargers}) == 10
+    without = load(tmp_path, "fleet: {chargers: 40, sites: 2}\n")
+    assert not any(one.character.local_controller for one in without.chargers)
+    assert (
+        "befalls local controllers only"
+        in problems(tmp_path, "fleet: {chargers: 1}\nfaults: [{fault: full_disk}]\n")[0]
+    )
 
 
 def test_words_for_durations_and_paces(tmp_path: Path) -> None:

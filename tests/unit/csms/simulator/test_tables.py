@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 
 from csms.simulator.errors import IllegalMove
 from csms.simulator.life import LIVES, Life, Turn, live
+from csms.simulator.publisher import NEXT, Publication
 from csms.simulator.stages import BUSY, CANCELLABLE, TABLE, Stage, Step, advance
-from csms.simulator.words import FirmwareWord
+from csms.simulator.wire import PublishRequest
+from csms.simulator.words import FirmwareWord, PublishWord
 
 FAILURES = {
     FirmwareWord.DOWNLOAD_FAILED,
@@ -34,6 +36,18 @@ def test_every_turn_in_every_life_is_a_move_or_refused(life: Life, turn: Turn) -
     else:
         with pytest.raises(IllegalMove, match=life.value):
             live(life, turn)
+
+
+@pytest.mark.parametrize(("word", "following"), list(itertools.product(PublishWord, PublishWord)))
+def test_every_word_of_a_publication_follows_or_is_refused(word: PublishWord, following: PublishWord) -> None:
+    one = Publication(PublishRequest(7, "http://192.0.2.1/x", "00"), word)
+    if following in NEXT[word]:
+        one.turn(following)
+        assert one.word is following
+    else:
+        with pytest.raises(IllegalMove, match=word.value):
+            one.turn(following)
+    assert one.over == (not NEXT[one.word])
 
 
 def reachable(start: Stage) -> set[Stage]:

@@ -20,18 +20,28 @@ from csms.simulator.wire import (
     LogRequest,
     Message,
     Plug,
+    PublishRequest,
     Reading,
     ReadRequest,
     Request,
     ResetRequest,
     Session,
     TriggerRequest,
+    UnpublishRequest,
     UpdateRequest,
     Wire,
     instant,
     stamp,
 )
-from csms.simulator.words import BootReason, EndReason, FirmwareWord, LogWord, PlugWord, SecurityWord
+from csms.simulator.words import (
+    BootReason,
+    EndReason,
+    FirmwareWord,
+    LogWord,
+    PlugWord,
+    PublishWord,
+    SecurityWord,
+)
 
 NOW = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=UTC)
 AT = stamp(NOW, TimeStyle.ZULU)
@@ -52,6 +62,8 @@ def everything(wire: Wire) -> list[Message]:
     messages += [wire.log_status(word, request) for word in LogWord for request in (0, 7)]
     words = (LogWord.IDLE, LogWord.UPLOADING, LogWord.UPLOADED, LogWord.FAILED)
     messages += [wire.log_status(word, None) for word in words]
+    messages += [wire.publish_status(word, request, ()) for word in PublishWord for request in (None, 0, 7)]
+    messages += [wire.publish_status(PublishWord.PUBLISHED, 7, ["http://127.0.0.1:1/x"])]
     messages += [wire.security_event(word.value, AT, "x" * 400) for word in SecurityWord]
     messages += [wire.started(session, reading), wire.metered(session, reading), wire.metered(known, reading)]
     messages += [wire.ended(each, reading, reason) for each in (session, known) for reason in EndReason]
@@ -110,10 +122,24 @@ LOG = {
 }
 READ_LOG = LogRequest(0, "http://127.0.0.1/u/x", "SecurityLog", 2, 5)
 VARIABLE = {"component": {"name": "Controller"}, "variable": {"name": "FirmwareVersion"}}
+PUBLISH = {
+    "location": "http://127.0.0.1/d/x",
+    "checksum": "0" * 32,
+    "requestId": 0,
+    "retries": 2,
+    "retryInterval": 5,
+}
 CALLS: list[tuple[Dialect, str, dict[str, Any], Request]] = [
     (Dialect.OCPP16, "SignedUpdateFirmware", UPDATE, READ_UPDATE),
     (Dialect.OCPP201, "UpdateFirmware", UPDATE, READ_UPDATE),
     (Dialect.OCPP21, "UpdateFirmware", UPDATE, READ_UPDATE),
+    (
+        Dialect.OCPP201,
+        "PublishFirmware",
+        PUBLISH,
+        PublishRequest(0, "http://127.0.0.1/d/x", "0" * 32, 2, 5),
+    ),
+    (Dialect.OCPP21, "UnpublishFirmware", {"checksum": "0" * 32}, UnpublishRequest("0" * 32)),
     (Dialect.OCPP16, "Reset", {"type": "Soft"}, ResetRequest(on_idle=True)),
     (Dialect.OCPP16, "Reset", {"type": "Hard"}, ResetRequest(on_idle=False)),
     (Dialect.OCPP201, "Reset", {"type": "OnIdle"}, ResetRequest(on_idle=True)),
@@ -183,7 +209,8 @@ def test_calls_are_understood_and_answered_in_the_schemas_words(
     assert check_request(dialect.value, action, payload) is None
     assert wire.read(action, payload) == request_
     values = {"A": "1", "Controller.FirmwareVersion": "1.0"}
-    answer = wire.answer(request_, Answer("Accepted", values, "a.log"))
+    status = "Unpublished" if isinstance(request_, UnpublishRequest) else "Accepted"
+    answer = wire.answer(request_, Answer(status, values, "a.log"))
     assert check_answer(dialect.value, action, answer) is None
 
 
