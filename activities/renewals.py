@@ -195,7 +195,7 @@ class FleetRenewalActivities:
     @mapped
     async def close_renewal_wave(self, given: WaveOrder) -> int:
         """Whoever was not reached while it ran is deferred."""
-        reason = "it could not be renewed while its wave ran"
+        reason = "it could not be reached while its wave ran"
         now = self._stores.clock()
         return await self._renewals.defer(given.renewal_id, given.wave, reason, now)
 
@@ -213,7 +213,7 @@ class FleetRenewalActivities:
         if not await self._renewals.set_phase(given.renewal_id, given.phase, given.reason, now):
             return
         if given.phase in FINAL:
-            await self._renewals.defer(given.renewal_id, None, f"the renewal is over: {given.reason}", now)
+            await self._renewals.defer(given.renewal_id, None, f"the job is over: {given.reason}", now)
         await self._stores.record(
             given.actor, f"renewal.{given.phase.value}", f"renewal/{given.renewal_id}", reason=given.reason
         )

@@ -65,6 +65,52 @@ class FleetWork(StrEnum):
     """It connects another way (B09, B10)."""
 
 
+@dataclass(frozen=True, slots=True)
+class WorkWords:
+    """How one kind of work is spoken of: they share waves, gates and acts, not words."""
+
+    title: str
+    done: str
+    """Of a charger with which it came about."""
+    have: str
+    """Of chargers with which it did: "3 of 4 ..."."""
+    stays: str
+    """What an abort leaves."""
+
+
+WORK_WORDS = {
+    FleetWork.RENEW: WorkWords(
+        "New certificates", "renewed", "have their new certificate", "the certificates that they have"
+    ),
+    FleetWork.INSTALL_ROOT: WorkWords(
+        "Root change: install the new root", "installed", "list the new root", "the roots that they have"
+    ),
+    FleetWork.DELETE_ROOT: WorkWords(
+        "Root change: delete the old root", "deleted", "are rid of the old root", "the roots that they have"
+    ),
+    FleetWork.ROTATE_PASSWORD: WorkWords(
+        "New passwords", "changed", "came with their new password", "the passwords that they have"
+    ),
+    FleetWork.RAISE_PROFILE: WorkWords(
+        "Security profile upgrade", "upgraded", "came with the higher profile", "the profiles that they have"
+    ),
+    FleetWork.CHANGE_NETWORK: WorkWords(
+        "Another way to connect", "moved", "came by the new way", "the way that they connect now"
+    ),
+}
+_LABELS = {
+    RenewalOutcome.TAKEN: "taken, to be shown",
+    RenewalOutcome.RESCHEDULED: "gone to the schedule",
+}
+
+
+def outcome_word(work: FleetWork, outcome: RenewalOutcome) -> str:
+    """The last word on one charger, in the words of that work."""
+    if outcome is RenewalOutcome.RENEWED:
+        return WORK_WORDS[work].done
+    return _LABELS.get(outcome, outcome.value)
+
+
 CONNECTION_WORK = frozenset({FleetWork.RAISE_PROFILE, FleetWork.CHANGE_NETWORK})
 """What brings a charger to another connection."""
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from storage.renewal import RenewalOutcome, RenewalPlan, WaveCounts
+from storage.renewal import WORK_WORDS, RenewalOutcome, RenewalPlan, WaveCounts
 
 
 class GateVerdict(StrEnum):
@@ -62,4 +62,4 @@ def judge_wave(counts: WaveCounts, plan: RenewalPlan) -> WaveVerdict:
         return WaveVerdict(
             GateVerdict.HOLD, f"{bad} of {good + bad} failed; {plan.max_failed_share:.0%} at most"
         )
-    return WaveVerdict(GateVerdict.PROCEED, f"{good} of {good + bad} have their new certificate")
+    return WaveVerdict(GateVerdict.PROCEED, f"{good} of {good + bad} {WORK_WORDS[plan.work].have}")

@@ -1,4 +1,4 @@
-"""New certificates for many chargers: begin, look, pause, resume, abort."""
+"""New certificates for many chargers, and other work in such waves: begin, look, pause, resume, abort."""
 
 from typing import Annotated, Any
 
@@ -8,7 +8,7 @@ from api.cli.errors import Record
 from api.cli.output import Column, Screen, ago, moment, words
 from api.cli.session import Session, command
 
-Id = Annotated[str, typer.Argument(metavar="RENEWAL", help="As `ampwave cert renewals` names it.")]
+Id = Annotated[str, typer.Argument(metavar="JOB", help="As `ampwave cert renewals` names it.")]
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it goes into the audit log.")]
 
 
@@ -22,9 +22,9 @@ def register(app: typer.Typer) -> None:
 
 
 _HELP = {
-    "pause": "Start no more chargers of a renewal; those at work go on to their end.",
-    "resume": "Go on after a pause, or pass a gate that holds.",
-    "abort": "Start nothing more, ever; chargers keep the certificates that they have.",
+    "pause": "Start no more chargers of a job; those at work go on to their end.",
+    "resume": "Go on with a job after a pause, or pass a gate that holds it.",
+    "abort": "Start nothing more of a job, ever; chargers keep what they have.",
 }
 
 
@@ -53,12 +53,13 @@ def _renewals(
     session: Session,
     limit: Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")] = 50,
 ) -> None:
-    """List renewals, newest first."""
+    """List renewals and other jobs of many chargers (roots, passwords, profiles, networks), newest first."""
     found = list(session.api.pages("/renewals", limit))
     now = session.clock()
     columns = (
-        Column("RENEWAL"),
+        Column("JOB"),
         Column("NAME", fold=True),
+        Column("WORK", fold=True),
         Column("STATE"),
         Column("CHARGERS", right=True),
         Column("DONE", right=True),
@@ -68,6 +69,7 @@ def _renewals(
         (
             one["renewal_id"],
             one["name"],
+            one["title"],
             words(one["phase"]),
             str(one["chargers"]),
             str(one["chargers"] - one["counts"].get("open", 0)),
@@ -84,7 +86,7 @@ def _renewal(
     renewal: Id,
     limit: Annotated[int, typer.Option(min=1, max=200, metavar="N", help="Chargers shown.")] = 50,
 ) -> None:
-    """Show one renewal, charger by charger."""
+    """Show one renewal or other job, charger by charger."""
     found = session.api.get(f"/renewals/{renewal}")
     lines = session.api.get(f"/renewals/{renewal}/chargers", limit=limit)["items"]
     columns = (
@@ -98,7 +100,7 @@ def _renewal(
         (
             str(one["wave"] + 1),
             one["charger_id"],
-            words(one["outcome"]) if one["outcome"] else "open",
+            found["labels"][one["outcome"]] if one["outcome"] else "open",
             str(one["attempts"]),
             f"{one['reason']}. Next: {one['next_step']}" if one["next_step"] else one["reason"],
         )
@@ -128,10 +130,11 @@ def show_renewal(session: Session, found: Record) -> None:
 
 def _draw(screen: Screen, found: Record, session: Session) -> None:
     counts = found["counts"]
-    done = ", ".join(f"{count} {words(name)}" for name, count in sorted(counts.items()))
+    done = ", ".join(f"{count} {found['labels'].get(name, name)}" for name, count in sorted(counts.items()))
     screen.fields(
         [
-            ("Renewal", found["renewal_id"]),
+            ("Job", found["renewal_id"]),
+            ("Work", found["title"]),
             ("Name", found["name"]),
             ("State", f"{words(found['phase'])}: {found['reason']}"),
             ("Chargers", f"{found['chargers']} in {found['waves']} waves: {done}"),

@@ -129,7 +129,9 @@ def _open(session: Session, path: str, body: Record) -> None:
     found = session.api.post(path, body)
     show_renewal(session, found)
     if not session.json:
-        session.note(f"Follow it: ampwave cert renewal {found['renewal_id']}; stop it: ampwave cert abort.")
+        session.note(
+            f"Follow it: ampwave cert renewal {found['renewal_id']}; steer it: cert pause, resume or abort."
+        )
 
 
 def _who(charger: list[str] | None, query: str | None) -> Record:

@@ -56,7 +56,8 @@ async def certificates(
     if asked.ended:
         since, before = None, now
     found = await store.ending(since, before, limit=ROWS, cursor=asked.cursor)
-    at_work = await services.renewals.in_any([each.charger_id for each in found.items])
+    names = [each.charger_id for each in found.items]
+    hands = views.Hands(await services.renewals.in_any(names), await services.renewals.standing_still(names))
     refused = await store.find_requests(views.refused_lately(now), limit=REFUSED)
     return page(
         "life_certificates.html",
@@ -64,7 +65,7 @@ async def certificates(
         by=by,
         buckets=views.calendar(counts, ended, now, by, services.renewing),
         total=sum(each.count for each in counts),
-        rows=views.end_rows(found.items, at_work, now, services.renewing),
+        rows=views.end_rows(found.items, hands, now, services.renewing),
         next_cursor=found.next_cursor,
         refused=refused.items,
         next_step=next_step,

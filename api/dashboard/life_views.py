@@ -1,7 +1,7 @@
 """What the pages of chargers' lives show, worked out from nouns. Pure."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
@@ -11,7 +11,7 @@ from api.dashboard.views import Segment
 from storage.access import Principal
 from storage.certificate import EndCount, Expiry, RequestFilter, RequestState
 from storage.provisioning import Enrolment, EnrolmentState
-from storage.renewal import FleetWork, RenewalPhase
+from storage.renewal import WORK_WORDS, FleetWork, RenewalOutcome, RenewalPhase, StandingStill, outcome_word
 from storage.retirement import Retirement, RetirementState, Wiped
 
 
@@ -135,15 +135,31 @@ class EndRow:
     """When it is renewed, in words."""
 
 
-def end_rows(
-    found: Sequence[Expiry], at_work: frozenset[str], now: datetime, rules: RenewalRules
-) -> tuple[EndRow, ...]:
+@dataclass(frozen=True, slots=True)
+class Hands:
+    """In whose hands chargers are."""
+
+    at_work: frozenset[str] = frozenset()
+    """In some job that is not over."""
+    still: Mapping[str, StandingStill] = field(default_factory=dict)
+    """In one that stands still, and in no other."""
+
+
+def end_rows(found: Sequence[Expiry], hands: Hands, now: datetime, rules: RenewalRules) -> tuple[EndRow, ...]:
     """In the same order."""
-    return tuple(EndRow(each, each.not_after < now, _renewal(each, at_work, now, rules)) for each in found)
+    return tuple(EndRow(each, each.not_after < now, _renewal(each, hands, now, rules)) for each in found)
 
 
-def _renewal(each: Expiry, at_work: frozenset[str], now: datetime, rules: RenewalRules) -> str:
-    if each.charger_id in at_work:
+def _renewal(each: Expiry, hands: Hands, now: datetime, rules: RenewalRules) -> str:
+    still = hands.still.get(each.charger_id)
+    if still is not None:
+        stands = f"in {still.name!r}, which is {still.phase.value}"
+        if not rules.enabled:
+            return stands
+        pressing = each.not_after - rules.pressing
+        when = f"from {pressing.date().isoformat()}" if pressing > now else "once it is connected"
+        return f"{stands}; by itself {when}"
+    if each.charger_id in hands.at_work:
         return "in a renewal now"
     if not rules.enabled:
         return "only if somebody starts it"
@@ -209,11 +225,7 @@ def roles_with(permission: Permission) -> str:
     return ", ".join(role.value.replace("_", " ") for role, held in PERMISSIONS.items() if permission in held)
 
 
-WORK = {
-    FleetWork.RENEW: "New certificates",
-    FleetWork.INSTALL_ROOT: "Root change: install the new root",
-    FleetWork.DELETE_ROOT: "Root change: delete the old root",
-}
+WORK = WORK_WORDS
 PHASE_TONES = {
     RenewalPhase.RUNNING: "running",
     RenewalPhase.PAUSED: "paused",
@@ -221,22 +233,31 @@ PHASE_TONES = {
     RenewalPhase.COMPLETED: "completed",
     RenewalPhase.ABORTED: "aborted",
 }
+OPEN = "open"
 _COUNTED = (
-    ("renewed", "updated", "done"),
-    ("taken", "already_current", "taken, to be shown"),
-    ("refused", "failed", "refused"),
-    ("failed", "failed", "failed"),
-    ("lost", "silent", "lost"),
-    ("deferred", "deferred", "deferred"),
-    ("open", "pending", "to come"),
+    (RenewalOutcome.RENEWED, "updated"),
+    (RenewalOutcome.TAKEN, "already_current"),
+    (RenewalOutcome.REFUSED, "failed"),
+    (RenewalOutcome.FAILED, "failed"),
+    (RenewalOutcome.LOST, "silent"),
+    (RenewalOutcome.DEFERRED, "deferred"),
+    (RenewalOutcome.RESCHEDULED, "deferred"),
+    (OPEN, "pending"),
 )
 
 
-def outcome_bar(counts: dict[str, int]) -> tuple[Segment, ...]:
-    """Chargers of a renewal by what became of them."""
+def outcome_label(outcome: RenewalOutcome | None, work: FleetWork) -> str:
+    """What became of a charger, as that work calls it."""
+    return outcome_word(work, outcome) if outcome else "to come"
+
+
+def outcome_bar(counts: dict[str, int], work: FleetWork) -> tuple[Segment, ...]:
+    """Chargers of a job by what became of them."""
     total, start, found = sum(counts.values()), 0.0, []
-    for name, tone, label in _COUNTED:
+    for outcome, tone in _COUNTED:
+        name = str(outcome)
         if count := counts.get(name, 0):
+            label = outcome_label(None if name == OPEN else RenewalOutcome(name), work)
             share = 100 * count / total
             found.append(Segment(tone, label, count, round(start, 3), round(share, 3)))
             start += share

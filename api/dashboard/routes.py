@@ -35,6 +35,7 @@ from storage.ownership import MoveState
 from storage.ports import ArtifactStore, ChargerStore, ChargerView, EventStore, Page
 from storage.query.errors import QueryError, QueryTooBroad
 from storage.standing import outcome_rows, stand
+from storage.twin_schema import TERMS
 from storage.withdrawal import VOTES_TO_RESTORE
 
 router = APIRouter(include_in_schema=False, route_class=PageRoute)
@@ -242,6 +243,7 @@ async def charger(
         services.twins.drifts(charger_id=charger_id, states=(DriftState.OPEN, DriftState.PENDING)),
         services.twins.anomalies(charger_id, limit=ROWS),
     )
+    desired = await services.twins.desired(charger_id)
     now = services.clock()
     return _page(
         "charger.html",
@@ -255,6 +257,7 @@ async def charger(
         move=next((each for each in moves if each.state is MoveState.DONE), None),
         metering=metering,
         trends=trends,
+        terms=next((each.desired for each in desired if each.section == TERMS), {}),
         timeline=timeline.items,
         may_passport=may(caller, Permission.AUDIT_READ),
         key=services.new_id(),

@@ -1,4 +1,7 @@
-"""New certificates for many chargers, in waves: begin, look, pause, resume, abort (F40)."""
+"""New certificates for many chargers, in waves: begin, look, pause, resume, abort (F40).
+
+Changes of roots, passwords, profiles and networks go the same way, and are looked at and steered here.
+"""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -17,7 +20,14 @@ from api.schemas.common import PageReply
 from storage.access import Principal
 from storage.charger import ChargerFilter
 from storage.errors import InvalidInput, NotFound
-from storage.renewal import Renewal, RenewalPhase, RenewalPlan
+from storage.renewal import (
+    WORK_WORDS,
+    Renewal,
+    RenewalOutcome,
+    RenewalPhase,
+    RenewalPlan,
+    outcome_word,
+)
 from storage.twin import Lifecycle
 from workflows.signals import PersonRequest
 
@@ -94,7 +104,7 @@ async def resume_renewal(
 async def abort_renewal(
     services: Services, caller: Caller, renewal_id: RenewalId, body: SteerBody, key: IdempotencyKey = None
 ) -> RenewalReply:
-    """Start nothing more, ever; chargers keep the certificates that they have."""
+    """Start nothing more, ever; chargers keep what they have."""
     return await _steer(services, caller, (renewal_id, "abort"), body.reason, key)
 
 
@@ -147,7 +157,7 @@ async def chosen_chargers(services: ApiServices, body: RenewalBody) -> list[str]
     ways = [bool(body.charger_ids), body.query is not None, body.expires_within_days is not None]
     if sum(ways) != 1:
         raise InvalidInput(
-            "It is not said whose certificates are meant.",
+            "It is not said which chargers are meant.",
             ["name exactly one of charger_ids, query, expires_within_days"],
         )
     if body.charger_ids:
@@ -158,7 +168,9 @@ async def chosen_chargers(services: ApiServices, body: RenewalBody) -> list[str]
     else:
         found = await _matching(services, body.query)
     if not found:
-        raise InvalidInput("No charger matches.", hint="See them: ampwave cert expiries.")
+        raise InvalidInput(
+            "No charger matches.", hint="See them: ampwave charger list, or ampwave cert expiries."
+        )
     return found
 
 
@@ -194,6 +206,8 @@ def reply(renewal: Renewal) -> RenewalReply:
         renewal_id=renewal.renewal_id,
         name=renewal.plan.name,
         work=renewal.plan.work,
+        title=WORK_WORDS[renewal.plan.work].title,
+        labels={each.value: outcome_word(renewal.plan.work, each) for each in RenewalOutcome},
         phase=renewal.phase,
         reason=renewal.reason,
         created_by=renewal.created_by,

@@ -200,11 +200,13 @@ class RootReadyReply(Reply):
 
 
 class RenewalReply(Reply):
-    """A renewal of many chargers."""
+    """A renewal of many chargers, or other work that goes in the same waves."""
 
     renewal_id: str
     name: str
     work: FleetWork
+    title: str = Field(description="The work in words.", examples=["Security profile upgrade"])
+    labels: dict[str, str] = Field(description="How each outcome is called in this kind of work.")
     phase: RenewalPhase
     reason: str
     created_by: str

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from storage.canonical import sha256_hex
 from storage.certificate import Expiry, RequestState, SigningRequest
+from storage.desired import DesiredChange
 from storage.drift import Drift, DriftState
 from storage.provisioning import CheckResult, Enrolment, EnrolmentState, Origin
 from storage.renewal import FleetWork, Renewal, RenewalOutcome, RenewalPhase, RenewalPlan
@@ -18,7 +19,7 @@ from storage.retirement import (
     receipt_key,
 )
 from storage.twin import Lifecycle
-from storage.twin_schema import Severity
+from storage.twin_schema import TERMS, Severity
 from tests.support.house import House
 
 EVIL = "<script>alert('x')</script>"
@@ -42,6 +43,8 @@ async def lives(house: House, count: int = 30) -> House:
             (f"its common name is '{EVIL}', and the charger that asks is CP-0002", "its key is RSA 1024"),
         )
     ]  # fmt: skip
+    terms = {"pricing_policy": f"tariff/night {EVIL}", "access_policy": "members/v12"}
+    await house.twins.set_desired(DesiredChange("CP-0001", TERMS, terms, 0, "ada", "describe", now))
     await _renewals(house)
     _queue(house, count)
     await house.chargers.set_lifecycle("CP-0003", Lifecycle.QUARANTINED)
@@ -61,6 +64,7 @@ async def _renewals(house: House) -> None:
         (
             (FleetWork.RENEW, RenewalPhase.HELD, f"3 of 10 failed in wave 2 {EVIL}"),
             (FleetWork.INSTALL_ROOT, RenewalPhase.COMPLETED, "every charger lists the new root"),
+            (FleetWork.RAISE_PROFILE, RenewalPhase.PAUSED, "the depot is being rebuilt"),
         )
     ):
         plan = RenewalPlan(f"Autumn {number} {EVIL}", canary=1, growth=5, work=work)

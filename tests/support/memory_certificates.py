@@ -21,7 +21,7 @@ from storage.certificate import (
 )
 from storage.errors import NotFound
 from storage.ports import Page
-from storage.renewal import FINAL, Renewal, RenewalPhase, RenewalTarget, WaveCounts, wave_sizes
+from storage.renewal import FINAL, Renewal, RenewalPhase, RenewalTarget, StandingStill, WaveCounts, wave_sizes
 from tests.support.memory import page_of
 from workflows.signals import PersonRequest
 
@@ -130,6 +130,18 @@ class MemoryRenewals:
         open_ones = {row.renewal_id for row in self.rows.values() if row.phase not in FINAL}
         lines = [line for name in open_ones for line in self.lines[name] if line.outcome is None]
         return frozenset(line.charger_id for line in lines) & frozenset(charger_ids)
+
+    async def standing_still(self, charger_ids: Sequence[str]) -> dict[str, StandingStill]:
+        found: dict[str, StandingStill] = {}
+        running = set[str]()
+        for row in self.rows.values():
+            waiting = {line.charger_id for line in self.lines[row.renewal_id] if line.outcome is None}
+            if row.phase is RenewalPhase.RUNNING:
+                running |= waiting
+            elif row.phase not in FINAL:
+                still = StandingStill(row.renewal_id, row.plan.name, row.phase, row.reason, row.plan.work)
+                found |= dict.fromkeys(waiting & set(charger_ids), still)
+        return {name: still for name, still in found.items() if name not in running}
 
     async def counts(self, renewal_id: str, wave: int) -> WaveCounts:
         lines = [line for line in self.lines[renewal_id] if line.wave == wave]

@@ -76,6 +76,33 @@ def _ids(page: str, mark: str) -> list[str]:
     return [part.split('"')[0] for part in page.split(mark)[1:]]
 
 
+async def test_each_kind_of_work_is_spoken_of_in_its_own_words() -> None:
+    house = await lives(showcase())
+    async with browser(house, Role.SECURITY) as client:
+        jobs = (await client.get("/life/renewals")).text
+        profile = (await client.get("/life/renewals/r-2")).text
+        certificates = (await client.get("/life/renewals/r-0")).text
+    for title in ("New certificates", "Root change: install the new root", "Security profile upgrade"):
+        assert title in jobs
+    assert "1 upgraded" in profile
+    assert "renewed" not in profile.split("<main")[1]
+    assert "Chargers keep the profiles that they have." in profile
+    assert "New serial number" not in profile
+    assert "1 renewed" in certificates
+    assert "New serial number" in certificates
+
+
+@pytest.mark.requirement("F63")
+async def test_a_chargers_page_shows_its_terms() -> None:
+    house = await lives(showcase())
+    async with browser(house, Role.VIEWER) as client:
+        kept = (await client.get("/chargers/CP-0001")).text.split('id="terms"')[1].split("</section>")[0]
+        none = (await client.get("/chargers/CP-0002")).text.split('id="terms"')[1].split("</section>")[0]
+    assert "<dt>Access policy</dt><dd>members/v12</dd>" in kept
+    assert "tariff/night &lt;script&gt;" in kept
+    assert "ampwave charger describe CP-0002 --pricing REF" in none
+
+
 async def test_a_refused_request_is_shown_with_every_reason_and_what_to_do() -> None:
     house = await lives(showcase())
     async with browser(house, Role.VIEWER) as client:

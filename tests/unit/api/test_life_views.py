@@ -5,8 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activities.renewals import RenewalRules
-from api.dashboard.life_views import Step, calendar, outcome_bar
-from storage.certificate import EndCount
+from api.dashboard.life_views import Hands, Step, calendar, end_rows, outcome_bar
+from storage.certificate import EndCount, Expiry
+from storage.renewal import FleetWork, RenewalPhase, StandingStill
 
 NOW = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)
 RULES = RenewalRules()
@@ -56,7 +57,25 @@ def test_a_line_says_from_when_its_certificates_are_renewed_and_nothing_if_nobod
 
 
 def test_a_bar_is_whole() -> None:
-    parts = outcome_bar({"renewed": 5, "failed": 1, "open": 8, "odd": 0})
+    counts = {"renewed": 5, "failed": 1, "open": 7, "rescheduled": 1, "odd": 0}
+    parts = outcome_bar(counts, FleetWork.RENEW)
     assert sum(each.count for each in parts) == 14
+    assert [each.label for each in parts] == ["renewed", "failed", "gone to the schedule", "to come"]
+    assert outcome_bar(counts, FleetWork.ROTATE_PASSWORD)[0].label == "changed"
     assert abs(sum(each.share for each in parts) - 100) < 0.1
-    assert outcome_bar({}) == ()
+    assert outcome_bar({}, FleetWork.RENEW) == ()
+
+
+def test_a_charger_in_a_job_that_stands_still_is_told_when_the_schedule_takes_it() -> None:
+    still = StandingStill("r1", "autumn", RenewalPhase.PAUSED, "", FleetWork.RENEW)
+    hands = Hands(frozenset({"A", "B"}), {"A": still})
+
+    def said(name: str, days: int, rules: RenewalRules = RULES) -> str:
+        expiry = Expiry(name, "s1", "0A", NOW + timedelta(days=days), online=True)
+        return end_rows([expiry], hands, NOW, rules)[0].renewal
+
+    day = (NOW + timedelta(days=39)).date().isoformat()
+    assert said("A", 60) == f"in 'autumn', which is paused; by itself from {day}"
+    assert said("A", 20) == "in 'autumn', which is paused; by itself once it is connected"
+    assert said("A", 20, RenewalRules(enabled=False)) == "in 'autumn', which is paused"
+    assert said("B", 20) == "in a renewal now"

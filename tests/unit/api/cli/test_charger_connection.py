@@ -9,6 +9,8 @@ JOB = {
     "renewal_id": "abc123",
     "name": "security profile 2",
     "work": "raise_profile",
+    "title": "Security profile upgrade",
+    "labels": {"renewed": "upgraded", "failed": "failed"},
     "phase": "running",
     "reason": "it has begun",
     "created_by": "ada",
@@ -16,7 +18,7 @@ JOB = {
     "finished_at": None,
     "chargers": 2,
     "waves": 2,
-    "counts": {"open": 2},
+    "counts": {"open": 1, "renewed": 1},
 }
 
 
@@ -27,6 +29,8 @@ def test_chargers_are_raised_by_name_or_by_query(run: Any, fake: Any, tmp_path: 
     root.write_text("PEM")
     shown = run("charger", "upgrade-profile", "CP-1", "CP-2", "--profile", "2", "--root", str(root))
     assert "security profile 2" in shown.stdout
+    assert "Security profile upgrade" in shown.stdout
+    assert "1 open, 1 upgraded" in shown.stdout
     assert "ampwave cert renewal abc123" in shown.stderr
     sent = fake.last("POST", "/connections/profiles").json
     assert (sent["charger_ids"], sent["profile"], sent["root"]) == (["CP-1", "CP-2"], 2, "PEM")
