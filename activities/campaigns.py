@@ -257,6 +257,8 @@ class CampaignActivities:
             outcome, reason = given.outcome, given.reason
             if target.dispatched_at is not None:
                 outcome, reason = Outcome.FAILED, target.reason or _OUT_OF_REACH
+            elif outcome is Outcome.DEFERRED and target.phase is not TargetPhase.PENDING and target.reason:
+                reason = f"{reason}: {target.reason}"  # Or nobody would know what it waited for.
             await campaigns.finish_target(
                 target.campaign_id, target.wave, target.charger_id, outcome, reason, now
             )

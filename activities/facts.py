@@ -153,6 +153,8 @@ class ShardFacts:
     """(charger, why): somebody called it back as its attempt ended."""
     parked: tuple[ParkedFacts, ...] = ()
     local: tuple[LocalFacts, ...] = ()
+    signals_late: float = 0.0
+    """How long what chargers told has been waiting for its workflow, seconds."""
 
     def local_of(self, site_id: str) -> LocalFacts | None:
         """The local controller of a site, if it has one."""

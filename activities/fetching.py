@@ -96,6 +96,8 @@ class _Fetching:
     async def run(self) -> FetchAnswer:
         try:
             plan, target = await still_wanted(self._stores, self._given, CampaignPhase.RUNNING)
+            if why := self._node.strain:
+                raise Obstacle(DispatchKind.NOT_NOW, why, strained=True)
             self._order = order = await self._reserve(plan, target)
             view = await self._stores.chargers.get(self._given.charger_id)
             proof = await Proving(self._node, self._given).prove(order, view)

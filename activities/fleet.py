@@ -170,6 +170,7 @@ class FleetActivities:
             ),
             parked=ahead.facts,
             local=await self._controllers(given, sites.items()),
+            signals_late=round(await stores.events.signals_late(), 1),
         )
 
     async def _campaign(self, campaign_id: str) -> Campaign:

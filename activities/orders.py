@@ -1,12 +1,14 @@
 """What goes into the step that sends, and what comes out of it. Small values: they live in histories."""
 
 from asyncio import Lock
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from weakref import WeakValueDictionary
 
 from activities.alarms import DispatchAlarms
 from activities.stores import Stores
+from activities.strain import started_late, why_strained
 from activities.tickets import TicketOffice
 from csms.ports import ChargerSender
 from signing.ledger import UseLedger
@@ -63,6 +65,8 @@ class DispatchAnswer:
     """The charger was made inoperative and is so still."""
     needs_reset: bool = False
     for_session: bool = False
+    strained: bool = False
+    """The node is late with its work, and what it began now would suffer for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,10 @@ class ChargerLocks:
         return self._locks.setdefault(charger_id, Lock())
 
 
+def _in_time() -> float:
+    return 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """What a CSMS node hands to the step that sends."""
@@ -118,16 +126,26 @@ class Node:
     """What this node knows to have been used, whatever the database says."""
     alarms: DispatchAlarms = field(default_factory=DispatchAlarms)
     locks: ChargerLocks = field(default_factory=ChargerLocks)
+    loop_late: Callable[[], float] = _in_time
+    """How late its event loop was of late, seconds."""
+
+    @property
+    def strain(self) -> str:
+        """Why nothing new is to be sent from here now, or "". Asked within an activity."""
+        return why_strained(started_late(), self.loop_late())
 
 
 class Obstacle(Exception):
     """Why the update was not sent, or not accepted."""
 
-    def __init__(self, kind: DispatchKind, reason: str, *, for_session: bool = False) -> None:
+    def __init__(
+        self, kind: DispatchKind, reason: str, *, for_session: bool = False, strained: bool = False
+    ) -> None:
         super().__init__(reason)
         self.kind = kind
         self.reason = reason
         self.for_session = for_session
+        self.strained = strained
 
 
 @dataclass(frozen=True, slots=True)

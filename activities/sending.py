@@ -53,7 +53,10 @@ class Sending:
     async def run(self) -> DispatchAnswer:
         """The whole flow; an obstacle on the way gives back what was taken from the charger."""
         try:
-            order = await self._reserve(await self._wanted())
+            target = await self._wanted()
+            self._sent_before = target.phase in _SENT and target.attempt == self._given.attempt
+            self._require_ease()
+            order = await self._reserve(target)
             view = await self._drain(order)
             proof = await Proving(self._node, self._given).prove(order, view)
             return self._answer(await self._send(order, proof, view))
@@ -75,7 +78,8 @@ class Sending:
     async def _give_up(self, obstacle: Obstacle) -> DispatchAnswer:
         if self._drained and not self._sent_before:
             self._drained = not await self._undrained()
-        return replace(self._answer(obstacle.kind, obstacle.reason), for_session=obstacle.for_session)
+        told = self._answer(obstacle.kind, obstacle.reason)
+        return replace(told, for_session=obstacle.for_session, strained=obstacle.strained)
 
     async def _undrained(self) -> bool:
         try:
@@ -91,6 +95,11 @@ class Sending:
         self._pace = self._plan.pace
         return target
 
+    def _require_ease(self) -> None:
+        """What was sent before is sent to its end, however late this node is."""
+        if not self._sent_before and (why := self._node.strain):
+            raise Obstacle(DispatchKind.NOT_NOW, why, strained=True)
+
     async def _reserve(self, target: Target) -> Order:
         given, stores = self._given, self._stores
         if not (directive := await stores.campaigns.directive(given.campaign_id, given.wave, given.shard)):
@@ -102,7 +111,6 @@ class Sending:
             raise Obstacle(DispatchKind.NOT_NOW, why)
         self._request_id = await self._number(target)
         await self._lease(target, profile, artifact.length)
-        self._sent_before = target.phase in _SENT and target.attempt == given.attempt
         if not self._sent_before:
             await self._move(TargetPhase.RESERVED, "it is reserved at its site")
         return Order(target, artifact, profile, self._request_id, directive)

@@ -653,6 +653,7 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
         data_transfer_vendors=frozenset(settings.data_transfer_vendors),
         uses=UseLedger(settings.data_dir / "trust" / f"uses-{settings.node_id}.jsonl"),
         alarms=DispatchAlarms(lambda kind: gateway.metrics.refusals.labels(kind).inc()),
+        loop_late=gateway.loop_watch.worst,
     )
     worker = Worker(
         client,

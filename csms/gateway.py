@@ -31,6 +31,7 @@ from csms.internal_http import InternalHttp
 from csms.journal import SessionJournal
 from csms.lease import Lease
 from csms.limits import Arrivals, Doorway
+from csms.loop_watch import LoopWatch
 from csms.metrics import CsmsMetrics
 from csms.newcomers import Newcomers
 from csms.ocpp2x import ocpp21, ocpp201
@@ -104,6 +105,7 @@ class Gateway:
         self._monotonic = sources.monotonic
         self._tls = tls
         self.metrics = CsmsMetrics()
+        self.loop_watch = LoopWatch(self.metrics.loop_late.set)
         self._ingest = Ingest(stores.ingest, project, options.ingest, self.metrics)
         self._tools = SessionTools(
             self._ingest,
@@ -168,6 +170,7 @@ class Gateway:
         self._spawn(sweep_for_ever(self._route_store, self._routes, self._record_gone))
         self._spawn(self.watching.silence.run())
         self._spawn(self._rereader.run())
+        self._spawn(self.loop_watch.run())
 
     async def _listen(self, port: int, tls: ssl.SSLContext | None) -> Server:
         options = self._options

@@ -84,6 +84,11 @@ class CsmsMetrics:
         self.commit_failures = Counter(
             "ampwave_ingest_commit_failures_total", "Commits that had to be tried again", registry=registry
         )
+        self.loop_late = Gauge(
+            "ampwave_csms_loop_late_seconds",
+            "How late the event loop came to what was due, the worst of the last seconds",
+            registry=registry,
+        )
         self.pending_bytes = Gauge(
             "ampwave_ingest_pending_bytes", "Bytes that wait for their commit", registry=registry
         )

@@ -364,6 +364,14 @@ class WaveTally:
 
 
 @dataclass(frozen=True, slots=True)
+class Hindrance:
+    """What chargers of a campaign wait for now, in words, and how many do."""
+
+    reason: str
+    chargers: int
+
+
+@dataclass(frozen=True, slots=True)
 class Exclusion:
     """A charger the filter matched and the plan leaves out, and why."""
 

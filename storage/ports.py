@@ -20,6 +20,7 @@ from storage.campaign import (
     Campaign,
     CampaignPhase,
     Decision,
+    Hindrance,
     Outcome,
     SignedDirective,
     Target,
@@ -153,6 +154,9 @@ class EventStore(ChronicleStore, Protocol):
     async def latest_sequence(self) -> int: ...
     async def since(self, charger_id: str, instant: datetime, kinds: Sequence[str]) -> Sequence[StoredEvent]:
         """Received at or after ``instant``, oldest first."""
+
+    async def signals_late(self) -> float:
+        """How long the oldest event of which a workflow is to be told has been waiting, seconds."""
 
     async def history(self, charger_id: str, *, limit: int = 100) -> Sequence[dict[str, Any]]:
         """Twin revisions, newest first: revision, section, patch, cause, observed and received time."""
@@ -380,6 +384,9 @@ class CampaignStore(Protocol):
         """The first outcome stands; a later one is ignored."""
 
     async def tallies(self, campaign_id: str) -> Sequence[WaveTally]: ...
+    async def hindrances(self, campaign_id: str, *, limit: int = 8) -> Sequence[Hindrance]:
+        """What its chargers wait for now, the most frequent first."""
+
     async def next_request_id(self) -> int:
         """Unique for ever, fits OCPP's 32-bit integer."""
 

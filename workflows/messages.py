@@ -79,6 +79,8 @@ class ShardMemory:
     streak: int = 0
     """Successes since the last failure."""
     updated: int = 0
+    share: float = 1.0
+    """Of what may be in flight otherwise, since our own machines were late (``strain``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,8 @@ class Mark(StrEnum):
     """Why it failed: the image did not arrive."""
     REFUSED = "refused"
     """The charger said no."""
+    STRAINED = "strained"
+    """Its node is late with its work, or did not take the order at all."""
     INSTALL = "install"
     """The image arrived, and could not be installed."""
     OVERDUE = "overdue"

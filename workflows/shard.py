@@ -57,6 +57,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.ramp import most_in_flight
     from workflows.retries import is_last, pause_before
     from workflows.signals import SET_PAUSED, SHARD_CURED, SHARD_FAILED, STOP, StopRequest
+    from workflows.strain import CALM, Ease, Lateness, bound, judge_strain, relaxed, tightened, words
     from workflows.triage import Candidate, Context, choose, choose_fetching, triage
 
 LONGEST_STRETCH = 5.0
@@ -78,6 +79,8 @@ class ShardWorkflow:
         self._authorised_until = given.memory.authorised_until
         self._failed = set(given.memory.failed)
         self._updated = given.memory.updated
+        self._ease = Ease(given.memory.share)
+        self._late_s = 0.0
         self._retries = {retry.charger_id: retry for retry in given.memory.retries}
         self._streak = given.memory.streak
         self._paused_since: datetime | None = workflow.now() if given.paused else None
@@ -171,10 +174,13 @@ class ShardWorkflow:
         facts = await self._with_local(await locally(FleetActivities.measure_eligibility, query))
         context = Context(given.campaign_id, given.wave, now, self._flying, self._retries, self._said)
         found = triage(facts, context)
+        self._weigh_strain(facts.signals_late)
+        held = words([one.charger_id for one in found.queue], self._said, self._ease.why)
         moves = found.moves(context)
+        moves = replace(moves, waiting=(*moves.waiting, *held))
         self._queue, self._open = found.queue, found.open
         self._slots = {site.site_id: site.max_down - site.down for site in facts.sites}
-        self._said |= {name: reason for name, reason, _ in found.waiting}
+        self._said |= {name: reason for name, reason, _ in (*found.waiting, *held)}
         self._fetched = {one.charger_id: one.issue for one in facts.parked}
         for name, outcome, _ in found.done:
             await self._cure(name, outcome)
@@ -224,7 +230,9 @@ class ShardWorkflow:
 
     async def _fetch_ahead(self, chosen: list[Candidate]) -> None:
         """Have chargers fetch what they must not install yet; PostgreSQL will tell how that ended."""
-        if not chosen or self._paused_since or self._over() or not await self._authorised(chosen):
+        if not chosen or self._paused_since or self._ease.why or self._over():
+            return
+        if not await self._authorised(chosen):
             return
         given = self._given
         for candidate in chosen:
@@ -270,11 +278,27 @@ class ShardWorkflow:
         if self._timer or self._paused_since or not self._open or self._waits_for_landings():
             return
         wait = max(min(self._next_look, self._deadline) - workflow.now(), timedelta(seconds=0.01))
-        self._timer = asyncio.create_task(workflow.sleep(wait, summary=f"{self._open} chargers wait"))
+        self._timer = asyncio.create_task(self._time(wait))
+
+    async def _time(self, wait: timedelta) -> None:
+        """Until the next look; how late it comes is how late our workers are."""
+        due = workflow.now() + wait
+        await workflow.sleep(wait, summary=f"{self._open} chargers wait")
+        self._late_s = (workflow.now() - due).total_seconds()
+
+    def _weigh_strain(self, signals_s: float) -> None:
+        """Begin nothing new while our own machines are late, and then a little at first."""
+        late, self._late_s = Lateness(self._late_s, signals_s), 0.0
+        why = judge_strain(late)
+        if why and workflow.patched("strain"):
+            workflow.logger.warning("Nothing new is sent: %s %s", why, late)
+            self._ease = tightened(self._ease, why)
+        else:
+            self._ease = relaxed(self._ease)
 
     def _waits_for_landings(self) -> bool:
         """Whether everybody who is open waits for the window, or for a site where we are at work."""
-        if not self._flying or self._open > len(self._queue):
+        if not self._flying or self._open > len(self._queue) or self._ease != CALM:
             return False
         if len(self._flying) >= most_in_flight(self._given.pace, self._streak):
             return True
@@ -291,7 +315,7 @@ class ShardWorkflow:
         """Who may start now: within the window, the ramp and the sites' room, and no directive is missing."""
         if self._paused_since or self._over() or self._late():
             return []
-        room = most_in_flight(self._given.pace, self._streak) - len(self._flying)
+        room = bound(most_in_flight(self._given.pace, self._streak), self._ease) - len(self._flying)
         return choose(self._queue, self._slots, room)
 
     async def _authorised(self, ready: list[Candidate]) -> bool:
@@ -411,6 +435,8 @@ class ShardWorkflow:
             self._settle(name, end.outcome, counts=Mark.NETWORK not in end.marks)
         if Mark.RETRY in end.marks:
             self._keep_for_retry(name, end.marks)
+        if Mark.STRAINED in end.marks and workflow.patched("strain"):
+            self._ease = tightened(self._ease, judge_strain(Lateness(node=end.reason)))
         if Mark.HALT in end.marks:
             self._halted = self._halted or f"{name}: {end.reason}"
         if (end.outcome in _FAILURES and Mark.NETWORK not in end.marks) or Mark.SUSPICIOUS in end.marks:
@@ -470,6 +496,8 @@ class ShardWorkflow:
         if not self._open and not over:
             return
         given = self._given
+        if not over:
+            await self._say_last()
         outcome = Outcome.CANCELLED if over else Outcome.DEFERRED
         reason = over or "it could not be touched before the wave's end"
         await locally(
@@ -478,11 +506,25 @@ class ShardWorkflow:
         )
         self._failed |= set(self._retries)
 
+    async def _say_last(self) -> None:
+        """Why those did not start who could have: a deferral keeps the last reason that there was."""
+        reasons = tuple((one.charger_id, self._hindrance(one), False) for one in self._queue)
+        if reasons and workflow.patched("last-reason"):
+            moves = TargetMoves(self._given.campaign_id, self._given.wave, reasons)
+            await locally(FleetActivities.move_targets, moves)
+
+    def _hindrance(self, candidate: Candidate) -> str:
+        if self._ease.why:
+            return self._ease.why
+        if self._slots.get(candidate.site_id, 0) <= 0:
+            return "its site had no room: so many chargers as may be away there were"
+        return "so many chargers were under way that its turn did not come"
+
     async def _continue(self) -> None:
         await workflow.wait_condition(workflow.all_handlers_finished)
         failed, retries = tuple(sorted(self._failed)), tuple(self._retries.values())
         memory = ShardMemory(self._issue, self._authorised_until, failed, retries, self._streak)
-        memory = replace(memory, updated=self._updated)
+        memory = replace(memory, updated=self._updated, share=self._ease.share)
         paused = self._paused_since is not None
         workflow.continue_as_new(replace(self._given, deadline=self._deadline, paused=paused, memory=memory))
 

@@ -137,6 +137,8 @@ def draw_campaign(
     )
     screen.line()
     draw_waves(screen, item)
+    for one in item.get("waiting") or ():
+        screen.line(f"{one['chargers']} waiting: {one['reason']}")
     _draw_decisions(screen, item, decisions, now)
     if advise and (step := _next(item)):
         screen.line()

@@ -115,10 +115,11 @@ async def campaign(
     """One campaign: its waves, verdicts, targets, and what the reader may do."""
     store = services.campaigns
     found = await store.get(campaign_id)
-    tallies, decisions, exclusions, artifact, back = await asyncio.gather(
+    tallies, decisions, exclusions, waiting, artifact, back = await asyncio.gather(
         store.tallies(campaign_id),
         store.decisions(campaign_id),
         store.exclusions(campaign_id),
+        store.hindrances(campaign_id),
         services.artifacts.get(found.plan.artifact_id),
         _rollback(services.artifacts, found),
     )
@@ -140,6 +141,7 @@ async def campaign(
         signals=series_of([each.result for each in ordered]),
         meanings=MEANINGS,
         exclusions=exclusions,
+        waiting=waiting,
         targets=targets,
         shown=shown,
         wave=wave,

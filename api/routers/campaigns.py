@@ -313,4 +313,5 @@ async def _whole(services: ApiServices, campaign_id: str) -> CampaignReply:
     campaign = await services.campaigns.get(campaign_id)
     tallies = await services.campaigns.tallies(campaign_id)
     excluded = await services.campaigns.exclusions(campaign_id)
-    return CampaignReply.whole(campaign, tuple(tallies), tuple(Exclusion(*pair) for pair in excluded))
+    waiting = await services.campaigns.hindrances(campaign_id)
+    return CampaignReply.whole(campaign, tallies, [Exclusion(*pair) for pair in excluded], waiting)

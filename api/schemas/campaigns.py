@@ -1,6 +1,7 @@
 """Campaigns at the door."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -29,6 +30,7 @@ from storage.campaign import (
     EndBehaviour,
     Exclusion,
     GatePolicy,
+    Hindrance,
     LateJoiners,
     Outcome,
     Pace,
@@ -315,18 +317,26 @@ class CampaignReply(CampaignSummary):
     approvals: tuple[Approval, ...]
     waves: tuple[WaveTally, ...]
     excluded: tuple[Exclusion, ...]
+    waiting: tuple[Hindrance, ...] = Field(
+        default=(), description="What its chargers wait for now, the most frequent first."
+    )
 
     @classmethod
     def whole(
-        cls, campaign: Campaign, tallies: tuple[WaveTally, ...], excluded: tuple[Exclusion, ...]
+        cls,
+        campaign: Campaign,
+        tallies: Sequence[WaveTally],
+        excluded: Sequence[Exclusion],
+        waiting: Sequence[Hindrance] = (),
     ) -> "CampaignReply":
         """Everything of one campaign but its targets."""
         return cls(
             **dict(CampaignSummary.of(campaign)),
             plan=PlanBody.model_validate(campaign.plan),
             approvals=campaign.approvals,
-            waves=tallies,
-            excluded=excluded,
+            waves=tuple(tallies),
+            excluded=tuple(excluded),
+            waiting=tuple(waiting),
         )
 
 

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, text, tuple_
+from sqlalchemy import Row, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.chronicle import Entry, TimelineQuestion
@@ -15,7 +15,7 @@ from storage.postgres.chronicle import read_chronicle
 from storage.postgres.engine import reading
 from storage.postgres.notifications import Notifications
 from storage.postgres.statements import EVENTS_CHANNEL
-from storage.postgres.tables import event, twin_history
+from storage.postgres.tables import event, outbox, twin_history
 
 _LAST_GIVEN_OUT = text("SELECT last_value - (NOT is_called)::int FROM event_sequence")
 _OLDEST_IN_FLIGHT = text("""
@@ -92,6 +92,14 @@ class PostgresEventStore:
         query = query.order_by(event.c.received_at, event.c.sequence)
         async with reading(self._engine) as connection:
             return [stored_event(row) for row in await connection.execute(query)]
+
+    async def signals_late(self) -> float:
+        """By the database's clock; of the outbox, whose oldest row is the first of its key."""
+        late = func.extract("epoch", func.now() - event.c.received_at)
+        query = select(late).join(outbox, outbox.c.sequence == event.c.sequence).order_by(outbox.c.outbox_id)
+        async with reading(self._engine) as connection:
+            found = (await connection.execute(query.limit(1))).scalar_one_or_none()
+        return max(0.0, float(found or 0.0))
 
     async def history(self, charger_id: str, *, limit: int = 100) -> Sequence[dict[str, Any]]:
         """Newest first; an event that changed several sections gives several rows of one revision."""

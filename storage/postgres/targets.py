@@ -15,6 +15,7 @@ from storage.campaign import (
     UNDER_WAY,
     CampaignPhase,
     CampaignPlan,
+    Hindrance,
     Outcome,
     Target,
     TargetPhase,
@@ -229,6 +230,19 @@ class TargetRows:
             known = await connection.execute(select(_COLUMNS.phase).where(*found))
             if known.one_or_none() is None:
                 raise _unknown(campaign_id, wave, charger_id)
+
+    async def hindrances(self, campaign_id: str, *, limit: int = 8) -> Sequence[Hindrance]:
+        """Of those that wait; equal ones by their words."""
+        number = func.count().label("number")
+        query = (
+            select(_COLUMNS.reason, number)
+            .where(_COLUMNS.campaign_id == campaign_id, _COLUMNS.phase == TargetPhase.WAITING.value)
+            .group_by(_COLUMNS.reason)
+            .order_by(number.desc(), _COLUMNS.reason)
+            .limit(limit)
+        )
+        async with reading(self._engine) as connection:
+            return [Hindrance(row.reason, row.number) for row in await connection.execute(query)]
 
     async def tallies(self, campaign_id: str) -> Sequence[WaveTally]:
         """One for each wave, in order."""

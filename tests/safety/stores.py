@@ -300,7 +300,13 @@ class Books:
         self.kept = MemoryKept()
         self.parked = ParkedImages(self)
         self.publications = MemoryPublications(self.campaigns)
+        self.events.signals_late = self._signals_late  # type: ignore[method-assign]
         self.ingest = Ingest(self.chargers, self.events, self.routes, self.leases)
+
+    async def _signals_late(self) -> float:
+        """Of the heads of the outbox: each charger's waits longest."""
+        heads = [box[0][0].received_at for box in self.ingest.outbox.values() if box]
+        return (self.clock() - min(heads)).total_seconds() if heads else 0.0
 
 
 class Tickets(MemoryTickets):

@@ -15,8 +15,10 @@ from storage.campaign import (
     Campaign,
     CampaignPhase,
     Decision,
+    Hindrance,
     SignedDirective,
     Target,
+    TargetPhase,
     WaveTally,
 )
 from storage.command import CommandEnd, CommandState
@@ -95,6 +97,11 @@ class MemoryCampaigns:
         rows = (await self.latest_targets(campaign_id, limit=100_000)).items
         counts = Counter(("ocpp2.0.1", "Volta", "V22", key_of(row)) for row in rows)
         return [OutcomeGroup(*kind, count) for kind, count in counts.items()]
+
+    async def hindrances(self, campaign_id: str, *, limit: int = 8) -> Sequence[Hindrance]:
+        waiting = [row.reason for row in self.rows[campaign_id] if row.phase is TargetPhase.WAITING]
+        ordered = sorted(Counter(waiting).items(), key=lambda one: (-one[1], one[0]))
+        return [Hindrance(*one) for one in ordered[:limit]]
 
     async def tallies(self, campaign_id: str) -> Sequence[WaveTally]:
         campaign = await self.get(campaign_id)

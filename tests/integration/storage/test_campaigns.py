@@ -13,6 +13,7 @@ from storage.campaign import (
     CampaignPhase,
     CampaignPlan,
     Decision,
+    Hindrance,
     Outcome,
     SignedDirective,
     Target,
@@ -244,6 +245,17 @@ class TestTargets:
         assert [(each.charger_id, each.outcome) for each in again] == [("A", Outcome.UPDATED), ("B", None)]
         with pytest.raises(Conflict):
             await campaigns.add_targets([replace(wave[0], charger_id="Q")])
+
+    async def test_what_chargers_wait_for_is_counted_by_its_words(self, campaigns) -> None:
+        assert await campaigns.hindrances("c1") == []
+        for name, why in (("B", "a car is there"), ("C", "a car is there")):
+            await campaigns.move_target("c1", 1, name, TargetPhase.WAITING, why, at=AT)
+        await campaigns.move_target("c1", 0, "A", TargetPhase.WAITING, "it is offline", at=AT)
+        found = [Hindrance("a car is there", 2), Hindrance("it is offline", 1)]
+        assert await campaigns.hindrances("c1") == found
+        assert await campaigns.hindrances("c1", limit=1) == found[:1]
+        await campaigns.finish_target("c1", 0, "A", Outcome.UPDATED, "", AT)
+        assert await campaigns.hindrances("c1") == found[:1], "it waits no more"
 
     async def test_tallies_count_every_target_once(self, campaigns) -> None:
         await campaigns.finish_target("c1", 1, "B", Outcome.UPDATED, "", AT)

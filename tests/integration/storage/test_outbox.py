@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 import pytest
 
 from storage.ports import OutboxSignal
+from storage.postgres.events import PostgresEventStore
 from storage.postgres.outbox import PostgresOutboxStore
 
 pytestmark = pytest.mark.integration
-AT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+AT = datetime(2026, 1, 20, 12, 0, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -49,6 +50,16 @@ async def test_claimed_signals_are_gone_when_all_went_well(outbox, fill) -> None
         assert signals[0].event.body == {"vendor": "V"}
         assert await outbox.backlog() == 2, "not before they are delivered"
     assert await outbox.backlog() == 0
+
+
+async def test_how_long_the_oldest_has_been_waiting(engine, outbox, fill) -> None:
+    events = PostgresEventStore(engine)
+    assert await events.signals_late() == 0.0
+    await fill("A", "B")
+    assert await events.signals_late() == pytest.approx((datetime.now(UTC) - AT).total_seconds(), abs=60)
+    async with outbox.claim(10):
+        pass
+    assert await events.signals_late() == 0.0, "an event that is delivered is not late"
 
 
 async def test_a_failure_gives_everything_back_and_comes_through_as_it_is(outbox, fill) -> None:

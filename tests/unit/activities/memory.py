@@ -193,6 +193,10 @@ class MemoryLeases:
 class MemoryEvents:
     def __init__(self) -> None:
         self.rows: list[StoredEvent] = []
+        self.late = 0.0
+
+    async def signals_late(self) -> float:
+        return self.late
 
     async def since(self, charger_id: str, instant: datetime, kinds: Sequence[str]) -> Sequence[StoredEvent]:
         return [

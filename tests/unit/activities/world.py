@@ -252,6 +252,7 @@ class World:
     transaction_status: dict[str, CommandAnswer] = field(default_factory=dict)
     """What chargers answer to GetTransactionStatus, by transaction id."""
     found: list[tuple[str, Finding]] = field(default_factory=list)
+    loop_late: float = 0.0
     testimonies: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -661,7 +662,15 @@ class World:
             self.stores.tickets, lambda count: b"\x07" * count, self.base_url, lambda: self.now
         )
         vendors = frozenset({"acme"})
-        return Node(self.stores, self, self, office, command_seconds=1.0, data_transfer_vendors=vendors)
+        return Node(
+            self.stores,
+            self,
+            self,
+            office,
+            command_seconds=1.0,
+            data_transfer_vendors=vendors,
+            loop_late=lambda: self.loop_late,
+        )
 
     async def add_campaign(
         self, waves: Sequence[Sequence[str]], plan: CampaignPlan | None = None, *, campaign_id: str = "c1"

@@ -123,8 +123,10 @@ def test_show_has_waves_and_decisions(run: Any, known: Any, sample: Any) -> None
         sample.tally(0, "canary", updated=5, failed=1),
         sample.tally(1, "rest", 54, waiting=50, confirming=4),
     ]
-    known.on("GET", PATH, (200, sample.campaign(waves=waves)))
+    waiting = [{"reason": "held back, for our own machines are late: its node is", "chargers": 50}]
+    known.on("GET", PATH, (200, {**sample.campaign(waves=waves), "waiting": waiting}))
     result = run("campaign", "show", "spring")
+    assert "50 waiting: held back, for our own machines are late" in result.stdout
     lines = [line.split() for line in result.stdout.splitlines()]
     assert ["canary", "6/6", "5", "1", "0", "0", "0", "0"] in lines
     assert ["rest", "0/54", "0", "0", "0", "50", "4", "0"] in lines
