@@ -50,7 +50,6 @@ _OUTCOMES = {
     DispatchKind.ALREADY: Outcome.ALREADY_CURRENT,
     DispatchKind.HALT: Outcome.FAILED,
 }
-_NOT_TAKEN = "its node did not take the command"
 _NEVER_CAME = frozenset({Mark.FETCH, Mark.REFUSED})
 """Failures before it had the image: of one that was called back they are none."""
 
@@ -138,7 +137,7 @@ class ChargerUpdateWorkflow:
                 return self._answered(answer)
             fruitless += 1
             if not self._maybe_sent and (fruitless == FRUITLESS_SENDS or not await self._moved()):
-                return UpdateEnd(None, answer.reason, marks_of({Mark.STRAINED: answer.reason == _NOT_TAKEN}))
+                return UpdateEnd(None, answer.reason, marks_of({Mark.STRAINED: answer.strained}))
             if self._maybe_sent and not await self._lost(pause):
                 return None
             pause = min(pause * 2, 60.0)
@@ -155,12 +154,8 @@ class ChargerUpdateWorkflow:
             outcome = Outcome.UPDATED  # By an earlier attempt, and so it counts and goes back as one.
         if answer.kind is DispatchKind.REFUSED and not self._given.last_attempt:
             return UpdateEnd(None, answer.reason, (Mark.RETRY, Mark.REFUSED))
-        said = {
-            Mark.HALT: answer.kind is DispatchKind.HALT,
-            Mark.SESSION: answer.for_session,
-            Mark.STRAINED: answer.strained,
-        }
-        return UpdateEnd(outcome, answer.reason, marks_of(said))
+        said = {Mark.HALT: answer.kind is DispatchKind.HALT, Mark.SESSION: answer.for_session}
+        return UpdateEnd(outcome, answer.reason, marks_of(said | {Mark.STRAINED: answer.strained}))
 
     async def _dispatch(self) -> DispatchAnswer:
         given, route = self._given, self._route
@@ -180,7 +175,7 @@ class ChargerUpdateWorkflow:
             answer = await on_node(DispatchActivities.dispatch_update, order, route)
         except ActivityError as error:
             if never_sent(error):
-                return DispatchAnswer(DispatchKind.GONE, _NOT_TAKEN)
+                return DispatchAnswer(DispatchKind.GONE, "its node did not take the command", strained=True)
             self._touched = self._maybe_sent = True
             return DispatchAnswer(DispatchKind.UNKNOWN, "its node was lost while sending")
         self._learn(answer)

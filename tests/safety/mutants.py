@@ -91,8 +91,10 @@ def _answer_ignored() -> list[Change]:
 
 
 def _not_drained() -> list[Change]:
-    async def drain(self: Sending, order: Any) -> None:
-        self._require_fit(await self._look(), order)
+    async def drain(self: Sending, order: Any) -> Any:
+        view = await self._look()
+        self._require_fit(view, order)
+        return view
 
     return [(Sending, "_drain", drain)]
 
