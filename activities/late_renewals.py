@@ -97,7 +97,9 @@ class LateRenewalActivities:
 
     async def _refused(self, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Whose newest request was refused, and why."""
-        wanted = RequestFilter(tuple(names), since=self._stores.clock() - _ASKED, newest=True)
+        wanted = RequestFilter(
+            tuple(names), since=self._stores.clock() - _ASKED, newest=True, of_station=True
+        )
         found = await self._certificates.find_requests(wanted, limit=MOST)
         return {
             each.charger_id: each.reasons for each in found.items if each.answered is RequestState.REFUSED

@@ -111,6 +111,8 @@ class RequestFilter:
     since: datetime | None = None
     newest: bool = False
     """Only the newest one of each charger: what came before it is settled."""
+    of_station: bool = False
+    """Only for the certificate that a charger connects with; others are of ecosystems of their own (F78)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -289,7 +289,7 @@ class RenewalStore(Protocol):
         """Take them out of what is paused or held and would renew them; how many of each renewal."""
 
     async def whys(self, charger_ids: Sequence[str]) -> dict[str, str]:
-        """What was last written down of each in a renewal of certificates, if anything was."""
+        """What was last written down of those that wait for their certificate, or asked in vain."""
 
     async def newest_of(self, created_by: str) -> Renewal | None:
         """The newest renewal that somebody began; None: there is none."""

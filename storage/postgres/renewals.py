@@ -245,11 +245,16 @@ class PostgresRenewalStore:
             return dict(Counter((await connection.execute(statement)).scalars()))
 
     async def whys(self, charger_ids: Sequence[str]) -> dict[str, str]:
-        """What was last written down of each in a renewal of certificates, if anything was."""
+        """What was last written down of those that wait for their certificate, or asked in vain."""
         query = (
             select(_T.charger_id, _T.reason)
             .join(renewal, _R.renewal_id == _T.renewal_id)
-            .where(_T.charger_id.in_(charger_ids), _T.reason != "", _RENEWS)
+            .where(
+                _T.charger_id.in_(charger_ids),
+                _T.reason != "",
+                _RENEWS,
+                or_(_OPEN, _T.outcome.in_(_IN_VAIN)),
+            )
             .order_by(_R.created_at)
         )
         async with reading(self._engine) as connection:

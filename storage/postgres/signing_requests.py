@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, case, exists, func, literal, select
+from sqlalchemy import Row, case, exists, func, literal, or_, select
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.certificate import RequestFilter, RequestState, SigningRequest
+from storage.certificate_use import CertificateUse
 from storage.errors import NotFound
 from storage.events import EventKind
 from storage.ports import Page
@@ -121,6 +122,9 @@ class SigningRequests:
             found = found.where(event.c.charger_id.in_(wanted.charger_ids))
         if wanted.since is not None:
             found = found.where(event.c.received_at >= wanted.since)
+        if wanted.of_station:
+            use = event.c.body["use"].astext
+            found = found.where(or_(use.is_(None), use == CertificateUse.CHARGING_STATION.value))
         if wanted.newest:
             found = found.ext(distinct_on(event.c.charger_id)).order_by(
                 event.c.charger_id, event.c.received_at.desc(), event.c.sequence.desc()

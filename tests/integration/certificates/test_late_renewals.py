@@ -8,6 +8,7 @@ import pytest
 
 from activities.late_renewals import LateRenewalActivities
 from storage.certificate import RequestFilter, RequestState
+from storage.certificate_use import CertificateUse
 from storage.charger import SiteLease
 from storage.events import ConnectionOpened
 from storage.incident import Incident, IncidentKind
@@ -38,6 +39,7 @@ async def test_the_schedule_takes_whose_end_presses_from_a_job_that_stands_still
     assert lines["EARLY"].outcome is lines["BUSY"].outcome is None
     (rooted,) = await planner.renewals.targets("by-hand-install_root")
     assert rooted.outcome is None, "its root is still to be installed"
+    assert await planner.renewals.whys(["A"]) == {}, "no reason why it is late"
     assert (await planner.renewals.get("by-hand-renew")).counts == {"open": 2, "rescheduled": 1}
     assert [entry for entry in await planner.desk.said() if "rescheduled" in entry] == ["renewal.rescheduled"]
 
@@ -127,5 +129,6 @@ async def test_requests_are_found_with_what_became_of_them(planner: Planner) -> 
     assert by_signer.answered_at == planner.desk.now
     (left,) = (await certificates.find_requests(RequestFilter(states=frozenset({None})))).items
     assert (left.sequence, left.answered, left.answered_at) == (waiting, None, None)
-    (newest,) = (await certificates.find_requests(RequestFilter(("A",), newest=True))).items
+    await planner.desk.asks("A", fresh("A"), CertificateUse.V2G)
+    (newest,) = (await certificates.find_requests(RequestFilter(("A",), newest=True, of_station=True))).items
     assert newest.sequence == by_node.sequence

@@ -81,6 +81,17 @@ async def test_a_command_is_not_sent_while_nobody_can_say_whose_charger_it_is(pl
         assert (await peer.ask(2, "1", "Heartbeat", {}))[:2] == [3, "1"], "the next that it hears"
 
 
+async def test_a_text_is_written_before_anything_is_waited_for(place: Any) -> None:
+    """The lease is looked at in front of it, so nothing may come between: not even a wait that is short."""
+    node = await place.start_node()
+    async with place.charger(node) as peer:
+        await peer.boot()
+        transport = node._registry.current("CP-1")._transport
+        with pytest.raises(StopIteration):
+            transport.send('[3,"x",{}]').send(None)
+        assert await peer.hear() == [3, "x", {}]
+
+
 async def moved(place: Any, node_id: str) -> None:
     """Wait until the charger's route is at that node."""
     async with asyncio.timeout(10):
