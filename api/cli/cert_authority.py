@@ -100,7 +100,8 @@ def sign(  # noqa: PLR0913 - the options of a command
         out,
         seen,
         "At the signer: AMPWAVE_SIGNER_CA is the key's address, AMPWAVE_SIGNER_CA_CERTIFICATE_FILE this file."
-        "\nAt the csms nodes: add this file to AMPWAVE_CSMS_CHARGER_CA_FILES.",
+        "\nAt the csms nodes: add this file to AMPWAVE_CSMS_CHARGER_CA_FILES."
+        "\nIn place of another key? Keep that one: AMPWAVE_SIGNER_CA_FORMER (signing/CERTIFICATES.md).",
     )
 
 

@@ -26,6 +26,7 @@ from api.schemas.certificates import (
 )
 from api.schemas.common import PageReply
 from storage.certificate import CertificateFilter, CertificatePhase
+from storage.certificate_advice import next_step
 from storage.errors import Conflict, InvalidInput
 
 router = APIRouter(prefix="/api/v1/certificates", tags=["certificates"], route_class=GuardedRoute)
@@ -84,13 +85,13 @@ async def list_revocation_lists(services: Services) -> PageReply[RevocationListR
     items = (
         RevocationListReply(
             issuer=each.issuer,
-            former=each.former,
+            former=each.former or place > 0,  # whoever signs for one that issued before, or nobody
             number=each.number,
             this_update=each.this_update,
             next_update=each.next_update,
             path=f"{LISTS_PATH}/{each.issuer}.crl",
         )
-        for each in found
+        for place, each in enumerate(found)
     )
     return PageReply(items=tuple(items))
 
@@ -105,7 +106,7 @@ async def issue_certificate(services: Services, caller: Caller, body: IssueBody)
     await services.chargers.get(body.charger_id)
     answer = await services.orchestrator.issue_certificate(HandedIn(body.charger_id, body.csr, caller.name))
     if answer.serial is None:
-        raise InvalidInput("The certificate was not issued.", answer.reasons)
+        raise InvalidInput("The certificate was not issued.", answer.reasons, hint=next_step(answer.reasons))
     return ChainReply.model_validate(await services.certificates.get(body.charger_id, answer.serial))
 
 

@@ -61,7 +61,7 @@ async def test_histories_of_certificate_workflows_replay(
             "root_change-install": charger_workflow_id(names[0]),
             "certificate_renewal-taken": charger_workflow_id(names[1]),
             "renewal-fleet": renewal_workflow_id(new.renewal_id),
-            "certificate_watch-look": watch,
+            "certificate_watch_late-look": watch,
         }
         revocations = place.client.list_workflows("WorkflowType='CertificateRevocationWorkflow'")
         kept["certificate_revocation_at_once-one"] = (await anext(revocations)).id

@@ -81,6 +81,7 @@ async def test_a_request_is_issued_or_every_reason_is_told(house: House) -> None
     refused = await post(house, "/certificates", {"charger_id": "CP-1", "csr": CSR})
     assert refused.status_code in (400, 422), refused.text
     assert refused.json()["problems"] == ["its key is RSA 1024"]
+    assert "P-256" in refused.json()["detail"]
     house.orchestrator.answer = IssueAnswer("BB")
     made = await post(house, "/certificates", {"charger_id": "CP-1", "csr": CSR})
     assert (made.status_code, made.json()["chain"]) == (201, "PEM")
