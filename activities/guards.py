@@ -165,12 +165,12 @@ def active_slot(known: Mapping[str, str]) -> int | None:
 
 def slot_problem(slot: int, known: Mapping[str, str]) -> str | None:
     """Why this slot must not be written: a charger that loses the connection it uses is lost (OCPP B09)."""
-    active, priority = (_NUMBER.findall(known.get(name, "")) for name in CONNECTIONS)
+    active, priority = ([int(each) for each in _NUMBER.findall(known.get(name, ""))] for name in CONNECTIONS)
     if not active and not priority:
         return f"which slot it uses now is not known; read {_PRIORITY} first"
-    if str(slot) in active or (active and str(slot) == next(iter(priority), None)):
+    if slot in active or (active and slot == next(iter(priority), None)):
         return f"slot {slot} is the connection it uses now; write another one"
-    if not active and str(slot) in priority:
+    if not active and slot in priority:
         # Which of them it fell back to, it does not tell.
-        return f"slot {slot} may be the connection it uses now: its priorities are {', '.join(priority)}"
+        return f"slot {slot} may be the connection it uses now: its priorities are {', '.join(map(str, priority))}"
     return None
