@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, delete, select, tuple_, update
+from sqlalchemy import Row, bindparam, delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -23,9 +23,19 @@ from storage.evidence import EvidenceKind, EvidenceRef, with_piece, without
 from storage.ports import Page
 from storage.postgres import cursor as cursors
 from storage.postgres.engine import reading, transaction
+from storage.postgres.prepared import Prepared
 from storage.postgres.tables import artifact, sign_off, staged_release
 
 _LIVE = artifact.c.phase != ArtifactPhase.REJECTED.value
+
+
+_GET = Prepared(select(artifact).where(artifact.c.artifact_id == bindparam("artifact")))
+_BY_VERSION = Prepared(
+    select(artifact)
+    .where(artifact.c.vendor_role == bindparam("role"), artifact.c.version == bindparam("of_version"))
+    .order_by(_LIVE.desc(), artifact.c.uploaded_at.desc(), artifact.c.artifact_id)
+    .limit(1)
+)
 
 
 class PostgresArtifactStore:
@@ -73,9 +83,7 @@ class PostgresArtifactStore:
 
     async def get(self, artifact_id: str) -> Artifact:
         """Raise NotFound for an unknown one."""
-        query = select(artifact).where(artifact.c.artifact_id == artifact_id)
-        async with reading(self._engine) as connection:
-            row = (await connection.execute(query)).one_or_none()
+        row = await _GET.row(self._engine, artifact=artifact_id)
         if row is None:
             raise NotFound("artifact", artifact_id)
         return _artifact(row)
@@ -93,11 +101,7 @@ class PostgresArtifactStore:
 
     async def by_version(self, vendor_role: str, version: str) -> Artifact | None:
         """The one image of this role with this version; only where there is none, the latest rejected one."""
-        columns = artifact.c
-        query = select(artifact).where(columns.vendor_role == vendor_role, columns.version == version)
-        query = query.order_by(_LIVE.desc(), columns.uploaded_at.desc(), columns.artifact_id).limit(1)
-        async with reading(self._engine) as connection:
-            row = (await connection.execute(query)).one_or_none()
+        row = await _BY_VERSION.row(self._engine, role=vendor_role, of_version=version)
         return _artifact(row) if row else None
 
     async def set_phase(self, artifact_id: str, phase: ArtifactPhase, reason: str) -> None:

@@ -1,10 +1,11 @@
 """Campaigns: plan, approvals, decisions and directives. Their targets are in ``targets``."""
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, tuple_, update
+from sqlalchemy import Row, bindparam, func, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -24,6 +25,7 @@ from storage.errors import Conflict, NotFound
 from storage.ports import Page
 from storage.postgres import cursor as cursors
 from storage.postgres.engine import reading, transaction, writing
+from storage.postgres.prepared import Prepared
 from storage.postgres.standings import StandingRows
 from storage.postgres.tables import (
     campaign,
@@ -43,12 +45,32 @@ _APPROVAL = (
     campaign_approval.c.evidence,
 )
 _FIRST_APPROVED = (campaign_approval.c.at, campaign_approval.c.actor)
-_APPROVED = (
+_APPROVED = Prepared(
     select(campaign, *_APPROVAL)
     .outerjoin(campaign_approval, campaign_approval.c.campaign_id == campaign.c.campaign_id)
+    .where(campaign.c.campaign_id == bindparam("campaign"))
     .order_by(*_FIRST_APPROVED)
 )
 """A campaign, as often as it was approved."""
+_NEXT_REQUEST_ID = Prepared(select(request_id_sequence.next_value()))
+_DIRECTIVE = Prepared(
+    select(*(directive.c[each.name] for each in fields(SignedDirective)))
+    .where(
+        directive.c.campaign_id == bindparam("campaign"),
+        directive.c.wave == bindparam("of_wave"),
+        directive.c.shard == bindparam("of_shard"),
+    )
+    .order_by(directive.c.added.desc())
+    .limit(1)
+)
+# An update that changes nothing: it returns the use that stands, in the same statement.
+_USE_DIRECTIVE = Prepared(
+    insert(directive_use)
+    .on_conflict_do_update(
+        index_elements=["directive_id", "charger_id"], set_={"request_id": directive_use.c.request_id}
+    )
+    .returning(directive_use.c.request_id)
+)
 
 
 class PostgresCampaignStore(TargetRows, StandingRows):
@@ -93,8 +115,7 @@ class PostgresCampaignStore(TargetRows, StandingRows):
 
     async def get(self, campaign_id: str) -> Campaign:
         """Raise NotFound for an unknown one."""
-        async with reading(self._engine) as connection:
-            rows = (await connection.execute(_APPROVED.where(campaign.c.campaign_id == campaign_id))).all()
+        rows = await _APPROVED.rows(self._engine, campaign=campaign_id)
         if not rows:
             raise NotFound("campaign", campaign_id)
         return _campaign(rows[0], _by_campaign(rows))
@@ -153,8 +174,7 @@ class PostgresCampaignStore(TargetRows, StandingRows):
 
     async def next_request_id(self) -> int:
         """Unique for ever, fits OCPP's 32-bit integer."""
-        async with reading(self._engine) as connection:
-            number: int = (await connection.execute(select(request_id_sequence.next_value()))).scalar_one()
+        number: int = (await _NEXT_REQUEST_ID.row(self._engine))[0]
         return number
 
     async def add_directive(self, given: SignedDirective) -> None:
@@ -171,31 +191,17 @@ class PostgresCampaignStore(TargetRows, StandingRows):
 
     async def directive(self, campaign_id: str, wave: int, shard: int) -> SignedDirective | None:
         """The newest."""
-        columns = directive.c
-        query = (
-            select(columns.directive_id, columns.campaign_id, columns.wave, columns.shard, columns.envelope)
-            .where(columns.campaign_id == campaign_id, columns.wave == wave, columns.shard == shard)
-            .order_by(columns.added.desc())
-            .limit(1)
-        )
-        async with reading(self._engine) as connection:
-            row = (await connection.execute(query)).mappings().one_or_none()
-        return SignedDirective(**row) if row else None
+        row = await _DIRECTIVE.row(self._engine, campaign=campaign_id, of_wave=wave, of_shard=shard)
+        return SignedDirective(*row) if row else None
 
     async def use_directive(self, directive_id: str, charger_id: str, request_id: int) -> bool:
         """True the first time and for the same request again; False for another request."""
-        columns = directive_use.c
-        statement = insert(directive_use).values(
-            directive_id=directive_id, charger_id=charger_id, request_id=request_id
-        )
-        # An update that changes nothing: it returns the use that stands, in the same statement.
-        upsert = statement.on_conflict_do_update(
-            index_elements=["directive_id", "charger_id"], set_={"request_id": columns.request_id}
-        )
         try:
-            async with writing(self._engine) as connection:
-                stands = await connection.execute(upsert.returning(columns.request_id))
-                used_by: int = stands.scalar_one()
+            used_by: int = (
+                await _USE_DIRECTIVE.row(
+                    self._engine, directive_id=directive_id, charger_id=charger_id, request_id=request_id
+                )
+            )[0]
         except Conflict as error:
             raise NotFound("directive", directive_id) from error
         return used_by == request_id

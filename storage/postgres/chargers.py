@@ -6,7 +6,7 @@ from dataclasses import asdict, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select, update
+from sqlalchemy import ARRAY, Row, Select, Text, any_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -36,8 +36,9 @@ from storage.postgres.grouped import Grouped
 from storage.postgres.identifiers import claim
 from storage.postgres.leases import ALIVE, LEASE_COLUMNS, lease_of
 from storage.postgres.penalties import PENALTY_COLUMNS, STANDING, penalty_of
+from storage.postgres.prepared import Prepared
 from storage.postgres.query import asking
-from storage.postgres.selecting import count_groups, matching, one_of
+from storage.postgres.selecting import count_groups, matching
 from storage.postgres.tables import (
     charger,
     charger_penalty,
@@ -78,6 +79,12 @@ _VIEW = (
     .outerjoin(charger_penalty, (charger_penalty.c.charger_id == charger.c.charger_id) & STANDING)
 )
 
+_VIEWS = Prepared(_VIEW.where(charger.c.charger_id == any_(bindparam("ids", type_=ARRAY(Text)))))
+_MODEL = Prepared(
+    select(model_profile).where(
+        model_profile.c.vendor == bindparam("of_vendor"), model_profile.c.model == bindparam("of_model")
+    )
+)
 
 _ALL = 10_000_000
 QUERIES_AT_ONCE = 4
@@ -137,10 +144,7 @@ class PostgresChargerStore(PostgresCredentialStore):
 
     async def model(self, vendor: str, model: str) -> ModelProfile | None:
         """What holds for a model; None if nobody said."""
-        columns = model_profile.c
-        query = select(model_profile).where(columns.vendor == vendor, columns.model == model)
-        async with reading(self._engine) as connection:
-            row = (await connection.execute(query)).one_or_none()
+        row = await _MODEL.row(self._engine, of_vendor=vendor, of_model=model)
         if row is None:
             return None
         return ModelProfile(
@@ -225,9 +229,8 @@ class PostgresChargerStore(PostgresCredentialStore):
 
     async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
         """In the order asked; unknown ids are left out."""
-        async with reading(self._engine) as connection:
-            rows = await connection.execute(_VIEW.where(one_of(charger_ids)))
-            found = {row[0]: _view(row) for row in rows}
+        rows = await _VIEWS.rows(self._engine, ids=list(charger_ids))
+        found = {row[0]: _view(row) for row in rows}
         return [found[charger_id] for charger_id in charger_ids if charger_id in found]
 
     async def counts(self) -> FleetCounts:

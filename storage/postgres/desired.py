@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Text, any_, cast, delete, func, select, update
+from sqlalchemy import Row, Text, any_, bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -23,6 +23,7 @@ from storage.desired import (
 )
 from storage.errors import Conflict, InvalidInput, NotFound, StaleVersion
 from storage.postgres.engine import reading, transaction
+from storage.postgres.prepared import Prepared
 from storage.postgres.statements import EVENTS_CHANNEL
 from storage.postgres.tables import charger, drift_judged, twin, twin_history, twin_section
 from storage.twin import Lifecycle
@@ -36,6 +37,15 @@ DESIRED_COLUMNS = (
     _COLUMNS.acks,
     _COLUMNS.acked_version,
     _COLUMNS.ack_status,
+)
+
+
+_VARIABLES = Prepared(
+    select(_COLUMNS.charger_id, _COLUMNS.desired["values"].label("wanted")).where(
+        _COLUMNS.desired.is_not(None),
+        _COLUMNS.name == "configuration",
+        _COLUMNS.charger_id == any_(bindparam("ids", type_=ARRAY(Text))),
+    )
 )
 
 
@@ -59,14 +69,8 @@ class PostgresDesiredStore:
 
     async def desired_variables(self, charger_ids: Sequence[str]) -> Mapping[str, Mapping[str, str]]:
         """By charger; those of whom nothing is desired are left out."""
-        query = select(_COLUMNS.charger_id, _COLUMNS.desired["values"]).where(
-            _COLUMNS.desired.is_not(None),
-            _COLUMNS.name == "configuration",
-            _COLUMNS.charger_id == any_(cast(list(charger_ids), ARRAY(Text))),
-        )
-        async with reading(self._engine) as connection:
-            rows = await connection.execute(query)
-            return {charger_id: values for charger_id, values in rows if values}
+        rows = await _VARIABLES.rows(self._engine, ids=list(charger_ids))
+        return {charger_id: values for charger_id, values in rows if values}
 
     async def set_desired(self, change: DesiredChange) -> DesiredSection:
         """Under the twin's lock: compare, check, write, and history in the same transaction."""

@@ -11,6 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.util import greenlet_spawn
 
 from storage.canonical import canonical_json
 from storage.errors import AmpwaveError, Conflict, EngineUnavailable, InvalidInput
@@ -21,6 +22,11 @@ POOLED = 15
 again costs both ends a hundred times what the statement does (SCRAM is slow on purpose)."""
 INGEST_POOLED = 2
 """Connections of the ingest alone: a fleet that reconnects at once must not stand before the commits."""
+
+JSON_OPTIONS: dict[str, Any] = {
+    "json_serializer": lambda value: canonical_json(value).decode(),
+    "json_deserializer": orjson.loads,
+}
 
 
 def driver_url(database_url: str) -> URL:
@@ -65,8 +71,7 @@ def create_engine(
             "timeout": CONNECT_TIMEOUT_S,
             "command_timeout": command_timeout,
         },
-        json_serializer=lambda value: canonical_json(value).decode(),
-        json_deserializer=orjson.loads,
+        **JSON_OPTIONS,
         hide_parameters=True,
         **options,
     )
@@ -118,8 +123,12 @@ def _autocommitting(engine: AsyncEngine) -> AsyncEngine:
 @asynccontextmanager
 async def driver_alone(engine: AsyncEngine) -> AsyncIterator[Any]:
     """The driver's own connection, for statements of a hot path that stand alone."""
-    async with reading(engine) as pooled:
-        yield (await pooled.get_raw_connection()).driver_connection
+    with translated():
+        pooled = await engine.raw_connection()
+        try:
+            yield pooled.driver_connection
+        finally:
+            await greenlet_spawn(pooled.close)
 
 
 @asynccontextmanager

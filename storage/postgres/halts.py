@@ -11,6 +11,7 @@ from storage.errors import Conflict, NotFound
 from storage.halt import EVERYTHING, Halt, OnRecord, Vote, enough
 from storage.postgres.audit import append_entry
 from storage.postgres.engine import reading, transaction
+from storage.postgres.prepared import Prepared
 from storage.postgres.record_tables import halt, halt_vote
 
 _IN_FORCE = halt.c.lifted_at.is_(None)
@@ -19,6 +20,9 @@ _IN_FORCE = halt.c.lifted_at.is_(None)
 def not_halted() -> ColumnElement[bool]:
     """True in a statement while nobody halted everything."""
     return ~exists(select(halt.c.halt_id).where(_IN_FORCE, halt.c.scope == EVERYTHING))
+
+
+_STANDING = Prepared(select(halt.c.halt_id).where(_IN_FORCE, halt.c.scope == EVERYTHING))
 
 
 class PostgresHaltStore:
@@ -72,6 +76,8 @@ class PostgresHaltStore:
 
     async def standing(self) -> Halt | None:
         """The halt in force that stops everything."""
+        if not await _STANDING.rows(self._engine):
+            return None
         found = await self._select(select(halt).where(_IN_FORCE, halt.c.scope == EVERYTHING))
         return found[0] if found else None
 

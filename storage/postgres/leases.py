@@ -12,7 +12,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import (
     ColumnElement,
     Numeric,
+    Select,
+    Text,
     and_,
+    bindparam,
     case,
     cast,
     delete,
@@ -21,13 +24,14 @@ from sqlalchemy import (
     select,
     union_all,
 )
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.charger import LeaseAnswer, SiteLease
 from storage.errors import NotFound
 from storage.parked import DOWNLOAD
-from storage.postgres.engine import reading, transaction, writing
+from storage.postgres.engine import reading, transaction
+from storage.postgres.prepared import Prepared
 from storage.postgres.site_budget import refused
 from storage.postgres.tables import charger, downtime, out_of_service, site, site_lease, twin_section
 from storage.twin_schema import POWER
@@ -91,20 +95,17 @@ class PostgresLeaseStore:
             if holder is None and rules and (why := await refused(connection, lease, site_id, rules)):
                 return LeaseAnswer(granted=False, down=others, max_down=max_down, refusal=why)
             if left_over:
-                await _close(connection, site_lease.c.charger_id == lease.charger_id)
+                await connection.execute(_CLOSE, {"of": lease.charger_id})
             await _write(connection, lease, site_id)
             return LeaseAnswer(granted=True, down=others + (not stays), max_down=max_down)
 
     async def release(self, charger_id: str, workflow_id: str, *, run: str = "") -> bool:
         """Whether there was something to release."""
-        async with writing(self._engine) as connection:
-            return bool(await _close(connection, *_held_by(charger_id, workflow_id, run)))
+        return bool(await _RELEASE.rows(self._engine, of=charger_id, holder=workflow_id, of_run=run))
 
     async def get(self, charger_id: str) -> SiteLease | None:
         """The lease that holds now; an expired one is none."""
-        query = select(*LEASE_COLUMNS).where(site_lease.c.charger_id == charger_id, ALIVE)
-        async with reading(self._engine) as connection:
-            row = (await connection.execute(query)).one_or_none()
+        row = await _GET.row(self._engine, of=charger_id)
         return lease_of(row) if row else None
 
     async def down(self, site_ids: Sequence[str]) -> dict[str, int]:
@@ -121,11 +122,10 @@ class PostgresLeaseStore:
 
     async def sweep(self) -> Sequence[SiteLease]:
         """Remove and return the expired ones."""
-        async with writing(self._engine) as connection:
-            return await _close(connection, site_lease.c.expires_at <= func.now())
+        return [lease_of(row) for row in await _SWEEP.rows(self._engine)]
 
 
-async def _close(connection: AsyncConnection, *which: ColumnElement[bool]) -> list[SiteLease]:
+def _closing(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     """Remove leases and book how long each took its charger away (X13), in one statement."""
     ended = func.least(site_lease.c.expires_at, func.now()).label("ended")
     gone = (
@@ -135,17 +135,28 @@ async def _close(connection: AsyncConnection, *which: ColumnElement[bool]) -> li
     away = away.where(gone.c.ended > gone.c.taken_at, gone.c.kind != DOWNLOAD)
     names = ["charger_id", "site_id", "kind", "began", "ended"]
     booked = insert(downtime).from_select(names, away).cte("booked")
-    return [lease_of(row) for row in await connection.execute(select(gone).add_cte(booked))]
+    return select(gone).add_cte(booked)
+
+
+_OF = site_lease.c.charger_id == bindparam("of")
+_GET = Prepared(select(*LEASE_COLUMNS).where(_OF, ALIVE))
+_RELEASE = Prepared(
+    _closing(_OF, site_lease.c.workflow_id == bindparam("holder"), site_lease.c.run == bindparam("of_run"))
+)
+_CLOSE = _closing(_OF)
+_SWEEP = Prepared(_closing(site_lease.c.expires_at <= func.now()))
+
+
+_LOCK_SITE = (
+    select(site.c.site_id, site.c.max_down, site.c.rules)
+    .join(charger, charger.c.site_id == site.c.site_id)
+    .where(charger.c.charger_id == bindparam("of"))
+    .with_for_update(of=site, key_share=True)
+)
 
 
 async def _lock_site(connection: AsyncConnection, charger_id: str) -> tuple[str, int, dict[str, Any]]:
-    query = (
-        select(site.c.site_id, site.c.max_down, site.c.rules)
-        .join(charger, charger.c.site_id == site.c.site_id)
-        .where(charger.c.charger_id == charger_id)
-        .with_for_update(of=site, key_share=True)
-    )
-    row = (await connection.execute(query)).one_or_none()
+    row = (await connection.execute(_LOCK_SITE, {"of": charger_id})).one_or_none()
     if row is None:
         raise NotFound("charger", charger_id)
     return row.site_id, row.max_down, row.rules
@@ -164,16 +175,13 @@ class _State(NamedTuple):
     """The load group that is desired for it."""
 
 
-async def _state(connection: AsyncConnection, site_id: str, charger_id: str) -> _State:
-    """Read after the lock, in one statement."""
-    away, own, charger_row = AWAY.subquery(), twin_section.alias(), charger.c
+def _reading_state() -> Select[*tuple[Any, ...]]:
+    away, own, of = AWAY.subquery(), twin_section.alias(), bindparam("of", type_=Text)
     others = select(func.count(distinct(away.c.charger_id))).where(
-        away.c.site_id == site_id, away.c.charger_id != charger_id
+        away.c.site_id == bindparam("at"), away.c.charger_id != of
     )
-    group = select(own.c.desired["load_group"].astext).where(
-        own.c.charger_id == charger_id, own.c.name == POWER
-    )
-    query = (
+    group = select(own.c.desired["load_group"].astext).where(own.c.charger_id == of, own.c.name == POWER)
+    return (
         select(
             others.scalar_subquery().label("others"),
             site_lease.c.workflow_id,
@@ -181,10 +189,17 @@ async def _state(connection: AsyncConnection, site_id: str, charger_id: str) -> 
             ALIVE.label("alive"),
             group.scalar_subquery().label("load_group"),
         )
-        .select_from(charger.outerjoin(site_lease, site_lease.c.charger_id == charger_row.charger_id))
-        .where(charger_row.charger_id == charger_id)
+        .select_from(charger.outerjoin(site_lease, site_lease.c.charger_id == charger.c.charger_id))
+        .where(charger.c.charger_id == of)
     )
-    row = (await connection.execute(query)).one()
+
+
+_STATE = _reading_state()
+
+
+async def _state(connection: AsyncConnection, site_id: str, charger_id: str) -> _State:
+    """Read after the lock, in one statement."""
+    row = (await connection.execute(_STATE, {"of": charger_id, "at": site_id})).one()
     holder = (row.workflow_id, row.run) if row.alive else None
     return _State(row.others, holder, row.alive is False, row.load_group)
 
@@ -215,42 +230,43 @@ async def _full_group(
     return LeaseAnswer(granted=False, down=row.down, max_down=max(0, int(row.most)), group=group)
 
 
-def _held_by(charger_id: str, workflow_id: str, run: str) -> tuple[ColumnElement[bool], ...]:
-    columns = site_lease.c
-    return columns.charger_id == charger_id, columns.workflow_id == workflow_id, columns.run == run
+def _writing() -> Insert:
+    statement = insert(site_lease)
+    new = statement.excluded
+    same = site_lease.c.workflow_id == new.workflow_id
+    return statement.on_conflict_do_update(
+        index_elements=["charger_id"],
+        set_={
+            "site_id": new.site_id,
+            "workflow_id": new.workflow_id,
+            "kind": new.kind,
+            "expires_at": func.greatest(site_lease.c.expires_at, new.expires_at),
+            "request_id": case(
+                (same, func.coalesce(new.request_id, site_lease.c.request_id)), else_=new.request_id
+            ),
+            "wake_on": new.wake_on,
+            "run": new.run,
+            "download_bytes": new.download_bytes,
+            "taken_at": case(
+                (and_(~TAKES_AWAY, new.kind != DOWNLOAD), func.now()), else_=site_lease.c.taken_at
+            ),
+        },
+    )
+
+
+_WRITE = _writing()
 
 
 async def _write(connection: AsyncConnection, lease: SiteLease, site_id: str) -> None:
-    statement = insert(site_lease).values(
-        charger_id=lease.charger_id,
-        site_id=site_id,
-        workflow_id=lease.workflow_id,
-        kind=lease.kind,
-        expires_at=lease.expires_at,
-        request_id=lease.request_id,
-        wake_on=list(lease.wake_on),
-        run=lease.run,
-        download_bytes=lease.download_bytes,
-    )
-    new = statement.excluded
-    same = site_lease.c.workflow_id == new.workflow_id
-    await connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["charger_id"],
-            set_={
-                "site_id": new.site_id,
-                "workflow_id": new.workflow_id,
-                "kind": new.kind,
-                "expires_at": func.greatest(site_lease.c.expires_at, new.expires_at),
-                "request_id": case(
-                    (same, func.coalesce(new.request_id, site_lease.c.request_id)), else_=new.request_id
-                ),
-                "wake_on": new.wake_on,
-                "run": new.run,
-                "download_bytes": new.download_bytes,
-                "taken_at": case(
-                    (and_(~TAKES_AWAY, new.kind != DOWNLOAD), func.now()), else_=site_lease.c.taken_at
-                ),
-            },
-        )
-    )
+    row = {
+        "charger_id": lease.charger_id,
+        "site_id": site_id,
+        "workflow_id": lease.workflow_id,
+        "kind": lease.kind,
+        "expires_at": lease.expires_at,
+        "request_id": lease.request_id,
+        "wake_on": list(lease.wake_on),
+        "run": lease.run,
+        "download_bytes": lease.download_bytes,
+    }
+    await connection.execute(_WRITE, row)

@@ -3,16 +3,36 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, func, literal, select
+from sqlalchemy import Row, bindparam, delete, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.charger import OutOfService
-from storage.postgres.engine import reading, writing
+from storage.postgres.engine import reading
 from storage.postgres.leases import ALIVE
+from storage.postgres.prepared import Prepared
 from storage.postgres.tables import charger_route, downtime, out_of_service, site_lease
 
 _COLUMNS = out_of_service.c
+_ITS = _COLUMNS.charger_id == bindparam("charger")
+_NEW = insert(out_of_service)
+# An update that changes nothing: it returns the row that stands, in the same statement.
+_ADD = Prepared(
+    _NEW.on_conflict_do_update(
+        index_elements=["charger_id"], set_={"charger_id": _NEW.excluded.charger_id}
+    ).returning(out_of_service)
+)
+_GET = Prepared(select(out_of_service).where(_ITS))
+_BACK = delete(out_of_service).where(_ITS).returning(_COLUMNS.charger_id, _COLUMNS.site_id).cte("back")
+# No downtime of its own: when it came back, for the feeder that it comes back on (X4).
+_REMOVE = Prepared(
+    insert(downtime)
+    .from_select(
+        ["charger_id", "site_id", "kind", "began", "ended"],
+        select(_BACK.c.charger_id, _BACK.c.site_id, literal("put_back"), func.now(), func.now()),
+    )
+    .returning(downtime.c.charger_id)
+)
 
 
 class PostgresOutOfServiceStore:
@@ -23,36 +43,24 @@ class PostgresOutOfServiceStore:
 
     async def add(self, row: OutOfService) -> OutOfService:
         """The first row of a charger stands; returns the one that does."""
-        statement = insert(out_of_service).values(
+        stands = await _ADD.row(
+            self._engine,
             charger_id=row.charger_id,
             site_id=row.site_id,
             before=list(row.before),
             since=row.since,
             cause=row.cause,
         )
-        # An update that changes nothing: it returns the row that stands, in the same statement.
-        unchanged = {"charger_id": statement.excluded.charger_id}
-        upsert = statement.on_conflict_do_update(index_elements=["charger_id"], set_=unchanged)
-        async with writing(self._engine) as connection:
-            return _row((await connection.execute(upsert.returning(out_of_service))).one())
+        return _row(stands)
 
     async def get(self, charger_id: str) -> OutOfService | None:
         """None: whatever it reports, it is not our doing."""
-        query = select(out_of_service).where(_COLUMNS.charger_id == charger_id)
-        async with reading(self._engine) as connection:
-            row = (await connection.execute(query)).one_or_none()
+        row = await _GET.row(self._engine, charger=charger_id)
         return _row(row) if row else None
 
     async def remove(self, charger_id: str) -> bool:
         """Whether there was one."""
-        gone = delete(out_of_service).where(_COLUMNS.charger_id == charger_id)
-        back = gone.returning(_COLUMNS.charger_id, _COLUMNS.site_id).cte("back")
-        booked = select(back.c.charger_id, back.c.site_id, literal("put_back"), func.now(), func.now())
-        names = ["charger_id", "site_id", "kind", "began", "ended"]
-        # No downtime of its own: when it came back, for the feeder that it comes back on (X4).
-        statement = insert(downtime).from_select(names, booked)
-        async with writing(self._engine) as connection:
-            return (await connection.execute(statement)).rowcount == 1
+        return await _REMOVE.row(self._engine, charger=charger_id) is not None
 
     async def stranded(self, *, limit: int = 100) -> Sequence[OutOfService]:
         """Connected, and nobody works on it; oldest first."""

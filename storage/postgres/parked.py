@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, func, literal, or_, select, update
+from sqlalchemy import Row, bindparam, delete, exists, func, literal, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -14,12 +14,23 @@ from storage.postgres.engine import reading, writing
 from storage.postgres.execution_tables import parked_image
 from storage.postgres.halts import not_halted
 from storage.postgres.leases import ALIVE
+from storage.postgres.prepared import Prepared
 from storage.postgres.tables import campaign, campaign_target, charger, charger_route, site_lease
 from storage.postgres.withdrawals import not_withdrawn
 from storage.withdrawal import artifact_subject
 
 _COLUMNS = parked_image.c
 _NAMES = [column.name for column in parked_image.columns]
+_REQUEST = bindparam("request", type_=_COLUMNS.request_id.type)
+_FORGET = Prepared(
+    delete(parked_image)
+    .where(
+        _COLUMNS.charger_id == bindparam("charger"),
+        _COLUMNS.state != Parking.HASTY.value,
+        or_(_REQUEST.is_(None), _COLUMNS.request_id == _REQUEST),
+    )
+    .returning(_COLUMNS.charger_id)
+)
 
 
 class PostgresParkedStore:
@@ -77,13 +88,7 @@ class PostgresParkedStore:
 
     async def forget(self, charger_id: str, request_id: int | None = None) -> bool:
         """One statement."""
-        statement = delete(parked_image).where(
-            _COLUMNS.charger_id == charger_id, _COLUMNS.state != Parking.HASTY.value
-        )
-        if request_id is not None:
-            statement = statement.where(_COLUMNS.request_id == request_id)
-        async with writing(self._engine) as connection:
-            return (await connection.execute(statement)).rowcount == 1
+        return await _FORGET.row(self._engine, charger=charger_id, request=request_id) is not None
 
     async def hasty_models(self) -> frozenset[tuple[str, str]]:
         """Few rows: as soon as one is known, its model is asked no more."""

@@ -3,17 +3,25 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, exists, func, not_, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, exists, func, not_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.campaign import TargetPhase
 from storage.postgres.engine import reading, transaction, writing
 from storage.postgres.execution_tables import local_image
+from storage.postgres.prepared import Prepared
 from storage.postgres.tables import campaign_target
 from storage.publication import LocalImage, Publication
 
 _COLUMNS = local_image.c
+_GET = Prepared(
+    select(local_image).where(
+        _COLUMNS.campaign_id == bindparam("campaign"),
+        _COLUMNS.wave == bindparam("of_wave"),
+        _COLUMNS.site_id == bindparam("site"),
+    )
+)
 _STANDING = (Publication.ASKED.value, Publication.PUBLISHED.value)
 
 
@@ -32,8 +40,8 @@ class PostgresPublicationStore:
 
     async def get(self, campaign_id: str, wave: int, site_id: str) -> LocalImage | None:
         """By its key."""
-        found = await self.of_wave(campaign_id, wave, (site_id,))
-        return found[0] if found else None
+        row = await _GET.row(self._engine, campaign=campaign_id, of_wave=wave, site=site_id)
+        return _row(row) if row else None
 
     async def of_wave(self, campaign_id: str, wave: int, site_ids: Collection[str]) -> Sequence[LocalImage]:
         """Of these sites."""
@@ -89,6 +97,6 @@ def _values(image: LocalImage) -> dict[str, Any]:
 
 
 def _row(row: Row[*tuple[Any, ...]]) -> LocalImage:
-    found = dict(row._mapping)  # noqa: SLF001 - the row's public mapping
+    found = {column.name: getattr(row, column.name) for column in local_image.columns}
     told = {"state": Publication(row.state), "locations": tuple(row.locations)}
     return LocalImage(**found | told)

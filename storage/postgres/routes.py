@@ -11,27 +11,27 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.charger import Route
 from storage.errors import NotFound
-from storage.postgres.engine import driver_transaction, reading, transaction, writing
+from storage.postgres.engine import driver_alone, driver_transaction, reading, transaction
 from storage.postgres.grouped import Grouped
 from storage.postgres.tables import charger_route
 
 # Every statement locks routes by identity, so that none of them waits for another in a circle.
 
-_RENEW = text("""
-    WITH held AS (
-        SELECT * FROM unnest(CAST(:charger_ids AS text[]), CAST(:epochs AS bigint[])) AS h (charger_id, epoch)
-    ), ours AS (
-        SELECT route.charger_id FROM charger_route route JOIN held USING (charger_id)
-        WHERE route.session_epoch = held.epoch AND route.node_id = :node_id AND route.boot_id = :boot_id
-          AND route.lease_until IS NOT NULL
-        ORDER BY route.charger_id FOR NO KEY UPDATE OF route
-    ), renewed AS (
-        UPDATE charger_route route SET lease_until = now() + CAST(:lease AS interval)
-        FROM ours WHERE route.charger_id = ours.charger_id
-        RETURNING route.charger_id
-    )
-    SELECT charger_id FROM held WHERE charger_id NOT IN (SELECT charger_id FROM renewed)
-""")
+_RENEW = """
+WITH held AS (
+    SELECT * FROM unnest($1::text[], $2::bigint[]) AS h (charger_id, epoch)
+), ours AS (
+    SELECT route.charger_id FROM charger_route route JOIN held USING (charger_id)
+    WHERE route.session_epoch = held.epoch AND route.node_id = $3 AND route.boot_id = $4
+      AND route.lease_until IS NOT NULL
+    ORDER BY route.charger_id FOR NO KEY UPDATE OF route
+), renewed AS (
+    UPDATE charger_route route SET lease_until = now() + $5::interval
+    FROM ours WHERE route.charger_id = ours.charger_id
+    RETURNING route.charger_id
+)
+SELECT charger_id FROM held WHERE charger_id NOT IN (SELECT charger_id FROM renewed)
+"""
 
 _GIVE_UP = text("""
     UPDATE charger_route SET lease_until = NULL
@@ -120,15 +120,10 @@ class PostgresRouteStore:
         self, node_id: str, boot_id: str, epochs: Sequence[tuple[str, int]], lease: timedelta
     ) -> Sequence[str]:
         """One statement for any number of sockets; also revives a lease that ran out but was not taken."""
-        given = {
-            "charger_ids": [charger_id for charger_id, _ in epochs],
-            "epochs": [epoch for _, epoch in epochs],
-            "node_id": node_id,
-            "boot_id": boot_id,
-            "lease": lease,
-        }
-        async with writing(self._engine) as connection:
-            return list((await connection.execute(_RENEW, given)).scalars())
+        held = [list(column) for column in zip(*epochs, strict=True)] or [[], []]
+        async with driver_alone(self._engine) as driver:
+            rows = await driver.fetch(_RENEW, *held, node_id, boot_id, lease)
+        return [row["charger_id"] for row in rows]
 
     async def release(self, charger_id: str, session_epoch: int) -> bool:
         """The row stays, with its epoch; only the lease goes."""

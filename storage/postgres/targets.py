@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, func, literal, or_, select, text, update
+from sqlalchemy import Boolean, RowMapping, bindparam, func, literal, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -26,6 +26,7 @@ from storage.errors import NotFound
 from storage.postgres.chain import is_through
 from storage.postgres.engine import reading, transaction, writing
 from storage.postgres.halts import not_halted
+from storage.postgres.prepared import Prepared
 from storage.postgres.tables import campaign, campaign_target
 from storage.postgres.withdrawals import not_withdrawn
 from storage.withdrawal import artifact_subject
@@ -41,6 +42,36 @@ _MOVE_MANY = text("""
 """)
 
 _COLUMNS = campaign_target.c
+_ITS = (
+    _COLUMNS.campaign_id == bindparam("campaign"),
+    _COLUMNS.wave == bindparam("of_wave"),
+    _COLUMNS.charger_id == bindparam("charger"),
+)
+_TARGET = Prepared(select(campaign_target).where(*_ITS))
+_OPEN = update(campaign_target).where(*_ITS, _COLUMNS.phase != TargetPhase.DONE.value)
+_SAID: dict[str, Any] = {"reason": bindparam("said")}
+_SAY = Prepared(_OPEN.values(_SAID).returning(_COLUMNS.charger_id))
+_MOVE = Prepared(
+    _OPEN.values(
+        _SAID
+        | {"phase": bindparam("to_phase")}
+        | {
+            name: func.coalesce(bindparam(f"new_{name}", type_=_COLUMNS[name].type), _COLUMNS[name])
+            for name in ("attempt", "request_id", "dispatched_at")
+        }
+        | {"deferred_for_session": or_(_COLUMNS.deferred_for_session, bindparam("deferred", type_=Boolean))}
+    ).returning(_COLUMNS.charger_id)
+)
+_FINISH = Prepared(
+    _OPEN.values(
+        _SAID
+        | {
+            "phase": TargetPhase.DONE.value,
+            "outcome": bindparam("ended"),
+            "finished_at": bindparam("ended_at"),
+        }
+    ).returning(_COLUMNS.charger_id)
+)
 
 
 class TargetRows:
@@ -65,12 +96,10 @@ class TargetRows:
 
     async def target(self, campaign_id: str, wave: int, charger_id: str) -> Target:
         """Raise NotFound if the wave does not have it."""
-        query = select(campaign_target).where(*_is(campaign_id, wave, charger_id))
-        async with reading(self._engine) as connection:
-            row = (await connection.execute(query)).mappings().one_or_none()
+        row = await _TARGET.row(self._engine, campaign=campaign_id, of_wave=wave, charger=charger_id)
         if row is None:
             raise _unknown(campaign_id, wave, charger_id)
-        return target_of(row)
+        return target_of(row._asdict())
 
     async def target_history(self, charger_id: str, *, limit: int = 20) -> Sequence[Target]:
         """Finished targets of one charger over all campaigns, latest finish first."""
@@ -102,16 +131,16 @@ class TargetRows:
         deferred_for_session: bool = False,
     ) -> None:
         """See ``storage.ports.CampaignStore``. Raises NotFound if the wave does not have it."""
-        values: dict[str, Any] = {
-            "phase": phase.value,
-            "reason": reason,
-            "attempt": func.coalesce(attempt, _COLUMNS.attempt),
-            "request_id": func.coalesce(request_id, _COLUMNS.request_id),
-            "deferred_for_session": or_(_COLUMNS.deferred_for_session, literal(deferred_for_session)),
-        }
-        if phase is TargetPhase.DISPATCHED:
-            values["dispatched_at"] = at
-        await self._change(campaign_id, wave, charger_id, values)
+        await self._change(
+            _MOVE,
+            (campaign_id, wave, charger_id),
+            said=reason,
+            to_phase=phase.value,
+            new_attempt=attempt,
+            new_request_id=request_id,
+            new_dispatched_at=at if phase is TargetPhase.DISPATCHED else None,
+            deferred=deferred_for_session,
+        )
 
     async def mark_dispatched(
         self,
@@ -166,7 +195,7 @@ class TargetRows:
 
     async def say_of_target(self, campaign_id: str, wave: int, charger_id: str, reason: str) -> None:
         """See ``storage.ports.CampaignStore``. Raises NotFound if the wave does not have it."""
-        await self._change(campaign_id, wave, charger_id, {"reason": reason})
+        await self._change(_SAY, (campaign_id, wave, charger_id), said=reason)
 
     async def unmark_dispatched(self, target: Target) -> None:
         """See ``storage.ports.CampaignStore``."""
@@ -211,25 +240,15 @@ class TargetRows:
         at: datetime,
     ) -> None:
         """The first outcome stands. Raises NotFound if the wave does not have it."""
-        values = {
-            "phase": TargetPhase.DONE.value,
-            "outcome": outcome.value,
-            "reason": reason,
-            "finished_at": at,
-        }
-        await self._change(campaign_id, wave, charger_id, values)
+        key = campaign_id, wave, charger_id
+        await self._change(_FINISH, key, said=reason, ended=outcome.value, ended_at=at)
 
-    async def _change(self, campaign_id: str, wave: int, charger_id: str, values: dict[str, Any]) -> None:
-        found = _is(campaign_id, wave, charger_id)
-        statement = (
-            update(campaign_target).where(*found, _COLUMNS.phase != TargetPhase.DONE.value).values(**values)
-        )
-        async with writing(self._engine) as connection:
-            if (await connection.execute(statement)).rowcount:
-                return
-            known = await connection.execute(select(_COLUMNS.phase).where(*found))
-            if known.one_or_none() is None:
-                raise _unknown(campaign_id, wave, charger_id)
+    async def _change(self, statement: Prepared, key: tuple[str, int, str], **values: Any) -> None:
+        """Of a target that is not DONE. Raises NotFound if the wave does not have it."""
+        campaign_id, wave, charger_id = key
+        named = {"campaign": campaign_id, "of_wave": wave, "charger": charger_id}
+        if not await statement.rows(self._engine, **named, **values):
+            await self.target(campaign_id, wave, charger_id)
 
     async def hindrances(self, campaign_id: str, *, limit: int = 8) -> Sequence[Hindrance]:
         """Of those that wait; equal ones by their words."""

@@ -1,12 +1,22 @@
 """Download tickets, by the hash of their secret."""
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.charger import DownloadTicket
-from storage.postgres.engine import reading, writing
+from storage.postgres.engine import reading
+from storage.postgres.prepared import Prepared
 from storage.postgres.tables import download_ticket
+
+_COLUMNS = download_ticket.c
+_ADD = Prepared(insert(download_ticket))
+_REVOKE = Prepared(
+    update(download_ticket)
+    .where(_COLUMNS.charger_id == bindparam("of"), ~_COLUMNS.revoked)
+    .values(revoked=True)
+    .returning(_COLUMNS.charger_id)
+)
 
 
 class PostgresTicketStore:
@@ -17,7 +27,8 @@ class PostgresTicketStore:
 
     async def add(self, ticket: DownloadTicket) -> None:
         """Raise Conflict if the secret was used before."""
-        statement = insert(download_ticket).values(
+        await _ADD.rows(
+            self._engine,
             ticket_sha256=ticket.ticket_sha256,
             charger_id=ticket.charger_id,
             artifact_sha256=ticket.artifact_sha256,
@@ -26,8 +37,6 @@ class PostgresTicketStore:
             revoked=ticket.revoked,
             certificates=list(ticket.certificates),
         )
-        async with writing(self._engine) as connection:
-            await connection.execute(statement)
 
     async def find(self, ticket_sha256: str) -> DownloadTicket | None:
         """Also expired and revoked ones."""
@@ -48,10 +57,4 @@ class PostgresTicketStore:
 
     async def revoke_for(self, charger_id: str) -> int:
         """Revoke all tickets of a charger; returns how many were still good."""
-        statement = (
-            update(download_ticket)
-            .where(download_ticket.c.charger_id == charger_id, ~download_ticket.c.revoked)
-            .values(revoked=True)
-        )
-        async with writing(self._engine) as connection:
-            return (await connection.execute(statement)).rowcount
+        return len(await _REVOKE.rows(self._engine, of=charger_id))

@@ -32,6 +32,7 @@ from storage.postgres.chain import standings
 from storage.postgres.columns import Time
 from storage.postgres.engine import reading, transaction
 from storage.postgres.load_groups import full_groups
+from storage.postgres.prepared import Prepared
 from storage.postgres.site_budget import rooms
 from storage.postgres.tables import (
     campaign,
@@ -49,6 +50,16 @@ from storage.windows import Closure, ClosureKind
 
 _AT_WORK = tuple(
     phase.value for phase in (CampaignPhase.RUNNING, CampaignPhase.PAUSED, CampaignPhase.ROLLING_BACK)
+)
+
+
+_CLOSURES = Prepared(
+    select(closure)
+    .where(closure.c.ends > bindparam("begin"), closure.c.begins < bindparam("end"))
+    .order_by(closure.c.begins, closure.c.closure_id)
+)
+_UPKEEP = Prepared(
+    select(charger_upkeep).where(charger_upkeep.c.charger_id == any_(bindparam("ids", type_=ARRAY(Text))))
 )
 
 
@@ -80,8 +91,8 @@ class PostgresUpkeepStore:
 
     async def upkeep(self, charger_ids: Sequence[str]) -> Mapping[str, Upkeep]:
         """Of those of whom anything was said."""
-        async with reading(self._engine) as connection:
-            return await _upkeep(connection, charger_ids)
+        rows = await _UPKEEP.rows(self._engine, ids=list(charger_ids))
+        return {row.charger_id: _said(row) for row in rows}
 
     async def surrounding(
         self, claimant: Claimant, charger_ids: Sequence[str], *, downtime_since: datetime | None
@@ -121,11 +132,7 @@ class PostgresUpkeepStore:
 
     async def closures(self, begin: datetime, end: datetime) -> Sequence[Closure]:
         """See the port."""
-        columns = closure.c
-        query = select(closure).where(columns.ends > begin, columns.begins < end)
-        async with reading(self._engine) as connection:
-            rows = await connection.execute(query.order_by(columns.begins, columns.closure_id))
-            return [_closure(row) for row in rows.mappings()]
+        return [_closure(row._asdict()) for row in await _CLOSURES.rows(self._engine, begin=begin, end=end)]
 
     async def remove_closure(self, closure_id: str) -> bool:
         """Whether there was one."""
@@ -165,19 +172,20 @@ def _among(column: ColumnElement[str], names: Sequence[str]) -> ColumnElement[bo
 
 async def _upkeep(connection: AsyncConnection, names: Sequence[str]) -> dict[str, Upkeep]:
     query = select(charger_upkeep).where(_among(charger_upkeep.c.charger_id, names))
-    return {
-        row.charger_id: Upkeep(
-            row.charger_id,
-            row.hold,
-            row.hold_until,
-            row.pin,
-            Link(row.link) if row.link else None,
-            row.power_kw,
-            tuple(row.connector_types),
-            row.changed_by,
-        )
-        for row in await connection.execute(query)
-    }
+    return {row.charger_id: _said(row) for row in await connection.execute(query)}
+
+
+def _said(row: Any) -> Upkeep:
+    return Upkeep(
+        row.charger_id,
+        row.hold,
+        row.hold_until,
+        row.pin,
+        Link(row.link) if row.link else None,
+        row.power_kw,
+        tuple(row.connector_types),
+        row.changed_by,
+    )
 
 
 async def _doubts(connection: AsyncConnection, names: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, all_, any_, exists, func, literal, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, Row, Text, all_, any_, bindparam, exists, func, literal, select, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.errors import Conflict, NotFound
 from storage.postgres.audit import append_entry
 from storage.postgres.engine import reading, transaction
 from storage.postgres.people_tables import withdrawal
+from storage.postgres.prepared import Prepared
 from storage.withdrawal import VOTES_TO_RESTORE, OnRecord, OnRecordAll, Source, Withdrawal, artifact_subject
 
 _CHUNK = 1000
@@ -35,6 +36,14 @@ def none_withdrawn(column: ColumnElement[Any]) -> ColumnElement[bool]:
     columns = withdrawal.c
     standing = func.cardinality(columns.restored_by) < VOTES_TO_RESTORE
     return ~exists(select(columns.subject).where(columns.subject == any_(column), standing))
+
+
+_AMONG = Prepared(
+    select(withdrawal).where(
+        withdrawal.c.subject == any_(bindparam("subjects", type_=ARRAY(Text))),
+        func.cardinality(withdrawal.c.restored_by) < VOTES_TO_RESTORE,
+    )
+)
 
 
 class PostgresWithdrawalStore:
@@ -69,9 +78,7 @@ class PostgresWithdrawalStore:
 
     async def in_force(self, subjects: Sequence[str]) -> Sequence[Withdrawal]:
         """Those of them that are withdrawn now."""
-        query = select(withdrawal).where(*_in_force(subjects))
-        async with reading(self._engine) as connection:
-            return [_withdrawal(row) for row in await connection.execute(query)]
+        return [_withdrawal(row) for row in await _AMONG.rows(self._engine, subjects=list(subjects))]
 
     async def find(self, *, limit: int = 100) -> Sequence[Withdrawal]:
         """The newest, restored ones too."""
