@@ -172,5 +172,6 @@ def slot_problem(slot: int, known: Mapping[str, str]) -> str | None:
         return f"slot {slot} is the connection it uses now; write another one"
     if not active and slot in priority:
         # Which of them it fell back to, it does not tell.
-        return f"slot {slot} may be the connection it uses now: its priorities are {', '.join(map(str, priority))}"
+        listed = ", ".join(map(str, priority))
+        return f"slot {slot} may be the connection it uses now: its priorities are {listed}"
     return None
