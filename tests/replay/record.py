@@ -28,7 +28,7 @@ from csms.commands import (
 )
 from storage.artifact import ArtifactPhase, SignOff
 from storage.bundle import BundleOrder
-from storage.campaign import CampaignPhase, Outcome, Pace, WavePlan
+from storage.campaign import CampaignPhase, EndBehaviour, Outcome, Pace, WavePlan
 from storage.canonical import sha256_hex
 from storage.charger import Charger, ModelProfile
 from storage.codec import to_json
@@ -73,6 +73,7 @@ from workflows.record_keeping import RecordKeepingWorkflow
 from workflows.session_rules import SessionWatchPolicy
 from workflows.session_watch import SessionWatchWorkflow
 from workflows.storage_care import StorageCareWorkflow
+from workflows.strain import HELD
 
 FOLDER = Path(__file__).parent
 SUGGEST_AFTER = ("--dynamic-config-value", "limit.historyCount.suggestContinueAsNew=40")
@@ -525,6 +526,67 @@ async def local_image(harness: Harness, world: World, record: Recorder) -> None:
     await record.keep("shard", "campaign/c1/w0/s0")
 
 
+async def paused_at_its_end(harness: Harness, world: World, record: Recorder) -> None:
+    """A car keeps one charger from its update until the end comes; people move it, and it goes on."""
+    names = world.add_chargers(6)
+    world.plug_in(names[5])
+    ends_at = await harness.env.get_current_time() + timedelta(seconds=4)
+    plan = world.plan(2, pace=QUICK, end_at=ends_at, end_behaviour=EndBehaviour.PAUSE)
+    campaign = await world.add_campaign([names[:3], names[3:]], plan)
+    await harness.start(campaign)
+    await until(lambda: world.campaigns.rows["c1"].phase is CampaignPhase.PAUSED)
+    later = ends_at + timedelta(seconds=60)
+    await harness.orchestrator.extend("c1", later, "ida", "the car is about to leave", "extend-1")
+    world.unplug_car(names[5])
+    await harness.orchestrator.resume("c1", "ida", "resume-1")
+    assert await harness.result(campaign) is CampaignPhase.COMPLETED
+    await record.keep_campaign()
+
+
+async def stopped_at_its_end(harness: Harness, world: World, record: Recorder) -> None:
+    """Its end cuts a wave short in which one failed: it is judged once more, and who failed goes back."""
+
+    async def late(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+        if world.version(name) == "1.1":
+            return await good(world, name, command)
+        world.agenda.append((world.now + timedelta(seconds=2), lambda: world.run_version(name, "1.1")))
+        return ACCEPTED
+
+    names = world.add_chargers(4)
+    world.plug_in(names[3])
+    world.behaviours[names[1]] = late
+    ends_at = await harness.env.get_current_time() + timedelta(seconds=5)
+    plan = world.plan(1, pace=replace(QUICK, max_attempts=1, attempt_deadline_seconds=1.0))
+    plan = replace(
+        plan,
+        end_at=ends_at,
+        end_behaviour=EndBehaviour.ROLL_BACK_FAILED,
+        gate=replace(plan.gate, max_failure_share=0.9),
+    )
+    campaign = await world.add_campaign([names], plan)
+    await harness.start(campaign)
+    assert await harness.result(campaign) is CampaignPhase.ABORTED
+    assert world.version(names[1]) == "1.0"
+    await record.keep_campaign()
+
+
+async def strained(harness: Harness, world: World, record: Recorder) -> None:
+    """Signals are late, so nothing begins; then it goes on, but for one whose wave ends before."""
+    names = world.add_chargers(3)
+    world.plug_in(names[2])
+    world.events.late = 60.0
+    pace = replace(QUICK, wave_deadline_seconds=8.0)
+    campaign = await world.add_campaign([names], world.plan(1, pace=pace))
+    await harness.start(campaign)
+    await until(lambda: sum(row.reason.startswith(HELD) for row in world.campaigns.target_rows.values()) == 2)
+    world.events.late = 0.0
+    await until(lambda: list(world.campaigns.outcomes("c1").values()).count(Outcome.UPDATED) == 2)
+    world.events.late = 60.0
+    world.unplug_car(names[2])
+    await until(lambda: world.campaigns.outcomes("c1")[names[2]] is Outcome.DEFERRED)
+    await record.keep("shard", "campaign/c1/w0/s0")
+
+
 Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
 SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
 REAL: tuple[Scenario, ...] = (
@@ -548,6 +610,9 @@ REAL: tuple[Scenario, ...] = (
     patient_campaign,
     ahead,
     local_image,
+    paused_at_its_end,
+    stopped_at_its_end,
+    strained,
 )
 
 
