@@ -291,7 +291,8 @@ class ShardWorkflow:
         late, self._late_s = Lateness(self._late_s, signals_s), 0.0
         why = judge_strain(late)
         if why and workflow.patched("strain"):
-            workflow.logger.warning("Nothing new is sent: %s %s", why, late)
+            if why != self._ease.why:
+                workflow.logger.warning("Nothing new is sent: %s %s", why, late)
             self._ease = tightened(self._ease, why)
         else:
             self._ease = relaxed(self._ease)
