@@ -159,6 +159,8 @@ class Station:
     _update: "asyncio.Task[None] | None" = None
     _turns: int = 0
     _surprised: bool = False
+    _looping: bool = False
+    """It booted with the new version once already, and is about to go down again."""
 
     def __post_init__(self) -> None:
         for connector in self.nature.out_before:
@@ -364,7 +366,7 @@ class Station:
         cancelled = self._update is not None and not self._update.done() and self.at_work is not None
         if self._update is not None:
             self._update.cancel()
-        self.at_work, self.writing = number, False
+        self.at_work, self.writing, self._looping = number, False, False
         held, self.parked = self.parked, None
         self._update = self._loop().create_task(self._install(command, habit, held))
         return CommandAnswer(AnswerStatus.ACCEPTED_CANCELED if cancelled else AnswerStatus.ACCEPTED)
@@ -495,10 +497,16 @@ class Station:
         self._tell(FirmwareStatus.INSTALL_REBOOTING, number)
         for _ in range(3):
             await self._restarts(version)
+            self._looping = True
             await asyncio.sleep(self.rng.uniform(1, 5))
         if back_to is not None:
             await self._restarts(back_to)
+        self._looping = False
         self._finished(number)
+
+    def _crashes(self) -> bool:
+        """Whether it goes down by itself, with an image that it had proved, as everybody may use it again."""
+        return self._looping and self.operative == self.before
 
     async def _runs(self, habit: Habit, number: int, version: str) -> None:
         """It restarts, and says what its habit says."""
@@ -530,7 +538,7 @@ class Station:
 
     async def _restarts(self, version: str, seconds: float | None = None) -> None:
         for connector in list(self.sessions):
-            self.watch("session cut", self, self.sessions[connector])
+            self.watch("crashed in service" if self._crashes() else "session cut", self, connector)
             self._end(connector)
         if self.parked is not None and self.nature.haste == AT_RESTART:
             (_, version), self.parked = self.parked, None

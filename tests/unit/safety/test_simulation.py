@@ -106,6 +106,15 @@ def test_a_charger_that_is_late_is_not_given_back_to_cars_while_it_installs() ->
     assert not report.violations
 
 
+def test_what_an_image_cuts_by_itself_after_its_proof_is_counted_and_not_laid_to_us() -> None:
+    """Seed 300219: it had booted, was proved and given back, and went down once more under a car."""
+    visits = tuple((float(at), 2.0, 1) for at in range(100, 900, 3))
+    loops = Nature("CP00", "site-0", habits=(Habit.LOOPS_THEN_RUNS,), visits=visits)
+    report = play(replace(PLAIN, seed=7, natures=(loops,)))
+    assert not report.violations
+    assert report.seen["crashed in service"] == 1
+
+
 # --- the clock -----------------------------------------------------------------------------------
 
 
