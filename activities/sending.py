@@ -42,6 +42,7 @@ class Sending:
         self._before = given.out_of_service
         self._drained = False
         self._sent_before = False
+        self._recorded = False
         self._marked = False
         self._needs_reset = False
         self._local = False
@@ -261,14 +262,24 @@ class Sending:
         return await self._judge(answer, order.artifact.artifact_id)
 
     async def _last_look(self, order: Order, proof: VerifiedDispatch) -> None:
-        """Its turn has come and only the write is left: a car or an abort since then holds it back (X1)."""
-        await self._look()  # Also where it was drained: not every charger turns cars away then.
-        await self._record_dispatch(order, proof)
+        """Its turn has come and only the write is left: a car or an abort since then holds it back (X1).
+
+        Taken again where it waited long for the store.
+        """
         try:
+            await self._look()  # Also where it was drained: not every charger turns cars away then.
+            await self._record_dispatch(order, proof)
             await self._mark(order, proof)
         except Obstacle as obstacle:
-            await self._record_withheld(order, obstacle.reason)
+            await self._withhold(order, obstacle.reason)
             raise
+
+    async def _withhold(self, order: Order, reason: str) -> None:
+        if self._recorded:
+            await self._record_withheld(order, reason)
+        if self._marked:
+            self._marked = False
+            await self._unmark(order)
 
     async def _mark(self, order: Order, proof: VerifiedDispatch) -> None:
         """Write down that it is sent, if it may be: in one statement, so that no abort or halt slips in."""
@@ -363,6 +374,8 @@ class Sending:
         )
 
     async def _record_dispatch(self, order: Order, proof: VerifiedDispatch) -> None:
+        if self._recorded:
+            return
         given = self._given
         await self._stores.record(
             f"campaign/{given.campaign_id}",
@@ -377,3 +390,4 @@ class Sending:
             evidence=proof.evidence,
             **({"fetches_from": "its site's local controller"} if self._local else {}),
         )
+        self._recorded = True

@@ -467,15 +467,22 @@ class Gateway:
     async def _look(self, session: Session, last_look: LastLook | None = None) -> None:
         """The last one before a command is written: its record may have waited long for the store.
 
-        Meanwhile the charger may have gone to another node, whose claim told this one nothing. A store that
-        does not answer now is no yes.
+        Meanwhile the charger may have gone to another node, whose claim told this one nothing. A look that
+        took as long itself is taken again: what it saw may be over (X1).
         """
+        await self._sure(session)
+        while last_look is not None:
+            await last_look()
+            if session.lease.sure:
+                return
+            await self._sure(session)
+
+    async def _sure(self, session: Session) -> None:
+        """A store that does not answer now is no yes."""
         if not session.lease.sure:
             await self._confirmed(session)
         if not session.lease.sure:
             raise NotConnectedHere(session.charger_id, session.session_epoch)
-        if last_look is not None:
-            await last_look()
 
     async def settle(self, charger_id: str, session_epoch: int) -> None:
         """Wait until every frame received so far from this charger is stored."""

@@ -5,6 +5,7 @@ The lease of the node that was left is good all the while, so that only the stor
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +91,47 @@ async def test_a_text_is_written_before_anything_is_waited_for(place: Any) -> No
         with pytest.raises(StopIteration):
             transport.send('[3,"x",{}]').send(None)
         assert await peer.hear() == [3, "x", {}]
+
+
+@pytest.mark.requirement("X1")
+async def test_a_command_whose_last_look_waited_while_its_charger_moved_is_not_sent(place: Any) -> None:
+    seconds = Seconds()
+    left = await place.start_node("left", lease_s=600.0, sources=Sources(system_clock, seconds))
+    other = await place.start_node("other")
+    async with AsyncExitStack() as later, place.charger(left) as old:
+        await old.boot()
+        epoch = (await place.routes.resolve("CP-1")).session_epoch
+
+        async def look() -> None:
+            await later.enter_async_context(place.charger(other))
+            await moved(place, "other")
+            seconds.now += SURE_S
+
+        with pytest.raises(NotConnectedHere):
+            await left.send("CP-1", epoch, Reset(ResetKind.ON_IDLE), deadline_s=30, last_look=look)
+        with pytest.raises(ConnectionClosed):
+            await old.hear()
+        assert old.socket.close_code == SUPERSEDED
+
+
+@pytest.mark.requirement("X1")
+async def test_a_last_look_that_waited_long_is_taken_again(place: Any) -> None:
+    seconds, looks = Seconds(), []
+    node = await place.start_node(lease_s=600.0, sources=Sources(system_clock, seconds))
+    async with place.charger(node) as peer:
+        await peer.boot()
+        epoch = (await place.routes.resolve("CP-1")).session_epoch
+
+        async def look() -> None:
+            looks.append(seconds.now)
+            seconds.now += SURE_S if len(looks) == 1 else 0
+
+        reset = Reset(ResetKind.ON_IDLE)
+        sending = asyncio.create_task(node.send("CP-1", epoch, reset, deadline_s=30, last_look=look))
+        frame = await peer.hear()
+        await peer.say(3, frame[1], {"status": "Accepted"})
+        await sending
+        assert looks == [0.0, SURE_S], "what was seen before the wait counts no more"
 
 
 async def moved(place: Any, node_id: str) -> None:

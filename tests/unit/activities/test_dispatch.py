@@ -321,6 +321,29 @@ async def test_what_never_left_us_was_not_dispatched(world: World) -> None:
     assert (row.phase, row.dispatched_at) == (TargetPhase.WAITING, None)
 
 
+@pytest.mark.requirement("X1", "R24")
+@pytest.mark.parametrize("car", [True, False])
+async def test_a_look_that_is_taken_again_undoes_what_the_first_wrote_down(world: World, car: bool) -> None:
+    real = world.send
+
+    async def send(charger_id: str, epoch: int, command: object, **more: Any) -> CommandAnswer:
+        if isinstance(command, UpdateFirmware):
+            await more["last_look"]()
+            if car:
+                world.plug_in(CP)
+        return await real(charger_id, epoch, command, **more)  # type: ignore[arg-type]
+
+    world.send = send  # type: ignore[method-assign,assignment]
+    answer = await dispatch(world)
+
+    row, acts = await world.campaigns.target("c1", 0, CP), world.audit.actions()
+    assert acts.count("update.dispatched") == 1
+    assert ("update.withheld" in acts) is car
+    assert bool(world.updates()) is not car
+    assert answer.kind is (DispatchKind.NOT_NOW if car else DispatchKind.ACCEPTED)
+    assert (row.dispatched_at is None) is car
+
+
 @pytest.mark.requirement("R24")
 @pytest.mark.parametrize("refused", [ChangeAvailability, UpdateFirmware])
 async def test_a_charger_that_is_not_accepted_waits_as_it_was(world: World, refused: type[object]) -> None:
