@@ -19,8 +19,8 @@ class First:
     """The latest wave that has begun, rehearsals and rollbacks left aside; None: no wave has."""
 
     def judged(self, wave: int) -> bool:
-        """Whether the gate behind a wave let it pass: the next one has begun, or there is none."""
-        return self.phase in TERMINAL_CAMPAIGN_PHASES or (self.begun is not None and self.begun > wave)
+        """Whether the gate behind a wave let it pass: the next one has begun, or all are through."""
+        return self.phase is CampaignPhase.COMPLETED or (self.begun is not None and self.begun > wave)
 
 
 def standing(first: First, wave: int, last: tuple[int, str | None, str]) -> Before:
@@ -33,6 +33,9 @@ def standing(first: First, wave: int, last: tuple[int, str | None, str]) -> Befo
     if outcome in PROVEN and not goes_back(number):
         if first.phase in STOPPING:
             return Before(first.campaign_id, None, f"it is {first.phase.value.replace('_', ' ')}")
+        if not first.judged(wave) and first.phase in TERMINAL_CAMPAIGN_PHASES:
+            # A gate, or a person, stopped it there: what it brought is no ground to build on.
+            return Before(first.campaign_id, first.phase.value, "its wave there never passed its gate")
         if not first.judged(wave):
             return Before(first.campaign_id, None, "its wave there has not passed its gate yet")
     if number == REHEARSAL_WAVE and first.phase not in TERMINAL_CAMPAIGN_PHASES:

@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, ScalarSelect, Text, any_, cast, exists, fu
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from storage.campaign import REHEARSAL_WAVE, ROLLBACK_WAVE_BASE, TERMINAL_CAMPAIGN_PHASES, CampaignPhase
+from storage.campaign import REHEARSAL_WAVE, ROLLBACK_WAVE_BASE, CampaignPhase
 from storage.chain import STOPPING, First, standing
 from storage.postgres.tables import campaign, campaign_target, campaign_wave
 from storage.upkeep import PROVEN, Before
@@ -58,7 +58,7 @@ def is_through(after: str, charger_id: str) -> ColumnElement[bool]:
         last.wave != REHEARSAL_WAVE,
         last.phase.not_in([phase.value for phase in STOPPING]),
         or_(
-            last.phase.in_([phase.value for phase in TERMINAL_CAMPAIGN_PHASES]),
+            last.phase == CampaignPhase.COMPLETED.value,
             _begun(after) > own,
         ),
     )

@@ -11,7 +11,7 @@ from csms.commands import PublishFirmware, UpdateFirmware
 from storage.campaign import (
     REHEARSAL_WAVE,
     ROLLBACK_WAVE_BASE,
-    TERMINAL_CAMPAIGN_PHASES,
+    CampaignPhase,
     Outcome,
     Target,
     TargetPhase,
@@ -90,7 +90,7 @@ def follows(referee: "Referee", target: Target) -> None:
 
 def _passed(referee: "Referee", campaign_id: str, wave: int) -> bool:
     books = referee.books
-    if books.campaigns.rows[campaign_id].phase in TERMINAL_CAMPAIGN_PHASES:
+    if books.campaigns.rows[campaign_id].phase is CampaignPhase.COMPLETED:
         return True
     about = f"campaign/{campaign_id}"
     by_hand = any(
