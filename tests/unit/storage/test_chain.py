@@ -13,9 +13,8 @@ UPDATED = (1, "updated", "it booted with 1.1")
 def test_nothing_follows_a_wave_that_was_stopped_before_its_gate_let_it_pass(phase: CampaignPhase) -> None:
     stopped = standing(First("c1", phase, begun=1), 1, UPDATED)
     assert (stopped.proven, stopped.open) == (False, False)
-    assert stopped.why == (
-        f"campaign c1, which comes first, ended for it with {phase.value}: its wave there never passed its gate"
-    )
+    ended = f"campaign c1, which comes first, ended for it with {phase.value}"
+    assert stopped.why == f"{ended}: its wave there never passed its gate"
     assert standing(First("c1", phase, begun=2), 1, UPDATED).proven, "its own gate did"
 
 
