@@ -249,7 +249,9 @@ class LocalImageSender:
             row = await _known(self._stores, given.image)
             if await self._stores.publications.offered_elsewhere(row):
                 return LocalAnswer(LocalKind.DONE, "another wave has it offered there still")
-            return await self._ask(given, UnpublishFirmware(row.checksum))
+            answer = await self._ask(given, UnpublishFirmware(row.checksum))
+            taken = answer.kind is LocalKind.DONE and answer.reason.endswith(AnswerStatus.ACCEPTED.value)
+            return replace(answer, reason="it offers it no more") if taken else answer
 
     async def _ask(
         self, given: LocalOrder, command: Command, last_look: LastLook | None = None

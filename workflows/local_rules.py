@@ -44,7 +44,8 @@ def judge_local(reports: LocalReports, tries: int, now: datetime, deadline: date
     """The end that its words allow, or None: keep waiting. Without an address nothing is published."""
     meaning, status = MEANING[reports.status], reports.status
     if status is PublishStatus.PUBLISHED and reports.addresses:
-        return LocalVerdict(Publication.PUBLISHED, f"it offers it at {reports.addresses} addresses")
+        places = "one address" if reports.addresses == 1 else f"{reports.addresses} addresses"
+        return LocalVerdict(Publication.PUBLISHED, f"it offers it at {places}")
     if status is PublishStatus.PUBLISHED:
         return LocalVerdict(Publication.FAILED, "it published it, and told no address")  # L03.FR.04
     if now >= deadline:

@@ -62,12 +62,24 @@ def _simulate(
     chargers: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Only write them for `ampwave charger import`.")
     ] = None,
+    manufacturer_root: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="PEM; firmware has to be signed under it. Repeat for more."),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write what every charger did as JSON.")
     ] = None,
 ) -> None:
     """Run simulated chargers on real sockets until Ctrl-C, from a fleet file or a script."""
-    call("roles:run_simulate", fleet=fleet, script=script, csms=csms, report=report, chargers=chargers)
+    call(
+        "roles:run_simulate",
+        fleet=fleet,
+        script=script,
+        csms=csms,
+        report=report,
+        chargers=chargers,
+        roots=manufacturer_root,
+    )
 
 
 def _api() -> None:

@@ -100,15 +100,20 @@ def kept_days(settings: Settings) -> dict[str, int]:
 
 
 def run_simulate(
-    csms: str, fleet: Path | None, script: Path | None, report: Path | None, chargers: Path | None
+    csms: str,
+    fleet: Path | None,
+    script: Path | None,
+    report: Path | None,
+    chargers: Path | None,
+    roots: list[Path] | None,
 ) -> int:
     """Run simulated chargers until Ctrl-C, or write down who they are."""
-    from csms.simulator.main import read_fleet, run_simulator, write_chargers
+    from csms.simulator.main import read_fleet, run_simulator, trusting, write_chargers
     from storage.clock import system_clock
 
     logs.configure(load_settings(), "simulate")
     try:
-        known = read_fleet(fleet, script)
+        known = trusting(read_fleet(fleet, script), roots or ())
         if chargers:
             write_chargers(known, chargers)
             return 0

@@ -2,10 +2,14 @@
 
 import asyncio
 import signal
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
 import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from csms.simulator.fleet import run_fleet
 from csms.simulator.ledger import Ledger
@@ -22,6 +26,21 @@ def read_fleet(fleet_file: Path | None, script: Path | None) -> FleetSpec:
             "There is nothing to simulate.", hint="Give one of --fleet FILE and --script FILE."
         )
     return load_fleet(fleet_file) if fleet_file else load_script(script or Path())
+
+
+def trusting(fleet: FleetSpec, roots: Sequence[Path]) -> FleetSpec:
+    """The fleet with these manufacturer roots, too; keys beside them are passed by. Raises InvalidInput."""
+    found = list(fleet.manufacturer_roots)
+    for path in roots:
+        try:
+            certificates = x509.load_pem_x509_certificates(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise InvalidInput(
+                f"{path} has no certificate that can be read: {error}",
+                hint="Give the PEM of the authority that issued the firmware signing certificate.",
+            ) from error
+        found += [one.public_bytes(Encoding.PEM).decode() for one in certificates]
+    return replace(fleet, manufacturer_roots=tuple(found))
 
 
 def write_chargers(fleet: FleetSpec, path: Path) -> None:

@@ -51,7 +51,7 @@ class Shelf:
         listener = socket.create_server((_HOST, 0))  # Whoever comes before it serves waits there.
         self._address = f"http://{_HOST}:{listener.getsockname()[1]}"
         config = uvicorn.Config(
-            self, lifespan="off", log_config=None, timeout_graceful_shutdown=_CLOSING_S, access_log=False
+            self, lifespan="off", log_config=None, log_level="warning", timeout_graceful_shutdown=_CLOSING_S
         )
         self._server = _Server(config)
         self._serving = asyncio.create_task(self._server.serve([listener]))

@@ -1,25 +1,29 @@
 """All personalities at once against a real csms node on a real database: nothing refused, nothing lost."""
 
 import asyncio
+import hashlib
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import orjson
 import pytest
 
+from activities.local_images import usable
 from csms.capabilities import of_charger
 from csms.commands import (
     AnswerStatus,
     ChangeAvailability,
     GetVariables,
+    PublishFirmware,
     Reset,
     ResetKind,
     SetVariables,
+    UnpublishFirmware,
     UpdateFirmware,
     VariableValue,
 )
@@ -32,9 +36,11 @@ from csms.simulator.firmware import build_image
 from csms.simulator.fleet import run_fleet
 from csms.simulator.ledger import Ledger, acknowledged_ids
 from csms.simulator.pace import SessionPattern
+from csms.simulator.script import load_script
 from csms.simulator.spec import ChargerSpec, FleetSpec, default_fleet
-from storage.charger import Charger, ChargerCredential, Site
+from storage.charger import Charger, ChargerCredential, ModelProfile, Site
 from storage.clock import system_clock
+from storage.events import EventKind
 from storage.ports import ChargerView
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.engine import create_engine
@@ -42,10 +48,12 @@ from storage.postgres.events import PostgresEventStore
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.routes import PostgresRouteStore
 from storage.postgres.transaction_ids import PostgresTransactionIds
+from storage.reports import PublishStatus
 from storage.twin import Lifecycle, busy_reason
 
 pytestmark = pytest.mark.integration
 PEPPER = b"p" * 32
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Node:
@@ -85,6 +93,16 @@ class Node:
             while not condition(view := await self.chargers.get(charger_id)):
                 await anext(changes)
         return view
+
+    async def told(self, charger_id: str, last: PublishStatus) -> list[dict[str, Any]]:
+        """What a local controller told, up to this word."""
+        kinds = (EventKind.PUBLISH_STATUS_REPORTED.value,)
+        async with asyncio.timeout(60), self._events.changes() as changes:
+            while True:
+                found = [one.body for one in await self._events.since(charger_id, _LONG_AGO, kinds)]
+                if any(body["status"] == last for body in found):
+                    return found
+                await anext(changes)
 
 
 @pytest.fixture
@@ -191,6 +209,39 @@ async def test_every_personality_is_understood_and_nothing_is_lost(node, databas
     assert kinds["frame_rejected"] == 0
     assert kinds["transaction_started"] <= totals["sessions_started"]
     assert kinds["transaction_started"] >= totals["sessions_ended"]
+
+
+@pytest.mark.requirement("F71", "S29")
+async def test_a_site_fetches_once_and_its_chargers_from_their_local_controller(node, bench) -> None:
+    """What each is told is stored, proven and addressed as the orchestrator does it (L03, L04)."""
+    script = bench.report.with_name("script.yaml")
+    script.write_text("fleet: {chargers: 2, local_controllers: true, personalities: {moraine: 1}}")
+    given = load_script(script)
+    bare = bench.fleet(given.chargers[0].character)
+    fleet = replace(bare, chargers=given.chargers, connect_per_s=200.0)
+    *chargers, controller = fleet.chargers
+    image = build_image("1.1", size=150_000, seed=1)
+    checksum = hashlib.md5(image, usedforsecurity=False).hexdigest()
+    async with running(fleet, node) as task:
+        await node.until(controller.charger_id, lambda view: view.twin.firmware is not None)
+        publish = PublishFirmware(7, bench.images.put("fw", image), checksum)
+        assert await node.send(controller.charger_id, publish) is AnswerStatus.ACCEPTED
+        *before, last = await node.told(controller.charger_id, PublishStatus.PUBLISHED)
+        assert [each["status"] for each in before] == ["Downloading", "Downloaded", "ChecksumVerified"]
+        for number, spec in enumerate(chargers, start=8):
+            view = await node.chargers.get(spec.charger_id)
+            model = ModelProfile(spec.character.vendor, spec.character.model)
+            place = usable(last["locations"], view, model)
+            assert place is not None, "the address that it told may be given out"
+            signature, certificate = bench.manufacturer.sign(spec.character.scheme, image)
+            await update(node, spec, UpdateFirmware(number, place, system_clock(), certificate, signature))
+        for told in (AnswerStatus.ACCEPTED, AnswerStatus.NOT_FOUND):
+            assert await node.send(controller.charger_id, UnpublishFirmware(checksum)) is told
+    ledger = await task
+    assert len(bench.images.ranges) == 1, "one download for all"
+    assert ledger.chargers[controller.charger_id].counts["image_served"] == len(chargers)
+    assert ledger.totals()["by_version"] == {"1.1": 2, "1.0": 1}
+    assert ledger.totals()["badly_signed_commands"] == 0
 
 
 def one(bench, name: str, *faults: NetworkFault) -> FleetSpec:

@@ -169,6 +169,15 @@ class TestTargets:
         await campaigns.finish_target("c1", 0, "A", Outcome.SKIPPED, "taken out", AT)
         assert not await campaigns.mark_dispatched(replace(sent, attempt=2), CampaignPhase.RUNNING)
 
+    @pytest.mark.requirement("R31")
+    async def test_what_is_known_of_a_target_moves_nothing_and_no_last_word(self, campaigns) -> None:
+        before = await campaigns.target("c1", 0, "A")
+        await campaigns.say_of_target("c1", 0, "A", "it was told to stop once")
+        assert await campaigns.target("c1", 0, "A") == replace(before, reason="it was told to stop once")
+        await campaigns.finish_target("c1", 0, "A", Outcome.SKIPPED, "it stopped", AT)
+        await campaigns.say_of_target("c1", 0, "A", "it was told to stop twice")
+        assert (await campaigns.target("c1", 0, "A")).reason == "it stopped"
+
     @pytest.mark.requirement("R19")
     async def test_nothing_is_marked_as_sent_after_the_end_but_the_way_back(self, campaigns) -> None:
         target = await campaigns.target("c1", 0, "A")

@@ -95,7 +95,13 @@ async def test_one_download_serves_the_site_and_is_taken_back_when_all_are_done(
     assert controller.open_when_stopped == [0, 0]
     for _, command in (world.updates(name)[0] for name in controller.others):
         assert command.signature, "it is proven and signed as ever"
-    assert {"local_image.published", "local_image.ended"} <= set(world.audit.actions())
+    ends = {
+        row.action: row.detail["reason"] for row in world.audit.rows if row.action.startswith("local_image.")
+    }
+    assert ends == {
+        "local_image.published": "it offers it at one address",
+        "local_image.ended": "it offers it no more",
+    }
 
 
 @pytest.mark.parametrize(

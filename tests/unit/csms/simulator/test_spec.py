@@ -11,10 +11,12 @@ import pytest
 
 from csms.simulator.catalogue import PERSONALITIES
 from csms.simulator.faults import FaultKind, NetworkFault, afflictions
+from csms.simulator.main import trusting
 from csms.simulator.pace import SessionPattern, SimPace
 from csms.simulator.spec import FleetSpec, default_fleet, load_fleet, parse_fleet, save_fleet
 from csms.simulator.stages import Stage
 from storage.errors import InvalidInput
+from tests.support.maker import found_maker
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -148,3 +150,16 @@ def test_gaps_between_cars_follow_share_and_hour() -> None:
     assert pattern.mean_gap_s(pace, NOON) == pytest.approx(20)
     assert pattern.mean_gap_s(pace, NOON.replace(hour=3)) is None
     assert isinstance(default_fleet(), FleetSpec)
+
+
+def test_roots_are_read_out_of_a_file_that_has_a_key_as_well(tmp_path: Path) -> None:
+    maker = found_maker(datetime(2026, 3, 1, tzinfo=UTC))
+    both = tmp_path / "maker.pem"
+    both.write_text(f"-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n{maker.root}")
+    fleet = trusting(default_fleet(), [both, both])
+    assert [root.split() for root in fleet.manufacturer_roots] == [maker.root.split()] * 2
+    assert "PRIVATE" not in "".join(fleet.manufacturer_roots)
+    for bad in (tmp_path / "absent.pem", tmp_path / "bad.pem"):
+        (tmp_path / "bad.pem").write_text("no certificate")
+        with pytest.raises(InvalidInput, match="no certificate that can be read"):
+            trusting(fleet, [bad])
