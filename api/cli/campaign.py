@@ -275,9 +275,11 @@ def recall(
 ) -> None:
     """Take one charger out although its update is under way. Refused once it installs.
 
-    Its download is cut off at once; `ampwave campaign targets` shows what became of it.
+    Its download is cut off at once, and it is told to stop until its answer is known; `ampwave campaign
+    targets` shows what is known of it and what became of it.
     """
     _act(session, campaign, "recall", {"charger_id": charger, "reason": reason}, f"{charger} is called back")
+    session.note(f"What is known of it: ampwave campaign targets {campaign}")
 
 
 @command(app, "exclude", posts=True)

@@ -82,12 +82,18 @@ class Publisher:
     def consider(self, request: PublishRequest) -> tuple[str, Callable[[], None] | None]:
         """Answer PublishFirmware: (status, what to do once the answer left)."""
         self._press.account.note("publish_requested", request=request.request_id)
-        if known := self._known.get(request.request_id):
+        known = self._known.get(request.request_id)
+        if known and self._stands(known):
             return "Accepted", lambda: self._tell(known)
         if not request.location.startswith(_SCHEMES):
             return "Rejected", None
         publication = self._known[request.request_id] = Publication(request)
         return "Accepted", lambda: self._begin(publication)
+
+    def _stands(self, one: Publication) -> bool:
+        """Whether it is under way or offered; what failed or was taken back begins anew when asked again."""
+        offered = one.word is Word.PUBLISHED and one.request.checksum.lower() in self._shelf
+        return offered or not one.over
 
     def withdraw(self, request: UnpublishRequest) -> str:
         """Answer UnpublishFirmware."""
