@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from csms.loop_watch import SPAN_S
 from storage.errors import EngineUnavailable
 
 _FREE = frozenset({"clock"})
@@ -39,10 +40,20 @@ class Process:
     alive: bool = True
     boot: int = 1
     frozen_until: float = 0.0
+    frozen_for: float = 0.0
     on_death: list[Callable[[], None]] = field(default_factory=list)
     died: asyncio.Event = field(default_factory=asyncio.Event)
     graves: "list[asyncio.Future[None]]" = field(default_factory=list)
     """What will never go on; held, or it would be collected and end in order after all."""
+
+    def freeze(self, at: float, seconds: float) -> None:
+        """It does nothing for so long."""
+        self.frozen_until, self.frozen_for = at + seconds, seconds
+
+    def late(self, at: float) -> float:
+        """How late its loop was within the last seconds, as it would see it."""
+        thawed = self.frozen_until <= at < self.frozen_until + SPAN_S
+        return self.frozen_for if thawed else 0.0
 
     def kill(self) -> None:
         """Now, wherever it is."""

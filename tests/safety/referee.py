@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from activities.strain import HELD
 from csms.commands import ChangeAvailability, Command, PublishFirmware, UpdateFirmware
 from storage.artifact import ArtifactPhase
 from storage.campaign import (
@@ -255,6 +256,9 @@ class Referee:
 
     def moved(self, before: Target, after: Target) -> None:
         """A target changed."""
+        self.seen["held back while we were late"] += after.reason.startswith(HELD) > before.reason.startswith(
+            HELD
+        )
         if before.phase is not after.phase:
             word = f"{after.phase.value} {after.outcome or ''}".strip()
             self.note(f"{after.charger_id} w{after.wave}: {word} ({after.reason})")

@@ -334,7 +334,14 @@ class Simulation:
         stores = self._stores(process)
         office = TicketOffice(stores.tickets, self.rng.randbytes, "https://api.example", self.loop.instant)
         verifier = Port(Verifier(self.signed_releases), process, self.trouble)
-        node = Node(stores, end, verifier, office, uses=self.ledgers[node_id])  # type: ignore[arg-type]
+        node = Node(
+            stores,
+            end,
+            verifier,  # type: ignore[arg-type]
+            office,
+            uses=self.ledgers[node_id],
+            loop_late=lambda: process.late(self.loop.time()),
+        )
         deeds, fetching, local = DispatchActivities(node), FetchActivities(node), LocalImageSender(node)
         self.temporal.calls.serve(
             node_queue(node_id, end.boot_id),
@@ -713,7 +720,7 @@ class Simulation:
     def _freeze(self, name: str, seconds: float) -> None:
         if self.processes[name].alive:
             self.count("node frozen")
-            self.processes[name].frozen_until = self.loop.time() + seconds
+            self.processes[name].freeze(self.loop.time(), seconds)
 
     def _cut_off(self, name: str, seconds: float) -> None:
         """The node goes on, but Temporal does not hear of it."""

@@ -16,7 +16,8 @@ from tests.safety.station import Habit, Nature
 FOUND = (5252, 20234)
 """Seeds in which a rehearsal broke a promise once: who fell back by itself, who had been called back.
 
-Played as they were drawn then (``former``): what is drawn since has a chance of its own.
+Played as they were drawn then (``former``): what is drawn since has a chance of its own. Their course moves with
+every call of a store that the engine saves or adds; what was found has a campaign of its own below, too.
 """
 SCENARIOS = (*map(draw, range(7, 21)), *map(former, FOUND))
 TRIES = 20
@@ -104,6 +105,17 @@ def test_a_charger_that_is_late_is_not_given_back_to_cars_while_it_installs() ->
     late = Nature("CP00", "site-0", habits=(Habit.LATE,), visits=((1000.0, 4000.0, 1),))
     report = play(replace(PLAIN, natures=(late,)))
     assert not report.violations
+
+
+@pytest.mark.requirement("X11", "R31")
+@pytest.mark.parametrize("at", [50.0, 80.0, 110.0])
+def test_a_canary_that_was_called_back_and_updated_all_the_same_rehearses_nothing(at: float) -> None:
+    """Seed 20234: it went back and forward again, after a person had been told that it was left alone."""
+    quiet = Nature("CP00", "site-0", habits=(Habit.SAYS_NOTHING,))
+    given = replace(PLAIN, natures=(quiet, *PLAIN.natures[1:]), rollback=True, waves=2, rehearse=1)
+    report = play(replace(given, attempt_seconds=300.0, acts=(Act(at, "recall", "CP00"),)))
+    assert not report.violations
+    assert report.outcomes == {"updated": 6}, "another one goes both ways"
 
 
 def test_what_an_image_cuts_by_itself_after_its_proof_is_counted_and_not_laid_to_us() -> None:
