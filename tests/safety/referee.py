@@ -256,9 +256,8 @@ class Referee:
 
     def moved(self, before: Target, after: Target) -> None:
         """A target changed."""
-        self.seen["held back while we were late"] += after.reason.startswith(HELD) > before.reason.startswith(
-            HELD
-        )
+        if after.reason.startswith(HELD) and not before.reason.startswith(HELD):
+            self.seen["held back while we were late"] += 1
         if before.phase is not after.phase:
             word = f"{after.phase.value} {after.outcome or ''}".strip()
             self.note(f"{after.charger_id} w{after.wave}: {word} ({after.reason})")

@@ -16,8 +16,9 @@ from tests.safety.station import Habit, Nature
 FOUND = (5252, 20234)
 """Seeds in which a rehearsal broke a promise once: who fell back by itself, who had been called back.
 
-Played as they were drawn then (``former``): what is drawn since has a chance of its own. Their course moves with
-every call of a store that the engine saves or adds; what was found has a campaign of its own below, too.
+Played as they were drawn then (``former``): what is drawn since has a chance of its own. Their course
+moves with every call of a store that the engine saves or adds; what was found has a campaign of its own
+below, too.
 """
 SCENARIOS = (*map(draw, range(7, 21)), *map(former, FOUND))
 TRIES = 20
