@@ -137,7 +137,7 @@ def plan_of(count: int, artifact_id: str, seed: int) -> dict[str, Any]:
         "ticket_seconds": 3600,
         "wave_deadline_seconds": 6 * 3600,
     }
-    gate = {"min_attempts": max(1, min(20, count // 20)), "hold_seconds": 2, "max_looks": 30}
+    gate = {"min_attempts": max(1, min(20, (count - canary) // 20)), "hold_seconds": 2, "max_looks": 30}
     return {
         "name": f"{count} chargers",
         "artifact_id": artifact_id,
