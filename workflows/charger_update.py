@@ -78,7 +78,8 @@ class ChargerUpdateWorkflow:
         self._look: asyncio.Task[None] | None = None
         self._doing = "reserving"
         self._recalled = ""
-        self._word, self._told_to_stop, self._called_off = StopWord(), False, False
+        self._word = StopWord.within(given.deadline_seconds)
+        self._told_to_stop = self._called_off = False
 
     @workflow.run
     async def run(self, given: ChargerUpdateInput) -> UpdateEnd:  # noqa: ARG002 - __init__ has it

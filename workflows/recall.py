@@ -25,6 +25,8 @@ _WHOLE = frozenset(
 WORDS, MOST_WORDS = 8, 30
 """So often it is told to stop if it never answers, over one session and over all."""
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=5), timedelta(seconds=60)
+MOST_LOOKS = 2000
+"""So often, about, it is looked for over a deadline of months: each is in a history, which has an end."""
 NOT_TOLD = RecallAnswer(stopped=False, reason="it is not connected", known=False)
 """Nothing left us."""
 
@@ -41,10 +43,17 @@ class StopWord:
     again_at: datetime | None = None
     """When to look whether it can be told (again); None: at once."""
     pause: timedelta = FIRST_PAUSE
+    longest: timedelta = LONGEST_PAUSE
+    """To which that grows."""
     epoch: int | None = None
     """The session over which it was told last."""
     spent: int = 0
     """How often over that one."""
+
+    @classmethod
+    def within(cls, deadline_seconds: float) -> "StopWord":
+        """For an attempt of that length."""
+        return cls(longest=max(LONGEST_PAUSE, timedelta(seconds=deadline_seconds / MOST_LOOKS)))
 
     @property
     def unanswered(self) -> bool:
@@ -84,7 +93,7 @@ class StopWord:
 
     def later(self, now: datetime) -> "StopWord":
         """After a pause, again."""
-        return replace(self, again_at=now + self.pause, pause=min(self.pause * 2, LONGEST_PAUSE))
+        return replace(self, again_at=now + self.pause, pause=min(self.pause * 2, self.longest))
 
     def heard(self, sightings: Iterable[Sighting]) -> bool:
         """Whether it spoke of the order that takes the old one's place: then it has stopped (L01.FR.24)."""

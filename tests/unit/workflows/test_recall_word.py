@@ -11,7 +11,16 @@ from activities.recalling import RecallAnswer
 from storage.events import FirmwareStatus
 from tests.unit.activities.world import START
 from workflows.attest import Finding, Judgement
-from workflows.recall import FIRST_PAUSE, LONGEST_PAUSE, MOST_WORDS, NOT_TOLD, WORDS, StopWord, called_off
+from workflows.recall import (
+    FIRST_PAUSE,
+    LONGEST_PAUSE,
+    MOST_LOOKS,
+    MOST_WORDS,
+    NOT_TOLD,
+    WORDS,
+    StopWord,
+    called_off,
+)
 
 pytestmark = pytest.mark.requirement("R31")
 REJECTED = RecallAnswer(stopped=False, reason="it answered Rejected", request_id=9)
@@ -81,6 +90,15 @@ def test_what_it_says_of_the_order_that_stops_it_shows_that_it_heard() -> None:
         [Sighting(1, START, booted=False, status=FirmwareStatus.DOWNLOAD_FAILED, request_id=8)]
     )
     assert not word.heard([Sighting(1, START, booted=True, request_id=None)])
+
+
+def test_one_that_stays_away_for_a_year_is_looked_for_seldom_enough_for_one_history() -> None:
+    year = timedelta(days=366)
+    word, now, looks = StopWord.within(year.total_seconds()).told(NOT_TOLD, None, START), START, 0
+    while (now := word.again_at or DEADLINE) < START + year:
+        word, looks = word.told(NOT_TOLD, None, now), looks + 1
+    assert MOST_LOOKS <= looks <= MOST_LOOKS + 20
+    assert StopWord.within(86_400.0) == StopWord(), "an ordinary one once a minute"
 
 
 def test_the_last_word_tells_whether_it_ever_answered() -> None:
