@@ -122,7 +122,7 @@ class _Fetching:
         directive = await stores.campaigns.directive(given.campaign_id, given.wave, given.shard)
         if directive is None:
             raise Obstacle(DispatchKind.NOT_NOW, "there is no signed directive for it yet")
-        if why := await no_leave_to_fetch(stores, target):
+        if why := await no_leave_to_fetch(stores, target.charger_id, target.site_id):
             raise Obstacle(DispatchKind.NOT_NOW, why)
         charger = (await stores.chargers.get(given.charger_id)).charger
         known = await stores.chargers.model(charger.vendor, charger.model)

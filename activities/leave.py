@@ -58,14 +58,14 @@ async def no_leave(stores: Stores, plan: CampaignPlan, target: Target) -> str | 
     return opening_of(site, plan, tuple(closures), now).closed or None
 
 
-async def no_leave_to_fetch(stores: Stores, target: Target) -> str | None:
+async def no_leave_to_fetch(stores: Stores, charger_id: str, site_id: str) -> str | None:
     """Why it must not even fetch an image now. A window, a tariff or a grid event forbids no download."""
     now = stores.clock()
-    said = (await stores.upkeep.upkeep([target.charger_id])).get(target.charger_id)
+    said = (await stores.upkeep.upkeep([charger_id])).get(charger_id)
     if said is not None and said.held(now):
         return f"it is on hold: {said.hold}"
     for one in await stores.upkeep.closures(now, now + timedelta(seconds=1)):
-        if one.kind is ClosureKind.FREEZE and one.site_id in (None, target.site_id):
+        if one.kind is ClosureKind.FREEZE and one.site_id in (None, site_id):
             return f"its site is closed ({one.kind.value}): {one.reason}"
     return None
 

@@ -16,6 +16,7 @@ from temporalio import activity
 
 from activities.addresses import fetch_window, unsendable
 from activities.errors import beating, mapped
+from activities.leave import no_leave_to_fetch
 from activities.orders import Node
 from activities.stores import Stores
 from csms.commands import AnswerStatus, Command, CommandAnswer, PublishFirmware, UnpublishFirmware
@@ -30,6 +31,7 @@ from storage.events import EventKind
 from storage.ports import ChargerView
 from storage.publication import LocalImage, Publication
 from storage.reports import PublishStatus
+from storage.twin import IN_SERVICE
 from storage.withdrawal import artifact_subject
 
 HEARTBEAT_S = 2.0
@@ -224,21 +226,36 @@ class LocalImageSender:
             raise _NoLeave(why)
 
     async def _no_leave(self, row: LocalImage) -> str:
-        """As for every sending: the campaign runs, nothing is halted, the image stands."""
-        stores = self._stores
+        """As for every sending: the campaign runs, nothing is halted or frozen, the image stands."""
         if row.state is not Publication.ASKED:
             return f"it is {row.state.value} already"
-        if row.deadline <= stores.clock():
+        if row.deadline <= self._stores.clock():
             return "its time is over"
-        campaign = await stores.campaigns.get(row.campaign_id)
+        return await self._stopped(row) or await self._closed(row) or await self._fallen(row)
+
+    async def _stopped(self, row: LocalImage) -> str:
+        campaign, halt = (
+            await self._stores.campaigns.get(row.campaign_id),
+            await self._stores.halts.standing(),
+        )
         if campaign.phase is not CampaignPhase.RUNNING:
             return f"the campaign is {campaign.phase.value}"
-        if halt := await stores.halts.standing():
-            return halt.sentence
-        artifact = await stores.artifacts.get(row.artifact_id)
+        if campaign.over(self._stores.clock()):
+            return "the campaign's end has come"
+        return halt.sentence if halt else ""
+
+    async def _closed(self, row: LocalImage) -> str:
+        """A controller has an upkeep and a place in the fleet as chargers have."""
+        lifecycle = (await self._stores.chargers.get(row.controller_id)).charger.lifecycle
+        if lifecycle not in IN_SERVICE:
+            return f"{row.controller_id} is {lifecycle.value}"
+        return await no_leave_to_fetch(self._stores, row.controller_id, row.site_id) or ""
+
+    async def _fallen(self, row: LocalImage) -> str:
+        artifact = await self._stores.artifacts.get(row.artifact_id)
         if artifact.phase is not ArtifactPhase.RELEASED:
             return f"the image is {artifact.phase.value}"
-        withdrawn = await stores.withdrawals.in_force((artifact_subject(row.artifact_id),))
+        withdrawn = await self._stores.withdrawals.in_force((artifact_subject(row.artifact_id),))
         return withdrawn[0].sentence() if withdrawn else ""
 
     @activity.defn

@@ -122,6 +122,10 @@ def publish_left(referee: "Referee", command: PublishFirmware) -> None:
     rows = referee.books.publications.rows.values()
     row = next(row for row in rows if row.request_id == command.request_id)
     referee.seen["images published locally"] += 1
+    if any(one.kind is ClosureKind.FREEZE for one in _closures(referee)):
+        referee.broken(
+            "sent while its site is closed", f"{row.controller_id}: a freeze forbids downloads, too"
+        )
     target = next(
         one
         for one in referee.books.campaigns.target_rows.values()

@@ -1,5 +1,9 @@
 """The order to a local controller: whatever stops a campaign stops it, too (OCPP 2.0.1 L03)."""
 
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
 from temporalio.testing import ActivityEnvironment
 
 from activities.local_images import LocalImageSender, LocalKind, LocalOrder, LocalQuery
@@ -7,6 +11,9 @@ from csms.commands import AnswerStatus, Command, CommandAnswer, PublishFirmware
 from storage.campaign import CampaignPhase
 from storage.canonical import sha256_hex
 from storage.publication import LocalImage
+from storage.twin import Lifecycle
+from storage.upkeep import Upkeep
+from storage.windows import Closure, ClosureKind
 from tests.unit.activities.world import START, World
 
 IMAGE = LocalQuery("c1", 0, "site-0")
@@ -40,5 +47,29 @@ async def test_a_pause_while_the_order_waits_for_its_turn_holds_it_back() -> Non
         await world.campaigns.set_phase("c1", CampaignPhase.PAUSED, "somebody paused it", world.now)
 
     world.on_turn = paused
+    assert await offered(world) is LocalKind.NO
+    assert world.sent == []
+
+
+@pytest.mark.parametrize("why", ["freeze", "hold", "end", "quarantined"])
+async def test_what_forbids_every_download_forbids_a_controllers_too(why: str) -> None:
+    world, hour = World(), timedelta(hours=1)
+
+    async def comes(name: str, _: Command) -> None:
+        match why:
+            case "freeze":
+                await world.upkeep.put_closures(
+                    [Closure(START - hour, START + hour, ClosureKind.FREEZE, "fair", "site-0")]
+                )
+            case "hold":
+                await world.upkeep.put_upkeep(Upkeep(name, "its meter is changed"))
+            case "end":
+                world.campaigns.rows["c1"] = replace(world.campaigns.rows["c1"], ends_at=START)
+            case "quarantined":
+                view = world.chargers.rows[name]
+                away = replace(view.charger, lifecycle=Lifecycle.QUARANTINED)
+                world.chargers.rows[name] = replace(view, charger=away)
+
+    world.on_turn = comes
     assert await offered(world) is LocalKind.NO
     assert world.sent == []
