@@ -89,22 +89,22 @@ class CampaignDesk:
         measure = Surroundings(services.chargers, services.upkeep)
         sites = {site.site_id: site for site in await services.chargers.sites()}
         asked = replace(plan, edges=plan.edges and tuple(map(_askable, plan.edges)))
-        claimant = Claimant("", plan.rank, now, plan.after)
+        claimant, first = Claimant("", plan.rank, now, plan.after), await self._first(plan.after)
         return planning.Ground(
             outlook=replace(await measure.outlook(asked, claimant, views, sites, now), plan=plan),
             closures=tuple(await measure.closures(now)),
             matches=await self._matches(plan, views),
             stopped=await self._stopped(plan),
             shut=await self._shut(views),
-            first_rank=await self._first_rank(plan.after),
+            first_rank=first.plan.rank if first and first.phase not in TERMINAL_CAMPAIGN_PHASES else None,
+            nothing_first=plan.after is not None and first is None,
         )
 
-    async def _first_rank(self, after: str | None) -> int | None:
+    async def _first(self, after: str | None) -> Campaign | None:
         try:
-            first = await self.services.campaigns.get(after) if after else None
+            return await self.services.campaigns.get(after) if after else None
         except NotFound:
-            return None  # Nobody has a part in it, which is told of each charger.
-        return first.plan.rank if first and first.phase not in TERMINAL_CAMPAIGN_PHASES else None
+            return None
 
     async def _shut(self, views: Sequence[ChargerView]) -> frozenset[str]:
         names = tuple(view.charger.charger_id for view in views)

@@ -151,8 +151,10 @@ def _check_time(plan: CampaignPlan, end_at: datetime, begins: Sequence[datetime]
         )
 
 
-def check_order(plan: CampaignPlan, first_rank: int | None, found: Findings) -> None:
+def check_order(plan: CampaignPlan, first_rank: int | None, found: Findings, *, there: bool) -> None:
     """Whoever comes after another does not go before it: each would wait for the other (R14, R32)."""
+    if not there:
+        found.problems.append(f"after names campaign {plan.after}, which is not there: it takes a whole id")
     if first_rank is not None and plan.rank > first_rank:
         found.problems.append(
             f"priority {plan.rank} goes before campaign {plan.after}, which has {first_rank} and comes first "

@@ -51,6 +51,8 @@ class Ground:
     """Chargers whose load group may miss nobody (F33)."""
     first_rank: int | None = None
     """The priority of the campaign that the plan comes after, while that is not over."""
+    nothing_first: bool = False
+    """There is no campaign of the name that the plan comes after."""
 
     @property
     def sites(self) -> Mapping[str, Site]:
@@ -125,7 +127,7 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
     check_cohort(plan, cohort, found)
     back = _facts(rollback_artifact, ground) if rollback_artifact else None
     check_artifacts(plan, facts, back, cohort, found)
-    check_order(plan, ground.first_rank, found)
+    check_order(plan, ground.first_rank, found, there=not ground.nothing_first)
     if not plan.waves:
         return Preview(tuple(found.problems), (), exclusions, tuple(found.warnings))
     drawn = split(plan, _lots(views, cohort, ground), ground.matches, left_out)

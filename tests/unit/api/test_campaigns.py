@@ -84,6 +84,7 @@ async def test_a_campaign_freezes_the_cohort_that_the_preview_showed() -> None:
         ({"targets": {"model": "None such"}}, "no charger"),
         ({"targets": {"charger_ids": ["OTHER"]}}, "none of the 1"),
         ({"rollback_artifact_id": "f" * 64}, "no rollback artifact"),
+        ({"after": "nothing"}, "after names campaign nothing, which is not there: it takes a whole id"),
     ],
 )
 async def test_a_plan_that_cannot_run_is_refused_with_reasons_and_recorded(
