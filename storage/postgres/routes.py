@@ -107,7 +107,9 @@ class PostgresRouteStore:
         """One statement, or as many as a charger is among them: every claim has its own epoch."""
         routes: dict[_Claim, Route] = {}
         left = list(claims)
-        async with driver_transaction(self._engine, "BEGIN") as connection:
+        once = len({claim.charger_id for claim in claims}) == len(claims)
+        opened = driver_alone(self._engine) if once else driver_transaction(self._engine, "BEGIN")
+        async with opened as connection:
             while left:
                 first = {claim.charger_id: claim for claim in reversed(left)}
                 columns = zip(*(claim[:5] for claim in first.values()), strict=True)
@@ -130,7 +132,7 @@ class PostgresRouteStore:
         return bool(await self._releases.ask((charger_id, session_epoch)))
 
     async def _release_all(self, held: Sequence[tuple[str, int]]) -> dict[tuple[str, int], bool]:
-        async with driver_transaction(self._engine, "BEGIN") as connection:
+        async with driver_alone(self._engine) as connection:
             rows = await connection.fetch(_RELEASE, [name for name, _ in held], [epoch for _, epoch in held])
         return {(row["charger_id"], row["session_epoch"]): True for row in rows}
 
