@@ -64,9 +64,8 @@ async def put_back(node: Node, charger_id: str, session_epoch: int) -> bool:
     row = await store.get(charger_id)
     if row is None:
         return False
-    view = await node.stores.chargers.get(charger_id)
-    if not await _back_singly(node, view, row.before, session_epoch):
-        for command in _restoring(view.twin.operation, row.before):
+    if not await _back_singly(node, row, session_epoch):
+        for command in _restoring(await _connectors(node, row), row.before):
             status = await _sent(node, charger_id, session_epoch, command)
             if status not in _DONE:
                 raise RestoreRefused(charger_id, status.value)
@@ -97,12 +96,23 @@ def _singly(view: ChargerView, out: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(key for key in keys if key not in out)
 
 
-async def _back_singly(node: Node, view: ChargerView, out: tuple[str, ...], session_epoch: int) -> bool:
+async def _connectors(node: Node, row: OutOfService) -> list[str]:
+    """Those it told of, which nobody needs to know unless the charger as a whole was out before us."""
+    if WHOLE not in row.before:
+        return []
+    operation = (await node.stores.chargers.glance(row.charger_id)).operation
+    return sorted(operation.connectors) if operation else []
+
+
+async def _back_singly(node: Node, row: OutOfService, session_epoch: int) -> bool:
     """Whether each connector that we took out is back, alone, and says so; False: it takes the whole.
 
     It does where the charger had been taken out as a whole: connector 0 may then have a state of its own.
     """
-    charger_id, keys = view.charger.charger_id, _singly(view, out)
+    charger_id, out = row.charger_id, row.before
+    if not out:
+        return False  # As with most: nothing was out before us.
+    keys = _singly(await node.stores.chargers.get(charger_id), out)
     if not keys:
         return False
     asked_at = node.stores.clock()
@@ -119,7 +129,7 @@ async def _back_singly(node: Node, view: ChargerView, out: tuple[str, ...], sess
     end = loop.time() + min(_READ_BACK_S, node.command_seconds)
     while True:
         await node.sender.settle(charger_id, session_epoch)
-        operation = (await node.stores.chargers.get(charger_id)).twin.operation
+        operation = (await node.stores.chargers.glance(charger_id)).operation
         if back := _serving(operation, keys, asked_at):
             return back
         if loop.time() >= end:
@@ -170,7 +180,7 @@ def closed_to_cars(operation: OperationSection | None) -> bool:
     return bool(states) and all(state.status is ConnectorStatus.UNAVAILABLE for state in states)
 
 
-def _restoring(operation: OperationSection | None, out: tuple[str, ...]) -> list[ChangeAvailability]:
+def _restoring(keys: list[str], out: tuple[str, ...]) -> list[ChangeAvailability]:
     """The commands that put everything back into service but what was out before.
 
     In 1.6 the command for the whole charger reaches every connector, so those of ``out`` are taken out
@@ -179,7 +189,6 @@ def _restoring(operation: OperationSection | None, out: tuple[str, ...]) -> list
     """
     if WHOLE not in out:
         return [ChangeAvailability(operative=True), *(_of(key, operative=False) for key in out)]
-    keys = sorted(operation.connectors) if operation else []
     return [_of(key, operative=True) for key in keys if key not in out and not key.startswith("0.")]
 
 

@@ -51,8 +51,8 @@ class DispatchActivities:
         if holder != (charger_workflow_id(given.charger_id), this_run()):
             return ResetAnswer(accepted=False, reason="its site lease is not ours any more")
         await node.sender.settle(given.charger_id, given.session_epoch)
-        view = await node.stores.chargers.get(given.charger_id)
-        busy = busy_reason(view.twin.operation, node.stores.clock())
+        operation = (await node.stores.chargers.glance(given.charger_id)).operation
+        busy = busy_reason(operation, node.stores.clock())
         if busy:
             return ResetAnswer(accepted=False, reason=busy)
         command = Reset(ResetKind.ON_IDLE)

@@ -106,8 +106,7 @@ class _Comparison:
             await self._asked(GetVariables(tuple(sorted(self.kept.values)))) if self.kept.values else None
         )
         listed = await self._asked(GetInstalledCertificateIds()) if self.kept.roots else None
-        view = await self.node.stores.chargers.get(self.end.charger_id)
-        security = view.twin.security
+        security = (await self.node.stores.chargers.glance(self.end.charger_id)).security
         profile = security.profile if security else self.kept.profile
         told = dict(answer.values) if answer else {}
         # An empty list is an answer, too: it has none any more.

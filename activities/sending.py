@@ -26,7 +26,7 @@ from storage.campaign import CampaignPlan, Pace, Target, TargetPhase, goes_back,
 from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.ids import charger_workflow_id
 from storage.ports import ChargerView
-from storage.twin import IN_SERVICE, busy_reason
+from storage.twin import IN_SERVICE, Lifecycle, OperationSection, busy_reason
 
 _SENT = frozenset({TargetPhase.DISPATCHED, TargetPhase.CONFIRMING})
 
@@ -105,9 +105,8 @@ class Sending:
         given, stores = self._given, self._stores
         if not (directive := await stores.campaigns.directive(given.campaign_id, given.wave, given.shard)):
             raise Obstacle(DispatchKind.NOT_NOW, "there is no signed directive for it yet")
-        view = await stores.chargers.get(given.charger_id)
         artifact = await stores.artifacts.get(target.artifact_id)
-        profile = await self._profile(view)
+        profile = await self._profile()
         if why := await no_leave(stores, self._plan, target):
             raise Obstacle(DispatchKind.NOT_NOW, why)
         self._request_id = await self._number(target)
@@ -116,8 +115,8 @@ class Sending:
             await self._move(TargetPhase.RESERVED, "it is reserved at its site")
         return Order(target, artifact, profile, self._request_id, directive)
 
-    async def _profile(self, view: ChargerView) -> ModelProfile:
-        charger = view.charger
+    async def _profile(self) -> ModelProfile:
+        charger = await self._stores.chargers.registered(self._given.charger_id)
         known = await self._stores.chargers.model(charger.vendor, charger.model)
         profile = known or ModelProfile(charger.vendor, charger.model)
         self._needs_reset = profile.needs_reset_after_install
@@ -169,13 +168,15 @@ class Sending:
         given = self._given
         await self._node.sender.settle(given.charger_id, given.session_epoch)
         view = await self._stores.chargers.get(given.charger_id)
-        if view.charger.lifecycle not in IN_SERVICE and not self._sent_before:
+        self._require_idle(view.charger.lifecycle, view.twin.operation)
+        return view
+
+    def _require_idle(self, lifecycle: Lifecycle, operation: OperationSection | None) -> None:
+        if lifecycle not in IN_SERVICE and not self._sent_before:
             # Set aside, or on its way out since it was found ready: what was sent before goes to its end.
-            raise Obstacle(DispatchKind.NOT_NOW, f"it is {view.charger.lifecycle.value} by now")
-        operation = view.twin.operation
+            raise Obstacle(DispatchKind.NOT_NOW, f"it is {lifecycle.value} by now")
         if busy := busy_reason(operation, self._stores.clock()):
             raise Obstacle(DispatchKind.NOT_NOW, busy, for_session=has_car(operation))
-        return view
 
     def _require_fit(self, view: ChargerView, order: Order) -> None:
         given, firmware = self._given, view.twin.firmware
@@ -267,12 +268,18 @@ class Sending:
         Taken again where it waited long for the store.
         """
         try:
-            await self._look()  # Also where it was drained: not every charger turns cars away then.
+            await self._glance()  # Also where it was drained: not every charger turns cars away then.
             await self._record_dispatch(order, proof)
             await self._mark(order, proof)
         except Obstacle as obstacle:
             await self._withhold(order, obstacle.reason)
             raise
+
+    async def _glance(self) -> None:
+        given = self._given
+        await self._node.sender.settle(given.charger_id, given.session_epoch)
+        now = await self._stores.chargers.glance(given.charger_id)
+        self._require_idle(now.lifecycle, now.operation)
 
     async def _withhold(self, order: Order, reason: str) -> None:
         if self._recorded:

@@ -8,6 +8,7 @@ from csms.quirks.catalogue import CATALOGUE
 from csms.quirks.quirk import declared, matching
 from storage.capability import Capabilities, Declared
 from storage.charger import Charger, ModelProfile
+from storage.glances import Manner
 from storage.twin import TwinState
 
 PROFILE_16 = "SecurityProfile"
@@ -63,28 +64,28 @@ def capabilities(twin: TwinState, profile: ModelProfile | None, brand: Declared)
 
 def of_charger(charger: Charger, twin: TwinState, profile: ModelProfile | None) -> Capabilities:
     """The same, with what is known of the charger's brand."""
-    return capabilities(twin, profile, _brand(charger, twin))
-
-
-def declared_of(charger: Charger, twin: TwinState, profile: ModelProfile | None) -> Declared:
-    """What the operator or the brand says of it, without its own words."""
-    return (profile.declared if profile else Declared()).over(_brand(charger, twin))
-
-
-def _brand(charger: Charger, twin: TwinState) -> Declared:
     dialect = twin.connectivity.dialect if twin.connectivity else None
     version = twin.firmware.version if twin.firmware else None
-    return declared(matching(CATALOGUE, dialect or "", charger.vendor, charger.model, version))
+    return capabilities(twin, profile, _brand(Manner(charger.vendor, charger.model, dialect, version)))
 
 
-def knows_capabilities(twin: TwinState) -> bool:
+def declared_of(manner: Manner) -> Declared:
+    """What the operator or the brand says of it, without its own words."""
+    return manner.declared.over(_brand(manner))
+
+
+def _brand(manner: Manner) -> Declared:
+    known = matching(CATALOGUE, manner.dialect or "", manner.vendor, manner.model, manner.version)
+    return declared(known)
+
+
+def knows_capabilities(manner: Manner) -> bool:
     """Whether the charger answered already with the firmware that runs now, so that it need not be asked.
 
     In 1.6 the answers do not tell of which firmware they are, so each boot asks anew.
     """
-    version = twin.firmware.version if twin.firmware else None
-    values = twin.configuration.values if twin.configuration else {}
-    return version is not None and any(values.get(name) == version for name in VERSIONS_2X)
+    version, told = manner.version, manner.told
+    return version is not None and any(told.get(name) == version for name in VERSIONS_2X)
 
 
 def _told_16(dialect: str, values: Mapping[str, str]) -> Capabilities:

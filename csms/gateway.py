@@ -317,19 +317,12 @@ class Gateway:
 
     async def _judge(self, charger_id: str) -> Registration:
         # Looked up anew: a socket may be open for months, and the charger quarantined since.
-        return await self._tools.registrar((await self._chargers.get(charger_id)).charger)
+        return await self._tools.registrar(await self._chargers.registered(charger_id))
 
     async def _room(self, charger_id: str, command: Command) -> Room:
         """What the charger takes in one message, by what it told last."""
-        view = await self._chargers.get(charger_id)
-        profile = await self._chargers.model(view.charger.vendor, view.charger.model)
-        link, told = view.twin.connectivity, view.twin.configuration
-        return room_for(
-            command,
-            link.dialect if link else None,
-            told.values if told else {},
-            declared_of(view.charger, view.twin, profile),
-        )
+        manner = await self._chargers.manner(charger_id)
+        return room_for(command, manner.dialect, manner.told, declared_of(manner))
 
     async def _hold(self, session: Session, first: list[Event]) -> None:
         """From the first record of a session to its last, whatever ends it."""

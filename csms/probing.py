@@ -12,7 +12,7 @@ from csms.session import Session
 from storage.errors import AmpwaveError
 from storage.events import ConnectorStatus
 from storage.ports import ChargerStore
-from storage.twin import TwinState
+from storage.twin import OperationSection
 
 log = structlog.get_logger(__name__)
 
@@ -27,14 +27,13 @@ async def ask_after_boot(session: Session, chargers: ChargerStore, delay_s: floa
     await asyncio.sleep(delay_s)
     try:
         await session.settled()
-        view = await chargers.get(session.charger_id)
-        if not knows_capabilities(view.twin):
+        if not knows_capabilities(await chargers.manner(session.charger_id)):
             for command in session.dialect.capability_probes:
                 await _try(session, command, deadline_s)
             await _ask_for_version(session, deadline_s)
             await session.settled()
-            view = await chargers.get(session.charger_id)
-        if not knows_connectors(view.twin) or out_of_service(view.twin):
+        operation = (await chargers.glance(session.charger_id)).operation
+        if not knows_connectors(operation) or out_of_service(operation):
             await _ask_for_status(session, deadline_s)
     except CsmsError as error:
         log.info("a charger did not answer after its boot", charger_id=session.charger_id, error=str(error))
@@ -86,17 +85,15 @@ async def ask_for_renewal(session: Session, booted: asyncio.Event, delay_s: floa
             return
 
 
-def knows_connectors(twin: TwinState) -> bool:
+def knows_connectors(operation: OperationSection | None) -> bool:
     """Whether the charger has reported a connector, not only itself as a whole."""
-    return twin.operation is not None and any(
-        state.evse_id > 0 for state in twin.operation.connectors.values()
-    )
+    return operation is not None and any(state.evse_id > 0 for state in operation.connectors.values())
 
 
-def out_of_service(twin: TwinState) -> bool:
+def out_of_service(operation: OperationSection | None) -> bool:
     """Whether any part of the charger was unavailable when it last told."""
-    return twin.operation is not None and any(
-        state.status is ConnectorStatus.UNAVAILABLE for state in twin.operation.connectors.values()
+    return operation is not None and any(
+        state.status is ConnectorStatus.UNAVAILABLE for state in operation.connectors.values()
     )
 
 

@@ -42,6 +42,7 @@ from storage.charger import (
 )
 from storage.events import EventRecord, FrameRecord, StoredEvent
 from storage.evidence import EvidenceKind, EvidenceRef
+from storage.glances import GlanceStore
 from storage.journal import JournalRound, JournalRule, Partition
 from storage.learned import Trail
 from storage.penalty import Penalty
@@ -89,7 +90,7 @@ class OutboxSignal:
     session_epoch: int
 
 
-class ChargerStore(CountingStore, Protocol):
+class ChargerStore(CountingStore, GlanceStore, Protocol):
     """Sites, chargers, credentials, models and their twins."""
 
     async def put_site(self, site: Site) -> None: ...

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ARRAY, Row, Select, Text, any_, bindparam, func, select, update
+from sqlalchemy import Row, Select, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -26,17 +26,18 @@ from storage.clock import Clock, system_clock
 from storage.codec import decode, decode_twin, to_json
 from storage.errors import Conflict, NotFound
 from storage.identifiers import claims
-from storage.ownership import MOVE_HINT, SITE, Ownership
+from storage.ownership import MOVE_HINT, SITE
 from storage.ports import ChargerView, Page
 from storage.postgres import cursor as cursors
 from storage.postgres.counting import count_fleet
-from storage.postgres.credentials import PostgresCredentialStore, put_credential, raised_floor
+from storage.postgres.credentials import put_credential, raised_floor
 from storage.postgres.engine import reading, transaction
+from storage.postgres.glances import IDENTITY, PostgresGlanceStore, charger_of, known
 from storage.postgres.grouped import Grouped
 from storage.postgres.identifiers import claim
 from storage.postgres.leases import ALIVE, LEASE_COLUMNS, lease_of
 from storage.postgres.penalties import PENALTY_COLUMNS, STANDING, penalty_of
-from storage.postgres.prepared import Prepared
+from storage.postgres.prepared import Keyed, Prepared
 from storage.postgres.query import asking
 from storage.postgres.selecting import count_groups, matching
 from storage.postgres.tables import (
@@ -51,21 +52,7 @@ from storage.postgres.tables import (
 from storage.twin import Lifecycle
 from storage.upkeep import SiteRules
 
-_IDENTITY = (
-    charger.c.charger_id,
-    charger.c.site_id,
-    charger.c.vendor,
-    charger.c.model,
-    charger.c.lifecycle,
-    charger.c.serial_number,
-    charger.c.hardware_revision,
-    charger.c.registered_at,
-    charger.c.security_floor,
-    charger.c.identity_version,
-    *(charger.c[each.name] for each in fields(Ownership)),
-    charger.c.ownership_version,
-)
-_VIEW_BEGINS = len(_IDENTITY)
+_VIEW_BEGINS = len(IDENTITY)
 _SECTIONS = (
     select(func.jsonb_object_agg(twin_section.c.name, twin_section.c.reported, type_=JSONB))
     .where(twin_section.c.charger_id == charger.c.charger_id, twin_section.c.reported.is_not(None))
@@ -73,13 +60,13 @@ _SECTIONS = (
     .label("sections")
 )
 _VIEW = (
-    select(*_IDENTITY, twin.c.revision, twin.c.last_message_at, _SECTIONS, *LEASE_COLUMNS, *PENALTY_COLUMNS)
+    select(*IDENTITY, twin.c.revision, twin.c.last_message_at, _SECTIONS, *LEASE_COLUMNS, *PENALTY_COLUMNS)
     .join(twin, twin.c.charger_id == charger.c.charger_id)
     .outerjoin(site_lease, (site_lease.c.charger_id == charger.c.charger_id) & ALIVE)
     .outerjoin(charger_penalty, (charger_penalty.c.charger_id == charger.c.charger_id) & STANDING)
 )
 
-_VIEWS = Prepared(_VIEW.where(charger.c.charger_id == any_(bindparam("ids", type_=ARRAY(Text)))))
+_VIEWS = Keyed(_VIEW, charger.c.charger_id)
 _MODEL = Prepared(
     select(model_profile).where(
         model_profile.c.vendor == bindparam("of_vendor"), model_profile.c.model == bindparam("of_model")
@@ -91,7 +78,7 @@ QUERIES_AT_ONCE = 4
 """Queries of people that a process has running; others wait here, and leave the pool to everybody else."""
 
 
-class PostgresChargerStore(PostgresCredentialStore):
+class PostgresChargerStore(PostgresGlanceStore):
     """The fleet as registered, beside what it reported."""
 
     def __init__(self, engine: AsyncEngine, clock: Clock = system_clock) -> None:
@@ -174,10 +161,7 @@ class PostgresChargerStore(PostgresCredentialStore):
 
     async def get(self, charger_id: str) -> ChargerView:
         """Raise NotFound for an unknown one."""
-        view = await self._views.ask(charger_id)
-        if view is None:
-            raise NotFound("charger", charger_id)
-        return view
+        return await known(self._views, charger_id)
 
     async def _look_up(self, charger_ids: Sequence[str]) -> dict[str, ChargerView]:
         return {view.charger.charger_id: view for view in await self.views(charger_ids)}
@@ -229,7 +213,7 @@ class PostgresChargerStore(PostgresCredentialStore):
 
     async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
         """In the order asked; unknown ids are left out."""
-        rows = await _VIEWS.rows(self._engine, ids=list(charger_ids))
+        rows = await _VIEWS.rows(self._engine, charger_ids)
         found = {row[0]: _view(row) for row in rows}
         return [found[charger_id] for charger_id in charger_ids if charger_id in found]
 
@@ -245,26 +229,11 @@ class PostgresChargerStore(PostgresCredentialStore):
 
 
 def _view(row: Row[*tuple[Any, ...]]) -> ChargerView:
-    charger_id, site_id, vendor, model, lifecycle, serial_number, hardware_revision, registered_at = row[:8]
-    floor, identity_version, *owned, ownership_version = row[8:_VIEW_BEGINS]
     revision, last_message_at, sections, *held = row[_VIEW_BEGINS:]
     lease, penalty = held[: len(LEASE_COLUMNS)], held[len(LEASE_COLUMNS) :]
     return ChargerView(
-        charger=Charger(
-            charger_id,
-            site_id,
-            vendor,
-            model,
-            Lifecycle(lifecycle),
-            serial_number,
-            hardware_revision,
-            registered_at,
-            floor,
-            identity_version,
-            Ownership(*owned),
-            ownership_version,
-        ),
-        twin=decode_twin(charger_id, revision, sections or {}),
+        charger=charger_of(row),
+        twin=decode_twin(row[0], revision, sections or {}),
         last_message_at=last_message_at,
         maintenance=lease_of(lease) if lease[0] is not None else None,
         penalty=penalty_of(penalty) if penalty[0] is not None else None,
@@ -301,15 +270,15 @@ async def _insert_charger(connection: AsyncConnection, given: Charger) -> bool:
         security_floor=given.security_floor,
         **asdict(given.ownership),
     )
-    known = select(site.c.site_id).where(site.c.site_id == given.site_id)
-    if (await connection.execute(known)).one_or_none() is None:
+    there = select(site.c.site_id).where(site.c.site_id == given.site_id)
+    if (await connection.execute(there)).one_or_none() is None:
         raise NotFound("site", given.site_id, hint="Create the site first.")
     return (await connection.execute(statement.on_conflict_do_nothing())).rowcount == 1
 
 
 async def _require_same(connection: AsyncConnection, given: Charger) -> None:
     stored = (
-        await connection.execute(select(*_IDENTITY).where(charger.c.charger_id == given.charger_id))
+        await connection.execute(select(*IDENTITY).where(charger.c.charger_id == given.charger_id))
     ).one()
     if stored.lifecycle in (Lifecycle.RETIRING, Lifecycle.RETIRED):
         raise Conflict(

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Text, Update, and_, any_, func, literal, or_, select, update
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import Update, and_, func, or_, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.charger import ChargerCredential
@@ -12,11 +12,13 @@ from storage.credentials import PendingFate, PendingSecret
 from storage.errors import Conflict, NotFound
 from storage.postgres.engine import reading, transaction
 from storage.postgres.grouped import Grouped
+from storage.postgres.prepared import Keyed
 from storage.postgres.retirement import refuse_buried
 from storage.postgres.tables import charger, charger_credential
 from storage.retirement import Remains
 
 _COLUMNS = charger_credential.c
+_OF = Keyed(select(charger_credential), _COLUMNS.charger_id)
 _NO_PENDING: dict[str, Any] = {"pending_hmac": None, "pending_since": None}
 
 
@@ -32,12 +34,8 @@ class PostgresCredentialStore:
         return await self._credentials.ask(charger_id)
 
     async def _read_credentials(self, charger_ids: Sequence[str]) -> dict[str, ChargerCredential]:
-        query = select(charger_credential).where(
-            _COLUMNS.charger_id == any_(literal(list(charger_ids), ARRAY(Text)))
-        )
-        async with reading(self._engine) as connection:
-            rows = await connection.execute(query)
-            return {row.charger_id: _credential(row) for row in rows}
+        rows = await _OF.rows(self._engine, charger_ids)
+        return {row.charger_id: _credential(row) for row in rows}
 
     async def raise_security_floor(self, charger_id: str, profile: int) -> None:
         """At least this from now on."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from sqlalchemy import Executable, Float
+from sqlalchemy import ARRAY, ColumnElement, Executable, Float, Select, Text, any_, bindparam
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg_dialect
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.types import TypeEngine
@@ -79,6 +79,24 @@ class Prepared:
             row._make,
             tuple((place, each) for place, each in enumerate(processors) if each is not None),
         )
+
+
+class Keyed:
+    """One question about the rows of some keys.
+
+    Of a single key it is asked by equality: what that finds does not depend on the value, so the server
+    keeps its plan. By a list it would plan each time anew, which takes longer than to look one row up.
+    """
+
+    def __init__(self, question: Select[*tuple[Any, ...]], key: ColumnElement[str]) -> None:
+        self._one = Prepared(question.where(key == bindparam("of_key")))
+        self._many = Prepared(question.where(key == any_(bindparam("of_keys", type_=ARRAY(Text)))))
+
+    async def rows(self, engine: AsyncEngine, keys: Sequence[str]) -> list[Any]:
+        """Of all these, in no order."""
+        if len(keys) == 1:
+            return await self._one.rows(engine, of_key=keys[0])
+        return await self._many.rows(engine, of_keys=list(keys))
 
 
 def _bind(kind: TypeEngine[Any]) -> _Convert:

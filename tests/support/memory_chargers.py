@@ -21,10 +21,11 @@ from storage.ports import ChargerView, Page
 from storage.query.checker import condition_of, groups_of
 from storage.twin import Lifecycle, TwinState
 from tests.support.memory import page_of
+from tests.support.memory_glances import MemoryGlances
 from tests.support.query_oracle import Seen, holds, values
 
 
-class MemoryChargers:
+class MemoryChargers(MemoryGlances):
     def __init__(self, now: datetime = datetime(2026, 11, 20, tzinfo=UTC)) -> None:
         self.now = now
         self.by_site: dict[str, Site] = {}

@@ -41,13 +41,14 @@ from storage.parked import DOWNLOAD
 from storage.ports import ChargerView, Page
 from storage.query.checker import condition_of
 from storage.upkeep import Before
+from tests.support.memory_glances import MemoryGlances
 from tests.support.memory_penalties import MemoryPenalties
 from tests.support.query_oracle import Seen, holds
 
 _UNUSED = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-class MemoryChargers:
+class MemoryChargers(MemoryGlances):
     def __init__(self, leases: "MemoryLeases", penalties: MemoryPenalties | None = None) -> None:
         self.rows: dict[str, ChargerView] = {}
         self._penalties = penalties or MemoryPenalties()

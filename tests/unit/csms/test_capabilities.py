@@ -18,6 +18,7 @@ from csms.ocpp2x import ocpp201
 from csms.ocpp16 import Ocpp16
 from storage.capability import Declared
 from storage.charger import Charger, ModelProfile
+from storage.glances import Manner
 from storage.twin import ConfigurationSection, ConnectivitySection, FirmwareSection, TwinState
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -98,11 +99,13 @@ def test_a_brand_that_cannot_be_updated_is_known_before_anything_is_sent() -> No
 
 
 def test_a_charger_is_asked_once_for_each_firmware() -> None:
-    told = {"Controller__FirmwareVersion": "1.0"}
-    assert knows_capabilities(twin(OCPP201, **told))
-    assert not knows_capabilities(twin(OCPP201, version="1.1", **told))
-    assert not knows_capabilities(twin(OCPP201))
-    assert not knows_capabilities(twin(OCPP16, SecurityProfile="1"))
+    told = {"Controller.FirmwareVersion": "1.0"}
+    manner = Manner("Volt", "V2", OCPP201, "1.0", told)
+    assert knows_capabilities(manner)
+    assert not knows_capabilities(replace(manner, version="1.1"))
+    assert not knows_capabilities(replace(manner, version=None))
+    assert not knows_capabilities(replace(manner, told={}))
+    assert not knows_capabilities(replace(manner, dialect=OCPP16, told={"SecurityProfile": "1"}))
 
 
 @pytest.mark.parametrize("dialect", [Ocpp16(), ocpp201()], ids=lambda dialect: dialect.name)

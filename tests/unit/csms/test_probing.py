@@ -8,23 +8,23 @@ import pytest
 
 from csms.frames import OCPP16
 from csms.probing import ask_after_boot
+from storage.charger import Charger
 from storage.events import ConnectorStatus
-from storage.twin import TwinState
+from storage.ports import ChargerView
+from tests.support.memory_glances import MemoryGlances
 
 
 @dataclass(frozen=True)
-class View:
-    twin: TwinState
-
-
-@dataclass(frozen=True)
-class Chargers:
+class Chargers(MemoryGlances):
     """What the node reads back: the twin as the session left it."""
 
     world: Any
 
-    async def get(self, _: str) -> View:
-        return View(self.world.twin)
+    async def get(self, charger_id: str) -> ChargerView:
+        return ChargerView(Charger(charger_id, "site", "V", "M"), self.world.twin)
+
+    async def model(self, vendor: str, model: str) -> None:
+        return None
 
 
 async def told(world: Any, *statuses: str) -> None:
