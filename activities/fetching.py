@@ -124,7 +124,7 @@ class _Fetching:
             raise Obstacle(DispatchKind.NOT_NOW, "there is no signed directive for it yet")
         if why := await no_leave_to_fetch(stores, target.charger_id, target.site_id):
             raise Obstacle(DispatchKind.NOT_NOW, why)
-        charger = (await stores.chargers.get(given.charger_id)).charger
+        charger = await stores.chargers.registered(given.charger_id)
         known = await stores.chargers.model(charger.vendor, charger.model)
         profile = known or ModelProfile(charger.vendor, charger.model)
         artifact = await stores.artifacts.get(target.artifact_id)

@@ -53,8 +53,8 @@ async def no_leave(stores: Stores, plan: CampaignPlan, target: Target) -> str | 
     closures = await stores.upkeep.closures(now, now + takes)
     if not closures and not plan.windows:
         return None
-    view = await stores.chargers.get(target.charger_id)
-    site = await site_of(stores, view.charger.site_id)
+    charger = await stores.chargers.registered(target.charger_id)
+    site = await site_of(stores, charger.site_id)
     return opening_of(site, plan, tuple(closures), now).closed or None
 
 

@@ -140,7 +140,7 @@ async def test_open_ocpp_proves_the_signed_version_and_never_says_that_it_is_bac
     told = [frame[3]["type"] for frame in back if frame[0] == 2 and frame[2] == "ChangeAvailability"]
     assert told[-1] == "Operative"
     # Why a node asks again after a boot: tests/unit/csms/test_probing.py.
-    assert out_of_service(world.twin)
+    assert out_of_service(world.twin.operation)
 
 
 async def test_ocpp_cp_simulator_says_installed_and_proves_nothing(make_world: Any) -> None:
