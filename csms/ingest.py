@@ -8,9 +8,11 @@ hold records of the same charger: what a charger sends is committed in the order
 """
 
 import asyncio
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -35,6 +37,10 @@ class IngestOptions:
 
     interval_s: float = 0.003
     """How long a batch gathers after its first message; while a commit runs, the next one gathers anyway."""
+    pause_s: float = 0.025
+    """Between the beginnings of two commits of few: each has seven statements, however little is in it."""
+    few: int = 32
+    """So many waiting records do not wait for the pause."""
     max_batch: int = 1000
     lanes: int = 2
     """Commits at the same time."""
@@ -72,6 +78,10 @@ class Ingest:
         self._arrived = asyncio.Event()
         self._moved = asyncio.Event()
         """A commit ended, or enough waits for another one beside it."""
+        self._enough = asyncio.Event()
+        """No longer few are waiting, or the node is stopping."""
+        self._began = -math.inf
+        """When the latest commit began, by the loop's clock."""
         self._lanes: set[asyncio.Task[None]] = set()
         self._in_flight: set[str] = set()
         """The chargers whose records are being committed now."""
@@ -101,6 +111,7 @@ class Ingest:
         self._closing = True
         self._arrived.set()
         self._moved.set()
+        self._enough.set()
         self._wake_waiters()
         if self._worker is not None:
             done, _ = await asyncio.wait({self._worker}, timeout=drain_s)
@@ -148,6 +159,8 @@ class Ingest:
         self._arrived.set()
         if len(self._queue) == self._options.lane_from:
             self._moved.set()
+        if len(self._queue) == self._options.few:
+            self._enough.set()
 
     def _pressed(self) -> bool:
         return self._load >= self._options.max_pending_bytes * self._options.shed_share
@@ -192,7 +205,7 @@ class Ingest:
             while not (self._closing and not self._queue):
                 await self._arrived.wait()
                 if not self._closing:
-                    await asyncio.sleep(self._options.interval_s)
+                    await self._gather()
                 await self._lane_free()
                 await self._begin(self._take())
             if self._lanes:
@@ -201,6 +214,16 @@ class Ingest:
             for lane in self._lanes:
                 lane.cancel()
             await asyncio.gather(*self._lanes, return_exceptions=True)
+
+    async def _gather(self) -> None:
+        """A moment for what comes together; few wait for others, as long as a commit has just begun."""
+        await asyncio.sleep(self._options.interval_s)
+        self._enough.clear()
+        if self._closing or len(self._queue) >= self._options.few:
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(self._began + self._options.pause_s):
+                await self._enough.wait()
 
     async def _lane_free(self) -> None:
         """Wait until the next commit may begin: beside none at once, beside another when it is worth it."""
@@ -231,6 +254,7 @@ class Ingest:
             if self._closing and self._lanes:
                 await asyncio.wait(self._lanes, return_when=asyncio.FIRST_COMPLETED)
             return
+        self._began = asyncio.get_running_loop().time()
         self._in_flight.update(entry.charger_id for entry in batch)
         self._metrics.pending_bytes.set(self._load)
         lane = asyncio.create_task(self._lane(batch), name="ingest commit")

@@ -61,6 +61,9 @@ class Witness:
     line: object | None
     dead: bool = False
     nature: Any = field(default_factory=lambda: SimpleNamespace(habits=()))
+    parked: tuple[int, str] | None = None
+    """Of its campaigns none fetches ahead."""
+    stubborn: bool = False
 
 
 def seconds(at: datetime | str) -> float:

@@ -237,7 +237,7 @@ def store() -> KeepingStore:
     return KeepingStore()
 
 
-FAST = IngestOptions(interval_s=0, first_backoff_s=0.001, max_backoff_s=0.001)
+FAST = IngestOptions(interval_s=0, pause_s=0, first_backoff_s=0.001, max_backoff_s=0.001)
 
 
 @pytest.fixture

@@ -42,6 +42,24 @@ async def test_many_messages_become_one_transaction(store: Any, ingest: Ingest, 
     assert store.batches == [1, 50]
 
 
+async def test_few_wait_for_others_only_behind_another_commit(store: Any, record: Record) -> None:
+    """A pause that would outlast the test shows that nobody but those few waits for it."""
+    ingest = Ingest(store, project, IngestOptions(interval_s=0, pause_s=600, few=6), CsmsMetrics())
+    ingest.start()
+    await asyncio.wait_for(await ingest.put([], [record(HeartbeatReceived())]), 5)
+    few = [await ingest.put([], [record(HeartbeatReceived())]) for _ in range(5)]
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert store.batches == [1]
+    few.append(await ingest.put([], [record(HeartbeatReceived())]))
+    await asyncio.wait_for(asyncio.gather(*few), 5)
+    assert store.batches == [1, 6]
+    last = await ingest.put([], [record(HeartbeatReceived())])
+    await asyncio.wait_for(ingest.stop(5), 10)
+    assert last.done()
+    assert store.batches == [1, 6, 1]
+
+
 async def test_order_is_kept(store: Any, ingest: Ingest, record: Record) -> None:
     done = [await ingest.put([], [record(SecurityEventReported(str(number)))]) for number in range(20)]
     await asyncio.wait_for(asyncio.gather(*done), 5)
