@@ -146,11 +146,20 @@ async def driver_transaction(engine: AsyncEngine, begin: str) -> AsyncIterator[A
                 raise
 
 
+_FROM_DRIVER = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # Asked while the driver reads that the server has ended the connection.
+    OSError,
+    TimeoutError,
+)
+
+
 async def _give_up(driver: Any) -> None:
     """Leave no open transaction behind; a connection that cannot even do that is closed."""
     try:
         await driver.execute("ROLLBACK", timeout=CONNECT_TIMEOUT_S)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+    except _FROM_DRIVER:
         driver.terminate()
 
 
@@ -161,7 +170,7 @@ def translated() -> Iterator[None]:
         yield
     except AmpwaveError:
         raise
-    except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (SQLAlchemyError, *_FROM_DRIVER) as error:
         raise _ours(error) from error
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from csms.simulator.catalogue import PERSONALITIES
+from csms.simulator.catalogue import EVERYBODY, PERSONALITIES
 from csms.simulator.faults import FaultKind, NetworkFault
 from csms.simulator.firmware import Script, build_image
 from csms.simulator.pace import SessionPattern
@@ -250,7 +250,7 @@ async def test_what_was_fetched_ahead_waits_for_the_order_to_install(
     name, keeps, bench, csms, monkeypatch
 ) -> None:
     personality = replace(PERSONALITIES[name], keeps_image=keeps)
-    monkeypatch.setitem(PERSONALITIES, name, personality)
+    monkeypatch.setitem(EVERYBODY, name, personality)
     image = build_image("1.1", size=20_000, seed=1)
     never = (datetime.now(UTC) + timedelta(days=366)).isoformat()
     async with bench.running(bench.fleet(personality)):
@@ -269,7 +269,7 @@ async def test_what_was_fetched_ahead_waits_for_the_order_to_install(
 @pytest.mark.requirement("R20")
 async def test_a_hasty_personality_does_not_wait_with_its_install(bench, csms, monkeypatch) -> None:
     personality = replace(PERSONALITIES["jetty"], waits_for_install_time=False)
-    monkeypatch.setitem(PERSONALITIES, "jetty", personality)
+    monkeypatch.setitem(EVERYBODY, "jetty", personality)
     async with bench.running(bench.fleet(personality)):
         action, ahead = bench.update(personality, build_image("1.1", size=20_000, seed=1))
         ahead["firmware"]["installDateTime"] = (datetime.now(UTC) + timedelta(days=366)).isoformat()

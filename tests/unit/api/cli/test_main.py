@@ -155,7 +155,7 @@ def test_a_doors_exit_code_is_the_commands(monkeypatch: pytest.MonkeyPatch) -> N
             (f"roles:run_{role}", set())
             for role in ("api", "csms", "worker", "signer", "relay", "db_upgrade")
         ),
-        ("roles:run_simulate", {"fleet", "csms", "script", "report", "chargers"}),
+        ("roles:run_simulate", {"fleet", "csms", "script", "report", "chargers", "roots"}),
         ("roles:run_config_check", {"as_json"}),
         ("roles:run_config_show", {"as_json"}),
     ],
