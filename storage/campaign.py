@@ -131,6 +131,11 @@ class Pace:
 
     None: an image is fetched and installed in one step.
     """
+    steady_seconds: float | None = field(default=None, metadata=ADDED)
+    """So long a charger has to stay up with the version before it counts as updated and serves cars again.
+
+    None: its first boot with the version is enough.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,16 @@ def judge(attempt: Attempt, sightings: Iterable[Sighting], *, reads: bool = True
     return None
 
 
+def from_proof_on(attempt: Attempt, sightings: Iterable[Sighting]) -> list[Sighting]:
+    """The sighting that proved the version and those after it, in the order they happened; [] without one."""
+    told = sorted(_relevant(attempt, sightings), key=lambda one: one.sequence)
+    for place in range(len(told)):
+        judged = judge(attempt, told[: place + 1])
+        if judged is not None:
+            return told[place:] if judged.finding is Finding.UPDATED else []
+    return []
+
+
 def installed_seen(attempt: Attempt, sightings: Iterable[Sighting]) -> bool:
     """Whether the charger said it is installed (and a model that needs it should be reset now)."""
     return any(one.status is FirmwareStatus.INSTALLED for one in _relevant(attempt, sightings))

@@ -1,3 +1,4 @@
+# long-file: one workflow, whose steps share one state
 """One attempt to update one charger, from the reservation to the proof. Its id is the charger's lock.
 
 Send once, or again with the same request id while the outcome is unknown; wait for a hint or the next
@@ -38,6 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.options import locally, never_sent, on_node, remotely
     from workflows.recall import NOT_TOLD, StopWord, called_off
     from workflows.signals import CHARGER_EVENT, RECALL, ChargerSignal, Recall
+    from workflows.steady import Vigil, begun, judge_vigil, judge_vigil_deadline, stand_of
 
 LOOKS = 4
 """How often PostgreSQL is read at most when no signal comes, the deadline included."""
@@ -76,6 +78,9 @@ class ChargerUpdateWorkflow:
         self._news = False
         self._sightings: dict[int, Sighting] = {}
         self._look: asyncio.Task[None] | None = None
+        self._vigil: Vigil | None = None
+        self._vigil_timer: asyncio.Task[None] | None = None
+        self._vigil_due = self._deadline
         self._doing = "reserving"
         self._recalled = ""
         self._word = StopWord.within(given.deadline_seconds)
@@ -118,8 +123,9 @@ class ChargerUpdateWorkflow:
 
     async def _work(self) -> UpdateEnd:
         end = await self._send() or await self._watch()
-        self._say(f"concluding: {end.reason}")
-        end = await self._conclude(end)
+        while (concluded := await self._conclude(end)) is None:
+            end = await self._watch()
+        end = concluded
         # PostgreSQL has the sentence; the shard needs it only where something is left to decide.
         return replace(end, reason="") if end.outcome is Outcome.UPDATED else end
 
@@ -215,25 +221,52 @@ class ChargerUpdateWorkflow:
             judged = self._judge()
             if judged:
                 return self._judged(judged)
-            self._called_off = bool(self._recalled) and await self._stops()
-            if self._called_off:
-                return UpdateEnd(None, "it stopped at our word")
-            await self._reset_if_due()
+            if self._vigil is None:
+                self._called_off = bool(self._recalled) and await self._stops()
+                if self._called_off:
+                    return UpdateEnd(None, "it stopped at our word")
+                await self._reset_if_due()
             if await self._next_news():
                 continue
             facts = await self._reconcile()
             stuck = judge_stage(self._attempt(), facts, self._sightings.values())
-            if stuck and not self._given.last_attempt:
+            if stuck and not self._given.last_attempt and self._vigil is None:
                 return self._judged(stuck)
             if workflow.now() >= self._deadline:
-                judged = self._judge()
-                return self._judged(judged or judge_deadline(self._attempt(), facts, workflow.now()))
+                return self._judged(self._judge() or self._judge_deadline(facts))
 
     def _judge(self) -> Judgement | None:
         attempt, sightings = self._attempt(), self._sightings.values()
         # Such a boot was a failure once. Asked only where there is one, as every marker costs history.
         reads = not told_no_version(attempt, sightings) or workflow.patched("version-read")
-        return judge(attempt, sightings, reads=reads)
+        judged = judge(attempt, sightings, reads=reads)
+        if judged and judged.finding is Finding.UPDATED and self._given.steady_seconds:
+            return self._judge_vigil(self._given.steady_seconds)
+        self._vigil = None
+        return judged
+
+    def _judge_vigil(self, seconds: float) -> Judgement | None:
+        """The proof once it has lasted; None: wait on."""
+        attempt, now, epoch = self._attempt(), workflow.now(), self._epoch()
+        stand = stand_of(attempt, self._sightings.values())
+        if stand is None:
+            return None
+        if self._vigil is None:
+            self._say(
+                f"it booted with {attempt.to_version}; waiting until it has stayed up for {seconds:g} s"
+            )
+            self._vigil = begun(seconds, stand, epoch, now)
+        else:
+            self._vigil = self._vigil.kept(stand, epoch, now)
+        return judge_vigil(attempt, self._vigil, stand, now)
+
+    def _judge_deadline(self, facts: AttemptFacts) -> Judgement:
+        if self._vigil is not None:
+            return judge_vigil_deadline(self._attempt(), self._vigil, facts, workflow.now())
+        return judge_deadline(self._attempt(), facts, workflow.now())
+
+    def _epoch(self) -> int | None:
+        return self._route.session_epoch if self._route else None
 
     async def _next_news(self) -> bool:
         """True when a signal came, False when it is time to look for ourselves."""
@@ -244,16 +277,38 @@ class ChargerUpdateWorkflow:
             quarter = timedelta(seconds=self._given.deadline_seconds / LOOKS)
             self._look = asyncio.create_task(workflow.sleep(min(quarter, left)))
         look, again = self._look, self._tells_again()
-        timers = [look] if again is None else [look, again]
+        lasts = self._vigil_ends()
+        timers = [timer for timer in (look, again, lasts) if timer is not None]
         await workflow.wait_condition(lambda: self._news or any(timer.done() for timer in timers))
         if again is not None:
             again.cancel()
-        return self._news or not look.done()
+        # Of one that is away a hint may never come: it may come back without a boot.
+        away = lasts is not None and lasts.done() and self._route is None
+        return self._news or not (look.done() or away)
+
+    def _vigil_ends(self) -> "asyncio.Task[None] | None":
+        """Until it has stayed up, or is looked for again; kept as it moves, for every timer costs."""
+        vigil, now = self._vigil, workflow.now()
+        if vigil is None:
+            return None
+        due = max(now + _SOON, vigil.until)
+        if vigil.epoch is None:
+            due = max(due, now + timedelta(seconds=self._given.deadline_seconds / LOOKS**2))
+        timer = self._vigil_timer
+        if timer is not None and not timer.done():
+            if self._vigil_due <= due:
+                return timer
+            timer.cancel()  # It was for one that was away, and is back.
+        if due >= self._deadline:
+            return None
+        self._vigil_due = due
+        self._vigil_timer = asyncio.create_task(workflow.sleep(due - now))
+        return self._vigil_timer
 
     def _tells_again(self) -> "asyncio.Task[None] | None":
         """Until it is time to tell it once more to stop."""
         word = self._word
-        if not self._recalled or word.over or word.again_at is None:
+        if not self._recalled or self._vigil or word.over or word.again_at is None:
             return None
         return asyncio.create_task(workflow.sleep(max(_SOON, word.again_at - workflow.now())))
 
@@ -269,7 +324,7 @@ class ChargerUpdateWorkflow:
             await self._reconcile()
         if word.heard(self._sightings.values()):
             return True
-        route, epoch = self._route, self._route.session_epoch if self._route else None
+        route, epoch = self._route, self._epoch()
         if not word.due(epoch, now):
             self._word = word.later(now) if looked else word
             return False
@@ -345,10 +400,16 @@ class ChargerUpdateWorkflow:
 
     # --- conclude --------------------------------------------------------------------------------
 
-    async def _conclude(self, end: UpdateEnd) -> UpdateEnd:
-        """Give availability back and close the books; never hangs on a charger that is away."""
+    async def _conclude(self, end: UpdateEnd) -> UpdateEnd | None:
+        """Give availability back and close the books; never hangs on a charger that is away.
+
+        None: it did not stay up after all, so nothing was concluded.
+        """
+        self._say(f"concluding: {end.reason}")
         if self._touched and await self._concluded_on_node(end):
             return self._spoilt or end
+        if self._wavers(end):
+            return None
         end = (
             replace(end, reason=f"{end.reason}; it could not be reached, {STILL_OUT}")
             if self._touched
@@ -371,7 +432,16 @@ class ChargerUpdateWorkflow:
                 return False
             await workflow.sleep(pause, summary="until it can be reached again")
             self._route = await locally(ChargerActivities.resolve_route, self._given.charger_id)
+            if self._wavers(end):
+                return False
             pause *= 2
+
+    def _wavers(self, end: UpdateEnd) -> bool:
+        """Whether the session is gone that had lasted, and there is time to see another one last."""
+        vigil = self._vigil
+        if vigil is None or end.outcome is not Outcome.UPDATED or workflow.now() >= self._deadline:
+            return False
+        return self._epoch() != vigil.epoch
 
     async def _concluded_over(self, route: RouteFacts, end: UpdateEnd) -> bool:
         order = RestoreInput(self._books(end), route.session_epoch, self._before)

@@ -130,6 +130,8 @@ class ChargerUpdateInput:
     last_attempt: bool = True
     deadline_seconds: float = 3600.0
     out_of_service: tuple[str, ...] = ()
+    steady_seconds: float | None = None
+    """So long it has to stay up with the version; None: its first boot with it is enough."""
 
 
 @dataclass(frozen=True, slots=True)

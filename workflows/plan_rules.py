@@ -228,7 +228,7 @@ def _gate_rules(gate: GatePolicy) -> dict[str, bool]:
 
 
 def _pace_rules(pace: Pace) -> dict[str, bool]:
-    deadline = pace.attempt_deadline_seconds
+    deadline, steady = pace.attempt_deadline_seconds, pace.steady_seconds
     return {
         f"pace.shard_size must be from 1 to {MAX_SHARD}": 1 <= pace.shard_size <= MAX_SHARD,
         f"pace.window must be from 1 to {MAX_WINDOW}": 1 <= pace.window <= MAX_WINDOW,
@@ -242,6 +242,9 @@ def _pace_rules(pace: Pace) -> dict[str, bool]:
         "pace.ticket_seconds must be at least one attempt's": pace.ticket_seconds >= deadline,
         "pace.download_ahead_seconds must be above 0": pace.download_ahead_seconds is None
         or pace.download_ahead_seconds > 0,
+        "pace.steady_seconds must be above 0": steady is None or steady > 0,
+        "pace.steady_seconds must be at most half of pace.attempt_deadline_seconds, within which a charger "
+        "also fetches, installs and boots": steady is None or steady <= deadline / 2,
     }
 
 

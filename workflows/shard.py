@@ -416,6 +416,7 @@ class ShardWorkflow:
                 last_attempt=is_last(attempt, retry.marks if retry else (), given.pace),
                 deadline_seconds=given.pace.attempt_deadline_seconds,
                 out_of_service=candidate.out_of_service,
+                steady_seconds=given.pace.steady_seconds,
             ),
             id=charger_workflow_id(candidate.charger_id),
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,

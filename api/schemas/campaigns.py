@@ -181,6 +181,7 @@ class PaceBody(Body):
         description="Chargers that must not be installed yet fetch the image already, and may take so long "
         "for it; null: they fetch it when they install it.",
     )
+    steady_seconds: _Positive | None = Field(default=None, description="Stays up so long; null: one boot counts.")
 
     def to_noun(self) -> Pace:
         """The pace."""

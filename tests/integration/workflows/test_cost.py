@@ -1,11 +1,12 @@
 """What the happy path costs in Temporal, counted from real histories."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from csms.commands import CommandAnswer, UpdateFirmware
-from storage.campaign import CampaignPhase, Outcome
+from storage.campaign import CampaignPhase, Outcome, Pace
 from storage.ids import (
     campaign_workflow_id,
     charger_workflow_id,
@@ -32,10 +33,12 @@ async def boots_later(world: World, charger_id: str, command: UpdateFirmware) ->
     return ACCEPTED
 
 
-async def run_campaign(real: Harness, world: World, names: list[str]) -> tuple[Cost, list[Cost]]:
+async def run_campaign(
+    real: Harness, world: World, names: list[str], pace: Pace = QUICK
+) -> tuple[Cost, list[Cost]]:
     """The cost of the whole tree, and of each charger's own workflow."""
     world.default = boots_later
-    campaign = await world.add_campaign([names], world.plan(pace=QUICK))
+    campaign = await world.add_campaign([names], world.plan(pace=pace))
     await real.start(campaign)
     assert await real.result(campaign) is CampaignPhase.COMPLETED
     assert set(world.campaigns.outcomes("c1").values()) == {Outcome.UPDATED}
@@ -65,5 +68,14 @@ async def test_chargers_that_take_turns_at_their_sites_stay_within_it(real: Harn
     everything, _ = await run_campaign(real, world, world.add_chargers(CHARGERS, sites=4))
 
     assert max(world.leases.most_down.values()) == 1
+    assert everything.actions / CHARGERS <= 8
+    assert everything.events / CHARGERS <= 35
+
+
+async def test_chargers_that_have_to_stay_up_cost_one_timer_more(real: Harness, world: World) -> None:
+    pace = replace(QUICK, steady_seconds=0.5)
+    everything, chargers = await run_campaign(real, world, world.add_chargers(CHARGERS), pace)
+
+    assert max(one.actions for one in chargers) <= 5
     assert everything.actions / CHARGERS <= 8
     assert everything.events / CHARGERS <= 35

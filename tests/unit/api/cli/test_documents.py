@@ -69,7 +69,8 @@ def test_the_examples_numbers_are_the_real_defaults() -> None:
 
     body = read_plan(EXAMPLE).body
     assert body["gate"] == {**asdict(GatePolicy()), "health": "balanced", "early_stop_failures": 20}
-    assert body["pace"] == {**asdict(Pace()), "ramp": asdict(Ramp()), "download_ahead_seconds": 7200.0}
+    own = {"ramp": asdict(Ramp()), "download_ahead_seconds": 7200.0, "steady_seconds": 60.0}
+    assert body["pace"] == {**asdict(Pace()), **own}
 
 
 def test_the_example_is_accepted_by_the_api() -> None:
