@@ -178,10 +178,11 @@ class PaceBody(Body):
     ramp: RampBody | None = Field(default=None, description="Null: the whole window from the start.")
     download_ahead_seconds: _Positive | None = Field(
         default=None,
-        description="Chargers that must not be installed yet fetch the image already, and may take so long "
-        "for it; null: they fetch it when they install it.",
+        description="So long may chargers fetch that must not be installed yet; null: with the install.",
     )
-    steady_seconds: _Positive | None = Field(default=None, description="Stays up so long; null: one boot counts.")
+    steady_seconds: _Positive | None = Field(
+        default=None, description="Without another boot before it is updated; null: one is enough."
+    )
 
     def to_noun(self) -> Pace:
         """The pace."""

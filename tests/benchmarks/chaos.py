@@ -51,6 +51,7 @@ PACE = {
     "retry_backoff_seconds": 2,
     "settle_seconds": 2,
     "ticket_seconds": 600,
+    "steady_seconds": 10,
 }
 GATE = {"min_attempts": 2, "hold_seconds": 2, "max_looks": 20, "max_failure_share": 0.2}
 BAD = Script(seed=3, boot_loop_share=0.4, install_failure_share=0.4)

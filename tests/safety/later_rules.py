@@ -53,6 +53,18 @@ def fetch_left(referee: "Referee", station: Station, command: UpdateFirmware) ->
     referee.check_order(station, command, target)
 
 
+def stays_up(referee: "Referee", station: Station) -> None:
+    """Whoever has to stay up before it counts does not go down by itself under a car once it counts.
+
+    One that failed is given back, too, and may go on with its loop.
+    """
+    rows = [row for row in referee.books.campaigns.target_rows.values() if row.charger_id == station.name]
+    done = [row for row in rows if row.finished_at is not None]
+    last = max(done, key=lambda row: row.finished_at or referee.loop.instant(), default=None)
+    if referee.steady_seconds and last is not None and last.outcome is Outcome.UPDATED:
+        referee.broken("crashed after it had stayed up", f"{station.name}: {last.reason}")
+
+
 def installs_in_time(referee: "Referee", target: Target) -> None:
     """An order to install: not while the site is closed, whatever the charger has fetched already."""
     for one in _closures(referee):

@@ -23,6 +23,7 @@ import workflows.attest
 import workflows.charger_update
 import workflows.gate
 import workflows.gate.outcomes
+import workflows.steady
 from activities.campaigns import CampaignActivities
 from activities.local_images import LocalImageSender
 from activities.orders import DispatchKind
@@ -553,6 +554,19 @@ def _local_and_paused(scenario: Scenario) -> Scenario:
     return replace(_local(scenario), acts=acts, waves=1)
 
 
+def _one_boot_is_enough() -> list[Change]:
+    return [(workflows.steady.Vigil, "lasted", lambda *_: True)]
+
+
+def _loops(scenario: Scenario) -> Scenario:
+    """Everybody loops for a while, and cars come all the time."""
+    visits = tuple((float(at), 2.0, 1) for at in range(100, 900, 3))
+    natures = tuple(
+        Nature(one.name, one.site, habits=(Habit.LOOPS_THEN_RUNS,), visits=visits) for one in scenario.natures
+    )
+    return replace(scenario, natures=natures, acts=(), odds=Odds(), steady_seconds=60.0)
+
+
 def _rules(*names: str) -> frozenset[str]:
     return frozenset(names)
 
@@ -642,6 +656,7 @@ MUTANTS = (
         _rules("sent after the stop was acknowledged"),
         _local_and_paused,
     ),
+    Mutant("a first boot is enough", _one_boot_is_enough, _rules("crashed after it had stayed up"), _loops),
     Mutant(
         "a campaign waits for ever", _never_ends, _rules("campaign without an end"), _short, longest=2 * HOUR
     ),

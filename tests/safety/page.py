@@ -34,7 +34,12 @@ PROMISES = {
         "sent to an address that nobody offered",
     ),
     "Fetched ahead is not installed": ("told to install too soon", "an image is left behind"),
-    "Success is attested": ("success without a boot", "success without a command", "an outcome changed"),
+    "Success is attested": (
+        "success without a boot",
+        "success without a command",
+        "crashed after it had stayed up",
+        "an outcome changed",
+    ),
     "No data is never a pass": (
         "passed without data",
         "sent before its rehearsal",

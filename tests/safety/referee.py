@@ -64,6 +64,7 @@ class Referee:
     stations: dict[str, Station] = field(default_factory=dict)
     controllers: dict[str, Controller] = field(default_factory=dict)
     feeder_kw: float = 0.0
+    steady_seconds: float = 0.0
     violations: list[Violation] = field(default_factory=list)
     trace: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT))
     seen: Counter[str] = field(default_factory=Counter)
@@ -232,6 +233,8 @@ class Referee:
                 self.broken("update under a session", station.name)
         elif what == "session cut":
             self.broken("session cut", station.name)
+        elif what == "crashed in service":
+            later.stays_up(self, station)
         elif what == "reset" and station.sessions:
             self.broken("reset under a session", station.name)
         elif what in ("availability", "availability forgotten"):

@@ -86,6 +86,8 @@ class Scenario:
     """All sites hang on one supply, and this comes back on it in a minute at most; 0: nobody counts."""
     controller: str = ""
     """What the local controller of every site makes of an image; "": there is none."""
+    steady_seconds: float = 0.0
+    """So long a charger has to stay up before it is updated; 0: its first boot is enough."""
 
     @property
     def chargers(self) -> tuple[str, ...]:
@@ -94,11 +96,11 @@ class Scenario:
 
 def draw(seed: int) -> Scenario:
     """The campaign of this seed."""
-    return _newest(random.Random(seed ^ 0xA4EAD), former(seed))
+    return _steady(random.Random(seed ^ 0x57EAD), _newest(random.Random(seed ^ 0xA4EAD), former(seed)))
 
 
 def former(seed: int) -> Scenario:
-    """The same without what came last: fetching ahead, followers, feeders, local controllers."""
+    """The same without what came last: fetching ahead, followers, feeders, local controllers, staying up."""
     rng = random.Random(seed)
     count = rng.choice((3, 4, 5, 6, 6, 8, 8, 10, 12))
     sites = max(1, count // rng.choice((1, 2, 3)))
@@ -154,6 +156,11 @@ def _newest(rng: random.Random, scenario: Scenario) -> Scenario:
         feeder_kw=largest * rng.choice((1.0, 1.5, 2.5)),
         controller=rng.choice(MOODS) if rng.random() < 0.15 else "",
     )
+
+
+def _steady(rng: random.Random, scenario: Scenario) -> Scenario:
+    """The same, in part of the plans, with chargers that have to stay up: longer than a loop pauses."""
+    return replace(scenario, steady_seconds=rng.choice((20.0, 60.0, 120.0)) if rng.random() < 0.3 else 0.0)
 
 
 def _drawn(
@@ -315,6 +322,7 @@ _USUAL: dict[str, Any] = {
     "chain": False,
     "feeder_kw": 0.0,
     "controller": "",
+    "steady_seconds": 0.0,
 }
 
 

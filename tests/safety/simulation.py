@@ -137,6 +137,7 @@ class Simulation:
         sites = sorted({nature.site for nature in scenario.natures})
         self.referee = Referee(self.loop, self.books, dict.fromkeys(sites, scenario.max_down))
         self.referee.feeder_kw = scenario.feeder_kw
+        self.referee.steady_seconds = scenario.steady_seconds
         self.temporal = Temporal(
             self.loop,
             self.rng,
@@ -575,6 +576,7 @@ class Simulation:
             settle_seconds=30.0,
             ticket_seconds=1800.0,
             download_ahead_seconds=given.ahead_seconds or None,
+            steady_seconds=given.steady_seconds or None,
         )
         waves = tuple(
             WavePlan(

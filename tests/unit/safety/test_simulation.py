@@ -126,6 +126,9 @@ def test_what_an_image_cuts_by_itself_after_its_proof_is_counted_and_not_laid_to
     report = play(replace(PLAIN, seed=7, natures=(loops,)))
     assert not report.violations
     assert report.seen["crashed in service"] == 1
+    steady = play(replace(PLAIN, seed=7, natures=(loops,), steady_seconds=60.0))
+    assert (steady.violations, steady.outcomes) == ([], {"updated": 1}), "it runs once it is through"
+    assert steady.seen["crashed in service"] == 0
 
 
 # --- the clock -----------------------------------------------------------------------------------
