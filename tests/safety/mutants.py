@@ -418,7 +418,7 @@ def _installs_soon() -> list[Change]:
 
 def _fetched_is_free() -> list[Change]:
     """A car keeps nobody from an install whose image is there."""
-    look, make = Sending._look, Sending._make_inoperative
+    look, glance, make = Sending._look, Sending._glance, Sending._make_inoperative
 
     async def has_it(self: Sending) -> bool:
         return await self._stores.parked.get(self._given.charger_id) is not None
@@ -428,6 +428,10 @@ def _fetched_is_free() -> list[Change]:
             return await look(self)
         return await self._stores.chargers.get(self._given.charger_id)
 
+    async def last_look_too(self: Sending) -> None:
+        if not await has_it(self):
+            await glance(self)
+
     async def whatever_it_says(self: Sending, command: ChangeAvailability, *, anew: bool) -> None:
         if not await has_it(self):
             return await make(self, command, anew=anew)
@@ -435,7 +439,11 @@ def _fetched_is_free() -> list[Change]:
         await self._command(command)
         return None
 
-    return [(Sending, "_look", careless), (Sending, "_make_inoperative", whatever_it_says)]
+    return [
+        (Sending, "_look", careless),
+        (Sending, "_glance", last_look_too),
+        (Sending, "_make_inoperative", whatever_it_says),
+    ]
 
 
 def _window_not_asked() -> list[Change]:
