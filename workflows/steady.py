@@ -47,7 +47,7 @@ class Vigil:
     def kept(self, stand: Stand, epoch: int | None, now: datetime) -> "Vigil":
         """The same after a look: begun anew if it booted, is away, or comes over another session."""
         if stand.boots > self.boots:
-            return replace(self, boots=stand.boots, since=min(now, stand.booted_at), epoch=epoch)
+            return replace(self, boots=stand.boots, since=now, epoch=epoch)
         if epoch is not None and epoch == self.epoch:
             return self
         lost = self.epoch is not None
@@ -59,9 +59,8 @@ class Vigil:
 
 
 def begun(seconds: float, stand: Stand, epoch: int | None, now: datetime) -> Vigil:
-    """The wait after a proof that was just seen; a boot that was seen late has waited already."""
-    since = min(now, stand.booted_at)
-    return Vigil(seconds, since, since, epoch, stand.boots)
+    """The wait after a proof, from now on: the clock of its node may be behind ours."""
+    return Vigil(seconds, min(now, stand.booted_at), now, epoch, stand.boots)
 
 
 def stand_of(attempt: Attempt, sightings: Iterable[Sighting]) -> Stand | None:
@@ -103,6 +102,11 @@ def judge_vigil_deadline(attempt: Attempt, vigil: Vigil, facts: AttemptFacts, no
     if away.finding is Finding.SILENT:
         return away
     passed = (now - vigil.proved_at).total_seconds()
+    if vigil.boots == 1 and not vigil.losses and passed >= vigil.seconds:
+        reason = f"it booted with {attempt.to_version} after the command and stayed up for {passed:.0f} s"
+        return Judgement(
+            Finding.UPDATED, reason
+        )  # Its proof was seen late; it is there, and told of no other.
     if vigil.boots == 1 and not vigil.losses:
         reason = (
             f"it booted with {attempt.to_version} {passed:.0f} s before the deadline, too late to be seen "

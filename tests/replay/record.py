@@ -589,6 +589,35 @@ async def strained(harness: Harness, world: World, record: Recorder) -> None:
 
 Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
 SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
+
+
+async def steady(harness: Harness, world: World, record: Recorder) -> None:
+    """A charger boots with its version, loses its connection, boots once more, and then stays up."""
+
+    async def loops(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+        world.tasks.append(asyncio.create_task(boot_again(name)))
+        return ACCEPTED
+
+    async def boot_again(name: str) -> None:
+        version = world.sent_version(name)
+        await world.boot(name, version)
+        for boots in (False, True):
+            await asyncio.sleep(0.3)
+            route = world.routes.rows[name]
+            world.routes.rows[name] = replace(route, session_epoch=route.session_epoch + 1)
+            if boots:
+                await world.boot(name, version)
+
+    names = world.add_chargers(1)
+    world.default = loops
+    pace = replace(QUICK, steady_seconds=1.0)
+    await harness.start(campaign := await world.add_campaign([names], world.plan(pace=pace)))
+    await until(lambda: world.campaigns.outcomes("c1").get(names[0]) is Outcome.UPDATED)
+    await harness.orchestrator.abort("c1", "ada", "enough", False, "abort-1")
+    await harness.result(campaign)
+    await record.keep("charger_update", f"charger/{names[0]}")
+
+
 REAL: tuple[Scenario, ...] = (
     publication,
     publication_with_evidence,
@@ -613,6 +642,7 @@ REAL: tuple[Scenario, ...] = (
     paused_at_its_end,
     stopped_at_its_end,
     strained,
+    steady,
 )
 
 
