@@ -1,6 +1,7 @@
 """The OpenAPI document: what FastAPI derives, plus problem+json for every error of every operation."""
 
 from collections.abc import Iterator
+from threading import Lock
 from typing import Any
 
 from fastapi import FastAPI
@@ -20,12 +21,14 @@ _METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
 
 
 def install(app: FastAPI) -> None:
-    """Let ``app.openapi`` build our document, once."""
+    """Let ``app.openapi`` build our document, once: FastAPI's builder is not for two threads at a time."""
+    building = Lock()
 
     def openapi() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = build(app)
-        return app.openapi_schema
+        with building:
+            if app.openapi_schema is None:
+                app.openapi_schema = build(app)
+            return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
 

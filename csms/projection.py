@@ -2,15 +2,16 @@
 
 What an event may change is decided by the charger's own time: a fact that is older than what is
 known never replaces it (F19). Connectors alone are judged more carefully, because clocks jump and an
-idle connector may be taken out of service: see ``_supersedes``. Sections that an event does not touch
+idle connector may be taken out of service: see ``connector_reports``. Sections that an event does not touch
 stay the same objects.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
+from csms.connector_reports import SETTLED, before_the_newest, is_live, moment, supersedes
 from csms.sessions import (
     reconcile,
     sequence_seen,
@@ -28,7 +29,6 @@ from storage.events import (
     ConnectionClosed,
     ConnectionOpened,
     ConnectionRefused,
-    ConnectorStatus,
     ConnectorStatusChanged,
     EventRecord,
     FirmwareStatusReported,
@@ -61,21 +61,10 @@ MAX_CONNECTORS = 200
 MAX_VARIABLES = 20_000
 """A charger that invents more of them must not make its twin grow without end; the journal has the rest."""
 MAX_ROOTS = 100
-SETTLED = timedelta(seconds=60)
-"""Longer online than this, a charger has sent what it had queued: a change it reports happened now."""
 SEEN_STEP = timedelta(seconds=60)
 """How often meter samples move the time at which a session was last heard of."""
 SKEW_STEP_S = 2.0
 """A smaller change of the clock's error is noise of the network, not worth a revision."""
-
-_CAUTION = {
-    ConnectorStatus.AVAILABLE: 0,
-    ConnectorStatus.UNAVAILABLE: 0,
-    ConnectorStatus.FAULTED: 1,
-    ConnectorStatus.RESERVED: 2,
-    ConnectorStatus.OCCUPIED: 2,
-}
-"""How strongly a status asks to be left alone."""
 
 TAMPER_EVENTS = frozenset({"TamperDetectionActivated"})
 
@@ -84,11 +73,6 @@ def project(twin: TwinState, record: EventRecord) -> TwinState:
     """The twin after this event; the same object if nothing changed. The store counts revisions."""
     change = _CHANGES.get(type(record.event))
     return change(twin, record) if change else twin
-
-
-def moment(record: EventRecord) -> datetime:
-    """When it happened: the charger's time, but never in our future (its clock may be ahead)."""
-    return min(record.observed_at, record.received_at)
 
 
 def _opened(twin: TwinState, record: EventRecord) -> TwinState:
@@ -167,7 +151,7 @@ def _connector(twin: TwinState, record: EventRecord) -> TwinState:
     known, at = operation.connectors.get(key), moment(record)
     if known and known.status is not event.status:
         twin = _clock(twin, record)
-    refused = not _supersedes(twin, known, record) if known else len(operation.connectors) >= MAX_CONNECTORS
+    refused = not supersedes(twin, known, record) if known else len(operation.connectors) >= MAX_CONNECTORS
     if refused:
         return twin
     state = ConnectorState(
@@ -178,41 +162,12 @@ def _connector(twin: TwinState, record: EventRecord) -> TwinState:
         event.error_code,
         event.vendor_status,
         record.received_at,
+        session_epoch=record.session_epoch,
     )
-    if known and at < (known.covered_since or known.since) and not _is_live(twin, record):
-        state = _before_the_newest(known, state)
+    if known and at < (known.covered_since or known.since) and not is_live(twin, record):
+        state = before_the_newest(known, state)
     connectors = {**operation.connectors, key: state}
     return _operation(twin, replace(operation, connectors=connectors))
-
-
-def _supersedes(twin: TwinState, known: ConnectorState, record: EventRecord) -> bool:
-    """Whether a connector's report replaces what is known of it.
-
-    Live messages count in the order in which they come, whatever a clock that jumped says. Among those
-    that may have been queued the charger's time decides, except that a report which gives more reason to
-    leave the connector alone is never turned down: busy by mistake only costs time.
-    """
-    event: ConnectorStatusChanged = record.event  # type: ignore[assignment]  # the caller's
-    if moment(record) >= known.since or _CAUTION[event.status] > _CAUTION[known.status]:
-        return True
-    return _is_live(twin, record) and (known.reported_at is None or record.received_at >= known.reported_at)
-
-
-def _before_the_newest(known: ConnectorState, state: ConnectorState) -> ConnectorState:
-    """A queued report that counts although a newer one is known: that one is covered, and comes back.
-
-    Busy for a while by an old report must not end in idle when the newest word was a fault.
-    """
-    newest, since = known.covered or known.status, known.covered_since or known.since
-    if _CAUTION[state.status] > _CAUTION[newest]:
-        return replace(state, covered=newest, covered_since=since)
-    return replace(state, status=newest, since=since, error_code=None, vendor_status=None)
-
-
-def _is_live(twin: TwinState, record: EventRecord) -> bool:
-    link = twin.connectivity
-    settled = link is not None and link.since is not None and record.received_at - link.since >= SETTLED
-    return settled and link is not None and link.online
 
 
 def _clock(twin: TwinState, record: EventRecord) -> TwinState:

@@ -116,6 +116,8 @@ class ConnectorState:
     covered: ConnectorStatus | None = None
     """What the charger said last by its own clock, where an older report that came later asks for caution."""
     covered_since: datetime | None = None
+    session_epoch: int = 0
+    """The connection over which that report came; 0 where it was not noted."""
 
 
 @dataclass(frozen=True, slots=True)

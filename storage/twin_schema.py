@@ -290,6 +290,7 @@ FIELDS: tuple[Field, ...] = (
             ("reported_at", _TIME, _SYSTEM, "Server time of that report."),
             ("covered", _TEXT, _DEVICE, "Its newest word, where an older one asks for caution."),
             ("covered_since", _TIME, _DEVICE, "Its own time of that newest word."),
+            ("session_epoch", _NUMBER, _SYSTEM, "The connection over which that report came."),
         )
     ),
     *(

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import reduce
 
@@ -151,6 +152,17 @@ def test_a_time_in_our_future_counts_as_now() -> None:
     ahead = told(status(AVAILABLE), 600, received=1)
     twin = run(ahead, told(status(OCCUPIED), 2))
     assert operation(twin).connectors["1.1"].status is OCCUPIED
+
+
+@pytest.mark.requirement("F6", "X3")
+def test_what_a_hung_node_writes_late_does_not_replace_a_later_connections_word() -> None:
+    """Its clock is an hour ahead, so no report's own time is one that we can compare."""
+    words = (ConnectorStatus.UNAVAILABLE, AVAILABLE)
+    out, back = (replace(told(status(word), 60 + n, n), session_epoch=7 + n) for n, word in enumerate(words))
+    late = replace(out, received_at=at(5))
+    assert operation(run(out, back, late)).connectors["1.1"].status is AVAILABLE
+    busy = replace(late, event=status(OCCUPIED))
+    assert operation(run(out, back, busy)).connectors["1.1"].status is OCCUPIED
 
 
 def test_unavailable_is_no_fault_and_the_whole_charger_is_no_connector() -> None:
