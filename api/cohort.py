@@ -3,11 +3,11 @@
 import asyncio
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from activities.circumstances import Surroundings
+from activities.circumstances import Outlook, Surroundings
 from api.acts import audit
 from api.errors import KeyReused
 from api.ports import ApiServices
@@ -27,10 +27,12 @@ from storage.charger import ChargerFilter, ModelProfile
 from storage.errors import InvalidInput, NotFound
 from storage.health_time import REAL
 from storage.ports import ChargerView
+from storage.query.checker import condition_of
 from storage.query.errors import QueryTooBroad
 from storage.upkeep import Claimant
 from storage.withdrawal import artifact_subject
 from workflows import planning
+from workflows.partial import changed, is_whole, where_read
 from workflows.plan_options import query_problems
 
 _PAGE = 500
@@ -48,9 +50,21 @@ class CampaignDesk:
 
     async def preview(self, plan: CampaignPlan, *, without: frozenset[str] = frozenset()) -> planning.Preview:
         """What the plan would do now, to all but some. Raises InvalidInput with every problem of the plan."""
-        artifact = await self.services.artifacts.get(plan.artifact_id)
-        rollback = await self._rollback(plan.rollback_artifact_id)
-        views = await self._views(plan.targets, without)
+        found = await self._judged(plan, without)
+        query = plan.targets.query
+        if query is not None and len(found.problems) == 1:
+            condition_of(query)  # Where nothing else is wrong, it is shown at its place.
+        found.check()
+        return replace(found, warnings=(*found.warnings, *self._short_hours(plan)))
+
+    async def reasons(self, plan: CampaignPlan) -> tuple[str, ...]:
+        """Why a plan that could not be read whole cannot run, whatever stands where it could not."""
+        return (await self._judged(plan)).problems
+
+    async def _judged(self, plan: CampaignPlan, without: frozenset[str] = frozenset()) -> planning.Preview:
+        artifact = await self._artifact(lambda: plan.artifact_id)
+        rollback = await self._artifact(lambda: plan.rollback_artifact_id)
+        views = await self._targeted(plan, without)
         now = self.services.clock()
         found = await asyncio.to_thread(
             planning.preview,
@@ -59,15 +73,14 @@ class CampaignDesk:
             artifact,
             rollback,
             now,
-            models=await self._models(views),
-            released=await self._released(artifact.vendor_role, views),
-            proof_until=valid_until(artifact.vendor_signatures),
-            ground=await self._ground(plan, views, now),
+            models=await self._models(views or ()),
+            released=await self._released(artifact.vendor_role, views or ()) if artifact else None,
+            proof_until=valid_until(artifact.vendor_signatures) if artifact else None,
+            ground=await self._ground(plan, views or (), now),
         )
         if found.problems and views and len(found.exclusions) == len(views):
             found = replace(found, problems=(*found.problems, *_reasons(found.exclusions)))
-        found.check()
-        return replace(found, warnings=(*found.warnings, *self._short_hours(plan)))
+        return found
 
     def _short_hours(self, plan: CampaignPlan) -> list[str]:
         """Who approves a policy of hours must know that they are none."""
@@ -88,17 +101,31 @@ class CampaignDesk:
         services = self.services
         measure = Surroundings(services.chargers, services.upkeep)
         sites = {site.site_id: site for site in await services.chargers.sites()}
-        asked = replace(plan, edges=plan.edges and tuple(map(_askable, plan.edges)))
-        claimant, first = Claimant("", plan.rank, now, plan.after), await self._first(plan.after)
-        return planning.Ground(
-            outlook=replace(await measure.outlook(asked, claimant, views, sites, now), plan=plan),
+        ground = planning.Ground(
+            outlook=Outlook(plan, now, sites=sites),
             closures=tuple(await measure.closures(now)),
-            matches=await self._matches(plan, views),
             stopped=await self._stopped(plan),
             shut=await self._shut(views),
-            first_rank=first.plan.rank if first and first.phase not in TERMINAL_CAMPAIGN_PHASES else None,
-            nothing_first=plan.after is not None and first is None,
+            whole=False,
         )
+        with where_read():
+            first = await self._first(plan.after)
+            waited = first is not None and first.phase not in TERMINAL_CAMPAIGN_PHASES
+            ground = replace(
+                ground,
+                first_rank=first.plan.rank if first and waited else None,
+                nothing_first=plan.after is not None and first is None,
+            )
+        with where_read():
+            ground = replace(ground, matches=await self._matches(plan, views))
+        with where_read():
+            # A campaign that is not there is told once, not of each charger.
+            known = changed(plan, after=None) if ground.nothing_first else plan
+            asked = changed(known, edges=tuple(map(_askable, plan.edges))) if plan.edges else known
+            claimant = Claimant("", plan.rank, now, known.after)
+            outlook = await measure.outlook(asked, claimant, views, sites, now)
+            return replace(ground, outlook=replace(outlook, plan=known), whole=True)
+        return ground
 
     async def _first(self, after: str | None) -> Campaign | None:
         try:
@@ -123,7 +150,11 @@ class CampaignDesk:
         return {each: await find(ChargerFilter(charger_ids=names, query=each)) for each in queries}
 
     async def _stopped(self, plan: CampaignPlan) -> dict[str, str]:
-        images = [each for each in (plan.artifact_id, plan.rollback_artifact_id) if each]
+        images: list[str] = []
+        with where_read():
+            images.append(plan.artifact_id)
+        with where_read():
+            images += [plan.rollback_artifact_id] if plan.rollback_artifact_id else []
         subjects = {artifact_subject(each): each for each in images}
         found = await self.services.withdrawals.in_force(list(subjects))
         return {subjects[each.subject]: each.sentence() for each in found}
@@ -212,11 +243,23 @@ class CampaignDesk:
             if cursor is None:
                 return views
 
-    async def _rollback(self, artifact_id: str | None) -> Artifact | None:
-        try:
-            return await self.services.artifacts.get(artifact_id) if artifact_id else None
-        except NotFound:
-            return None  # the planner says so, beside whatever else is wrong
+    async def _artifact(self, wanted: Callable[[], str | None]) -> Artifact | None:
+        """None: there is none, which the planner says beside whatever else is wrong."""
+        with where_read():
+            try:
+                artifact_id = wanted()
+                return await self.services.artifacts.get(artifact_id) if artifact_id else None
+            except NotFound:
+                return None
+        return None
+
+    async def _targeted(self, plan: CampaignPlan, without: frozenset[str]) -> list[ChargerView] | None:
+        """All whom a plan targets but some; None: its filter was not read, or nobody can ask its query."""
+        with where_read():
+            where = plan.targets
+            if is_whole(where) and not (where.query and query_problems(where.query)):
+                return await self._views(where, without)
+        return None
 
     async def _models(self, views: Sequence[ChargerView]) -> dict[tuple[str, str], ModelProfile]:
         names = {(view.charger.vendor, view.charger.model) for view in views}

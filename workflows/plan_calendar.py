@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from activities.circumstances import Openings, calendar_of
 from storage.campaign import CampaignPlan
@@ -45,11 +46,15 @@ class Timetable:
         self._plan = plan
         self._sites = sites
         self._closures = tuple(closures)
-        start = max(now, plan.start_at) if plan.start_at and plan.start_at.tzinfo else now
+        self._now = now
         self._latest = now + timedelta(days=3660)
-        self._start = min(start, self._latest)
         self._openings = Openings(plan, closures)
         self._begins: dict[int, datetime] = {}
+
+    @cached_property
+    def _start(self) -> datetime:
+        start, now = self._plan.start_at, self._now
+        return min(max(now, start) if start and start.tzinfo else now, self._latest)
 
     def begins(self, wave: int) -> datetime:
         """When a wave can begin at the earliest."""

@@ -1,16 +1,18 @@
 """What makes a plan impossible, in sentences, all at once; and what is worth a warning. Pure."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import inf
 
 from activities.facts import ArtifactFacts, Situation
 from storage.campaign import REHEARSAL_WAVE, CampaignPlan, EndBehaviour, GatePolicy, Pace
+from storage.charger import ChargerFilter
 from workflows.eligibility import mismatch
 from workflows.gate.policies import problems_of
 from workflows.gate.sizing import sizing_warnings
+from workflows.partial import Rules, broken, where_read
 from workflows.plan_options import MAX_WINDOW, option_problems, wave_problems
 from workflows.wave_split import named, share_problems
 
@@ -78,26 +80,40 @@ def _days(seconds: float) -> str:
 
 def check_plan(plan: CampaignPlan, now: datetime, found: Findings) -> None:
     """The plan by itself."""
-    rules = {
-        "name must not be empty": bool(plan.name.strip()),
-        "required_approvals must be at least 1": plan.required_approvals >= 1,
-        "start_at must say its time zone": plan.start_at is None or plan.start_at.tzinfo is not None,
-        "start_at must be within two years": not _far(plan, now),
-        **_gate_rules(plan.gate),
-        **_pace_rules(plan.pace),
-    }
-    found.problems += [rule for rule, holds in rules.items() if not holds]
+    found.problems += broken(
+        {
+            "name must not be empty": lambda: bool(plan.name.strip()),
+            "required_approvals must be at least 1": lambda: plan.required_approvals >= 1,
+            "start_at must say its time zone": lambda: (
+                plan.start_at is None or plan.start_at.tzinfo is not None
+            ),
+            "start_at must be within two years": lambda: not _far(plan, now),
+        }
+    )
+    with where_read():
+        found.problems += broken(_gate_rules(plan.gate))
+    with where_read():
+        found.problems += broken(_pace_rules(plan.pace))
     found.problems += option_problems(plan)
     _check_rehearsal(plan, found)
-    if plan.gate.health is not None:
-        found.problems += problems_of(plan.gate.health)
-        if len(plan.waves) == 1:
-            found.problems.append(
-                "gate.health compares with chargers that wait for a later wave: name at least two waves"
-            )
-    if plan.start_at and plan.start_at.tzinfo and plan.start_at < now:
-        found.warnings.append("start_at is in the past: it starts as soon as it is approved.")
-    _check_waves(plan, found)
+    with where_read():
+        _check_health(plan, found)
+    with where_read():
+        if plan.start_at and plan.start_at.tzinfo and plan.start_at < now:
+            found.warnings.append("start_at is in the past: it starts as soon as it is approved.")
+    with where_read():
+        _check_waves(plan, found)
+
+
+def _check_health(plan: CampaignPlan, found: Findings) -> None:
+    """A policy that can work, and somebody to compare with."""
+    if plan.gate.health is None:
+        return
+    found.problems += problems_of(plan.gate.health)
+    if len(plan.waves) == 1:
+        found.problems.append(
+            "gate.health compares with chargers that wait for a later wave: name at least two waves"
+        )
 
 
 def _far(plan: CampaignPlan, now: datetime) -> bool:
@@ -107,20 +123,30 @@ def _far(plan: CampaignPlan, now: datetime) -> bool:
 
 def _check_rehearsal(plan: CampaignPlan, found: Findings) -> None:
     """A rehearsal needs a way back, and somebody who comes after it (X11)."""
-    if plan.rehearse_rollback is None:
+    wanted = None
+    with where_read():
+        wanted = plan.rehearse_rollback
+    if wanted is None:
         return
-    rules = {
-        "rehearse_rollback must be at least 1": plan.rehearse_rollback >= 1,
-        "rehearse_rollback needs rollback_artifact_id: where to?": plan.rollback_artifact_id is not None,
-        "rehearse_rollback comes before the second wave: name at least two": len(plan.waves) >= 2,
-    }
-    found.problems += [rule for rule, holds in rules.items() if not holds]
+    found.problems += broken(
+        {
+            "rehearse_rollback must be at least 1": lambda: wanted >= 1,
+            "rehearse_rollback needs rollback_artifact_id: where to?": lambda: (
+                plan.rollback_artifact_id is not None
+            ),
+            "rehearse_rollback comes before the second wave: name at least two": lambda: len(plan.waves) >= 2,
+        }
+    )
 
 
-def check_end(plan: CampaignPlan, now: datetime, begins: Sequence[datetime], found: Findings) -> None:
-    """Its end leaves time for every wave, and what happens then is possible (R19)."""
-    if plan.end_behaviour in _GO_BACK and plan.rollback_artifact_id is None:
-        found.problems.append(f"end_behaviour {plan.end_behaviour} needs rollback_artifact_id: where to?")
+def check_end(plan: CampaignPlan, now: datetime, begins: Sequence[datetime] | None, found: Findings) -> None:
+    """Its end leaves time for every wave, and what happens then is possible (R19).
+
+    ``begins``: when each wave does at the earliest, None: not known.
+    """
+    with where_read():
+        if plan.end_behaviour in _GO_BACK and plan.rollback_artifact_id is None:
+            found.problems.append(f"end_behaviour {plan.end_behaviour} needs rollback_artifact_id: where to?")
     if plan.end_at is None:
         if plan.end_behaviour is not None:
             found.problems.append("end_behaviour says what happens at end_at: say when that is")
@@ -132,7 +158,7 @@ def check_end(plan: CampaignPlan, now: datetime, begins: Sequence[datetime], fou
         found.problems.append("end_at is in the past")
     elif plan.end_at - now > timedelta(days=731):
         found.problems.append("end_at must be within two years")
-    else:
+    elif begins is not None:
         _check_time(plan, plan.end_at, begins, found)
 
 
@@ -162,36 +188,67 @@ def check_order(plan: CampaignPlan, first_rank: int | None, found: Findings, *, 
         )
 
 
-def check_cohort(plan: CampaignPlan, cohort: Cohort, found: Findings) -> None:
-    """The plan over the chargers that its filter matched."""
-    unknown = sorted(set(plan.targets.charger_ids) - set(cohort.matched))
+def check_targets(
+    plan: CampaignPlan, matched: Collection[str], sites: Collection[str] | None, found: Findings
+) -> None:
+    """Whom the plan names, whichever image it brings; ``sites``: all there are, None: not known."""
+    site, names = plan.targets.site_id, plan.targets.charger_ids
+    if site is not None and sites is not None and site not in sites:
+        found.problems.append(f"targets.site_id names site {site}, which is not there (ampwave site list)")
+    unknown = sorted(set(names) - set(matched))
     if unknown:
-        found.problems.append(f"targets names chargers that are not there: {named(unknown)}")
-    if not cohort.matched:
+        alone = plan.targets == ChargerFilter(charger_ids=names)
+        what = "are not there" if alone else "are not there, or that the rest of targets leaves out"
+        found.problems.append(f"targets names chargers that {what}: {named(unknown)}")
+    if not matched:
         found.problems.append("targets matches no charger")
-    elif not cohort.fitting:
+
+
+def check_lists(plan: CampaignPlan, matched: Collection[str], found: Findings) -> None:
+    """Whom waves name, where they cannot be drawn."""
+    for wave in plan.waves:
+        with where_read():
+            strange = [name for name in dict.fromkeys(wave.charger_ids or ()) if name not in matched]
+            if strange:
+                found.problems.append(
+                    f"wave {wave.name!r} names chargers that targets does not match: {named(strange)}"
+                )
+
+
+def check_cohort(cohort: Cohort, found: Findings) -> None:
+    """Somebody can get it."""
+    if cohort.matched and not cohort.fitting:
         found.problems.append(f"none of the {len(cohort.matched)} matching chargers can get this artifact")
 
 
-def check_artifacts(
-    plan: CampaignPlan,
-    artifact: ArtifactFacts,
-    rollback: ArtifactFacts | None,
-    cohort: Cohort,
-    found: Findings,
-) -> None:
-    """The artifact is released, and there is a way back for every model."""
+def check_released(artifact: ArtifactFacts, found: Findings, what: str = "artifact") -> None:
+    """An image may be sent: people signed it, and nobody withdrew it."""
     if not artifact.released:
-        found.problems.append(f"artifact {artifact.version} is not released")
+        found.problems.append(f"{what} {artifact.version} is not released")
     if artifact.stopped:
-        found.problems.append(f"artifact {artifact.version}: {artifact.stopped}")
-    _check_one_way(plan, cohort, found)
+        found.problems.append(f"{what} {artifact.version}: {artifact.stopped}")
+
+
+def check_way_back(plan: CampaignPlan, back: ArtifactFacts | None, found: Findings) -> None:
+    """Where it goes back to is there and may be sent."""
     if plan.rollback_artifact_id is None:
         found.warnings.append("No rollback artifact: if the gate aborts, updated chargers stay as they are.")
-    elif rollback is None or rollback.artifact_id != plan.rollback_artifact_id:
-        found.problems.append(f"there is no rollback artifact {plan.rollback_artifact_id}")
+    elif back is None or back.artifact_id != plan.rollback_artifact_id:
+        found.problems.append(
+            f"there is no rollback artifact {plan.rollback_artifact_id} (ampwave artifact list)"
+        )
     else:
-        _check_rollback(artifact, rollback, cohort, found)
+        check_released(back, found, "rollback artifact")
+
+
+def check_pair(
+    plan: CampaignPlan, artifact: ArtifactFacts, back: ArtifactFacts | None, cohort: Cohort, found: Findings
+) -> None:
+    """There is a way back for every model, or somebody accepts that there is none."""
+    with where_read():
+        _check_one_way(plan, cohort, found)
+    if back is not None:
+        _check_rollback(artifact, back, cohort, found)
 
 
 def warn(plan: CampaignPlan, cohort: Cohort, sizes: Sequence[int], found: Findings) -> None:
@@ -214,37 +271,44 @@ def warn(plan: CampaignPlan, cohort: Cohort, sizes: Sequence[int], found: Findin
         found.warnings.append(f"{offline} chargers are offline now and will be waited for.")
 
 
-def _gate_rules(gate: GatePolicy) -> dict[str, bool]:
+def _gate_rules(gate: GatePolicy) -> Rules:
     return {
-        "gate.max_failure_share must be from 0 to below 1": 0 <= gate.max_failure_share < 1,
-        "gate.min_attempts must be at least 1": gate.min_attempts >= 1,
-        "gate.early_stop_failures must be at least 1": gate.early_stop_failures is None
-        or gate.early_stop_failures >= 1,
-        "gate.max_looks must be at least 1": gate.max_looks >= 1,
-        "gate.max_excess_fault_share must be from 0 to 1": 0 <= gate.max_excess_fault_share <= 1,
-        "gate.max_excess_offline_share must be from 0 to 1": 0 <= gate.max_excess_offline_share <= 1,
-        "gate.hold_seconds must be above 0": 0 < gate.hold_seconds < inf,
+        "gate.max_failure_share must be from 0 to below 1": lambda: 0 <= gate.max_failure_share < 1,
+        "gate.min_attempts must be at least 1": lambda: gate.min_attempts >= 1,
+        "gate.early_stop_failures must be at least 1": lambda: (
+            gate.early_stop_failures is None or gate.early_stop_failures >= 1
+        ),
+        "gate.max_looks must be at least 1": lambda: gate.max_looks >= 1,
+        "gate.max_excess_fault_share must be from 0 to 1": lambda: 0 <= gate.max_excess_fault_share <= 1,
+        "gate.max_excess_offline_share must be from 0 to 1": lambda: 0 <= gate.max_excess_offline_share <= 1,
+        "gate.hold_seconds must be above 0": lambda: 0 < gate.hold_seconds < inf,
     }
 
 
-def _pace_rules(pace: Pace) -> dict[str, bool]:
-    deadline, steady = pace.attempt_deadline_seconds, pace.steady_seconds
+def _pace_rules(pace: Pace) -> Rules:
     return {
-        f"pace.shard_size must be from 1 to {MAX_SHARD}": 1 <= pace.shard_size <= MAX_SHARD,
-        f"pace.window must be from 1 to {MAX_WINDOW}": 1 <= pace.window <= MAX_WINDOW,
-        f"pace.max_attempts must be from 1 to {MAX_ATTEMPTS}": 1 <= pace.max_attempts <= MAX_ATTEMPTS,
+        f"pace.shard_size must be from 1 to {MAX_SHARD}": lambda: 1 <= pace.shard_size <= MAX_SHARD,
+        f"pace.window must be from 1 to {MAX_WINDOW}": lambda: 1 <= pace.window <= MAX_WINDOW,
+        f"pace.max_attempts must be from 1 to {MAX_ATTEMPTS}": lambda: 1 <= pace.max_attempts <= MAX_ATTEMPTS,
         f"pace.tick_seconds must be at least {MIN_TICK_S:g}: every tick reads all who wait; the usual "
-        "is 30": pace.tick_seconds >= MIN_TICK_S,
-        "pace.attempt_deadline_seconds must be above 0": deadline > 0,
-        "pace.retry_backoff_seconds must not be negative": pace.retry_backoff_seconds >= 0,
-        "pace.settle_seconds must not be negative": pace.settle_seconds >= 0,
-        "pace.wave_deadline_seconds must be at least one attempt's": pace.wave_deadline_seconds >= deadline,
-        "pace.ticket_seconds must be at least one attempt's": pace.ticket_seconds >= deadline,
-        "pace.download_ahead_seconds must be above 0": pace.download_ahead_seconds is None
-        or pace.download_ahead_seconds > 0,
-        "pace.steady_seconds must be above 0": steady is None or steady > 0,
+        "is 30": lambda: pace.tick_seconds >= MIN_TICK_S,
+        "pace.attempt_deadline_seconds must be above 0": lambda: pace.attempt_deadline_seconds > 0,
+        "pace.retry_backoff_seconds must not be negative": lambda: pace.retry_backoff_seconds >= 0,
+        "pace.settle_seconds must not be negative": lambda: pace.settle_seconds >= 0,
+        "pace.wave_deadline_seconds must be at least one attempt's": lambda: (
+            pace.wave_deadline_seconds >= pace.attempt_deadline_seconds
+        ),
+        "pace.ticket_seconds must be at least one attempt's": lambda: (
+            pace.ticket_seconds >= pace.attempt_deadline_seconds
+        ),
+        "pace.download_ahead_seconds must be above 0": lambda: (
+            pace.download_ahead_seconds is None or pace.download_ahead_seconds > 0
+        ),
+        "pace.steady_seconds must be above 0": lambda: pace.steady_seconds is None or pace.steady_seconds > 0,
         "pace.steady_seconds must be at most half of pace.attempt_deadline_seconds, within which a charger "
-        "also fetches, installs and boots": steady is None or steady <= deadline / 2,
+        "also fetches, installs and boots": lambda: (
+            pace.steady_seconds is None or pace.steady_seconds <= pace.attempt_deadline_seconds / 2
+        ),
     }
 
 
@@ -256,17 +320,18 @@ def _check_waves(plan: CampaignPlan, found: Findings) -> None:
         found.problems.append(f"waves must be fewer than {REHEARSAL_WAVE}")
     found.problems += share_problems(plan)
     for wave in plan.waves:
-        found.problems += [f"wave {wave.name!r}: {rule}" for rule in wave_problems(wave)]
-    if len({wave.name for wave in plan.waves}) < len(plan.waves):
-        found.problems.append("every wave needs a name of its own")
+        with where_read():
+            found.problems += [f"wave {wave.name!r}: {rule}" for rule in wave_problems(wave)]
+    found.problems += broken(
+        {
+            "every wave needs a name of its own": lambda: (
+                len({wave.name for wave in plan.waves}) == len(plan.waves)
+            )
+        }
+    )
 
 
 def _check_rollback(artifact: ArtifactFacts, back: ArtifactFacts, cohort: Cohort, found: Findings) -> None:
-    stopped = back.stopped
-    if not back.released:
-        found.problems.append(f"rollback artifact {back.version} is not released")
-    if stopped:
-        found.problems.append(f"rollback artifact {back.version}: {stopped}")
     if back.version == artifact.version:
         found.problems.append("the rollback artifact must be another version")
         return

@@ -18,19 +18,24 @@ from storage.ports import ChargerView
 from storage.windows import Closure
 from workflows.draw import Lot
 from workflows.eligibility import RULES, ChargerFacts, Skip, first_of
+from workflows.partial import is_whole, where_read
 from workflows.plan_calendar import Timetable
 from workflows.plan_rules import (
     Cohort,
     Findings,
-    check_artifacts,
     check_cohort,
     check_end,
+    check_lists,
     check_order,
+    check_pair,
     check_plan,
     check_proof,
+    check_released,
+    check_targets,
+    check_way_back,
     warn,
 )
-from workflows.wave_split import split
+from workflows.wave_split import Split, split
 
 Models = Mapping[tuple[str, str], ModelProfile]
 _FINAL = tuple(rule for rule in RULES if rule.answer == "skip")
@@ -53,6 +58,8 @@ class Ground:
     """The priority of the campaign that the plan comes after, while that is not over."""
     nothing_first: bool = False
     """There is no campaign of the name that the plan comes after."""
+    whole: bool = True
+    """False: what surrounds the chargers depends on a field of the plan that could not be read."""
 
     @property
     def sites(self) -> Mapping[str, Site]:
@@ -92,8 +99,8 @@ class Preview:
 
 def preview(  # noqa: PLR0913 - the api's planner port names the first five; the rest is optional knowledge
     plan: CampaignPlan,
-    views: Sequence[ChargerView],
-    artifact: Artifact,
+    views: Sequence[ChargerView] | None,
+    artifact: Artifact | None,
     rollback_artifact: Artifact | None,
     now: datetime,
     *,
@@ -104,10 +111,13 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
 ) -> Preview:
     """Plan over ``views``, the chargers that the plan's filter matched.
 
+    Of a plan that is not whole (``workflows.partial``), or whose artifact or chargers are not known, it says
+    the reasons against it that hold whatever is missing, and draws nothing.
+
     Args:
         plan: what the release manager asks for.
-        views: the matching chargers with their twins.
-        artifact: the plan's artifact.
+        views: the matching chargers with their twins; None: nobody can tell.
+        artifact: the plan's artifact, if there is one.
         rollback_artifact: what it goes back to, if the plan names one and it exists.
         now: the instant of the preview.
         models: profiles by (vendor, model), so that signature schemes and waivers are looked at, too.
@@ -115,28 +125,51 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
         proof_until: when the first certificate expires that the artifact is signed under.
         ground: what people, other campaigns and calendars say.
     """
-    ground = ground or Ground()
-    facts, found = _facts(artifact, ground), Findings()
-    situations = {view.charger.charger_id: _situation(view, models, released, now, ground) for view in views}
+    ground, found = ground or Ground(), Findings()
+    with where_read():
+        if artifact is None:
+            found.problems.append(f"there is no artifact {plan.artifact_id} (ampwave artifact list)")
+    back = None
+    with where_read():
+        if rollback_artifact is not None and rollback_artifact.artifact_id == plan.rollback_artifact_id:
+            back = _facts(rollback_artifact, ground)
+    check_plan(plan, now, found)
+    with where_read():
+        check_proof(plan, now, proof_until, found)
+    _check_ground(plan, views, ground, found)
+    facts = _facts(artifact, ground) if artifact is not None else None
+    if facts is not None:
+        check_released(facts, found)
+    with where_read():
+        check_way_back(plan, back, found)
+    situations: dict[str, Situation] | None = None
+    if views is not None and ground.whole:
+        with where_read():
+            situations = {
+                view.charger.charger_id: _situation(view, models, released, now, ground) for view in views
+            }
+    if facts is None or views is None or situations is None:
+        _check_rest(plan, views, ground, now, found)
+        return Preview(tuple(found.problems), warnings=tuple(found.warnings))
     exclusions = _exclusions(situations, facts, now)
     left_out = {exclusion.charger_id: exclusion.reason for exclusion in exclusions}
     fitting = {name: situation for name, situation in situations.items() if name not in left_out}
     cohort = Cohort(tuple(situations), fitting)
-    check_plan(plan, now, found)
-    check_proof(plan, now, proof_until, found)
-    check_cohort(plan, cohort, found)
-    back = _facts(rollback_artifact, ground) if rollback_artifact else None
-    check_artifacts(plan, facts, back, cohort, found)
-    check_order(plan, ground.first_rank, found, there=not ground.nothing_first)
-    if not plan.waves:
+    check_cohort(cohort, found)
+    check_pair(plan, facts, back, cohort, found)
+    drawn: Split[ChargerView] | None = None
+    with where_read():
+        drawn = split(plan, _lots(views, cohort, ground), ground.matches, left_out) if plan.waves else None
+    if drawn is None:
+        _check_rest(plan, views, ground, now, found)
         return Preview(tuple(found.problems), (), exclusions, tuple(found.warnings))
-    drawn = split(plan, _lots(views, cohort, ground), ground.matches, left_out)
     found.problems += drawn.problems
     chargers = [[view.charger for view in wave] for wave in drawn.waves]
     timetable = Timetable(plan, ground.sites, ground.closures, now, chargers)
-    found.problems += timetable.problems(chargers)
-    check_end(plan, now, [timetable.first(wave) for wave in range(len(plan.waves))], found)
-    if found.problems:
+    with where_read():
+        found.problems += timetable.problems(chargers)
+    _check_end(plan, timetable, now, found)
+    if found.problems or not is_whole(plan):
         return Preview(tuple(found.problems), (), exclusions, tuple(found.warnings))
     warn(plan, cohort, [len(wave) for wave in drawn.waves], found)
     found.warnings += timetable.warnings(chargers)
@@ -150,6 +183,40 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
         earliest=earliest,
         begins=tuple(timetable.first(wave) for wave in range(len(plan.waves))),
     )
+
+
+def _check_ground(
+    plan: CampaignPlan, views: Sequence[ChargerView] | None, ground: Ground, found: Findings
+) -> None:
+    """What the plan names is there, whichever image it brings."""
+    if views is not None:
+        sites = ground.outlook.sites if ground.outlook else None
+        with where_read():
+            check_targets(plan, {view.charger.charger_id for view in views}, sites, found)
+    with where_read():
+        check_order(plan, ground.first_rank, found, there=not ground.nothing_first)
+
+
+def _check_rest(
+    plan: CampaignPlan,
+    views: Sequence[ChargerView] | None,
+    ground: Ground,
+    now: datetime,
+    found: Findings,
+) -> None:
+    """Where nobody can be drawn: whom waves name, and the end, which no cohort can make later."""
+    if views is not None:
+        with where_read():
+            check_lists(plan, {view.charger.charger_id for view in views}, found)
+    _check_end(plan, Timetable(plan, ground.sites, ground.closures, now), now, found)
+
+
+def _check_end(plan: CampaignPlan, timetable: Timetable, now: datetime, found: Findings) -> None:
+    begins = None
+    with where_read():
+        begins = [timetable.first(wave) for wave in range(len(plan.waves))]
+    with where_read():
+        check_end(plan, now, begins, found)
 
 
 def digest_of(plan: CampaignPlan, waves: Iterable[Iterable[Target]]) -> str:

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from storage.campaign import CampaignPlan, WavePlan
 from workflows.draw import Lot, draw, wave_sizes
+from workflows.partial import where_read
 
 T = TypeVar("T")
 
@@ -120,11 +121,12 @@ class _Splitter(Generic[T]):
         if free < 0:
             says = f"{counts} chargers are asked for by count, and {len(self._pool)} are free"
             self.found.problems.append(says)
+            self._told |= {wave.name for _, wave in plain}
             return
         shared = [wave for _, wave in plain if wave.count is None]
         sizes = iter(wave_sizes(free, [wave.share for wave in shared]))
         wanted = [wave.count if wave.count is not None else next(sizes) for _, wave in plain]
-        if not shared and free > 0 and not self.found.problems:
+        if not shared and free > 0 and not self.found.problems and not self._told:
             what = "chargers are in no wave: add one with share 100 %, or narrow targets"
             self.found.problems.append(f"{free} {what}")
         drawn = self._draw(list(self._pool), wanted, -1)
@@ -148,19 +150,32 @@ def _is_plain(wave: WavePlan) -> bool:
 
 def share_problems(plan: CampaignPlan) -> list[str]:
     """Waves that do not add up, by the plan alone."""
-    found = [problem for wave in plan.waves for problem in _way_problems(wave)]
+    found: list[str] = []
+    for wave in plan.waves:
+        with where_read():
+            found += _way_problems(wave)
+    with where_read():
+        found += _sum_problems(plan)
+    with where_read():
+        found += _list_problems(plan)
+    return found
+
+
+def _sum_problems(plan: CampaignPlan) -> list[str]:
     shares = [wave.share for wave in plan.waves if _is_plain(wave) and wave.count is None]
     # Written so that a share that is not a number is a problem, too.
-    if shares and not abs(sum(shares) - 1.0) <= SHARE_TOLERANCE:
-        whose = "the waves' shares"
-        if len(shares) < len(plan.waves):
-            whose = "the shares of waves without a list, query or count"
-        found.append(f"{whose} must add up to 1, not {sum(shares):g}")
+    if not shares or abs(sum(shares) - 1.0) <= SHARE_TOLERANCE:
+        return []
+    whose = "the waves' shares"
+    if len(shares) < len(plan.waves):
+        whose = "the shares of waves without a list, query or count"
+    return [f"{whose} must add up to 1, not {sum(shares):g}"]
+
+
+def _list_problems(plan: CampaignPlan) -> list[str]:
     listed = [name for wave in plan.waves for name in wave.charger_ids or ()]
-    if len(set(listed)) < len(listed):
-        twice = sorted(name for name, times in Counter(listed).items() if times > 1)
-        found.append(f"charger_ids of waves name chargers more than once: {named(twice)}")
-    return found
+    twice = sorted(name for name, times in Counter(listed).items() if times > 1)
+    return [f"charger_ids of waves name chargers more than once: {named(twice)}"] if twice else []
 
 
 def _way_problems(wave: WavePlan) -> list[str]:

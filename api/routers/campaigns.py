@@ -7,9 +7,10 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from api.acts import CampaignActs
 from api.auth import Permission
 from api.cohort import CampaignDesk
-from api.guard import Caller, GuardedRoute, Services, permit
+from api.guard import Caller, Services, permit
 from api.late_joiners import follow_up
 from api.plan_preview import planned_page, preview_reply
+from api.plan_reading import PlanRoute
 from api.ports import ApiServices
 from api.replies import NOT_MODIFIED, Cursor, IdempotencyKey, Limit, tagged_reply
 from api.schemas.campaign_acts import (
@@ -39,7 +40,7 @@ from storage.campaign import Exclusion
 from storage.errors import NotFound
 from storage.standing import outcome_rows, stand
 
-router = APIRouter(prefix="/api/v1/campaigns", tags=["campaigns"], route_class=GuardedRoute)
+router = APIRouter(prefix="/api/v1/campaigns", tags=["campaigns"], route_class=PlanRoute)
 
 
 @router.post("/plan")

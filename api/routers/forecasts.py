@@ -6,12 +6,13 @@ from fastapi import APIRouter, Query
 
 from api.auth import Permission
 from api.forecasts import ForecastDesk, Wanted
-from api.guard import Caller, GuardedRoute, Services, permit
+from api.guard import Caller, Services, permit
+from api.plan_reading import PlanRoute
 from api.schemas.campaigns import PlanBody
 from api.schemas.common import Slug
 from api.schemas.forecasts import ComparedReply, FleetCharger, FleetReply, ForecastReply, TrackReply
 
-router = APIRouter(prefix="/api/v1", tags=["campaigns"], route_class=GuardedRoute)
+router = APIRouter(prefix="/api/v1", tags=["campaigns"], route_class=PlanRoute)
 
 
 @router.post("/campaigns/plan/simulate")

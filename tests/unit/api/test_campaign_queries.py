@@ -57,6 +57,20 @@ async def test_a_plan_whose_query_is_wrong_is_refused_at_its_token_and_recorded(
     assert [row.entry.action for row in house.audit.chain][-1] == "campaign.refused"
 
 
+async def test_a_wrong_query_beside_other_faults_is_told_with_them() -> None:
+    house, artifact = ready()
+    bad = plan_json(artifact, targets={"query": "modl = x"}, after="nothing", edges=[{"risk": "vendr = x"}])
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        problem = (await client.post(PLAN, json=bad)).json()
+
+    assert problem["type"] == "/problems/invalid-input"
+    assert problem["problems"] == [
+        "edges, the 1. one: risk: Line 1, column 1: a charger has no field 'vendr'. Did you mean vendor?",
+        "targets.query: Line 1, column 1: a charger has no field 'modl'. Did you mean model?",
+        "after names campaign nothing, which is not there: it takes a whole id",
+    ]
+
+
 def skips(house: House) -> list[str]:
     return sorted(asked[2] for asked in house.orchestrator.asked if asked[0] == "skip")
 

@@ -142,12 +142,44 @@ async def test_a_plan_that_reaches_nobody_says_why_a_line_per_reason() -> None:
     assert not any("already" in line for line in some.json()["problems"])
 
 
-async def test_an_unknown_artifact_is_not_found() -> None:
+async def test_an_unknown_artifact_is_told_with_every_other_reason() -> None:
+    house, artifact = ready()
+    bad = plan_json(
+        replace(artifact, artifact_id="e" * 64),
+        rollback_artifact_id="f" * 64,
+        after="nothing",
+        targets={"charger_ids": ["CP-00", "X1"], "site_id": "moon"},
+        waves=[{"name": "a", "share": 0.5}, {"name": "b", "charger_ids": ["X9"]}],
+        pace={"tick_seconds": 0.5},
+        end_at="2020-01-01T00:00:00Z",
+    )
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        answer = await client.post(ALL, json=bad)
+
+    assert (answer.status_code, answer.json()["type"]) == (422, "/problems/invalid-input")
+    assert answer.json()["problems"] == [
+        f"there is no artifact {'e' * 64} (ampwave artifact list)",
+        "pace.tick_seconds must be at least 1: every tick reads all who wait; the usual is 30",
+        "the shares of waves without a list, query or count must add up to 1, not 0.5",
+        "targets.site_id names site moon, which is not there (ampwave site list)",
+        "targets names chargers that are not there, or that the rest of targets leaves out: CP-00, X1",
+        "targets matches no charger",
+        "after names campaign nothing, which is not there: it takes a whole id",
+        f"there is no rollback artifact {'f' * 64} (ampwave artifact list)",
+        "wave 'b' names chargers that targets does not match: X9",
+        "end_at is in the past",
+    ]
+    assert house.audit.actions == ["campaign.refused"]
+
+
+async def test_a_campaign_that_is_not_there_is_told_once_and_not_of_each_charger() -> None:
     house, artifact = ready()
     async with house.client(Role.RELEASE_MANAGER) as client:
-        answer = await client.post(PLAN, json=plan_json(replace(artifact, artifact_id="e" * 64)))
+        answer = await client.post(PLAN, json=plan_json(artifact, after="nothing"))
 
-    assert answer.status_code == 404
+    assert answer.json()["problems"] == [
+        "after names campaign nothing, which is not there: it takes a whole id"
+    ]
 
 
 @pytest.mark.requirement("F48")
