@@ -8,7 +8,7 @@ Its identity begins with a sign that no registered charger may have.
 import asyncio
 import itertools
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import orjson
 import structlog
@@ -95,6 +95,7 @@ class Canary:
         self._watch = watch
         self._stores = stores
         self._options = options
+        self._poll_s = min(1.0, options.slack_s / 5)
         self._epochs = itertools.count(1)
         self.charger_id = f"{SYNTHETIC}watchdog.{options.node_id}"
 
@@ -113,23 +114,26 @@ class Canary:
         transport = SilentTransport()
         session = self._session(transport)
         serving = asyncio.create_task(session.run(), name=self.charger_id)
-        self._watch.also.add(session)
+        self._watch.enter(session)
         try:
             async with asyncio.timeout(self._watch.found_within_s + self._options.slack_s):
                 await self._found_since(began)
         except TimeoutError:
             return False
         finally:
-            self._watch.also.discard(session)
+            self._watch.leave(session)
             await transport.close(1000, "")
             await serving
         return True
 
     async def _found_since(self, began: datetime) -> None:
         """Return once it is on record: read from the store, not from memory."""
-        kinds = [EventKind.CHARGER_FELL_SILENT.value]
+        kinds, clock = [EventKind.CHARGER_FELL_SILENT.value], self._tools.clock
+        earliest = began + timedelta(seconds=self._watch.limit_s)  # with long heartbeats that is an hour
+        while clock() < earliest:  # noqa: ASYNC110 - by the clock that was handed in
+            await asyncio.sleep(self._poll_s)
         while not await self._stores.events.since(self.charger_id, began, kinds):  # noqa: ASYNC110
-            await asyncio.sleep(min(1.0, self._options.slack_s / 5))
+            await asyncio.sleep(self._poll_s)
 
     def _session(self, transport: SilentTransport) -> Session:
         journal = SessionJournal(self.charger_id, next(self._epochs), self._tools.ingest, self._tools.clock)

@@ -48,6 +48,7 @@ from csms.quirks.quirk import Adaptation
 from csms.registration import Registration
 from csms.registry import SessionRegistry
 from csms.rereading import Rereader, changes_something
+from csms.rounds import Rounds
 from csms.routes import LeaseTerms, RouteKeeper
 from csms.secrets import hash_secret
 from csms.security_watch import SecurityWatch
@@ -140,6 +141,7 @@ class Gateway:
         if tls is not None:
             tls.on_failure = self._handshake.no_tls
         self._door = Doorway(options.unproved_per_address)
+        self._rounds = Rounds(options.ping_interval_s)
         self._registry = SessionRegistry()
         self._entrance = Entrance(self._registry, self._supersede, self._close_older)
         terms = LeaseTerms(options.node_id, options.boot_id, options.lease_s, sources.monotonic)
@@ -168,13 +170,15 @@ class Gateway:
         self._spawn(self._watch.ask_for_ever())
         self._spawn(self._routes.renew_for_ever(self._supersede))
         self._spawn(sweep_for_ever(self._route_store, self._routes, self._record_gone))
+        self._spawn(self._rounds.run())
         self._spawn(self.watching.silence.run())
         self._spawn(self._rereader.run())
         self._spawn(self.loop_watch.run())
 
     async def _listen(self, port: int, tls: ssl.SSLContext | None) -> Server:
         options = self._options
-        limits = SocketLimits(options.ping_interval_s + options.ping_timeout_s, options.stall_s)
+        interval_s = options.ping_interval_s
+        limits = SocketLimits(interval_s, interval_s + options.ping_timeout_s, options.stall_s)
         server = await serve(
             self._serve,
             options.host,
@@ -184,7 +188,11 @@ class Gateway:
             select_subprotocol=self._handshake.select_subprotocol,
             ssl_handshake_timeout=options.open_timeout_s if tls else None,
             create_connection=partial(  # type: ignore[arg-type]  # it is only called
-                ChargerConnection, limits=limits, door=self._door, on_cut=self._count_cut
+                ChargerConnection,
+                limits=limits,
+                door=self._door,
+                rounds=self._rounds,
+                on_cut=self._count_cut,
             ),
             compression=None,
             server_header=None,
@@ -192,8 +200,7 @@ class Gateway:
             max_queue=16,
             backlog=BACKLOG,
             open_timeout=options.open_timeout_s,
-            ping_interval=options.ping_interval_s,
-            ping_timeout=None,  # SocketLimits.silence_s: a pong may have to wait behind other messages
+            ping_interval=None,  # ``csms.rounds`` ping, without a task for each socket
         )
         for listening in server.sockets:
             # Inherited by every socket: what waits in the kernel, for us or for the charger, stays small.
@@ -326,6 +333,7 @@ class Gateway:
 
     async def _hold(self, session: Session, first: list[Event]) -> None:
         """From the first record of a session to its last, whatever ends it."""
+        self.watching.silence.enter(session)
         older = self._registry.enter(session)
         if older is not None:
             self._supersede(older)
@@ -349,6 +357,7 @@ class Gateway:
         finally:
             connections.dec()
             self._watch.leave(session)
+            self.watching.silence.leave(session)
             self._registry.leave(session)
             for task in follow_ups:
                 task.cancel()
@@ -370,6 +379,7 @@ class Gateway:
     def _supersede(self, session: Session) -> None:
         """Let a session go whose charger has a newer socket; a half-open one takes its time to close."""
         if session.retire():
+            self.watching.silence.leave(session)
             self.metrics.superseded.inc()
             log.info("a newer socket took over", charger_id=session.charger_id, epoch=session.session_epoch)
             self._close_older(session)

@@ -64,7 +64,8 @@ class Lease:
     def extend(self, asked_at: float) -> None:
         """It was renewed; counted from before the store was asked it ends here no later than there."""
         self._asked_at = max(self._asked_at, asked_at)
-        self._wake()
+        if self._waiting is not None:
+            self._wake()
 
     def lose(self) -> None:
         """A newer socket has the route."""

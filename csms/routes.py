@@ -16,7 +16,8 @@ from storage.ports import RouteStore
 
 log = structlog.get_logger(__name__)
 
-_CHUNK = 5000
+_CHUNK = 1000
+"""Of one statement: about two milliseconds of this loop."""
 _CONFIRM_S = 3.0
 _RETRY_S = 1.0
 """After a renewal that failed; a third of a lease is too long to wait where every second counts."""
@@ -131,9 +132,9 @@ class RouteKeeper:
         terms, asked_at = self._terms, self._terms.monotonic()
         epochs = [(session.charger_id, session.session_epoch) for session in sessions]
         moved = set(await self._store.renew(terms.node_id, terms.boot_id, epochs, self._lease))
+        stale = [session for session in sessions if session.charger_id in moved] if moved else []
+        for session in stale:
+            session.lease.lose()  # at once: whoever closes the socket may have more to ask before
         for session in sessions:
-            if session.charger_id in moved:
-                session.lease.lose()  # at once: whoever closes the socket may have more to ask before
-            else:
-                session.lease.extend(asked_at)
-        return [session for session in sessions if session.charger_id in moved]
+            session.lease.extend(asked_at)  # of one that is lost it changes nothing
+        return stale

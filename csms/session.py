@@ -104,6 +104,10 @@ class Session:
         lease: Lease | None = None,
     ) -> None:
         self.journal = journal
+        self.charger_id = journal.charger_id
+        """Whose session it is."""
+        self.session_epoch = journal.session_epoch
+        """The fencing number of this socket."""
         self.dialect = dialect
         self.lease = lease or unbounded_lease()
         """While it is in doubt whether this node still speaks for the charger, nothing goes out."""
@@ -139,16 +143,6 @@ class Session:
         """What earlier sessions found: an episode is told once, however often it reconnects."""
         now = self._tools.clock()
         self._inbound.clock = ClockWatch(self.journal.clock_drift_s, now, suspicious=suspicious)
-
-    @property
-    def charger_id(self) -> str:
-        """Whose session it is."""
-        return self.journal.charger_id
-
-    @property
-    def session_epoch(self) -> int:
-        """The fencing number of this socket."""
-        return self.journal.session_epoch
 
     def booted_before(self, at: datetime | None, version: str | None) -> None:
         """Its last boot, on an earlier socket; a charger that only reconnects does not boot again."""

@@ -6,7 +6,7 @@ it is *silent*: an event, and a flag in the twin, until it is heard again.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,11 +15,14 @@ import structlog
 from csms.commands import TriggerKind, TriggerMessage
 from csms.errors import CallFailed, CommandTimeout
 from csms.session import Session
+from csms.wheel import Wheel
 from storage.clock import Clock
 from storage.errors import AmpwaveError
 from storage.findings import ChargerFellSilent, ChargerSpokeAgain, Finding
 
 log = structlog.get_logger(__name__)
+
+_TICK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,26 +40,38 @@ class SilenceRule:
 
 
 class SilenceWatch:
-    """Looks at every session of a node."""
+    """Looks at every session of a node, at each when it could be silent and not before."""
 
-    def __init__(
-        self, sessions: Callable[[], Iterable[Session]], clock: Clock, heartbeat_s: float, rule: SilenceRule
-    ) -> None:
-        self._sessions = sessions
+    def __init__(self, clock: Clock, heartbeat_s: float, rule: SilenceRule) -> None:
         self._clock = clock
         self.limit_s = heartbeat_s * rule.heartbeats
         """Silence after which a charger is asked."""
         self._rule = rule
+        self._watched: set[Session] = set()
+        # Each of them is in one of these: waits for its time, is asked, or was found silent.
+        self._waiting: Wheel[Session] = Wheel(_TICK_S)
         self._asking: dict[Session, asyncio.Task[None]] = {}
         self._silent: dict[Session, datetime] = {}
-        self.also: set[Session] = set()
-        """Sessions that no charger is behind: the synthetic one."""
+
+    def __contains__(self, session: Session) -> bool:
+        return session in self._watched
 
     @property
     def found_within_s(self) -> float:
         """The longest time from a charger's last message to the event that says so."""
         rule = self._rule
         return self.limit_s + rule.probes * rule.probe_s + 2 * rule.every_s
+
+    def enter(self, session: Session) -> None:
+        """Watch it from now on."""
+        self._watched.add(session)
+        self._wait(session)
+
+    def leave(self, session: Session) -> None:
+        """It is over, or another has taken its place; its connection's end is an event of its own."""
+        self._watched.discard(session)
+        self._waiting.remove(session)
+        self._silent.pop(session, None)
 
     async def run(self) -> None:
         """Look for ever."""
@@ -70,22 +85,31 @@ class SilenceWatch:
 
     def look(self) -> None:
         """Start asking whoever is due, and note who is heard again."""
-        present = {*self._sessions(), *self.also}
-        for gone in self._silent.keys() - present:
-            del self._silent[gone]  # its connection's end is an event of its own
-        now = self._clock()
-        for session in present - self._asking.keys():
-            quiet_s = (now - session.heard_at).total_seconds()
-            since = self._silent.get(session)
-            if since is not None and session.heard_at > since:
+        for session, since in tuple(self._silent.items()):
+            if session.heard_at > since and session not in self._asking:
                 self._ask(session, self._heard_again(session, since))
-            elif since is None and quiet_s >= self.limit_s and len(self._asking) < self._rule.at_once:
-                self._ask(session, self._probe(session))
+        now = self._clock()
+        while len(self._asking) < self._rule.at_once:
+            due = self._waiting.take(now.timestamp())
+            if due is None:
+                return
+            if (now - due.heard_at).total_seconds() >= self.limit_s:
+                self._ask(due, self._probe(due))
+            else:
+                self._wait(due)
+
+    def _wait(self, session: Session) -> None:
+        self._waiting.put(session, session.heard_at.timestamp() + self.limit_s)
 
     def _ask(self, session: Session, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work, name=f"silence of {session.charger_id}")
         self._asking[session] = task
-        task.add_done_callback(lambda _: self._asking.pop(session, None))
+        task.add_done_callback(lambda _: self._asked(session))
+
+    def _asked(self, session: Session) -> None:
+        self._asking.pop(session, None)
+        if session in self._watched and session not in self._silent:
+            self._wait(session)
 
     async def _probe(self, session: Session) -> None:
         last = session.heard_at
@@ -100,7 +124,7 @@ class SilenceWatch:
                 log.debug("could not probe", charger_id=session.charger_id, error=str(error))
                 return
             return
-        if session.heard_at > last:
+        if session.heard_at > last or session not in self._watched:
             return
         self._silent[session] = last
         silent_s = round((self._clock() - last).total_seconds(), 1)

@@ -15,7 +15,7 @@ class NodeWatch:
     def __init__(self, registry: SessionRegistry, tools: SessionTools, rule: SilenceRule) -> None:
         self._registry = registry
         self.tools = tools
-        self.silence = SilenceWatch(registry.all, tools.clock, tools.heartbeat_interval_s, rule)
+        self.silence = SilenceWatch(tools.clock, tools.heartbeat_interval_s, rule)
 
     async def keep(self, charger_id: str, session_epoch: int, finding: Finding) -> None:
         """Return once it is committed. Raises NotConnectedHere, EngineUnavailable."""

@@ -2,7 +2,8 @@
 
 ``websockets`` waits without a limit for a peer that does not read: its own sends, pings and close
 frames wait in its write buffer, so its keepalive never notices. Here each socket has two deadlines of
-its own: how long a full write buffer may stay full, and how long nothing at all may come in.
+its own: how long a full write buffer may stay full, and how long nothing at all may come in. Pings are
+ours as well, see ``csms.rounds``.
 """
 
 import asyncio
@@ -19,6 +20,7 @@ from websockets.protocol import Event, State
 
 from csms.auth import Admitted
 from csms.limits import Doorway
+from csms.rounds import Rounds
 from csms.transport import TransportClosed
 
 MESSAGE_TOO_BIG = 1009
@@ -35,6 +37,8 @@ CROWDED, STALLED, SILENT, UNREAD = "crowded", "stalled", "silent", "unread"
 class SocketLimits:
     """What one socket may do. Seconds and bytes."""
 
+    ping_interval_s: float = 30.0
+    """Not a byte for so long: the peer is pinged, and again after as long."""
     silence_s: float = 60.0
     """Not a byte for so long, although the peer is pinged: nobody is there (a half-open socket)."""
     stall_s: float = 10.0
@@ -44,13 +48,21 @@ class SocketLimits:
 
 
 _FORGOTTEN = Request("", Headers())
+_PING = b"ping"
+"""The pong repeats it (RFC 6455 section 5.5.3); it may be the same for all, for nobody waits for one."""
 
 
 class ChargerConnection(ServerConnection):
     """A connection that remembers whom the handshake admitted, and that ends in bounded time."""
 
     def __init__(
-        self, *args: Any, limits: SocketLimits, door: Doorway, on_cut: Callable[[str], None], **options: Any
+        self,
+        *args: Any,
+        limits: SocketLimits,
+        door: Doorway,
+        rounds: Rounds,
+        on_cut: Callable[[str], None],
+        **options: Any,
     ) -> None:
         super().__init__(*args, **options)
         self.admitted: Admitted | None = None
@@ -60,10 +72,11 @@ class ChargerConnection(ServerConnection):
         """Who is offered each whole text message as it comes in; what it turns down queues for ``recv``."""
         self._limits = limits
         self._door = door
+        self._rounds = rounds
         self._on_cut = on_cut
         self._address: str | None = None
         self._heard_at = self.loop.time()
-        self._silence: asyncio.TimerHandle | None = None
+        self._pinged_at = self._heard_at
         self._stall: asyncio.TimerHandle | None = None
 
     @property
@@ -80,7 +93,7 @@ class ChargerConnection(ServerConnection):
             self.cut_off(CROWDED, "too many connections of this address are not authenticated yet")
             return
         self._address = address
-        self._silence = self.loop.call_later(self._limits.silence_s, self._check_silence)
+        self._rounds.enter(self, self.loop.time())
 
     def through(self) -> None:
         """It is not at the door any more."""
@@ -129,9 +142,7 @@ class ChargerConnection(ServerConnection):
         """Leave nothing behind."""
         self.take = None
         self._forget_stall()
-        if self._silence is not None:
-            self._silence.cancel()
-            self._silence = None
+        self._rounds.leave(self)
         self.through()
         super().connection_lost(exc)
 
@@ -147,14 +158,26 @@ class ChargerConnection(ServerConnection):
             self._stall.cancel()
             self._stall = None
 
-    def _check_silence(self) -> None:
-        limit, now = self._limits.silence_s, self.loop.time()
-        # While we do not read, nobody can be heard: the silence is ours.
-        due = self._heard_at + limit if self.transport.is_reading() else now + limit
-        if due <= now:
-            self.cut_off(SILENT, f"nothing was heard from it for {limit:g} s")
-            return
-        self._silence = self.loop.call_at(due, self._check_silence)
+    def look(self, now: float) -> float | None:
+        """What is due on the rounds; when to come back, or None: never."""
+        limits = self._limits
+        if not self.transport.is_reading():
+            self._heard_at = now  # While we do not read, nobody can be heard: the silence is ours.
+            self._ping(now)
+        elif now - self._heard_at >= limits.silence_s:
+            self.cut_off(SILENT, f"nothing was heard from it for {limits.silence_s:g} s")
+            return None
+        elif now - max(self._heard_at, self._pinged_at) >= limits.ping_interval_s:
+            self._ping(now)
+        next_ping = max(self._heard_at, self._pinged_at) + limits.ping_interval_s
+        return min(next_ping, self._heard_at + limits.silence_s)
+
+    def _ping(self, now: float) -> None:
+        """Without waiting for its pong, and not behind what the peer does not read anyway."""
+        self._pinged_at = now
+        if self.state is State.OPEN and not self.congested:
+            self.protocol.send_ping(_PING)
+            self.send_data()
 
 
 class WebSocketTransport:

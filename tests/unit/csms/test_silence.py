@@ -19,7 +19,9 @@ OPENED = ConnectionOpened("ocpp1.6", 2, "10.0.0.1", "n1")
 
 
 def watch_over(world, rule: SilenceRule = RULE) -> SilenceWatch:
-    return SilenceWatch(lambda: [world.session], world.clock, 60, rule)
+    watch = SilenceWatch(world.clock, 60, rule)
+    watch.enter(world.session)
+    return watch
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -153,15 +155,17 @@ def canary_over(world, watch: SilenceWatch, incidents: _Incidents) -> Canary:
 @pytest.mark.requirement("F110")
 async def test_the_synthetic_charger_is_found_by_a_watch_that_works(make_world, clock) -> None:
     world, incidents = await make_world("ocpp1.6"), _Incidents()
-    watch = SilenceWatch(list, clock, 60, RULE)
+    watch = SilenceWatch(clock, 60, RULE)
     canary = canary_over(world, watch, incidents)
     checking = asyncio.create_task(canary.check())
-    await until(lambda: watch.also and any("BootNotification" in text for text in world.store.journal("in")))
+    await until(
+        lambda: watch._watched and any("BootNotification" in text for text in world.store.journal("in"))
+    )
     clock.advance(150)
     watching = asyncio.create_task(watch.run())
     assert await checking
     watching.cancel()
-    assert watch.also == set(), "it leaves nothing behind"
+    assert watch._watched == set(), "it leaves nothing behind"
     await canary.tell(detected=True)
     assert world.session._tools.metrics.watchdog_detects._value.get() == 1
     assert [change.close for change in incidents.changes] == [True]
@@ -169,7 +173,7 @@ async def test_the_synthetic_charger_is_found_by_a_watch_that_works(make_world, 
 
 async def test_a_watch_that_does_not_run_is_told_of(make_world, clock) -> None:
     world, incidents = await make_world("ocpp1.6"), _Incidents()
-    watch = SilenceWatch(list, clock, 0.01, RULE)
+    watch = SilenceWatch(clock, 0.01, RULE)
     canary = canary_over(world, watch, incidents)
     assert not await canary.check()
     await canary.tell(detected=False)
