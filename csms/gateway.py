@@ -366,6 +366,8 @@ class Gateway:
 
     def _booted(self, session: Session, follow_ups: list[asyncio.Task[None]]) -> None:
         self._rereader.returned(session)
+        for asking in follow_ups:
+            asking.cancel()  # What it asks is of the boot before.
         _follow_up(follow_ups, self._spawn(self._ask(session)))
 
     async def _ask(self, session: Session) -> None:

@@ -1,13 +1,15 @@
 """What a node asks by itself: after a boot, for what a charger did not tell without being asked."""
 
 import asyncio
+import itertools
+from collections.abc import Sequence
 from contextlib import suppress
 
 import structlog
 
 from csms.capabilities import knows_capabilities
 from csms.commands import AnswerStatus, Command, TriggerKind, TriggerMessage
-from csms.errors import CallFailed, CsmsError
+from csms.errors import CallFailed, CommandTimeout, CsmsError
 from csms.session import Session
 from storage.errors import AmpwaveError
 from storage.events import ConnectorStatus
@@ -17,30 +19,57 @@ from storage.twin import OperationSection
 log = structlog.get_logger(__name__)
 
 
-async def ask_after_boot(session: Session, chargers: ChargerStore, delay_s: float, deadline_s: float) -> None:
+PAUSES_S = (5.0, 20.0, 60.0, 300.0)
+"""Between one try and the next."""
+
+
+async def ask_after_boot(
+    session: Session,
+    chargers: ChargerStore,
+    delay_s: float,
+    deadline_s: float,
+    pauses_s: Sequence[float] = PAUSES_S,
+) -> None:
     """Learn the charger's capabilities, and its connectors if it told nothing of them, or nothing good.
 
     Unknown connectors count as busy, so without this a quiet charger could never be updated. One that we
     put back into service while it boots may tell what it was before, and never what it is now (Open OCPP
-    1.5.8): it would stay out of service here until somebody charges.
+    1.5.8): it would stay out of service here until somebody charges. A charger that does not answer yet is
+    asked again; while the store is away, for as long as it takes: nobody else would ask.
     """
     await asyncio.sleep(delay_s)
-    try:
+    for number in itertools.count():
+        try:
+            return await _ask(session, chargers, deadline_s)
+        except CommandTimeout as error:
+            log.info(
+                "a charger did not answer after its boot", charger_id=session.charger_id, error=str(error)
+            )
+            if number >= len(pauses_s):
+                return None
+        except CsmsError as error:
+            log.info(
+                "a charger was not asked after its boot", charger_id=session.charger_id, error=str(error)
+            )
+            return None
+        except AmpwaveError as error:
+            log.warning(
+                "could not look up a charger after its boot", charger_id=session.charger_id, error=str(error)
+            )
+        await asyncio.sleep(pauses_s[min(number, len(pauses_s) - 1)])
+    return None
+
+
+async def _ask(session: Session, chargers: ChargerStore, deadline_s: float) -> None:
+    await session.settled()
+    if not knows_capabilities(await chargers.manner(session.charger_id)):
+        for command in session.dialect.capability_probes:
+            await _try(session, command, deadline_s)
+        await _ask_for_version(session, deadline_s)
         await session.settled()
-        if not knows_capabilities(await chargers.manner(session.charger_id)):
-            for command in session.dialect.capability_probes:
-                await _try(session, command, deadline_s)
-            await _ask_for_version(session, deadline_s)
-            await session.settled()
-        operation = (await chargers.glance(session.charger_id)).operation
-        if not knows_connectors(operation) or out_of_service(operation):
-            await _ask_for_status(session, deadline_s)
-    except CsmsError as error:
-        log.info("a charger did not answer after its boot", charger_id=session.charger_id, error=str(error))
-    except AmpwaveError as error:
-        log.warning(
-            "could not look up a charger after its boot", charger_id=session.charger_id, error=str(error)
-        )
+    operation = (await chargers.glance(session.charger_id)).operation
+    if not knows_connectors(operation) or out_of_service(operation):
+        await _ask_for_status(session, deadline_s)
 
 
 async def _ask_for_version(session: Session, deadline_s: float) -> None:

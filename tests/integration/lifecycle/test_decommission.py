@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 
 async def until(condition: Callable[[], Awaitable[Any]]) -> Any:
-    """Wait for something that nothing announces; a log that fails is tried again 20 s later, up to 3 times."""
+    """Wait for something that nothing announces; a log that fails is tried again after 20 s."""
     async with asyncio.timeout(150 + 2 * int(os.environ.get("AMPWAVE_PROVISION", "0"))):
         while not (found := await condition()):  # noqa: ASYNC110 - as said
             await asyncio.sleep(0.05)

@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csms.capabilities import VERSIONS_2X
+from csms.errors import CommandTimeout
 from csms.frames import OCPP16, OCPP201
 from csms.probing import ask_after_boot
 from csms.projection import project
 from csms.versions import VersionWatch
+from storage.errors import EngineUnavailable
 from storage.events import ChargerBooted, EventRecord
 from storage.findings import FirmwareVersionRead
 from storage.twin import TwinState
@@ -95,7 +97,8 @@ BOOT = {"chargingStation": {"vendorName": "V", "model": "M"}, "reason": "PowerUp
 
 async def asked(world: Any, answers: list[tuple[str, Any]]) -> list[str]:
     """Let it be asked after its boot; what it was sent."""
-    asking = asyncio.create_task(ask_after_boot(world.session, Chargers(world), 0, 5))  # type: ignore[arg-type]
+    chargers: Any = Chargers(world)
+    asking = asyncio.create_task(ask_after_boot(world.session, chargers, 0, 5, (0.0, 0.0)))
     seen = []
     if world.session.dialect.name != OCPP16:  # The second question: how much it takes in one message.
         answers = [answers[0], ("GetVariables", values("UnknownVariable")), *answers[1:]]
@@ -138,6 +141,40 @@ async def test_it_is_asked_for_the_version_that_its_boot_left_out(make_world: An
     assert (read.version, read.name) == ("1.1", NAME)
     assert world.twin.firmware.version == "1.1"
     assert read.booted_at == world.twin.firmware.booted_at
+
+
+@pytest.mark.requirement("R28", "S27")
+@pytest.mark.parametrize("what", [EngineUnavailable("PostgreSQL is away"), CommandTimeout("CP-1", "x", 1.0)])
+async def test_it_is_asked_again_after_the_store_or_the_charger_was_away(
+    make_world: Any, monkeypatch: pytest.MonkeyPatch, what: Exception
+) -> None:
+    world = await make_world(OCPP201)
+    await world.socket.ask(2, "b", "BootNotification", BOOT)
+    send, failures = world.session.send, iter([what, what])
+
+    async def away(*given: Any, **named: Any) -> Any:
+        for failure in failures:
+            raise failure
+        return await send(*given, **named)
+
+    monkeypatch.setattr(world.session, "send", away)
+    await asked(world, [("GetVariables", values("Accepted", "1.1"))])
+    assert world.twin.firmware.version == "1.1"
+
+
+async def test_a_charger_that_never_answers_is_left_alone_in_the_end(
+    make_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world(OCPP201)
+    asked_for: list[Any] = []
+
+    async def silent(command: Any, *_: Any) -> Any:
+        asked_for.append(command)
+        raise CommandTimeout("CP-1", "x", 1.0)
+
+    monkeypatch.setattr(world.session, "send", silent)
+    await ask_after_boot(world.session, Chargers(world), 0, 5, (0.0, 0.0))  # type: ignore[arg-type]
+    assert len(asked_for) == 3
 
 
 @pytest.mark.parametrize("refusal", [values("UnknownComponent"), "NotSupported", "InternalError"])
