@@ -12,6 +12,7 @@ from api.cli import campaign_views as views
 from api.cli.errors import CliError, Record, WrongUse
 from api.cli.output import words
 from api.cli.plan_flags import Flags, body_of, plan_of
+from api.cli.plan_reasons import with_lines
 from api.cli.references import CAMPAIGN_HELP, campaign_id, segment
 from api.cli.session import Session, command, group
 
@@ -61,10 +62,18 @@ def plan(  # noqa: PLR0913 - typer's options are its signature
     runs: Annotated[int, typer.Option(min=1, max=1000, metavar="N", help="Replays of --simulate.")] = 100,
 ) -> None:
     """Show what a plan would do, charger by charger. No campaign is made."""
-    flags = Flags(artifact, waves, model, query, rollback_to, name)
-    body = body_of(session, plan_of(file, flags))
+    written = plan_of(file, Flags(artifact, waves, model, query, rollback_to, name))
+    body = body_of(session, written)
     _tell_calibration(session, body)
-    if simulate:
+    with with_lines(written.places):
+        _show_plan(session, body, file, chargers=limit if chargers else None, runs=runs if simulate else None)
+
+
+def _show_plan(
+    session: Session, body: Record, file: Path | None, *, chargers: int | None, runs: int | None
+) -> None:
+    """A preview, its first chargers, or a forecast of so many runs."""
+    if runs is not None:
         from api.cli.forecasts import PATIENCE_S, draw_forecast
 
         session.note("Replaying recorded weeks; large fleets take minutes.")
@@ -73,8 +82,8 @@ def plan(  # noqa: PLR0913 - typer's options are its signature
         names = [str(wave["name"]) for wave in body["waves"]]
         session.show(found, lambda screen: draw_forecast(screen, found, names))
         return
-    if chargers:
-        rows = list(session.api.post_pages("/campaigns/plan/chargers", body, limit))
+    if chargers is not None:
+        rows = list(session.api.post_pages("/campaigns/plan/chargers", body, chargers))
         session.show(rows, lambda screen: views.draw_planned(screen, rows))
         return
     preview = session.api.post("/campaigns/plan", body)
@@ -94,9 +103,10 @@ def create(  # noqa: PLR0913 - typer's options are its signature
     name: Name = None,
 ) -> None:
     """Freeze a plan and its chargers as a campaign. It starts once it is approved."""
-    flags = Flags(artifact, waves, model, query, rollback_to, name)
-    body = body_of(session, plan_of(file, flags))
-    campaign = session.api.post("/campaigns", body)
+    written = plan_of(file, Flags(artifact, waves, model, query, rollback_to, name))
+    body = body_of(session, written)
+    with with_lines(written.places):
+        campaign = session.api.post("/campaigns", body)
     session.show(campaign, lambda screen: views.draw_campaign(screen, campaign, session.clock()))
 
 

@@ -24,6 +24,8 @@ class Entry:
     path: str
     line: int
     node: "Node"
+    sent: str = ""
+    """Its path in the document that is sent, where that is another: ``waves.0.soak_seconds``."""
 
     @property
     def kind(self) -> str:
@@ -42,16 +44,30 @@ class Problems:
 
     file: str
     found: list[str] = field(default_factory=list)
+    about: set[str] = field(default_factory=set)
+    """The fields that problems are about, by their path in the document that is sent."""
+    places: dict[str, Entry] = field(default_factory=dict)
+    """Where in the file each field of that document was written."""
 
-    def add(self, entry: Entry, message: str) -> None:
+    def add(self, entry: Entry, message: str, *, missing: str = "") -> None:
         """Note one problem with its line and field."""
         where = f"line {entry.line}, {entry.path}" if entry.path else f"line {entry.line}"
         self.found.append(f"{where}: {message}")
+        self.about.add(below(entry, missing) if missing else entry.sent)
+
+    def place(self, entry: Entry) -> None:
+        """Remember where a field was written."""
+        self.places.setdefault(entry.sent, entry)
 
     def check(self, *, hint: str = "") -> None:
         """Raise WrongUse if anything was found."""
         if self.found:
             raise WrongUse(f"{self.file} does not hold.", self.found, hint=hint)
+
+
+def below(entry: Entry, name: str) -> str:
+    """The path of a field of this entry in the document that is sent."""
+    return f"{entry.sent}.{name}".lstrip(".")
 
 
 def load(path: Path) -> Entry:
@@ -79,14 +95,15 @@ def load(path: Path) -> Entry:
 
 
 def mapping(entry: Entry, problems: Problems) -> dict[str, Entry]:
-    """The entries of a mapping by name; a name that comes twice is a problem."""
+    """The entries of a mapping by name, the last of a name; one that comes twice is a problem."""
     if entry.kind != "mapping":
         problems.add(entry, "should be a mapping of names to values.")
         return {}
     result: dict[str, Entry] = {}
     for key, value in entry.node.value:
         name = str(key.value)
-        child = Entry(f"{entry.path}.{name}".lstrip("."), key.start_mark.line + 1, value)
+        path = f"{entry.path}.{name}".lstrip(".")
+        child = Entry(path, key.start_mark.line + 1, value, below(entry, name))
         if name in result:
             problems.add(child, "comes twice.")
         result[name] = child
@@ -99,7 +116,8 @@ def sequence(entry: Entry, problems: Problems) -> Iterator[Entry]:
         problems.add(entry, "should be a list.")
         return
     for index, node in enumerate(entry.node.value):
-        yield Entry(f"{entry.path}[{index + 1}]", node.start_mark.line + 1, node)
+        path = f"{entry.path}[{index + 1}]"
+        yield Entry(path, node.start_mark.line + 1, node, below(entry, str(index)))
 
 
 def plain(entry: Entry) -> Any:

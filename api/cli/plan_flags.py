@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from api.cli.errors import Record, WrongUse
+from api.cli.errors import CliError, Record, Refused, Unreachable, WrongUse
+from api.cli.plan_reasons import in_order, others
 from api.cli.references import artifact_id
 from api.cli.session import Session
 
@@ -23,13 +24,13 @@ class Flags(NamedTuple):
 
 
 def plan_of(file: Path | None, flags: Flags) -> "PlanFile":
-    """The plan of a file, or of flags. Raises WrongUse."""
-    from api.cli.planfile import plan_from_flags, read_plan
+    """The plan of a file, or of flags, with what is wrong in it. Raises WrongUse where there is none."""
+    from api.cli.planfile import look_at_plan, plan_from_flags
 
     if file is not None:
         if any(flags):
             raise WrongUse("Give a plan file or flags, not both.")
-        return read_plan(file)
+        return look_at_plan(file)
     if not (flags.artifact and flags.waves):
         raise WrongUse(
             "This is not enough for a plan.",
@@ -42,8 +43,54 @@ def plan_of(file: Path | None, flags: Flags) -> "PlanFile":
 
 
 def body_of(session: Session, written: "PlanFile") -> Record:
-    """What is sent to the api, artifacts looked up by their reference."""
-    body = {**written.body, "artifact_id": artifact_id(session.api, written.artifact)}
-    if written.rollback_to is not None:
-        body["rollback_artifact_id"] = artifact_id(session.api, written.rollback_to)
-    return body
+    """What is sent to the api, artifacts looked up by their reference.
+
+    Raises CliError with all that is wrong, here and in the api's eyes, as soon as anything is wrong here.
+    """
+    from api.cli.planfile import UNREADABLE
+
+    body, problems, about = dict(written.body), list(written.problems), set(written.about)
+    alone: CliError | None = None
+    for name, label, reference in (
+        ("artifact_id", "artifact", written.artifact),
+        ("rollback_artifact_id", "rollback_to", written.rollback_to),
+    ):
+        if reference is None:
+            continue
+        try:
+            body[name] = artifact_id(session.api, reference)
+        except (Refused, Unreachable, WrongUse) as error:
+            if not problems:
+                raise
+            raise _all(written, problems, _unjudged(error)) from error
+        except CliError as error:
+            alone = None if problems else error
+            problems.append(_at(written, name, label, error))
+            about.add(name)
+            body[name] = UNREADABLE
+    if not problems:
+        return body
+    more, why = others(session, body, about, written.places)
+    if alone is not None and not more and not why:
+        raise alone
+    raise _all(written, [*problems, *more], why and f"The rest was not judged: {why}")
+
+
+def _at(written: "PlanFile", name: str, label: str, error: CliError) -> str:
+    """An artifact that is not found, at its line or flag."""
+    entry = written.places.get(name)
+    where = f"line {entry.line}, {entry.path}" if entry else f"--{label.replace('_', '-')}"
+    which = f" ({', '.join(error.problems)})" if error.problems else ""
+    return f"{where}: {error.message}{which} {error.hint}".strip()
+
+
+def _unjudged(error: CliError) -> str:
+    return f"The rest was not judged: {error.message} {error.hint}".strip()
+
+
+def _all(written: "PlanFile", problems: list[str], why: str) -> CliError:
+    from api.cli.planfile import HINT
+
+    hint = "\n".join(part for part in (why, HINT if written.places else "") if part)
+    kind = WrongUse if written.problems else CliError
+    return kind(f"{written.name} does not hold.", in_order(problems), hint=hint)

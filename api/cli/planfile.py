@@ -5,8 +5,8 @@ The names are those of ``CampaignPlan``; besides, ``artifact`` and ``rollback_to
 ``_seconds`` may be written without it and with a unit: ``soak: 6h``. See deploy/examples/campaign.yaml.
 """
 
-from collections.abc import Callable, Collection
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
@@ -37,27 +37,64 @@ _SHARES = frozenset(
 Reader = Callable[[Entry, Problems], Any]
 
 
+ADDED_UP = "sum"
+"""What a problem of all waves together is about, below them."""
+UNREADABLE: Record = {"?": 0}
+"""Stands for what could not be read. No field takes it, so the api leaves the field open, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlanFile:
-    """A plan whose artifacts are still references."""
+    """A plan whose artifacts are still references; with ``problems`` it only serves to find the others."""
 
     body: Record
-    artifact: str
+    artifact: str | None
     rollback_to: str | None
+    name: str = "This plan"
+    problems: tuple[str, ...] = ()
+    about: frozenset[str] = frozenset()
+    """The fields that the problems are about, by their path in the body."""
+    places: Mapping[str, Entry] = field(default_factory=dict)
+    """Where each field was written, by its path in the body."""
+
+    def check(self) -> None:
+        """Raise WrongUse with every problem, if there is any."""
+        if self.problems:
+            raise WrongUse(f"{self.name} does not hold.", self.problems, hint=HINT)
 
 
 def read_plan(path: Path) -> PlanFile:
     """Read and check a plan file; WrongUse lists every problem with its line and field."""
+    found = look_at_plan(path)
+    found.check()
+    return found
+
+
+def look_at_plan(path: Path) -> PlanFile:
+    """Read a plan file with all its problems. Raises WrongUse where it is no mapping, or not well formed."""
     problems = Problems(str(path))
     root = documents.load(path)
+    if root.kind != "mapping":
+        documents.mapping(root, problems)
+        problems.check(hint=HINT)
     body = _object(root, _PLAN, problems, required=("name", "waves"))
     named = {"artifact", "artifact_id"} & body.keys()
     artifact = body.pop("artifact", body.pop("artifact_id", None))
     rollback = body.pop("rollback_to", body.pop("rollback_artifact_id", None))
-    if not named and root.kind == "mapping":
-        problems.add(root, "artifact is missing.")
-    problems.check(hint=HINT)
-    return PlanFile(body, artifact, rollback)
+    if not named:
+        problems.add(root, "artifact is missing.", missing="artifact_id")
+    for name, reference in (("artifact_id", artifact), ("rollback_artifact_id", rollback)):
+        if reference == UNREADABLE:
+            body[name] = reference
+    return PlanFile(
+        body,
+        artifact if isinstance(artifact, str) else None,
+        rollback if isinstance(rollback, str) else None,
+        str(path),
+        tuple(problems.found),
+        frozenset(problems.about),
+        problems.places,
+    )
 
 
 def plan_from_flags(
@@ -71,10 +108,23 @@ def plan_from_flags(
 ) -> PlanFile:
     """The simple plan: one artifact, all chargers or those of a model or a query, waves by share."""
     targets: Record = {} if query is None else {"query": query}
+    body: Record = {"name": name or artifact.replace("/", "-"), "targets": targets}
+    problems: list[str] = []
+    about: set[str] = set()
+    try:
+        body["waves"] = parse_waves(waves)
+    except WrongUse as error:
+        problems.append(f"{error.message} {error.hint}".strip())
+        about.add("waves")
+        body["waves"] = UNREADABLE
     if model is not None:
-        targets["vendor"], targets["model"] = parse_model(model)
-    body = {"name": name or artifact.replace("/", "-"), "targets": targets, "waves": parse_waves(waves)}
-    return PlanFile(body, artifact, rollback_to)
+        try:
+            targets["vendor"], targets["model"] = parse_model(model)
+        except WrongUse as error:
+            problems.append(f"--model: {error.message} {error.hint}")
+            about.add("targets")
+            body["targets"] = UNREADABLE
+    return PlanFile(body, artifact, rollback_to, problems=tuple(problems), about=frozenset(about))
 
 
 def parse_waves(text: str) -> list[Record]:
@@ -107,16 +157,26 @@ def parse_model(text: str) -> tuple[str, str]:
 def _object(
     entry: Entry, readers: dict[str, Reader], problems: Problems, required: tuple[str, ...] = ()
 ) -> Record:
+    if entry.kind != "mapping":
+        documents.mapping(entry, problems)
+        return UNREADABLE
     result: Record = {}
-    for name, child in documents.mapping(entry, problems).items():
+    before = problems.about.copy()
+    for name, given in documents.mapping(entry, problems).items():
         target, reader = _reader(name, readers)
+        child = replace(given, sent=documents.below(entry, _SENT_AS.get(target, target)))
+        problems.place(child)
         if reader is None:
             problems.add(child, f"is not a field here. {documents.nearest(name, readers)}")
+            result[target] = UNREADABLE
+        elif given.sent in problems.about - before:  # It came twice.
+            problems.about.add(child.sent)
+            result[target] = UNREADABLE
         elif not documents.is_null(child):
             result[target] = reader(child, problems)
     for name in required:
-        if name not in result and entry.kind == "mapping":
-            problems.add(entry, f"{name} is missing.")
+        if name not in result:
+            problems.add(entry, f"{name} is missing.", missing=name)
     return result
 
 
@@ -124,7 +184,8 @@ def _reader(name: str, readers: dict[str, Reader]) -> tuple[str, Reader | None]:
     """The field a name stands for: itself, or the one with ``_seconds`` behind it."""
     if name in readers:
         return name, readers[name]
-    return f"{name}_seconds", readers.get(f"{name}_seconds")
+    reader = readers.get(f"{name}_seconds")
+    return (f"{name}_seconds" if reader else name), reader
 
 
 def _scalar(what: str, parse: Callable[[str], Any]) -> Reader:
@@ -135,7 +196,7 @@ def _scalar(what: str, parse: Callable[[str], Any]) -> Reader:
             except (ValueError, KeyError):
                 pass
         problems.add(entry, f"should be {what}, not {_shown(entry)}.")
-        return None
+        return UNREADABLE
 
     return read
 
@@ -145,8 +206,12 @@ def _shown(entry: Entry) -> str:
 
 
 def _list_of(reader: Reader) -> Reader:
-    def read(entry: Entry, problems: Problems) -> list[Any]:
-        return [reader(child, problems) for child in documents.sequence(entry, problems)]
+    def read(entry: Entry, problems: Problems) -> Any:
+        items: list[Any] = []
+        for child in documents.sequence(entry, problems):
+            problems.place(child)
+            items.append(reader(child, problems))
+        return items if entry.kind == "sequence" else UNREADABLE
 
     return read
 
@@ -155,6 +220,8 @@ def _nested(readers: dict[str, Reader], required: tuple[str, ...] = ()) -> Reade
     return lambda entry, problems: _object(entry, readers, problems, required)
 
 
+_SENT_AS = {"artifact": "artifact_id", "rollback_to": "rollback_artifact_id"}
+"""What a reference becomes."""
 _TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 _READERS: dict[Any, Reader] = {
     str: _scalar("text", str),
@@ -180,13 +247,13 @@ def _health(entry: Entry, problems: Problems) -> Any:
     return _word(_SHIPPED)(entry, problems)
 
 
-def _waves(entry: Entry, problems: Problems) -> list[Any]:
+def _waves(entry: Entry, problems: Problems) -> Any:
     """The waves, and whether they add up, as far as they can be read."""
     before = len(problems.found)
     waves = _list_of(_nested(_readers_of(WavePlan), required=("name",)))(entry, problems)
     if len(problems.found) == before and (problem := _sum_problem(waves)):
-        problems.add(entry, problem)
-    return list(waves)
+        problems.add(entry, problem, missing=ADDED_UP)
+    return waves
 
 
 _CLOCK = _scalar("a time of day such as 22:00", documents.clock)
