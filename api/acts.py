@@ -16,7 +16,7 @@ from api.replies import update_id
 from signing.errors import VerificationFailed
 from storage.access import Principal
 from storage.audit import AuditEntry
-from storage.campaign import Approval
+from storage.campaign import TERMINAL_CAMPAIGN_PHASES, Approval, Campaign
 from storage.errors import Conflict
 from storage.incident import Closing, Incident, IncidentKind
 
@@ -139,10 +139,11 @@ class CampaignActs:
             await act
         except Conflict as error:
             # A workflow that is not there and a state that forbids it look alike: tell them apart.
-            await self.services.campaigns.get(self.campaign_id)
-            subject, why = f"campaign/{self.campaign_id}", error.diagnostics()
+            campaign = await self.services.campaigns.get(self.campaign_id)
+            told = _over(campaign) if campaign.phase in TERMINAL_CAMPAIGN_PHASES else error
+            subject, why = f"campaign/{self.campaign_id}", told.diagnostics()
             await audit(self.services, self.actor, f"campaign.{verb}_refused", subject, why=why)
-            raise
+            raise told from error
 
     async def _checked(self, verb: str, check: Awaitable[None]) -> None:
         try:
@@ -162,3 +163,11 @@ class CampaignActs:
 
     def _once(self, verb: str) -> str:
         return update_id(verb, self.actor.name, self.key)
+
+
+def _over(campaign: Campaign) -> Conflict:
+    return Conflict(
+        f"Campaign {campaign.campaign_id} is over: {campaign.phase.value.replace('_', ' ')}. "
+        "Nothing in it can be changed any more.",
+        hint="What became of its chargers: ampwave campaign show. For more, create another.",
+    )

@@ -7,13 +7,13 @@ before it could be through: after their soak, settling and what a gate demands. 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cached_property
 
 from activities.circumstances import Openings, calendar_of
 from storage.campaign import CampaignPlan
 from storage.charger import Charger, Site
-from storage.windows import OPEN, Closure, Opening, known_zone
+from storage.windows import OPEN, Closure, Opening, Window, known_zone
 from workflows.eligibility import RULES, ChargerFacts, WaitUntil, first_of
 from workflows.wave_split import named
 
@@ -165,9 +165,11 @@ class Timetable:
 
     def _why(self, reason: str) -> str:
         """The reason, and where no window is long enough, that."""
-        plan = self._plan
-        takes = timedelta(seconds=plan.pace.attempt_deadline_seconds)
-        return f"{reason}; an update may take {takes}" if plan.windows else reason
+        windows, takes = self._plan.windows, timedelta(seconds=self._plan.pace.attempt_deadline_seconds)
+        if not windows:
+            return reason
+        long = "" if any(_lasts(window) >= takes for window in windows) else ", and no window is that long"
+        return f"{reason}; an update may take {in_words(takes)} (pace.attempt_deadline){long}"
 
     def _opening(self, site_id: str, wave: int) -> Opening:
         return self._at(site_id, self.begins(wave))
@@ -179,6 +181,23 @@ class Timetable:
 
     def _site(self, site_id: str) -> Site:
         return self._sites.get(site_id) or Site(site_id, site_id, "")
+
+
+def in_words(span: timedelta) -> str:
+    """As people say it: ``90 minutes``, ``2 hours``."""
+    for unit, seconds in (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1)):
+        count = span.total_seconds() / seconds
+        if count == int(count) and count >= 1:
+            return f"{count:.0f} {unit}{'' if count == 1 else 's'}"
+    return f"{span.total_seconds():g} seconds"
+
+
+def _lasts(window: Window) -> timedelta:
+    """By the wall clock, on a day without a change of it."""
+    opens, closes = (
+        datetime.combine(date.min, time.fromisoformat(at)) for at in (window.opens, window.closes)
+    )
+    return closes - opens if closes > opens else closes - opens + timedelta(days=1)
 
 
 def _deadline(plan: CampaignPlan) -> timedelta:

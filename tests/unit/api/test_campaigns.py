@@ -22,7 +22,7 @@ from storage.campaign import (
     TargetPhase,
     VerdictWord,
 )
-from storage.errors import EngineUnavailable
+from storage.errors import Conflict, EngineUnavailable
 from tests.support.house import NOW, House, plan_json
 
 PLAN = "/api/v1/campaigns/plan"
@@ -180,6 +180,29 @@ async def test_a_campaign_that_is_not_there_is_told_once_and_not_of_each_charger
     assert answer.json()["problems"] == [
         "after names campaign nothing, which is not there: it takes a whole id"
     ]
+
+
+@pytest.mark.parametrize(
+    ("act", "body"),
+    [
+        ("pause", None),
+        ("resume", None),
+        ("abort", {"reason": "why"}),
+        ("extend", {"ends_at": "2027-01-01T00:00:00Z", "reason": "why"}),
+        ("skip", {"charger_id": "CP-00", "reason": "why"}),
+    ],
+)
+async def test_a_campaign_that_is_over_takes_no_act_and_says_so(act: str, body: Any) -> None:
+    house, artifact = ready()
+    campaign = await created(house, artifact)
+    house.campaigns.all[campaign] = replace(house.campaigns.all[campaign], phase=CampaignPhase.ROLLED_BACK)
+    house.orchestrator.failure = Conflict("Its workflow is over or was never started.")
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        answer = await client.post(f"{ALL}/{campaign}/{act}", json=body)
+
+    assert answer.status_code == 409
+    assert answer.json()["detail"].startswith(f"Campaign {campaign} is over: rolled back. Nothing in it can")
+    assert house.audit.actions[-1] == f"campaign.{act}_refused"
 
 
 @pytest.mark.requirement("F48")

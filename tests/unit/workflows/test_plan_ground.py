@@ -70,7 +70,11 @@ def test_a_start_that_nobody_lives_to_see_is_refused_and_breaks_nothing() -> Non
 @pytest.mark.parametrize(
     ("windows", "pace", "part"),
     [
-        ((Window("02:00", "02:30"),), Pace(), "an update may take 1:00:00"),
+        (
+            (Window("02:00", "02:30"),),
+            Pace(),
+            "an update may take 1 hour (pace.attempt_deadline), and no window is that long",
+        ),
         (NIGHT, Pace(wave_deadline_seconds=4 * 3600.0), "before it ends 2026-11-20 16:00 UTC"),
         ((Window("22:00", "04:00", (Day.WED,)),), Pace(wave_deadline_seconds=86_400.0), "window is closed"),
     ],
