@@ -7,6 +7,7 @@ stream is cut into batches changes nothing, and an event that was counted alread
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from csms.meters import register_wh
@@ -77,7 +78,7 @@ def fold(
         before = memories.get(charger_id) or known.get(charger_id) or HealthMemory()
         if charger_id.startswith(SYNTHETIC) or event.sequence <= before.sequence:
             continue
-        step = _Step(event, replace(before, sequence=event.sequence), {}, time)
+        step = _Step(event, before, {}, time)
         step.take()
         memories[charger_id] = step.memory
         for hour, added in step.added.items():
@@ -101,7 +102,9 @@ class _Step:
 
     def add(self, when: datetime | None = None, **counts: Any) -> None:
         """Count, in the hour of the event or of another instant."""
-        hour, more = self.time.begin(when or self.at), HealthHour(**counts)
+        self.count(self.time.begin(when or self.at), HealthHour(**counts))
+
+    def count(self, hour: datetime, more: HealthHour) -> None:
         self.added[hour] = self.added[hour].merged(more) if hour in self.added else more
 
     def remember(self, **changes: Any) -> None:
@@ -110,7 +113,9 @@ class _Step:
     def take(self) -> None:
         """Count the message, then what it means."""
         kind = self.event.kind
-        if kind not in NOT_SAID:
+        if kind in NOT_SAID:
+            self.remember(sequence=self.event.sequence)
+        else:
             self._count_message()
         if self.memory.attempts:
             _give_up_attempts(self)
@@ -127,8 +132,15 @@ class _Step:
     def _count_message(self) -> None:
         # One message may tell several facts; they share the instant in which it came.
         again = self.memory.message_at == self.at
-        self.add(heard=1 << self.time.minute(self.at), messages=0 if again else 1)
-        self.remember(message_at=self.at)
+        hour = self.time.begin(self.at)
+        self.count(hour, _message(self.time.minute_of(hour, self.at), again=again))
+        self.remember(sequence=self.event.sequence, message_at=self.at)
+
+
+@lru_cache(maxsize=120)
+def _message(minute: int, *, again: bool) -> HealthHour:
+    """Most events are heartbeats, and add nothing else."""
+    return HealthHour(heard=1 << minute, messages=0 if again else 1)
 
 
 # The link.

@@ -11,6 +11,7 @@ from typing import Any
 
 from csms.health_hours import OURS_FOR, SYNTHETIC, UPDATE_LASTS
 from csms.service_meters import metered, temperatures, with_register
+from storage.charger import STALE_AFTER
 from storage.codec import decode_event
 from storage.events import (
     FIRMWARE_FAILURES,
@@ -60,7 +61,7 @@ def fold(known: Mapping[str, ServiceMemory], events: Sequence[StoredEvent]) -> S
         before = memories.get(name) or known.get(name) or ServiceMemory()
         if name.startswith(SYNTHETIC) or event.sequence <= before.sequence:
             continue
-        step = _Step(event, replace(before, sequence=event.sequence), days)
+        step = _Step(event, before, days)
         step.take()
         memories[name] = step.memory
     return ServiceChange(days, memories)
@@ -98,7 +99,9 @@ class _Step:
         handle = _HANDLERS.get(self.event.kind)
         if handle is not None:
             handle(self, decode_event(self.event.kind, self.event.body))
-        if not timeless:
+        if timeless:
+            self.remember(sequence=self.event.sequence)
+        else:
             self._stand_anew()
 
     def _count_time(self) -> None:
@@ -134,7 +137,7 @@ class _Step:
         elif not failing and after.failing_since is not None and up is not None:
             self._repaired(self.at - after.failing_since)
             after = replace(after, failing_since=None)
-        self.remember(standing=after)
+        self.remember(sequence=self.event.sequence, standing=after)
 
     def _repaired(self, lasted: timedelta) -> None:
         if lasted >= BLIP:
@@ -143,11 +146,9 @@ class _Step:
 
 def _between(standing: Standing, begin: datetime, end: datetime, heard: datetime) -> ServiceDay:
     """A part of an interval; whether it was too long is judged by the whole of it."""
-    found = spent(replace(standing, at=min(standing.at, end)), begin, end)
-    if found.unknown_s or not standing.online:
-        return found
-    too_long = spent(standing, heard - timedelta(microseconds=1), heard).unknown_s
-    return ServiceDay(unknown_s=(end - begin).total_seconds()) if too_long else found
+    if standing.online and heard - standing.at > STALE_AFTER:
+        return ServiceDay(unknown_s=(end - begin).total_seconds())
+    return spent(standing, begin, end)
 
 
 def _failing(standing: Standing, at: datetime) -> bool:

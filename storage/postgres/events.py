@@ -5,26 +5,26 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, func, select, text, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import Row, func, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.chronicle import Entry, TimelineQuestion
 from storage.events import EventKind, StoredEvent
 from storage.ports import Page
 from storage.postgres.chronicle import read_chronicle
-from storage.postgres.engine import reading
+from storage.postgres.engine import driver_of, reading
 from storage.postgres.notifications import Notifications
 from storage.postgres.statements import EVENTS_CHANNEL
 from storage.postgres.tables import event, outbox, twin_history
 
-_LAST_GIVEN_OUT = text("SELECT last_value - (NOT is_called)::int FROM event_sequence")
-_OLDEST_IN_FLIGHT = text("""
+_LAST_GIVEN_OUT = "SELECT clock_timestamp(), last_value - (NOT is_called)::int FROM event_sequence"
+_OLDEST_IN_FLIGHT = """
     SELECT min(((classid::bigint & 65535) << 32) | objid::bigint) FROM pg_locks
     WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >> 16 = x'0A00'::int
       AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-""")
+"""
 
-_STORED = (
+STORED = (
     event.c.sequence,
     event.c.charger_id,
     event.c.kind,
@@ -52,7 +52,7 @@ class PostgresEventStore:
     ) -> Sequence[StoredEvent]:
         """Newest first by the time we received it; ``before`` is the sequence of the last one seen."""
         position = tuple_(event.c.received_at, event.c.sequence)
-        query = select(*_STORED).where(event.c.charger_id == charger_id)
+        query = select(*STORED).where(event.c.charger_id == charger_id)
         if before is not None:
             last_seen = select(event.c.received_at, event.c.sequence).where(event.c.sequence == before)
             query = query.where(position < last_seen.scalar_subquery())
@@ -70,9 +70,9 @@ class PostgresEventStore:
     async def after(self, sequence: int, *, limit: int = 500) -> Sequence[StoredEvent]:
         """In order, up to the first number that is given out and not yet committed or given up."""
         async with reading(self._engine) as connection:
-            settled = await settled_end(connection)
+            _, settled = await settled_end(await driver_of(connection))
             query = (
-                select(*_STORED)
+                select(*STORED)
                 .where(event.c.sequence > sequence, event.c.sequence <= settled)
                 .order_by(event.c.sequence)
                 .limit(limit)
@@ -82,11 +82,11 @@ class PostgresEventStore:
     async def latest_sequence(self) -> int:
         """Every event up to this number can be read now, and no other will ever get one of them."""
         async with reading(self._engine) as connection:
-            return await settled_end(connection)
+            return (await settled_end(await driver_of(connection)))[1]
 
     async def since(self, charger_id: str, instant: datetime, kinds: Sequence[str]) -> Sequence[StoredEvent]:
         """Received at or after ``instant``, oldest first; no ``kinds`` means all of them."""
-        query = select(*_STORED).where(event.c.charger_id == charger_id, event.c.received_at >= instant)
+        query = select(*STORED).where(event.c.charger_id == charger_id, event.c.received_at >= instant)
         if kinds:
             query = query.where(event.c.kind.in_(kinds))
         query = query.order_by(event.c.received_at, event.c.sequence)
@@ -127,13 +127,13 @@ class PostgresEventStore:
         return self._notifications.subscribe()
 
 
-async def settled_end(connection: AsyncConnection) -> int:
-    """The highest number below which nothing is in flight any more.
+async def settled_end(driver: Any) -> tuple[datetime, int]:
+    """The highest number below which nothing is in flight any more, and when that was so.
 
-    Three statements in this order, each with a snapshot of its own, make it safe: a writer locks
-    before it takes numbers, and lets go after its rows can be seen. Numbers up to
+    Two statements in this order and then the one that reads, each with a snapshot of its own, make it
+    safe: a writer locks before it takes numbers, and lets go after its rows can be seen. Numbers up to
     ``_LAST_GIVEN_OUT`` belong to writers that hold their lock now, or ended before now.
     """
-    given_out: int = (await connection.execute(_LAST_GIVEN_OUT)).scalar_one()
-    in_flight: int | None = (await connection.execute(_OLDEST_IN_FLIGHT)).scalar_one()
-    return given_out if in_flight is None else min(given_out, in_flight)
+    at, given_out = await driver.fetchrow(_LAST_GIVEN_OUT)
+    in_flight: int | None = await driver.fetchval(_OLDEST_IN_FLIGHT)
+    return at, given_out if in_flight is None else min(given_out, in_flight)

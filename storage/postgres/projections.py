@@ -7,22 +7,40 @@ writes records and watermark in one transaction.
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import exists, func, or_, select, text, tuple_, update
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Table,
+    Text,
+    any_,
+    bindparam,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.charging import OPEN_STATES, ChargingSession
-from storage.codec import decode, to_json
+from storage.codec import decode, decode_json, to_json
 from storage.errors import Conflict
 from storage.events import EventKind, StoredEvent
-from storage.health import COUNTERS, HealthChange, HealthMemory, Watermark
+from storage.health import COUNTERS, HealthChange, HealthHour, HealthMemory, Watermark
 from storage.health_time import REAL, SECONDS, HealthTime
-from storage.postgres.engine import transaction
-from storage.postgres.events import settled_end, stored_event
+from storage.postgres.engine import mixed_transaction
+from storage.postgres.events import STORED, settled_end, stored_event
 from storage.postgres.incidents import apply_changes
+from storage.postgres.prepared import Prepared
+from storage.postgres.recordset import Upsert, as_row, excluded
 from storage.postgres.tables import charging_session, event, health_hour, health_memory, projection
 from storage.watching import HealthFold, Progress, SessionChange, SessionFold, Sessions
 
@@ -30,6 +48,27 @@ SESSIONS, HEALTH = "sessions", "health"
 UNDER_WAY = timedelta(seconds=30)
 """How long an event may be on its way from a node's clock to its commit, clocks that differ included."""
 BUSY = Progress(None, Watermark())
+
+
+_NAMED = projection.c.name == bindparam("projection")
+_TAKE = Prepared(select(projection.c.sequence).where(_NAMED).with_for_update(skip_locked=True))
+_BEGIN = Prepared(
+    insert(projection)
+    .values(name=bindparam("projection"), sequence=0)
+    .on_conflict_do_nothing()
+    .returning(projection.c.sequence)
+)
+_NEXT_EVENTS = (
+    select(*STORED)
+    .where(event.c.sequence > bindparam("last"), event.c.sequence <= bindparam("until"))
+    .order_by(event.c.sequence)
+    .limit(bindparam("at_most", type_=BigInteger))
+)
+_NEXT = Prepared(_NEXT_EVENTS)
+_NEXT_OF_KINDS = Prepared(_NEXT_EVENTS.where(event.c.kind == any_(bindparam("kinds", type_=ARRAY(Text)))))
+_MOVE_ON = Prepared(
+    update(projection).where(_NAMED).values(sequence=bindparam("reached"), through=bindparam("heard"))
+)
 
 
 class PostgresProjectionStore:
@@ -62,18 +101,20 @@ class PostgresProjectionStore:
                 await _agree(taken.connection, self._time)
                 self._agreed = True
             if taken.events:
-                known = await _memories(taken.connection, taken.events)
-                await _write_health(taken.connection, fold(known, taken.events))
+                known = await _memories(taken.driver, taken.events)
+                await _write_health(taken.driver, fold(known, taken.events))
             return taken.progress
 
 
+@dataclass(frozen=True, slots=True)
 class Step:
     """What was read, and how far the projection will have come."""
 
-    def __init__(self, connection: AsyncConnection, events: Sequence[StoredEvent], mark: Watermark) -> None:
-        self.connection = connection
-        self.events = events
-        self.progress = Progress(len(events), mark)
+    connection: AsyncConnection
+    driver: Any
+    """Below that connection, in the same transaction."""
+    events: Sequence[StoredEvent]
+    progress: Progress
 
 
 @asynccontextmanager
@@ -81,54 +122,42 @@ async def step(
     engine: AsyncEngine, name: str, limit: int, kinds: Collection[EventKind] = ()
 ) -> AsyncIterator[Step | None]:
     """The next events of a projection, its row locked until they are dealt with; None: another is at it."""
-    async with transaction(engine) as connection:
-        last = await _take(connection, name)
+    async with mixed_transaction(engine) as (connection, driver):
+        last = await _take(driver, name)
         if last is None:
             yield None
             return
-        events, mark = await _read_on(connection, last, limit, kinds)
-        yield Step(connection, events, mark)
-        where = projection.c.name == name
-        await connection.execute(
-            update(projection).where(where).values(sequence=mark.sequence, through=mark.through)
-        )
+        events, mark = await _read_on(driver, last, limit, kinds)
+        yield Step(connection, driver, events, Progress(len(events), mark))
+        await _MOVE_ON.on(driver, projection=name, reached=mark.sequence, heard=mark.through)
 
 
-async def _take(connection: AsyncConnection, name: str) -> int | None:
+async def _take(driver: Any, name: str) -> int | None:
     """The last number read, its row locked; None: somebody else is at it."""
-    query = select(projection.c.sequence).where(projection.c.name == name).with_for_update(skip_locked=True)
-    last: int | None = (await connection.execute(query)).scalar_one_or_none()
-    if last is not None:
-        return last
-    first = insert(projection).values(name=name, sequence=0).on_conflict_do_nothing()
-    return 0 if (await connection.execute(first)).rowcount else None
+    rows = await _TAKE.on(driver, projection=name) or await _BEGIN.on(driver, projection=name)
+    return rows[0].sequence if rows else None
 
 
 async def _read_on(
-    connection: AsyncConnection, last: int, limit: int, kinds: Collection[EventKind]
+    driver: Any, last: int, limit: int, kinds: Collection[EventKind]
 ) -> tuple[list[StoredEvent], Watermark]:
     """The next events, and the watermark after them. Read to the end, nothing of before now is missing."""
-    begun: datetime = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
-    end = await settled_end(connection)
-    query = (
-        select(
-            event.c.sequence,
-            event.c.charger_id,
-            event.c.kind,
-            event.c.body,
-            event.c.observed_at,
-            event.c.received_at,
-        )
-        .where(event.c.sequence > last, event.c.sequence <= end)
-        .order_by(event.c.sequence)
-        .limit(limit)
-    )
+    begun, end = await settled_end(driver)
+    given: dict[str, Any] = {"last": last, "until": end, "at_most": limit}
     if kinds:
-        query = query.where(event.c.kind.in_(sorted(kind.value for kind in kinds)))
-    events = [stored_event(row) for row in await connection.execute(query)]
+        rows = await _NEXT_OF_KINDS.on(driver, kinds=sorted(kinds), **given)
+    else:
+        rows = await _NEXT.on(driver, **given)
+    events = [stored_event(row) for row in rows]
     if len(events) < limit:
         return events, Watermark(max(last, end), begun - UNDER_WAY)
     return events, Watermark(events[-1].sequence, events[-1].received_at - UNDER_WAY)
+
+
+def memories_of(table: Table) -> Prepared:
+    """What is remembered of some ``chargers``, as JSON text."""
+    wanted = table.c.charger_id == any_(bindparam("chargers", type_=ARRAY(Text)))
+    return Prepared(select(table.c.charger_id, cast(table.c.memory, Text)).where(wanted))
 
 
 # Session records.
@@ -201,38 +230,38 @@ def other_hours(time: HealthTime, kept: int) -> Conflict:
     )
 
 
-async def _memories(connection: AsyncConnection, events: Sequence[StoredEvent]) -> dict[str, HealthMemory]:
-    chargers = sorted({each.charger_id for each in events})
-    table = health_memory.c
-    rows = await connection.execute(
-        select(table.charger_id, table.memory).where(table.charger_id.in_(chargers))
+async def _memories(driver: Any, events: Sequence[StoredEvent]) -> dict[str, HealthMemory]:
+    rows = await _KNOWN.on(driver, chargers=sorted({each.charger_id for each in events}))
+    return {charger_id: decode_json(HealthMemory, memory) for charger_id, memory in rows}
+
+
+async def _write_health(driver: Any, change: HealthChange) -> None:
+    await _COUNT.on(
+        driver,
+        [
+            {"charger_id": name, "hour": hour, **_counts(added)}
+            for (name, hour), added in change.hours.items()
+        ],
     )
-    return {charger_id: decode(HealthMemory, memory) for charger_id, memory in rows}
+    await _REMEMBER.on(
+        driver,
+        [
+            {"charger_id": name, "left_at": memory.left_at, "memory": memory}
+            for name, memory in change.memories.items()
+        ],
+    )
 
 
-async def _write_health(connection: AsyncConnection, change: HealthChange) -> None:
-    if change.hours:
-        query = insert(health_hour)
-        new, old = query.excluded, health_hour.c
-        joined: dict[str, Any] = {each: old[each] + new[each] for each in COUNTERS}
-        joined["heard"] = old.heard.op("|")(new.heard)
-        # least and greatest leave null out.
-        joined["skew_min_s"] = func.least(old.skew_min_s, new.skew_min_s)
-        joined["return_max_s"] = func.greatest(old.return_max_s, new.return_max_s)
-        rows = [
-            {"charger_id": charger_id, "hour": hour, **to_json(counts)}
-            for (charger_id, hour), counts in change.hours.items()
-        ]
-        await connection.execute(
-            query.on_conflict_do_update(index_elements=["charger_id", "hour"], set_=joined), rows
-        )
-    if change.memories:
-        remember = insert(health_memory)
-        both = {each: remember.excluded[each] for each in ("left_at", "memory")}
-        await connection.execute(
-            remember.on_conflict_do_update(index_elements=["charger_id"], set_=both),
-            [
-                {"charger_id": charger_id, "left_at": memory.left_at, "memory": to_json(memory)}
-                for charger_id, memory in change.memories.items()
-            ],
-        )
+def _joined() -> dict[str, ColumnElement[Any]]:
+    new, old = excluded(health_hour), health_hour.c
+    joined: dict[str, ColumnElement[Any]] = {each: old[each] + new[each] for each in COUNTERS}
+    joined["heard"] = old.heard.op("|")(new.heard)
+    # least and greatest leave null out.
+    joined["skew_min_s"] = func.least(old.skew_min_s, new.skew_min_s)
+    joined["return_max_s"] = func.greatest(old.return_max_s, new.return_max_s)
+    return joined
+
+
+_KNOWN = memories_of(health_memory)
+_COUNT, _REMEMBER = Upsert(health_hour, _joined()), Upsert(health_memory)
+_counts = as_row(HealthHour)

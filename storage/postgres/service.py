@@ -8,13 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, func, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from storage.codec import decode, to_json
+from storage.codec import decode, decode_json
 from storage.health import Watermark
 from storage.postgres.engine import reading, transaction
-from storage.postgres.projections import BUSY, step
+from storage.postgres.projections import BUSY, memories_of, step
+from storage.postgres.recordset import Upsert, as_row, excluded
 from storage.postgres.selecting import one_of
 from storage.postgres.tables import charger, projection, service_day, service_memory
 from storage.service import (
@@ -55,8 +55,8 @@ class PostgresServiceStore:
                 return BUSY
             if taken.events:
                 names = sorted({each.charger_id for each in taken.events})
-                known = await _memories(taken.connection, names)
-                await _write(taken.connection, fold(known, taken.events))
+                known = await _memories(taken.driver, names)
+                await _write(taken.driver, fold(known, taken.events))
             return taken.progress
 
     async def report(
@@ -194,40 +194,43 @@ def _standing(row: Row[*tuple[Any, ...]]) -> Standing:
     return Standing(**{name: getattr(row, name) for name in _STANDING})
 
 
-async def _memories(connection: AsyncConnection, names: Sequence[str]) -> dict[str, ServiceMemory]:
-    query = select(_MEMORY.charger_id, _MEMORY.memory).where(_MEMORY.charger_id.in_(names))
-    return {name: decode(ServiceMemory, memory) for name, memory in await connection.execute(query)}
+async def _memories(driver: Any, names: Sequence[str]) -> dict[str, ServiceMemory]:
+    rows = await _KNOWN.on(driver, chargers=names)
+    return {name: decode_json(ServiceMemory, memory) for name, memory in rows}
 
 
-async def _write(connection: AsyncConnection, change: ServiceChange) -> None:
-    if change.days:
-        query = insert(service_day)
-        new, old = query.excluded, service_day.c
-        joined: dict[str, Any] = {name: old[name] + new[name] for name in SUMMED}
-        # greatest leaves null out.
-        joined["temperature_max"] = func.greatest(old.temperature_max, new.temperature_max)
-        rows = [
-            {"charger_id": name, "day": day, "version": version, **to_json(found)}
+async def _write(driver: Any, change: ServiceChange) -> None:
+    await _COUNT.on(
+        driver,
+        [
+            {"charger_id": name, "day": day, "version": version, **_sums_of(found)}
             for (name, day, version), found in change.days.items()
-        ]
-        await connection.execute(
-            query.on_conflict_do_update(index_elements=["charger_id", "day", "version"], set_=joined), rows
-        )
-    if change.memories:
-        remember = insert(service_memory)
-        both = {name: remember.excluded[name] for name in (*_STANDING, "memory")}
-        await connection.execute(
-            remember.on_conflict_do_update(index_elements=["charger_id"], set_=both),
-            [_memory_row(name, memory) for name, memory in change.memories.items()],
-        )
+        ],
+    )
+    await _REMEMBER.on(
+        driver,
+        [
+            {
+                "charger_id": name,
+                "memory": memory,
+                **(_stands(memory.standing) if memory.standing else _NOWHERE),
+            }
+            for name, memory in change.memories.items()
+        ],
+    )
 
 
-def _memory_row(charger_id: str, memory: ServiceMemory) -> dict[str, Any]:
-    stands = memory.standing
-    columns = {name: getattr(stands, name) for name in _STANDING} if stands else _NOWHERE
-    return {"charger_id": charger_id, "memory": to_json(memory), **columns}
+def _joined() -> dict[str, ColumnElement[Any]]:
+    new = excluded(service_day)
+    joined: dict[str, ColumnElement[Any]] = {name: _DAY[name] + new[name] for name in SUMMED}
+    # greatest leaves null out.
+    joined["temperature_max"] = func.greatest(_DAY.temperature_max, new.temperature_max)
+    return joined
 
 
+_KNOWN = memories_of(service_memory)
+_COUNT, _REMEMBER = Upsert(service_day, _joined()), Upsert(service_memory)
+_sums_of, _stands = as_row(ServiceDay), as_row(Standing)
 _NOWHERE: dict[str, Any] = {
     "at": None,
     "version": "",
