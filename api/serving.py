@@ -129,6 +129,7 @@ async def serve_relay(settings: Settings) -> None:
     """From the outbox to the workflows; beside it, events to projections and notices to webhooks."""
     async with bootstrap.open_stores(settings) as stores:
         client = await bootstrap.connect_temporal(settings)
+        collector.tune()
         relay = asyncio.create_task(Relay(stores.outbox, client).run())
         observer = asyncio.create_task(watchers.observer(settings, stores).run())
         herald = asyncio.create_task(bootstrap.herald(settings, stores).run())

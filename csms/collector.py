@@ -1,4 +1,4 @@
-"""The garbage collector, tuned for a process that holds many sockets and makes many short-lived objects.
+"""The garbage collector, tuned for a process that holds many sockets, or makes many short-lived objects.
 
 With Python's own thresholds it looks through the fleet's objects several times a second: a third of a
 node's time, measured under the ingest bench. What a message leaves is freed by its reference count; cycles

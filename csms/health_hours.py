@@ -7,7 +7,6 @@ stream is cut into batches changes nothing, and an event that was counted alread
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from csms.meters import register_wh
@@ -34,7 +33,7 @@ from storage.events import (
     TransactionStarted,
     TransactionUpdated,
 )
-from storage.health import Attempt, HealthChange, HealthHour, HealthMemory
+from storage.health import Attempt, HealthChange, HealthHour, HealthMemory, heard_in
 from storage.health_time import REAL, HealthTime
 
 SYNTHETIC = "~"
@@ -102,9 +101,7 @@ class _Step:
 
     def add(self, when: datetime | None = None, **counts: Any) -> None:
         """Count, in the hour of the event or of another instant."""
-        self.count(self.time.begin(when or self.at), HealthHour(**counts))
-
-    def count(self, hour: datetime, more: HealthHour) -> None:
+        hour, more = self.time.begin(when or self.at), HealthHour(**counts)
         self.added[hour] = self.added[hour].merged(more) if hour in self.added else more
 
     def remember(self, **changes: Any) -> None:
@@ -133,14 +130,8 @@ class _Step:
         # One message may tell several facts; they share the instant in which it came.
         again = self.memory.message_at == self.at
         hour = self.time.begin(self.at)
-        self.count(hour, _message(self.time.minute_of(hour, self.at), again=again))
+        self.added[hour] = heard_in(self.time.minute_of(hour, self.at), again=again)
         self.remember(sequence=self.event.sequence, message_at=self.at)
-
-
-@lru_cache(maxsize=120)
-def _message(minute: int, *, again: bool) -> HealthHour:
-    """Most events are heartbeats, and add nothing else."""
-    return HealthHour(heard=1 << minute, messages=0 if again else 1)
 
 
 # The link.

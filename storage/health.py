@@ -8,6 +8,7 @@ are neither healthy nor faulty, and whoever judges must look at ``heard_minutes`
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from storage.health_time import REAL
 
@@ -71,6 +72,12 @@ class HealthHour:
             return_max_s=_either(max, self.return_max_s, other.return_max_s),
             **summed,
         )
+
+
+@lru_cache(maxsize=120)
+def heard_in(minute: int, *, again: bool) -> HealthHour:
+    """One message, or one more fact ``again`` of it. Most events are heartbeats, and add nothing else."""
+    return HealthHour(heard=1 << minute, messages=0 if again else 1)
 
 
 COUNTERS = tuple(

@@ -131,9 +131,10 @@ class Observer:
         stores, batch = self._stores, self._pace.batch
         concerns, service, trust = session_records.CONCERNS, stores.service, stores.trust
         sessions, health = stores.projections.advance_sessions, stores.projections.advance_health
+        # Health first: it reads all events, and the others take what they want of them.
         steps: dict[str, Callable[[], Awaitable[Progress]]] = {
-            "sessions": partial(sessions, session_records.fold, limit=batch, kinds=concerns),
             "health": partial(health, partial(health_hours.fold, time=stores.health.time), limit=batch),
+            "sessions": partial(sessions, session_records.fold, limit=batch, kinds=concerns),
         }
         if service:
             steps["service"] = partial(service.advance_service, service_days.fold, limit=batch)

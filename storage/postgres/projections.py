@@ -71,12 +71,39 @@ _MOVE_ON = Prepared(
 )
 
 
+class Tail:
+    """The newest events as one projection has just read them, to their end, for the others of its process.
+
+    They were settled, so no others come in between; a step that takes them reaches what the reader did.
+    """
+
+    def __init__(self) -> None:
+        self._since = 0
+        self._events: Sequence[StoredEvent] = ()
+        self._mark = Watermark()
+
+    def keep(self, since: int, limit: int, events: Sequence[StoredEvent], mark: Watermark) -> None:
+        """Every event after ``since``, unless there may be more of them than were read."""
+        if len(events) < limit:
+            self._since, self._events, self._mark = since, events, mark
+
+    def after(
+        self, last: int, limit: int, kinds: Collection[EventKind]
+    ) -> tuple[Sequence[StoredEvent], Watermark] | None:
+        """As if it were read now; None: there may be newer ones, or more than ``limit``."""
+        if not self._since <= last < self._mark.sequence:
+            return None
+        found = [each for each in self._events if each.sequence > last and (not kinds or each.kind in kinds)]
+        return (found, self._mark) if len(found) < limit else None
+
+
 class PostgresProjectionStore:
     """Session records and health hours."""
 
-    def __init__(self, engine: AsyncEngine, time: HealthTime = REAL) -> None:
+    def __init__(self, engine: AsyncEngine, time: HealthTime = REAL, tail: Tail | None = None) -> None:
         self._engine = engine
         self._time = time
+        self._tail = tail
         self._agreed = False
         """Whether the hours that are kept are known to be as long as ours."""
 
@@ -84,7 +111,7 @@ class PostgresProjectionStore:
         self, fold: SessionFold, *, limit: int = 1000, kinds: Collection[EventKind] = ()
     ) -> Progress:
         """One step of the session records."""
-        async with step(self._engine, SESSIONS, limit, kinds) as taken:
+        async with step(self._engine, SESSIONS, limit, kinds, self._tail) as taken:
             if taken is None:
                 return BUSY
             if taken.events:
@@ -94,7 +121,7 @@ class PostgresProjectionStore:
 
     async def advance_health(self, fold: HealthFold, *, limit: int = 1000) -> Progress:
         """One step of the health hours. Raises Conflict where hours of another length are kept."""
-        async with step(self._engine, HEALTH, limit) as taken:
+        async with step(self._engine, HEALTH, limit, tail=self._tail) as taken:
             if taken is None:
                 return BUSY
             if not self._agreed:
@@ -119,7 +146,7 @@ class Step:
 
 @asynccontextmanager
 async def step(
-    engine: AsyncEngine, name: str, limit: int, kinds: Collection[EventKind] = ()
+    engine: AsyncEngine, name: str, limit: int, kinds: Collection[EventKind] = (), tail: Tail | None = None
 ) -> AsyncIterator[Step | None]:
     """The next events of a projection, its row locked until they are dealt with; None: another is at it."""
     async with mixed_transaction(engine) as (connection, driver):
@@ -127,7 +154,10 @@ async def step(
         if last is None:
             yield None
             return
-        events, mark = await _read_on(driver, last, limit, kinds)
+        known = tail.after(last, limit, kinds) if tail else None
+        events, mark = known or await _read_on(driver, last, limit, kinds)
+        if tail and not known and not kinds:
+            tail.keep(last, limit, events, mark)
         yield Step(connection, driver, events, Progress(len(events), mark))
         await _MOVE_ON.on(driver, projection=name, reached=mark.sequence, heard=mark.through)
 

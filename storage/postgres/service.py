@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from storage.codec import decode, decode_json
 from storage.health import Watermark
 from storage.postgres.engine import reading, transaction
-from storage.postgres.projections import BUSY, memories_of, step
+from storage.postgres.projections import BUSY, Tail, memories_of, step
 from storage.postgres.recordset import Upsert, as_row, excluded
 from storage.postgres.selecting import one_of
 from storage.postgres.tables import charger, projection, service_day, service_memory
@@ -44,13 +44,14 @@ Rows = Sequence[Row[*tuple[Any, ...]]]
 class PostgresServiceStore:
     """See ``storage.service.ServiceStore``."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, tail: Tail | None = None) -> None:
         self._engine = engine
+        self._tail = tail
         self._seats = asyncio.Semaphore(REPORTS_AT_ONCE)
 
     async def advance_service(self, fold: ServiceFold, *, limit: int = 1000) -> Progress:
         """One step of the projection."""
-        async with step(self._engine, SERVICE, limit) as taken:
+        async with step(self._engine, SERVICE, limit, tail=self._tail) as taken:
             if taken is None:
                 return BUSY
             if taken.events:

@@ -6,7 +6,7 @@ from storage.health_time import REAL, HealthTime
 from storage.postgres.charging import PostgresSessionStore
 from storage.postgres.health import PostgresHealthStore
 from storage.postgres.incidents import PostgresIncidentStore
-from storage.postgres.projections import PostgresProjectionStore
+from storage.postgres.projections import PostgresProjectionStore, Tail
 from storage.postgres.recordings import PostgresRecordingStore
 from storage.postgres.service import PostgresServiceStore
 from storage.watching import WatchStores
@@ -14,11 +14,12 @@ from storage.watching import WatchStores
 
 def watch_stores(engine: AsyncEngine, time: HealthTime = REAL) -> WatchStores:
     """The stores of what is watched."""
+    tail = Tail()
     return WatchStores(
         PostgresSessionStore(engine),
         PostgresHealthStore(engine, time),
         PostgresIncidentStore(engine),
-        PostgresProjectionStore(engine, time),
-        PostgresServiceStore(engine),
+        PostgresProjectionStore(engine, time, tail),
+        PostgresServiceStore(engine, tail),
         PostgresRecordingStore(engine),
     )
