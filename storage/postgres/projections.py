@@ -48,6 +48,8 @@ SESSIONS, HEALTH = "sessions", "health"
 UNDER_WAY = timedelta(seconds=30)
 """How long an event may be on its way from a node's clock to its commit, clocks that differ included."""
 BUSY = Progress(None, Watermark())
+Read = tuple[Sequence[StoredEvent], Watermark]
+"""Events, and how far has been read with them."""
 
 
 _NAMED = projection.c.name == bindparam("projection")
@@ -72,29 +74,26 @@ _MOVE_ON = Prepared(
 
 
 class Tail:
-    """The newest events as one projection has just read them, to their end, for the others of its process.
+    """The newest events as one projection has just read them, for the others of its process.
 
     They were settled, so no others come in between; a step that takes them reaches what the reader did.
     """
 
     def __init__(self) -> None:
-        self._since = 0
-        self._events: Sequence[StoredEvent] = ()
-        self._mark = Watermark()
+        self._by, self._since = "", 0
+        self._read: Read = ((), Watermark())
 
-    def keep(self, since: int, limit: int, events: Sequence[StoredEvent], mark: Watermark) -> None:
-        """Every event after ``since``, unless there may be more of them than were read."""
-        if len(events) < limit:
-            self._since, self._events, self._mark = since, events, mark
+    def keep(self, by: str, since: int, read: Read) -> None:
+        """Every event after ``since`` and up to a watermark; instead of what was kept before."""
+        self._by, self._since, self._read = by, since, read
 
-    def after(
-        self, last: int, limit: int, kinds: Collection[EventKind]
-    ) -> tuple[Sequence[StoredEvent], Watermark] | None:
-        """As if it were read now; None: there may be newer ones, or more than ``limit``."""
-        if not self._since <= last < self._mark.sequence:
+    def after(self, by: str, last: int, limit: int, kinds: Collection[EventKind]) -> Read | None:
+        """As if it were read now; None: there may be newer ones, for which the reader itself always looks."""
+        events, mark = self._read
+        if by == self._by or not self._since <= last < mark.sequence:
             return None
-        found = [each for each in self._events if each.sequence > last and (not kinds or each.kind in kinds)]
-        return (found, self._mark) if len(found) < limit else None
+        found = [each for each in events if each.sequence > last and (not kinds or each.kind in kinds)]
+        return (found, mark) if len(found) <= limit else None
 
 
 class PostgresProjectionStore:
@@ -154,10 +153,12 @@ async def step(
         if last is None:
             yield None
             return
-        known = tail.after(last, limit, kinds) if tail else None
-        events, mark = known or await _read_on(driver, last, limit, kinds)
-        if tail and not known and not kinds:
-            tail.keep(last, limit, events, mark)
+        read = tail.after(name, last, limit, kinds) if tail else None
+        if read is None:
+            read = await _read_on(driver, last, limit, kinds)
+            if tail and not kinds:
+                tail.keep(name, last, read)
+        events, mark = read
         yield Step(connection, driver, events, Progress(len(events), mark))
         await _MOVE_ON.on(driver, projection=name, reached=mark.sequence, heard=mark.through)
 
@@ -168,9 +169,7 @@ async def _take(driver: Any, name: str) -> int | None:
     return rows[0].sequence if rows else None
 
 
-async def _read_on(
-    driver: Any, last: int, limit: int, kinds: Collection[EventKind]
-) -> tuple[list[StoredEvent], Watermark]:
+async def _read_on(driver: Any, last: int, limit: int, kinds: Collection[EventKind]) -> Read:
     """The next events, and the watermark after them. Read to the end, nothing of before now is missing."""
     begun, end = await settled_end(driver)
     given: dict[str, Any] = {"last": last, "until": end, "at_most": limit}

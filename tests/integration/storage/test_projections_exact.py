@@ -21,6 +21,7 @@ from storage.events import (
     ConnectorStatus,
     ConnectorStatusChanged,
     Event,
+    EventKind,
     EventRecord,
     HeartbeatReceived,
     MeterSample,
@@ -168,12 +169,15 @@ async def test_what_one_projection_read_to_its_end_serves_the_others(engine, cha
     assert (await watch.service.advance_service(service_days.fold)).read == 3, "newer ones are looked for"
 
 
-def test_a_tail_with_a_gap_or_an_open_end_serves_nobody() -> None:
-    tail, mark = Tail(), Watermark(9, AT)
-    assert tail.after(0, 10, ()) is None
-    tail.keep(4, 1, [], mark)
-    assert tail.after(4, 10, ()) == ([], mark)
-    assert tail.after(3, 10, ()) is None, "what came before was not read"
-    assert tail.after(9, 10, ()) is None, "there may be newer ones"
-    tail.keep(9, 0, [], Watermark(20, AT))
-    assert tail.after(9, 10, ()) is None, "a page that is full is no end"
+def test_a_tail_serves_who_has_read_up_to_it_and_not_who_read_it() -> None:
+    tail, events = Tail(), [StoredEvent(7, "A", EventKind.HEARTBEAT_RECEIVED, {}, AT, AT)]
+    mark = Watermark(9, AT)
+    assert tail.after("b", 0, 10, ()) is None
+    tail.keep("a", 4, (events, mark))
+    assert tail.after("b", 4, 10, ()) == (events, mark)
+    assert tail.after("b", 7, 10, ()) == ([], mark)
+    assert tail.after("b", 4, 10, [EventKind.CHARGER_BOOTED]) == ([], mark)
+    assert tail.after("b", 3, 10, ()) is None, "what came before was not read"
+    assert tail.after("b", 9, 10, ()) is None, "there may be newer ones"
+    assert tail.after("b", 4, 0, ()) is None, "these are too many"
+    assert tail.after("a", 4, 10, ()) is None, "a store that was put back may have others by now"
