@@ -75,6 +75,7 @@ class ChargerActivities:
             marked=target.attempt if target.phase in _MARKED else None,
             silence=None if here else await silence_of(stores, self._lessons, view),
             stuck=await self._stuck(view, trail_of(target, sightings)) if here else "",
+            stale_s=view.stale_after.total_seconds(),
         )
 
     @activity.defn

@@ -226,6 +226,8 @@ class AttemptFacts:
     """Of a charger that is away."""
     stuck: str = ""
     """How its download departs from all that was learned of its model, in words (R23)."""
+    stale_s: float = STALE_AFTER.total_seconds()
+    """For so long what was heard of it is current."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,10 +372,10 @@ def group_of(
 
 
 def heard_recently(view: ChargerView, now: datetime) -> bool:
-    """Whether it said anything lately; a charger with a heartbeat does, however idle it is."""
+    """Whether it said anything lately, and answers."""
     if view.twin.connectivity is not None and view.twin.connectivity.silent:
         return False
-    return view.last_message_at is not None and now - view.last_message_at <= STALE_AFTER
+    return view.heard_lately(now)
 
 
 def _online(view: ChargerView, live: frozenset[str]) -> bool:

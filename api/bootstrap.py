@@ -92,6 +92,7 @@ from storage import ports
 from storage.artifact import Artifact
 from storage.campaign import Approval, Campaign
 from storage.certificate import CertificateStore
+from storage.charger import stale_after
 from storage.clock import system_clock
 from storage.daily import DailyStore
 from storage.errors import EngineUnavailable, InvalidInput
@@ -320,7 +321,7 @@ def _stores(
         blobs=blobs,
         campaigns=PostgresCampaignStore(engine),
         certificates=PostgresCertificateStore(engine),
-        chargers=PostgresChargerStore(engine),
+        chargers=PostgresChargerStore(engine, stale_after=stale_after(settings.csms_heartbeat_interval_s)),
         commands=PostgresCommandStore(engine),
         daily=PostgresDailyStore(engine),
         events=PostgresEventStore(engine),
@@ -617,6 +618,7 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
             port=settings.csms_port,
             tls_port=settings.csms_tls_port,
             heartbeat_interval_s=settings.csms_heartbeat_interval_s,
+            ping_interval_s=settings.csms_ping_interval_s,
             message_timeout_s=settings.csms_message_timeout_s,
             max_frame_bytes=settings.csms_max_frame_bytes,
             lease_s=settings.csms_lease_s,

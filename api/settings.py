@@ -250,8 +250,12 @@ class Settings(BaseSettings):
     """The port of that; 0: a free one."""
     csms_message_timeout_s: float = 30.0
     """Seconds that a charger has to answer a call."""
-    csms_heartbeat_interval_s: int = 60
-    """Seconds between heartbeats, as told to chargers at boot."""
+    csms_heartbeat_interval_s: Annotated[int, Field(ge=1, le=86400)] = 60
+    """Seconds between heartbeats, as told to chargers at boot. The same in all processes: what was heard of
+    a charger counts as current for one and a half of them, and for 15 minutes at least."""
+    csms_ping_interval_s: Annotated[float, Field(ge=1, le=300)] = 30.0
+    """Seconds without a byte from a charger after which its socket is pinged; 30 s later, without one still,
+    it is closed. Never without: nothing else finds half-open sockets in the 5 minutes of a site outage."""
     csms_max_frame_bytes: int = 512 * 1024
     """A longer message closes the socket."""
     csms_watchdog_check_s: float = 900.0
@@ -259,7 +263,7 @@ class Settings(BaseSettings):
     health_hour_s: Annotated[int, Field(ge=1, le=3600), AfterValidator(_divides_an_hour)] = 3600
     """Seconds that an hour of health lasts, in what is counted and in every gate's policy: shorter ones are
     for rehearsals that live through days in minutes. The same in all processes, for a whole database."""
-    csms_lease_s: float = 30.0
+    csms_lease_s: Annotated[float, Field(ge=1, le=600)] = 30.0
     """Seconds for which a node holds the routes of its chargers before it must renew them."""
     csms_messages_per_s: float = 100.0
     """Messages a second of one charger; over it, its socket is read more slowly. 0: no limit."""

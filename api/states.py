@@ -6,7 +6,6 @@ Silence is unknown, never healthy (F104); maintenance is shown as such and hides
 from datetime import datetime
 from enum import StrEnum
 
-from storage.charger import STALE_AFTER
 from storage.events import ConnectorStatus
 from storage.ports import ChargerView
 from storage.twin import OperationSection
@@ -43,7 +42,7 @@ def charger_state(view: ChargerView, now: datetime) -> ChargerState:
         return ChargerState.OFFLINE
     if view.twin.connectivity.silent:
         return ChargerState.UNKNOWN
-    if view.last_message_at is None or now - view.last_message_at > STALE_AFTER:
+    if not view.heard_lately(now):
         return ChargerState.UNKNOWN
     return _operation_state(view.twin.operation)
 

@@ -8,6 +8,7 @@ from api.settings import Settings
 from csms.canary import Canary, CanaryOptions, CanaryStores
 from csms.frames import OCPP16
 from csms.gateway import DIALECTS, Gateway
+from storage.charger import stale_after
 from storage.clock import system_clock
 from storage.privacy import Keeping
 from workflows.observer import Observer, ObserverPace, ObserverStores
@@ -37,4 +38,8 @@ def observer(settings: Settings, stores: Stores) -> Observer:
         stores.privacy,
     )
     days = (timedelta(days=each) for each in (session_days(settings), settings.id_token_kept_days))
-    return Observer(reads, system_clock, ObserverPace(keeping=Keeping(*days)))
+    return Observer(
+        reads,
+        system_clock,
+        ObserverPace(keeping=Keeping(*days), stale_after=stale_after(settings.csms_heartbeat_interval_s)),
+    )

@@ -52,7 +52,9 @@ _TIMELESS = NOT_SAID - {EventKind.CONNECTION_CLOSED, EventKind.CHARGER_FELL_SILE
 _WHOLE = "0."
 
 
-def fold(known: Mapping[str, ServiceMemory], events: Sequence[StoredEvent]) -> ServiceChange:
+def fold(
+    known: Mapping[str, ServiceMemory], events: Sequence[StoredEvent], stale_after: timedelta = STALE_AFTER
+) -> ServiceChange:
     """What these events add to days, and what is to be remembered."""
     memories: dict[str, ServiceMemory] = {}
     days: dict[DayKey, ServiceDay] = {}
@@ -61,7 +63,7 @@ def fold(known: Mapping[str, ServiceMemory], events: Sequence[StoredEvent]) -> S
         before = memories.get(name) or known.get(name) or ServiceMemory()
         if name.startswith(SYNTHETIC) or event.sequence <= before.sequence:
             continue
-        step = _Step(event, before, days)
+        step = _Step(event, before, days, stale_after.total_seconds())
         step.take()
         memories[name] = step.memory
     return ServiceChange(days, memories)
@@ -74,6 +76,7 @@ class _Step:
     event: StoredEvent
     memory: ServiceMemory
     days: dict[DayKey, ServiceDay]
+    stale_s: float
 
     @property
     def at(self) -> datetime:
@@ -130,7 +133,9 @@ class _Step:
         up, parked, in_use = _shares(memory)
         online = memory.connected and not memory.silent
         now = max(self.at, standing.at)
-        after = replace(standing, at=now, online=online, up=up, parked=parked, in_use=in_use)
+        after = replace(
+            standing, at=now, online=online, up=up, parked=parked, in_use=in_use, stale_s=self.stale_s
+        )
         failing = _failing(after, self.at)
         if failing and after.failing_since is None:
             after = replace(after, failing_since=self.at)
@@ -146,7 +151,7 @@ class _Step:
 
 def _between(standing: Standing, begin: datetime, end: datetime, heard: datetime) -> ServiceDay:
     """A part of an interval; whether it was too long is judged by the whole of it."""
-    if standing.online and heard - standing.at > STALE_AFTER:
+    if standing.online and (heard - standing.at).total_seconds() > standing.stale_s:
         return ServiceDay(unknown_s=(end - begin).total_seconds())
     return spent(standing, begin, end)
 

@@ -258,3 +258,8 @@ class GroupQuestion:
 
 STALE_AFTER = timedelta(minutes=15)
 """A charger that was silent for longer is shown as unknown, never as healthy."""
+
+
+def stale_after(heartbeat_s: float) -> timedelta:
+    """The same in a fleet with such heartbeats: one that is due half an interval ago is missed."""
+    return max(STALE_AFTER, timedelta(seconds=1.5 * heartbeat_s))

@@ -28,6 +28,7 @@ from storage.campaign import (
     WaveTally,
 )
 from storage.charger import (
+    STALE_AFTER,
     Charger,
     ChargerCredential,
     ChargerFilter,
@@ -75,6 +76,12 @@ class ChargerView:
     maintenance: SiteLease | None = None
     penalty: Penalty | None = None
     """Why it is set apart now (R27)."""
+    stale_after: timedelta = STALE_AFTER
+    """For so long what it said last is current."""
+
+    def heard_lately(self, now: datetime) -> bool:
+        """Whether it said anything lately; a charger with a heartbeat does, however idle it is."""
+        return self.last_message_at is not None and now - self.last_message_at <= self.stale_after
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,8 @@ class Standing:
     planned_until: datetime | None = None
     """What is down until then was planned."""
     failing_since: datetime | None = None
+    stale_s: float = STALE_AFTER.total_seconds()
+    """Of a live socket that says nothing for longer, nobody can tell."""
 
 
 def spent(standing: Standing, begin: datetime, end: datetime) -> ServiceDay:
@@ -81,7 +83,7 @@ def spent(standing: Standing, begin: datetime, end: datetime) -> ServiceDay:
     if whole <= 0:
         return ServiceDay()
     up = standing.up
-    if up is None or (standing.online and end - standing.at > STALE_AFTER):
+    if up is None or (standing.online and (end - standing.at).total_seconds() > standing.stale_s):
         return ServiceDay(unknown_s=whole)
     planned = min(max(((standing.planned_until or begin) - begin).total_seconds(), 0.0), whole)
     # Out of service through us: that part is planned however long it lasts.

@@ -7,11 +7,10 @@ A status alone never decides success; it may decide failure.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from activities.facts import AttemptFacts, Sighting, sighting_in
-from storage.charger import STALE_AFTER
 from storage.events import FIRMWARE_FAILURES, FirmwareStatus
 from workflows.messages import Mark
 from workflows.signals import ChargerSignal
@@ -124,7 +123,7 @@ def judge_deadline(attempt: Attempt, facts: AttemptFacts, now: datetime) -> Judg
 
     Alive is who is connected to a node that lives, and was heard since the command and lately.
     """
-    oldest = max(attempt.since, now - STALE_AFTER)
+    oldest = max(attempt.since, now - timedelta(seconds=facts.stale_s))
     heard = facts.last_message_at is not None and facts.last_message_at >= oldest
     if facts.route is not None and facts.online and heard:
         reason = f"it is alive but did not boot with {attempt.to_version} before the deadline"

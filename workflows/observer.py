@@ -17,6 +17,7 @@ from itertools import count
 import structlog
 
 from csms import health_hours, service_days, session_records
+from storage.charger import STALE_AFTER
 from storage.clock import Clock
 from storage.errors import AmpwaveError, EngineUnavailable
 from storage.incident import Incident, IncidentChange, IncidentKind
@@ -63,6 +64,7 @@ class ObserverPace:
     backoff_s: float = 2.0
     keep_hours_days: int = 60
     keeping: Keeping = field(default_factory=Keeping)
+    stale_after: timedelta = STALE_AFTER
 
 
 class Observer:
@@ -137,7 +139,8 @@ class Observer:
             "sessions": partial(sessions, session_records.fold, limit=batch, kinds=concerns),
         }
         if service:
-            steps["service"] = partial(service.advance_service, service_days.fold, limit=batch)
+            fold = partial(service_days.fold, stale_after=self._pace.stale_after)
+            steps["service"] = partial(service.advance_service, fold, limit=batch)
         if trust:
             steps["trust"] = partial(trust.advance_trust, limit=batch)
         return steps

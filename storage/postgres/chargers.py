@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, func, select, update
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.capability import Declared
 from storage.charger import (
+    STALE_AFTER,
     Charger,
     ChargerCredential,
     ChargerFilter,
@@ -39,6 +40,7 @@ from storage.postgres.leases import ALIVE, LEASE_COLUMNS, lease_of
 from storage.postgres.penalties import PENALTY_COLUMNS, STANDING, penalty_of
 from storage.postgres.prepared import Keyed, Prepared
 from storage.postgres.query import asking
+from storage.postgres.query_sources import Instant
 from storage.postgres.selecting import count_groups, matching
 from storage.postgres.tables import (
     charger,
@@ -81,9 +83,12 @@ QUERIES_AT_ONCE = 4
 class PostgresChargerStore(PostgresGlanceStore):
     """The fleet as registered, beside what it reported."""
 
-    def __init__(self, engine: AsyncEngine, clock: Clock = system_clock) -> None:
+    def __init__(
+        self, engine: AsyncEngine, clock: Clock = system_clock, stale_after: timedelta = STALE_AFTER
+    ) -> None:
         super().__init__(engine)
         self._clock = clock
+        self._stale_after = stale_after
         self._seats = asyncio.Semaphore(QUERIES_AT_ONCE)
         self._views: Grouped[str, ChargerView] = Grouped(self._look_up)
 
@@ -183,11 +188,11 @@ class PostgresChargerStore(PostgresGlanceStore):
         Raises QueryError, or QueryTooBroad.
         """
         after, now = self._position(where, cursor)
-        chosen = matching(where, now, after=after, limit=limit + 1)
+        chosen = matching(where, self._question(now), after=after, limit=limit + 1)
         query = _VIEW.where(charger.c.charger_id.in_(chosen)).order_by(charger.c.charger_id)
         rows = await self._rows(query, asked=where.query is not None)
         moment = [] if where.query is None else [now.isoformat()]
-        return cursors.page(rows, limit, _view, lambda row: [row[0], *moment])
+        return cursors.page(rows, limit, self._view, lambda row: [row[0], *moment])
 
     async def _rows(self, query: Select[*tuple[Any, ...]], *, asked: bool) -> Sequence[Row[*tuple[Any, ...]]]:
         if not asked:
@@ -207,14 +212,14 @@ class PostgresChargerStore(PostgresGlanceStore):
 
     async def names(self, where: ChargerFilter) -> frozenset[str]:
         """The ids of all that a filter means, from one instant. Raises QueryError, or QueryTooBroad."""
-        query = matching(where, self._clock(), after=None, limit=_ALL)
+        query = matching(where, self._question(self._clock()), after=None, limit=_ALL)
         async with self._seats, asking(self._engine) as connection:
             return frozenset(row[0] for row in await connection.execute(query))
 
     async def views(self, charger_ids: Sequence[str]) -> Sequence[ChargerView]:
         """In the order asked; unknown ids are left out."""
         rows = await _VIEWS.rows(self._engine, charger_ids)
-        found = {row[0]: _view(row) for row in rows}
+        found = {row[0]: self._view(row) for row in rows}
         return [found[charger_id] for charger_id in charger_ids if charger_id in found]
 
     async def counts(self) -> FleetCounts:
@@ -225,19 +230,22 @@ class PostgresChargerStore(PostgresGlanceStore):
     async def count_by(self, where: ChargerFilter, question: GroupQuestion) -> FleetGroups:
         """See ``storage.ports.ChargerStore``."""
         async with self._seats, asking(self._engine) as connection:
-            return await count_groups(connection, where, question, self._clock())
+            return await count_groups(connection, where, question, self._question(self._clock()))
 
+    def _question(self, now: datetime) -> Instant:
+        return Instant(now, self._stale_after)
 
-def _view(row: Row[*tuple[Any, ...]]) -> ChargerView:
-    revision, last_message_at, sections, *held = row[_VIEW_BEGINS:]
-    lease, penalty = held[: len(LEASE_COLUMNS)], held[len(LEASE_COLUMNS) :]
-    return ChargerView(
-        charger=charger_of(row),
-        twin=decode_twin(row[0], revision, sections or {}),
-        last_message_at=last_message_at,
-        maintenance=lease_of(lease) if lease[0] is not None else None,
-        penalty=penalty_of(penalty) if penalty[0] is not None else None,
-    )
+    def _view(self, row: Row[*tuple[Any, ...]]) -> ChargerView:
+        revision, last_message_at, sections, *held = row[_VIEW_BEGINS:]
+        lease, penalty = held[: len(LEASE_COLUMNS)], held[len(LEASE_COLUMNS) :]
+        return ChargerView(
+            charger=charger_of(row),
+            twin=decode_twin(row[0], revision, sections or {}),
+            last_message_at=last_message_at,
+            maintenance=lease_of(lease) if lease[0] is not None else None,
+            penalty=penalty_of(penalty) if penalty[0] is not None else None,
+            stale_after=self._stale_after,
+        )
 
 
 async def register_within(

@@ -4,8 +4,8 @@ Sections and tallies are joined only where a query needs them; a value that is n
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -104,11 +104,20 @@ _OUTAGES = select(incident.c.subject).where(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """When a question is asked, and how old an answer may be."""
+
+    now: datetime
+    stale_after: timedelta = STALE_AFTER
+
+
 class Sources:
     """The values of one query, and all joins that they need; ``now`` is the instant of the question."""
 
-    def __init__(self, now: datetime) -> None:
-        self.now = now
+    def __init__(self, asked: Instant) -> None:
+        self.now = asked.now
+        self._stale_after = asked.stale_after
         self._joins: dict[str, tuple[FromClause, ColumnElement[bool]]] = {}
 
     def joined(self) -> FromClause:
@@ -218,7 +227,7 @@ class Sources:
 
     def _stale(self) -> Value:
         heard = twin.c.last_message_at
-        return func.coalesce(heard < literal(self.now - STALE_AFTER, Time), True)
+        return func.coalesce(heard < literal(self.now - self._stale_after, Time), True)
 
     def _count(self, path: str) -> Value:
         found = func.jsonb_path_query_array(self.section("operation").c.reported, _json_path(path))

@@ -1,7 +1,6 @@
 """Which chargers a filter means, and how many of each kind: one statement, hence one instant."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, String, Text, any_, cast, collate, func, select
@@ -10,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.charger import ChargerFilter, FleetGroup, FleetGroups, GroupQuestion
 from storage.postgres.query import compiled
-from storage.postgres.query_sources import Sources
+from storage.postgres.query_sources import Instant, Sources
 from storage.postgres.tables import charger, twin
 from storage.query.checker import condition_of, groups_of
 
@@ -39,9 +38,9 @@ def conditions(where: ChargerFilter, sources: Sources) -> list[ColumnElement[boo
     return found
 
 
-def matching(where: ChargerFilter, now: datetime, *, after: str | None, limit: int) -> Select[str]:
+def matching(where: ChargerFilter, asked: Instant, *, after: str | None, limit: int) -> Select[str]:
     """The ids that a filter means, in order, from behind ``after`` on. Raises QueryError."""
-    sources = Sources(now)
+    sources = Sources(asked)
     wanted = conditions(where, sources)
     if after is not None:
         wanted.append(charger.c.charger_id > after)
@@ -49,9 +48,9 @@ def matching(where: ChargerFilter, now: datetime, *, after: str | None, limit: i
     return query.order_by(charger.c.charger_id).limit(limit)
 
 
-def grouping(where: ChargerFilter, question: GroupQuestion, now: datetime) -> Select[*tuple[Any, ...]]:
+def grouping(where: ChargerFilter, question: GroupQuestion, asked: Instant) -> Select[*tuple[Any, ...]]:
     """The largest groups, each beside the sums over all of them."""
-    sources = Sources(now)
+    sources = Sources(asked)
     keys = [sources.value(subject).label(f"key{n}") for n, subject in enumerate(groups_of(question.by))]
     measures = _measures(sources, rates=question.rates)
     wanted = conditions(where, sources)
@@ -83,17 +82,17 @@ def _measures(sources: Sources, *, rates: bool) -> dict[str, ColumnElement[int]]
 
 
 async def count_groups(
-    connection: AsyncConnection, where: ChargerFilter, question: GroupQuestion, now: datetime
+    connection: AsyncConnection, where: ChargerFilter, question: GroupQuestion, asked: Instant
 ) -> FleetGroups:
     """Counted in the database; see ``storage.ports.ChargerStore.count_by``."""
     by = tuple(subject.name for subject in groups_of(question.by))
-    rows = (await connection.execute(grouping(where, question, now))).all()
+    rows = (await connection.execute(grouping(where, question, asked))).all()
     if not rows:
-        return FleetGroups(by, now, 0)
+        return FleetGroups(by, asked.now, 0)
     shown = tuple(_group(row, tuple(row[: len(by)])) for row in rows)
     hidden = rows[0].groups - len(rows)
     rest = _rest(rows) if hidden else None
-    return FleetGroups(by, now, int(rows[0].all_count), shown, rest, hidden)
+    return FleetGroups(by, asked.now, int(rows[0].all_count), shown, rest, hidden)
 
 
 def _group(row: Row[*tuple[Any, ...]], values: tuple[Any, ...]) -> FleetGroup:

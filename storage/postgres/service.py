@@ -7,9 +7,10 @@ from dataclasses import fields, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, func, select
+from sqlalchemy import ColumnElement, Double, Row, Select, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from storage.charger import STALE_AFTER
 from storage.codec import decode, decode_json
 from storage.health import Watermark
 from storage.postgres.engine import reading, transaction
@@ -37,7 +38,9 @@ SERVICE = "service"
 REPORTS_AT_ONCE = 4
 """In one process; more wait for their turn: a report sums up to a year of every charger."""
 _DAY, _MEMORY = service_day.c, service_memory.c
-_STANDING = tuple(each.name for each in fields(Standing))
+_STALE = "stale_s"
+"""Of how it stands, all but this has a column of its own."""
+_STANDING = tuple(each.name for each in fields(Standing) if each.name != _STALE)
 Rows = Sequence[Row[*tuple[Any, ...]]]
 
 
@@ -152,7 +155,9 @@ def _sums(by: GroupBy, since: date, chosen: Sequence[ColumnElement[bool]]) -> Se
 
 
 def _standings(by: GroupBy, chosen: Sequence[ColumnElement[bool]]) -> Select[*tuple[Any, ...]]:
-    columns = [_MEMORY[name] for name in _STANDING]
+    stale_s = cast(_MEMORY.memory["standing"][_STALE].astext, Double)
+    current = func.coalesce(stale_s, STALE_AFTER.total_seconds()).label(_STALE)
+    columns = [*(_MEMORY[name] for name in _STANDING), current]
     joined = service_memory.join(charger, charger.c.charger_id == _MEMORY.charger_id)
     query = select(_value(by, _MEMORY.version), _MEMORY.charger_id, *columns).select_from(joined)
     # Who is retired stands in no service any more; what it did before still counts.
@@ -192,7 +197,7 @@ def _day(row: Row[*tuple[Any, ...]]) -> ServiceDay:
 
 
 def _standing(row: Row[*tuple[Any, ...]]) -> Standing:
-    return Standing(**{name: getattr(row, name) for name in _STANDING})
+    return Standing(**{name: getattr(row, name) for name in (*_STANDING, _STALE)})
 
 
 async def _memories(driver: Any, names: Sequence[str]) -> dict[str, ServiceMemory]:

@@ -90,7 +90,9 @@ _FACT = Side.FACT
 FACTS: tuple[Subject, ...] = (
     Subject("state", Kind.TEXT, _FACT, "The one word that the fleet page shows.", STATES),
     Subject("online", Kind.FLAG, _FACT, "It has a socket with us now; one that never had is not online."),
-    Subject("stale", Kind.FLAG, _FACT, "Nothing was heard of it for 15 minutes, or ever."),
+    Subject(
+        "stale", Kind.FLAG, _FACT, "Nothing was heard of it for 15 minutes (or 1.5 heartbeats, if more)."
+    ),
     Subject("charging", Kind.FLAG, _FACT, "A session is open; unknown until it reports its connectors."),
     Subject("faulted", Kind.FLAG, _FACT, "A connector is Faulted; unknown until it reports its connectors."),
     Subject("quarantined", Kind.FLAG, _FACT, "It is in quarantine."),

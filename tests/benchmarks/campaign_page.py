@@ -13,7 +13,8 @@ ROWS = {
     "cost-bytes": "The largest history of a charger of its own, as it is stored: compressed and encrypted.",
     "cost-bytes-shared": "The mean of all histories per charger, the parents' share included.",
     "abort": "From a person's abort to the last command that leaves any node.",
-    "campaign-100k": "One campaign through everything that `ampwave up` starts; see below.",
+    "campaign-100k": "One campaign through everything that `ampwave up` starts, over 20,000 chargers "
+    "with the settings of a large fleet (heartbeat 3600 s, ping 240 s, lease 90 s); see below.",
     "campaign-100k-cpu": "Processor time of all processes per charger, the played chargers left out.",
     "campaign-100k-memory": "Proportional set size of all processes together, looked at every 5 s.",
     "chaos": "Campaigns on the real stack with `kill -9` at random moments; see below.",
@@ -28,7 +29,9 @@ journal, audit log. A node holds at most 17,000 sockets here, so more chargers g
 rows that were written to the database directly. They speak OCPP 2.0.1 over sockets of their own, are taken
 out of service, take the command, report each step, drop the socket, boot with the new version and are put
 back into service; they fetch no image and check no signature (`tests/benchmarks/stations.py`). `--chargers
-N` says how many; without it there are 2,000.
+N` says how many; without it there are 2,000. Their heartbeat is 600 s apart, pings and leases have their
+defaults; over 20,000 chargers have a heartbeat of 3600 s, pings after 240 s and leases of 90 s, as
+`deploy/README.md` advises for large fleets.
 
 Chargers a minute depend on what else the machine does. Processor time per charger depends on it less,
 though a slow run has more of every process's idle time in it, and crowded caches cost; it is printed for

@@ -37,7 +37,8 @@ SOCKETS_PER_NODE = 17_000
 """A process may have 20,000 files open here."""
 SITE = 10
 IN_FLIGHT = 60
-HEARTBEAT_S = 600
+FEW = 20_000
+"""More are a large fleet, with the settings of one (``deploy/README.md``)."""
 CONNECTING_PER_S = 200
 """Two cores take 330 a second in (row ``storm``), with nothing else to do."""
 FROM, TO = "1.0", "2.0"
@@ -72,6 +73,13 @@ FROM campaign_target WHERE campaign_id = $1
 """
 
 
+def settings_of(count: int) -> dict[str, int]:
+    """How often a fleet of that size beats, is pinged, and has its leases renewed. Seconds."""
+    if count <= FEW:
+        return {"csms_heartbeat_interval_s": 600}
+    return {"csms_heartbeat_interval_s": 3600, "csms_ping_interval_s": 240, "csms_lease_s": 90}
+
+
 @dataclass
 class Course:
     """How it went, looked at every few seconds."""
@@ -103,9 +111,7 @@ async def measure_large_campaign(world: World) -> list[Row]:
     count = world.chargers or world.sized(CHARGERS, 20)
     nodes = -(-count // SOCKETS_PER_NODE)
     async with (
-        whole_stack(
-            world.folder / "campaign-100k", nodes=nodes, csms_heartbeat_interval_s=HEARTBEAT_S
-        ) as stack,
+        whole_stack(world.folder / "campaign-100k", nodes=nodes, **settings_of(count)) as stack,
         _fleet(stack, count, world.seed) as fleet,
     ):
         artifact = await asyncio.to_thread(stack.workshop.release, stack.people, TO, 2, Script(seed=3))
@@ -171,7 +177,7 @@ async def _fleet(stack: Stack, count: int, seed: int) -> AsyncIterator[list[Chil
                 count=min(share, count - first),
                 password=PASSWORD,
                 seed=seed + number,
-                heartbeat_s=HEARTBEAT_S,
+                heartbeat_s=stack.settings.csms_heartbeat_interval_s,
                 vendor=MAKE.vendor,
                 model=MAKE.model,
                 version=FROM,

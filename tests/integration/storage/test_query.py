@@ -1,5 +1,7 @@
 """Queries over real twins: what they select, what they count, and that nothing slips in as SQL."""
 
+from datetime import timedelta
+
 import asyncpg
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -124,6 +126,18 @@ async def test_the_word_for_a_charger_is_the_same_in_a_query_as_on_its_page(
     selected = {word: await found(fleet, f"state = {word}") for word in STATES}
     assert selected == {word: [name for name, its in words.items() if its == word] for word in STATES}
     assert set(words.values()) == set(STATES) - {"maintenance"}
+
+
+@pytest.mark.requirement("F1", "F104")
+async def test_with_long_heartbeats_only_who_missed_one_is_stale(
+    fleet: PostgresChargerStore, pool: AsyncEngine
+) -> None:
+    assert len(await found(fleet, "stale")) == 3
+    patient = PostgresChargerStore(pool, lambda: NOW, timedelta(days=3650))
+    assert await found(patient, "stale") == [each.name for each in FLEET if each.heard is None]
+    views = (await patient.find(ChargerFilter())).items
+    unknown = [each.charger.charger_id for each in views if charger_state(each, NOW).value == "unknown"]
+    assert await found(patient, "state = unknown") == unknown
 
 
 @pytest.mark.parametrize(("query", "meaning"), EXAMPLES)

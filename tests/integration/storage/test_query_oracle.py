@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from storage.ports import ChargerView
 from storage.postgres.engine import reading
 from storage.postgres.query import compiled
-from storage.postgres.query_sources import Sources
+from storage.postgres.query_sources import Instant, Sources
 from storage.postgres.tables import charger
 from storage.query.checker import Condition, Opposite
 from tests.support.query_fleet import FLEET, NOW, fill
@@ -35,7 +35,7 @@ async def test_the_database_selects_whom_the_words_mean(
     fleet: AsyncEngine, conditions: list[Condition]
 ) -> None:
     asked = [each for condition in conditions for each in (condition, Opposite(condition))]
-    sources = Sources(NOW)
+    sources = Sources(Instant(NOW))
     truths = [compiled(condition, sources).label(f"c{place}") for place, condition in enumerate(asked)]
     query = select(charger.c.charger_id, *truths).select_from(sources.joined()).order_by(charger.c.charger_id)
     async with reading(fleet) as connection:

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from sqlalchemy import event
 
 from csms import service_days
 from csms.projection import project
+from storage.charger import STALE_AFTER
 from storage.events import (
     ChargerBooted,
     ConnectionOpened,
@@ -42,8 +44,11 @@ def morning(charger_id: str, version: str, word: ConnectorStatus) -> list[EventR
     ]
 
 
-async def projected(store: PostgresServiceStore, limit: int = 7) -> None:
-    while (await store.advance_service(service_days.fold, limit=limit)).read:
+async def projected(
+    store: PostgresServiceStore, limit: int = 7, stale_after: timedelta = STALE_AFTER
+) -> None:
+    fold = partial(service_days.fold, stale_after=stale_after)
+    while (await store.advance_service(fold, limit=limit)).read:
         pass
 
 
@@ -93,14 +98,20 @@ async def test_service_by_site_and_version_is_the_same_however_it_was_projected(
 
 
 @pytest.mark.requirement("F28", "F104")
-async def test_time_after_the_last_word_is_unknown_while_the_socket_lives(engine, chargers) -> None:
+@pytest.mark.parametrize(("stale_after", "known_min"), [(STALE_AFTER, 0), (timedelta(hours=2), 115)])
+async def test_time_after_the_last_word_is_unknown_while_the_socket_lives(
+    engine, chargers, stale_after: timedelta, known_min: int
+) -> None:
     ingest, store = PostgresIngestStore(engine), PostgresServiceStore(engine)
     await ingest.commit([], morning("A", "1.0", ConnectorStatus.AVAILABLE), project)
     assert (await store.report(GroupBy.SITE, START.date(), START)).groups == ()
-    await projected(store)
+    await projected(store, stale_after=stale_after)
     end = START + timedelta(minutes=355 + 120)
     [group] = (await store.report(GroupBy.SITE, START.date(), end)).groups
-    assert (round(group.total.up_s), round(group.total.unknown_s)) == (350 * 60 + 600, 115 * 60)
+    assert (round(group.total.up_s), round(group.total.unknown_s)) == (
+        (360 + known_min) * 60,
+        (115 - known_min) * 60,
+    )
     assert isinstance(group.total, ServiceDay)
     assert await store.days("A", date(2100, 1, 1), end) == []
 

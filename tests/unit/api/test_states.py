@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.states import ChargerState, charger_state
-from storage.charger import STALE_AFTER, SiteLease
+from storage.charger import STALE_AFTER, SiteLease, stale_after
 from storage.events import ConnectorStatus
 from storage.ports import ChargerView
 from storage.twin import ConnectorState, OpenTransaction, OperationSection
@@ -32,6 +32,7 @@ def with_twin(**changes: Any) -> ChargerView:
 
 
 S, C = ChargerState, ConnectorStatus
+HOUR = timedelta(hours=1)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,8 @@ S, C = ChargerState, ConnectorStatus
         (charger_view("A", online=False, maintenance=LEASE), S.MAINTENANCE),
         (charger_view("A", maintenance=replace(LEASE, expires_at=NOW)), S.AVAILABLE),
         (charger_view("A", last_message_at=NOW - STALE_AFTER - timedelta(seconds=1)), S.UNKNOWN),
+        (charger_view("A", last_message_at=NOW - HOUR, stale_after=stale_after(3600)), S.AVAILABLE),
+        (charger_view("A", last_message_at=NOW - 2 * HOUR, stale_after=stale_after(3600)), S.UNKNOWN),
         (charger_view("A", last_message_at=None), S.UNKNOWN),
         (with_twin(connectivity=None), S.UNKNOWN),
         (with_twin(operation=None), S.UNKNOWN),

@@ -55,6 +55,16 @@ def stored(train: list[tuple[float, Any]]) -> list[StoredEvent]:
     return events
 
 
+@pytest.mark.requirement("F28", "F104")
+def test_with_long_heartbeats_an_hour_without_a_word_is_known() -> None:
+    train = stored([(0, OPENED), (0, status(FREE)), (60, HeartbeatReceived()), (200, HeartbeatReceived())])
+    for minutes, (up_s, unknown_s) in {15: (0, 200 * 60), 90: (HOUR, 140 * 60)}.items():
+        total = ServiceDay()
+        for day in fold({}, train, timedelta(minutes=minutes)).days.values():
+            total = total.merged(day)
+        assert (total.up_s, total.unknown_s) == (up_s, unknown_s)
+
+
 def served(train: list[tuple[float, Any]]) -> ServiceDay:
     total = ServiceDay()
     for day in fold({}, stored(train)).days.values():

@@ -184,6 +184,16 @@ def test_the_deadline_tells_the_living_from_the_silent() -> None:
         assert (verdict.finding, verdict.retryable) == (Finding.SILENT, False)
 
 
+@pytest.mark.requirement("R24")
+def test_with_long_heartbeats_the_living_say_less_and_are_no_more_silent() -> None:
+    route = RouteFacts("node-1", "boot-1", 1)
+    quiet = AttemptFacts(route, True, LATER, 7, (), stale_s=5400.0)
+    for after, finding in ((80, Finding.OVERDUE), (91, Finding.SILENT)):
+        assert judge_deadline(ATTEMPT, quiet, LATER + timedelta(minutes=after)).finding is finding
+    mute = replace(quiet, last_message_at=ATTEMPT.since - timedelta(minutes=1))
+    assert judge_deadline(ATTEMPT, mute, LATER).finding is Finding.SILENT, "not a word since the command"
+
+
 def test_signals_become_sightings() -> None:
     booted = ChargerSignal(3, "charger_booted", {"firmware_version": "1.1"}, LATER)
     said = ChargerSignal(4, "firmware_status_reported", {"status": "Installed", "request_id": 7}, LATER)
