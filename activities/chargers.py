@@ -12,8 +12,10 @@ from activities.errors import mapped
 from activities.facts import SIGHTED, AttemptFacts, RouteFacts, sighting_in
 from activities.recalling import RecallNote
 from activities.silence import Lessons, silence_of, stuck_in, trail_of
+from activities.steadiness import restless
 from activities.stores import Stores
 from storage.campaign import TargetPhase
+from storage.charger import OutOfService
 from storage.learned import Trail
 from storage.ports import ChargerView
 
@@ -118,10 +120,13 @@ class ChargerActivities:
     @activity.defn
     @mapped
     async def find_stranded(self) -> tuple[Stranded, ...]:
-        """Connected chargers that we left out of service. One in the middle of an install stays so."""
+        """Connected chargers that we left out of service. One that installs or restarts stays so."""
         found = []
         for row in await self._stores.out_of_service.stranded():
             route = await self.resolve_route(row.charger_id)
-            if route is not None and not await still_at_work(self._stores, row):
+            if route is not None and not await self._busy_with_itself(row):
                 found.append(Stranded(row.charger_id, route))
         return tuple(found)
+
+    async def _busy_with_itself(self, row: OutOfService) -> bool:
+        return await still_at_work(self._stores, row) or await restless(self._stores, row)

@@ -10,6 +10,7 @@ from activities.guards import CONNECTIONS, PRIORITY_VARIABLE, active_slot
 from activities.orders import DispatchKind, Node, Obstacle
 from activities.passwords import rotate_password
 from activities.renewal import reserve, send_to
+from activities.steadiness import restless, still_restless
 from csms.access import Apn, NetworkProfile, SetNetworkProfile
 from csms.capabilities import PROFILE_16
 from csms.commands import (
@@ -190,6 +191,9 @@ class Visit:
     async def back_into_service(self) -> ConnectionAnswer:
         """Exactly what was in service before."""
         given = self.given
+        row = await self._stores.out_of_service.get(given.charger_id)
+        if row is not None and await restless(self._stores, row):
+            return ConnectionAnswer(DispatchKind.UNKNOWN, still_restless(row))
         try:
             await put_back(self._node, given.charger_id, given.session_epoch)
         except NotConnectedHere:

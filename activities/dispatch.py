@@ -12,9 +12,11 @@ from activities.keeping import compared
 from activities.orders import DispatchAnswer, DispatchInput, Node, PutBackInput, ResetAnswer, ResetInput
 from activities.recalling import RecallAnswer, RecallInput, call_back
 from activities.sending import Sending
+from activities.steadiness import restless, still_restless
 from activities.stores import this_run
 from csms.commands import AnswerStatus, Reset, ResetKind
 from storage.campaign import Outcome
+from storage.charger import OutOfService
 from storage.ids import charger_workflow_id
 from storage.twin import busy_reason
 
@@ -75,7 +77,7 @@ class DispatchActivities:
     @activity.defn
     @mapped
     async def conclude_update(self, given: RestoreInput) -> ConcludeAnswer | None:
-        """Compare and put back settings, give availability back unless it is still at it, close the books.
+        """Compare and put back settings, give availability back where it can serve, close the books.
 
         Raises NotConnectedHere, CommandTimeout, CallFailed or RestoreRefused with the books still open:
         another route may help, and a charger that has only just started says yes a moment later.
@@ -87,30 +89,44 @@ class DispatchActivities:
                 return None
             if lease is None or lease.workflow_id == charger_workflow_id(charger_id):
                 end = await compared(self._node, end, given.session_epoch)
-                if await self._goes_on(end):
-                    end = replace(end, reason=f"{end.reason}; {STILL_AT_WORK}")
+                if why := await self._stays_out(end, given.session_epoch):
+                    end = replace(end, reason=f"{end.reason}; {why}")
                 else:
                     await put_back(self._node, charger_id, given.session_epoch)
             await self._books.close(end)
             return ConcludeAnswer(end.reason) if end.outcome is not given.end.outcome else None
 
-    async def _goes_on(self, end: ConcludeInput) -> bool:
-        """Whether its time is over and it works on: housekeeping puts it back when it is done."""
-        if end.outcome is Outcome.UPDATED or end.stopped:
-            return False
-        row = await self._node.stores.out_of_service.get(end.charger_id)
-        return row is not None and await still_at_work(self._node.stores, row)
+    async def _stays_out(self, end: ConcludeInput, session_epoch: int) -> str:
+        """Why housekeeping puts it back later: its time is over and it works on, or it does not stay up."""
+        stores = self._node.stores
+        row = None if end.outcome is Outcome.UPDATED else await stores.out_of_service.get(end.charger_id)
+        if row is None:
+            return ""
+        if not end.stopped and await still_at_work(stores, row):
+            return STILL_AT_WORK
+        target = await stores.campaigns.target(end.campaign_id, end.wave, end.charger_id)
+        told = row.steady_seconds is not None and target.dispatched_at is not None
+        return still_restless(row) if told and await self._restless(row, session_epoch) else ""
+
+    async def _restless(self, row: OutOfService, session_epoch: int) -> bool:
+        """After the last frame of this session is committed: its boot may be on its way."""
+        if row.steady_seconds is not None:
+            await self._node.sender.settle(row.charger_id, session_epoch)
+        return await restless(self._node.stores, row)
 
     @activity.defn
     @mapped
     async def put_back_charger(self, given: PutBackInput) -> bool:
-        """Put a charger back that its workflow had to leave out of service; False: nothing to do.
+        """Put a charger back that its workflow had to leave out of service; False: nothing to do yet.
 
         Raises NotConnectedHere, CommandTimeout, CallFailed or RestoreRefused; the next round tries again.
         """
         stores, charger_id = self._node.stores, given.charger_id
         async with beating(HEARTBEAT_S), self._alone(charger_id):
             if await stores.leases.get(charger_id) is not None:
+                return False
+            row = await stores.out_of_service.get(charger_id)
+            if row is None or await self._restless(row, given.session_epoch):
                 return False
             done = await put_back(self._node, charger_id, given.session_epoch)
         if done:

@@ -28,6 +28,7 @@ from storage.charger import ModelProfile, SiteLease
 from storage.ids import charger_workflow_id
 from storage.parked import DOWNLOAD, NEVER, Parked, Parking
 from storage.ports import ChargerView
+from storage.twin import IN_SERVICE
 
 _HEARTBEAT_S = 2.0
 ASK_AGAIN = timedelta(hours=1)
@@ -199,8 +200,13 @@ class _Fetching:
         )
 
     async def _park(self, order: Order, proof: VerifiedDispatch) -> None:
-        """Its turn has come and only the write is left."""
+        """Its turn has come and only the write is left: what forbids the download since holds it back."""
         given = self._given
+        charger = await self._stores.chargers.registered(given.charger_id)
+        if charger.lifecycle not in IN_SERVICE:
+            raise Obstacle(DispatchKind.NOT_NOW, f"it is {charger.lifecycle.value} by now")
+        if why := await no_leave_to_fetch(self._stores, given.charger_id, charger.site_id):
+            raise Obstacle(DispatchKind.NOT_NOW, why)
         await self._stores.record(
             f"campaign/{given.campaign_id}",
             "update.fetch_ordered",

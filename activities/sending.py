@@ -16,6 +16,7 @@ from activities.leave import no_leave, still_wanted
 from activities.local_images import LocalQuery, local_address
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node, Obstacle, Order
 from activities.proving import Proving, security_event
+from activities.steadiness import restless
 from activities.stores import this_run
 from activities.withdrawn import distrusted, subjects_of
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, UpdateFirmware
@@ -28,6 +29,8 @@ from storage.ids import charger_workflow_id
 from storage.ports import ChargerView
 from storage.twin import IN_SERVICE, Lifecycle, OperationSection, busy_reason
 
+ASKED_LONG_AGO = timedelta(seconds=1)
+"""So old is the leave of people and site at the most when the command is written."""
 _SENT = frozenset({TargetPhase.DISPATCHED, TargetPhase.CONFIRMING})
 
 
@@ -46,6 +49,8 @@ class Sending:
         self._marked = False
         self._needs_reset = False
         self._local = False
+        self._fresh = False
+        self._asked_at = node.stores.clock()
         self._plan: CampaignPlan
         self._pace = Pace()
         self._rollback = goes_back(given.wave)
@@ -83,6 +88,10 @@ class Sending:
         return replace(told, for_session=obstacle.for_session, strained=obstacle.strained)
 
     async def _undrained(self) -> bool:
+        """Whether nothing is left to give back; a charger that does not stay up is left to housekeeping."""
+        row = None if self._fresh else await self._stores.out_of_service.get(self._given.charger_id)
+        if row is not None and await restless(self._stores, row):
+            return True
         try:
             await put_back(self._node, self._given.charger_id, self._given.session_epoch)
         except CsmsError:
@@ -107,13 +116,17 @@ class Sending:
             raise Obstacle(DispatchKind.NOT_NOW, "there is no signed directive for it yet")
         artifact = await stores.artifacts.get(target.artifact_id)
         profile = await self._profile()
-        if why := await no_leave(stores, self._plan, target):
-            raise Obstacle(DispatchKind.NOT_NOW, why)
+        await self._require_leave(target)
         self._request_id = await self._number(target)
         await self._lease(target, profile, artifact.length)
         if not self._sent_before:
             await self._move(TargetPhase.RESERVED, "it is reserved at its site")
         return Order(target, artifact, profile, self._request_id, directive)
+
+    async def _require_leave(self, target: Target) -> None:
+        self._asked_at = self._stores.clock()
+        if why := await no_leave(self._stores, self._plan, target):
+            raise Obstacle(DispatchKind.NOT_NOW, why)
 
     async def _profile(self) -> ModelProfile:
         charger = await self._stores.chargers.registered(self._given.charger_id)
@@ -156,6 +169,7 @@ class Sending:
         view = await self._look()
         self._require_fit(view, order)
         ours = await self._stores.out_of_service.get(self._given.charger_id)
+        self._fresh = ours is None
         self._before = ours.before if ours else out_of_service(view.twin.operation)
         if ours or not closed_to_cars(view.twin.operation):
             await self._remember(view, self._before)
@@ -203,7 +217,14 @@ class Sending:
         """Before the charger is told, so that nothing that happens from here on leaves it out for ever."""
         given, charger = self._given, view.charger
         cause = f"update in campaign {given.campaign_id}, wave {given.wave}"
-        row = OutOfService(charger.charger_id, charger.site_id, before, self._stores.clock(), cause)
+        row = OutOfService(
+            charger.charger_id,
+            charger.site_id,
+            before,
+            self._stores.clock(),
+            cause,
+            self._pace.steady_seconds,
+        )
         await self._stores.out_of_service.add(row)
 
     async def _untouched(self, *, anew: bool) -> None:
@@ -269,6 +290,8 @@ class Sending:
         """
         try:
             await self._glance()  # Also where it was drained: not every charger turns cars away then.
+            if not self._sent_before and self._stores.clock() - self._asked_at > ASKED_LONG_AGO:
+                await self._require_leave(order.target)  # A hold or a freeze while it was drained.
             await self._record_dispatch(order, proof)
             await self._mark(order, proof)
         except Obstacle as obstacle:

@@ -143,6 +143,8 @@ class OutOfService:
     since: datetime
     cause: str
     """What it was for, in words."""
+    steady_seconds: float | None = None
+    """So long it has to stay up before it goes back, unless its update proved that; None: at once."""
 
 
 @dataclass(frozen=True, slots=True)

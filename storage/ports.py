@@ -248,7 +248,10 @@ class OutOfServiceStore(Protocol):
     """Which chargers we took out of service and have not put back; rows outlive workflows and leases."""
 
     async def add(self, row: OutOfService) -> OutOfService:
-        """Write it before the charger is told; a row that is there already stands and is returned."""
+        """Write it before the charger is told; a row that is there already stands and is returned.
+
+        But for how long it has to stay up: there the newest that says so counts.
+        """
 
     async def get(self, charger_id: str) -> OutOfService | None: ...
     async def remove(self, charger_id: str) -> bool:

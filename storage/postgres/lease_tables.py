@@ -28,6 +28,7 @@ out_of_service = sa.Table(
     sa.Column("before", ARRAY(sa.Text), nullable=False),
     time("since"),
     words("cause"),
+    sa.Column("steady_seconds", sa.Double),
 )
 """Chargers that we took out of service and have not put back yet."""
 

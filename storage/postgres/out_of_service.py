@@ -16,10 +16,11 @@ from storage.postgres.tables import charger_route, downtime, out_of_service, sit
 _COLUMNS = out_of_service.c
 _ITS = _COLUMNS.charger_id == bindparam("charger")
 _NEW = insert(out_of_service)
-# An update that changes nothing: it returns the row that stands, in the same statement.
+# It returns the row that stands in the same statement, for as long as the newest update wants it to stay up.
 _ADD = Prepared(
     _NEW.on_conflict_do_update(
-        index_elements=["charger_id"], set_={"charger_id": _NEW.excluded.charger_id}
+        index_elements=["charger_id"],
+        set_={"steady_seconds": func.coalesce(_NEW.excluded.steady_seconds, _COLUMNS.steady_seconds)},
     ).returning(out_of_service)
 )
 _GET = Prepared(select(out_of_service).where(_ITS))
@@ -42,7 +43,7 @@ class PostgresOutOfServiceStore:
         self._engine = engine
 
     async def add(self, row: OutOfService) -> OutOfService:
-        """The first row of a charger stands; returns the one that does."""
+        """The first row stands, but for how long its charger has to stay up; returns the one that does."""
         stands = await _ADD.row(
             self._engine,
             charger_id=row.charger_id,
@@ -50,6 +51,7 @@ class PostgresOutOfServiceStore:
             before=list(row.before),
             since=row.since,
             cause=row.cause,
+            steady_seconds=row.steady_seconds,
         )
         return _row(stands)
 
@@ -74,4 +76,5 @@ class PostgresOutOfServiceStore:
 
 
 def _row(row: Row[*tuple[Any, ...]]) -> OutOfService:
-    return OutOfService(row.charger_id, row.site_id, tuple(row.before), row.since, row.cause)
+    before = tuple(row.before)
+    return OutOfService(row.charger_id, row.site_id, before, row.since, row.cause, row.steady_seconds)

@@ -206,6 +206,9 @@ async def test_a_charger_that_is_still_out_of_service_counts_without_a_lease(lea
     row = OutOfService("A", "s1", ("1.2",), datetime.now(UTC), "an update")
     assert await store.add(row) == row
     assert await store.add(replace(row, before=())) == row, "the first look stands"
+    row = replace(row, steady_seconds=60.0)
+    assert await store.add(replace(row, before=())) == row, "but for how long it has to stay up"
+    assert await store.add(replace(row, steady_seconds=None)) == row
     assert await store.get("A") == row
     refused = await leases.take(lease("B"))
     assert (refused.granted, refused.down, refused.max_down, refused.holder) == (False, 1, 1, None)

@@ -6,8 +6,10 @@ from datetime import timedelta
 import pytest
 
 from storage.campaign import Campaign, CampaignPhase, GatePolicy, Outcome, Pace
+from storage.ids import TASK_QUEUE
 from tests.integration.workflows.harness import Harness, until
 from tests.unit.activities.world import World, good, idle
+from workflows.housekeeping import HousekeepingWorkflow
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("R28")]
 STEADY = Pace(attempt_deadline_seconds=600.0, max_attempts=1, steady_seconds=60.0)
@@ -37,6 +39,14 @@ def reconnects(world: World, name: str) -> None:
     world.routes.rows[name] = replace(route, session_epoch=route.session_epoch + 1)
 
 
+async def keeps_house(skipping: Harness, world: World, after: float) -> set[str]:
+    """Who is still out of service through us after a round."""
+    await passes(skipping, after)
+    world.tick(await skipping.env.get_current_time())
+    await skipping.client.execute_workflow(HousekeepingWorkflow.run, id="house", task_queue=TASK_QUEUE)
+    return set(world.out_of_service.rows)
+
+
 async def passes(skipping: Harness, seconds: float) -> None:
     await skipping.env.sleep(timedelta(seconds=seconds))
 
@@ -52,8 +62,11 @@ async def test_a_boot_loop_is_no_success_and_its_slot_is_not_given_away(
         assert set(world.leases.rows) == {looping}
     world.default = good
     await boots(skipping, world, looping, "1.0")
-    assert await skipping.result(campaign) is CampaignPhase.COMPLETED
+    await until(lambda: world.campaigns.outcomes("c1")[looping] is not None)
     fell = await world.campaigns.target("c1", 0, looping)
+    assert await keeps_house(skipping, world, 30) == {looping}, "nobody knows yet whether it stays up"
+    assert await keeps_house(skipping, world, 40) == set()
+    assert await skipping.result(campaign) is CampaignPhase.COMPLETED
     assert fell.outcome is Outcome.FAILED
     assert "did not stay up, and came back with 1.0" in fell.reason
     assert sorted(world.campaigns.outcomes("c1").values()) == [Outcome.FAILED, Outcome.UPDATED]

@@ -114,7 +114,11 @@ class MemoryOutOfService:
         self._routes = routes
 
     async def add(self, row: OutOfService) -> OutOfService:
-        return self.rows.setdefault(row.charger_id, row)
+        stands = self.rows.get(row.charger_id, row)
+        if row.steady_seconds is not None:
+            stands = replace(stands, steady_seconds=row.steady_seconds)
+        self.rows[row.charger_id] = stands
+        return stands
 
     async def get(self, charger_id: str) -> OutOfService | None:
         return self.rows.get(charger_id)

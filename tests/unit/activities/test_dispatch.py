@@ -10,12 +10,13 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.availability import STILL_AT_WORK, STILL_OUT
+from activities.chargers import ChargerActivities
 from activities.conclusion import ConcludeInput, RestoreInput
 from activities.dispatch import DispatchActivities
 from activities.leave import no_leave
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, PutBackInput, ResetInput
 from activities.signer import DirectiveOrder, SignerActivities
-from csms.commands import AnswerStatus, ChangeAvailability, CommandAnswer, Reset, UpdateFirmware
+from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, Reset, UpdateFirmware
 from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHere
 from signing.errors import DirectiveNotInTime, MetadataExpired
 from storage.artifact import ArtifactPhase
@@ -785,6 +786,94 @@ async def test_a_charger_that_is_still_installing_is_not_put_back_for_the_next_c
     assert CP not in world.leases.rows
     row = await world.campaigns.target("c1", 0, CP)
     assert (row.outcome, row.reason.endswith(STILL_AT_WORK)) == (Outcome.FAILED, True)
+
+
+FELL_BACK = ConcludeInput("c1", 0, CP, 1, Outcome.FAILED, "it did not stay up: 9 boots in 540 s")
+
+
+async def loops(world: World) -> None:
+    """Its plan wants it to stay up for a minute; it was sent the update, and has just booted once more."""
+    campaign = world.campaigns.rows["c1"]
+    plan = replace(campaign.plan, pace=replace(campaign.plan.pace, steady_seconds=60.0))
+    world.campaigns.rows["c1"] = replace(campaign, plan=plan)
+    world.default = idle
+    await dispatch(world)
+    await world.boot(CP, "1.1")
+    world.sent.clear()
+
+
+@pytest.mark.requirement("X2", "X3")
+async def test_a_charger_that_restarts_again_and_again_is_left_to_no_car(world: World) -> None:
+    await loops(world)
+    world.now += timedelta(seconds=59)
+    await conclude(world, end=FELL_BACK)
+    assert (world.sent, world.inoperative) == ([], {CP})
+    assert CP not in world.leases.rows
+    site = world.chargers.rows[CP].charger.site_id
+    assert await world.leases.down([site]) == {site: 1}, "it counts as down at its site"
+    row = await world.campaigns.target("c1", 0, CP)
+    assert "until it has stayed up for 60 s: housekeeping puts it back then" in row.reason
+    assert "mend it on site" in row.reason
+
+    housekeeping, hands = ChargerActivities(world.stores), DispatchActivities(world.node)
+    await world.boot(CP, "1.1")
+    world.now += timedelta(seconds=60)
+    await world.connects(CP)
+    world.now += timedelta(seconds=59)
+    assert await housekeeping.find_stranded() == (), "neither a boot nor a new session was 60 s ago"
+    assert not await ActivityEnvironment().run(hands.put_back_charger, PutBackInput(CP, 1))
+    assert CP in world.inoperative
+    world.now += timedelta(seconds=2)
+    assert [one.charger_id for one in await housekeeping.find_stranded()] == [CP]
+    assert await ActivityEnvironment().run(hands.put_back_charger, PutBackInput(CP, 1))
+    assert (world.inoperative, world.out_of_service.rows) == (set(), {})
+
+
+@pytest.mark.requirement("X3")
+async def test_a_charger_that_failed_and_stays_up_is_put_back_at_once(world: World) -> None:
+    await loops(world)
+    world.now += timedelta(seconds=61)
+    await conclude(world, end=FELL_BACK)
+    assert (world.inoperative, world.out_of_service.rows) == (set(), {})
+
+
+@pytest.mark.requirement("X3")
+async def test_one_to_which_nothing_was_sent_is_put_back_however_lately_it_came(world: World) -> None:
+    await loops(world)
+    key = ("c1", 0, CP)
+    world.campaigns.target_rows[key] = replace(world.campaigns.target_rows[key], dispatched_at=None)
+    await conclude(world, end=ConcludeInput("c1", 0, CP, 1, None, "it was not sent"))
+    assert (world.inoperative, world.out_of_service.rows) == (set(), {})
+
+
+@pytest.mark.requirement("X3")
+async def test_a_next_attempt_that_sends_nothing_leaves_a_restless_charger_where_it_is(world: World) -> None:
+    await loops(world)
+    await world.boot(CP, "1.0")
+    await conclude(world, end=replace(FELL_BACK, outcome=None))
+    world.refused_proofs.add(CP)
+    answer = await dispatch(world, attempt=2)
+    assert (answer.kind, answer.drained) == (DispatchKind.HALT, False)
+    assert CP in world.inoperative
+    assert CP in world.out_of_service.rows
+
+
+@pytest.mark.requirement("R17")
+@pytest.mark.parametrize("seconds", [0, 2])
+async def test_a_hold_that_comes_while_it_is_drained_holds_the_command_back(
+    world: World, seconds: int
+) -> None:
+    async def hold(_: str, command: Command) -> None:
+        if isinstance(command, UpdateFirmware):
+            await world.upkeep.put_upkeep(Upkeep(CP, "cabinet open"))
+            world.now += timedelta(seconds=seconds)
+
+    world.on_turn = hold
+    answer = await dispatch(world)
+    assert bool(world.updates()) is (seconds == 0), "what was asked this very second is not asked again"
+    if seconds:
+        assert (answer.kind, answer.reason) == (DispatchKind.NOT_NOW, "it is on hold: cabinet open")
+        assert CP not in world.inoperative
 
 
 async def test_conclusion_is_written_into_the_audit_log_once(world: World) -> None:

@@ -20,6 +20,7 @@ from storage.capability import Declared
 from storage.charger import ModelProfile, Site
 from storage.halt import EVERYTHING
 from storage.parked import DOWNLOAD, NEVER, Parked, Parking
+from storage.twin import Lifecycle
 from storage.upkeep import Downloads, SiteRoom, SiteRules, Upkeep
 from storage.windows import Closure, ClosureKind
 from tests.unit.activities.world import MODEL, START, VENDOR, World, idle
@@ -88,6 +89,28 @@ async def test_a_campaign_that_stops_in_the_last_instant_sends_nothing(world: Wo
     world.on_turn = abort
     assert (await fetch(world)).kind is DispatchKind.NOT_NOW
     assert (world.sent, world.parked.rows) == ([], {})
+
+
+@pytest.mark.parametrize("why", ["hold", "freeze", "quarantine"])
+async def test_what_forbids_a_download_in_the_last_instant_holds_it_back(world: World, why: str) -> None:
+    async def forbid(*_: object) -> None:
+        match why:
+            case "hold":
+                await world.upkeep.put_upkeep(Upkeep(CP, "cabinet open"))
+            case "freeze":
+                hour = timedelta(hours=1)
+                await world.upkeep.put_closures(
+                    [Closure(START - hour, START + hour, ClosureKind.FREEZE, "fair", "site-0")]
+                )
+            case "quarantine":
+                view = world.chargers.rows[CP]
+                aside = replace(view.charger, lifecycle=Lifecycle.QUARANTINED)
+                world.chargers.rows[CP] = replace(view, charger=aside)
+
+    world.on_turn = forbid
+    assert (await fetch(world)).kind is DispatchKind.NOT_NOW
+    assert (world.sent, world.parked.rows) == ([], {})
+    assert "update.fetch_ordered" not in world.audit.actions()
 
 
 @pytest.mark.parametrize("why", ["hold", "freeze", "halt", "paused", "attempted", "elsewhere"])

@@ -53,6 +53,7 @@ from storage.charging import ChargingSession, SessionState
 from storage.credentials import PendingFate
 from storage.events import (
     ChargerBooted,
+    ConnectionOpened,
     ConnectorStatus,
     EventRecord,
     FirmwareStatus,
@@ -401,6 +402,11 @@ class World:
         if operation is not None:
             told = {key: replace(state, reported_at=self.now) for key, state in operation.connectors.items()}
             self._twin(charger_id, operation=replace(operation, connectors=told))
+
+    async def connects(self, charger_id: str) -> None:
+        """A new session, without a boot."""
+        opened = ConnectionOpened("ocpp2.0.1", 2, "192.0.2.1", NODE_ID)
+        await self._tell(charger_id, opened, signal=False)
 
     async def report(self, charger_id: str, status: FirmwareStatus, request_id: int | None) -> None:
         await self._tell(charger_id, FirmwareStatusReported(status, request_id), signal=True)

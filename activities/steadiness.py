@@ -1,0 +1,39 @@
+"""Whether a charger stays up, for who looks at the store: a boot or a new session begins the wait anew.
+
+``workflows.steady`` has the same rule for an attempt that is watched.
+"""
+
+from datetime import datetime, timedelta
+
+from activities.stores import Stores
+from storage.charger import OutOfService
+from storage.events import NO_RESTART, EventKind, StoredEvent
+
+_BEGINS = (EventKind.CHARGER_BOOTED.value, EventKind.CONNECTION_OPENED.value)
+
+
+async def stays_up_until(stores: Stores, charger_id: str, seconds: float) -> datetime | None:
+    """When a connected charger has stayed up for so long, if nothing happens; None: it has."""
+    lasts = timedelta(seconds=seconds)
+    told = await stores.events.since(charger_id, stores.clock() - lasts, _BEGINS)
+    begun = max((one.received_at for one in told if _begins(one)), default=None)
+    return begun + lasts if begun is not None else None
+
+
+async def restless(stores: Stores, row: OutOfService) -> bool:
+    """Whether a charger that was taken out for an update has not stayed up for as long as its plan wants."""
+    seconds = row.steady_seconds
+    return seconds is not None and await stays_up_until(stores, row.charger_id, seconds) is not None
+
+
+def still_restless(row: OutOfService) -> str:
+    """Ends the reason of a target whose charger is not put back for that: what happens, and what to do."""
+    return (
+        "it stays out of service, and counts as down at its site, until it has stayed up for "
+        f"{row.steady_seconds or 0:g} s: housekeeping puts it back then. If it goes on restarting, update it "
+        "by a campaign of its own or mend it on site"
+    )
+
+
+def _begins(event: StoredEvent) -> bool:
+    return event.kind is not EventKind.CHARGER_BOOTED or event.body.get("reason") not in NO_RESTART
