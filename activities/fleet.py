@@ -26,6 +26,7 @@ from activities.facts import (
 )
 from activities.fetch_facts import Ahead, ahead_of, is_frozen, uplink_left
 from activities.parking import did_not_wait
+from activities.steadiness import staying
 from activities.stores import Stores
 from storage.campaign import (
     ATTEMPTED,
@@ -40,6 +41,7 @@ from storage.campaign import (
 )
 from storage.charger import ModelProfile, Site
 from storage.errors import NotFound
+from storage.parked import Parked
 from storage.ports import ChargerView
 from storage.upkeep import Claimant
 
@@ -170,8 +172,32 @@ class FleetActivities:
             ),
             parked=ahead.facts,
             local=await self._controllers(given, sites.items()),
+            staying=await self._staying(campaign.plan, targets, views, artifact.version),
             signals_late=round(await stores.events.signals_late(), 1),
         )
+
+    async def _staying(
+        self, plan: CampaignPlan, targets: Sequence[Target], views: Sequence[ChargerView], version: str
+    ) -> tuple[tuple[str, datetime | None], ...]:
+        """Who waits and runs the version through us counts once it stays up; others ran it before."""
+        seconds, waiting = plan.pace.steady_seconds, {one.charger_id: one for one in targets if _waits(one)}
+        there = [
+            view
+            for view in views
+            if view.charger.charger_id in waiting
+            and view.twin.firmware is not None
+            and view.twin.firmware.version == version
+        ]
+        if seconds is None or not there:
+            return ()
+        parked = await self._stores.parked.of([view.charger.charger_id for view in there])
+        ours = [
+            view
+            for view in there
+            if waiting[view.charger.charger_id].dispatched_at is not None
+            or _is_for(parked.get(view.charger.charger_id), waiting[view.charger.charger_id])
+        ]
+        return await staying(self._stores, ours, seconds)
 
     async def _campaign(self, campaign_id: str) -> Campaign:
         """Its plan, priority and age, which never change; read once."""
@@ -384,6 +410,15 @@ def _attempts(tally: WaveTally, failed: int) -> int:
     updated = tally.by_outcome.get(Outcome.UPDATED.value, 0)
     ended = sum(tally.by_outcome.get(outcome.value, 0) for outcome in ATTEMPTED)
     return under_way + updated + max(failed, ended - updated)
+
+
+def _waits(target: Target) -> bool:
+    """It is open, and no attempt is under way."""
+    return target.phase is not TargetPhase.DONE and target.phase not in _SENT
+
+
+def _is_for(parked: Parked | None, target: Target) -> bool:
+    return parked is not None and (parked.campaign_id, parked.wave) == (target.campaign_id, target.wave)
 
 
 class _Places(Generic[T]):

@@ -3,11 +3,13 @@
 ``workflows.steady`` has the same rule for an attempt that is watched.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from activities.stores import Stores
 from storage.charger import OutOfService
 from storage.events import NO_RESTART, EventKind, StoredEvent
+from storage.ports import ChargerView
 
 _BEGINS = (EventKind.CHARGER_BOOTED.value, EventKind.CONNECTION_OPENED.value)
 
@@ -18,6 +20,20 @@ async def stays_up_until(stores: Stores, charger_id: str, seconds: float) -> dat
     told = await stores.events.since(charger_id, stores.clock() - lasts, _BEGINS)
     begun = max((one.received_at for one in told if _begins(one)), default=None)
     return begun + lasts if begun is not None else None
+
+
+async def staying(
+    stores: Stores, views: Iterable[ChargerView], seconds: float
+) -> tuple[tuple[str, datetime | None], ...]:
+    """Those of these that have not stayed up for so long, and when they will have; None: it is away."""
+    found: list[tuple[str, datetime | None]] = []
+    for view in views:
+        name, connectivity = view.charger.charger_id, view.twin.connectivity
+        if connectivity is None or not connectivity.online:
+            found.append((name, None))
+        elif until := await stays_up_until(stores, name, seconds):
+            found.append((name, until))
+    return tuple(found)
 
 
 async def restless(stores: Stores, row: OutOfService) -> bool:

@@ -5,7 +5,7 @@ from the charger, so there is nothing to give back; what is parked there is in P
 not wait with the install is followed to its proof, as an update is.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from temporalio import workflow
 from temporalio.exceptions import ActivityError
@@ -19,12 +19,13 @@ with workflow.unsafe.imports_passed_through():
     from storage.campaign import Outcome
     from storage.errors import AmpwaveError
     from storage.parked import Parking
-    from workflows.attest import Attempt, Finding, judge, judge_deadline, sighting_of
+    from workflows.attest import Attempt, Finding, Judgement, judge, judge_deadline, sighting_of
     from workflows.fetch_rules import STATES, Fetch, FetchFinding, judge_fetch, judge_fetch_deadline
     from workflows.lasting import to_the_end
     from workflows.messages import ChargerFetchInput
     from workflows.options import locally, never_sent, on_node, remotely
     from workflows.signals import CHARGER_EVENT, ChargerSignal
+    from workflows.steady import Vigil, begun, judge_vigil, judge_vigil_deadline, stand_of
 
 LOOKS = 4
 """How often PostgreSQL is read at most when no signal comes, the deadline included."""
@@ -34,6 +35,8 @@ _OF_THE_INSTALL = {
     Finding.SILENT: Outcome.SILENT,
 }
 """What becomes of a charger that began to install by itself; one that failed then gets a regular attempt."""
+_OF_THE_VIGIL = _OF_THE_INSTALL | {Finding.FAILED: Outcome.FAILED}
+"""The same of one that proved the version and was to stay up: it had its chance."""
 
 
 @workflow.defn(failure_exception_types=[AmpwaveError])
@@ -73,10 +76,10 @@ class ChargerFetchWorkflow:
         found = await self._watch()
         if found.fetch is Fetch.INSTALLING:
             return await self._conclude(await self._follow(found))
-        outcome = Outcome.UPDATED if found.fetch is Fetch.UPDATED else None
-        if outcome:
-            await locally(ParkingActivities.note_haste, self._haste())
-        return await self._conclude(self._end(found.reason, found, outcome))
+        if found.fetch is not Fetch.UPDATED:
+            return await self._conclude(self._end(found.reason, found))
+        await self._goes_away()
+        return await self._conclude(await self._proven(found, found.reason))
 
     async def _order(self) -> FetchAnswer:
         given = self._given
@@ -106,8 +109,7 @@ class ChargerFetchWorkflow:
     async def _follow(self, found: FetchFinding) -> FetchEnd:
         """Nobody can stop it any more: it is away from its site until it has booted or given up."""
         self._say(found.reason)
-        await locally(ParkingActivities.note_haste, self._haste())
-        self._deadline = workflow.now() + timedelta(seconds=self._given.install_seconds)
+        await self._goes_away()
         while True:
             judged = judge(self._attempt, self._sightings.values())
             if judged is None and not await self._next_news():
@@ -115,19 +117,58 @@ class ChargerFetchWorkflow:
                 judged = judge(self._attempt, self._sightings.values())
                 if judged is None and workflow.now() >= self._deadline:
                     judged = judge_deadline(self._attempt, facts, workflow.now())
+            if judged and judged.finding is Finding.UPDATED:
+                return await self._proven(found, f"{found.reason}; {judged.reason}")
             if judged:
                 outcome = _OF_THE_INSTALL.get(judged.finding)
                 return self._end(f"{found.reason}; {judged.reason}", found, outcome)
 
+    async def _goes_away(self) -> None:
+        """From its site, for as long as an attempt may take."""
+        await locally(ParkingActivities.note_haste, self._haste())
+        self._deadline = workflow.now() + timedelta(seconds=self._given.install_seconds)
+
+    async def _proven(self, found: FetchFinding, reason: str) -> FetchEnd:
+        """It counts, and its site's slot is free, once it has stayed up, where the plan wants that."""
+        seconds = self._given.steady_seconds
+        if seconds is None:
+            return self._end(reason, found, Outcome.UPDATED)
+        self._say(f"{reason}; waiting until it has stayed up for {seconds:g} s")
+        judged = await self._lasts(seconds)
+        # Who proved it too late to be seen staying up is seen at its shard's next look.
+        outcome = None if judged.retryable else _OF_THE_VIGIL[judged.finding]
+        return self._end(f"{found.reason}; {judged.reason}", found, outcome)
+
+    async def _lasts(self, seconds: float) -> Judgement:
+        """Every wake-up reads PostgreSQL: it is rare, and a lost connection is no hint."""
+        vigil: Vigil | None = None
+        while True:
+            self._news = False
+            facts = await self._reconcile()
+            now, epoch = workflow.now(), facts.route.session_epoch if facts.route else None
+            if stand := stand_of(self._attempt, self._sightings.values()):
+                vigil = vigil.kept(stand, epoch, now) if vigil else begun(seconds, stand, epoch, now)
+                if judged := judge_vigil(self._attempt, vigil, stand, now):
+                    return judged
+            if now >= self._deadline:
+                if vigil is None:
+                    return judge_deadline(self._attempt, facts, now)
+                return judge_vigil_deadline(self._attempt, vigil, facts, now)
+            again = now + timedelta(seconds=seconds)
+            due = vigil.until if vigil is not None and vigil.epoch is not None else again
+            await self._until(min(due, self._deadline))
+
     async def _next_news(self) -> bool:
         """True when a signal came, False when it is time to look for ourselves."""
-        left = self._deadline - workflow.now()
         quarter = timedelta(seconds=self._given.seconds / LOOKS)
         self._news = False
+        return await self._until(min(workflow.now() + quarter, self._deadline))
+
+    async def _until(self, due: datetime) -> bool:
+        """Whether a signal came before that."""
+        left = max(due - workflow.now(), timedelta(seconds=0.01))
         try:
-            await workflow.wait_condition(
-                lambda: self._news, timeout=max(min(quarter, left), timedelta(seconds=0.01))
-            )
+            await workflow.wait_condition(lambda: self._news, timeout=left)
         except TimeoutError:
             return False
         return True

@@ -157,7 +157,12 @@ class ChargerUpdateWorkflow:
         if self._maybe_sent and answer.kind is not DispatchKind.HALT:
             return None  # An earlier try may have arrived; only the deadline or a proof ends that.
         outcome = _OUTCOMES.get(answer.kind)
-        if answer.kind is DispatchKind.ALREADY and self._given.attempt > 1:
+        there = answer.kind is DispatchKind.ALREADY
+        if there and self._given.steady_seconds and workflow.patched("there-and-steady"):
+            return UpdateEnd(
+                None, f"{answer.reason}, and counts once it has stayed up"
+            )  # The next look tells.
+        if there and self._given.attempt > 1:
             outcome = Outcome.UPDATED  # By an earlier attempt, and so it counts and goes back as one.
         if answer.kind is DispatchKind.REFUSED and not self._given.last_attempt:
             return UpdateEnd(None, answer.reason, (Mark.RETRY, Mark.REFUSED))

@@ -148,6 +148,8 @@ class ChargerFetchInput:
     """What the download may take."""
     install_seconds: float
     """What the install may take, if it begins that by itself."""
+    steady_seconds: float | None = None
+    """So long it has to stay up then; None: its first boot with the version is enough."""
 
 
 class Mark(StrEnum):

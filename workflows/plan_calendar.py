@@ -42,7 +42,7 @@ class Timetable:
         now: datetime,
         waves: Sequence[Sequence[Charger]] = (),
     ) -> None:
-        self._there = [sorted({charger.site_id for charger in wave}) for wave in waves]
+        self._there = [Counter(charger.site_id for charger in wave) for wave in waves]
         self._plan = plan
         self._sites = sites
         self._closures = tuple(closures)
@@ -55,6 +55,10 @@ class Timetable:
     def _start(self) -> datetime:
         start, now = self._plan.start_at, self._now
         return min(max(now, start) if start and start.tzinfo else now, self._latest)
+
+    @cached_property
+    def _steady(self) -> timedelta:
+        return _lasting(self._plan)
 
     def begins(self, wave: int) -> datetime:
         """When a wave can begin at the earliest."""
@@ -75,17 +79,37 @@ class Timetable:
         # What a gate demands is lived by all updated on average: only the first wave is sure to wait as long.
         rests += plan.gate.health.min_hours * 3600 if plan.gate.health and wave == 1 else 0.0
         if plan.rehearse_rollback and wave == 1:
-            rests += 2 * plan.pace.settle_seconds  # Back and forward again, at no time at all.
+            # Back and forward again, at no time at all but for what has to last.
+            rests += 2 * (plan.pace.settle_seconds + self._steady.total_seconds())
         through = min(
-            max(self._opened(wave - 1), default=self.begins(wave - 1)),
+            max(self._through(wave - 1), default=self.begins(wave - 1)),
             self.begins(wave - 1) + _deadline(plan),
         )
         return min(self._latest, through + timedelta(seconds=min(rests, _LONGEST_S * 10)))
 
     def _opened(self, wave: int) -> list[datetime]:
+        return [at for at, _ in self._turns(wave)]
+
+    def _through(self, wave: int) -> list[datetime]:
+        """When each site is through at the earliest: an update takes no time, but has to last."""
+        return [at + min(turns * self._steady, _deadline(self._plan)) for at, turns in self._turns(wave)]
+
+    def _turns(self, wave: int) -> list[tuple[datetime, int]]:
+        """By site: when it opens, and how many turns its chargers need, so many at once as may be away."""
         begins = self.begins(wave)
-        there = self._there[wave] if wave < len(self._there) else ()
-        return [self._opening(site_id, wave).opens_at or begins for site_id in there]
+        there = self._there[wave] if wave < len(self._there) else {}
+        return [
+            (self._opening(site_id, wave).opens_at or begins, self._rounds(site_id, count))
+            for site_id, count in sorted(there.items())
+        ]
+
+    def _rounds(self, site_id: str, count: int) -> int:
+        return -(-count // max(1, self._site(site_id).max_down))
+
+    def last(self, wave: int) -> datetime:
+        """When the last one can have its turn, once those before it at its site have stayed up."""
+        turns = max((turns for _, turns in self._turns(wave)), default=1)
+        return self.first(wave) + min((turns - 1) * self._steady, _deadline(self._plan))
 
     def slot(self, wave: int, facts: ChargerFacts) -> Slot:
         """One charger of a wave."""
@@ -109,10 +133,10 @@ class Timetable:
         return Slot(begins, f"not before {begins:%Y-%m-%d %H:%M} UTC{': ' if reason else ''}{reason}")
 
     def problems(self, waves: Sequence[Sequence[Charger]]) -> list[str]:
-        """Sites without a time zone, and sites that do not open while a wave runs."""
+        """Sites without a time zone, sites that do not open while a wave runs, or not for long enough."""
         plan = self._plan
         if not plan.windows and not self._closures:
-            return []
+            return self._all_crowded(waves)
         there = {charger.site_id for wave in waves for charger in wave}
         lost = sorted(name for name in there if not known_zone(self._site(name).time_zone))
         if plan.windows and lost:
@@ -122,7 +146,33 @@ class Timetable:
         found = []
         for place, wave in enumerate(waves):
             found += self._shut(place, Counter(charger.site_id for charger in wave))
-        return found
+        return found + self._all_crowded(waves)
+
+    def _all_crowded(self, waves: Sequence[Sequence[Charger]]) -> list[str]:
+        """Nothing is looked at where a plan does not ask that chargers stay up."""
+        return [text for place in range(len(waves)) for text in self._crowded(place)] if self._steady else []
+
+    def _crowded(self, wave: int) -> list[str]:
+        """Sites that cannot be through within a wave, if every update took no longer than it has to last."""
+        plan, begin = self._plan, self.begins(wave)
+        end = begin + _deadline(plan)
+        crowded = []
+        for site_id, count in sorted(self._there[wave].items()):
+            needs = (self._rounds(site_id, count) - 1) * self._steady
+            room = self._room(site_id, begin, end) if needs else needs
+            if timedelta(0) < room < needs:
+                crowded.append(site_id)
+        if not crowded:
+            return []
+        ends = f"wave {plan.waves[wave].name!r} ends {end:%Y-%m-%d %H:%M} UTC"
+        why = f"so few may be away at once, each for pace.steady ({self._steady}) at the least"
+        what = "give it a longer pace.wave_deadline or windows, a shorter pace.steady or more waves"
+        return [f"{ends} before everybody can have had a turn at {named(crowded)}: {why}; {what}"]
+
+    def _room(self, site_id: str, begin: datetime, end: datetime) -> timedelta:
+        """How long work may begin there between two instants."""
+        calendar = calendar_of(self._site(site_id), self._plan, self._openings.closures(site_id))
+        return calendar.room(begin, end)
 
     def warnings(self, waves: Sequence[Sequence[Charger]]) -> list[str]:
         """Sites where a wave fits only if its updates take less than they may."""
@@ -134,10 +184,9 @@ class Timetable:
             begin = self.begins(place)
             end = begin + _deadline(plan)
             for site_id, count in sorted(Counter(charger.site_id for charger in wave).items()):
-                site = self._site(site_id)
-                rounds = -(-count // max(1, site.max_down))
-                calendar = calendar_of(site, plan, self._openings.closures(site_id))
-                if rounds > 1 and calendar.room(begin, end) < (rounds - 1) * calendar.takes:
+                rounds = self._rounds(site_id, count)
+                takes = timedelta(seconds=min(plan.pace.attempt_deadline_seconds, _LONGEST_S))
+                if rounds > 1 and self._room(site_id, begin, end) < (rounds - 1) * takes:
                     tight.append(site_id)
         if not tight:
             return []
@@ -198,6 +247,14 @@ def _lasts(window: Window) -> timedelta:
         datetime.combine(date.min, time.fromisoformat(at)) for at in (window.opens, window.closes)
     )
     return closes - opens if closes > opens else closes - opens + timedelta(days=1)
+
+
+def _lasting(plan: CampaignPlan) -> timedelta:
+    """How long a charger has to stay up; one that a rule refuses is none."""
+    seconds = plan.pace.steady_seconds
+    return (
+        timedelta(seconds=min(seconds, _LONGEST_S)) if seconds is not None and seconds > 0 else timedelta(0)
+    )
 
 
 def _deadline(plan: CampaignPlan) -> timedelta:

@@ -5,6 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import inf
+from typing import NamedTuple
 
 from activities.facts import ArtifactFacts, Situation
 from storage.campaign import REHEARSAL_WAVE, CampaignPlan, EndBehaviour, GatePolicy, Pace
@@ -54,7 +55,8 @@ def planned_seconds(plan: CampaignPlan) -> tuple[float, float]:
     """After the start: when the last install can be over, and when it must be at the latest."""
     pace, between = plan.pace, max(0, len(plan.waves) - 1)
     lived = plan.gate.health.min_hours * 3600 if plan.gate.health else 0.0
-    rests = sum(wave.soak_seconds for wave in plan.waves[:-1]) + pace.settle_seconds * between
+    rests = sum(wave.soak_seconds for wave in plan.waves[:-1])
+    rests += (pace.settle_seconds + (pace.steady_seconds or 0.0)) * between
     # What a gate demands is lived by all updated on average: only the first wave is sure to wait as long.
     rests += lived if between else 0.0
     earliest = rests + pace.attempt_deadline_seconds
@@ -139,7 +141,14 @@ def _check_rehearsal(plan: CampaignPlan, found: Findings) -> None:
     )
 
 
-def check_end(plan: CampaignPlan, now: datetime, begins: Sequence[datetime] | None, found: Findings) -> None:
+class Begin(NamedTuple):
+    """When the first and the last charger of a wave can have their turns at the earliest."""
+
+    first: datetime
+    last: datetime
+
+
+def check_end(plan: CampaignPlan, now: datetime, begins: Sequence[Begin] | None, found: Findings) -> None:
     """Its end leaves time for every wave, and what happens then is possible (R19).
 
     ``begins``: when each wave does at the earliest, None: not known.
@@ -162,15 +171,15 @@ def check_end(plan: CampaignPlan, now: datetime, begins: Sequence[datetime] | No
         _check_time(plan, plan.end_at, begins, found)
 
 
-def _check_time(plan: CampaignPlan, end_at: datetime, begins: Sequence[datetime], found: Findings) -> None:
+def _check_time(plan: CampaignPlan, end_at: datetime, begins: Sequence[Begin], found: Findings) -> None:
     takes = timedelta(seconds=min(plan.pace.attempt_deadline_seconds, _LONGEST_S))
     lasts = timedelta(seconds=min(plan.pace.wave_deadline_seconds, _LONGEST_S))
-    late = [wave.name for wave, begin in zip(plan.waves, begins, strict=True) if begin + takes > end_at]
+    late = [wave.name for wave, begin in zip(plan.waves, begins, strict=True) if begin.last + takes > end_at]
     if late:
         found.problems.append(
             f"end_at {end_at:%Y-%m-%d %H:%M %Z} comes before {named(late)} can be through, if all goes well"
         )
-    elif begins and begins[-1] + lasts > end_at:
+    elif begins and begins[-1].first + lasts > end_at:
         found.warnings.append(
             f"It ends at {end_at:%Y-%m-%d %H:%M %Z}, before its last wave's own deadline: whoever could not "
             "be touched by then is left out."

@@ -21,6 +21,7 @@ from workflows.eligibility import RULES, ChargerFacts, Skip, first_of
 from workflows.partial import is_whole, where_read
 from workflows.plan_calendar import Timetable
 from workflows.plan_rules import (
+    Begin,
     Cohort,
     Findings,
     check_cohort,
@@ -214,7 +215,7 @@ def _check_rest(
 def _check_end(plan: CampaignPlan, timetable: Timetable, now: datetime, found: Findings) -> None:
     begins = None
     with where_read():
-        begins = [timetable.first(wave) for wave in range(len(plan.waves))]
+        begins = [Begin(timetable.first(wave), timetable.last(wave)) for wave in range(len(plan.waves))]
     with where_read():
         check_end(plan, now, begins, found)
 

@@ -248,6 +248,7 @@ class ShardWorkflow:
                         candidate.route,
                         given.pace.download_ahead_seconds or 0.0,
                         given.pace.attempt_deadline_seconds,
+                        given.pace.steady_seconds,
                     ),
                     id=charger_workflow_id(candidate.charger_id),
                     parent_close_policy=workflow.ParentClosePolicy.ABANDON,

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from activities.facts import Entry, RouteFacts, ShardFacts
 from activities.fleet import TargetMoves
@@ -118,7 +118,9 @@ def _sort(
     candidate = _candidate(facts, entry, route)
     if candidate and isinstance(answer, WaitUntil) and retry is None and may_fetch(given, context.now):
         result.ahead.append(candidate)
-    if isinstance(answer, Skip):
+    if isinstance(answer, Skip) and answer.already_current and name in (stays := dict(facts.staying)):
+        _sort_staying(facts, context, (name, stays[name]), result, times)
+    elif isinstance(answer, Skip):
         result.done.append((name, *_last_word(answer, retry)))
     elif retry and retry.not_before > context.now:
         result.waiting.append((name, context.said.get(name, "it will be tried again"), False))
@@ -133,6 +135,26 @@ def _sort(
         result.queue.append(candidate)
         if not isinstance(answer, Ready):
             times.append(None)
+
+
+def _sort_staying(
+    facts: ShardFacts,
+    context: Context,
+    stays: tuple[str, datetime | None],
+    result: Triage,
+    times: list[datetime | None],
+) -> None:
+    """It runs the version and has not stayed up with it: what an attempt may take, it may take, too."""
+    (name, until), version = stays, facts.artifact.version
+    retry = context.retries.get(name)
+    if retry is None or context.now < retry.not_before + timedelta(seconds=facts.takes):
+        reason = f"it runs {version} already, and counts once it has stayed up"
+        result.waiting.append((name, reason, False))
+        times.append(until)
+    elif until is None:
+        result.done.append((name, Outcome.SILENT, f"it ran {version}, and did not come back"))
+    else:
+        result.done.append((name, Outcome.FAILED, f"it runs {version}, and did not stay up with it"))
 
 
 def _candidate(facts: ShardFacts, entry: Entry, route: RouteFacts | None) -> Candidate | None:

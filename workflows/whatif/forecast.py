@@ -136,10 +136,15 @@ def _most_blocked(found: Sequence[Run]) -> tuple[Blocked, ...]:
     return tuple(Blocked(name, count / len(found), why[name]) for name, count in often)
 
 
+def _and_steady(study: Study) -> str:
+    seconds = study.plan.pace.steady_seconds
+    return f", and each stays up for {seconds / 60:.3g} more before it counts" if seconds else ""
+
+
 def _assumed(study: Study, policy: HealthPolicy | None) -> tuple[str, ...]:
     approvals = sum(wave.needs_approval for wave in study.plan.waves)
     sentences = [
-        f"An attempt takes about {study.attempt_minutes:g} minutes.",
+        f"An attempt takes about {study.attempt_minutes:g} minutes{_and_steady(study)}.",
         f"{study.failure_share * 100:g} % of them fail.",
         "Weeks to come are like recorded ones, in any order.",
         "No other campaign or maintenance is in the way.",

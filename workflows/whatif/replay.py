@@ -190,7 +190,8 @@ class _Wave:
         self._down[member.site_id] += 1
         self._flying[shard] += 1
         self._attempts[place] += 1
-        takes = max(1, round(self._study.attempt_minutes * self._chance.uniform(0.7, 1.6)))
+        lasts = self._study.attempt_minutes * self._chance.uniform(0.7, 1.6)
+        takes = max(1, round(lasts + (self._study.plan.pace.steady_seconds or 0.0) / 60))
         if self._chance.random() < self._study.failure_share:
             self._failing.add(place)
         self._run.lost_wh += self._weeks.lost_wh(member, minute, minute + takes)

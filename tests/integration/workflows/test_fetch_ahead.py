@@ -1,5 +1,6 @@
 """Images that are fetched before a site's window opens (R20), on a server that jumps over every wait."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from storage.campaign import Campaign, CampaignPhase, Outcome, Pace
 from storage.events import FirmwareStatus
 from storage.parked import Parking
 from storage.windows import OPEN, Window
-from tests.integration.workflows.harness import Harness
+from tests.integration.workflows.harness import Harness, until
 from tests.unit.activities.world import ACCEPTED, World, good
 from workflows.housekeeping import HousekeepingWorkflow
 
@@ -49,9 +50,9 @@ async def hasty(world: World, charger_id: str, command: UpdateFirmware) -> Comma
     return ACCEPTED
 
 
-async def begin(skipping: Harness, world: World, count: int) -> Campaign:
+async def begin(skipping: Harness, world: World, count: int, pace: Pace = AHEAD) -> Campaign:
     names, windows = world.add_chargers(count), later(await skipping.env.get_current_time())
-    campaign = await world.add_campaign([names], world.plan(1, windows=windows, pace=AHEAD))
+    campaign = await world.add_campaign([names], world.plan(1, windows=windows, pace=pace))
     await skipping.start(campaign)
     return campaign
 
@@ -103,6 +104,34 @@ async def test_one_that_installs_at_once_is_followed_to_its_proof_and_its_model_
     assert await skipping.result(second) is CampaignPhase.COMPLETED
     for name in late:
         assert [command.install_at for _, command in world.updates(name)] == [None], "in one step"
+
+
+@pytest.mark.requirement("R28")
+@pytest.mark.parametrize("word", [FirmwareStatus.INSTALLING, None])
+async def test_one_that_installs_at_once_counts_once_it_stays_up(
+    skipping: Harness, world: World, word: FirmwareStatus | None
+) -> None:
+    async def loops(world: World, charger_id: str, command: UpdateFirmware) -> CommandAnswer:
+        if word:
+            await world.report(charger_id, word, command.request_id)
+        await world.boot(charger_id, world.sent_version(charger_id))
+        return ACCEPTED
+
+    world.default = loops
+    await begin(skipping, world, 1, replace(AHEAD, steady_seconds=60.0))
+    await until(lambda: bool(world.updates()))
+    for _ in range(3):
+        await skipping.env.sleep(timedelta(seconds=50))
+        world.tick(await skipping.env.get_current_time())
+        assert world.campaigns.outcomes("c1") == {"CP000": None}
+        assert world.leases.rows["CP000"].kind == "update", "it is away from its site meanwhile"
+        route = world.routes.rows["CP000"]
+        world.routes.rows["CP000"] = replace(route, session_epoch=route.session_epoch + 1)
+        await world.boot("CP000", "1.1", signal=False)
+    await skipping.env.sleep(timedelta(seconds=130))
+    await until(lambda: world.campaigns.outcomes("c1")["CP000"] is not None)
+    target = await world.campaigns.target("c1", 0, "CP000")
+    assert (target.outcome, target.reason.endswith("and stayed up for 60 s")) == (Outcome.UPDATED, True)
 
 
 @pytest.mark.requirement("R30")

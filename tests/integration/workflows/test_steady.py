@@ -126,3 +126,23 @@ async def test_what_proves_the_version_without_a_hint_is_found_by_a_look(
     assert target.finished_at is not None
     assert target.dispatched_at is not None
     assert target.finished_at - target.dispatched_at < timedelta(seconds=230), "at the first look"
+
+
+async def test_a_retry_that_finds_the_version_there_counts_once_it_stays_up(
+    skipping: Harness, world: World
+) -> None:
+    pace = replace(STEADY, attempt_deadline_seconds=120.0, max_attempts=2, retry_backoff_seconds=10.0)
+    campaign, name = await begin(skipping, world, 1, pace)
+    await passes(skipping, 100)
+    await boots(skipping, world, name, "1.1")
+    await passes(skipping, 25)
+    await until(lambda: not world.leases.rows)
+    assert any("too late to be seen to stay up" in str(row.detail) for row in world.audit.rows)
+    assert set(world.out_of_service.rows) == {name}
+    await boots(skipping, world, name, "1.1")
+    again = world.now
+    assert await skipping.result(campaign) is CampaignPhase.COMPLETED
+    target = await world.campaigns.target("c1", 0, name)
+    assert (target.outcome, len(world.updates())) == (Outcome.UPDATED, 1)
+    assert target.finished_at is not None
+    assert target.finished_at - again >= timedelta(seconds=60)

@@ -381,3 +381,26 @@ async def test_a_failed_charger_that_waits_for_its_repetition_was_attempted(worl
     assert await measure_attempts(AttemptsQuery("c1", 0, failed=1)) == 2
     assert await measure_attempts(AttemptsQuery("c1", 0, failed=0)) == 2
     assert await measure_attempts(AttemptsQuery("c1", 7, failed=2)) == 0
+
+
+@pytest.mark.requirement("R28")
+async def test_who_runs_the_version_through_us_and_has_not_stayed_up_is_told(world: World) -> None:
+    names = ["CP000", "CP001", "CP002", "CP003"]
+    campaign = world.campaigns.rows["c1"]
+    query = ShardQuery("c1", 0, 0, 500)
+    for name in names[:3]:
+        await world.boot(name, "1.1")
+    world.unplug("CP002")
+    for name in ("CP000", "CP002"):
+        await world.campaigns.move_target("c1", 0, name, TargetPhase.DISPATCHED, "", at=START, attempt=1)
+        await world.campaigns.move_target("c1", 0, name, TargetPhase.WAITING, "failed", at=START)
+    activities = FleetActivities(world.stores)
+    assert (await activities.measure_eligibility(query)).staying == (), "its plan does not ask for it"
+
+    plan = replace(campaign.plan, pace=replace(campaign.plan.pace, steady_seconds=60.0))
+    world.campaigns.rows["c1"] = replace(campaign, plan=plan)
+    activities = FleetActivities(world.stores)
+    told = (await activities.measure_eligibility(query)).staying
+    assert set(told) == {("CP000", START + timedelta(seconds=60)), ("CP002", None)}
+    world.now += timedelta(seconds=61)
+    assert (await activities.measure_eligibility(query)).staying == (("CP002", None),)

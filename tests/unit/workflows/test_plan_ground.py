@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from activities.circumstances import Outlook, circumstances_of
-from storage.campaign import CampaignPlan, Edge, GatePolicy, Pace, Ramp, WavePlan
+from storage.campaign import CampaignPlan, Edge, EndBehaviour, GatePolicy, Pace, Ramp, WavePlan
 from storage.charger import Site
 from storage.upkeep import Link, Metering, Rival, SiteRules, Surrounding, Upkeep
 from storage.windows import Closure, ClosureKind, Day, Window
@@ -289,3 +289,49 @@ def test_who_is_in_a_load_group_without_room_waits_and_says_for_what() -> None:
     outlook = Outlook(PLAN, NOW, Surrounding(full_groups={name: why}), BERLIN, None, None)
     said = [circumstances_of(each, outlook) for each in fleet(60)]
     assert [each.no_room for each in said if each] == [why]
+
+
+def steady(seconds: float, deadline_hours: float = 24.0) -> Pace:
+    return Pace(
+        attempt_deadline_seconds=2 * seconds,
+        steady_seconds=seconds,
+        wave_deadline_seconds=deadline_hours * 3600,
+    )
+
+
+TWO = (WavePlan("first", 0.5), WavePlan("rest", 0.5))
+
+
+@pytest.mark.requirement("R17", "R28")
+def test_a_wave_begins_after_every_charger_of_the_one_before_could_stay_up() -> None:
+    """Ten chargers at one site, one or two at a time: five or three turns of an hour."""
+    views = [replace(one, charger=replace(one.charger, site_id="s0")) for one in fleet(10)]
+    at_once = look(replace(PLAN, waves=TWO), views).begins[1] - NOW
+    for most, turns in ((1, 5), (2, 3)):
+        sites = {"s0": Site("s0", "s0", "Europe/Berlin", most)}
+        found = look(replace(PLAN, waves=TWO, pace=steady(3600.0)), views, sites=sites)
+        assert found.problems == ()
+        assert found.begins[1] - NOW == at_once + turns * HOUR
+        late = NOW + timedelta(hours=2 * turns + 1)  # The last turn, and what an attempt may take.
+        ends = replace(PLAN, waves=TWO, pace=steady(3600.0), end_at=late, end_behaviour=EndBehaviour.STOP)
+        [problem] = look(ends, views, sites=sites).problems
+        assert "comes before rest can be through" in problem
+        assert look(replace(ends, end_at=late + HOUR), views, sites=sites).problems == ()
+
+
+@pytest.mark.requirement("R17", "R28")
+def test_a_plan_whose_chargers_cannot_all_stay_up_within_its_windows_is_refused() -> None:
+    views = [replace(one, charger=replace(one.charger, site_id="s0")) for one in fleet(10)]
+    plan = replace(PLAN, waves=(WavePlan("all", 1.0),), pace=steady(3600.0, 8.5))
+    [problem] = look(plan, views).problems
+    assert problem.startswith(
+        "wave 'all' ends 2026-11-20 20:30 UTC before everybody can have had a turn at s0"
+    )
+    assert "each for pace.steady (1:00:00) at the least; give it a longer pace.wave_deadline" in problem
+    assert look(replace(plan, pace=steady(3600.0, 9.0)), views).problems == ()
+    nights = replace(
+        plan, windows=NIGHT, pace=steady(3600.0, 48.0)
+    )  # Two nights of six hours, less two each.
+    assert "had a turn at s0" in look(nights, views).problems[0]
+    assert look(replace(nights, pace=steady(1800.0, 48.0)), views).problems == ()
+    assert look(replace(plan, pace=replace(plan.pace, steady_seconds=None)), views).problems == ()

@@ -331,3 +331,8 @@ def test_a_policy_that_cannot_work_is_refused_with_every_problem() -> None:
 def test_the_hours_a_gate_demands_are_part_of_how_long_a_plan_takes() -> None:
     judged = replace(PLAN, gate=GatePolicy(health=POLICIES["balanced"]))
     assert planned_seconds(judged)[0] - planned_seconds(PLAN)[0] == 24 * 3600
+
+
+def test_chargers_that_have_to_stay_up_are_part_of_how_long_a_plan_takes() -> None:
+    patient = replace(PLAN, pace=replace(PLAN.pace, steady_seconds=600.0))
+    assert planned_seconds(patient)[0] - planned_seconds(PLAN)[0] == 600.0 * (len(PLAN.waves) - 1)

@@ -1,6 +1,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from activities.facts import Entry, ShardFacts, SiteFacts
 from storage.campaign import Outcome
 from tests.unit.workflows.facts import ARTIFACT, IDLE, NOW
@@ -83,6 +85,27 @@ def test_a_retry_waits_for_its_time_and_keeps_its_reason() -> None:
 def test_after_an_attempt_nobody_is_called_skipped() -> None:
     assert triage(facts("current"), retried("current-0", 5)).done[0][1] is Outcome.UPDATED
     assert triage(facts("foreign"), retried("foreign-0", 5)).done[0][1] is Outcome.FAILED
+
+
+@pytest.mark.requirement("R28")
+def test_one_that_runs_the_version_after_its_attempt_counts_once_it_stays_up() -> None:
+    soon = NOW + timedelta(seconds=40)
+    loops = replace(facts("current"), staying=(("current-0", soon),), takes=300.0)
+    found = triage(loops, retried("current-0", -1))
+    assert (found.queue, found.done, found.earliest) == ([], [], soon)
+    assert found.waiting == [("current-0", "it runs 1.1 already, and counts once it has stayed up", False)]
+    away = replace(loops, staying=(("current-0", None),))
+    assert triage(away, retried("current-0", -1)).waiting
+    assert triage(loops, CONTEXT).waiting, "an image that was fetched ahead is no attempt"
+    assert triage(loops, retried("other", -9)).waiting
+
+    [(_, outcome, reason)] = triage(loops, retried("current-0", -5)).done
+    assert (outcome, reason) == (Outcome.FAILED, "it runs 1.1, and did not stay up with it")
+    [(_, outcome, reason)] = triage(away, retried("current-0", -5)).done
+    assert (outcome, reason) == (Outcome.SILENT, "it ran 1.1, and did not come back")
+
+    fell_back = replace(loops, situations=(replace(IDLE, version="1.0"),) * len(SITUATIONS))
+    assert triage(fell_back, retried("current-0", -1)).queue, "it gets its next attempt"
 
 
 def test_a_rollback_leaves_alone_who_runs_something_newer_by_now() -> None:

@@ -62,6 +62,8 @@ def test_a_sites_budget_holds_and_nobodys_turn_is_lost() -> None:
     _, together = once([there(f"C{number}") for number in range(6)], per_site=6, max_down=6)
     assert apart.updated == together.updated == 6
     assert apart.minutes >= 6 * 7
+    _, lasting = once([there(f"C{number}") for number in range(6)], per_site=6, steady_seconds=600.0)
+    assert lasting.minutes >= 6 * 17, "each has to stay up before the next one begins"
     assert together.minutes <= 17
 
 
