@@ -64,9 +64,13 @@ def true_of(errors: Sequence[Error]) -> list[Error]:
 
 def problems_of(body: object, errors: Sequence[Error]) -> list[str]:
     """What the schema says, each with the path of its field."""
-    said = list(dict.fromkeys(sentence for error in errors if (sentence := _sentence(body, error))))
-    rest = len(said) - _TOLD
-    return said if rest <= 0 else [*said[:_TOLD], f"and {rest} more of this kind"]
+    said: dict[str, None] = {}
+    for place, error in enumerate(errors):
+        if len(said) == _TOLD:
+            return [*said, f"and {len(errors) - place} more of this kind"]
+        if sentence := _sentence(body, error):
+            said[sentence] = None
+    return list(said)
 
 
 def plan_of(body: object, errors: Sequence[Error]) -> CampaignPlan | None:
@@ -93,15 +97,18 @@ class _Spoilt:
 
 def _spoilt(body: dict[str, Any], paths: Sequence[Place]) -> _Spoilt | None:
     gone: defaultdict[Place, set[str]] = defaultdict(set)
-    unread: defaultdict[Place, set[str]] = defaultdict(set)
     for path in paths:
         place, name = _split(path)
         if not isinstance(name, str):
             return None
         gone[place].add(name)
-        known = set(_model(place).model_fields)
-        unread[place] |= {name} if name in known else known - set(_object(body, place))
-    return _Spoilt(gone, unread)
+    return _Spoilt(gone, {place: _open(body, place, names) for place, names in gone.items()})
+
+
+def _open(body: dict[str, Any], place: Place, gone: set[str]) -> set[str]:
+    """Fields that were not read; with one that nobody knows, all that were left out."""
+    known = set(_model(place).model_fields)
+    return gone & known if gone <= known else (gone & known) | (known - set(_object(body, place)))
 
 
 def _split(path: Place) -> tuple[Place, str | int | None]:

@@ -231,11 +231,11 @@ def check_cohort(cohort: Cohort, found: Findings) -> None:
 
 
 def check_released(artifact: ArtifactFacts, found: Findings, what: str = "artifact") -> None:
-    """An image may be sent: people signed it, and nobody withdrew it."""
-    if not artifact.released:
-        found.problems.append(f"{what} {artifact.version} is not released")
+    """An image may be sent: people signed it, and nobody withdrew it, which also ends its release."""
     if artifact.stopped:
         found.problems.append(f"{what} {artifact.version}: {artifact.stopped}")
+    elif not artifact.released:
+        found.problems.append(f"{what} {artifact.version} is not released")
 
 
 def check_way_back(plan: CampaignPlan, back: ArtifactFacts | None, found: Findings) -> None:

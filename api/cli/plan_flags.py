@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from api.cli.errors import CliError, Record, Refused, Unreachable, WrongUse
 from api.cli.plan_reasons import in_order, others
-from api.cli.references import artifact_id
+from api.cli.references import artifact_id, campaign_id
 from api.cli.session import Session
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def plan_of(file: Path | None, flags: Flags) -> "PlanFile":
 
 
 def body_of(session: Session, written: "PlanFile") -> Record:
-    """What is sent to the api, artifacts looked up by their reference.
+    """What is sent to the api, artifacts and the campaign before it looked up by their reference.
 
     Raises CliError with all that is wrong, here and in the api's eyes, as soon as anything is wrong here.
     """
@@ -51,14 +51,15 @@ def body_of(session: Session, written: "PlanFile") -> Record:
 
     body, problems, about = dict(written.body), list(written.problems), set(written.about)
     alone: CliError | None = None
-    for name, label, reference in (
-        ("artifact_id", "artifact", written.artifact),
-        ("rollback_artifact_id", "rollback_to", written.rollback_to),
+    for name, label, reference, look_up in (
+        ("artifact_id", "artifact", written.artifact, artifact_id),
+        ("rollback_artifact_id", "rollback_to", written.rollback_to, artifact_id),
+        ("after", "after", written.after, campaign_id),
     ):
         if reference is None:
             continue
         try:
-            body[name] = artifact_id(session.api, reference)
+            body[name] = look_up(session.api, reference)
         except (Refused, Unreachable, WrongUse) as error:
             if not problems:
                 raise

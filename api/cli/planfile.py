@@ -57,6 +57,12 @@ class PlanFile:
     places: Mapping[str, Entry] = field(default_factory=dict)
     """Where each field was written, by its path in the body."""
 
+    @property
+    def after(self) -> str | None:
+        """The campaign that it comes after, by its name or the start of its id."""
+        given = self.body.get("after")
+        return given if isinstance(given, str) else None
+
     def check(self) -> None:
         """Raise WrongUse with every problem, if there is any."""
         if self.problems:

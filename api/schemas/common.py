@@ -20,7 +20,7 @@ _DATED = compile_pattern(r"\d{4}-\d\d-\d\d[Tt ]")
 def _text_time(value: Any) -> Any:
     # pydantic would take "0.5" for a number of seconds.
     if not isinstance(value, datetime) and not (isinstance(value, str) and _DATED.match(value)):
-        raise ValueError("must be a text in RFC 3339")  # as above
+        raise ValueError("must be a time in RFC 3339, such as 2026-12-20T18:00:00Z")  # as above
     return value
 
 

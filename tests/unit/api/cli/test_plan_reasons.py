@@ -54,7 +54,8 @@ def artifact(fake: Any) -> Artifact:
 
         return lambda request: asyncio.run(ask(request.body))
 
-    fake.on("GET", "/artifacts", asked("GET", "/artifacts"))
+    for path in ("/artifacts", "/campaigns"):
+        fake.on("GET", path, asked("GET", path))
     for path in ("/campaigns", "/campaigns/plan", "/campaigns/plan/chargers"):
         fake.on("POST", path, asked("POST", path))
     return image
@@ -81,7 +82,7 @@ def test_every_reason_comes_at_once_with_its_line(said: Said, fake: Any, command
     assert lines[1:] == [
         f"  - line 2, artifact: {nothing}",
         "  - line 3, rollback_to: should be text, not a sequence.",
-        "  - line 4: after names campaign nothing, which is not there: it takes a whole id",
+        "  - line 4, after: There is no campaign 'nothing'. `ampwave campaign list` shows what there is.",
         f"  - line 5, end_at: should be {zone}, not '2020-01-01T00:00:00'.",
         "  - line 6, targets.modl: is not a field here. Did you mean model?",
         "  - line 8, waves[1].soak: should be a length of time such as 90s, 15m, 6h or 7d, not 'soon'.",
@@ -108,11 +109,10 @@ waves:
 
 @pytest.mark.parametrize("options", [[], ["--chargers"]])
 def test_what_the_api_alone_refuses_names_lines_too(said: Said, options: list[str]) -> None:
-    text = GOOD + "after: nothing\npace: {tick: 0.5s, shard_size: 501}\nend_at: 2020-01-01T00:00:00Z\n"
+    text = GOOD + "priority: 7\npace: {tick: 0.5s, shard_size: 501}\nend_at: 2020-01-01T00:00:00Z\n"
     code, lines = said(text, *options)
     assert code == 1
     assert [line for line in lines if line.startswith("  - ")] == [
-        "  - line 6: after names campaign nothing, which is not there: it takes a whole id",
         "  - line 7, pace.shard_size: should be less than or equal to 500",
         "  - line 7: pace.tick_seconds must be at least 1: every tick reads all who wait; the usual is 30",
         "  - line 8: end_at is in the past",
@@ -137,6 +137,15 @@ def test_without_the_api_the_file_is_judged_all_the_same(said: Said, fake: Any) 
     assert lines[2].startswith("The rest was not judged: No.")
     fake.refuse("GET", "/artifacts", 401, title="A valid token is needed", detail="d")
     assert said(GOOD + "prio: 3\n")[1][2].startswith("The rest was not judged: A valid token")
+
+
+def test_a_plan_comes_after_a_campaign_by_its_name(said: Said, fake: Any) -> None:
+    assert said(GOOD, command="create")[0] == 0
+    named = fake.last("POST", "/campaigns").json
+    assert "no part in campaign spring-" in " ".join(said(GOOD + "after: spring\n", command="create")[1])
+    sent = fake.last("POST", "/campaigns").json
+    assert sent == {**named, "after": sent["after"]}
+    assert sent["after"].startswith("spring-")
 
 
 def test_flags_are_told_together(run: Any, artifact: Artifact) -> None:
