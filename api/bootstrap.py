@@ -130,6 +130,7 @@ from storage.postgres.parked import PostgresParkedStore
 from storage.postgres.partitions import PostgresJournalStore
 from storage.postgres.penalties import PostgresPenaltyStore
 from storage.postgres.privacy import PostgresPrivacyStore
+from storage.postgres.projections import Tail
 from storage.postgres.provisioning import PostgresProvisioningStore
 from storage.postgres.publications import PostgresPublicationStore
 from storage.postgres.registry import PostgresRegistryStore
@@ -315,6 +316,7 @@ async def ensure_bucket(settings: Settings) -> None:
 def _stores(
     engine: AsyncEngine, ingest_engine: AsyncEngine, blobs: S3BlobStore, settings: Settings
 ) -> Stores:
+    tail = Tail()
     return Stores(
         artifacts=PostgresArtifactStore(engine),
         audit=PostgresAuditLog(engine),
@@ -349,11 +351,11 @@ def _stores(
         tickets=PostgresTicketStore(engine),
         tokens=PostgresTokenStore(engine),
         transaction_ids=PostgresTransactionIds(engine),
-        trust=PostgresTrustStore(engine, quarantine=settings.quarantine_on_suspicion),
+        trust=PostgresTrustStore(engine, quarantine=settings.quarantine_on_suspicion, tail=tail),
         twins=PostgresTwinStore(engine, project),
         halts=PostgresHaltStore(engine),
         notices=PostgresNoticeStore(engine),
-        watch=watch_stores(engine, HealthTime(settings.health_hour_s)),
+        watch=watch_stores(engine, HealthTime(settings.health_hour_s), tail),
         uploads=PostgresUploadStore(engine),
         downloads=PostgresDownloadStore(engine),
         care=PostgresBlobCareStore(engine),

@@ -31,7 +31,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.charging import OPEN_STATES, ChargingSession
-from storage.codec import decode, decode_json, to_json
+from storage.codec import decode_json
 from storage.errors import Conflict
 from storage.events import EventKind, StoredEvent
 from storage.health import COUNTERS, HealthChange, HealthHour, HealthMemory, Watermark
@@ -42,7 +42,7 @@ from storage.postgres.incidents import apply_changes
 from storage.postgres.prepared import Prepared
 from storage.postgres.recordset import Upsert, as_row, excluded
 from storage.postgres.tables import charging_session, event, health_hour, health_memory, projection
-from storage.watching import HealthFold, Progress, SessionChange, SessionFold, Sessions
+from storage.watching import HealthFold, Progress, SessionFold, Sessions
 
 SESSIONS, HEALTH = "sessions", "health"
 UNDER_WAY = timedelta(seconds=30)
@@ -115,7 +115,9 @@ class PostgresProjectionStore:
                 return BUSY
             if taken.events:
                 known = await _sessions(taken.connection, taken.events)
-                await _write_sessions(taken.connection, fold(known, taken.events))
+                change = fold(known, taken.events)
+                await _RECORD.on(taken.driver, [_session_row(each) for each in change.sessions.values()])
+                await apply_changes(taken.connection, change.incidents)
             return taken.progress
 
     async def advance_health(self, fold: HealthFold, *, limit: int = 1000) -> Progress:
@@ -205,23 +207,12 @@ async def _sessions(connection: AsyncConnection, events: Sequence[StoredEvent]) 
     table = charging_session.c
     is_open = table.state.in_([state.value for state in sorted(OPEN_STATES)]) & table.charger_id.in_(chargers)
     wanted = or_(is_open, tuple_(table.charger_id, table.transaction_id).in_(named)) if named else is_open
-    rows = await connection.execute(select(table.record).where(wanted))
-    found = [decode(ChargingSession, record) for record in rows.scalars()]
+    rows = await connection.execute(select(cast(table.record, Text)).where(wanted))
+    found = [decode_json(ChargingSession, record) for record in rows.scalars()]
     return {(each.charger_id, each.transaction_id): each for each in found}
 
 
-async def _write_sessions(connection: AsyncConnection, change: SessionChange) -> None:
-    if change.sessions:
-        query = insert(charging_session)
-        new = query.excluded
-        changed = {
-            each: new[each] for each in ("state", "began_at", "heard_at", "free_since", "asked_at", "record")
-        }
-        rows = [_session_row(each) for each in change.sessions.values()]
-        await connection.execute(
-            query.on_conflict_do_update(index_elements=["charger_id", "transaction_id"], set_=changed), rows
-        )
-    await apply_changes(connection, change.incidents)
+_RECORD = Upsert(charging_session)
 
 
 def _session_row(session: ChargingSession) -> dict[str, Any]:
@@ -233,7 +224,7 @@ def _session_row(session: ChargingSession) -> dict[str, Any]:
         "heard_at": session.heard_at,
         "free_since": session.free_since,
         "asked_at": session.asked_at,
-        "record": to_json(session),
+        "record": session,
     }
 
 

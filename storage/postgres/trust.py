@@ -23,7 +23,7 @@ from storage.incident import IncidentChange, IncidentKind
 from storage.postgres.audit import append_entry
 from storage.postgres.engine import transaction
 from storage.postgres.incidents import apply_changes
-from storage.postgres.projections import BUSY, step
+from storage.postgres.projections import BUSY, Tail, step
 from storage.postgres.quarantine import set_aside_within
 from storage.postgres.tables import anomaly, charger, drift, projection, trust_memory
 from storage.postgres.trust_facts import attempts, fetched_ahead, trust_facts
@@ -59,13 +59,14 @@ _IN_SERVICE = (Lifecycle.REGISTERED.value, Lifecycle.PROVISIONING.value, Lifecyc
 class PostgresTrustStore:
     """See ``storage.registry_ports.TrustStore``. ``quarantine``: put whoever looks broken into aside."""
 
-    def __init__(self, engine: AsyncEngine, *, quarantine: bool = False) -> None:
+    def __init__(self, engine: AsyncEngine, *, quarantine: bool = False, tail: Tail | None = None) -> None:
         self._engine = engine
+        self._tail = tail
         self._quarantine = quarantine
 
     async def advance_trust(self, *, limit: int = 1000) -> Progress:
         """One step of the projection."""
-        async with step(self._engine, NAME, limit, CONCERNS) as taken:
+        async with step(self._engine, NAME, limit, CONCERNS, self._tail) as taken:
             if taken is None:
                 return BUSY
             if taken.events:

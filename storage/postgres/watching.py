@@ -12,9 +12,9 @@ from storage.postgres.service import PostgresServiceStore
 from storage.watching import WatchStores
 
 
-def watch_stores(engine: AsyncEngine, time: HealthTime = REAL) -> WatchStores:
+def watch_stores(engine: AsyncEngine, time: HealthTime = REAL, tail: Tail | None = None) -> WatchStores:
     """The stores of what is watched."""
-    tail = Tail()
+    tail = tail or Tail()
     return WatchStores(
         PostgresSessionStore(engine),
         PostgresHealthStore(engine, time),

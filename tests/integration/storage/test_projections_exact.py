@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from csms import health_hours, service_days, session_records
 from csms.projection import project
 from storage.codec import decode_json
+from storage.errors import InvalidInput
 from storage.events import (
     ChargerBooted,
     CommandSent,
@@ -31,12 +32,13 @@ from storage.events import (
     TransactionStarted,
 )
 from storage.health import HealthHour, HealthMemory, Watermark
+from storage.incident import IncidentChange, IncidentKind
 from storage.postgres.events import PostgresEventStore
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.projections import Tail
 from storage.postgres.watching import watch_stores
 from storage.service import SUMMED, ServiceMemory
-from storage.watching import WatchStores
+from storage.watching import SessionChange, Sessions, WatchStores
 
 pytestmark = pytest.mark.integration
 AT = datetime(2026, 11, 20, 20, 0, tzinfo=UTC)
@@ -167,6 +169,22 @@ async def test_what_one_projection_read_to_its_end_serves_the_others(engine, cha
     assert (await watch.service.advance_service(service_days.fold)).read == 0
     await ingest.commit([], told, project)
     assert (await watch.service.advance_service(service_days.fold)).read == 3, "newer ones are looked for"
+
+
+async def test_a_step_that_fails_while_it_writes_leaves_nothing_of_it(engine, chargers, sql) -> None:
+    watch = watch_stores(engine)
+    at = EventRecord("A", TransactionStarted("7", 1, 1, None, 100.0), AT, AT, 1)
+    await PostgresIngestStore(engine).commit([], [at], project)
+    good = IncidentChange(IncidentKind.SESSION_STUCK, "session/A/7", AT, "stuck")
+    bad = replace(good, subject="session/A/8", summary="no text has a \x00")
+
+    def fold(known: Sessions, events: Sequence[StoredEvent]) -> SessionChange:
+        return replace(session_records.fold(known, events), incidents=(good, bad))
+
+    with pytest.raises(InvalidInput):
+        await watch.projections.advance_sessions(fold)
+    assert not await sql("SELECT FROM charging_session UNION ALL SELECT FROM incident")
+    assert (await watch.projections.advance_sessions(session_records.fold)).read == 1
 
 
 def test_a_tail_serves_who_has_read_up_to_it_and_not_who_read_it() -> None:
