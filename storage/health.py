@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from functools import lru_cache
+from operator import add, attrgetter
 
 from storage.health_time import REAL
 
@@ -65,12 +66,11 @@ class HealthHour:
 
     def merged(self, other: "HealthHour") -> "HealthHour":
         """Both together; in any order and grouping the same."""
-        summed = {name: getattr(self, name) + getattr(other, name) for name in COUNTERS}
         return HealthHour(
-            heard=self.heard | other.heard,
-            skew_min_s=_either(min, self.skew_min_s, other.skew_min_s),
-            return_max_s=_either(max, self.return_max_s, other.return_max_s),
-            **summed,
+            self.heard | other.heard,
+            _either(min, self.skew_min_s, other.skew_min_s),
+            _either(max, self.return_max_s, other.return_max_s),
+            *map(add, _counts(self), _counts(other)),
         )
 
 
@@ -83,12 +83,14 @@ def heard_in(minute: int, *, again: bool) -> HealthHour:
 COUNTERS = tuple(
     each.name for each in fields(HealthHour) if each.name not in {"heard", "skew_min_s", "return_max_s"}
 )
-"""The fields that are summed."""
+"""The fields that are summed: all but the first three."""
+_counts = attrgetter(*COUNTERS)
 
 
-def _either(choose: Callable[[list[float]], float], left: float | None, right: float | None) -> float | None:
-    known = [value for value in (left, right) if value is not None]
-    return choose(known) if known else None
+def _either(choose: Callable[[float, float], float], left: float | None, right: float | None) -> float | None:
+    if left is None or right is None:
+        return right if left is None else left
+    return choose(left, right)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
 from enum import StrEnum
+from operator import add, attrgetter
 from typing import Protocol
 
 from storage.charger import STALE_AFTER
@@ -48,12 +49,13 @@ class ServiceDay:
 
     def merged(self, other: "ServiceDay") -> "ServiceDay":
         """Both together; in any order and grouping the same."""
-        summed = {name: getattr(self, name) + getattr(other, name) for name in SUMMED}
         known = [each.temperature_max for each in (self, other) if each.temperature_max is not None]
+        summed = dict(zip(SUMMED, map(add, _sums(self), _sums(other)), strict=True))
         return ServiceDay(**summed, temperature_max=max(known, default=None))
 
 
 SUMMED = tuple(each.name for each in fields(ServiceDay) if each.name != "temperature_max")
+_sums = attrgetter(*SUMMED)
 
 
 @dataclass(frozen=True, slots=True)
