@@ -375,9 +375,8 @@ def group_of(
 
 def heard_recently(view: ChargerView, now: datetime) -> bool:
     """Whether it said anything lately, and answers."""
-    if view.twin.connectivity is not None and view.twin.connectivity.silent:
-        return False
-    return view.heard_lately(now)
+    link = view.twin.connectivity
+    return (link is None or not link.silent) and view.heard_lately(now)
 
 
 def _online(view: ChargerView, live: frozenset[str]) -> bool:

@@ -76,7 +76,8 @@ class ChargerConnection(ServerConnection):
         self._on_cut = on_cut
         self._address: str | None = None
         self._heard_at = self.loop.time()
-        self._pinged_at = self._heard_at
+        self._pinged_at = self._asked_at = self._heard_at
+        """When it was pinged last, and first since it was heard."""
         self._stall: asyncio.TimerHandle | None = None
 
     @property
@@ -161,19 +162,26 @@ class ChargerConnection(ServerConnection):
     def look(self, now: float) -> float | None:
         """What is due on the rounds; when to come back, or None: never."""
         limits = self._limits
+        patience_s = limits.silence_s - limits.ping_interval_s
         if not self.transport.is_reading():
             self._heard_at = now  # While we do not read, nobody can be heard: the silence is ours.
             self._ping(now)
-        elif now - self._heard_at >= limits.silence_s:
+        elif self._asked_at > self._heard_at and now - self._asked_at >= patience_s:
             self.cut_off(SILENT, f"nothing was heard from it for {limits.silence_s:g} s")
             return None
         elif now - max(self._heard_at, self._pinged_at) >= limits.ping_interval_s:
             self._ping(now)
         next_ping = max(self._heard_at, self._pinged_at) + limits.ping_interval_s
-        return min(next_ping, self._heard_at + limits.silence_s)
+        asked = self._asked_at > self._heard_at
+        return min(next_ping, self._asked_at + patience_s) if asked else next_ping
 
     def _ping(self, now: float) -> None:
-        """Without waiting for its pong, and not behind what the peer does not read anyway."""
+        """Without waiting for its pong, and not behind what the peer does not read anyway.
+
+        Only who was asked can be silent: after a pause of this process nobody is cut off unasked.
+        """
+        if self._asked_at <= self._heard_at < now:
+            self._asked_at = now
         self._pinged_at = now
         if self.state is State.OPEN and not self.congested:
             self.protocol.send_ping(_PING)

@@ -28,7 +28,7 @@ from storage.campaign import (
     Target,
     TargetPhase,
 )
-from storage.charger import DownloadTicket, ModelProfile, OutOfService, SiteLease, stale_after
+from storage.charger import DownloadTicket, ModelProfile, OutOfService, SiteLease
 from storage.twin import FirmwareSection, TwinState
 from tests.unit.activities.world import MODEL, START, VENDOR, World
 
@@ -96,19 +96,6 @@ async def test_a_charger_that_told_nothing_is_unknown_never_idle(world: World) -
     assert (situation.online, situation.heard_recently, situation.version) == (False, False, None)
     assert situation.busy == "it has not reported its connectors yet"
     assert group_of([view], frozenset({"CP000"}), START).known == 0
-
-
-@pytest.mark.requirement("F104")
-async def test_with_long_heartbeats_an_idle_charger_is_known_until_one_is_missed(world: World) -> None:
-    view = world.chargers.rows["CP000"]
-    heard = view.last_message_at
-    assert heard is not None
-    for after, short, long in ((15, True, True), (16, False, True), (90, False, True), (91, False, False)):
-        now = heard + timedelta(minutes=after)
-        for heartbeat_s, expected in ((60, short), (600, short), (3600, long)):
-            seen = replace(view, stale_after=stale_after(heartbeat_s))
-            assert situation_of(seen, None, None, now).heard_recently is expected
-            assert group_of([seen], frozenset({"CP000"}), now).known == int(expected)
 
 
 @pytest.mark.requirement("R29", "R38", "R39")

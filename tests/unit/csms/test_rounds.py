@@ -92,7 +92,7 @@ async def peer() -> Peer:
     connection.connection_made(found.wire)
     connection.forget_handshake()
     rounds.enter(connection, 0.0)
-    connection._heard_at = connection._pinged_at = 0.0
+    connection._heard_at = connection._pinged_at = connection._asked_at = 0.0
     return found
 
 
@@ -107,7 +107,7 @@ async def test_a_quiet_peer_is_pinged_and_its_pong_keeps_it(peer: Peer) -> None:
 async def test_a_peer_that_says_nothing_is_pinged_once_and_cut_off(peer: Peer) -> None:
     assert peer.at(59.0).pings == 1
     assert peer.cut == []
-    peer.at(61.0)
+    peer.at(62.0)
     assert (peer.cut, peer.wire.closing) == ([SILENT], True)
     assert len(peer.rounds) == 0, "nobody comes back to it"
 
@@ -119,7 +119,17 @@ async def test_who_is_heard_is_not_pinged_and_never_gets_less_time_to_answer(pee
     peer.at(431.0)
     assert peer.pings == 1, "after the interval, counted from its last word"
     assert peer.at(459.0).cut == []
-    assert peer.at(461.0).cut == [SILENT]
+    assert peer.at(462.0).cut == [SILENT]
+
+
+async def test_after_a_pause_of_this_process_it_is_asked_before_it_counts_as_silent(peer: Peer) -> None:
+    peer.now = 500.0
+    assert (peer.at(501.0).pings, peer.cut) == (1, [])
+    peer.hears()
+    assert peer.at(530.0).cut == []
+    peer.now = 900.0
+    assert (peer.at(925.0).pings, peer.cut) == (2, [])
+    assert peer.at(932.0).cut == [SILENT]
 
 
 async def test_while_we_do_not_read_the_silence_is_ours(peer: Peer) -> None:
@@ -135,7 +145,7 @@ async def test_while_we_do_not_read_the_silence_is_ours(peer: Peer) -> None:
 async def test_who_does_not_read_is_not_sent_more_pings(peer: Peer) -> None:
     peer.connection.pause_writing()
     assert peer.at(50.0).pings == 0
-    assert peer.at(61.0).cut == [SILENT]
+    assert peer.at(62.0).cut == [SILENT]
     peer.connection.resume_writing()
 
 
