@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from tests.safety.referee import Referee
 
 MINUTE_S = 60.0
+LOOKED_S = 5.0
+"""So long ago it was looked at, at the most, what is done now rests on."""
 LONG_AFTER = timedelta(days=300)
 """An install that is told for then comes in no campaign."""
 _OURS = "/d/"
@@ -54,15 +56,41 @@ def fetch_left(referee: "Referee", station: Station, command: UpdateFirmware) ->
 
 
 def stays_up(referee: "Referee", station: Station) -> None:
-    """Whoever has to stay up before it counts does not go down by itself under a car once it counts.
-
-    One that failed is given back, too, and may go on with its loop.
-    """
+    """Whoever has to stay up before it counts does not go down by itself under a car once it counts."""
     rows = [row for row in referee.books.campaigns.target_rows.values() if row.charger_id == station.name]
     done = [row for row in rows if row.finished_at is not None]
     last = max(done, key=lambda row: row.finished_at or referee.loop.instant(), default=None)
     if referee.steady_seconds and last is not None and last.outcome is Outcome.UPDATED:
         referee.broken("crashed after it had stayed up", f"{station.name}: {last.reason}")
+
+
+def gives_back(referee: "Referee", station: Station, since: float) -> None:
+    """Whoever was sent an order while it was out of service comes back once it has stayed up.
+
+    ``since``: when it was taken out. One to which nothing was sent is as it was before.
+    """
+    boots = [at for at, _ in station.booted_with if at > since]
+    told = referee.last_order(station.name)
+    if not referee.steady_seconds or not boots or told is None or told < since:
+        return
+    referee.seen["came back after it had stayed up"] += 1
+    lasted = referee.loop.time() - boots[-1]
+    if lasted < referee.steady_seconds:
+        referee.broken("put back before it stayed up", f"{station.name}: {lasted:.1f} s after its last boot")
+
+
+def lasts(referee: "Referee", station: Station, since: float, reason: str) -> None:
+    """Whoever counts as updated has stayed up; a boot of this very moment may not be known yet.
+
+    ``since``: when the first order left.
+    """
+    if not referee.steady_seconds:
+        return
+    now = referee.loop.time()
+    boots = [at for at, _ in station.booted_with if since < at <= now - LOOKED_S]
+    if not boots or now - boots[-1] < referee.steady_seconds:
+        last = f"{now - boots[-1]:.1f} s after a boot" if boots else "at its first boot"
+        referee.broken("counted before it stayed up", f"{station.name}: {last}, {reason}")
 
 
 def installs_in_time(referee: "Referee", target: Target) -> None:
@@ -75,8 +103,10 @@ def installs_in_time(referee: "Referee", target: Target) -> None:
 
 
 def _closures(referee: "Referee") -> list[object]:
+    """Those that hold, and were there when it was looked at."""
     now = referee.loop.instant()
-    return [one for one in referee.books.upkeep.closed.values() if one.begins <= now < one.ends]
+    known = now - timedelta(seconds=LOOKED_S)
+    return [one for one in referee.books.upkeep.closed.values() if one.begins <= known and now < one.ends]
 
 
 def follows(referee: "Referee", target: Target) -> None:

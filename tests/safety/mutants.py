@@ -13,9 +13,11 @@ from typing import Any
 from unittest.mock import patch
 
 import activities.availability
+import activities.chargers
 import activities.circumstances
 import activities.dispatch
 import activities.fetching
+import activities.fleet
 import activities.proving
 import activities.sending
 import storage.site_budget
@@ -41,6 +43,7 @@ from tests.safety.station import AT_ONCE, Habit, Nature
 from tests.safety.stores import Campaigns
 from workflows.attest import Finding, Judgement
 from workflows.campaign import FirmwareCampaignWorkflow
+from workflows.charger_fetch import ChargerFetchWorkflow
 from workflows.gate.words import CheckResult
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.shard import ShardWorkflow
@@ -566,6 +569,74 @@ def _one_boot_is_enough() -> list[Change]:
     return [(workflows.steady.Vigil, "lasted", lambda *_: True)]
 
 
+def _restless_is_fine() -> list[Change]:
+    async def never(*_: Any) -> bool:
+        return False
+
+    return [(activities.dispatch, "restless", never), (activities.chargers, "restless", never)]
+
+
+def _there_is_enough() -> list[Change]:
+    async def nobody(*_: Any) -> tuple[()]:
+        return ()
+
+    return [(activities.fleet, "staying", nobody)]
+
+
+def _own_install_counts_at_once() -> list[Change]:
+    async def proven(self: ChargerFetchWorkflow, found: Any, reason: str) -> Any:
+        return self._end(reason, found, Outcome.UPDATED)
+
+    return [(ChargerFetchWorkflow, "_proven", proven)]
+
+
+def _freeze_asked_once() -> list[Change]:
+    """By the order to fetch, and not when it is written."""
+    asked: set[int] = set()
+    leave, reserve = activities.fetching.no_leave_to_fetch, activities.fetching._Fetching._reserve
+
+    async def at_first(self: Any, *given: Any) -> Any:
+        asked.clear()
+        return await reserve(self, *given)
+
+    async def once(*given: Any) -> Any:
+        if asked:
+            return None
+        asked.add(1)
+        return await leave(*given)
+
+    return [
+        (activities.fetching._Fetching, "_reserve", at_first),
+        (activities.fetching, "no_leave_to_fetch", once),
+    ]
+
+
+def _loops_on(scenario: Scenario) -> Scenario:
+    """Everybody loops for longer than an attempt may take."""
+    natures = tuple(
+        Nature(one.name, one.site, habits=(Habit.LOOPS_THEN_RUNS,), loops=40) for one in scenario.natures
+    )
+    return replace(scenario, natures=natures, acts=(), odds=Odds(), steady_seconds=60.0)
+
+
+def _proves_late(scenario: Scenario) -> Scenario:
+    """Everybody boots with it about when its attempt is over."""
+    natures = tuple(Nature(one.name, one.site, slow=150.0) for one in scenario.natures)
+    changes: dict[str, Any] = {"natures": natures, "acts": (), "odds": Odds(), "max_attempts": 2}
+    return replace(scenario, attempt_seconds=300.0, steady_seconds=120.0, **changes)
+
+
+def _hasty_and_steady(scenario: Scenario) -> Scenario:
+    natures = tuple(Nature(one.name, one.site, haste=AT_ONCE) for one in scenario.natures)
+    return replace(_ahead(scenario), natures=natures, steady_seconds=60.0)
+
+
+def _shut_meanwhile(scenario: Scenario) -> Scenario:
+    """A slow store, and sites that people freeze again and again."""
+    acts = tuple(Act(float(at), "shut", seconds=25.0) for at in range(10, 600, 45))
+    return replace(_ahead(scenario), acts=acts, odds=Odds(store_slow=0.5))
+
+
 def _loops(scenario: Scenario) -> Scenario:
     """Everybody loops for a while, and cars come all the time."""
     visits = tuple((float(at), 2.0, 1) for at in range(100, 900, 3))
@@ -665,6 +736,24 @@ MUTANTS = (
         _local_and_paused,
     ),
     Mutant("a first boot is enough", _one_boot_is_enough, _rules("crashed after it had stayed up"), _loops),
+    Mutant(
+        "a charger in a loop is put back",
+        _restless_is_fine,
+        _rules("put back before it stayed up"),
+        _loops_on,
+    ),
+    Mutant(
+        "a retry counts what is there", _there_is_enough, _rules("counted before it stayed up"), _proves_late
+    ),
+    Mutant(
+        "an image that installs itself counts at its first boot",
+        _own_install_counts_at_once,
+        _rules("counted before it stayed up"),
+        _hasty_and_steady,
+    ),
+    Mutant(
+        "a freeze is asked once", _freeze_asked_once, _rules("sent while its site is closed"), _shut_meanwhile
+    ),
     Mutant(
         "a campaign waits for ever", _never_ends, _rules("campaign without an end"), _short, longest=2 * HOUR
     ),

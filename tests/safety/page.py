@@ -38,6 +38,7 @@ PROMISES = {
         "success without a boot",
         "success without a command",
         "crashed after it had stayed up",
+        "counted before it stayed up",
         "an outcome changed",
     ),
     "No data is never a pass": (
@@ -59,6 +60,7 @@ PROMISES = {
     "Availability comes back as it was": (
         "availability not restored",
         "still on the books as out of service",
+        "put back before it stayed up",
     ),
     "Every charger has one named state, every campaign an end": (
         "lost charger",

@@ -83,6 +83,8 @@ class Referee:
     """By site: who is out of service because of us, in truth."""
     back: dict[str, float] = field(default_factory=dict)
     """Who is so no more, and since when."""
+    away_since: dict[str, float] = field(default_factory=dict)
+    """Who is out of service because of us, and since when."""
     _sent: dict[str, list[tuple[float, int, str]]] = field(default_factory=lambda: defaultdict(list))
     """By charger: when, under which number, of which attempt."""
 
@@ -238,16 +240,24 @@ class Referee:
         elif what == "reset" and station.sessions:
             self.broken("reset under a session", station.name)
         elif what in ("availability", "availability forgotten"):
-            self._availability(station)
+            self._availability(station, forgotten=what == "availability forgotten")
         else:
             self.note(f"{station.name}: {what}")
         self.seen[what] += 1
 
-    def _availability(self, station: Station) -> None:
+    def last_order(self, name: str) -> float | None:
+        """When an order that brings an image left for it the last time."""
+        return max((at for at, _, _ in self._sent[name]), default=None)
+
+    def _availability(self, station: Station, *, forgotten: bool) -> None:
         taken = any(station.before[each] and not station.operative[each] for each in station.operative)
         site = self.taken[station.nature.site]
+        if taken and station.name not in site:
+            self.away_since[station.name] = self.loop.time()
         if not taken and station.name in site:
             self.back[station.name] = self.loop.time()
+            if not forgotten:
+                later.gives_back(self, station, self.away_since[station.name])
         (site.add if taken else site.discard)(station.name)
         if taken:
             later.fed(self)
@@ -284,6 +294,8 @@ class Referee:
             self.broken("success without a command", station.name)
         elif not any(at > sent[0] for at in told) and not (reads and station.booted_with[-1][0] > sent[0]):
             self.broken("success without a boot", f"{station.name}: {target.reason}")
+        else:
+            later.lasts(self, station, sent[0], target.reason)
 
     # --- at the end ------------------------------------------------------------------------------
 

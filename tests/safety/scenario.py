@@ -96,7 +96,8 @@ class Scenario:
 
 def draw(seed: int) -> Scenario:
     """The campaign of this seed."""
-    return _steady(random.Random(seed ^ 0x57EAD), _newest(random.Random(seed ^ 0xA4EAD), former(seed)))
+    newest = _newest(random.Random(seed ^ 0xA4EAD), former(seed))
+    return _shut(random.Random(seed ^ 0x5407), _steady(random.Random(seed ^ 0x57EAD), newest))
 
 
 def former(seed: int) -> Scenario:
@@ -159,8 +160,30 @@ def _newest(rng: random.Random, scenario: Scenario) -> Scenario:
 
 
 def _steady(rng: random.Random, scenario: Scenario) -> Scenario:
-    """The same, in part of the plans, with chargers that have to stay up: longer than a loop pauses."""
-    return replace(scenario, steady_seconds=rng.choice((20.0, 60.0, 120.0)) if rng.random() < 0.3 else 0.0)
+    """The same, in part of the plans, with chargers that have to stay up: longer than a loop pauses.
+
+    Some of them loop for longer than an attempt may take, or install so slowly that they prove it late.
+    """
+    if rng.random() >= 0.3:
+        return scenario
+    seconds = rng.choice((20.0, 60.0, 120.0))
+    natures = tuple(_restless(rng, nature) if rng.random() < 0.15 else nature for nature in scenario.natures)
+    return replace(scenario, steady_seconds=seconds, natures=natures)
+
+
+def _restless(rng: random.Random, nature: Nature) -> Nature:
+    if rng.random() < 0.4:
+        return replace(nature, slow=rng.uniform(100.0, 900.0))
+    habit = rng.choice((Habit.LOOPS, Habit.LOOPS_THEN_RUNS))
+    return replace(nature, habits=(habit, *nature.habits), loops=rng.choice((3, 10, 40)))
+
+
+def _shut(rng: random.Random, scenario: Scenario) -> Scenario:
+    """The same, now and then, with people who freeze every site in the middle of it."""
+    if rng.random() >= 0.08:
+        return scenario
+    acts = (*scenario.acts, Act(_moment(rng, HOUR), "shut", seconds=rng.uniform(30.0, 900.0)))
+    return replace(scenario, acts=tuple(sorted(acts, key=lambda act: act.at)))
 
 
 def _drawn(

@@ -457,13 +457,13 @@ class Simulation:
             self.books.chargers.site_rows[site] = Site(site, site, "Europe/Berlin", most, rules)
             self.books.leases.max_down[site] = most
         if given.closed_seconds:
-            self._close_sites(given.closed_seconds)
+            kind = ClosureKind.FREEZE if given.frozen else ClosureKind.GRID
+            self._close_sites(BEGINS + given.closed_seconds, kind)
 
-    def _close_sites(self, seconds: float) -> None:
-        kind = ClosureKind.FREEZE if self.scenario.frozen else ClosureKind.GRID
-        now = self.loop.instant()
-        closure = Closure(now, now + timedelta(seconds=BEGINS + seconds), kind, "not now", closure_id="c1")
-        self.books.upkeep.closed[closure.closure_id] = closure
+    def _close_sites(self, seconds: float, kind: ClosureKind) -> None:
+        now, closed = self.loop.instant(), self.books.upkeep.closed
+        name = f"c{len(closed) + 1}"
+        closed[name] = Closure(now, now + timedelta(seconds=seconds), kind, "not now", closure_id=name)
         self.count(f"sites closed: {kind.value}")
 
     def _install_controllers(self) -> None:
@@ -716,6 +716,7 @@ class Simulation:
             "withdraw": lambda: self._go(self._withdraw()),
             "cancel": self._cancel,
             "forge": lambda: self._go(self._forge()),
+            "shut": lambda: self._close_sites(act.seconds, ClosureKind.FREEZE),
         }
         deeds[what]()
 

@@ -115,6 +115,10 @@ class Nature:
     takes_nothing: bool = False
     """Told to fetch nothing while it is idle, it says yes and fails to."""
     power_kw: float = 0.0
+    loops: int = 3
+    """How often it boots in a boot loop."""
+    slow: float = 0.0
+    """So much longer its installs take."""
 
 
 @dataclass
@@ -468,7 +472,7 @@ class Station:
             self._tell(FirmwareStatus.DOWNLOADED, number)
             self._tell(FirmwareStatus.INSTALLING, number)
         self.writing = True
-        await asyncio.sleep(rng.uniform(10, 120))
+        await asyncio.sleep(rng.uniform(10, 120) + self.nature.slow)
         await self._activate(habit, number, version)
 
     async def _activate(self, habit: Habit, number: int, version: str) -> None:
@@ -495,7 +499,7 @@ class Station:
 
     async def _loops(self, number: int, version: str, back_to: str | None) -> None:
         self._tell(FirmwareStatus.INSTALL_REBOOTING, number)
-        for _ in range(3):
+        for _ in range(self.nature.loops):
             await self._restarts(version)
             self._looping = True
             await asyncio.sleep(self.rng.uniform(1, 5))
