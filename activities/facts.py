@@ -153,8 +153,7 @@ class ShardFacts:
     """(charger, why): somebody called it back as its attempt ended."""
     parked: tuple[ParkedFacts, ...] = ()
     local: tuple[LocalFacts, ...] = ()
-    staying: tuple[tuple[str, datetime | None], ...] = ()
-    """(charger, when it has stayed up, None if it is away): runs the version through us, and counts then."""
+    staying: tuple[tuple[str, datetime | None], ...] = ()  # As ``activities.steadiness.staying`` has it.
     signals_late: float = 0.0
     """How long what chargers told has been waiting for its workflow, seconds."""
 

@@ -1,3 +1,4 @@
+# long-file: every look at many chargers, as the module has them
 """What is measured of a fleet, and how targets are moved and closed."""
 
 import json
