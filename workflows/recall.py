@@ -82,7 +82,7 @@ class StopWord:
         if answer is not None and answer.known:
             return replace(self, times=self.times + 1, answer=answer.reason, request_id=answer.request_id)
         if answer is not None and answer.request_id is None:
-            return replace(self.later(now), epoch=epoch)
+            return replace(self.later(now), epoch=epoch, spent=self.spent if epoch == self.epoch else 0)
         return replace(
             self.later(now),
             times=self.times + 1,

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from activities.facts import Sighting
@@ -59,6 +59,7 @@ def test_one_that_is_away_has_not_been_told() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from([LOST, None, NOT_TOLD]), st.booleans()), max_size=80))
+@example([(None, False)] * WORDS + [(NOT_TOLD, True), (None, False)])
 def test_it_is_told_so_often_and_no_more_and_never_in_a_hurry(
     steps: list[tuple[RecallAnswer | None, bool]],
 ) -> None:
