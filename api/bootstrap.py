@@ -736,6 +736,9 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
             ),
         ],
         max_cached_workflows=4000,
+        # By default one poller of five takes new workflows, one after the other, and each waits for its write.
+        max_concurrent_workflow_task_polls=20,
+        nonsticky_to_sticky_poll_ratio=0.5,
         build_id=BUILD,
         # How long a dead worker's workflows wait before another takes them: 10 s by default.
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=2),
