@@ -736,7 +736,7 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
             ),
         ],
         max_cached_workflows=4000,
-        # By default one poller of five takes new workflows, one after the other, and each waits for its write.
+        # By default one poller of five takes new workflows, one by one, and each waits for its write.
         max_concurrent_workflow_task_polls=20,
         nonsticky_to_sticky_poll_ratio=0.5,
         build_id=BUILD,
