@@ -3,6 +3,8 @@
 The type is the class's name, so rules can tell errors apart; whether Temporal retries is the class's
 own ``retryable``. Nothing but our own sentences enters a history: an unexpected error leaves only its
 class there, because its text may hold an address or a secret.
+
+The same wrapper beats, so that no activity can be called with a heartbeat timeout and forget to.
 """
 
 import asyncio
@@ -35,12 +37,13 @@ def to_application_error(error: Exception) -> ApplicationError:
 
 
 def mapped(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
-    """An activity whose errors go through the table."""
+    """An activity whose errors go through the table, and that beats where its caller waits for beats."""
 
     @wraps(method)
     async def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return await method(*args, **kwargs)
+            async with _as_asked():
+                return await method(*args, **kwargs)
         except ApplicationError:
             raise
         except AmpwaveError as error:
@@ -50,6 +53,21 @@ def mapped(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
             raise to_application_error(error) from None
 
     return call
+
+
+_BEATS = 4
+"""Beats within the time after which their absence is noticed."""
+
+
+@asynccontextmanager
+async def _as_asked() -> AsyncIterator[None]:
+    """Beat as often as the options of this call ask for: outside of Temporal, and locally, never."""
+    patience = activity.info().heartbeat_timeout if activity.in_activity() else None
+    if not patience:
+        yield
+        return
+    async with beating(patience.total_seconds() / _BEATS):
+        yield
 
 
 @asynccontextmanager

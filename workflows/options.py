@@ -26,6 +26,9 @@ OTA_FIRMWARE = SearchAttributeKey.for_keyword("OtaFirmware")
 _SUMMARY_BYTES = 200
 _LOCAL_S = 30
 _SHARED_S = 300
+# A worker that was killed is noticed after this, and what it was at begins anew on another one. Longer than
+# its event loop stands still while it counts a large fleet's health. ``activities.errors.mapped`` beats.
+_SHARED_HEARTBEAT_S = 15
 _SIGNER_S = 120
 # A signer that was killed is noticed after this, and its job goes to the next one (S63).
 _SIGNER_HEARTBEAT_S = 8
@@ -70,6 +73,7 @@ async def remotely(method: Method[S, A, R], arg: A, summary: str) -> R:
         arg,
         task_queue=TASK_QUEUE,
         start_to_close_timeout=timedelta(seconds=_SHARED_S),
+        heartbeat_timeout=timedelta(seconds=_SHARED_HEARTBEAT_S),
         retry_policy=_PATIENT,
         summary=summary,
     )

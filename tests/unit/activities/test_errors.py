@@ -78,3 +78,35 @@ async def test_heartbeats_go_on_while_the_work_does_and_stop_with_it() -> None:
     environment.on_heartbeat = on_heartbeat
     await environment.run(work)
     assert len(beats) >= 3
+
+
+@pytest.mark.parametrize("patience_s", [0.004, None])
+async def test_an_activity_beats_as_often_as_its_caller_listens(patience_s: float | None) -> None:
+    """A killed worker is noticed by its silence; in a local activity nobody listens."""
+    import asyncio
+    from dataclasses import replace
+    from datetime import timedelta
+
+    beats: list[object] = []
+    twice = asyncio.Event()
+
+    def on_heartbeat(*_details: object) -> None:
+        beats.append(1)
+        if len(beats) == 2:
+            twice.set()
+
+    @mapped
+    async def work() -> None:
+        if patience_s is None:
+            await asyncio.sleep(0.01)
+            return
+        async with asyncio.timeout(10):
+            await twice.wait()
+
+    environment = ActivityEnvironment()
+    environment.info = replace(
+        environment.info, heartbeat_timeout=timedelta(seconds=patience_s) if patience_s else None
+    )
+    environment.on_heartbeat = on_heartbeat
+    await environment.run(work)
+    assert bool(beats) is (patience_s is not None)
