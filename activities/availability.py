@@ -7,6 +7,7 @@ from activities.facts import out_of_service
 from activities.orders import Node
 from activities.stores import Stores
 from csms.commands import AnswerStatus, ChangeAvailability, TriggerKind, TriggerMessage
+from csms.connector_reports import WHOLE
 from csms.errors import CallFailed, NotAccepted, RestoreRefused, Unsupported
 from csms.frames import OCPP16
 from storage.charger import OutOfService
@@ -20,9 +21,6 @@ from storage.events import (
 )
 from storage.ports import ChargerView, OutOfServiceStore
 from storage.twin import OperationSection
-
-WHOLE = "0.0"
-"""The key under which a charger as a whole reports (OCPP 1.6 connector 0)."""
 
 _NUMBER = "NumberOfConnectors"
 
@@ -84,9 +82,11 @@ def _singly(view: ChargerView, out: tuple[str, ...]) -> tuple[str, ...]:
 
     OCPP 1.6 5.2: the command for connector 0 reaches every connector, also those that were out before and
     have to stay so. One that never told of itself would be left open, so all have to be known (9.1.14).
+    Where the whole told that it is out while a connector told that it serves, one of the two is old: the
+    whole is neither taken out nor put back, so that it is as it was, whichever it is.
     """
     link, operation, settings = view.twin.connectivity, view.twin.operation, view.twin.configuration
-    if not out or WHOLE in out or link is None or link.dialect != OCPP16:
+    if not out or link is None or link.dialect != OCPP16:
         return ()
     if operation is None or settings is None:
         return ()
@@ -117,7 +117,11 @@ async def _back_singly(node: Node, row: OutOfService, session_epoch: int) -> boo
         return False
     asked_at = node.stores.clock()
     # Those that stay out are told first: firmware may have opened them, or a try of ours that was cut short.
-    for command in (*(_of(key, operative=False) for key in out), *(_of(key, operative=True) for key in keys)):
+    stay = [key for key in out if key != WHOLE]
+    for command in (
+        *(_of(key, operative=False) for key in stay),
+        *(_of(key, operative=True) for key in keys),
+    ):
         if await _sent(node, charger_id, session_epoch, command) not in _DONE:
             return False
     try:
@@ -130,18 +134,20 @@ async def _back_singly(node: Node, row: OutOfService, session_epoch: int) -> boo
     while True:
         await node.sender.settle(charger_id, session_epoch)
         operation = (await node.stores.chargers.glance(charger_id)).operation
-        if back := _serving(operation, keys, asked_at):
+        if back := _serving(operation, keys, asked_at, whole=WHOLE not in out):
             return back
         if loop.time() >= end:
             return False
         await asyncio.sleep(_LOOK_EVERY_S)
 
 
-def _serving(operation: OperationSection | None, keys: tuple[str, ...], asked_at: datetime) -> bool:
-    """Whether all of these told since then that they are in service, and the whole says nothing else."""
+def _serving(
+    operation: OperationSection | None, keys: tuple[str, ...], asked_at: datetime, *, whole: bool
+) -> bool:
+    """Whether all of these told since then that they are in service, and the ``whole`` says nothing else."""
     known = operation.connectors if operation else {}
-    whole = known.get(WHOLE)
-    if whole is not None and whole.status is ConnectorStatus.UNAVAILABLE:
+    first = known.get(WHOLE)
+    if whole and first is not None and first.status is ConnectorStatus.UNAVAILABLE:
         return False
     states = [known[key] for key in keys if key in known]
     return len(states) == len(keys) and all(

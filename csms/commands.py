@@ -281,6 +281,11 @@ class ChangeAvailability:
     evse_id: int | None = None
     connector_id: int | None = None
 
+    @property
+    def whole_back(self) -> bool:
+        """Whether it puts the charger as a whole back into service."""
+        return self.operative and not self.evse_id
+
 
 @dataclass(frozen=True, slots=True)
 class DataTransfer:

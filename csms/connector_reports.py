@@ -5,8 +5,11 @@ An idle connector may be taken out of service, so more than the charger's own ti
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
-from storage.events import ConnectorStatus, ConnectorStatusChanged, EventRecord
+from storage.events import CommandAnswered, ConnectorStatus, ConnectorStatusChanged, EventRecord
+from storage.health import HealthMemory
+from storage.service import ServiceMemory
 from storage.twin import ConnectorState, TwinState
 
 SETTLED = timedelta(seconds=60)
@@ -20,6 +23,39 @@ _CAUTION = {
     ConnectorStatus.OCCUPIED: 2,
 }
 """How strongly a status asks to be left alone."""
+
+
+WHOLE = "0.0"
+"""The key under which a charger as a whole reports (OCPP 1.6 connector 0)."""
+_TAKEN = frozenset({"Accepted", "Scheduled"})
+
+
+def put_back(told: CommandAnswered) -> bool:
+    """Whether a charger said with this that it goes back into service as a whole."""
+    return told.whole_back and told.status in _TAKEN
+
+
+def whole_serves(known: ConnectorState) -> ConnectorState:
+    """Connector 0 once the charger agreed to serve: its older word, from when it was out, is over.
+
+    Many tell of connectors 1 to n alone when they are put back. When it told last stays as it is, so that
+    what it tells from now on counts, whatever its clock says.
+    """
+    out = ConnectorStatus.UNAVAILABLE
+    covered = ConnectorStatus.AVAILABLE if known.covered is out else known.covered
+    return replace(
+        known, status=ConnectorStatus.AVAILABLE if known.status is out else known.status, covered=covered
+    )
+
+
+def remembered_back(told: CommandAnswered, memory: HealthMemory | ServiceMemory) -> dict[str, Any]:
+    """The same for what a fold remembers: what changes in it."""
+    if not put_back(told) or memory.connectors.get(WHOLE) != ConnectorStatus.UNAVAILABLE.value:
+        return {}
+    return {
+        "connectors": {**memory.connectors, WHOLE: ConnectorStatus.AVAILABLE.value},
+        "parked": tuple(each for each in memory.parked if each != WHOLE),
+    }
 
 
 def moment(record: EventRecord) -> datetime:

@@ -41,7 +41,7 @@ from csms.passwords import PasswordChanger
 from csms.pki.roots import refuse_no_root
 from csms.portions import Room, room_for
 from csms.ports import LastLook, PasswordChange
-from csms.probing import ask_after_boot, ask_for_renewal
+from csms.probing import agreed_to_return, ask_after_boot, ask_after_return, ask_for_renewal
 from csms.projection import project
 from csms.quirks.catalogue import CATALOGUE
 from csms.quirks.quirk import Adaptation
@@ -374,6 +374,10 @@ class Gateway:
         options = self._options
         await ask_after_boot(session, self._chargers, options.probe_delay_s, options.message_timeout_s)
 
+    async def _ask_again(self, session: Session) -> None:
+        options = self._options
+        await ask_after_return(session, self._chargers, options.probe_delay_s, options.message_timeout_s)
+
     async def _renew(self, session: Session, booted: asyncio.Event) -> None:
         options = self._options
         await ask_for_renewal(session, booted, options.probe_delay_s, options.message_timeout_s)
@@ -454,6 +458,8 @@ class Gateway:
                 left_s -= self._monotonic() - began
             answer = await session.send(command, left_s, partial(self._look, session, last_look))
             outcome = answer.status.value
+            if agreed_to_return(command, answer):
+                self._spawn(self._ask_again(session))
         except CsmsError as error:
             outcome = type(error).__name__
             raise

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from csms.connector_reports import remembered_back
 from csms.meters import register_wh
 from storage.charging import ABNORMAL_STOPS
 from storage.codec import decode_event
@@ -177,11 +178,10 @@ def _answered(step: _Step, told: CommandAnswered) -> None:
         step.add(errors=int(able))
     asked_at = step.memory.probes.get(told.message_id)
     if asked_at is not None:
-        left = {name: at for name, at in step.memory.probes.items() if name != told.message_id}
-        step.remember(probes=left)
+        step.remember(probes={name: at for name, at in step.memory.probes.items() if name != told.message_id})
         step.add(asked_at, probes_answered=int(step.at - asked_at <= PROBE_WITHIN))
     if told.action == "ChangeAvailability":
-        step.remember(availability_at=step.at)
+        step.remember(availability_at=step.at, **remembered_back(told, step.memory))
     if told.action in _UPDATES and told.status in _ACCEPTED:
         step.add(updates=1)
         step.remember(update_at=step.at, update_id=told.request_id, left_at=None, cut_at=None)

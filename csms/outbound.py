@@ -30,6 +30,7 @@ class OpenCall:
     action: str
     message_id: str
     request_id: int | None
+    whole_back: bool
     answer: asyncio.Future[CallResult | CallError] = field(repr=False)
 
 
@@ -59,8 +60,12 @@ class Outbound:
         deadline_s: float,
         request_id: int | None = None,
         last_look: LastLook | None = None,
+        *,
+        whole_back: bool = False,
     ) -> Payload:
         """Call the charger and wait for its answer; waiting for the turn counts towards the deadline.
+
+        ``whole_back``: see ``CommandAnswered``.
 
         Raises:
             CommandTimeout: no answer in time (ConnectionLost: the socket closed first).
@@ -68,7 +73,7 @@ class Outbound:
         """
         try:
             async with asyncio.timeout(deadline_s), self._turn:
-                answer = await self._exchange(action, payload, request_id, last_look)
+                answer = await self._exchange(action, payload, request_id, last_look, whole_back=whole_back)
         except TimeoutError:
             raise CommandTimeout(self._journal.charger_id, action, deadline_s) from None
         except TransportClosed:
@@ -80,7 +85,13 @@ class Outbound:
         return answer.payload
 
     async def _exchange(
-        self, action: str, payload: Payload, request_id: int | None, last_look: LastLook | None
+        self,
+        action: str,
+        payload: Payload,
+        request_id: int | None,
+        last_look: LastLook | None,
+        *,
+        whole_back: bool,
     ) -> CallResult | CallError:
         if self._lost:
             raise ConnectionLost(self._journal.charger_id, action)
@@ -89,7 +100,8 @@ class Outbound:
         await self._looked(last_look)
         if self._lost:  # while it was stored, or looked at
             raise ConnectionLost(self._journal.charger_id, action)
-        call = OpenCall(action, message_id, request_id, asyncio.get_running_loop().create_future())
+        answer = asyncio.get_running_loop().create_future()
+        call = OpenCall(action, message_id, request_id, whole_back, answer)
         self._open = call
         try:
             await self._send(frames.call(message_id, action, payload))
@@ -160,7 +172,9 @@ class Outbound:
             info = frame.payload.get("statusInfo")
             detail = str(info.get("reasonCode", "")) if isinstance(info, dict) else None
         status, detail = self._journal.words(status, _STATUS), detail and self._journal.words(detail)
-        return CommandAnswered(call.action, call.message_id, status, call.request_id, late, detail)
+        return CommandAnswered(
+            call.action, call.message_id, status, call.request_id, late, detail, call.whole_back
+        )
 
 
 def _status_in(payload: Payload) -> str:

@@ -8,7 +8,14 @@ from contextlib import suppress
 import structlog
 
 from csms.capabilities import knows_capabilities
-from csms.commands import AnswerStatus, Command, TriggerKind, TriggerMessage
+from csms.commands import (
+    AnswerStatus,
+    ChangeAvailability,
+    Command,
+    CommandAnswer,
+    TriggerKind,
+    TriggerMessage,
+)
 from csms.errors import CallFailed, CommandTimeout, CsmsError
 from csms.session import Session
 from storage.errors import AmpwaveError
@@ -58,6 +65,31 @@ async def ask_after_boot(
             )
         await asyncio.sleep(pauses_s[min(number, len(pauses_s) - 1)])
     return None
+
+
+def agreed_to_return(command: Command, answer: CommandAnswer) -> bool:
+    """Whether a charger said that it goes back into service as a whole."""
+    agreed = answer.status in (AnswerStatus.ACCEPTED, AnswerStatus.SCHEDULED)
+    return isinstance(command, ChangeAvailability) and command.whole_back and agreed
+
+
+async def ask_after_return(
+    session: Session, chargers: ChargerStore, delay_s: float, deadline_s: float
+) -> None:
+    """Learn how a charger stands that agreed to be put back into service, where it still counts as out.
+
+    It was asked last while it was out, after its boot, and said so. Some tell of no change that they were
+    ordered, and some answer before they change.
+    """
+    await asyncio.sleep(delay_s)
+    try:
+        await session.settled()
+        if out_of_service((await chargers.glance(session.charger_id)).operation):
+            await _ask_for_status(session, deadline_s)
+    except AmpwaveError as error:
+        log.info(
+            "a charger was not asked after it was put back", charger_id=session.charger_id, error=str(error)
+        )
 
 
 async def _ask(session: Session, chargers: ChargerStore, deadline_s: float) -> None:

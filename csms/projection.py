@@ -11,7 +11,16 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from csms.connector_reports import SETTLED, before_the_newest, is_live, moment, supersedes
+from csms.connector_reports import (
+    SETTLED,
+    WHOLE,
+    before_the_newest,
+    is_live,
+    moment,
+    put_back,
+    supersedes,
+    whole_serves,
+)
 from csms.sessions import (
     reconcile,
     sequence_seen,
@@ -26,6 +35,7 @@ from storage.events import (
     NO_RESTART,
     ChargerBooted,
     ClockDriftChanged,
+    CommandAnswered,
     ConnectionClosed,
     ConnectionOpened,
     ConnectionRefused,
@@ -168,6 +178,16 @@ def _connector(twin: TwinState, record: EventRecord) -> TwinState:
         state = before_the_newest(known, state)
     connectors = {**operation.connectors, key: state}
     return _operation(twin, replace(operation, connectors=connectors))
+
+
+def _answered(twin: TwinState, record: EventRecord) -> TwinState:
+    """A charger that agreed to be put back as a whole is not out as a whole, whatever it told before."""
+    event: CommandAnswered = record.event  # type: ignore[assignment]  # by the table below
+    operation = twin.operation
+    known = operation.connectors.get(WHOLE) if operation and put_back(event) else None
+    if operation is None or known is None or (state := whole_serves(known)) == known:
+        return twin
+    return _operation(twin, replace(operation, connectors={**operation.connectors, WHOLE: state}))
 
 
 def _clock(twin: TwinState, record: EventRecord) -> TwinState:
@@ -335,6 +355,7 @@ _CHANGES: dict[type[Any], Callable[[TwinState, EventRecord], TwinState]] = {
     ConnectionRefused: _refused,
     ChargerBooted: _booted,
     ConnectorStatusChanged: _connector,
+    CommandAnswered: _answered,
     FirmwareStatusReported: _firmware_status,
     SecurityEventReported: _security_event,
     TransactionStarted: _started,
@@ -352,4 +373,4 @@ _CHANGES: dict[type[Any], Callable[[TwinState, EventRecord], TwinState]] = {
     ChargerSpokeAgain: _silent,
     VersionRead: _version_read,
 }
-"""Other kinds (heartbeats, commands, rejected frames) are history and change no section."""
+"""Other kinds (heartbeats, commands sent, rejected frames) are history and change no section."""

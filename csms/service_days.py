@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from csms.connector_reports import remembered_back
 from csms.health_hours import OURS_FOR, SYNTHETIC, UPDATE_LASTS
 from csms.service_meters import metered, temperatures, with_register
 from storage.charger import STALE_AFTER
@@ -223,7 +224,7 @@ def _answered(step: _Step, told: CommandAnswered) -> None:
     elif told.action == "Reset":
         _plan(step, RETURN_WITHIN)
     elif told.action == "ChangeAvailability":
-        step.remember(availability_at=step.at)
+        step.remember(availability_at=step.at, **remembered_back(told, step.memory))
 
 
 def _firmware(step: _Step, told: FirmwareStatusReported) -> None:

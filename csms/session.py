@@ -19,6 +19,7 @@ from csms.answers import joined
 from csms.clocks import ClockWatch
 from csms.commands import (
     AnswerStatus,
+    ChangeAvailability,
     Command,
     CommandAnswer,
     GetInstalledCertificateIds,
@@ -310,7 +311,10 @@ class Session:
             versions.asked_for_report(int(payload["requestId"]))
         try:
             request_id = getattr(command, "request_id", None)
-            answered = await self._outbound.call(action, payload, deadline_s, request_id, last_look)
+            back = isinstance(command, ChangeAvailability) and command.whole_back
+            answered = await self._outbound.call(
+                action, payload, deadline_s, request_id, last_look, whole_back=back
+            )
             answer = self._understood(command, action, answered)
         except CallFailed as error:
             if error.code not in _INCAPABLE:

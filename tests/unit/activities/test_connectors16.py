@@ -10,13 +10,17 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.conclusion import ConcludeInput, RestoreInput
 from activities.dispatch import DispatchActivities
+from activities.facts import out_of_service
+from activities.health import _known_of
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, PutBackInput
 from activities.signer import DirectiveOrder, SignerActivities
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, TriggerMessage
+from csms.connector_reports import WHOLE
 from csms.errors import CommandTimeout
+from csms.projection import project
 from storage.campaign import Outcome
 from storage.charger import OutOfService
-from storage.events import ConnectorStatus
+from storage.events import CommandAnswered, ConnectorStatus, EventRecord
 from storage.twin import ConfigurationSection, ConnectivitySection, ConnectorState, OperationSection
 from tests.unit.activities.world import START, World
 
@@ -36,6 +40,8 @@ class Box:
     """Whoever came into service, ever."""
     refuses: dict[ChangeAvailability, AnswerStatus | Exception] = field(default_factory=dict)
     count: str | None = "3"
+    quiet: bool = False
+    """It tells of connector 0 after a boot and when it is asked, and never else."""
 
     def start(self) -> None:
         link = ConnectivitySection(online=True, dialect="ocpp1.6")
@@ -44,9 +50,14 @@ class Box:
         self.world.on_send = self.hear
         self.tell()
 
-    def tell(self) -> None:
+    def tell(self, *, asked: bool = True) -> None:
         states = {}
+        known = self.world.chargers.rows[CP].twin.operation
         for number in (0, *ALL):
+            if number == 0 and self.quiet and not asked:
+                if known and WHOLE in known.connectors:
+                    states[WHOLE] = known.connectors[WHOLE]
+                continue
             whole_out = 0 in self.out and self.own_zero
             gone = number in self.out or (number > 0 and whole_out)
             status = ConnectorStatus.UNAVAILABLE if gone else ConnectorStatus.AVAILABLE
@@ -75,7 +86,15 @@ class Box:
             self.out -= reached
         else:
             self.out |= reached
-        self.tell()
+        self.agree(command)
+        self.tell(asked=False)
+
+    def agree(self, command: ChangeAvailability) -> None:
+        """What its node makes of an accepted command."""
+        told = CommandAnswered("ChangeAvailability", "m1", "Accepted", whole_back=command.whole_back)
+        twin = self.world.chargers.rows[CP].twin
+        after = project(twin, EventRecord(CP, told, self.world.now, self.world.now, 1))
+        self.world._twin(CP, operation=after.operation)
 
     @property
     def told(self) -> list[tuple[bool, int | None]]:
@@ -200,10 +219,61 @@ async def test_no_word_of_it_is_no_proof_that_it_is_back(world: World, deaf_befo
     box.start()
     if not deaf_before:
         await dispatch(world)
-    box.tell = lambda: None  # type: ignore[method-assign]
+    box.tell = lambda **_: None  # type: ignore[method-assign]
     if deaf_before:  # What is known says that it serves cars, and is older than the question.
         await dispatch(world)
         world.now += timedelta(seconds=1)
     await conclude(world, box)
     assert box.told[-2:] == [(True, None), (False, 2)]
     assert box.out == {2}
+
+
+@pytest.mark.parametrize("own_zero", [False, True])
+async def test_a_charger_that_never_tells_again_of_connector_0_is_in_service(
+    world: World, own_zero: bool
+) -> None:
+    """It was asked after its boot, while it was out, and is put back later (``pace.steady_seconds``)."""
+    box = Box(world, own_zero, set(), quiet=True)
+    box.start()
+    assert (await dispatch(world)).kind is DispatchKind.ACCEPTED
+    box.out.add(0)  # As all of it is out, it says so of itself, too.
+    box.tell()
+    assert _known_of(world.chargers.rows[CP]).unavailable, "it is, through us"
+    end = ConcludeInput("c1", 0, CP, 1, Outcome.UPDATED, "it stayed up")
+    box.out -= set() if own_zero else {0}
+    await ActivityEnvironment().run(hands(world).conclude_update, RestoreInput(end, session_epoch=1))
+    view = world.chargers.rows[CP]
+    assert not box.out
+    assert not _known_of(view).unavailable, "a gate has nothing to hold against it"
+    assert out_of_service(view.twin.operation) == (), "and the next update leaves nothing out after it"
+
+
+@pytest.mark.parametrize("really", [False, True])
+async def test_connector_0_is_left_as_it_is_where_its_word_and_the_others_differ(
+    world: World, really: bool
+) -> None:
+    """Whether it is out, or only told so long ago: an update changes nothing about it."""
+    box = Box(world, False, {0} if really else set(), quiet=True)
+    box.start()
+    old = ConnectorState(0, 0, ConnectorStatus.UNAVAILABLE, START, reported_at=START)
+    operation = world.chargers.rows[CP].twin.operation
+    assert operation is not None
+    world._twin(CP, operation=OperationSection({**operation.connectors, WHOLE: old}))
+    answer = await dispatch(world)
+    assert (answer.kind, answer.out_of_service) == (DispatchKind.ACCEPTED, (WHOLE,))
+    assert set(ALL) <= box.out, "no car begins anywhere"
+    end = ConcludeInput("c1", 0, CP, 1, Outcome.UPDATED, "it booted")
+    await ActivityEnvironment().run(hands(world).conclude_update, RestoreInput(end, session_epoch=1))
+    assert box.out == ({0} if really else set())
+    assert None not in {evse for _, evse in box.told}
+    assert 0 not in {evse for _, evse in box.told}, "neither taken out nor put back"
+    assert await world.out_of_service.get(CP) is None
+
+
+async def test_a_charger_that_its_owner_closed_is_out_of_service(world: World) -> None:
+    box = Box(world, True, {0}, quiet=True)
+    box.start()
+    assert _known_of(world.chargers.rows[CP]).unavailable
+    assert (await dispatch(world)).kind is DispatchKind.ACCEPTED
+    await conclude(world, box)
+    assert (box.out, box.told) == ({0}, []), "and stays so: it needed no drain"

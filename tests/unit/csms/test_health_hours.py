@@ -215,6 +215,17 @@ def test_a_connector_that_we_took_out_of_service_is_no_regression() -> None:
     assert total(Train().at(0, FREE).at(1, updating).at(2000, GONE)).went_unavailable == 0
 
 
+def test_connector_0_that_is_never_told_again_is_no_regression_and_its_next_closing_is_one() -> None:
+    """OCPP 1.6: some tell of it at their boot alone, when it is out through us."""
+    whole = ConnectorStatusChanged(0, 0, ConnectorStatus.UNAVAILABLE)
+    served = ConnectorStatusChanged(0, 0, ConnectorStatus.AVAILABLE)
+    back = CommandAnswered("ChangeAvailability", "m2", "Accepted", whole_back=True)
+    train = Train().at(0, served).at(1, FREE).at(2, CommandAnswered("UpdateFirmware", "m1", "Accepted"))
+    train.at(700, whole).at(701, BOOT).at(710, back).at(711, FREE).at(5000, HeartbeatReceived())
+    assert total(train).went_unavailable == 0
+    assert total(train.at(6000, whole)).went_unavailable == 1
+
+
 def test_errors_and_messages_of_one_frame() -> None:
     train = Train().at(0, HeartbeatReceived()).at(0, FREE).at(5, FrameRejected("X", "y"))
     train.at(6, CommandAnswered("Reset", "m", "CallError:InternalError"))

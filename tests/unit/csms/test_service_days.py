@@ -145,6 +145,22 @@ def test_what_we_took_out_of_service_stays_maintenance_however_long() -> None:
     assert (day.down_s, day.maintenance_s, day.repairs) == (0, 115 * 60, 0)
 
 
+@pytest.mark.requirement("F114")
+def test_what_was_put_back_serves_although_it_never_says_so_of_itself_as_a_whole() -> None:
+    whole = ConnectorStatusChanged(0, 0, OUT)
+    back = CommandAnswered("ChangeAvailability", "m2", "Accepted", whole_back=True)
+    drained: list[tuple[float, Any]] = [
+        *START,
+        (5, CommandAnswered("ChangeAvailability", "m1", "Accepted")),
+        (5, whole),
+        (5, status(OUT)),
+    ]
+    day = served([*drained, (20, back), (20, status(FREE)), *beats(25, 120)])
+    assert (day.up_s, day.maintenance_s, day.down_s) == (100 * 60, 15 * 60, 0)
+    closed = served([*drained, (20, back), (20, status(FREE)), (60, whole), *beats(65, 120)])
+    assert closed.down_s == 55 * 60, "its owner closed it"
+
+
 @pytest.mark.requirement("F28", "F104")
 def test_a_live_socket_without_a_word_is_unknown_and_so_is_one_that_told_no_connector() -> None:
     assert served([*START, (60, HeartbeatReceived())]).unknown_s == HOUR
