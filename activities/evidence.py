@@ -138,7 +138,7 @@ class Evidence:
     """Segments that left the campaign."""
     changed: int | None = field(default=None, metadata=ADDED)
     """Chargers left out because they do not run what their arm runs: updated ones that went back, others that
-    got firmware from elsewhere. None: there is none."""
+    got firmware from elsewhere; and all that another campaign updated meanwhile. None: there is none."""
     hour_seconds: int | None = field(default=None, metadata=ADDED)
     """How long an hour lasts here; None: an hour."""
 

@@ -75,8 +75,8 @@ class HealthActivities:
 
         An updated charger is watched from the first full hour after its proof. Each of the others is
         watched from the same hour as an updated one of its model, dealt out in turn: both groups live through
-        the same hours. In both only chargers count that were heard in the day before, and that run what
-        their arm runs.
+        the same hours. In both only chargers count that were heard in the day before, that run what their arm
+        runs, and that nobody else updated meanwhile.
         """
         now = self._stores.clock()
         waves = sorted(
@@ -91,6 +91,9 @@ class HealthActivities:
         changed = len(updated) + len(waiting) - len(kept_updated) - len(kept_waiting)
         time = self._stores.health.time
         windows = _windows(kept_updated, kept_waiting, known, time)
+        for name in await self._sent_elsewhere(given.campaign_id, windows):
+            del windows[name]
+            changed += 1
         queries = [SpanQuery(name, *window) for name, window in windows.items()]
         treated = {target.charger_id for target in updated}
         rows, watermark = await self._rows(queries, treated, known)
@@ -118,6 +121,24 @@ class HealthActivities:
             replace(target, finished_at=proven.get(target.charger_id) or target.finished_at)
             for target in updated
         ]
+
+    async def _sent_elsewhere(self, campaign_id: str, windows: Mapping[str, _Window]) -> set[str]:
+        """Those that another campaign updated within their window: its restarts and faults are not ours.
+
+        Whatever they run by now: a release that looped and was taken back left restarts and nothing else.
+        """
+        names, found = list(windows), set[str]()
+        if not names:
+            return found
+        since = min(window.since for window in windows.values())
+        for start in range(0, len(names), _PAGE):
+            page = names[start : start + _PAGE]
+            found |= {
+                sent.charger_id
+                for sent in await self._stores.campaigns.sent_elsewhere(campaign_id, page, since)
+                if sent.finished_at is None or sent.finished_at >= windows[sent.charger_id].since
+            }
+        return found
 
     async def _known(self, names: Sequence[str]) -> dict[str, _Known]:
         known: dict[str, _Known] = {}

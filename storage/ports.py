@@ -317,6 +317,11 @@ class CampaignStore(Protocol):
     async def target_history(self, charger_id: str, *, limit: int = 20) -> Sequence[Target]:
         """What campaigns did to one charger, over all of them: finished targets, latest finish first."""
 
+    async def sent_elsewhere(
+        self, campaign_id: str, charger_ids: Sequence[str], since: datetime
+    ) -> Sequence[Target]:
+        """What other campaigns sent to these chargers, if it went on after ``since`` or still does."""
+
     async def latest_targets(
         self, campaign_id: str, *, limit: int = 100, cursor: str | None = None
     ) -> Page[Target]:

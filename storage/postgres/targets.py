@@ -112,6 +112,20 @@ class TargetRows:
         async with reading(self._engine) as connection:
             return [target_of(row) for row in (await connection.execute(query)).mappings()]
 
+    async def sent_elsewhere(
+        self, campaign_id: str, charger_ids: Sequence[str], since: datetime
+    ) -> Sequence[Target]:
+        """See ``storage.ports.CampaignStore``."""
+        ended = _COLUMNS.finished_at
+        query = select(campaign_target).where(
+            _COLUMNS.charger_id.in_(charger_ids),
+            _COLUMNS.campaign_id != campaign_id,
+            _COLUMNS.dispatched_at.is_not(None),
+            or_(ended.is_(None), ended >= since),
+        )
+        async with reading(self._engine) as connection:
+            return [target_of(row) for row in (await connection.execute(query)).mappings()]
+
     async def add_targets(self, targets: Sequence[Target]) -> None:
         """Those that are there already stay as they are."""
         async with transaction(self._engine) as connection:

@@ -291,6 +291,25 @@ class TestTargets:
         assert await campaigns.target_history("A", limit=1) == history[:1]
         assert await campaigns.target_history("B") == [], "not finished"
 
+    async def test_what_other_campaigns_sent_meanwhile(self, campaigns) -> None:
+        for name in ("c2", "c3"):
+            cohort = [replace(target(each, 0, n), campaign_id=name) for n, each in enumerate("ABC")]
+            await campaigns.create(replace(CAMPAIGN, campaign_id=name), cohort, [])
+        for name, each in (("c2", "A"), ("c3", "B"), ("c1", "C")):
+            wave = 1 if name == "c1" else 0
+            await campaigns.move_target(name, wave, each, TargetPhase.DISPATCHED, "", at=AT)
+        await campaigns.finish_target("c2", 0, "A", Outcome.FAILED, "", LATER)
+        await campaigns.finish_target("c2", 0, "C", Outcome.CANCELLED, "", LATER)
+
+        async def sent(campaign_id: str, since: datetime) -> list[tuple[str, str]]:
+            found = await campaigns.sent_elsewhere(campaign_id, ["A", "B", "C"], since)
+            return sorted((each.campaign_id, each.charger_id) for each in found)
+
+        assert await sent("c1", AT) == [("c2", "A"), ("c3", "B")]
+        assert await sent("c1", LATER + timedelta(seconds=1)) == [("c3", "B")], "the other is over"
+        assert await sent("c3", AT) == [("c1", "C"), ("c2", "A")]
+        assert await campaigns.sent_elsewhere("c1", ["C"], AT) == []
+
     async def test_a_large_cohort_is_created_in_one_go(self, campaigns) -> None:
         cohort = [replace(target(f"L{n}", 0, n), campaign_id="big") for n in range(5000)]
         await campaigns.create(replace(CAMPAIGN, campaign_id="big"), cohort, [])

@@ -336,6 +336,19 @@ class MemoryCampaigns:
             done, key=lambda row: row.finished_at or datetime.max.replace(tzinfo=UTC), reverse=True
         )[:limit]
 
+    async def sent_elsewhere(
+        self, campaign_id: str, charger_ids: Sequence[str], since: datetime
+    ) -> Sequence[Target]:
+        names = set(charger_ids)
+        return [
+            row
+            for row in self.target_rows.values()
+            if row.charger_id in names
+            and row.campaign_id != campaign_id
+            and row.dispatched_at is not None
+            and (row.finished_at is None or row.finished_at >= since)
+        ]
+
     async def add_targets(self, targets: Sequence[Target]) -> None:
         for target in targets:
             self.target_rows.setdefault((target.campaign_id, target.wave, target.charger_id), target)

@@ -118,6 +118,53 @@ async def test_an_updated_one_that_was_taken_back_tells_nothing_of_the_new_versi
     assert (found.treated.chargers, found.control.chargers, found.changed) == (3, 8, 1)
 
 
+@pytest.mark.requirement("R39")
+@pytest.mark.parametrize("name", [NAMES[0], NAMES[4]])
+@pytest.mark.parametrize(
+    ("dispatched", "finished", "counts"),
+    [
+        (2 * HOUR, 3 * HOUR, False),  # it looped, was taken back, and runs what it ran
+        (2 * HOUR, None, False),
+        (HOUR / 2, HOUR, False),  # it restarts in the first of the hours that count
+        (-3 * HOUR, -2 * HOUR, True),  # its past
+        (None, 3 * HOUR, True),  # called off before anything was sent
+    ],
+)
+async def test_what_another_campaign_did_meanwhile_is_held_against_nobody(
+    world: World, name: str, dispatched: timedelta | None, finished: timedelta | None, *, counts: bool
+) -> None:
+    sent = Target("c2", 0, 0, name, "site-0", "a", "1.0", "2.0", outcome=Outcome.FAILED if finished else None)
+    sent = replace(
+        sent,
+        dispatched_at=None if dispatched is None else START + dispatched,
+        finished_at=None if finished is None else START + finished,
+    )
+    await world.campaigns.add_targets([sent])
+    found = await measured(world)
+    assert found.treated.chargers + found.control.chargers == (12 if counts else 11)
+    assert found.changed == (None if counts else 1)
+
+
+@pytest.mark.requirement("R44")
+@pytest.mark.parametrize("steady_s", [0, 10, 5000])
+async def test_the_restart_of_the_update_itself_is_not_held_against_it(world: World, steady_s: int) -> None:
+    """It boots, stays up for so long, and counts as updated then: its hours begin after both."""
+    booted = START + HOUR / 2
+    for target in NAMES[:4]:
+        row = world.campaigns.target_rows["c1", 0, target]
+        done = booted + timedelta(seconds=steady_s)
+        world.campaigns.target_rows["c1", 0, target] = replace(row, dispatched_at=START, finished_at=done)
+
+    def life(query: SpanQuery, until: datetime) -> ChargerSpan:
+        span, hour = lived(query, until), world.health.time.begin(booted)
+        assert query.before <= hour, "nor for it: it is in nobody's past"
+        restarts = int(query.since <= hour and query.charger_id in NAMES[:4])
+        return replace(span, window=replace(span.window, boots=restarts))
+
+    world.health.life = life
+    assert hits(await measured(world), "boots") == (0, 0)
+
+
 async def test_one_that_does_not_tell_its_version_is_compared(world: World) -> None:
     for name in NAMES[4:]:
         runs(world, name, None)
