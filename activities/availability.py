@@ -1,6 +1,7 @@
 """Taking a charger out of service for an update, and putting back exactly what was (X3)."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from activities.facts import out_of_service
@@ -8,7 +9,7 @@ from activities.orders import Node
 from activities.stores import Stores
 from csms.commands import AnswerStatus, ChangeAvailability, TriggerKind, TriggerMessage
 from csms.connector_reports import WHOLE
-from csms.errors import CallFailed, NotAccepted, RestoreRefused, Unsupported
+from csms.errors import CallFailed, CommandTimeout, NotAccepted, RestoreRefused, Unsupported
 from csms.frames import OCPP16
 from storage.charger import OutOfService
 from storage.events import (
@@ -50,6 +51,37 @@ async def before_us(store: OutOfServiceStore, view: ChargerView) -> tuple[str, .
     out = out_of_service(view.twin.operation)
     row = await store.get(view.charger.charger_id) if out else None
     return row.before if row else out
+
+
+async def out_before(node: Node, view: ChargerView, session_epoch: int) -> tuple[str, ...]:
+    """The same for one that we are about to take out, and never have: what is so now.
+
+    Where a 1.6 charger tells that it is out as a whole and that a connector of it serves, one of the two is
+    old, and it is asked anew. Taken at its older word, connector 0 would be left out of service afterwards.
+    """
+    charger_id, link, out = (
+        view.charger.charger_id,
+        view.twin.connectivity,
+        out_of_service(view.twin.operation),
+    )
+    contradicts = WHOLE in out and not closed_to_cars(view.twin.operation)
+    if not contradicts or link is None or link.dialect != OCPP16:
+        return out
+    asked_at = node.stores.clock()
+
+    def heard(operation: OperationSection | None) -> bool:
+        whole = operation.connectors.get(WHOLE) if operation else None
+        return whole is not None and whole.reported_at is not None and whole.reported_at >= asked_at
+
+    try:
+        operation = await _told(node, charger_id, session_epoch, heard)
+    except CommandTimeout:
+        return out  # Nor will it hear that it is to be taken out.
+    now = out_of_service(operation)
+    places = [key for key, state in operation.connectors.items() if state.evse_id > 0] if operation else []
+    if heard(operation) or not _serving(operation, tuple(places), asked_at, whole=False):
+        return now
+    return tuple(key for key in now if key != WHOLE)  # All of it told that it serves, but for the whole.
 
 
 async def put_back(node: Node, charger_id: str, session_epoch: int) -> bool:
@@ -124,9 +156,23 @@ async def _back_singly(node: Node, row: OutOfService, session_epoch: int) -> boo
     ):
         if await _sent(node, charger_id, session_epoch, command) not in _DONE:
             return False
+
+    def back(operation: OperationSection | None) -> bool:
+        return _serving(operation, keys, asked_at, whole=WHOLE not in out)
+
+    return back(await _told(node, charger_id, session_epoch, back))
+
+
+async def _told(
+    node: Node,
+    charger_id: str,
+    session_epoch: int,
+    enough: Callable[[OperationSection | None], bool],
+) -> OperationSection | None:
+    """What a charger has told once that is ``enough``, or a moment after it was asked for its status."""
     try:
-        told = TriggerMessage(TriggerKind.STATUS)
-        await node.sender.send(charger_id, session_epoch, told, deadline_s=node.command_seconds)
+        status = TriggerMessage(TriggerKind.STATUS)
+        await node.sender.send(charger_id, session_epoch, status, deadline_s=node.command_seconds)
     except (CallFailed, NotAccepted, Unsupported):
         pass  # OCPP 1.6 5.2: a status that changed is told without being asked for.
     loop = asyncio.get_running_loop()
@@ -134,10 +180,8 @@ async def _back_singly(node: Node, row: OutOfService, session_epoch: int) -> boo
     while True:
         await node.sender.settle(charger_id, session_epoch)
         operation = (await node.stores.chargers.glance(charger_id)).operation
-        if back := _serving(operation, keys, asked_at, whole=WHOLE not in out):
-            return back
-        if loop.time() >= end:
-            return False
+        if enough(operation) or loop.time() >= end:
+            return operation
         await asyncio.sleep(_LOOK_EVERY_S)
 
 

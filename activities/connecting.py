@@ -3,9 +3,8 @@
 Nothing is sent while a session is open, and from the first word on none can begin: it is out of service.
 """
 
-from activities.availability import closed_to_cars, put_back, taking_out
+from activities.availability import closed_to_cars, out_before, put_back, taking_out
 from activities.connection_orders import ConnectionAnswer, ConnectionOrder
-from activities.facts import out_of_service
 from activities.guards import CONNECTIONS, PRIORITY_VARIABLE, active_slot
 from activities.orders import DispatchKind, Node, Obstacle
 from activities.passwords import rotate_password
@@ -171,7 +170,7 @@ class Visit:
     async def _take_out(self, view: ChargerView) -> None:
         store, charger = self._stores.out_of_service, view.charger
         row = await store.get(charger.charger_id)
-        before = row.before if row else out_of_service(view.twin.operation)
+        before = row.before if row else await out_before(self._node, view, self.given.session_epoch)
         if row is None:
             if closed_to_cars(view.twin.operation):
                 return

@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 from activities.addresses import fetch_window, unsendable
-from activities.availability import closed_to_cars, put_back, taking_out
-from activities.facts import has_car, out_of_service, version_unread
+from activities.availability import closed_to_cars, out_before, put_back, taking_out
+from activities.facts import has_car, version_unread
 from activities.keeping import note
 from activities.leave import no_leave, still_wanted
 from activities.local_images import LocalQuery, local_address
@@ -170,7 +170,8 @@ class Sending:
         self._require_fit(view, order)
         ours = await self._stores.out_of_service.get(self._given.charger_id)
         self._fresh = ours is None
-        self._before = ours.before if ours else out_of_service(view.twin.operation)
+        epoch = self._given.session_epoch
+        self._before = ours.before if ours else await out_before(self._node, view, epoch)
         if ours or not closed_to_cars(view.twin.operation):
             await self._remember(view, self._before)
             for place, command in enumerate(taking_out(view, self._before)):

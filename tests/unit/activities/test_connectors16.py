@@ -42,6 +42,10 @@ class Box:
     count: str | None = "3"
     quiet: bool = False
     """It tells of connector 0 after a boot and when it is asked, and never else."""
+    of_zero: bool = True
+    """It tells of it when it is asked."""
+    deaf: bool = False
+    """It tells nothing when it is asked."""
 
     def start(self) -> None:
         link = ConnectivitySection(online=True, dialect="ocpp1.6")
@@ -68,8 +72,8 @@ class Box:
 
     async def hear(self, charger_id: str, command: Command) -> None:
         assert charger_id == CP
-        if isinstance(command, TriggerMessage):
-            self.tell()
+        if isinstance(command, TriggerMessage) and not self.deaf:
+            self.tell(asked=self.of_zero)
         if not isinstance(command, ChangeAvailability):
             return
         problem = self.refuses.pop(command, None)
@@ -248,26 +252,65 @@ async def test_a_charger_that_never_tells_again_of_connector_0_is_in_service(
     assert out_of_service(view.twin.operation) == (), "and the next update leaves nothing out after it"
 
 
-@pytest.mark.parametrize("really", [False, True])
-async def test_connector_0_is_left_as_it_is_where_its_word_and_the_others_differ(
-    world: World, really: bool
-) -> None:
-    """Whether it is out, or only told so long ago: an update changes nothing about it."""
-    box = Box(world, False, {0} if really else set(), quiet=True)
-    box.start()
-    old = ConnectorState(0, 0, ConnectorStatus.UNAVAILABLE, START, reported_at=START)
+def told_long_ago(world: World) -> None:
+    """That connector 0 is out."""
     operation = world.chargers.rows[CP].twin.operation
     assert operation is not None
+    old = ConnectorState(0, 0, ConnectorStatus.UNAVAILABLE, START, reported_at=START)
     world._twin(CP, operation=OperationSection({**operation.connectors, WHOLE: old}))
+    world.now += timedelta(hours=1)
+
+
+async def updated(world: World) -> DispatchAnswer:
     answer = await dispatch(world)
-    assert (answer.kind, answer.out_of_service) == (DispatchKind.ACCEPTED, (WHOLE,))
-    assert set(ALL) <= box.out, "no car begins anywhere"
     end = ConcludeInput("c1", 0, CP, 1, Outcome.UPDATED, "it booted")
     await ActivityEnvironment().run(hands(world).conclude_update, RestoreInput(end, session_epoch=1))
-    assert box.out == ({0} if really else set())
-    assert None not in {evse for _, evse in box.told}
-    assert 0 not in {evse for _, evse in box.told}, "neither taken out nor put back"
     assert await world.out_of_service.get(CP) is None
+    return answer
+
+
+@pytest.mark.parametrize("tells", [False, True])
+@pytest.mark.parametrize("count", ["3", "4", None])
+async def test_no_update_leaves_connector_0_out_of_service_for_an_old_word(
+    world: World, count: str | None, tells: bool
+) -> None:
+    """Whoever knows it again by asking, or hears of all others that they serve, leaves nothing out."""
+    box = Box(world, True, set(), count=count, quiet=True, of_zero=tells)
+    box.start()
+    told_long_ago(world)
+    assert (await updated(world)).out_of_service == ()
+    assert box.out == set()
+    assert out_of_service(world.chargers.rows[CP].twin.operation) == ()
+
+
+async def test_connector_0_is_left_alone_where_nobody_knows_how_it_is(world: World) -> None:
+    box = Box(world, True, set(), quiet=True)
+    box.start()
+    told_long_ago(world)
+    world.answers[TriggerMessage] = CommandAnswer(AnswerStatus.REJECTED)
+    box.deaf = True
+    assert (await updated(world)).out_of_service == (WHOLE,)
+    assert box.out == set()
+    assert not {None, 0} & {evse for _, evse in box.told}, "neither taken out nor put back"
+
+
+async def test_connector_0_stays_out_where_it_is_although_others_tell_that_they_serve(world: World) -> None:
+    box = Box(world, False, {0}, quiet=True)
+    box.start()
+    assert (await updated(world)).out_of_service == (WHOLE,)
+    assert box.out == {0}
+    assert not {None, 0} & {evse for _, evse in box.told}, "neither taken out nor put back"
+
+
+async def test_one_that_answers_nothing_is_not_updated(world: World) -> None:
+    box = Box(world, True, set(), quiet=True)
+    box.start()
+    told_long_ago(world)
+    world.answers[TriggerMessage] = CommandTimeout(CP, "TriggerMessage", 1.0)
+    out = ChangeAvailability(operative=False, evse_id=1, connector_id=1)
+    box.deaf, box.refuses = True, {out: CommandTimeout(CP, "ChangeAvailability", 1.0)}
+    assert (await dispatch(world)).kind is DispatchKind.NOT_NOW
+    assert not world.updates()
 
 
 async def test_a_charger_that_its_owner_closed_is_out_of_service(world: World) -> None:
