@@ -5,7 +5,7 @@ the only way to move the phase, are in ``people``.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from temporalio import workflow
@@ -47,6 +47,9 @@ with workflow.unsafe.imports_passed_through():
 
 ROLLBACK_ROUNDS = 3
 """Chargers that come back late with the stopped version are looked for this often."""
+
+_TOLD_PASSED = 5
+"""So many people's words stand in the sentence of a campaign that is through."""
 
 
 @workflow.defn(failure_exception_types=[AmpwaveError])
@@ -91,7 +94,7 @@ class FirmwareCampaignWorkflow(EndDesk):
                 await self._pass_wave(brief, number, plan)
             if number == 0 and brief.rehearse_rollback:
                 await self._rehearse(brief, brief.rehearse_rollback)
-        await self._move_on(CampaignMove.COMPLETE, "every wave passed its gate")
+        await self._move_on(CampaignMove.COMPLETE, completed(tuple(self._passed.values())))
         return await self._wind_up(brief, self._ending) if self._ending else self._phase
 
     # --- waiting ---------------------------------------------------------------------------------
@@ -372,6 +375,16 @@ class FirmwareCampaignWorkflow(EndDesk):
         except TimeoutError:
             return True
         return False
+
+
+def completed(passed: Sequence[str]) -> str:
+    """Why it is through: its gates, and the people who let a wave pass that was held."""
+    if not passed:
+        return "every wave passed its gate"
+    shown = "; ".join(map(_open_end, passed[:_TOLD_PASSED]))
+    more = len(passed) - _TOLD_PASSED
+    told = f"{shown}; and {more} more (ampwave audit export)" if more > 0 else shown
+    return f"every wave passed its gate, {len(passed)} of them by a person's word: {told}"
 
 
 def _open_end(sentence: str) -> str:

@@ -66,6 +66,8 @@ class CampaignDesk:
         self._judging = False
         self._held = False
         self._overruled = ""
+        self._passed: dict[int | None, str] = {}
+        """Waves that a person let pass: who, and why."""
         self._vote = ""
         self._needed = 0
         self._asked: set[str] = set()
@@ -228,11 +230,14 @@ class CampaignDesk:
     async def proceed(self, request: PersonRequest) -> None:
         """A person's decision in place of the gate's, recorded as such."""
         reason = f"{request.actor} let wave {self._wave_name} pass: {request.reason}"
-        self._overruled = reason  # Before the move: the gate looks at it as soon as the phase allows.
+        wave = self._wave
+        # Before the move: the gate looks at it as soon as the phase allows, and the end tells of it.
+        self._overruled = self._passed[wave] = reason
         try:
             await self._must(CampaignMove.PROCEED, reason, request.actor)
         except Conflict:
             self._overruled = ""
+            del self._passed[wave]
             raise
 
     @proceed.validator

@@ -250,6 +250,15 @@ def check_way_back(plan: CampaignPlan, back: ArtifactFacts | None, found: Findin
         check_released(back, found, "rollback artifact")
 
 
+def check_direction(artifact: ArtifactFacts, back: ArtifactFacts, found: Findings) -> None:
+    """A way back leads to an earlier release, whoever the chargers are."""
+    if back.vendor_role == artifact.vendor_role and back.release_counter > artifact.release_counter:
+        found.problems.append(
+            f"rollback artifact {back.version} is a later release than {artifact.version} (release counters "
+            f"{back.release_counter} and {artifact.release_counter}): a way back leads to an earlier one"
+        )
+
+
 def check_pair(
     plan: CampaignPlan, artifact: ArtifactFacts, back: ArtifactFacts | None, cohort: Cohort, found: Findings
 ) -> None:
@@ -348,6 +357,12 @@ def _check_rollback(artifact: ArtifactFacts, back: ArtifactFacts, cohort: Cohort
         found.problems.append(f"the rollback artifact is of {back.vendor_role}, not {artifact.vendor_role}")
     for reason, models in _rollback_gaps(artifact, back, cohort).items():
         found.problems.append(f"rollback to {back.version} is not possible for {named(models)}: {reason}")
+    running = {each.version for each in cohort.fitting.values()}
+    if running and not running & {back.version, None}:
+        found.warnings.append(
+            f"None of these chargers runs {back.version} now: whoever goes back gets a version that it did "
+            f"not have ({named(sorted(each for each in running if each))})."
+        )
 
 
 def _check_one_way(plan: CampaignPlan, cohort: Cohort, found: Findings) -> None:

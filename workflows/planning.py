@@ -25,6 +25,7 @@ from workflows.plan_rules import (
     Cohort,
     Findings,
     check_cohort,
+    check_direction,
     check_end,
     check_lists,
     check_order,
@@ -143,6 +144,8 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
         check_released(facts, found)
     with where_read():
         check_way_back(plan, back, found)
+    if facts is not None and back is not None:
+        check_direction(facts, back, found)
     situations: dict[str, Situation] | None = None
     if views is not None and ground.whole:
         with where_read():

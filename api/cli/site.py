@@ -15,6 +15,7 @@ _WORDS = {
     "group_max_down": "away at once at most",
     "limit_a": "limit in ampere",
 }
+_NO_ZONE = "UTC"
 app = group("Sites and how many chargers each may miss at once.")
 
 
@@ -25,7 +26,12 @@ def add(  # noqa: PLR0913 - typer's options are its signature
     name: Annotated[
         str | None, typer.Option(metavar="TEXT", help="What people call it. [default: its id]")
     ] = None,
-    time_zone: Annotated[str, typer.Option(metavar="ZONE", help="IANA name, as in Europe/Berlin.")] = "UTC",
+    time_zone: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ZONE", help="IANA name, as in Europe/Berlin. [default: the site's own; UTC for a new one]"
+        ),
+    ] = None,
     max_down: Annotated[
         int, typer.Option(min=1, metavar="N", help="Chargers away at once for maintenance.")
     ] = 1,
@@ -62,7 +68,7 @@ def add(  # noqa: PLR0913 - typer's options are its signature
         str | None, typer.Option(metavar="CHARGER", help="Fetches images once for all others there (L03).")
     ] = None,
 ) -> None:
-    """Add a site, or change one that is there: options that are left out go back to their defaults."""
+    """Add a site, or change one that is there: all but its time zone go back to their defaults if left out."""
     if (feeder is None) != (feeder_kw is None):
         raise WrongUse("--feeder and --feeder-kw go together: name the supply and its cap, or neither.")
     rules = {
@@ -78,17 +84,25 @@ def add(  # noqa: PLR0913 - typer's options are its signature
         **({"feeder": feeder, "feeder_kw": feeder_kw} if feeder is not None else {}),
         **({"local_controller": local_controller} if local_controller else {}),
     }
+    known = None if time_zone else _zone_of(session, site)
     body = {
         "site_id": site,
         "name": name or site,
-        "time_zone": time_zone,
+        "time_zone": time_zone or known or _NO_ZONE,
         "max_down": max_down,
         "rules": rules,
     }
     stored = session.api.post("/sites", body)
-    said = f"Site {stored['site_id']}: at most {stored['max_down']} down at once"
+    zone = str(stored["time_zone"]) + ("" if time_zone or known else ", as none was given (--time-zone)")
+    said = f"Site {stored['site_id']}: {zone}; at most {stored['max_down']} down at once"
     more = "; ".join(_rules(_of(stored)))
     session.show(stored, lambda screen: screen.line(f"{said}{'; ' if more else ''}{more}."))
+
+
+def _zone_of(session: Session, site: str) -> str | None:
+    """The time zone that a site has, None: there is no such site. Its windows open by it, so it stays."""
+    zones = {one["site_id"]: str(one["time_zone"]) for one in session.api.get("/sites")["items"]}
+    return zones.get(site)
 
 
 def _share(option: str, text: str | None) -> float | None:

@@ -120,6 +120,9 @@ async def test_a_gate_is_passed_by_with_a_reason_only(real: Harness, world: Worl
         await real.orchestrator.proceed("c1", "grace", " ", "u1")
     await real.orchestrator.proceed("c1", "grace", "two are all there are", "u2")
     assert await real.result(campaign) is P.COMPLETED
+    told = (await world.campaigns.get("c1")).reason
+    assert "1 of them by a person's word: grace let wave" in told
+    assert told.endswith("pass: two are all there are")
 
 
 @pytest.mark.requirement("R13", "R43")

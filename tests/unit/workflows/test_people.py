@@ -8,9 +8,12 @@ import pytest
 
 from activities.campaigns import CampaignBrief
 from storage.campaign import Approval, CampaignPhase, GatePolicy, Pace
+from storage.errors import Conflict
 from tests.unit.workflows.facts import NOW
 from workflows import people
+from workflows.campaign import completed
 from workflows.people import CampaignDesk
+from workflows.signals import PersonRequest
 
 BRIEF = CampaignBrief(
     campaign_id="c1",
@@ -57,3 +60,40 @@ async def test_a_yes_that_is_written_late_does_not_count_for_the_next_vote(
 
     await desk.approve(Approval("linus", NOW, BRIEF.plan_digest))
     assert desk._yes == ["linus"]
+
+
+@pytest.mark.requirement("R13", "R43")
+async def test_a_campaign_that_people_let_pass_its_gates_says_who_and_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = CampaignDesk("c1")
+    seen: list[tuple[str, ...]] = []
+
+    async def written(_method: object, _arg: object, _summary: str = "") -> None:
+        seen.append(tuple(desk._passed.values()))
+
+    monkeypatch.setattr(people, "locally", written)
+    monkeypatch.setattr(people.workflow, "upsert_search_attributes", lambda _pairs: None)
+    monkeypatch.setattr(people.workflow, "set_current_details", lambda _text: None)
+    desk._brief, desk._phase, desk._wave, desk._wave_name = BRIEF, CampaignPhase.PAUSED, 1, "rest"
+    await desk.proceed(PersonRequest("grace", "two are all there are."))
+    said = ("grace let wave rest pass: two are all there are.",)
+    assert seen == [said], "before it is written: the gate may open, and the campaign end, meanwhile"
+    assert completed(said) == (
+        "every wave passed its gate, 1 of them by a person's word: "
+        "grace let wave rest pass: two are all there are"
+    )
+
+    desk._phase = CampaignPhase.ABORTING
+    desk._wave, desk._wave_name = 2, "last"
+    with pytest.raises(Conflict):
+        await desk.proceed(PersonRequest("grace", "too late"))
+    assert tuple(desk._passed.values()) == said
+    assert desk._overruled == ""
+
+
+def test_what_a_completed_campaign_says_stays_short() -> None:
+    assert completed(()) == "every wave passed its gate"
+    many = completed([f"grace let wave {n} pass: why" for n in range(50)])
+    assert many.startswith("every wave passed its gate, 50 of them")
+    assert many.endswith("wave 4 pass: why; and 45 more (ampwave audit export)")

@@ -183,6 +183,30 @@ def test_a_rollback_must_be_possible_for_every_model() -> None:
 
 
 @pytest.mark.requirement("X11")
+def test_a_way_back_leads_to_an_earlier_release() -> None:
+    later = replace(OLD, version="1.3", release_counter=9)
+    [problem] = look(old=later).problems
+    assert problem.startswith("rollback artifact 1.3 is a later release than 1.1 (release counters 9 and ")
+    found = look(replace(PLAN, name=" ", waves=()), views=[], old=later).problems
+    assert problem in found, "whoever is targeted, beside all else that is wrong"
+    assert len(found) > 2
+    other = look(old=replace(later, vendor_role="other")).problems
+    assert not any("later release" in each for each in other), "counters of two roles say nothing"
+
+
+@pytest.mark.requirement("X11")
+def test_a_way_back_to_what_nobody_runs_is_warned_of() -> None:
+    def told(*versions: str | None) -> list[str]:
+        views = [view(f"CP{n:03d}", version=versions[n % len(versions)]) for n in range(30)]
+        return [each for each in look(views=views).warnings if "runs 1.0 now" in each]
+
+    [warning] = told("0.8", "0.9")
+    assert "a version that it did not have (0.8, 0.9)" in warning
+    assert told("0.8", "1.0") == []
+    assert told("1.0") == []
+
+
+@pytest.mark.requirement("X11")
 def test_a_model_that_can_never_go_back_blocks_the_plan_until_somebody_accepts_it() -> None:
     one_way = ModelProfile("Voltworks", "VW-22", declared=Declared(goes_back=False))
     models = {("Voltworks", "VW-22"): one_way}

@@ -148,10 +148,28 @@ class TestSitesAndModels:
         # Said only where it is asked for: a server of before refuses words that it does not know.
         told = {key: value for key, value in SITE["rules"].items() if key not in NEW_RULES}
         assert fake.last("POST", "/sites").json == {**SITE, "name": "harbour", "rules": told}
-        assert result.stdout == "Site harbour: at most 2 down at once.\n"
+        assert result.stdout == "Site harbour: Europe/Berlin; at most 2 down at once.\n"
+
+    def test_a_site_keeps_its_time_zone_where_none_is_given(self, run: Any, fake: Any) -> None:
+        fake.page("/sites", [{**SITE, "site_id": "other", "time_zone": "Asia/Tokyo"}, SITE])
+        fake.on("POST", "/sites", lambda seen: (201, {**SITE, **seen.json}))
+        result = run("site", "add", "harbour", "--max-down", "3")
+        assert fake.last("POST", "/sites").json["time_zone"] == "Europe/Berlin"
+        assert result.stdout == "Site harbour: Europe/Berlin; at most 3 down at once.\n"
+        result = run("site", "add", "harbour", "--time-zone", "UTC")
+        assert result.stdout == "Site harbour: UTC; at most 1 down at once.\n"
+
+    def test_a_new_site_says_that_it_has_utc(self, run: Any, fake: Any) -> None:
+        fake.page("/sites", [SITE])
+        fake.on("POST", "/sites", lambda seen: (201, {**SITE, **seen.json}))
+        result = run("site", "add", "pier")
+        assert fake.last("POST", "/sites").json["time_zone"] == "UTC"
+        said = "Site pier: UTC, as none was given (--time-zone); at most 1 down at once.\n"
+        assert result.stdout == said
 
     def test_a_local_controller_is_named(self, run: Any, fake: Any) -> None:
         rules = {**SITE["rules"], "local_controller": "LC-1"}
+        fake.page("/sites", [])
         fake.on("POST", "/sites", (201, {**SITE, "rules": rules}))
         result = run("site", "add", "harbour", "--local-controller", "LC-1")
         assert fake.last("POST", "/sites").json["rules"]["local_controller"] == "LC-1"
