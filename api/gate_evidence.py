@@ -26,6 +26,12 @@ _RULES = {
     "baseline": "the chargers' own past",
 }
 _HOUR_SECONDS = 3600
+IN_POINTS = (
+    "How much more is in percentage points and compared like with like: within each model, hardware and kind "
+    "of site, less what the chargers' own past led to expect; so it is not quite the difference of the two "
+    "shares."
+)
+"""What people misread in a verdict's sentence, which is stored and recomputed as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +112,15 @@ def outlook(health: Result) -> str:
             if hours is None
             else f" It may be clear in {_length(float(hours) * scale)} at the earliest."
         )
+    wait += f" {IN_POINTS}" if compared(health) else ""
     short = f" An hour of health lasts {health['hour_seconds']} s here." if scale != 1 else ""
     decider = decided_by(health)
     return f"Decided by {decider}. What would change it: {health['would_change']}{wait}{short}"
+
+
+def compared(health: Result) -> bool:
+    """Whether the sentence of a verdict says how much more of something the updated have."""
+    return " % more" in str(health.get("reason", ""))
 
 
 def decided_by(health: Result) -> str:

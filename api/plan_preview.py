@@ -26,6 +26,7 @@ def preview_reply(plan: CampaignPlan, found: Preview) -> PreviewReply:
     return PreviewReply(
         plan_digest=found.plan_digest,
         cohort_size=found.cohort_size,
+        required_approvals=plan.approvals_needed,
         waves=tuple(waves),
         excluded=found.exclusions,
         warnings=found.warnings,

@@ -8,7 +8,7 @@ import typer
 
 from api.cli.errors import CliError, Record, WrongUse
 from api.cli.evidence import app as evidence_app
-from api.cli.output import Column, Screen, ago, moment, short, size, words
+from api.cli.output import Column, Screen, ago, duration, moment, short, size, words
 from api.cli.references import ARTIFACT_HELP, artifact_id
 from api.cli.session import Session, command, group
 
@@ -20,6 +20,7 @@ Limit = Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")
 IN_ONE = 8 * 1024 * 1024
 """A longer file goes in pieces, so that it can go on where it broke off."""
 IMPORT_PATIENCE_S = 1000.0
+SAY_AGAIN = timedelta(minutes=5)
 FINAL = ("released", "rejected", "revoked")
 
 # What a manifest says, as flags: the same however the image comes in.
@@ -224,7 +225,9 @@ def release(
     session: Session,
     artifact: Reference,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it is released or rejected.")] = False,
-    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="Give up waiting after this.")] = 3600.0,
+    timeout: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="With --wait: give up waiting after this.")
+    ] = 3600.0,
 ) -> None:
     """Say how far an artifact is. People release it by signing; this waits for them with --wait.
 
@@ -232,17 +235,34 @@ def release(
     """
     path = f"/artifacts/{artifact_id(session.api, artifact)}"
     found = _look(session, path)
-    said = ""
-    deadline = session.clock() + timedelta(seconds=timeout)
-    while wait and found["phase"] not in FINAL and session.clock() < deadline:
-        if (state := _state(found)) != said:
-            said = state
-            session.note(f"{_name(found)}: {state}")
-        session.pause(1.0)
-        found = _look(session, path)
+    found, late = _awaited(session, path, found, timeout) if wait else (found, False)
     session.show(found, lambda screen: _draw(screen, found, session))
     if found["phase"] != "released":
-        raise CliError(f"{_name(found)} is not released: {_state(found)}")
+        hint = f"Nobody waits for it any more, after {duration(timeout)} (--timeout)." if late else ""
+        raise CliError(f"{_name(found)} is not released: {_state(found)}", hint=hint)
+
+
+def _awaited(session: Session, path: str, found: Record, timeout: float) -> tuple[Record, bool]:
+    """Look until it is through; whether that took too long. What it waits for is said again now and then."""
+    said, said_at = "", session.clock()
+    deadline = said_at + timedelta(seconds=timeout)
+    if found["phase"] not in FINAL:
+        session.note(f"Waiting for up to {duration(timeout)} (--timeout). To stop waiting, press Ctrl-C.")
+    while found["phase"] not in FINAL:
+        now = session.clock()
+        if now >= deadline:
+            return found, True
+        if (state := _state(found)) != said or now - said_at >= SAY_AGAIN:
+            said, said_at, step = state, now, _waits_for(found)
+            session.note(f"{_name(found)}: {state}" + (f". {step}" if step else ""))
+        session.pause(1.0)
+        found = _look(session, path)
+    return found, False
+
+
+def _waits_for(item: Record) -> str:
+    """Who has to do something before it goes on; nothing: it goes on by itself."""
+    return _next(item) if str(item["phase"]).startswith("awaiting") else ""
 
 
 def _look(session: Session, path: str) -> Record:

@@ -10,9 +10,10 @@ import typer
 from api.cli import campaign_standings, documents
 from api.cli import campaign_views as views
 from api.cli.errors import CliError, Record, WrongUse
-from api.cli.output import words
+from api.cli.output import Screen, words
 from api.cli.plan_flags import Flags, body_of, plan_of
 from api.cli.plan_reasons import with_lines
+from api.cli.plan_views import images_of
 from api.cli.references import CAMPAIGN_HELP, campaign_id, segment
 from api.cli.session import Session, command, group
 
@@ -107,14 +108,14 @@ def create(  # noqa: PLR0913 - typer's options are its signature
     body = body_of(session, written)
     with with_lines(written.places):
         campaign = session.api.post("/campaigns", body)
-    session.show(campaign, lambda screen: views.draw_campaign(screen, campaign, session.clock()))
+    _show_new(session, campaign)
 
 
 @command(app, "follow-up", posts=True)
 def follow_up(session: Session, campaign: Reference) -> None:
     """Open a campaign for chargers that match since this one froze its cohort. It waits for approvals."""
     opened = session.api.post(f"{_path(session, campaign)}/follow-up")
-    session.show(opened, lambda screen: views.draw_campaign(screen, opened, session.clock()))
+    _show_new(session, opened)
 
 
 @command(app, "list")
@@ -135,7 +136,9 @@ def show(session: Session, campaign: Reference) -> None:
 
     session.show(
         {**found, "decisions": decisions},
-        lambda screen: views.draw_campaign(screen, found, session.clock(), decisions=decisions),
+        lambda screen: views.draw_campaign(
+            screen, found, session.clock(), images=images_of(session.api, found), decisions=decisions
+        ),
     )
 
 
@@ -205,7 +208,8 @@ def approve(  # noqa: PLR0913 - typer's options are its signature
             hint="Look at it again: ampwave campaign show",
         )
     if not session.json:
-        views.draw_campaign(session.screen, found, session.clock(), advise=False)
+        images = images_of(session.api, found)
+        views.draw_campaign(session.screen, found, session.clock(), images=images, advise=False)
     body = {"plan_digest": found["plan_digest"]}
     signing = _signing(session, found, (key, keyid, root)) if key else None
     session.confirm(f"Approve {views.name(found)} for {found['cohort_size']} chargers?", yes=yes)
@@ -384,6 +388,16 @@ def _act(session: Session, campaign: str, verb: str, body: Record | None, said: 
     path = _path(session, campaign)
     answer = session.api.post(f"{path}/{verb}", body)
     session.show(answer, lambda screen: screen.line(f"{campaign}: {said}."))
+
+
+def _show_new(session: Session, campaign: Record) -> None:
+    """A campaign that was just made."""
+
+    def draw(screen: Screen) -> None:
+        images = images_of(session.api, campaign)
+        views.draw_campaign(screen, campaign, session.clock(), images=images)
+
+    session.show(campaign, draw)
 
 
 def _instant(text: str) -> str:

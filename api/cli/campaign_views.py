@@ -1,12 +1,14 @@
 """How campaigns look on a terminal: previews, lists, one campaign, its targets and decisions."""
 
-import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from api.cli.errors import Record
+from api.cli.next_steps import called, next_step
 from api.cli.output import Column, Screen, ago, duration, moment, share, short, words
+from api.cli.plan_views import minute, plan_fields, wanted
+from api.gate_evidence import IN_POINTS, compared, health_of
 
 ROLLBACK_BASE = 1000
 _SHOWN_EXCLUSIONS = 20
@@ -15,11 +17,6 @@ _SHOWN_EXCLUSIONS = 20
 def name(campaign: Record) -> str:
     """What people call it."""
     return str(campaign["name"])
-
-
-def called(campaign: Record) -> str:
-    """Its name as it can be typed in a shell."""
-    return shlex.quote(name(campaign))
 
 
 def draw_preview(screen: Screen, body: Record, preview: Record, step: str) -> None:
@@ -39,6 +36,9 @@ def draw_preview(screen: Screen, body: Record, preview: Record, step: str) -> No
     screen.line()
     screen.line("RULES OUT: failure rates above this, if nobody up to that wave fails (95 % confidence).")
     _draw_excluded(screen, preview["excluded"])
+    if preview.get("required_approvals"):
+        asked = {**body, "required_approvals": preview["required_approvals"]}
+        screen.line(f"Approvals: {wanted(asked)}.")
     for warning in preview["warnings"]:
         screen.line(f"Warning: {warning}")
     screen.line()
@@ -49,12 +49,8 @@ def _preview_row(wave: Record, cohort: int) -> tuple[str, ...]:
     chargers = wave["chargers"]
     first = ", ".join(str(one) for one in chargers[:3]) + (", ..." if len(chargers) > 3 else "")
     over = "-" if wave.get("rules_out") is None else f"> {100 * wave['rules_out']:.1f} %"
-    begins = _minute(wave.get("begins"))
+    begins = minute(wave.get("begins"))
     return str(wave["name"]), str(len(chargers)), share(len(chargers), cohort), begins, over, first
-
-
-def _minute(text: str | None) -> str:
-    return f"{text[:16].replace('T', ' ')}Z" if text else "-"
 
 
 def draw_planned(screen: Screen, rows: Sequence[Record]) -> None:
@@ -71,7 +67,7 @@ def draw_planned(screen: Screen, rows: Sequence[Record]) -> None:
             str(row["charger_id"]),
             str(row["site_id"] or "-"),
             str(row["wave_name"] or "left out"),
-            _minute(row["earliest"]),
+            minute(row["earliest"]),
             str(row["reason"]),
         )
         for row in rows
@@ -118,21 +114,27 @@ def draw_list(screen: Screen, campaigns: Sequence[Record], now: datetime) -> Non
 
 
 def draw_campaign(
-    screen: Screen, item: Record, now: datetime, *, decisions: Sequence[Record] = (), advise: bool = True
+    screen: Screen,
+    item: Record,
+    now: datetime,
+    *,
+    images: Mapping[str, str],
+    decisions: Sequence[Record] = (),
+    advise: bool = True,
 ) -> None:
-    """One campaign: where it stands, why, its waves, its gates' verdicts, and what to do next."""
+    """One campaign: where it stands, why, its plan, waves, gates' verdicts, and what to do next."""
     screen.fields(
         [
             ("Campaign", f"{name(item)} ({item['campaign_id']})"),
             ("State", words(item["phase"])),
             ("Because", item.get("reason") or None),
             ("Chargers", str(item["cohort_size"])),
-            ("Query", (item.get("plan") or {}).get("targets", {}).get("query")),
             ("Approved by", _approvals(item)),
             ("Created", f"{moment(item['created_at'], now)} by {item['created_by']}"),
-            ("Ends", _ends(item)),
             ("Finished", moment(item.get("finished_at"), now)),
             ("Plan digest", str(item["plan_digest"])),
+            *plan_fields(item, images),
+            ("Approvals", wanted(item["plan"])),
         ]
     )
     screen.line()
@@ -140,25 +142,9 @@ def draw_campaign(
     for one in item.get("waiting") or ():
         screen.line(f"{one['chargers']} waiting: {one['reason']}")
     _draw_decisions(screen, item, decisions, now)
-    if advise and (step := _next(item)):
+    if advise and (step := next_step(item, decisions, now)):
         screen.line()
         screen.line(step)
-
-
-_AT_THE_END = {
-    "pause": "then a person decides",
-    "roll_back": "then updated chargers go back",
-    "roll_back_failed": "then those that failed go back",
-}
-
-
-def _ends(item: Record) -> str | None:
-    """Until when something new is sent, and what happens then."""
-    if not item.get("ends_at"):
-        return None
-    plan = item.get("plan") or {}
-    behaviour = _AT_THE_END.get(str(plan.get("end_behaviour")), "then it stops")
-    return f"{_minute(str(item['ends_at']))}, {behaviour}"
 
 
 def draw_waves(screen: Screen, item: Record) -> None:
@@ -313,7 +299,10 @@ def _draw_decisions(screen: Screen, item: Record, decisions: Sequence[Record], n
     screen.line()
     screen.table(columns, rows, empty="")
     screen.line()
-    if any("health" in one["result"] for one in decisions):
+    judged = [found for one in decisions if (found := health_of(one["result"]))]
+    if any(map(compared, judged)):
+        screen.line(IN_POINTS)
+    if judged:
         screen.line(f"The numbers behind them: ampwave campaign verdicts {called(item)}")
     screen.line(f"Recompute these from their stored inputs: ampwave campaign verify-verdict {called(item)}")
 
@@ -361,21 +350,6 @@ def _approvals(item: Record) -> str:
     needed = item["plan"]["required_approvals"]
     names = ", ".join(str(one["actor"]) for one in item["approvals"])
     return f"{len(item['approvals'])} of {needed}" + (f": {names}" if names else ", nobody yet")
-
-
-def _next(item: Record) -> str:
-    """What a person can do now."""
-    begun = len(item["approvals"]) >= int(item["plan"]["required_approvals"])
-    proceed = f'ampwave campaign proceed {called(item)} --reason "..."'
-    if item["phase"] == "awaiting_approval" and begun:
-        return f"Let the next wave begin: ampwave campaign approve {called(item)}"
-    return {
-        "draft": f"Approve it: ampwave campaign approve {called(item)}",
-        "awaiting_approval": f"Approve it: ampwave campaign approve {called(item)}",
-        "running": f"Follow it: ampwave campaign watch {called(item)}",
-        "paused": f"Go on: ampwave campaign resume {called(item)}\nPass a held gate: {proceed}",
-        "rolling_back": f"Follow it: ampwave campaign watch {called(item)}",
-    }.get(str(item["phase"]), "")
 
 
 def _chargers(count: int) -> str:

@@ -29,7 +29,8 @@ def add(  # noqa: PLR0913 - typer's options are its signature
     time_zone: Annotated[
         str | None,
         typer.Option(
-            metavar="ZONE", help="IANA name, as in Europe/Berlin. [default: the site's own; UTC for a new one]"
+            metavar="ZONE",
+            help="IANA name, as in Europe/Berlin. [default: the site's own; UTC for a new one]",
         ),
     ] = None,
     max_down: Annotated[

@@ -11,7 +11,7 @@ from api.replies import NOT_MODIFIED, Cursor, IdempotencyKey, Limit, tagged_repl
 from api.schemas.artifacts import ArtifactReply, ManifestBody, SignOffBody, StagedReply
 from api.schemas.common import PageReply, Sha256
 from api.uploads import Intake
-from storage.artifact import StagedRelease
+from storage.artifact import Artifact, ArtifactPhase, StagedRelease
 from storage.errors import Conflict, InvalidInput, NotFound, StaleVersion
 from storage.ports import ArtifactStore
 
@@ -74,10 +74,10 @@ async def get_artifact(request: Request, services: Services, artifact_id: Sha256
 @permit(Permission.READ)
 async def get_staged(request: Request, services: Services, artifact_id: Sha256) -> Response:
     """What is staged for signature: the very bytes to sign, and who signed them."""
-    await services.artifacts.get(artifact_id)
+    artifact = await services.artifacts.get(artifact_id)
     staged = await services.artifacts.staged(artifact_id)
     if staged is None:
-        raise NotFound("staged release for artifact", artifact_id, hint="Wait for awaiting_signatures.")
+        raise NotFound("staged release for artifact", artifact_id, hint=_unstaged(artifact))
     return tagged_reply(request, await _staged_reply(services.artifacts, staged))
 
 
@@ -87,9 +87,9 @@ async def sign_off(
     response: Response, services: Services, caller: Caller, artifact_id: Sha256, body: SignOffBody
 ) -> StagedReply:
     """Add one person's signature over the staged bytes. The same signature again changes nothing."""
-    await services.artifacts.get(artifact_id)
+    artifact = await services.artifacts.get(artifact_id)
     staged = await services.artifacts.staged(artifact_id)
-    _check_sign_off(staged, body)
+    _check_sign_off(artifact, staged, body)
     await services.orchestrator.sign_off(body.to_noun(artifact_id, caller.name, services.clock()))
     response.headers["Location"] = f"/api/v1/artifacts/{artifact_id}/staged"
     now_staged = await services.artifacts.staged(artifact_id) or staged
@@ -97,9 +97,24 @@ async def sign_off(
     return await _staged_reply(services.artifacts, now_staged)
 
 
-def _check_sign_off(staged: StagedRelease | None, body: SignOffBody) -> None:
+def _unstaged(artifact: Artifact) -> str:
+    """Why there is nothing to sign, and what to do: who waits for what never comes waits in vain."""
+    name = f"{artifact.vendor_role}/{artifact.version}"
+    if artifact.phase is ArtifactPhase.REJECTED:
+        because = f": {artifact.reason}" if artifact.reason else "."
+        return f"It was rejected{because} Mend that, and upload it again: ampwave artifact upload"
+    over = {
+        ArtifactPhase.RELEASED: "It is released already.",
+        ArtifactPhase.PUBLISHING: "It has its signatures, and is being published.",
+        ArtifactPhase.REVOKED: "It was withdrawn: nobody signs it any more.",
+        ArtifactPhase.AWAITING_EVIDENCE: f"Bring what is missing first: ampwave artifact show {name}",
+    }
+    return over.get(artifact.phase, f"It is checked first; wait: ampwave artifact release {name} --wait")
+
+
+def _check_sign_off(artifact: Artifact, staged: StagedRelease | None, body: SignOffBody) -> None:
     if staged is None:
-        raise Conflict("Nothing is staged for signature.", hint="Wait until the artifact awaits signatures.")
+        raise Conflict("Nothing is staged for signature.", hint=_unstaged(artifact))
     if staged.sha256 != body.staged_sha256:
         raise StaleVersion(
             "Other bytes are staged now than the ones that were signed.",

@@ -283,6 +283,31 @@ async def test_nothing_staged_is_said_so() -> None:
     assert (missing.status_code, refused.status_code) == (404, 409)
 
 
+@pytest.mark.parametrize(
+    ("phase", "said"),
+    [
+        (
+            ArtifactPhase.REJECTED,
+            "It was rejected: The V22 needs a signature. Mend that, and upload it again",
+        ),
+        (ArtifactPhase.REVOKED, "It was withdrawn"),
+        (ArtifactPhase.RELEASED, "It is released already."),
+        (ArtifactPhase.AWAITING_EVIDENCE, "Bring what is missing first: ampwave artifact show volta/1.1.0"),
+        (ArtifactPhase.INSPECTING, "wait: ampwave artifact release volta/1.1.0 --wait"),
+    ],
+)
+async def test_who_cannot_sign_is_told_what_to_do_instead(phase: ArtifactPhase, said: str) -> None:
+    house = staged_house()
+    path, body = sign_off(house)
+    house.artifacts.stages.clear()
+    artifact_id = path.rsplit("/", 1)[1]
+    found = replace(house.artifacts.all[artifact_id], phase=phase, reason="The V22 needs a signature.")
+    house.artifacts.all[artifact_id] = found
+    async with house.client(Role.SECURITY) as client:
+        for answer in (await client.get(f"{path}/staged"), await client.post(f"{path}/sign-offs", json=body)):
+            assert said.replace("volta/1.1.0", f"{found.vendor_role}/{found.version}") in answer.text
+
+
 async def test_an_unchanged_artifact_is_not_sent_twice() -> None:
     house = House()
     artifact = house.add_artifact("1.1.0")

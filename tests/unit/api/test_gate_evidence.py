@@ -39,6 +39,12 @@ async def test_a_campaign_shows_what_its_gates_judged_health_by() -> None:
     assert "uPlot.iife.min.js" in page
 
 
+def test_who_reads_how_much_more_is_told_that_these_are_points() -> None:
+    harm = {"word": "abort", "decided_by": "faults", "would_change": "Nothing."}
+    assert "percentage points" in outlook({**harm, "reason": "66.7 % of 9, 0 % of 37. That is 66.3 % more."})
+    assert "percentage points" not in outlook({**harm, "reason": "Nobody was heard."})
+
+
 @pytest.mark.parametrize(
     ("hours", "says"),
     [

@@ -3,12 +3,17 @@
 import base64
 import hashlib
 import json
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import HTTP
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from api.cli.artifact import release
+from api.cli.errors import CliError
+from api.cli.session import Session
 
 IMAGE = b"firmware 1.1.0"
 SHA = hashlib.sha256(IMAGE).hexdigest()
@@ -185,11 +190,32 @@ def test_release_waits_for_the_people(run: Any, fake: Any, sample: Any) -> None:
     fake.on("GET", f"/artifacts/{ID}/staged", (200, sample.staged(signed_by=[])), (200, sample.staged()))
     result = run("artifact", "release", ID, "--wait")
     assert result.exit_code == 0
+    step = "Sign it with your own key: ampwave artifact sign acme/1.1.0 --key file2:PATH"
     assert result.stderr.splitlines() == [
-        "acme/1.1.0: awaiting signatures. signed by 0 of 2: nobody yet",
-        "acme/1.1.0: awaiting signatures. signed by 1 of 2: grace",
+        "Waiting for up to 1 h (--timeout). To stop waiting, press Ctrl-C.",
+        f"acme/1.1.0: awaiting signatures. signed by 0 of 2: nobody yet. {step}",
+        f"acme/1.1.0: awaiting signatures. signed by 1 of 2: grace. {step}",
     ]
     assert "released" in result.stdout
+
+
+@pytest.mark.usefixtures("run")
+def test_release_says_again_what_it_waits_for_and_gives_up(
+    fake: Any, sample: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = [datetime(2026, 11, 20, 12, tzinfo=UTC)]
+    monkeypatch.setattr(Session, "pause", lambda _self, _s: now.append(now.pop() + timedelta(minutes=1)))
+    fake.on("GET", f"/artifacts/{ID}", (200, sample.artifact("awaiting_signatures")))
+    fake.on("GET", f"/artifacts/{ID}/staged", (200, sample.staged(signed_by=[])))
+    session = Session(clock=lambda: now[0])
+    with pytest.raises(CliError) as refused:
+        release(session, ID, wait=True, timeout=720)
+    assert refused.value.hint == "Nobody waits for it any more, after 12 min (--timeout)."
+    told = [each for each in capsys.readouterr().err.splitlines() if each.startswith("acme/1.1.0: awaiting")]
+    assert len(told) == 3, "at once, after 5 and after 10 minutes"
+    with pytest.raises(CliError) as refused:
+        release(session, ID, wait=False, timeout=720)
+    assert refused.value.hint == "", "nobody waited"
 
 
 def test_release_ends_with_1_when_it_was_rejected(run: Any, fake: Any, sample: Any) -> None:

@@ -47,7 +47,7 @@ def _plan(home: Path) -> Path:
 
 
 def test_plan_shows_what_would_happen(run: Any, known: Any) -> None:
-    known.on("POST", "/campaigns/plan", (200, PREVIEW))
+    known.on("POST", "/campaigns/plan", (200, {**PREVIEW, "required_approvals": 2}))
     result = run(
         *("campaign", "plan", "--artifact", "acme/1.1.0", "--model", "Acme/AC22"),
         *("--waves", "canary:25%,rest:75%", "--rollback-to", "acme/1.0.0"),
@@ -63,6 +63,10 @@ def test_plan_shows_what_would_happen(run: Any, known: Any) -> None:
     assert "acme-1.1.0: 4 chargers in 2 waves." in result.stdout
     assert "2 x It never reported its firmware. (CP-8, CP-9)" in result.stdout
     assert "Warning: 4 chargers are too few" in result.stdout
+    assert (
+        "Approvals: 2 before it starts, of people other than its author (a way back asks for 2 at least)."
+        in result.stdout
+    )
     assert "Nothing is stored yet" in result.stdout
 
 
@@ -73,7 +77,10 @@ def test_create_from_a_file(run: Any, known: Any, sample: Any, home: Path) -> No
     assert known.last("POST", "/campaigns").json["targets"] == {"site_id": "harbour"}
     assert "0 of 2, nobody yet" in result.stdout
     assert "canary: 10 %, soaks 1 h" in result.stdout
-    assert result.stdout.rstrip().endswith("Approve it: ampwave campaign approve spring")
+    assert result.stdout.rstrip().endswith(
+        "Approve it: ampwave campaign approve spring --key file2:you.pem\n"
+        "Where the signed metadata lists no approvers, leave --key out."
+    )
 
 
 def test_create_says_every_problem_of_the_plan(run: Any, known: Any, home: Path) -> None:
@@ -132,6 +139,33 @@ def test_show_has_waves_and_decisions(run: Any, known: Any, sample: Any) -> None
     assert (
         json.loads(run("campaign", "show", "spring", "--json").stdout)["decisions"][0]["verdict"] == "proceed"
     )
+
+
+def test_show_and_approve_have_the_plan_that_people_say_yes_to(run: Any, known: Any, sample: Any) -> None:
+    plan = sample.campaign()["plan"]
+    item = {**sample.campaign("awaiting_approval"), "plan": {**plan, "rollback_artifact_id": "cc" * 32}}
+    known.on("GET", PATH, (200, item))
+    known.on("POST", f"{PATH}/approve", (202, item))
+    known.on("GET", f"/artifacts/{ARTIFACT}", (200, sample.artifact()))
+    for arguments in (["show", "spring"], ["approve", "spring", "--yes"]):
+        lines = run("campaign", *arguments).stdout.splitlines()
+        shown = {line.partition("  ")[0]: line.partition("  ")[2].strip() for line in lines}
+        assert shown["Image"] == "acme/1.1.0"
+        assert shown["Way back"] == "cc" * 6, "who is told of no version sees the digest"
+        assert shown["Waves"] == "canary 10 %, soaks 1 h; rest 90 %"
+        assert shown["Gate"].startswith("outcomes only; 5 % may fail")
+        assert shown["Approvals"].startswith("2 before it starts")
+
+
+def test_a_verdict_that_compares_says_that_it_counts_in_points(run: Any, known: Any, sample: Any) -> None:
+    def shown(reason: str) -> str:
+        decided = sample.decision()
+        decided["result"] = {**decided["result"], "health": {"reason": reason}}
+        known.page(f"{PATH}/decisions", [decided])
+        return str(run("campaign", "show", "spring").stdout)
+
+    assert "in percentage points" in shown("Faults: 66.7 % of 9, 0 % of 37. That is 66.3 % more.")
+    assert "in percentage points" not in shown("No charger was heard.")
 
 
 def test_a_campaign_nobody_knows(run: Any, known: Any) -> None:
