@@ -10,6 +10,7 @@ import typer
 from api.cli import campaign_standings, documents
 from api.cli import campaign_views as views
 from api.cli.errors import CliError, Record, WrongUse
+from api.cli.next_steps import called
 from api.cli.output import Screen, words
 from api.cli.plan_flags import Flags, body_of, plan_of
 from api.cli.plan_reasons import with_lines
@@ -435,7 +436,7 @@ def _approved(before: Record, after: Record) -> str:
     have = max(len(before["approvals"]) + 1, len(after["approvals"]))
     if have < needed:
         return f"{views.name(after)}: approved, {have} of {needed}. It waits for somebody else's yes."
-    return f"{views.name(after)}: approved. Follow it with: ampwave campaign watch {views.called(after)}"
+    return f"{views.name(after)}: approved. Follow it with: ampwave campaign watch {called(after)}"
 
 
 def _tell_calibration(session: Session, body: Record) -> None:

@@ -76,7 +76,8 @@ def _way_back(plan: Record, images: Mapping[str, str]) -> str:
 def _targets(targets: Record) -> str:
     names = [str(each) for each in targets.get("charger_ids") or ()]
     listed = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-    online = {True: "online", False: "offline"}.get(targets.get("online"))
+    wanted_online = targets.get("online")
+    online = None if wanted_online is None else "online" if wanted_online else "offline"
     told = [
         *(f"{label} {targets[name]}" for name, label in _FILTERS.items() if targets.get(name)),
         *([online] if online else []),

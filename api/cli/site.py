@@ -69,7 +69,10 @@ def add(  # noqa: PLR0913 - typer's options are its signature
         str | None, typer.Option(metavar="CHARGER", help="Fetches images once for all others there (L03).")
     ] = None,
 ) -> None:
-    """Add a site, or change one that is there: all but its time zone go back to their defaults if left out."""
+    """Add a site, or change one that is there: what is left out goes back to its default.
+
+    Its time zone stays: maintenance windows open by it.
+    """
     if (feeder is None) != (feeder_kw is None):
         raise WrongUse("--feeder and --feeder-kw go together: name the supply and its cap, or neither.")
     rules = {

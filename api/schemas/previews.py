@@ -43,8 +43,8 @@ class PreviewReply(Reply):
     plan_digest: str = Field(description="Of plan and cohort together; an approval speaks of this.")
     cohort_size: int
     required_approvals: int = Field(
-        description="People but its author who have to say yes before it starts; at least two with a rollback "
-        "artifact."
+        description="People but its author who have to say yes before it starts; at least two with a "
+        "rollback artifact."
     )
     waves: tuple[WavePreview, ...]
     excluded: tuple[Exclusion, ...]

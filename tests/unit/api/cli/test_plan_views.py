@@ -65,15 +65,15 @@ def test_a_plan_is_shown_whole() -> None:
         "10 % may fail; rest 80 %, 12 at once, approved by 1",
         "Gate": "health fast; 5 % may fail, from 3 attempts on; 3 failures stop it; a person after 20 looks, "
         "5 s apart",
-        "Pace": "50 at once of each 500; 1 at first, times 2 every 5; 2 attempts of 3 min; up for 10 s before "
-        "it counts; images up to 2 h ahead; a wave closes after 15 min",
+        "Pace": "50 at once of each 500; 1 at first, times 2 every 5; 2 attempts of 3 min; up for 10 s "
+        "before it counts; images up to 2 h ahead; a wave closes after 15 min",
         "Windows": "22:00 to 05:00 mon tue, on each site's clock",
         "Starts": "2026-12-01 01:00Z at the earliest",
         "Ends": "2026-12-24 18:00Z, then updated chargers go back",
-        "Besides": "2 of the first wave rehearse the way back; after campaign winter-1; priority 700; no site "
-        "with a tariff above 0.5; models that cannot go back are accepted: ada: the vendor has no other way; "
-        "only by wired; only where the configuration was read; late joiners: follow up; from 0.* via 1.0 "
-        "(its loader); from * not where hardware = B1",
+        "Besides": "2 of the first wave rehearse the way back; after campaign winter-1; priority 700; no "
+        "site with a tariff above 0.5; models that cannot go back are accepted: ada: the vendor has no other "
+        "way; only by wired; only where the configuration was read; late joiners: follow up; from 0.* via "
+        "1.0 (its loader); from * not where hardware = B1",
     }
 
 
