@@ -32,7 +32,7 @@ _TAKEN = frozenset({"Accepted", "Scheduled"})
 
 def put_back(told: CommandAnswered) -> bool:
     """Whether a charger said with this that it goes back into service as a whole."""
-    return told.whole_back and told.status in _TAKEN
+    return told.whole_back is True and told.status in _TAKEN
 
 
 def whole_serves(known: ConnectorState) -> ConnectorState:

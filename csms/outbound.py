@@ -173,7 +173,7 @@ class Outbound:
             detail = str(info.get("reasonCode", "")) if isinstance(info, dict) else None
         status, detail = self._journal.words(status, _STATUS), detail and self._journal.words(detail)
         return CommandAnswered(
-            call.action, call.message_id, status, call.request_id, late, detail, call.whole_back
+            call.action, call.message_id, status, call.request_id, late, detail, call.whole_back or None
         )
 
 

@@ -307,8 +307,8 @@ class CommandAnswered:
     request_id: int | None = None
     late: bool = False
     detail: str | None = None
-    whole_back: bool = False
-    """The call was to put the charger as a whole back into service (OCPP 1.6 5.2: connector 0)."""
+    whole_back: bool | None = None
+    """True: the call was to put the charger as a whole back into service (OCPP 1.6 5.2: connector 0)."""
 
 
 @dataclass(frozen=True, slots=True)

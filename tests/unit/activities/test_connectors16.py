@@ -95,7 +95,7 @@ class Box:
 
     def agree(self, command: ChangeAvailability) -> None:
         """What its node makes of an accepted command."""
-        told = CommandAnswered("ChangeAvailability", "m1", "Accepted", whole_back=command.whole_back)
+        told = CommandAnswered("ChangeAvailability", "m1", "Accepted", whole_back=command.whole_back or None)
         twin = self.world.chargers.rows[CP].twin
         after = project(twin, EventRecord(CP, told, self.world.now, self.world.now, 1))
         self.world._twin(CP, operation=after.operation)

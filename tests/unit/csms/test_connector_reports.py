@@ -59,7 +59,7 @@ def test_a_charger_that_agreed_to_serve_is_not_out_as_a_whole_although_it_never_
     [
         replace(BACK, status="Rejected"),
         replace(BACK, status="CallError:InternalError"),
-        replace(BACK, whole_back=False),  # it is taken out, or one connector is meant
+        replace(BACK, whole_back=None),  # it is taken out, or one connector is meant
         CommandAnswered("Reset", "m1", "Accepted"),
     ],
 )
