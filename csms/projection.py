@@ -181,11 +181,16 @@ def _connector(twin: TwinState, record: EventRecord) -> TwinState:
 
 
 def _answered(twin: TwinState, record: EventRecord) -> TwinState:
-    """A charger that agreed to be put back as a whole is not out as a whole, whatever it told before."""
+    """A charger that agreed to be put back as a whole is not out as a whole, whatever it told before.
+
+    What it told over a later connection it told after that, also where its answer is written late.
+    """
     event: CommandAnswered = record.event  # type: ignore[assignment]  # by the table below
     operation = twin.operation
     known = operation.connectors.get(WHOLE) if operation and put_back(event) else None
-    if operation is None or known is None or (state := whole_serves(known)) == known:
+    if operation is None or known is None or record.session_epoch < known.session_epoch:
+        return twin
+    if (state := whole_serves(known)) == known:
         return twin
     return _operation(twin, replace(operation, connectors={**operation.connectors, WHOLE: state}))
 

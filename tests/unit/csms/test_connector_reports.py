@@ -68,6 +68,13 @@ def test_nothing_else_puts_a_charger_back(answer: CommandAnswered) -> None:
     assert run(told(answer, 1), twin=drained) is drained
 
 
+def test_an_answer_over_an_earlier_connection_is_older_than_what_it_told_since() -> None:
+    closed = run(replace(told(status(OUT, 0, 0), 0), session_epoch=8))
+    late = replace(told(BACK, 1), session_epoch=7)
+    assert run(late, twin=closed) is closed
+    assert out_of_service(operation(run(replace(late, session_epoch=8), twin=closed))) == ()
+
+
 def test_one_that_agreed_to_serve_is_as_broken_as_it_said() -> None:
     broken = run(told(status(FAULTED, 0, 0), 0), told(status(OUT), 0))
     assert run(told(BACK, 1), twin=broken) is broken, "its connectors have to say themselves that they serve"
