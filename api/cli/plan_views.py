@@ -1,5 +1,6 @@
 """A plan on a terminal, in one block: what people approve when they say yes to exactly this."""
 
+import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -130,16 +131,29 @@ def _voters(wave: Record) -> int:
 def _gate(gate: Record) -> str | None:
     if not gate:
         return None
-    health = gate.get("health")
-    name = health.get("name") or "a policy of its own" if isinstance(health, dict) else health
     stop = gate.get("early_stop_failures")
     told = [
-        f"health {name}" if health else "outcomes only",
+        _health(gate.get("health")),
         f"{100 * float(gate['max_failure_share']):g} % may fail, from {gate['min_attempts']} attempts on",
         *([f"{stop} failures stop it"] if stop else []),
         f"a person after {gate['max_looks']} looks, {duration(float(gate['hold_seconds']))} apart",
     ]
     return "; ".join(told)
+
+
+def _health(health: Record | str | None) -> str:
+    """A shipped policy by its name. One that only bears such a name is told apart: anybody can write that."""
+    if not isinstance(health, dict):
+        return f"health {health}" if health else "outcomes only"
+    from storage.canonical import canonical_json
+    from workflows.gate.policies import POLICIES
+
+    known = POLICIES.get(str(health.get("name")))
+    shipped = json.loads(canonical_json(known)) if known else {}
+    if shipped and all(shipped.get(name) == value for name, value in health.items()):
+        return f"health {health['name']}"
+    signals = len(health.get("signals") or ())
+    return f"health by a policy of its own called {health.get('name')!r}, with {signals} signals"
 
 
 def _pace(pace: Record) -> str | None:

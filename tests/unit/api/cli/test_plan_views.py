@@ -7,7 +7,7 @@ import pytest
 
 from api.cli.next_steps import gate_holds, next_step
 from api.cli.plan_views import plan_fields, wanted
-from api.schemas.campaigns import PlanBody
+from api.schemas.campaigns import HealthBody, PlanBody
 
 NOW = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
 IMAGE, BACK = "ab" * 32, "cd" * 32
@@ -96,6 +96,19 @@ def test_the_least_plan_says_that_there_is_no_way_back() -> None:
     assert shown["Way back"] == "none: if it is stopped, updated chargers stay as they are"
     assert shown["Targets"] == "all chargers"
     assert set(shown) == {"Image", "Way back", "Targets", "Waves", "Gate", "Pace"}
+
+
+def test_a_policy_that_only_bears_a_known_name_is_told_apart() -> None:
+    def shown(health: Any) -> str:
+        fields = dict(plan_fields(_campaign({**EVERYTHING, "gate": {"health": health}}), {}))
+        return str(fields["Gate"]).partition(";")[0]
+
+    shipped = PlanBody.model_validate({**EVERYTHING, "gate": {"health": "balanced"}}).to_noun().gate.health
+    assert shown("balanced") == "health balanced"
+    whole = HealthBody.model_validate(shipped).model_dump(mode="json")
+    assert shown(whole) == "health balanced"
+    for lax in ({"false_stop": 0.001}, {"signals": whole["signals"][:1]}, {"min_hours": 0}):
+        assert shown({**whole, **lax}).startswith("health by a policy of its own called 'balanced', with ")
 
 
 def test_many_named_chargers_are_counted() -> None:
