@@ -190,6 +190,25 @@ async def test_an_end_is_shown_and_can_be_moved() -> None:
     assert house.campaigns.all[name].ends_at == datetime(2027, 2, 1, 18, tzinfo=UTC)
 
 
+async def test_a_held_wave_of_a_campaign_that_is_through_was_let_pass_by_a_person() -> None:
+    house = showcase()
+    name = RUNNING.rpartition("/")[2]
+    campaign = house.campaigns.all[name]
+    async with browser(house, Role.VIEWER) as client:
+        assert "A person let it pass" not in (await client.get(RUNNING)).text
+        for reason, where in (
+            ("every wave passed its gate", "ampwave audit export"),
+            (
+                "every wave passed its gate, 1 of them by a person's word: grace let it",
+                "the top of this page",
+            ),
+        ):
+            done = replace(campaign, phase=CampaignPhase.COMPLETED, reason=reason)
+            house.campaigns.all[name] = done
+            told = (await client.get(RUNNING)).text.partition("A person let it pass")[2]
+            assert where in told[:200]
+
+
 @pytest.mark.parametrize("proof", ["", "0" * 64])
 async def test_a_form_that_our_page_did_not_make_does_nothing(proof: str) -> None:
     house = showcase()
