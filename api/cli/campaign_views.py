@@ -8,7 +8,6 @@ from api.cli.errors import Record
 from api.cli.next_steps import called, next_step
 from api.cli.output import Column, Screen, ago, duration, moment, share, short, words
 from api.cli.plan_views import minute, plan_fields, wanted
-from api.gate_evidence import IN_POINTS, compared, health_of
 
 ROLLBACK_BASE = 1000
 _SHOWN_EXCLUSIONS = 20
@@ -279,6 +278,8 @@ def gate_name(decision: Record, item: Record) -> str:
 def _draw_decisions(screen: Screen, item: Record, decisions: Sequence[Record], now: datetime) -> None:
     if not decisions:
         return
+    from api.gate_evidence import IN_POINTS, compared, health_of
+
     columns = (
         Column("GATE OF"),
         Column("LOOK", right=True, optional=True),
