@@ -237,7 +237,8 @@ class CampaignDesk:
             await self._must(CampaignMove.PROCEED, reason, request.actor)
         except Conflict:
             self._overruled = ""
-            del self._passed[wave]
+            if self._passed.get(wave) == reason:
+                del self._passed[wave]
             raise
 
     @proceed.validator

@@ -91,6 +91,14 @@ async def test_a_campaign_that_people_let_pass_its_gates_says_who_and_why(
     assert tuple(desk._passed.values()) == said
     assert desk._overruled == ""
 
+    at_once = (desk.proceed(PersonRequest("grace", "too late")) for _ in range(2))
+    async with desk._writing:
+        both = [asyncio.create_task(each) for each in at_once]
+        await asyncio.sleep(0)
+    ended = await asyncio.gather(*both, return_exceptions=True)
+    assert [type(each) for each in ended] == [Conflict, Conflict], "two at once, as a client repeats itself"
+    assert tuple(desk._passed.values()) == said
+
 
 def test_what_a_completed_campaign_says_stays_short() -> None:
     assert completed(()) == "every wave passed its gate"
