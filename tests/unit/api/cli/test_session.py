@@ -92,7 +92,7 @@ def test_a_problem_is_told_with_every_item(run: Any, fake: Any) -> None:
     fake.refuse(
         "POST", "/sites", 422, title="The input breaks rules", detail="2 values.", problems=["a: no", "b: no"]
     )
-    result = run("site", "add", "x")
+    result = run("site", "add", "x", "--time-zone", "UTC")
     assert result.exit_code == 1
     assert result.stdout == ""
     assert result.stderr.splitlines() == [
@@ -105,7 +105,7 @@ def test_a_problem_is_told_with_every_item(run: Any, fake: Any) -> None:
 
 def test_with_json_the_problem_stays_machine_readable(run: Any, fake: Any) -> None:
     fake.refuse("POST", "/sites", 409, title="The present state forbids this", detail="d", problems=[])
-    result = run("site", "add", "x", "--json")
+    result = run("site", "add", "x", "--time-zone", "UTC", "--json")
     assert result.stdout == ""
     problem = json.loads(result.stderr)
     assert (problem["type"], problem["status"], problem["exit_code"]) == ("/problems/x", 409, 1)
@@ -119,7 +119,9 @@ def test_nobody_there_is_exit_code_3(run: Any) -> None:
 
 
 def test_a_post_into_silence_says_how_to_repeat_it(run: Any) -> None:
-    result = run("site", "add", "x", "--url", _closed_port(), "--idempotency-key", "k-1")
+    result = run(
+        "site", "add", "x", "--time-zone", "UTC", "--url", _closed_port(), "--idempotency-key", "k-1"
+    )
     assert result.exit_code == 3
     assert "--idempotency-key k-1" in result.stderr
 
@@ -154,10 +156,10 @@ def test_settings_that_do_not_hold_are_named(run: Any, monkeypatch: pytest.Monke
 
 def test_posts_carry_an_idempotency_key_and_json_shows_it(run: Any, fake: Any) -> None:
     fake.on("POST", "/sites", (201, SITE))
-    result = run("site", "add", "harbour", "--json")
+    result = run("site", "add", "harbour", "--time-zone", "UTC", "--json")
     key = fake.last("POST", "/sites").headers["Idempotency-Key"]
     assert json.loads(result.stdout)["idempotency_key"] == key
-    run("site", "add", "harbour", "--idempotency-key", "again-1")
+    run("site", "add", "harbour", "--time-zone", "UTC", "--idempotency-key", "again-1")
     assert fake.last("POST", "/sites").headers["Idempotency-Key"] == "again-1"
 
 

@@ -157,7 +157,18 @@ def test_a_site_with_rules_says_them(run: Any, fake: Any) -> None:
     stored = SiteBody(site_id="mall", name="mall", time_zone="UTC", rules=rules).model_dump(mode="json")
     fake.on("POST", "/sites", (201, stored))
     result = run(
-        *("site", "add", "mall", "--keep-power", "50%", "--keep-connectors", "--max-downloads", "2"),
+        *(
+            "site",
+            "add",
+            "mall",
+            "--time-zone",
+            "UTC",
+            "--keep-power",
+            "50%",
+            "--keep-connectors",
+            "--max-downloads",
+            "2",
+        ),
         *("--country", "de", "--max-download-mb", "1.5", "--uptime", "97%"),
     )
     assert result.exit_code == 0, result.output
@@ -179,7 +190,7 @@ def test_a_site_names_its_feeder_and_the_cap_together(run: Any, fake: Any) -> No
     rules = {"feeder": "north", "feeder_kw": 300.0}
     stored = SiteBody(site_id="mall", name="mall", time_zone="UTC", rules=rules).model_dump(mode="json")
     fake.on("POST", "/sites", (201, stored))
-    result = run("site", "add", "mall", "--feeder", "north", "--feeder-kw", "300")
+    result = run("site", "add", "mall", "--time-zone", "UTC", "--feeder", "north", "--feeder-kw", "300")
     assert result.exit_code == 0, result.output
     assert fake.last("POST", "/sites").json["rules"].items() >= rules.items()
     assert "hangs on feeder north; 300 kW back on it a minute" in result.stdout
