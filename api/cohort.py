@@ -106,6 +106,7 @@ class CampaignDesk:
             closures=tuple(await measure.closures(now)),
             stopped=await self._stopped(plan),
             shut=await self._shut(views),
+            time=services.watch.health.time,
             whole=False,
         )
         with where_read():

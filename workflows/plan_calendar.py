@@ -1,7 +1,8 @@
 """When each wave, and each charger in it, can begin at the earliest; and whether a plan fits at all. Pure.
 
 Nobody knows when people approve and how long a wave takes, so a wave begins at the earliest when the ones
-before it could be through: after their soak, settling and what a gate demands. It may be later, not earlier.
+before it could be through, if all goes well: every charger of them updated at once, then what a gate demands
+to be lived, settling and soak.
 """
 
 from collections import Counter, defaultdict
@@ -13,6 +14,7 @@ from functools import cached_property
 from activities.circumstances import Openings, calendar_of
 from storage.campaign import CampaignPlan
 from storage.charger import Charger, Site
+from storage.health_time import REAL, HealthTime
 from storage.windows import OPEN, Closure, Opening, Window, known_zone
 from workflows.eligibility import RULES, ChargerFacts, WaitUntil, first_of
 from workflows.wave_split import named
@@ -31,6 +33,15 @@ class Slot:
     """Empty: from the beginning of its wave on."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One site in one wave: when it opens, and how many rounds its chargers need."""
+
+    opens: datetime
+    rounds: int
+    chargers: int
+
+
 class Timetable:
     """The earliest times of one plan."""
 
@@ -41,7 +52,10 @@ class Timetable:
         closures: Sequence[Closure],
         now: datetime,
         waves: Sequence[Sequence[Charger]] = (),
+        *,
+        time: HealthTime = REAL,
     ) -> None:
+        self._time = time
         self._there = [Counter(charger.site_id for charger in wave) for wave in waves]
         self._plan = plan
         self._sites = sites
@@ -50,6 +64,7 @@ class Timetable:
         self._latest = now + timedelta(days=3660)
         self._openings = Openings(plan, closures)
         self._begins: dict[int, datetime] = {}
+        self._turned: dict[int, list[_Turn]] = {}
 
     @cached_property
     def _start(self) -> datetime:
@@ -75,40 +90,56 @@ class Timetable:
         if wave == 0:
             return self._start
         plan, former = self._plan, self._plan.waves[wave - 1]
-        rests = former.soak_seconds + plan.pace.settle_seconds
-        # What a gate demands is lived by all updated on average: only the first wave is sure to wait as long.
-        rests += plan.gate.health.min_hours * 3600 if plan.gate.health and wave == 1 else 0.0
+        settle, rests = plan.pace.settle_seconds, former.soak_seconds
         if plan.rehearse_rollback and wave == 1:
             # Back and forward again, at no time at all but for what has to last.
-            rests += 2 * (plan.pace.settle_seconds + self._steady.total_seconds())
+            rests += 2 * (settle + self._steady.total_seconds())
         through = min(
             max(self._through(wave - 1), default=self.begins(wave - 1)),
             self.begins(wave - 1) + _deadline(plan),
         )
-        return min(self._latest, through + timedelta(seconds=min(rests, _LONGEST_S * 10)))
+        judged = max(through + _span(settle), self._lived(wave))
+        return min(self._latest, judged + _span(rests))
+
+    def _lived(self, wave: int) -> datetime:
+        """When those updated before a wave have lived what a gate demands: on average, all of them together.
+
+        Where nobody is known to be in a wave, what the first ones have to live.
+        """
+        policy = self._plan.gate.health
+        if policy is None:
+            return self._start
+        turns = [turn for former in range(wave) for turn in self._turns(former)]
+        done = [(turn.chargers, turn.opens + (turn.rounds + 1) / 2 * self._steady) for turn in turns]
+        chargers = sum(count for count, _ in done)
+        late = sum((count * (at - self._start) for count, at in done), timedelta(0)) / max(1, chargers)
+        return self._start + late + self._time.span(min(policy.min_hours, _LONGEST_S / 3600))
 
     def _opened(self, wave: int) -> list[datetime]:
-        return [at for at, _ in self._turns(wave)]
+        return [turn.opens for turn in self._turns(wave)]
 
     def _through(self, wave: int) -> list[datetime]:
         """When each site is through at the earliest: an update takes no time, but has to last."""
-        return [at + min(turns * self._steady, _deadline(self._plan)) for at, turns in self._turns(wave)]
+        deadline = _deadline(self._plan)
+        return [turn.opens + min(turn.rounds * self._steady, deadline) for turn in self._turns(wave)]
 
-    def _turns(self, wave: int) -> list[tuple[datetime, int]]:
-        """By site: when it opens, and how many turns its chargers need, so many at once as may be away."""
-        begins = self.begins(wave)
-        there = self._there[wave] if wave < len(self._there) else {}
-        return [
-            (self._opening(site_id, wave).opens_at or begins, self._rounds(site_id, count))
-            for site_id, count in sorted(there.items())
-        ]
+    def _turns(self, wave: int) -> "list[_Turn]":
+        """Of each site of a wave."""
+        if wave not in self._turned:
+            begins = self.begins(wave)
+            there = self._there[wave] if wave < len(self._there) else {}
+            self._turned[wave] = [
+                _Turn(self._opening(site_id, wave).opens_at or begins, self._rounds(site_id, count), count)
+                for site_id, count in sorted(there.items())
+            ]
+        return self._turned[wave]
 
     def _rounds(self, site_id: str, count: int) -> int:
         return -(-count // max(1, self._site(site_id).max_down))
 
     def last(self, wave: int) -> datetime:
         """When the last one can have its turn, once those before it at its site have stayed up."""
-        turns = max((turns for _, turns in self._turns(wave)), default=1)
+        turns = max((turn.rounds for turn in self._turns(wave)), default=1)
         return self.first(wave) + min((turns - 1) * self._steady, _deadline(self._plan))
 
     def slot(self, wave: int, facts: ChargerFacts) -> Slot:
@@ -255,6 +286,11 @@ def _lasting(plan: CampaignPlan) -> timedelta:
     return (
         timedelta(seconds=min(seconds, _LONGEST_S)) if seconds is not None and seconds > 0 else timedelta(0)
     )
+
+
+def _span(seconds: float) -> timedelta:
+    """Never so long that no calendar has its end."""
+    return timedelta(seconds=min(seconds, _LONGEST_S * 10))
 
 
 def _deadline(plan: CampaignPlan) -> timedelta:

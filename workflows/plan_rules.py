@@ -10,6 +10,7 @@ from typing import NamedTuple
 from activities.facts import ArtifactFacts, Situation
 from storage.campaign import REHEARSAL_WAVE, CampaignPlan, EndBehaviour, GatePolicy, Pace
 from storage.charger import ChargerFilter
+from storage.health_time import REAL, HealthTime
 from workflows.eligibility import mismatch
 from workflows.gate.policies import problems_of
 from workflows.gate.sizing import sizing_warnings
@@ -51,10 +52,10 @@ def detectable_failure_rate(sample: int) -> float:
     return float(1.0 - 0.05 ** (1.0 / sample))
 
 
-def planned_seconds(plan: CampaignPlan) -> tuple[float, float]:
+def planned_seconds(plan: CampaignPlan, time: HealthTime = REAL) -> tuple[float, float]:
     """After the start: when the last install can be over, and when it must be at the latest."""
     pace, between = plan.pace, max(0, len(plan.waves) - 1)
-    lived = plan.gate.health.min_hours * 3600 if plan.gate.health else 0.0
+    lived = plan.gate.health.min_hours * time.seconds if plan.gate.health else 0.0
     rests = sum(wave.soak_seconds for wave in plan.waves[:-1])
     rests += (pace.settle_seconds + (pace.steady_seconds or 0.0)) * between
     # What a gate demands is lived by all updated on average: only the first wave is sure to wait as long.
@@ -63,12 +64,19 @@ def planned_seconds(plan: CampaignPlan) -> tuple[float, float]:
     return earliest, earliest + pace.wave_deadline_seconds * len(plan.waves)
 
 
-def check_proof(plan: CampaignPlan, now: datetime, proof_until: datetime | None, found: Findings) -> None:
+def check_proof(
+    plan: CampaignPlan,
+    now: datetime,
+    proof_until: datetime | None,
+    found: Findings,
+    *,
+    time: HealthTime = REAL,
+) -> None:
     """The vendor's signing certificate must hold until the last planned install (S35)."""
     if proof_until is None:
         return
     begin = max(now, plan.start_at) if plan.start_at and plan.start_at.tzinfo else now
-    left, (earliest, latest) = (proof_until - begin).total_seconds(), planned_seconds(plan)
+    left, (earliest, latest) = (proof_until - begin).total_seconds(), planned_seconds(plan, time)
     expires = f"vendor's signing certificate expires at {proof_until:%Y-%m-%d %H:%M} UTC"
     if left < earliest:
         found.problems.append(f"the {expires}, {_days(earliest - left)} before the last chargers can have it")

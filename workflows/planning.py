@@ -13,6 +13,7 @@ from storage.artifact import Artifact
 from storage.campaign import CampaignPlan, Exclusion, Target
 from storage.charger import Charger, ModelProfile, Site
 from storage.errors import InvalidInput
+from storage.health_time import REAL, HealthTime
 from storage.plan_digest import plan_digest
 from storage.ports import ChargerView
 from storage.windows import Closure
@@ -60,6 +61,8 @@ class Ground:
     """The priority of the campaign that the plan comes after, while that is not over."""
     nothing_first: bool = False
     """There is no campaign of the name that the plan comes after."""
+    time: HealthTime = REAL
+    """How long the hours are that a gate demands."""
     whole: bool = True
     """False: what surrounds the chargers depends on a field of the plan that could not be read."""
 
@@ -137,7 +140,7 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
             back = _facts(rollback_artifact, ground)
     check_plan(plan, now, found)
     with where_read():
-        check_proof(plan, now, proof_until, found)
+        check_proof(plan, now, proof_until, found, time=ground.time)
     _check_ground(plan, views, ground, found)
     facts = _facts(artifact, ground) if artifact is not None else None
     if facts is not None:
@@ -169,7 +172,7 @@ def preview(  # noqa: PLR0913 - the api's planner port names the first five; the
         return Preview(tuple(found.problems), (), exclusions, tuple(found.warnings))
     found.problems += drawn.problems
     chargers = [[view.charger for view in wave] for wave in drawn.waves]
-    timetable = Timetable(plan, ground.sites, ground.closures, now, chargers)
+    timetable = Timetable(plan, ground.sites, ground.closures, now, chargers, time=ground.time)
     with where_read():
         found.problems += timetable.problems(chargers)
     _check_end(plan, timetable, now, found)
@@ -212,7 +215,7 @@ def _check_rest(
     if views is not None:
         with where_read():
             check_lists(plan, {view.charger.charger_id for view in views}, found)
-    _check_end(plan, Timetable(plan, ground.sites, ground.closures, now), now, found)
+    _check_end(plan, Timetable(plan, ground.sites, ground.closures, now, time=ground.time), now, found)
 
 
 def _check_end(plan: CampaignPlan, timetable: Timetable, now: datetime, found: Findings) -> None:

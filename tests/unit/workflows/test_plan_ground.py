@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from activities.circumstances import Outlook, circumstances_of
 from storage.campaign import CampaignPlan, Edge, EndBehaviour, GatePolicy, Pace, Ramp, WavePlan
 from storage.charger import Site
+from storage.health_time import REAL, HealthTime
 from storage.upkeep import Link, Metering, Rival, SiteRules, Surrounding, Upkeep
 from storage.windows import Closure, ClosureKind, Day, Window
 from tests.unit.workflows.facts import NOW  # 2026-11-20 12:00 UTC, a Friday
 from tests.unit.workflows.test_planning import NEW, OLD, PLAN, fleet, view
+from workflows.gate.policies import POLICIES
 from workflows.planning import Ground, Preview, preview
 
 HOUR = timedelta(hours=1)
@@ -317,6 +319,25 @@ def test_a_wave_begins_after_every_charger_of_the_one_before_could_stay_up() -> 
         [problem] = look(ends, views, sites=sites).problems
         assert "comes before rest can be through" in problem
         assert look(replace(ends, end_at=late + HOUR), views, sites=sites).problems == ()
+
+
+@pytest.mark.parametrize("time", [REAL, HealthTime(4)])
+def test_a_wave_begins_after_all_before_it_have_lived_what_a_gate_demands_on_average(
+    time: HealthTime,
+) -> None:
+    """The canaries live their four hours, and all of both the eight hours of the sum; soaks come on top."""
+    gate = GatePolicy(health=POLICIES["fast"])
+    waves = (WavePlan("canary", 0.2), WavePlan("half", 0.4, soak_seconds=60.0), WavePlan("rest", 0.4))
+    plan = replace(PLAN, waves=waves, gate=gate, pace=replace(PLAN.pace, settle_seconds=1.0))
+    found = preview(plan, fleet(60), NEW, OLD, NOW, ground=Ground(time=time))
+    assert [len(wave) for wave in found.waves] == [12, 24, 24]
+    lived = 4 * time.hour
+    half, rest = found.begins[1] - NOW, found.begins[2] - NOW
+    assert half == lived
+    assert rest == half * 24 / 36 + lived + timedelta(seconds=60)
+    settles = replace(plan, pace=replace(PLAN.pace, settle_seconds=50_000.0))
+    late = preview(settles, fleet(60), NEW, OLD, NOW, ground=Ground(time=time))
+    assert late.begins[1] - NOW == timedelta(seconds=50_000), "they live while it settles"
 
 
 @pytest.mark.requirement("R17", "R28")
