@@ -102,17 +102,20 @@ async def get_health_signals(
     services: Services,
     chargers: _Chargers,
     since: Annotated[
-        Instant | None, Query(alias="from", description="Hours count whole; default: a day ago.")
+        Instant | None, Query(alias="from", description="Hours count whole; default: `hours` ago.")
     ] = None,
     until: Annotated[Instant | None, Query(alias="to", description="Default: now.")] = None,
+    hours: Annotated[
+        int, Query(ge=1, le=744, description="Without `from`, the last so many, as long as they are kept.")
+    ] = 24,
     baseline_days: Annotated[int, Query(ge=1, le=28, description="Days before, to compare with.")] = 14,
 ) -> HealthReply:
     """Health signals of a set of chargers over a window, with each one's own baseline before it."""
-    end = until or services.clock()
-    begin = since or end - timedelta(days=1)
+    end, time = until or services.clock(), services.watch.health.time
+    begin = since or end - time.span(hours)
     names = tuple(dict.fromkeys(chargers.split(",")))
     _check_question(names, begin, end)
-    baseline = timedelta(days=baseline_days)
+    baseline = time.span(24 * baseline_days)
     return HealthReply.of(await services.watch.health.signals(names, begin, end, baseline))
 
 

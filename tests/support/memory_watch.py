@@ -74,9 +74,9 @@ class MemoryHealth:
     async def signals(
         self, charger_ids: Sequence[str], since: datetime, until: datetime, baseline: timedelta
     ) -> FleetSignals:
-        begin = since.replace(minute=0, second=0, microsecond=0)
+        begin = self.time.begin(since)
         found = tuple(self.rows[name] for name in charger_ids if name in self.rows)
-        return FleetSignals(self.watermark, begin, until, begin - baseline, found)
+        return FleetSignals(self.watermark, begin, until, begin - baseline, found, self.time.hour)
 
     async def updated(self, since: datetime) -> Sequence[Updated]:
         return [each for each in self.updates if each.at >= since]

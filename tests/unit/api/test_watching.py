@@ -1,6 +1,7 @@
 """Sessions, their timelines, health signals and incidents over HTTP."""
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from storage.access import Role
 from storage.charging import ChargingSession, SessionCause, SessionState, StopCause
 from storage.events import EventKind, StoredEvent
 from storage.health import ChargerSignals, HealthHour, Watermark
+from storage.health_time import HealthTime
 from storage.incident import Incident, IncidentKind
 from storage.watching import TimelineEntry
 from tests.support.house import NOW, House
@@ -107,9 +109,30 @@ async def test_health_signals_say_how_far_they_were_counted_and_how_much_was_hea
     assert charger["departures"] == [], "without a baseline there is no normal to depart from"
 
 
+async def test_health_is_asked_by_the_hours_that_are_kept_so_that_a_day_has_as_many_minutes() -> None:
+    """In a rehearsal an hour lasts four seconds: a day of the clock would be 900 days of them."""
+    house = House()
+    house.watch.health.time = HealthTime(4)  # type: ignore[attr-defined]
+    house.watch.health.rows["CP-1"] = ChargerSignals(  # type: ignore[attr-defined]
+        "CP-1", HealthHour(), HealthHour(), 144, 0, 1, None, 0, online=True
+    )
+    async with house.client(Role.VIEWER) as client:
+        answer = await client.get("/api/v1/health/signals", params={"chargers": "CP-1", "hours": "24"})
+    body = answer.json()
+    since, until, before = (
+        datetime.fromisoformat(body[name]) for name in ("since", "until", "baseline_since")
+    )
+    assert timedelta(seconds=96) <= until - since < timedelta(seconds=100)
+    assert since - before == timedelta(seconds=14 * 96)
+    [charger] = body["chargers"]
+    assert charger["coverage"] == pytest.approx(0.1, abs=0.005)
+    assert any(re.fullmatch(r"heard in 144 of 14\d\d minutes", each["says"]) for each in charger["signals"])
+
+
 @pytest.mark.parametrize(
     ("question", "problem"),
     [
+        ({"hours": "745"}, "hours"),
         ({"from": "2026-11-20T13:00:00Z", "to": "2026-11-20T12:00:00Z"}, "before `to`"),
         ({"from": "2026-01-01T00:00:00Z", "to": "2026-11-20T12:00:00Z"}, "more than 31 days"),
         ({"chargers": ",".join(f"C{number}" for number in range(501))}, "more than 500"),
