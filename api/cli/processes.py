@@ -39,8 +39,23 @@ def _up(
     call("up:run_up", data_dir=data_dir)
 
 
+FEWEST = 40
+"""28 are left to compare twelve canaries with: five faults among ten of them are no chance then."""
+
+
+def _enough(chargers: int) -> int:
+    if chargers < FEWEST:
+        raise typer.BadParameter(
+            f"{chargers} chargers are too few: a gate cannot tell a bad release from chance with them, "
+            f"and would wait for a person. Take {FEWEST} or more."
+        )
+    return chargers
+
+
 def _demo(
-    chargers: Annotated[int, typer.Option(min=20, metavar="N", help="Simulated chargers, 20 or more.")] = 60,
+    chargers: Annotated[
+        int, typer.Option(metavar="N", callback=_enough, help=f"Simulated chargers, {FEWEST} or more.")
+    ] = 60,
     keep: Annotated[bool, typer.Option("--keep", help="Leave everything running to look around.")] = False,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the closing report as JSON.")

@@ -99,9 +99,9 @@ def test_version() -> None:
     [
         (["up"], "up:run_up", {"data_dir": None}),
         (
-            ["demo", "--chargers", "20", "--keep", "--seed", "3"],
+            ["demo", "--chargers", "40", "--keep", "--seed", "3"],
             "demo:run_demo",
-            {"chargers": 20, "keep": True, "report": None, "seed": 3},
+            {"chargers": 40, "keep": True, "report": None, "seed": 3},
         ),
         (["api"], "roles:run_api", {}),
         (["csms"], "roles:run_csms", {}),
@@ -122,6 +122,14 @@ def test_doors_hand_over_what_was_said(
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     assert calls == [(target, given)]
+
+
+def test_a_demo_too_small_for_its_story_is_refused_with_the_least_number() -> None:
+    result = CliRunner().invoke(app, ["demo", "--chargers", "39"])
+    assert result.exit_code == 2
+    said = " ".join(result.output.replace("│", " ").split())
+    assert "39 chargers are too few" in said
+    assert "Take 40 or more." in said
 
 
 def test_a_door_that_refuses_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
