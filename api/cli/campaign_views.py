@@ -165,7 +165,8 @@ def wave_row(tally: Record) -> tuple[str, ...]:
     """One wave in numbers."""
     outcome = Counter({str(word): int(count) for word, count in tally["by_outcome"].items()})
     phase = Counter({str(word): int(count) for word, count in tally["by_phase"].items()})
-    other = outcome["already_current"] + outcome["skipped"] + outcome["cancelled"]
+    others = ("already_current", "skipped", "cancelled")
+    other = ", ".join(f"{outcome[word]} {words(word)}" for word in others if outcome[word])
     return (
         wave_name(tally),
         f"{sum(outcome.values())}/{tally['total']}",
@@ -174,7 +175,7 @@ def wave_row(tally: Record) -> tuple[str, ...]:
         str(outcome["deferred"]),
         str(phase["pending"] + phase["waiting"]),
         str(phase["reserved"] + phase["dispatched"] + phase["confirming"]),
-        str(other),
+        other or "0",
     )
 
 

@@ -2,7 +2,6 @@
 
 import sys
 from dataclasses import asdict
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,6 +27,7 @@ from api.cli import charger_views as views
 from api.cli.errors import CliError, WrongUse
 from api.cli.references import segment
 from api.cli.session import Session, command, group
+from api.timeline_words import folded
 
 app = group("Import, register and look at chargers, and have them do things.")
 
@@ -39,6 +39,8 @@ QueryOption = Annotated[
     typer.Option("--query", "-q", metavar="QUERY", help='As in "faulted and version < 2.1"; docs/QUERY.md.'),
 ]
 Limit = Annotated[int, typer.Option(min=1, metavar="N", help="At most so many.")]
+_BEATS = 20
+"""Of so many entries to a line of a timeline, heartbeats are told apart."""
 _MEDIA = {".csv": "text/csv", ".json": "application/json"}
 
 
@@ -200,10 +202,16 @@ def timeline(
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Not the end itself.")] = None,
     limit: Limit = 50,
 ) -> None:
-    """Show what happened to a charger and what people did to it, newest first."""
+    """Show what happened to a charger and what people did to it, newest first.
+
+    Heartbeats are one line, unless --what names heartbeat_received.
+    """
     path = f"/chargers/{segment(charger)}/timeline"
-    events = list(session.api.pages(path, limit, what=what, since=since, until=until))
-    session.show(events, lambda screen: views.draw_timeline(screen, events, session.clock()))
+    whole = session.json or "heartbeat_received" in what
+    entries = session.api.pages(path, limit if whole else _BEATS * limit, what=what, since=since, until=until)
+    shown = [(one, 1) for one in entries] if whole else folded(entries, lambda one: str(one["kind"]), limit)
+    data = [one for one, _ in shown]
+    session.show(data, lambda screen: views.draw_timeline(screen, shown, session.clock()))
 
 
 charger_acts.register(app)
@@ -268,8 +276,7 @@ def health(
     """Show the health signals of a charger; unknown is not fine."""
     from api.cli.watch_views import draw_health
 
-    begin = session.clock() - timedelta(hours=hours)
-    options: dict[str, str | int] = {"from": begin.isoformat(), "baseline_days": baseline_days}
+    options: dict[str, str | int] = {"hours": hours, "baseline_days": baseline_days}
     found = session.api.get("/health/signals", chargers=charger, **options)
     if not found["chargers"]:
         raise CliError(f"There is no charger {charger!r}.")

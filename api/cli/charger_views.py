@@ -7,9 +7,12 @@ from typing import Any
 
 from api.cli.errors import Record
 from api.cli.output import Column, Screen, ago, moment, size, words
+from api.timeline_words import readings
 
 _SHOWN_ROWS = 50
 _QUIET = frozenset({"charger_id", "command_id", "node_id", "message_id", "samples", "values"})
+_EITHER = frozenset({"active"})
+"""What says as much by being false."""
 
 
 def draw_import(screen: Screen, result: Record) -> None:
@@ -195,8 +198,8 @@ def _draw_connectors(screen: Screen, operation: Mapping[str, Any] | None, now: d
         screen.line(f"Session on {key}: {_session(sessions[key], now)}")
 
 
-def draw_timeline(screen: Screen, events: Sequence[Record], now: datetime) -> None:
-    """Events with their facts, newest first."""
+def draw_timeline(screen: Screen, events: Sequence[tuple[Record, int]], now: datetime) -> None:
+    """Events with their facts, newest first; each with how many it stands for."""
     columns = (
         Column("WHEN"),
         Column("EVENT"),
@@ -207,10 +210,10 @@ def draw_timeline(screen: Screen, events: Sequence[Record], now: datetime) -> No
         (
             ago(one["received_at"], now),
             words(one["kind"]),
-            _told(one),
+            _told(one) if count == 1 else f"the latest of {count} in this span",
             str(one["observed_at"])[:19].replace("T", " "),
         )
-        for one in events
+        for one, count in events
     ]
     screen.table(columns, rows, empty="Nothing yet: it has never connected.")
 
@@ -227,14 +230,22 @@ def _told(one: Record) -> str:
 
 
 def facts(body: Mapping[str, Any]) -> str:
-    """An event's fields in one line, without empty and bulky ones."""
+    """An event's fields in one line, without empty and bulky ones, and without what is not so."""
+    if body.get("samples"):
+        return readings(body)
     parts = [
-        f"{name.replace('_', ' ')} {value}"
+        _fact(name.replace("_", " "), value)
         for name, value in body.items()
-        if name not in _QUIET and value not in (None, "", [], {})
+        if name not in _QUIET and value not in (None, "", [], {}) and (value is not False or name in _EITHER)
     ]
-    counts = [f"{len(body[name])} {name}" for name in ("samples", "values") if body.get(name)]
-    return ", ".join([*parts, *counts])
+    count = len(body.get("values") or ())
+    return ", ".join([*parts, *([f"{count} value{'' if count == 1 else 's'}"] if count else ())])
+
+
+def _fact(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return name if value else f"not {name}"
+    return f"{name} {value}"
 
 
 def draw_command(screen: Screen, item: Record) -> None:

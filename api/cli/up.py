@@ -50,13 +50,30 @@ def welcome(settings: Settings) -> str:
   api          {settings.base_url}/api/v1    docs at {settings.base_url}/docs
   chargers     ws://{settings.bind_host}:{settings.csms_port}/ocpp/CHARGER_ID
                wss://{settings.bind_host}:{settings.csms_tls_port}/ocpp/CHARGER_ID{_trusting(settings)}
-  temporal     {settings.temporal_ui_url or settings.temporal_address}
+  temporal     {settings.temporal_ui_url or settings.temporal_address}{_readable(settings)}
   logs         {settings.data_dir / "logs"}
 
 The signing keys in {settings.keys} are for DEVELOPMENT: all on one machine, in files.
 People of the vendor role {role!r} sign with --key file2:{settings.keys.resolve()}/{role}-release.pem
 and the like. Ctrl-C stops everything; the data stay.
 """
+
+
+def temporal_help(settings: Settings) -> str:
+    """What a person does once, so that Temporal's page shows what is encrypted there.
+
+    It cannot be set for them: the page asks without the login, and nobody reads a history without one.
+    """
+    return (
+        "encrypted; to read it: log in to the dashboard, then once in Temporal's page, behind the glasses\n"
+        f"at the top: Use my browser setting, {settings.base_url}/codec, Include cross-origin credentials"
+    )
+
+
+def _readable(settings: Settings) -> str:
+    if settings.temporal_ui_url is None:
+        return ""
+    return "".join(f"\n               {line}" for line in temporal_help(settings).splitlines())
 
 
 def _trusting(settings: Settings) -> str:

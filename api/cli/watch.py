@@ -94,7 +94,8 @@ def changes(before: Record | None, now: Record) -> list[str]:
 def decision_line(decision: Record, campaign: Record) -> str:
     """A verdict in one line."""
     wave = views.gate_name(decision, campaign)
-    return f"{decision['kind']} of {wave}: {words(decision['verdict'])}. {decision['reason']}"
+    kind = "gate" if decision["kind"] == "rollback" else decision["kind"]  # the wave's name says it
+    return f"{kind} of {wave}: {words(decision['verdict'])}. {decision['reason']}"
 
 
 def _begun(tally: Record) -> bool:

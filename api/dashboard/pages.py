@@ -10,8 +10,9 @@ from urllib.parse import quote
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from api.timeline_words import readings
 from storage.chronicle import Entry
-from storage.events import StoredEvent
+from storage.events import EventKind, StoredEvent
 
 
 class Named(Protocol):
@@ -68,7 +69,9 @@ def model_name(named: Named) -> str:
 
 
 def event_words(event: StoredEvent | Entry) -> str:
-    """What an event carries, in a line: no empty values, no lists, long identifiers cut."""
+    """What an event carries, in a line: no empty values or lists, long identifiers cut, readings in words."""
+    if event.body.get("samples") and event.kind == EventKind.METER_VALUES_SAMPLED:
+        return readings({**event.body, "transaction_id": _cut(event.body.get("transaction_id") or "")})
     body = {name: value for name, value in event.body.items() if isinstance(value, str | int | float)}
     if body.get("vendor_status") == body.get("status"):
         body.pop("vendor_status", None)

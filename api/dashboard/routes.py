@@ -23,6 +23,7 @@ from api.service import metering_of, trends_of
 from api.sse import RETRY, EventStreamResponse, StreamBounds, StreamSeats, pulses
 from api.states import ChargerState, charger_state
 from api.targets import target_page
+from api.timeline_words import folded
 from api.withdrawals import standing
 from storage.artifact import Artifact, ArtifactPhase
 from storage.campaign import Campaign
@@ -42,6 +43,8 @@ router = APIRouter(include_in_schema=False, route_class=PageRoute)
 
 FLEET_PAGE = 1000
 ROWS = 100
+READ = 400
+"""Of a timeline, so many entries are read; heartbeats, most of them, are one row."""
 ASKED = 8
 """Of a charger's latest commands and logs, so many are shown."""
 CHART_CHARGERS = 5000
@@ -148,6 +151,7 @@ async def campaign(
         offers=offers(found, caller),
         key=services.new_id(),
         temporal_link=temporal_link(services.temporal_ui_url, services.temporal_namespace, campaign_id),
+        codec_url=f"{services.base_url}/codec",
         has_chart=has_chart,
         kinds=outcome_rows(groups, found.phase),
         standings={each.charger_id: stand(found, each, deadlines) for each in targets.items},
@@ -177,7 +181,7 @@ async def progress(services: Services, campaign_id: Slug) -> Response:
     if found.cohort_size > CHART_CHARGERS:
         raise NotFound("chart of campaign", campaign_id)
     targets = await services.campaigns.targets(campaign_id)
-    return JSONResponse(views.attested_series(found, targets), headers={"Cache-Control": "no-store"})
+    return JSONResponse(views.updated_series(found, targets), headers={"Cache-Control": "no-store"})
 
 
 @router.get("/artifacts")
@@ -239,7 +243,7 @@ async def charger(
     metering, trends = await metering_of(services, charger_id), await trends_of(services, charger_id)
     view, timeline, commands, logs, drifts, anomalies = await asyncio.gather(
         services.chargers.get(charger_id),
-        services.events.chronicle(charger_id, _TIMELINE, limit=ROWS),
+        services.events.chronicle(charger_id, _TIMELINE, limit=READ),
         services.commands.latest(charger_id, limit=ASKED),
         services.logs.latest(charger_id, limit=ASKED),
         services.twins.drifts(charger_id=charger_id, states=(DriftState.OPEN, DriftState.PENDING)),
@@ -260,7 +264,7 @@ async def charger(
         metering=metering,
         trends=trends,
         terms=next((each.desired for each in desired if each.section == TERMS), {}),
-        timeline=timeline.items,
+        timeline=folded(timeline.items, lambda each: each.kind, ROWS),
         may_passport=may(caller, Permission.AUDIT_READ),
         key=services.new_id(),
         now=now,

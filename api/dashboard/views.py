@@ -39,7 +39,7 @@ class Segment:
 
 # In the order they stand in a bar: what is settled well first, what is still to come last.
 _SEGMENTS: tuple[tuple[str, str], ...] = (
-    (Outcome.UPDATED, "attested"),
+    (Outcome.UPDATED, "updated"),
     (Outcome.ALREADY_CURRENT, "already current"),
     (Outcome.FAILED, "failed"),
     (Outcome.SILENT, "silent"),
@@ -157,21 +157,21 @@ def current_wave(waves: Sequence[WaveView]) -> int | None:
     return begun[-1] if begun else waves[0].wave if waves else None
 
 
-def attested_series(campaign: Campaign, targets: Sequence[Target]) -> dict[str, list[float]]:
-    """Chargers attested and failed over time, as cumulative counts at each change (Unix seconds)."""
+def updated_series(campaign: Campaign, targets: Sequence[Target]) -> dict[str, list[float]]:
+    """Chargers updated and failed over time, as cumulative counts at each change (Unix seconds)."""
     ends = sorted(
         (target.finished_at.timestamp(), target.outcome)
         for target in targets
         if target.finished_at and target.wave < REHEARSAL_WAVE
     )
-    series: dict[str, list[float]] = {"at": [], "attested": [], "failed": []}
+    series: dict[str, list[float]] = {"at": [], "updated": [], "failed": []}
     start = campaign.created_at.timestamp()
     good = bad = 0
     for at, outcome in ends:
         good += outcome is Outcome.UPDATED
         bad += outcome in (Outcome.FAILED, Outcome.SILENT)
         series["at"].append(max(at, start))
-        series["attested"].append(good)
+        series["updated"].append(good)
         series["failed"].append(bad)
     return series
 

@@ -16,6 +16,7 @@ from rich.console import Console
 
 from api import bootstrap
 from api.cli.errors import CliError
+from api.cli.up import temporal_help
 from api.demo.accounts import Books, close_books
 from api.demo.approvers import enlist_approvers
 from api.demo.closing import print_report, write_report
@@ -180,7 +181,8 @@ class _Demo:
             "of those who sign their yes to campaigns, release-approver and release-approver-2:\n"
             "  ampwave token create release-approver --role release-manager --out approver.token\n"
             "  AMPWAVE_API_TOKEN_FILE=approver.token ampwave campaign approve CAMPAIGN "
-            f"--key file2:{settings.keys}/approver-release-approver.pem",
+            f"--key file2:{settings.keys}/approver-release-approver.pem\n"
+            f"Temporal is at {settings.temporal_ui_url}: {temporal_help(settings)}",
             highlight=False,
             soft_wrap=True,
         )

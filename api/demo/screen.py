@@ -20,7 +20,7 @@ _BAR = 24
 _PARTS = (
     ("updated", "green", (Outcome.UPDATED.value, Outcome.ALREADY_CURRENT.value)),
     ("failed", "red", (Outcome.FAILED.value, Outcome.SILENT.value)),
-    ("spared", "blue", (Outcome.CANCELLED.value, Outcome.SKIPPED.value, Outcome.DEFERRED.value)),
+    *((word.value, "blue", (word.value,)) for word in (Outcome.CANCELLED, Outcome.SKIPPED, Outcome.DEFERRED)),
 )
 
 

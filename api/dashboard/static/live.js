@@ -40,6 +40,9 @@
     return times.map((seconds) => new Date(seconds * 1000).toISOString().slice(11, end));
   };
 
+  // Chargers are counted in whole ones.
+  const WHOLE = [1, 2, 5].flatMap((step) => [1, 10, 100, 1000].map((power) => step * power)).sort((a, b) => a - b);
+
   const options = (width) => {
     const steps = window.uPlot.paths.stepped({ align: 1 });
     const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
@@ -50,10 +53,10 @@
       tzDate: (seconds) => window.uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
       cursor: { points: { size: 6 } },
       scales: { y: { range: (_, low, high) => [0, Math.max(1, high)] } },
-      axes: [{ ...axis, values: clocks, space: 90 }, { ...axis, size: 44 }],
+      axes: [{ ...axis, values: clocks, space: 90 }, { ...axis, size: 44, incrs: WHOLE }],
       series: [
         { label: "Time" },
-        { label: "Attested", stroke: colour("--good"), fill: colour("--good-soft"), width: 2, paths: steps, points: { show: false } },
+        { label: "Updated", stroke: colour("--good"), fill: colour("--good-soft"), width: 2, paths: steps, points: { show: false } },
         { label: "Failed", stroke: colour("--bad"), width: 2, dash: [6, 4], paths: steps, points: { show: false } },
       ],
     };
@@ -64,10 +67,10 @@
     drawnAt = Date.now();
     const answer = await fetch(figure.dataset.src, { headers: { Accept: "application/json" } });
     if (!answer.ok) return;
-    const { at, attested, failed } = await answer.json();
+    const { at, updated, failed } = await answer.json();
     if (at.length < 2) return;
     figure.hidden = false;
-    const data = [at, attested, failed];
+    const data = [at, updated, failed];
     const place = figure.querySelector(".plot");
     if (plot) plot.setData(data);
     else plot = new window.uPlot(options(place.clientWidth), data, place);

@@ -341,9 +341,10 @@ async def test_the_campaign_page_says_what_holds_the_gate_and_why_each_charger_w
         "3 chargers have no outcome yet.",
         "2 of 10 attempts failed (at most 25 % may).",
         "Session tx-14 is open on EVSE 1.",
-        "6 attested, 2 failed, 3 in progress, 2 waiting, 2 deferred",
+        "6 updated, 2 failed, 3 in progress, 2 waiting, 2 deferred",
         "Its configuration section was never read.",
         "http://temporal.test:8233/namespaces/default/workflows/campaign%2Fspring-release-1-1",
+        "enter <code>http://ampwave.test/codec</code>, and turn on <b>Include cross-origin credentials</b>",
     ):
         assert sentence in shown
 
@@ -399,7 +400,7 @@ async def test_the_chart_gets_its_numbers() -> None:
     async with browser(showcase(), Role.VIEWER) as client:
         series = (await client.get(f"{RUNNING}/progress.json")).json()
 
-    assert series["attested"][-1] == 11
+    assert series["updated"][-1] == 11
     assert series["failed"][-1] == 2
     assert series["at"] == sorted(series["at"])
 

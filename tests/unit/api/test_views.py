@@ -57,10 +57,10 @@ async def test_a_rollback_wave_is_shown_as_one_and_kept_out_of_the_chart() -> No
     store = showcase().campaigns
     campaign = await store.get("summer-release-1-2")
     waves = views.wave_views(await store.tallies(campaign.campaign_id), [])
-    series = views.attested_series(campaign, await store.targets(campaign.campaign_id))
+    series = views.updated_series(campaign, await store.targets(campaign.campaign_id))
 
     assert [wave.is_rollback for wave in waves] == [False, True]
-    assert (series["attested"][-1], series["failed"][-1]) == (1, 4)
+    assert (series["updated"][-1], series["failed"][-1]) == (1, 4)
 
 
 def test_a_verdict_of_another_shape_has_no_checks_and_breaks_no_page() -> None:

@@ -307,6 +307,19 @@ class TestWatch:
             "canary: 6/6 done (6 updated)",
         ]
 
+    def test_a_rollback_is_named_once_and_the_others_by_their_outcome(self) -> None:
+        from api.cli.campaign_views import wave_row
+        from api.cli.watch import decision_line
+
+        back = {"wave": 1000, "name": "rollback 1"}
+        verdict = {"wave": 1000, "kind": "rollback", "verdict": "proceed", "reason": "All are back."}
+        assert decision_line(verdict, {"waves": [back]}) == "gate of rollback 1: proceed. All are back."
+        tally = {"wave": 1, "name": "rest", "total": 48, "by_phase": {"done": 48}}
+        assert wave_row({**tally, "by_outcome": {"cancelled": 46, "already_current": 2}})[-1] == (
+            "2 already current, 46 cancelled"
+        )
+        assert wave_row({**tally, "by_outcome": {"updated": 48}})[-1] == "0"
+
     def test_json_is_one_document_a_change(self, run: Any, known: Any, sample: Any) -> None:
         self._play(known, sample, sample.campaign(), sample.campaign("completed"))
         documents = [
