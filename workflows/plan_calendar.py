@@ -110,10 +110,15 @@ class Timetable:
         if policy is None:
             return self._start
         turns = [turn for former in range(wave) for turn in self._turns(former)]
-        done = [(turn.chargers, turn.opens + (turn.rounds + 1) / 2 * self._steady) for turn in turns]
-        chargers = sum(count for count, _ in done)
-        late = sum((count * (at - self._start) for count, at in done), timedelta(0)) / max(1, chargers)
-        return self._start + late + self._time.span(min(policy.min_hours, _LONGEST_S / 3600))
+        deadline = _deadline(self._plan)
+        late = [
+            turn.opens - self._start + min((turn.rounds + 1) / 2 * self._steady, deadline) for turn in turns
+        ]
+        chargers = [turn.chargers for turn in turns]
+        # In seconds: the sum of a large fleet's is longer than a timedelta.
+        waited = sum(count * each.total_seconds() for count, each in zip(chargers, late, strict=True))
+        lived = self._time.span(min(policy.min_hours, _LONGEST_S / 3600))
+        return self._start + timedelta(seconds=waited / max(1, sum(chargers))) + lived
 
     def _opened(self, wave: int) -> list[datetime]:
         return [turn.opens for turn in self._turns(wave)]

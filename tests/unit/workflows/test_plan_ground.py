@@ -338,6 +338,8 @@ def test_a_wave_begins_after_all_before_it_have_lived_what_a_gate_demands_on_ave
     settles = replace(plan, pace=replace(PLAN.pace, settle_seconds=50_000.0))
     late = preview(settles, fleet(60), NEW, OLD, NOW, ground=Ground(time=time))
     assert late.begins[1] - NOW == timedelta(seconds=50_000), "they live while it settles"
+    endless = replace(plan, pace=replace(PLAN.pace, steady_seconds=1e300, wave_deadline_seconds=1e300))
+    assert preview(endless, fleet(60), NEW, OLD, NOW, ground=Ground(time=time)).problems
 
 
 @pytest.mark.requirement("R17", "R28")
