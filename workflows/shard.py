@@ -62,6 +62,11 @@ with workflow.unsafe.imports_passed_through():
 
 LONGEST_STRETCH = 5.0
 """Looks that find nothing new come up to this much less often."""
+EASED_LOOK_S = 0.06
+"""Seconds between looks for each charger that one reads, while our machines are late.
+
+Many shards that looked at every tick would keep them late.
+"""
 _FAILURES = frozenset({Outcome.FAILED, Outcome.SILENT})
 DIRECTIVE_DAY_S = 23 * 3600.0
 """A directive may live for 24 hours; a longer wave gets another one."""
@@ -188,7 +193,8 @@ class ShardWorkflow:
         news = bool(moves.waiting or moves.done)
         self._quiet = 0 if news else self._quiet + 1
         stretch = min(LONGEST_STRETCH, 1 + self._quiet / 4)
-        tick = now + timedelta(seconds=given.pace.tick_seconds * stretch)
+        spared = 0.0 if self._ease == CALM else EASED_LOOK_S * self._open
+        tick = now + timedelta(seconds=max(spared, given.pace.tick_seconds * stretch))
         self._next_look = max(found.earliest, tick) if found.earliest else tick
         if news:
             await locally(FleetActivities.move_targets, moves)
