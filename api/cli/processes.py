@@ -39,15 +39,15 @@ def _up(
     call("up:run_up", data_dir=data_dir)
 
 
-FEWEST = 40
-"""28 are left to compare twelve canaries with: five faults among ten of them are no chance then."""
+FEWEST = 60
+"""With 40 a gate can still tell, but too few share what a campaign costs as a whole for its budget."""
 
 
 def _enough(chargers: int) -> int:
     if chargers < FEWEST:
         raise typer.BadParameter(
-            f"{chargers} chargers are too few: a gate cannot tell a bad release from chance with them, "
-            f"and would wait for a person. Take {FEWEST} or more."
+            f"{chargers} chargers are too few for its story: gates that can tell a bad release from chance, "
+            f"and costs that many share. Take {FEWEST} or more."
         )
     return chargers
 

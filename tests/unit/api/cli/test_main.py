@@ -99,9 +99,9 @@ def test_version() -> None:
     [
         (["up"], "up:run_up", {"data_dir": None}),
         (
-            ["demo", "--chargers", "40", "--keep", "--seed", "3"],
+            ["demo", "--chargers", "60", "--keep", "--seed", "3"],
             "demo:run_demo",
-            {"chargers": 40, "keep": True, "report": None, "seed": 3},
+            {"chargers": 60, "keep": True, "report": None, "seed": 3},
         ),
         (["api"], "roles:run_api", {}),
         (["csms"], "roles:run_csms", {}),
@@ -125,11 +125,11 @@ def test_doors_hand_over_what_was_said(
 
 
 def test_a_demo_too_small_for_its_story_is_refused_with_the_least_number() -> None:
-    result = CliRunner().invoke(app, ["demo", "--chargers", "39"])
+    result = CliRunner().invoke(app, ["demo", "--chargers", "59"])
     assert result.exit_code == 2
     said = " ".join(result.output.replace("│", " ").split())
-    assert "39 chargers are too few" in said
-    assert "Take 40 or more." in said
+    assert "59 chargers are too few" in said
+    assert "Take 60 or more." in said
 
 
 def test_a_door_that_refuses_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
