@@ -74,11 +74,16 @@ def supersedes(twin: TwinState, known: ConnectorState, record: EventRecord) -> b
     event: ConnectorStatusChanged = record.event  # type: ignore[assignment]  # the caller's
     if _CAUTION[event.status] > _CAUTION[known.status]:
         return True
-    if record.session_epoch < known.session_epoch:
-        return False
+    if is_earlier(known, record):  # It may only follow another of its kind that asked for caution.
+        return known.covered is not None and moment(record) >= known.since
     if moment(record) >= known.since:
         return True
     return is_live(twin, record) and (known.reported_at is None or record.received_at >= known.reported_at)
+
+
+def is_earlier(known: ConnectorState, record: EventRecord) -> bool:
+    """Whether this was said over a connection before the one of what is known."""
+    return record.session_epoch < known.session_epoch
 
 
 def before_the_newest(known: ConnectorState, state: ConnectorState) -> ConnectorState:

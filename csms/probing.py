@@ -45,6 +45,7 @@ async def ask_after_boot(
     asked again; while the store is away, for as long as it takes: nobody else would ask.
     """
     await asyncio.sleep(delay_s)
+    unanswered = 0
     for number in itertools.count():
         try:
             return await _ask(session, chargers, deadline_s)
@@ -52,7 +53,8 @@ async def ask_after_boot(
             log.info(
                 "a charger did not answer after its boot", charger_id=session.charger_id, error=str(error)
             )
-            if number >= len(pauses_s):
+            unanswered += 1
+            if unanswered > len(pauses_s):
                 return None
         except CsmsError as error:
             log.info(

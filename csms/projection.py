@@ -15,6 +15,7 @@ from csms.connector_reports import (
     SETTLED,
     WHOLE,
     before_the_newest,
+    is_earlier,
     is_live,
     moment,
     put_back,
@@ -172,9 +173,10 @@ def _connector(twin: TwinState, record: EventRecord) -> TwinState:
         event.error_code,
         event.vendor_status,
         record.received_at,
-        session_epoch=record.session_epoch,
+        session_epoch=max(record.session_epoch, known.session_epoch if known else 0),
     )
-    if known and at < (known.covered_since or known.since) and not is_live(twin, record):
+    late = known and at < (known.covered_since or known.since) and not is_live(twin, record)
+    if known and (late or is_earlier(known, record)):
         state = before_the_newest(known, state)
     connectors = {**operation.connectors, key: state}
     return _operation(twin, replace(operation, connectors=connectors))

@@ -165,6 +165,27 @@ def test_what_a_hung_node_writes_late_does_not_replace_a_later_connections_word(
     assert operation(run(out, back, busy)).connectors["1.1"].status is OCCUPIED
 
 
+@pytest.mark.requirement("F6", "X3")
+@pytest.mark.parametrize("last", [ConnectorStatus.UNAVAILABLE, AVAILABLE, FAULTED])
+@pytest.mark.parametrize("ahead", [0, 60])
+def test_what_a_hung_node_writes_late_ends_at_what_was_said_after_it(
+    last: ConnectorStatus, ahead: int
+) -> None:
+    """Busy for as long as the late words say so; then it is again what the later connection told."""
+    opened = replace(told(ConnectionOpened("ocpp1.6", 1, "::1", "n"), 80), session_epoch=7)
+    newest = replace(told(status(last), 100 + ahead, 100), session_epoch=7)
+    busy, free = (
+        replace(told(status(word), minute + ahead, 200 + n), session_epoch=6)
+        for n, (word, minute) in enumerate(((OCCUPIED, 70), (AVAILABLE, 75)))
+    )
+    if last is not FAULTED:
+        assert operation(run(opened, newest, busy)).connectors["1.1"].status is OCCUPIED
+    ended = operation(run(opened, newest, busy, free)).connectors["1.1"]
+    assert (ended.status, ended.session_epoch) == (last, 7)
+    live = replace(told(status(OCCUPIED), 300), session_epoch=7)
+    assert operation(run(opened, newest, busy, free, live)).connectors["1.1"].status is OCCUPIED
+
+
 def test_unavailable_is_no_fault_and_the_whole_charger_is_no_connector() -> None:
     twin = run(told(status(ConnectorStatus.UNAVAILABLE), 0), told(status(AVAILABLE, 0, 0), 1))
     assert operation(twin).connectors["1.1"].status is ConnectorStatus.UNAVAILABLE

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from csms.capabilities import VERSIONS_2X
-from csms.errors import CommandTimeout
+from csms.errors import CommandTimeout, NotConnectedHere
 from csms.frames import OCPP16, OCPP201
 from csms.probing import ask_after_boot
 from csms.projection import project
@@ -175,6 +175,22 @@ async def test_a_charger_that_never_answers_is_left_alone_in_the_end(
     monkeypatch.setattr(world.session, "send", silent)
     await ask_after_boot(world.session, Chargers(world), 0, 5, (0.0, 0.0))  # type: ignore[arg-type]
     assert len(asked_for) == 3
+
+
+async def test_a_store_that_was_away_long_costs_the_charger_none_of_its_tries(
+    make_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world(OCPP201)
+    failures: list[Exception] = [EngineUnavailable("PostgreSQL is away")] * 9
+    failures += [CommandTimeout("CP-1", "x", 1.0)] * 2 + [NotConnectedHere("CP-1", 1)]
+    left = iter(failures)
+
+    async def away(*_: Any) -> Any:
+        raise next(left)
+
+    monkeypatch.setattr(world.session, "send", away)
+    await ask_after_boot(world.session, Chargers(world), 0, 5, (0.0, 0.0))  # type: ignore[arg-type]
+    assert next(left, None) is None, "it was asked to the end"
 
 
 @pytest.mark.parametrize("refusal", [values("UnknownComponent"), "NotSupported", "InternalError"])
