@@ -21,6 +21,8 @@ from storage.ports import ChargerView
 
 _MARKED = frozenset({TargetPhase.DISPATCHED, TargetPhase.CONFIRMING})
 _KINDS = tuple(kind.value for kind in SIGHTED)
+MOST_AT_ONCE, MOST_LOOKED_AT = 100, 2000
+"""Chargers that one round puts back, and out of so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +123,11 @@ class ChargerActivities:
     @mapped
     async def find_stranded(self) -> tuple[Stranded, ...]:
         """Connected chargers that we left out of service. One that installs or restarts stays so."""
-        found = []
-        for row in await self._stores.out_of_service.stranded():
+        found: list[Stranded] = []
+        # Beyond those that restart for ever, or nobody else would have a turn.
+        for row in await self._stores.out_of_service.stranded(limit=MOST_LOOKED_AT):
+            if len(found) == MOST_AT_ONCE:
+                break
             route = await self.resolve_route(row.charger_id)
             if route is not None and not await self._busy_with_itself(row):
                 found.append(Stranded(row.charger_id, route))
