@@ -152,7 +152,8 @@ async def test_a_node_that_dies_while_sending_leaves_the_outcome_open(
     skipping: Harness, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The activity never ends nor beats: for the server, the node is dead."""
-    monkeypatch.setattr("activities.operator.HEARTBEAT_S", 1e6)
+    for beats, value in (("activities.operator.HEARTBEAT_S", 1e6), ("activities.errors._BEATS", 1e-6)):
+        monkeypatch.setattr(beats, value)
     [name] = world.add_chargers(1)
 
     async def dies(charger_id: str, command: Command) -> None:

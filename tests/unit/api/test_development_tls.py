@@ -75,7 +75,7 @@ def test_the_pin_of_the_token_reaches_the_signer_and_no_other_role(tmp_path: Pat
     settings = Settings(data_dir=tmp_path, pkcs11_pin=SecretStr("8642"))
     shell = {"AMPWAVE_PKCS11_PIN": "8642", "AMPWAVE_PKCS11_PIN_FILE": "pin", "PATH": "/bin"}
     assert role_environment(settings, shell, signer=True)["AMPWAVE_PKCS11_PIN"] == "8642"
-    assert not [name for name in role_environment(settings, shell) if "PIN" in name]
+    assert not [name for name in role_environment(settings, shell) if "PKCS11_PIN" in name]
     started = {process.name: process.environment for process in role_processes(settings, shell)}
     assert [name for name, given in started.items() if "AMPWAVE_PKCS11_PIN" in given] == ["signer"]
 
