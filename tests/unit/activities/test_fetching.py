@@ -91,6 +91,13 @@ async def test_a_campaign_that_stops_in_the_last_instant_sends_nothing(world: Wo
     assert (world.sent, world.parked.rows) == ([], {})
 
 
+async def freeze(world: World) -> None:
+    hour = timedelta(hours=1)
+    await world.upkeep.put_closures(
+        [Closure(START - hour, START + hour, ClosureKind.FREEZE, "fair", "site-0")]
+    )
+
+
 @pytest.mark.parametrize("why", ["hold", "freeze", "quarantine"])
 async def test_what_forbids_a_download_in_the_last_instant_holds_it_back(world: World, why: str) -> None:
     async def forbid(*_: object) -> None:
@@ -98,10 +105,7 @@ async def test_what_forbids_a_download_in_the_last_instant_holds_it_back(world: 
             case "hold":
                 await world.upkeep.put_upkeep(Upkeep(CP, "cabinet open"))
             case "freeze":
-                hour = timedelta(hours=1)
-                await world.upkeep.put_closures(
-                    [Closure(START - hour, START + hour, ClosureKind.FREEZE, "fair", "site-0")]
-                )
+                await freeze(world)
             case "quarantine":
                 view = world.chargers.rows[CP]
                 aside = replace(view.charger, lifecycle=Lifecycle.QUARANTINED)
@@ -119,10 +123,7 @@ async def test_what_forbids_a_download(world: World, why: str) -> None:
         case "hold":
             await world.upkeep.put_upkeep(Upkeep(CP, "cabinet open"))
         case "freeze":
-            hour = timedelta(hours=1)
-            await world.upkeep.put_closures(
-                [Closure(START - hour, START + hour, ClosureKind.FREEZE, "fair", "site-0")]
-            )
+            await freeze(world)
         case "halt":
             await world.halts.pull(EVERYTHING, "ann", "smoke", START)
         case "paused":
