@@ -26,6 +26,7 @@ from storage.postgres.batch import (
     last_messages,
     packed,
 )
+from storage.postgres.bell import Bell
 from storage.postgres.engine import driver_transaction
 from storage.twin import TwinState
 
@@ -44,6 +45,8 @@ class _Deed:
     number: str = ""
     """PostgreSQL's."""
     known: dict[str, Known] = field(default_factory=dict)
+    news: list[str] = field(default_factory=list)
+    """Who is to look once it is committed: channels."""
     new: NewEvents | None = None
     """Set when only COMMIT is left to do."""
 
@@ -53,6 +56,7 @@ class PostgresIngestStore:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._bell = Bell(engine)
         self._twins: OrderedDict[str, TwinState] = OrderedDict()
 
     async def commit(
@@ -68,6 +72,7 @@ class PostgresIngestStore:
             # Done again blindly, what was committed unheard would be told twice.
             if deed.new is None or not await self._was_committed(deed.number):
                 raise
+        self._bell.ring(deed.news)
         self._remember(deed.known)
         return deed.new or ()
 
@@ -85,17 +90,17 @@ class PostgresIngestStore:
             batch = Batch(deed.known, project)
             for place, sequence in numbered:
                 batch.apply(events[place], sequence)
-            channels = [statements.EVENTS_CHANNEL] + [statements.OUTBOX_CHANNEL] * bool(batch.signals)
             await connection.execute(
                 statements.APPLY,
                 *batch.section_columns(),
                 *batch.history_columns(),
                 *batch.twin_columns(heard),
                 *columns(batch.signals, 6),
-                channels if events else [],
             )
             if batch.refused:
                 await connection.execute(statements.NOTE_ANOMALIES, *columns(batch.refused, 6))
+            if events:
+                deed.news = [statements.EVENTS_CHANNEL] + [statements.OUTBOX_CHANNEL] * bool(batch.signals)
             deed.new = NewEvents(numbered, events, bodies)
 
     async def _was_committed(self, number: str) -> bool:

@@ -100,11 +100,9 @@ WITH sections AS (
                      unpacked($18)::bool[], $19::text[])
            AS now (charger_id, revision, online, charging, faulted, firmware_version) USING (charger_id)
     WHERE twin.charger_id = heard.charger_id
-), signals AS (
-    INSERT INTO outbox (charger_id, workflow_id, sequence, node_id, boot_id, session_epoch)
-    SELECT * FROM unnest($20::text[], $21::text[], $22::bigint[], $23::text[], $24::text[], $25::bigint[])
 )
-SELECT pg_notify(channel, '') FROM unnest($26::text[]) AS channel
+INSERT INTO outbox (charger_id, workflow_id, sequence, node_id, boot_id, session_epoch)
+SELECT * FROM unnest($20::text[], $21::text[], $22::bigint[], $23::text[], $24::text[], $25::bigint[])
 """
 
 NOTE_ANOMALIES = """
