@@ -16,7 +16,7 @@ ROWS = {
     "campaign-100k": "One campaign through everything that `ampwave up` starts, over 20,000 chargers "
     "with the settings of a large fleet (heartbeat 3600 s, ping 240 s, lease 90 s); see below.",
     "campaign-100k-cpu": "Processor time of all processes per charger, the played chargers left out.",
-    "campaign-100k-memory": "Proportional set size of all processes together, looked at every 5 s.",
+    "campaign-100k-memory": "Proportional set size of all processes together, every 5 s or less often.",
     "chaos": "Campaigns on the real stack with `kill -9` at random moments; see below.",
 }
 _UNITS = {"campaign-100k": ", MiB over the run, milliseconds of processor per charger"}

@@ -1,6 +1,7 @@
 """The memory and processor time of processes, looked at again and again."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from pathlib import Path
 from tests.benchmarks.child import family, tree_cpu_seconds
 
 EVERY_S = 5.0
+LOOKS_SHARE = 0.01
+"""Of a processor, that looking takes at the most: it walks all pages of all processes."""
 MIB = 2**20
 SMALL = 64 * MIB
 """Below it nobody asks how fast a process grows."""
@@ -70,9 +73,18 @@ async def watch_memory(processes: Mapping[str, Pid], into: Memory) -> AsyncItera
 
 async def _watch(processes: Mapping[str, Pid], into: Memory) -> None:
     while True:
+        took_s = 0.0
         for name, pid in processes.items():
-            into.seen.setdefault(name, []).append(await asyncio.to_thread(_memory, pid()))
-        await asyncio.sleep(EVERY_S)
+            memory, cpu_s = await asyncio.to_thread(_looked, pid())
+            into.seen.setdefault(name, []).append(memory)
+            took_s += cpu_s
+        await asyncio.sleep(max(EVERY_S, took_s / LOOKS_SHARE))
+
+
+def _looked(pid: int | None) -> tuple[int, float]:
+    """The memory, and what it took to look."""
+    before = time.thread_time()
+    return _memory(pid), time.thread_time() - before
 
 
 def _cpu(processes: Mapping[str, Pid]) -> dict[str, float]:
