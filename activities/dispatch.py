@@ -104,9 +104,7 @@ class DispatchActivities:
             return ""
         if not end.stopped and await still_at_work(stores, row):
             return STILL_AT_WORK
-        target = await stores.campaigns.target(end.campaign_id, end.wave, end.charger_id)
-        told = row.steady_seconds is not None and target.dispatched_at is not None
-        return still_restless(row) if told and await self._restless(row, session_epoch) else ""
+        return still_restless(row) if await self._restless(row, session_epoch) else ""
 
     async def _restless(self, row: OutOfService, session_epoch: int) -> bool:
         """After the last frame of this session is committed: its boot may be on its way."""

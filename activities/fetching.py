@@ -18,7 +18,7 @@ from activities.orders import DispatchInput, DispatchKind, Node, Obstacle, Order
 from activities.parking import installed_by_itself
 from activities.proving import Proving, security_event
 from activities.recalling import empty_update
-from activities.stores import this_run
+from activities.stores import Stores, this_run
 from activities.withdrawn import distrusted, subjects_of
 from csms.commands import AnswerStatus, CommandAnswer, UpdateFirmware
 from csms.errors import CallFailed, CommandTimeout, NotAccepted, NotConnectedHere, Unsupported
@@ -112,7 +112,9 @@ class _Fetching:
         order = self._order
         if order is None:
             return FetchAnswer(obstacle.kind, obstacle.reason)
-        if obstacle.kind in _OF_THE_CHARGER:
+        if obstacle.kind in _OF_THE_CHARGER or obstacle.spent:
+            # Where an order that was taken back has used the directive, it is asked no more: it fetches with
+            # its install, for which the note asks for the next directive.
             await self._stores.parked.park(self._note(order, Parking.FAILED), CampaignPhase.RUNNING)
         else:
             await self._stores.parked.forget(self._given.charger_id, order.request_id)
@@ -123,8 +125,7 @@ class _Fetching:
         directive = await stores.campaigns.directive(given.campaign_id, given.wave, given.shard)
         if directive is None:
             raise Obstacle(DispatchKind.NOT_NOW, "there is no signed directive for it yet")
-        if why := await no_leave_to_fetch(stores, target.charger_id, target.site_id):
-            raise Obstacle(DispatchKind.NOT_NOW, why)
+        await self._require_leave(target.site_id)
         charger = await stores.chargers.registered(given.charger_id)
         known = await stores.chargers.model(charger.vendor, charger.model)
         profile = known or ModelProfile(charger.vendor, charger.model)
@@ -132,6 +133,12 @@ class _Fetching:
         number = await stores.campaigns.next_request_id()
         await self._lease(plan, target, number, artifact.length)
         return Order(target, artifact, profile, number, directive)
+
+    async def _require_leave(self, site_id: str) -> None:
+        given, stores = self._given, self._stores
+        why = await no_leave_to_fetch(stores, given.charger_id, site_id)
+        if why := why or await _held_for_another(stores, given.campaign_id, given.charger_id):
+            raise Obstacle(DispatchKind.NOT_NOW, why)
 
     async def _lease(self, plan: CampaignPlan, target: Target, number: int, length: int) -> None:
         """The charger's and the uplink's; it stays in service."""
@@ -205,8 +212,7 @@ class _Fetching:
         charger = await self._stores.chargers.registered(given.charger_id)
         if charger.lifecycle not in IN_SERVICE:
             raise Obstacle(DispatchKind.NOT_NOW, f"it is {charger.lifecycle.value} by now")
-        if why := await no_leave_to_fetch(self._stores, given.charger_id, charger.site_id):
-            raise Obstacle(DispatchKind.NOT_NOW, why)
+        await self._require_leave(charger.site_id)
         await self._stores.record(
             f"campaign/{given.campaign_id}",
             "update.fetch_ordered",
@@ -252,6 +258,17 @@ class _Fetching:
                 raise Obstacle(DispatchKind.UNSUPPORTED, said)
             case _:
                 raise Obstacle(DispatchKind.REFUSED, said)
+
+
+async def _held_for_another(stores: Stores, campaign_id: str, charger_id: str) -> str | None:
+    """Why another campaign's image stays where it is until that one is through with this charger, or None.
+
+    A charger has room for one; and what is known of it is one note, which this order would overwrite.
+    """
+    row = await stores.parked.get(charger_id)
+    if row is None or row.campaign_id == campaign_id or row.state in (Parking.FAILED, Parking.HASTY):
+        return None
+    return f"it has fetched {row.version} for campaign {row.campaign_id}, which has not installed it yet"
 
 
 async def _call_back(node: Node, given: PutBackInput) -> bool:

@@ -67,6 +67,8 @@ class DispatchAnswer:
     for_session: bool = False
     strained: bool = False
     """The node is late with its work, and what it began now would suffer for that."""
+    spent: bool = False
+    """Its directive was used for another request of this charger: it takes the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +141,20 @@ class Obstacle(Exception):
     """Why the update was not sent, or not accepted."""
 
     def __init__(
-        self, kind: DispatchKind, reason: str, *, for_session: bool = False, strained: bool = False
+        self,
+        kind: DispatchKind,
+        reason: str,
+        *,
+        for_session: bool = False,
+        strained: bool = False,
+        spent: bool = False,
     ) -> None:
         super().__init__(reason)
         self.kind = kind
         self.reason = reason
         self.for_session = for_session
         self.strained = strained
+        self.spent = spent
 
 
 @dataclass(frozen=True, slots=True)

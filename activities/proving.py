@@ -65,7 +65,7 @@ class Proving:
             order.directive.directive_id, self._given.charger_id, order.request_id
         ):
             reason = "its directive was used for another request of it; the next one is good again"
-            raise Obstacle(DispatchKind.NOT_NOW, reason)
+            raise Obstacle(DispatchKind.NOT_NOW, reason, spent=True)
         try:
             uses, now = self._node.uses, self._stores.clock()
             await uses.use(proof.directive, self._given.charger_id, order.request_id, now)

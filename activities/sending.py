@@ -47,9 +47,9 @@ class Sending:
         self._sent_before = False
         self._recorded = False
         self._marked = False
+        self._row: OutOfService | None = None
         self._needs_reset = False
         self._local = False
-        self._fresh = False
         self._asked_at = node.stores.clock()
         self._plan: CampaignPlan
         self._pace = Pace()
@@ -85,11 +85,13 @@ class Sending:
         if self._drained and not self._sent_before:
             self._drained = not await self._undrained()
         told = self._answer(obstacle.kind, obstacle.reason)
-        return replace(told, for_session=obstacle.for_session, strained=obstacle.strained)
+        return replace(
+            told, for_session=obstacle.for_session, strained=obstacle.strained, spent=obstacle.spent
+        )
 
     async def _undrained(self) -> bool:
         """Whether nothing is left to give back; a charger that does not stay up is left to housekeeping."""
-        row = None if self._fresh else await self._stores.out_of_service.get(self._given.charger_id)
+        row = await self._stores.out_of_service.get(self._given.charger_id)
         if row is not None and await restless(self._stores, row):
             return True
         try:
@@ -169,7 +171,6 @@ class Sending:
         view = await self._look()
         self._require_fit(view, order)
         ours = await self._stores.out_of_service.get(self._given.charger_id)
-        self._fresh = ours is None
         epoch = self._given.session_epoch
         self._before = ours.before if ours else await out_before(self._node, view, epoch)
         if ours or not closed_to_cars(view.twin.operation):
@@ -218,15 +219,8 @@ class Sending:
         """Before the charger is told, so that nothing that happens from here on leaves it out for ever."""
         given, charger = self._given, view.charger
         cause = f"update in campaign {given.campaign_id}, wave {given.wave}"
-        row = OutOfService(
-            charger.charger_id,
-            charger.site_id,
-            before,
-            self._stores.clock(),
-            cause,
-            self._pace.steady_seconds,
-        )
-        await self._stores.out_of_service.add(row)
+        row = OutOfService(charger.charger_id, charger.site_id, before, self._stores.clock(), cause)
+        self._row = await self._stores.out_of_service.add(row)
 
     async def _untouched(self, *, anew: bool) -> None:
         """The charger cannot be taken out of service, so it was not."""
@@ -321,6 +315,10 @@ class Sending:
             reason="the command is on its way",
             dispatched_at=self._stores.clock(),
         )
+        if self._row is not None and self._pace.steady_seconds is not None:
+            # From this order on it has to stay up before it goes back; whoever was sent nothing goes at once.
+            steady = replace(self._row, steady_seconds=self._pace.steady_seconds)
+            await self._stores.out_of_service.add(steady)
         first = None if self._rollback else self._plan.after
         if not await self._stores.campaigns.mark_dispatched(marked, self._phase, subjects_of(proof), first):
             await self._wanted()  # Says what stopped it, where that can still be seen.

@@ -46,7 +46,8 @@ def still_restless(row: OutOfService) -> str:
     """Ends the reason of a target whose charger is not put back for that: what happens, and what to do."""
     return (
         "it stays out of service, and counts as down at its site, until it has stayed up for "
-        f"{row.steady_seconds or 0:g} s: housekeeping puts it back then. If it goes on restarting, update it "
+        f"{row.steady_seconds or 0:g} s: housekeeping puts it back then, and `ampwave charger send "
+        f"{row.charger_id} change-availability --operative yes` at once. If it goes on restarting, update it "
         "by a campaign of its own or mend it on site"
     )
 

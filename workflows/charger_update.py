@@ -68,7 +68,7 @@ class ChargerUpdateWorkflow:
         self._route: RouteFacts | None = given.route
         self._request_id: int | None = None
         self._before = given.out_of_service
-        self._touched = False
+        self._touched = self._uncompared = False
         self._maybe_sent = False
         self._needs_reset = False
         self._reset_at: datetime | None = None
@@ -163,11 +163,13 @@ class ChargerUpdateWorkflow:
                 None, f"{answer.reason}, and counts once it has stayed up"
             )  # The next look tells.
         if there and self._given.attempt > 1:
-            outcome = Outcome.UPDATED  # By an earlier attempt, and so it counts and goes back as one.
+            outcome = Outcome.UPDATED  # By an earlier attempt, and so it counts and goes back as one,
+            self._uncompared = workflow.patched("compared-late")  # and what that one changed is put back.
         if answer.kind is DispatchKind.REFUSED and not self._given.last_attempt:
             return UpdateEnd(None, answer.reason, (Mark.RETRY, Mark.REFUSED))
         said = {Mark.HALT: answer.kind is DispatchKind.HALT, Mark.SESSION: answer.for_session}
-        return UpdateEnd(outcome, answer.reason, marks_of(said | {Mark.STRAINED: answer.strained}))
+        said |= {Mark.STRAINED: answer.strained, Mark.SPENT: answer.spent}
+        return UpdateEnd(outcome, answer.reason, marks_of(said))
 
     async def _dispatch(self) -> DispatchAnswer:
         given, route = self._given, self._route
@@ -224,7 +226,7 @@ class ChargerUpdateWorkflow:
         while True:
             self._news = False
             judged = self._judge()
-            if judged:
+            if judged and (judged := await self._holds_good(judged)):
                 return self._judged(judged)
             if self._vigil is None:
                 self._called_off = bool(self._recalled) and await self._stops()
@@ -264,6 +266,18 @@ class ChargerUpdateWorkflow:
         else:
             self._vigil = self._vigil.kept(stand, epoch, now)
         return judge_vigil(attempt, self._vigil, stand, now)
+
+    async def _holds_good(self, judged: Judgement) -> Judgement | None:
+        """The same, but of one that stayed up as far as we heard: PostgreSQL is asked whether it did.
+
+        A boot brings a hint only once it was told, and a connection that begins or ends brings none. Whoever
+        was taken out of service is put back over the very session that lasted, so its node tells.
+        """
+        stayed = self._vigil is not None and judged.finding is Finding.UPDATED
+        if not stayed or self._touched or not workflow.patched("steady-look"):
+            return judged
+        await self._reconcile()
+        return self._judge()
 
     def _judge_deadline(self, facts: AttemptFacts) -> Judgement:
         if self._vigil is not None:
@@ -411,7 +425,7 @@ class ChargerUpdateWorkflow:
         None: it did not stay up after all, so nothing was concluded.
         """
         self._say(f"concluding: {end.reason}")
-        if self._touched and await self._concluded_on_node(end):
+        if (self._touched or self._uncompared) and await self._concluded_on_node(end):
             return self._spoilt or end
         if self._wavers(end):
             return None

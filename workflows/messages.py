@@ -171,6 +171,8 @@ class Mark(StrEnum):
     """The charger said no."""
     STRAINED = "strained"
     """Its node is late with its work, or did not take the order at all."""
+    SPENT = "spent"
+    """Its directive was used for another request of it."""
     INSTALL = "install"
     """The image arrived, and could not be installed."""
     OVERDUE = "overdue"

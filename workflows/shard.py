@@ -98,6 +98,7 @@ class ShardWorkflow:
         self._timer: asyncio.Task[None] | None = None
         self._queue: list[Candidate] = []
         self._fetched: dict[str, int] = {}
+        self._spent = 0
         self._local_starts: Counter[str] = Counter()
         self._slots: dict[str, int] = {}
         self._said: dict[str, str] = {}
@@ -362,7 +363,7 @@ class ShardWorkflow:
         """The newest directive under which one of these was tried, or fetched ahead, before."""
         retries = [self._retries[one.charger_id] for one in ready if one.charger_id in self._retries]
         fetched = [self._fetched.get(one.charger_id, 0) for one in ready]
-        return max([retry.issue for retry in retries] + fetched, default=0)
+        return max([self._spent, *(retry.issue for retry in retries), *fetched])
 
     def _authorised_for(self, seconds: float) -> bool:
         until = self._authorised_until
@@ -446,6 +447,8 @@ class ShardWorkflow:
             self._keep_for_retry(name, end.marks)
         if Mark.STRAINED in end.marks and workflow.patched("strain"):
             self._ease = tightened(self._ease, judge_strain(Lateness(node=end.reason)))
+        if Mark.SPENT in end.marks:
+            self._spent = self._issue
         if Mark.HALT in end.marks:
             self._halted = self._halted or f"{name}: {end.reason}"
         if (end.outcome in _FAILURES and Mark.NETWORK not in end.marks) or Mark.SUSPICIOUS in end.marks:

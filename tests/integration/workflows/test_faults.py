@@ -5,12 +5,13 @@ from datetime import timedelta
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from csms.commands import CommandAnswer, Reset, UpdateFirmware
+from csms.commands import CommandAnswer, Reset, SetVariables, UpdateFirmware
 from signing.ports import DispatchRequest, VerifiedDispatch
 from storage.campaign import CampaignPhase, GatePolicy, Outcome, Pace, Target
 from storage.charger import ModelProfile, Route
 from storage.events import FirmwareStatus
 from storage.ids import TASK_QUEUE, charger_workflow_id
+from storage.twin import ConfigurationSection
 from tests.integration.workflows.harness import QUICK, Harness, running, time_skipping, until
 from tests.unit.activities.world import (
     ACCEPTED,
@@ -170,6 +171,22 @@ async def test_a_retry_is_a_new_request_under_a_new_directive(skipping: Harness,
     assert world.campaigns.outcomes("c1")[names[0]] is Outcome.UPDATED
 
 
+@pytest.mark.requirement("R20", "S24")
+async def test_a_directive_that_something_else_has_used_is_followed_by_the_next(
+    skipping: Harness, world: World
+) -> None:
+    """An order to fetch that was taken back, say: refused under it for ever, it would never be updated."""
+    names = world.add_chargers(3)
+    assert await world.campaigns.use_directive("c1.0.0.1", names[0], 99)
+    campaign = await world.add_campaign([names])
+    await skipping.start(campaign)
+
+    assert await skipping.result(campaign) is P.COMPLETED
+    assert world.campaigns.outcomes("c1")[names[0]] is Outcome.UPDATED
+    assert [row.directive_id for row in world.campaigns.directive_rows] == ["c1.0.0.1", "c1.0.0.2"]
+    assert len(world.updates(names[0])) == 1
+
+
 @pytest.mark.requirement("R37", "R48")
 async def test_a_version_that_came_up_after_its_attempt_counts_as_updated(
     skipping: Harness, world: World
@@ -189,6 +206,31 @@ async def test_a_version_that_came_up_after_its_attempt_counts_as_updated(
     assert len(world.updates(names[0])) == 1
     ended = await target(world, names[0])
     assert (ended.outcome, ended.reason) == (Outcome.UPDATED, "it runs 1.1 already")
+
+
+@pytest.mark.requirement("X9")
+async def test_what_a_version_that_came_up_late_has_changed_is_put_back(
+    skipping: Harness, world: World
+) -> None:
+    name, *others = world.add_chargers(3)
+    world.behaviours[name] = broken
+    before = {"HeartbeatInterval": "60", "MeterValueSampleInterval": "900"}
+    world._twin(name, configuration=ConfigurationSection(before))
+    world.settings[name] = dict(before)
+
+    def late(name: str) -> None:
+        if world.updates(name):
+            world.run_version(name, "1.1")
+            if not any(isinstance(command, SetVariables) for _, command in world.sent):
+                world.settings[name] |= {"MeterValueSampleInterval": "60"}
+
+    world.on_settle = late
+    campaign = await world.add_campaign([[name, *others]], world.plan(gate=LENIENT))
+    await skipping.start(campaign)
+    assert await skipping.result(campaign) is P.COMPLETED
+    ended = await target(world, name)
+    assert ended.reason == "it runs 1.1 already; the update had changed MeterValueSampleInterval, put back"
+    assert world.settings[name] == before
 
 
 @pytest.mark.requirement("R25", "R26")

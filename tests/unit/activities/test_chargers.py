@@ -4,7 +4,7 @@ import pytest
 from temporalio.exceptions import ApplicationError
 
 from activities.artifacts import ArtifactActivities, ArtifactPhaseChange
-from activities.chargers import ChargerActivities, ReconcileInput
+from activities.chargers import MOST_AT_ONCE, ChargerActivities, ReconcileInput
 from activities.conclusion import ConcludeInput
 from activities.fleet import FleetActivities, ShardQuery
 from activities.signer import DirectiveOrder, SignerActivities
@@ -144,6 +144,18 @@ async def test_swept_leases_are_on_record(world: World) -> None:
     world.leases.rows[CP] = SiteLease(CP, "site-0", f"charger/{CP}", "update", START)
     assert await ChargerActivities(world.stores).sweep_leases() == 1
     assert world.audit.rows[-1].subject == f"charger/{CP}"
+
+
+@pytest.mark.requirement("X3")
+async def test_those_that_restart_for_ever_keep_nobody_else_from_going_back(world: World) -> None:
+    names = world.add_chargers(MOST_AT_ONCE + 2)
+    for number, name in enumerate(names):
+        since = START + timedelta(seconds=number)
+        await world.out_of_service.add(OutOfService(name, "site-0", (), since, "update", steady_seconds=60.0))
+        if name != names[-1]:
+            await world.boot(name, "1.0")
+    found = await ChargerActivities(world.stores).find_stranded()
+    assert [one.charger_id for one in found] == [names[-1]]
 
 
 @pytest.mark.requirement("X3")

@@ -791,11 +791,16 @@ async def test_a_charger_that_is_still_installing_is_not_put_back_for_the_next_c
 FELL_BACK = ConcludeInput("c1", 0, CP, 1, Outcome.FAILED, "it did not stay up: 9 boots in 540 s")
 
 
-async def loops(world: World) -> None:
-    """Its plan wants it to stay up for a minute; it was sent the update, and has just booted once more."""
+def steady(world: World) -> None:
+    """The plan wants who was sent the update to stay up for a minute."""
     campaign = world.campaigns.rows["c1"]
     plan = replace(campaign.plan, pace=replace(campaign.plan.pace, steady_seconds=60.0))
     world.campaigns.rows["c1"] = replace(campaign, plan=plan)
+
+
+async def loops(world: World) -> None:
+    """It was sent the update, and has just booted once more."""
+    steady(world)
     world.default = idle
     await dispatch(world)
     await world.boot(CP, "1.1")
@@ -839,10 +844,12 @@ async def test_a_charger_that_failed_and_stays_up_is_put_back_at_once(world: Wor
 
 @pytest.mark.requirement("X3")
 async def test_one_to_which_nothing_was_sent_is_put_back_however_lately_it_came(world: World) -> None:
-    await loops(world)
-    key = ("c1", 0, CP)
-    world.campaigns.target_rows[key] = replace(world.campaigns.target_rows[key], dispatched_at=None)
-    await conclude(world, end=ConcludeInput("c1", 0, CP, 1, None, "it was not sent"))
+    steady(world)
+    await world.boot(CP, "1.0")
+    world.answers[ChangeAvailability] = CommandTimeout(CP, "ChangeAvailability", 15.0)
+    assert (await dispatch(world)).drained, "nobody knows, and it could not be put back either"
+    del world.answers[ChangeAvailability]
+    await conclude(world, end=ConcludeInput("c1", 0, CP, 1, None, "it did not answer"))
     assert (world.inoperative, world.out_of_service.rows) == (set(), {})
 
 
@@ -856,6 +863,16 @@ async def test_a_next_attempt_that_sends_nothing_leaves_a_restless_charger_where
     assert (answer.kind, answer.drained) == (DispatchKind.HALT, False)
     assert CP in world.inoperative
     assert CP in world.out_of_service.rows
+
+
+@pytest.mark.requirement("X2", "X3")
+async def test_whoever_loops_on_is_left_where_it_is_by_a_later_target_of_it_too(world: World) -> None:
+    """The answer to the second target's drain was lost, so it has it put back, and sent it nothing."""
+    await loops(world)
+    await conclude(world, end=FELL_BACK)
+    await world.add_campaign([[CP]], campaign_id="c2")
+    await conclude(world, end=ConcludeInput("c2", 0, CP, 1, None, "it did not answer"))
+    assert world.inoperative == {CP}
 
 
 @pytest.mark.requirement("R17")

@@ -186,6 +186,7 @@ async def test_the_order_to_install_takes_its_place_under_the_next_directive(wor
     activities = DispatchActivities(world.node)
     refused = await ActivityEnvironment().run(activities.dispatch_update, install)
     assert "the next one is good again" in refused.reason
+    assert refused.spent, "its shard has the next one signed"
     await authorise(world, 2)
     sent = await ActivityEnvironment().run(activities.dispatch_update, install)
     assert sent.kind is DispatchKind.ACCEPTED
@@ -193,6 +194,31 @@ async def test_the_order_to_install_takes_its_place_under_the_next_directive(wor
     assert command.install_at is None
     assert any(isinstance(each, ChangeAvailability) for _, each in world.sent), "drained only now"
     assert world.parked.rows == {}
+
+
+async def test_an_order_that_was_taken_back_leaves_the_fetch_to_the_install(world: World) -> None:
+    """The directive is used by then: asked again under it, it would be refused at every look."""
+
+    async def pause(*_: object) -> None:
+        await world.campaigns.set_phase("c1", CampaignPhase.PAUSED, "", START)
+
+    world.on_turn = pause
+    assert (await fetch(world)).kind is DispatchKind.NOT_NOW
+    world.on_turn = None
+    await world.campaigns.set_phase("c1", CampaignPhase.RUNNING, "", START)
+    assert "was used for another request" in (await fetch(world)).reason
+    facts = await FleetActivities(world.stores).measure_eligibility(ShardQuery("c1", 0, 0, 9))
+    assert not facts.situations[0].ahead
+    assert facts.parked == ((CP, Parking.FAILED, 1),), "so the install gets the directive after that"
+
+
+async def test_an_image_of_another_campaign_stays_until_that_is_through(world: World) -> None:
+    others = Parked(CP, "c0", 0, 7, "c0.0.0.1", "a", "1.2", START, Parking.FETCHED)
+    world.parked.rows[CP] = others
+    answer = await fetch(world)
+    assert answer.kind is DispatchKind.NOT_NOW
+    assert answer.reason == "it has fetched 1.2 for campaign c0, which has not installed it yet"
+    assert (world.sent, world.parked.rows[CP]) == ([], others)
 
 
 async def test_who_may_fetch_is_measured(world: World) -> None:

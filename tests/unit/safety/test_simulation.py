@@ -22,7 +22,11 @@ below, too.
 """
 HUNG_NODE = 9973
 """A charger with its clock ahead: what its former node wrote late took a connector for out before us."""
-SCENARIOS = (*map(draw, (*range(7, 21), HUNG_NODE)), *map(former, FOUND))
+RESTLESS = (2823, 4844)
+"""A boot that was lost with its connection, and a loop that went on into the next target of its charger."""
+RIVAL_IMAGE = 11517
+"""A campaign whose order was refused wrote over the note of what the charger held for another."""
+SCENARIOS = (*map(draw, (*range(7, 21), HUNG_NODE, *RESTLESS, RIVAL_IMAGE)), *map(former, FOUND))
 TRIES = 20
 PLAIN = Scenario(
     seed=1,
