@@ -38,6 +38,10 @@ PROGRAMS = f"{PACKAGE}/pginstall/bin"
 PARTS = (f"{PACKAGE}/pginstall", f"{PACKAGE}/.dylibs", f"{PACKAGE}.libs")
 
 
+BUFFERS_MIB = (256, 1024)
+"""Least and most: a fleet of 100,000 has more pages in use than the least holds."""
+
+
 def url_of_up(data_dir: Path, port: int) -> str | None:
     """The address of the server that ``ampwave up`` keeps in this folder; None if that is not known."""
     try:
@@ -130,7 +134,7 @@ class EmbeddedPostgres(Engine):
             "max_connections": "200",
             "fsync": "on" if self._durable else "off",
             # Fewer checkpoints: after each one every page that changes is written to the log as a whole.
-            "shared_buffers": "256MB",
+            "shared_buffers": f"{_shared_buffers_mib()}MB",
             "max_wal_size": "2GB",
             "checkpoint_timeout": "15min",
             "log_timezone": "UTC",
@@ -162,6 +166,13 @@ class EmbeddedPostgres(Engine):
         finally:
             await connection.close()
         return True
+
+
+def _shared_buffers_mib() -> int:
+    """A sixteenth of this machine's memory, within bounds; taken only as it fills."""
+    least, most = BUFFERS_MIB
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    return min(most, max(least, total // 16))
 
 
 async def _create_database(connection: "asyncpg.Connection[asyncpg.Record]", database: str) -> None:
