@@ -15,6 +15,7 @@ from activities.sending import Sending
 from activities.steadiness import restless, still_restless
 from activities.stores import this_run
 from csms.commands import AnswerStatus, Reset, ResetKind
+from csms.errors import NotConnectedHere
 from storage.campaign import Outcome
 from storage.charger import OutOfService
 from storage.ids import charger_workflow_id
@@ -98,13 +99,21 @@ class DispatchActivities:
 
     async def _stays_out(self, end: ConcludeInput, session_epoch: int) -> str:
         """Why housekeeping puts it back later: its time is over and it works on, or it does not stay up."""
-        stores = self._node.stores
-        row = None if end.outcome is Outcome.UPDATED else await stores.out_of_service.get(end.charger_id)
+        stores, updated = self._node.stores, end.outcome is Outcome.UPDATED
+        row = await stores.out_of_service.get(end.charger_id)
         if row is None:
+            if updated:  # Nothing is sent to it, which would tell whether this session is its present one.
+                await self._require_present(end.charger_id, session_epoch)
             return ""
-        if not end.stopped and await still_at_work(stores, row):
+        if not (updated or end.stopped) and await still_at_work(stores, row):
             return STILL_AT_WORK
         return still_restless(row) if await self._restless(row, session_epoch) else ""
+
+    async def _require_present(self, charger_id: str, session_epoch: int) -> None:
+        await self._node.sender.settle(charger_id, session_epoch)
+        route = await self._node.stores.routes.resolve(charger_id)
+        if route is None or route.session_epoch != session_epoch:
+            raise NotConnectedHere(charger_id, session_epoch)
 
     async def _restless(self, row: OutOfService, session_epoch: int) -> bool:
         """After the last frame of this session is committed: its boot may be on its way."""

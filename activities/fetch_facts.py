@@ -22,13 +22,16 @@ class Ahead:
     wanted: bool = False
     parked: Mapping[str, Parked] = field(default_factory=dict)
     """By charger, of this wave."""
+    elsewhere: Collection[str] = ()
+    """Chargers that hold, or fetch, another campaign's image: that stays until it is through with them."""
     hasty: Collection[tuple[str, str]] = ()
     """Models, one of whose chargers installed by itself."""
 
     def may(self, view: ChargerView, profile: ModelProfile | None, situation: Situation) -> bool:
         """Whether this charger is to fetch ahead, as far as it and its model can."""
         charger = view.charger
-        if not self.wanted or charger.charger_id in self.parked:
+        name = charger.charger_id
+        if not self.wanted or name in self.parked or name in self.elsewhere:
             return False
         holds = of_charger(charger, view.twin, profile).known.holds_install
         trusted = holds if holds is not None else (charger.vendor, charger.model) not in self.hasty
@@ -46,7 +49,9 @@ async def ahead_of(stores: Stores, campaign: Campaign, wave: int, views: Sequenc
         return Ahead()
     found = await stores.parked.of([view.charger.charger_id for view in views])
     ours = {name: one for name, one in found.items() if _ours(one, campaign, wave)}
-    return Ahead(wanted=True, parked=ours, hasty=await stores.parked.hasty_models())
+    elsewhere = {name for name, one in found.items() if one.held_from(campaign.campaign_id)}
+    hasty = await stores.parked.hasty_models()
+    return Ahead(wanted=True, parked=ours, elsewhere=elsewhere, hasty=hasty)
 
 
 def _ours(one: Parked, campaign: Campaign, wave: int) -> bool:

@@ -261,14 +261,10 @@ class _Fetching:
 
 
 async def _held_for_another(stores: Stores, campaign_id: str, charger_id: str) -> str | None:
-    """Why another campaign's image stays where it is until that one is through with this charger, or None.
-
-    A charger has room for one; and what is known of it is one note, which this order would overwrite.
-    """
     row = await stores.parked.get(charger_id)
-    if row is None or row.campaign_id == campaign_id or row.state in (Parking.FAILED, Parking.HASTY):
+    if row is None or not row.held_from(campaign_id):
         return None
-    return f"it has fetched {row.version} for campaign {row.campaign_id}, which has not installed it yet"
+    return f"it was told to fetch {row.version} for campaign {row.campaign_id}, which has not installed it"
 
 
 async def _call_back(node: Node, given: PutBackInput) -> bool:

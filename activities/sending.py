@@ -90,9 +90,11 @@ class Sending:
         )
 
     async def _undrained(self) -> bool:
-        """Whether nothing is left to give back; a charger that does not stay up is left to housekeeping."""
-        row = await self._stores.out_of_service.get(self._given.charger_id)
-        if row is not None and await restless(self._stores, row):
+        """Whether nothing is left to give back; a charger that does not stay up is left to housekeeping.
+
+        By what was known of it before this order, of which nothing left us.
+        """
+        if self._row is not None and await restless(self._stores, self._row):
             return True
         try:
             await put_back(self._node, self._given.charger_id, self._given.session_epoch)
@@ -315,16 +317,16 @@ class Sending:
             reason="the command is on its way",
             dispatched_at=self._stores.clock(),
         )
-        if self._row is not None and self._pace.steady_seconds is not None:
-            # From this order on it has to stay up before it goes back; whoever was sent nothing goes at once.
-            steady = replace(self._row, steady_seconds=self._pace.steady_seconds)
-            await self._stores.out_of_service.add(steady)
         first = None if self._rollback else self._plan.after
         if not await self._stores.campaigns.mark_dispatched(marked, self._phase, subjects_of(proof), first):
             await self._wanted()  # Says what stopped it, where that can still be seen.
             stopped = "its target, its campaign, what comes first or its image was stopped meanwhile"
             raise Obstacle(DispatchKind.NOT_NOW, stopped)
         self._marked = True
+        if self._row is not None and self._pace.steady_seconds is not None:
+            # From this order on it has to stay up before it goes back; whoever was sent nothing goes at once.
+            steady = replace(self._row, steady_seconds=self._pace.steady_seconds)
+            await self._stores.out_of_service.add(steady)
 
     async def _unmark(self, order: Order) -> None:
         """Nothing left us, so nothing was dispatched, unless an earlier try of this attempt was."""

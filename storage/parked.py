@@ -54,6 +54,13 @@ class Parked:
         last = self.directive_id.rpartition(".")[2]
         return int(last) if last.isdecimal() else 0
 
+    def held_from(self, campaign_id: str) -> bool:
+        """Whether it may be at the charger for another campaign, so that this one leaves it where it is.
+
+        A charger has room for one; and what is known of it is this note, which an order would overwrite.
+        """
+        return self.campaign_id != campaign_id and self.state in (Parking.ASKED, Parking.FETCHED)
+
 
 class ParkedStore(Protocol):
     """Who holds, or may hold, an image that is not to be installed yet."""

@@ -226,7 +226,7 @@ class ChargerUpdateWorkflow:
         while True:
             self._news = False
             judged = self._judge()
-            if judged and (judged := await self._holds_good(judged)):
+            if judged:
                 return self._judged(judged)
             if self._vigil is None:
                 self._called_off = bool(self._recalled) and await self._stops()
@@ -266,18 +266,6 @@ class ChargerUpdateWorkflow:
         else:
             self._vigil = self._vigil.kept(stand, epoch, now)
         return judge_vigil(attempt, self._vigil, stand, now)
-
-    async def _holds_good(self, judged: Judgement) -> Judgement | None:
-        """The same, but of one that stayed up as far as we heard: PostgreSQL is asked whether it did.
-
-        A boot brings a hint only once it was told, and a connection that begins or ends brings none. Whoever
-        was taken out of service is put back over the very session that lasted, so its node tells.
-        """
-        stayed = self._vigil is not None and judged.finding is Finding.UPDATED
-        if not stayed or self._touched or not workflow.patched("steady-look"):
-            return judged
-        await self._reconcile()
-        return self._judge()
 
     def _judge_deadline(self, facts: AttemptFacts) -> Judgement:
         if self._vigil is not None:
@@ -425,7 +413,7 @@ class ChargerUpdateWorkflow:
         None: it did not stay up after all, so nothing was concluded.
         """
         self._say(f"concluding: {end.reason}")
-        if (self._touched or self._uncompared) and await self._concluded_on_node(end):
+        if (self._touched or self._asks_node(end)) and await self._concluded_on_node(end):
             return self._spoilt or end
         if self._wavers(end):
             return None
@@ -436,6 +424,15 @@ class ChargerUpdateWorkflow:
         )
         await remotely(ChargerActivities.close_update, self._books(end), "close the books")
         return end
+
+    def _asks_node(self, end: UpdateEnd) -> bool:
+        """Whether its node is asked although nothing is to be given back.
+
+        Of one that stayed up, whether the session is there that had lasted: a boot brings a hint only once it
+        was told, and a connection that begins or ends brings none.
+        """
+        lasted = self._vigil is not None and end.outcome is Outcome.UPDATED
+        return self._uncompared or (lasted and workflow.patched("steady-node"))
 
     async def _concluded_on_node(self, end: UpdateEnd) -> bool:
         """Over whatever route reaches it, until the deadline (a silent charger gets one try)."""

@@ -98,6 +98,7 @@ class ShardWorkflow:
         self._timer: asyncio.Task[None] | None = None
         self._queue: list[Candidate] = []
         self._fetched: dict[str, int] = {}
+        self._under: dict[str, int] = {}
         self._spent = 0
         self._local_starts: Counter[str] = Counter()
         self._slots: dict[str, int] = {}
@@ -379,6 +380,7 @@ class ShardWorkflow:
         self._open -= 1
         self._slots[candidate.site_id] -= 1
         self._flying[candidate.charger_id] = candidate.site_id
+        self._under[candidate.charger_id] = self._issue
         task = asyncio.create_task(self._fly(candidate))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -434,6 +436,7 @@ class ShardWorkflow:
     async def _landed(self, candidate: Candidate, end: UpdateEnd) -> None:
         name = candidate.charger_id
         del self._flying[name]
+        under = self._under.pop(name)
         self._handles.pop(name, None)
         self._slots[candidate.site_id] = self._slots.get(candidate.site_id, 0) + 1
         self._news = True
@@ -448,7 +451,7 @@ class ShardWorkflow:
         if Mark.STRAINED in end.marks and workflow.patched("strain"):
             self._ease = tightened(self._ease, judge_strain(Lateness(node=end.reason)))
         if Mark.SPENT in end.marks:
-            self._spent = self._issue
+            self._spent = max(self._spent, under)
         if Mark.HALT in end.marks:
             self._halted = self._halted or f"{name}: {end.reason}"
         if (end.outcome in _FAILURES and Mark.NETWORK not in end.marks) or Mark.SUSPICIOUS in end.marks:

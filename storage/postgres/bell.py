@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from storage.errors import EngineUnavailable
+from storage.errors import AmpwaveError
 from storage.postgres.engine import driver_alone
 
 PAUSE_S = 0.05
@@ -33,16 +33,13 @@ class Bell:
     def ring(self, channels: Iterable[str]) -> None:
         """Whoever listens looks soon. Waits for nothing and never fails. Channels are names of ours."""
         self._due.update(channels)
-        if self._due and self._ringing is None:
+        if self._due and (self._ringing is None or self._ringing.done()):
             self._ringing = asyncio.create_task(self._ring(), name="bell")
 
     async def _ring(self) -> None:
-        try:
-            while self._due:
-                channels, self._due = sorted(self._due), set()
-                with contextlib.suppress(EngineUnavailable):
-                    async with driver_alone(self._engine) as driver:
-                        await driver.execute(_RING.format("; NOTIFY ".join(channels)))
-                await asyncio.sleep(PAUSE_S)
-        finally:
-            self._ringing = None
+        while self._due:
+            channels, self._due = sorted(self._due), set()
+            with contextlib.suppress(AmpwaveError):
+                async with driver_alone(self._engine) as driver:
+                    await driver.execute(_RING.format("; NOTIFY ".join(channels)))
+            await asyncio.sleep(PAUSE_S)

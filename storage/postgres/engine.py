@@ -20,8 +20,9 @@ CONNECT_TIMEOUT_S = 5.0
 POOLED = 15
 """Connections that a process keeps. No more on top: one that is opened for a single statement and closed
 again costs both ends a hundred times what the statement does (SCRAM is slow on purpose)."""
-INGEST_POOLED = 2
-"""Connections of the ingest alone: a fleet that reconnects at once must not stand before the commits."""
+INGEST_POOLED = 3
+"""Connections of the ingest alone, one for each lane and one that rings (``bell``): a fleet that reconnects
+at once must not stand before the commits."""
 
 JSON_OPTIONS: dict[str, Any] = {
     "json_serializer": lambda value: canonical_json(value).decode(),

@@ -1,6 +1,7 @@
 """The memory and processor time of processes, looked at again and again."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -55,7 +56,7 @@ class Memory:
 def _growth(looks: list[int]) -> float:
     third = len(looks) // 3
     if third < 3:
-        return 1.0
+        return math.inf  # Too few to say that it does not grow.
     return max(looks[2 * third :]) / max(*looks[third : 2 * third], SMALL)
 
 

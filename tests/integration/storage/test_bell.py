@@ -47,6 +47,7 @@ async def test_a_store_that_is_away_costs_only_the_ring() -> None:
     assert ringing is not None
     await ringing
     bell.ring(["bell_a"])
+    assert bell._ringing is not None
     assert bell._ringing is not ringing
     await bell._ringing
     await away.dispose()

@@ -866,6 +866,41 @@ async def test_a_next_attempt_that_sends_nothing_leaves_a_restless_charger_where
 
 
 @pytest.mark.requirement("X2", "X3")
+async def test_a_plan_that_asks_for_one_boot_leaves_whoever_loops_where_it_is(world: World) -> None:
+    await loops(world)
+    await world.add_campaign([[CP]], campaign_id="c2")
+    await conclude(world, end=ConcludeInput("c2", 0, CP, 1, Outcome.UPDATED, "it booted with 1.1"))
+    assert world.inoperative == {CP}
+    row = await world.campaigns.target("c2", 0, CP)
+    assert row.outcome is Outcome.UPDATED
+    assert "until it has stayed up for 60 s" in row.reason
+
+
+@pytest.mark.requirement("X3")
+async def test_one_that_is_held_back_at_the_last_moment_goes_back_at_once(world: World) -> None:
+    steady(world)
+    await world.boot(CP, "1.0")
+
+    async def stop() -> None:
+        await world.campaigns.set_phase("c1", CampaignPhase.PAUSED, "", START)
+
+    assert not (await _on_turn(world, stop)).drained
+    assert (world.updates(), world.inoperative, world.out_of_service.rows) == ([], set(), {})
+
+
+@pytest.mark.requirement("R48")
+async def test_one_to_which_nothing_is_given_back_counts_over_its_present_session_only(world: World) -> None:
+    await dispatch(world)
+    world.out_of_service.rows.clear()
+    world.routes.rows[CP] = replace(world.routes.rows[CP], session_epoch=2)
+    end = ConcludeInput("c1", 0, CP, 1, Outcome.UPDATED, "it stayed up")
+    with pytest.raises(ApplicationError) as refused:
+        await conclude(world, end=end)
+    assert refused.value.type == "NotConnectedHere"
+    assert (await world.campaigns.target("c1", 0, CP)).outcome is None
+
+
+@pytest.mark.requirement("X2", "X3")
 async def test_whoever_loops_on_is_left_where_it_is_by_a_later_target_of_it_too(world: World) -> None:
     """The answer to the second target's drain was lost, so it has it put back, and sent it nothing."""
     await loops(world)

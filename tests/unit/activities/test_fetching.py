@@ -217,8 +217,10 @@ async def test_an_image_of_another_campaign_stays_until_that_is_through(world: W
     world.parked.rows[CP] = others
     answer = await fetch(world)
     assert answer.kind is DispatchKind.NOT_NOW
-    assert answer.reason == "it has fetched 1.2 for campaign c0, which has not installed it yet"
+    assert answer.reason == "it was told to fetch 1.2 for campaign c0, which has not installed it"
     assert (world.sent, world.parked.rows[CP]) == ([], others)
+    facts = await FleetActivities(world.stores).measure_eligibility(ShardQuery("c1", 0, 0, 9))
+    assert not facts.situations[0].ahead, "nor is it tried at every look"
 
 
 async def test_who_may_fetch_is_measured(world: World) -> None:
