@@ -34,7 +34,7 @@ from storage.charger import Charger, ModelProfile
 from storage.codec import to_json
 from storage.command import CommandRecord
 from storage.configuration import ConfigurationJob
-from storage.events import FirmwareStatus
+from storage.events import ConnectorStatus, FirmwareStatus
 from storage.ids import TASK_QUEUE, ceremony_key, log_workflow_id
 from storage.log import LogRequest, LogSort, LogState, LogUpload
 from storage.ownership import Move
@@ -46,7 +46,7 @@ from storage.reports import PublishStatus, PublishStatusReported
 from storage.reprovision import Reprovision, ReprovisionMode
 from storage.retirement import Retirement
 from storage.transfer import StoredVersion
-from storage.twin import ConfigurationSection, Lifecycle, TwinState
+from storage.twin import ConfigurationSection, ConnectorState, Lifecycle, OperationSection, TwinState
 from storage.upkeep import SiteRules
 from storage.windows import Closure, ClosureKind
 from tests.integration.workflows.harness import QUICK, Harness, real_server, running, time_skipping, until
@@ -618,6 +618,38 @@ async def steady(harness: Harness, world: World, record: Recorder) -> None:
     await record.keep("charger_update", f"charger/{names[0]}")
 
 
+async def closed_before(harness: Harness, world: World, record: Recorder) -> None:
+    """Its operator has closed it, so nothing is taken from it; its node says that it stayed up."""
+    [name] = world.add_chargers(1)
+    world.default = good
+    closed = ConnectorState(1, 1, ConnectorStatus.UNAVAILABLE, START)
+    world._twin(name, operation=OperationSection({"1.1": closed}))
+    pace = replace(QUICK, steady_seconds=0.5)
+    await harness.start(campaign := await world.add_campaign([[name]], world.plan(pace=pace)))
+    await until(lambda: world.campaigns.outcomes("c1").get(name) is Outcome.UPDATED)
+    await harness.orchestrator.abort("c1", "ada", "enough", False, "abort-1")
+    await harness.result(campaign)
+    await record.keep("charger_update", f"charger/{name}")
+
+
+async def late_version(harness: Harness, world: World, record: Recorder) -> None:
+    """The version of an attempt that failed comes up while the next one begins."""
+    [name] = world.add_chargers(1)
+    world.behaviours[name] = broken
+
+    def late(name: str) -> None:
+        if world.updates(name):
+            world.run_version(name, "1.1")
+
+    world.on_settle = late
+    pace = replace(QUICK, max_attempts=2)
+    await harness.start(campaign := await world.add_campaign([[name]], world.plan(pace=pace)))
+    await until(lambda: world.campaigns.outcomes("c1").get(name) is Outcome.UPDATED)
+    await harness.orchestrator.abort("c1", "ada", "enough", False, "abort-1")
+    await harness.result(campaign)
+    await record.keep("charger_update", f"charger/{name}")
+
+
 REAL: tuple[Scenario, ...] = (
     publication,
     publication_with_evidence,
@@ -643,6 +675,8 @@ REAL: tuple[Scenario, ...] = (
     stopped_at_its_end,
     strained,
     steady,
+    closed_before,
+    late_version,
 )
 
 
