@@ -33,6 +33,8 @@ class ConcludeInput:
     """It had the image, and could not run it: calling it back makes that no less a failure."""
     stopped: bool = False
     """It said that it stopped (L01.FR.24), so what it told of the update before is over."""
+    stayed_seconds: float | None = None
+    """So long it has stayed up, as far as the workflow heard: its node has the last word on that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from activities.keeping import compared
 from activities.orders import DispatchAnswer, DispatchInput, Node, PutBackInput, ResetAnswer, ResetInput
 from activities.recalling import RecallAnswer, RecallInput, call_back
 from activities.sending import Sending
-from activities.steadiness import restless, still_restless
+from activities.steadiness import DidNotStayUp, restless, stays_up_until, still_restless
 from activities.stores import this_run
 from csms.commands import AnswerStatus, Reset, ResetKind
 from csms.errors import NotConnectedHere
@@ -81,13 +81,15 @@ class DispatchActivities:
         """Compare and put back settings, give availability back where it can serve, close the books.
 
         Raises NotConnectedHere, CommandTimeout, CallFailed or RestoreRefused with the books still open:
-        another route may help, and a charger that has only just started says yes a moment later.
+        another route may help, and a charger that has only just started says yes a moment later. Raises
+        DidNotStayUp where that is what it is to count for: it is judged anew.
         """
         charger_id = given.end.charger_id
         async with beating(HEARTBEAT_S), self._alone(charger_id):
             lease, end = await self._node.stores.leases.get(charger_id), given.end
             if taken_over(lease):
                 return None
+            await self._require_stay(end, given.session_epoch)
             if lease is None or lease.workflow_id == charger_workflow_id(charger_id):
                 end = await compared(self._node, end, given.session_epoch)
                 if why := await self._stays_out(end, given.session_epoch):
@@ -99,21 +101,26 @@ class DispatchActivities:
 
     async def _stays_out(self, end: ConcludeInput, session_epoch: int) -> str:
         """Why housekeeping puts it back later: its time is over and it works on, or it does not stay up."""
-        stores, updated = self._node.stores, end.outcome is Outcome.UPDATED
+        stores = self._node.stores
         row = await stores.out_of_service.get(end.charger_id)
         if row is None:
-            if updated:  # Nothing is sent to it, which would tell whether this session is its present one.
-                await self._require_present(end.charger_id, session_epoch)
             return ""
-        if not (updated or end.stopped) and await still_at_work(stores, row):
+        working = end.outcome is not Outcome.UPDATED and not end.stopped
+        if working and await still_at_work(stores, row):
             return STILL_AT_WORK
         return still_restless(row) if await self._restless(row, session_epoch) else ""
 
-    async def _require_present(self, charger_id: str, session_epoch: int) -> None:
+    async def _require_stay(self, end: ConcludeInput, session_epoch: int) -> None:
+        """Of one that counts for having stayed up: its present session, and what it told, bear that out."""
+        charger_id, seconds, stores = end.charger_id, end.stayed_seconds, self._node.stores
+        if seconds is None:
+            return
         await self._node.sender.settle(charger_id, session_epoch)
-        route = await self._node.stores.routes.resolve(charger_id)
+        route = await stores.routes.resolve(charger_id)
         if route is None or route.session_epoch != session_epoch:
             raise NotConnectedHere(charger_id, session_epoch)
+        if await stays_up_until(stores, charger_id, seconds) is not None:
+            raise DidNotStayUp(f"{charger_id} has booted or connected within {seconds:g} s.")
 
     async def _restless(self, row: OutOfService, session_epoch: int) -> bool:
         """After the last frame of this session is committed: its boot may be on its way."""

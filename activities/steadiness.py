@@ -8,10 +8,15 @@ from datetime import datetime, timedelta
 
 from activities.stores import Stores
 from storage.charger import OutOfService
+from storage.errors import AmpwaveError
 from storage.events import NO_RESTART, EventKind, StoredEvent
 from storage.ports import ChargerView
 
 _BEGINS = (EventKind.CHARGER_BOOTED.value, EventKind.CONNECTION_OPENED.value)
+
+
+class DidNotStayUp(AmpwaveError):
+    """A charger that counts for having stayed up has booted or connected since, or is not here any more."""
 
 
 async def stays_up_until(stores: Stores, charger_id: str, seconds: float) -> datetime | None:

@@ -413,7 +413,8 @@ class ChargerUpdateWorkflow:
         None: it did not stay up after all, so nothing was concluded.
         """
         self._say(f"concluding: {end.reason}")
-        if (self._touched or self._asks_node(end)) and await self._concluded_on_node(end):
+        on_node = self._touched or self._uncompared or self._by_node(end)
+        if on_node and await self._concluded_on_node(end):
             return self._spoilt or end
         if self._wavers(end):
             return None
@@ -425,14 +426,16 @@ class ChargerUpdateWorkflow:
         await remotely(ChargerActivities.close_update, self._books(end), "close the books")
         return end
 
-    def _asks_node(self, end: UpdateEnd) -> bool:
-        """Whether its node is asked although nothing is to be given back.
+    def _stayed(self, end: UpdateEnd) -> bool:
+        return self._vigil is not None and end.outcome is Outcome.UPDATED
 
-        Of one that stayed up, whether the session is there that had lasted: a boot brings a hint only once it
-        was told, and a connection that begins or ends brings none.
+    def _by_node(self, end: UpdateEnd) -> bool:
+        """Whether its node has the last word, and what it does not know is judged anew by PostgreSQL.
+
+        Of one that stayed up: a boot brings a hint only once it was told, and a connection that begins or
+        ends brings none. Asked only off the ordinary way, as every marker is an Action.
         """
-        lasted = self._vigil is not None and end.outcome is Outcome.UPDATED
-        return self._uncompared or (lasted and workflow.patched("steady-node"))
+        return self._stayed(end) and workflow.patched("steady-node")
 
     async def _concluded_on_node(self, end: UpdateEnd) -> bool:
         """Over whatever route reaches it, until the deadline (a silent charger gets one try)."""
@@ -447,17 +450,23 @@ class ChargerUpdateWorkflow:
             if workflow.now() + pause > limit:
                 return False
             await workflow.sleep(pause, summary="until it can be reached again")
-            self._route = await locally(ChargerActivities.resolve_route, self._given.charger_id)
+            if self._by_node(end):
+                await self._reconcile()
+            else:
+                self._route = await locally(ChargerActivities.resolve_route, self._given.charger_id)
             if self._wavers(end):
                 return False
             pause *= 2
 
     def _wavers(self, end: UpdateEnd) -> bool:
-        """Whether the session is gone that had lasted, and there is time to see another one last."""
+        """Whether one that had stayed up did not, by what is known by now, and is watched on."""
         vigil = self._vigil
-        if vigil is None or end.outcome is not Outcome.UPDATED or workflow.now() >= self._deadline:
+        if vigil is None or not self._stayed(end):
             return False
-        return self._epoch() != vigil.epoch
+        if self._by_node(end):
+            judged = self._judge()
+            return judged is None or judged.finding is not Finding.UPDATED
+        return workflow.now() < self._deadline and self._epoch() != vigil.epoch
 
     async def _concluded_over(self, route: RouteFacts, end: UpdateEnd) -> bool:
         order = RestoreInput(self._books(end), route.session_epoch, self._before)
@@ -483,4 +492,5 @@ class ChargerUpdateWorkflow:
             distrusted=self._distrusted,
             failed=Mark.RETRY in end.marks and not _NEVER_CAME & set(end.marks),
             stopped=self._called_off,
+            stayed_seconds=given.steady_seconds if self._stayed(end) else None,
         )

@@ -171,8 +171,16 @@ class EmbeddedPostgres(Engine):
 def _shared_buffers_mib() -> int:
     """A sixteenth of this machine's memory, within bounds; taken only as it fills."""
     least, most = BUFFERS_MIB
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**20
+    total = min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), _container_bytes()) // 2**20
     return min(most, max(least, total // 16))
+
+
+def _container_bytes() -> int:
+    """What a container may take, where it is bounded (cgroup v2); a great deal otherwise."""
+    try:
+        return int(Path("/sys/fs/cgroup/memory.max").read_text())
+    except (OSError, ValueError):
+        return 2**63
 
 
 async def _create_database(connection: "asyncpg.Connection[asyncpg.Record]", database: str) -> None:

@@ -14,6 +14,9 @@ from tests.safety.campaigns import Tally, play_many, quiet, shrunk
 from tests.safety.scenario import draw
 from tests.safety.simulation import play
 
+_TOLD: set[int] = set()
+"""Seeds that broke a promise: said as soon as they are known, not when all have been played."""
+
 
 def main(arguments: list[str]) -> int:
     """0: no promise was broken."""
@@ -45,6 +48,9 @@ def main(arguments: list[str]) -> int:
 
 
 def _progress(tally: Tally) -> None:
+    if tally.broken and tally.broken[-1].seed not in _TOLD:
+        _TOLD.add(tally.broken[-1].seed)
+        bench.say(f"seed {tally.broken[-1].seed}: {tally.broken[-1].violations[0]}")
     if tally.campaigns % 100 < 2:
         rate = tally.campaigns / tally.seconds if tally.seconds else 0.0
         bench.say(f"{tally.campaigns} campaigns, {rate:.1f}/s, {tally.violations} violations")

@@ -37,7 +37,7 @@ from storage.events import FirmwareStatus
 from storage.upkeep import Before
 from storage.windows import Opening
 from tests.safety.controller import GOOD
-from tests.safety.scenario import HOUR, Act, Odds, Scenario, former
+from tests.safety.scenario import HOUR, Act, Odds, Scenario, draw, former
 from tests.safety.simulation import LONGEST
 from tests.safety.station import AT_ONCE, Habit, Nature
 from tests.safety.stores import Campaigns
@@ -49,6 +49,10 @@ from workflows.housekeeping import HousekeepingWorkflow
 from workflows.shard import ShardWorkflow
 
 Change = tuple[Any, str, Any]
+
+
+LOST_BOOT = 2823
+"""A seed in which a connection breaks before its charger could tell that it booted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -566,7 +570,26 @@ def _local_and_paused(scenario: Scenario) -> Scenario:
 
 
 def _one_boot_is_enough() -> list[Change]:
-    return [(workflows.steady.Vigil, "lasted", lambda *_: True)]
+    async def at_once(*_: Any) -> None:
+        return None
+
+    async def never(*_: Any) -> bool:
+        return False
+
+    return [
+        (workflows.steady.Vigil, "lasted", lambda *_: True),
+        (activities.dispatch, "stays_up_until", at_once),
+        (activities.dispatch, "restless", never),
+    ]
+
+
+def _the_node_says_nothing() -> list[Change]:
+    """Neither that the session has gone that had lasted, nor what was told over it."""
+
+    async def fine(*_: Any) -> None:
+        return None
+
+    return [(activities.dispatch.DispatchActivities, "_require_stay", fine)]
 
 
 def _restless_is_fine() -> list[Change]:
@@ -736,6 +759,12 @@ MUTANTS = (
         _local_and_paused,
     ),
     Mutant("a first boot is enough", _one_boot_is_enough, _rules("crashed after it had stayed up"), _loops),
+    Mutant(
+        "the node does not say who stayed up",
+        _the_node_says_nothing,
+        _rules("counted before it stayed up"),
+        lambda _: draw(LOST_BOOT),
+    ),
     Mutant(
         "a charger in a loop is put back",
         _restless_is_fine,

@@ -889,15 +889,28 @@ async def test_one_that_is_held_back_at_the_last_moment_goes_back_at_once(world:
 
 
 @pytest.mark.requirement("R48")
-async def test_one_to_which_nothing_is_given_back_counts_over_its_present_session_only(world: World) -> None:
+@pytest.mark.parametrize("taken", [True, False])
+@pytest.mark.parametrize("since", ["another session", "a boot", "nothing"])
+async def test_the_node_has_the_last_word_on_who_stayed_up(world: World, since: str, taken: bool) -> None:
+    steady(world)
     await dispatch(world)
-    world.out_of_service.rows.clear()
-    world.routes.rows[CP] = replace(world.routes.rows[CP], session_epoch=2)
-    end = ConcludeInput("c1", 0, CP, 1, Outcome.UPDATED, "it stayed up")
+    world.now += timedelta(seconds=61)
+    if not taken:
+        world.out_of_service.rows.clear()
+    if since == "another session":
+        world.routes.rows[CP] = replace(world.routes.rows[CP], session_epoch=2)
+    if since == "a boot":
+        await world.boot(CP, "1.1")
+    end = ConcludeInput("c1", 0, CP, 1, Outcome.UPDATED, "it stayed up", stayed_seconds=60.0)
+    if since == "nothing":
+        await conclude(world, end=end)
+        assert (await world.campaigns.target("c1", 0, CP)).outcome is Outcome.UPDATED
+        return
     with pytest.raises(ApplicationError) as refused:
         await conclude(world, end=end)
-    assert refused.value.type == "NotConnectedHere"
+    assert refused.value.type == {"a boot": "DidNotStayUp"}.get(since, "NotConnectedHere")
     assert (await world.campaigns.target("c1", 0, CP)).outcome is None
+    assert (CP in world.inoperative) is True
 
 
 @pytest.mark.requirement("X2", "X3")

@@ -22,8 +22,9 @@ below, too.
 """
 HUNG_NODE = 9973
 """A charger with its clock ahead: what its former node wrote late took a connector for out before us."""
-RESTLESS = (2823, 4844)
-"""A boot that was lost with its connection, and a loop that went on into the next target of its charger."""
+RESTLESS = (2823, 4844, 6339)
+"""A boot that was lost with its connection; a loop that went on into the next target of its charger; a
+session that was gone at the deadline."""
 RIVAL_IMAGE = 11517
 """A campaign whose order was refused wrote over the note of what the charger held for another."""
 SCENARIOS = (*map(draw, (*range(7, 21), HUNG_NODE, *RESTLESS, RIVAL_IMAGE)), *map(former, FOUND))
