@@ -1,5 +1,7 @@
 """Row ``campaign-100k``: one campaign over a whole fleet, through everything that ``ampwave up`` starts.
 
+The row is named by the fleet's size: ``campaign-2k`` for 2,000.
+
 Real: PostgreSQL with fsync, Temporal, S3, api, worker, signer, relay, csms nodes, sockets, frames, TUF,
 directives, approvals, gates, leases. Played: the chargers (``stations``), which fetch no image.
 """
@@ -271,19 +273,20 @@ def _rows(count: int, rate: float, course: Course, memory: Memory) -> list[Row]:
     part = f"the first {done:,} of {count:,}, then aborted" if course.aborted else f"{count:,}"
     unit = f"chargers/min, {part} chargers, slowest minute {course.slowest_minute():,.0f}"
     beside = ("AWS IoT Jobs at most", TARGET, rate / TARGET)
+    name = f"campaign-{max(1, count // 1000)}k"
     met, detail = rate >= TARGET, tuple(lines)
     busy = sum(used for name, used in memory.cpu_s.items() if not name.startswith(PLAYED)) * 1000 / done
     most, grown = CORES * 60_000 / TARGET, memory.worst_growth()
     return [
-        Row("campaign-100k", rate, unit, *beside, f">= {TARGET:,.0f}", met, detail),
+        Row(name, rate, unit, *beside, f">= {TARGET:,.0f}", met, detail),
         Row(
-            *("campaign-100k-cpu", busy, f"ms of processor/charger, {CORES} processors"),
+            *(f"{name}-cpu", busy, f"ms of processor/charger, {CORES} processors"),
             *(None, None, None),
             target=f"<= {most:g}",
             met=busy <= most,
         ),
         Row(
-            *("campaign-100k-memory", memory.most() / MIB, f"MiB in all processes at most, {memory.words()}"),
+            *(f"{name}-memory", memory.most() / MIB, f"MiB in all processes at most, {memory.words()}"),
             *(None, None, None),
             target="bounded: last third <= 1.25 x the third before",
             met=grown <= 1.25,
