@@ -1,6 +1,7 @@
 # long-file: every deed and record of one noun
 """Activities on a campaign as a whole: read its plan, write its phases, approvals and decisions."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -36,6 +37,8 @@ from storage.ports import ChargerView
 
 _PAGE = 1000
 _ALL = 1_000_000
+CLOSED_AT_ONCE = 1000
+"""Targets that get their last word in one statement: it locks them all at once."""
 _OUT_OF_REACH = "its maintenance ended without a result"
 _STAYS = "Nobody is taken out of a rollback; a hold keeps a charger from it (ampwave charger hold)."
 _AT_IT = "What is under way is called back with ampwave campaign recall."
@@ -252,18 +255,20 @@ class CampaignActivities:
         One to which something was sent has failed, whatever ends the wave (R24).
         """
         campaigns, now = self._stores.campaigns, self._stores.clock()
-        closed = 0
+        ends: defaultdict[int, list[tuple[str, Outcome, str]]] = defaultdict(list)
         for target in await self._open_targets(given):
             outcome, reason = given.outcome, given.reason
             if target.dispatched_at is not None:
                 outcome, reason = Outcome.FAILED, target.reason or _OUT_OF_REACH
             elif outcome is Outcome.DEFERRED and target.phase is not TargetPhase.PENDING and target.reason:
                 reason = f"{reason}: {target.reason}"  # Or nobody would know what it waited for.
-            await campaigns.finish_target(
-                target.campaign_id, target.wave, target.charger_id, outcome, reason, now
-            )
-            closed += 1
-        return closed
+            ends[target.wave].append((target.charger_id, outcome, reason))
+        for wave, ended in ends.items():
+            for part in range(0, len(ended), CLOSED_AT_ONCE):
+                await campaigns.finish_targets(
+                    given.campaign_id, wave, ended[part : part + CLOSED_AT_ONCE], now
+                )
+        return sum(map(len, ends.values()))
 
     async def _open_targets(self, given: CloseInput) -> list[Target]:
         waves = [given.wave] if given.wave is not None else await self._forward_waves(given.campaign_id)

@@ -399,6 +399,11 @@ class CampaignStore(Protocol):
     ) -> None:
         """The first outcome stands; a later one is ignored."""
 
+    async def finish_targets(
+        self, campaign_id: str, wave: int, ends: Sequence[tuple[str, Outcome, str]], at: datetime
+    ) -> None:
+        """The same of many, each with its outcome and reason."""
+
     async def tallies(self, campaign_id: str) -> Sequence[WaveTally]: ...
     async def hindrances(self, campaign_id: str, *, limit: int = 8) -> Sequence[Hindrance]:
         """What its chargers wait for now, the most frequent first."""

@@ -179,6 +179,8 @@ class ShardWorkflow:
         given, now = self._given, workflow.now()
         query = ShardQuery(given.campaign_id, given.wave, given.first, given.count, self._deadline)
         facts = await self._with_local(await locally(FleetActivities.measure_eligibility, query))
+        if self._over() and workflow.patched("over-while-looking"):
+            return  # Stopped meanwhile: everybody who is open gets the last word, and nobody another one.
         context = Context(given.campaign_id, given.wave, now, self._flying, self._retries, self._said)
         found = triage(facts, context)
         self._weigh_strain(facts.signals_late)

@@ -40,6 +40,14 @@ _MOVE_MANY = text("""
     WHERE target.campaign_id = :campaign_id AND target.wave = :wave
       AND target.charger_id = move.charger_id AND target.phase <> 'done'
 """)
+_FINISH_MANY = text("""
+    UPDATE campaign_target target
+    SET phase = 'done', outcome = ended.outcome, reason = ended.reason, finished_at = :ended_at
+    FROM unnest(CAST(:chargers AS text[]), CAST(:outcomes AS text[]), CAST(:reasons AS text[]))
+      AS ended (charger_id, outcome, reason)
+    WHERE target.campaign_id = :campaign_id AND target.wave = :wave
+      AND target.charger_id = ended.charger_id AND target.phase <> 'done'
+""")
 
 _COLUMNS = campaign_target.c
 _ITS = (
@@ -243,6 +251,21 @@ class TargetRows:
         }
         async with writing(self._engine) as connection:
             await connection.execute(_MOVE_MANY, given)
+
+    async def finish_targets(
+        self, campaign_id: str, wave: int, ends: Sequence[tuple[str, Outcome, str]], at: datetime
+    ) -> None:
+        """Many at once, one statement; the first outcome of each stands."""
+        given = {
+            "campaign_id": campaign_id,
+            "wave": wave,
+            "chargers": [end[0] for end in ends],
+            "outcomes": [end[1].value for end in ends],
+            "reasons": [end[2] for end in ends],
+            "ended_at": at,
+        }
+        async with writing(self._engine) as connection:
+            await connection.execute(_FINISH_MANY, given)
 
     async def finish_target(
         self,

@@ -71,7 +71,7 @@ _REGISTER = (
 _DONE = "SELECT count(*) FROM campaign_target WHERE campaign_id = $1 AND outcome = 'updated'"
 _SPAN = """
 SELECT extract(epoch FROM min(dispatched_at)), extract(epoch FROM max(finished_at))
-FROM campaign_target WHERE campaign_id = $1
+FROM campaign_target WHERE campaign_id = $1 AND outcome = 'updated'
 """
 
 

@@ -178,6 +178,18 @@ class TestTargets:
         await campaigns.say_of_target("c1", 0, "A", "it was told to stop twice")
         assert (await campaigns.target("c1", 0, "A")).reason == "it stopped"
 
+    async def test_many_end_in_one_statement_and_the_first_word_on_each_stands(self, campaigns) -> None:
+        await campaigns.finish_target("c1", 1, "B", Outcome.UPDATED, "it booted", AT)
+        ends = [("B", Outcome.CANCELLED, "enough"), ("C", Outcome.FAILED, "no answer")]
+        await campaigns.finish_targets("c1", 1, ends, LATER)
+        told = [await campaigns.target("c1", 1, name) for name in ("B", "C")]
+        assert [(one.outcome, one.reason, one.finished_at) for one in told] == [
+            (Outcome.UPDATED, "it booted", AT),
+            (Outcome.FAILED, "no answer", LATER),
+        ]
+        assert {one.phase for one in told} == {TargetPhase.DONE}
+        assert (await campaigns.target("c1", 0, "A")).outcome is None
+
     @pytest.mark.requirement("R19")
     async def test_nothing_is_marked_as_sent_after_the_end_but_the_way_back(self, campaigns) -> None:
         target = await campaigns.target("c1", 0, "A")

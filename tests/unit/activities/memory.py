@@ -457,6 +457,12 @@ class MemoryCampaigns:
                 row, phase=TargetPhase.DONE, outcome=outcome, reason=reason, finished_at=at
             )
 
+    async def finish_targets(
+        self, campaign_id: str, wave: int, ends: Sequence[tuple[str, Outcome, str]], at: datetime
+    ) -> None:
+        for name, outcome, reason in ends:
+            await self.finish_target(campaign_id, wave, name, outcome, reason, at)
+
     async def note_wave(self, campaign_id: str, wave: int, deadline: datetime) -> None:
         self.deadlines[campaign_id, wave] = deadline
 
