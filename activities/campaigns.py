@@ -37,8 +37,6 @@ from storage.ports import ChargerView
 
 _PAGE = 1000
 _ALL = 1_000_000
-CLOSED_AT_ONCE = 1000
-"""Targets that get their last word in one statement: it locks them all at once."""
 _OUT_OF_REACH = "its maintenance ended without a result"
 _STAYS = "Nobody is taken out of a rollback; a hold keeps a charger from it (ampwave charger hold)."
 _AT_IT = "What is under way is called back with ampwave campaign recall."
@@ -264,10 +262,8 @@ class CampaignActivities:
                 reason = f"{reason}: {target.reason}"  # Or nobody would know what it waited for.
             ends[target.wave].append((target.charger_id, outcome, reason))
         for wave, ended in ends.items():
-            for part in range(0, len(ended), CLOSED_AT_ONCE):
-                await campaigns.finish_targets(
-                    given.campaign_id, wave, ended[part : part + CLOSED_AT_ONCE], now
-                )
+            for part in range(0, len(ended), _PAGE):  # A statement locks all of them.
+                await campaigns.finish_targets(given.campaign_id, wave, ended[part : part + _PAGE], now)
         return sum(map(len, ends.values()))
 
     async def _open_targets(self, given: CloseInput) -> list[Target]:

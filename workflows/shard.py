@@ -179,14 +179,14 @@ class ShardWorkflow:
         given, now = self._given, workflow.now()
         query = ShardQuery(given.campaign_id, given.wave, given.first, given.count, self._deadline)
         facts = await self._with_local(await locally(FleetActivities.measure_eligibility, query))
-        if self._over() and workflow.patched("over-while-looking"):
-            return  # Stopped meanwhile: everybody who is open gets the last word, and nobody another one.
         context = Context(given.campaign_id, given.wave, now, self._flying, self._retries, self._said)
         found = triage(facts, context)
         self._weigh_strain(facts.signals_late)
         held = words([one.charger_id for one in found.queue], self._said, self._ease.why)
         moves = found.moves(context)
         moves = replace(moves, waiting=(*moves.waiting, *held))
+        if self._over() and workflow.patched("over-while-looking"):
+            moves = replace(moves, waiting=())  # Stopped meanwhile: these get their last word at once.
         self._queue, self._open = found.queue, found.open
         self._slots = {site.site_id: site.max_down - site.down for site in facts.sites}
         self._said |= {name: reason for name, reason, _ in (*found.waiting, *held)}

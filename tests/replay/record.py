@@ -591,6 +591,15 @@ Scenario = Callable[[Harness, World, Recorder], Awaitable[None]]
 SKIPPING: tuple[Scenario, ...] = (good_campaign, bad_campaign, troubled_campaign, aborted_campaign)
 
 
+async def _updated(harness: Harness, world: World, record: Recorder, name: str, pace: Pace) -> None:
+    """A campaign of one charger, aborted once that is updated; its own history is kept."""
+    await harness.start(campaign := await world.add_campaign([[name]], world.plan(pace=pace)))
+    await until(lambda: world.campaigns.outcomes("c1").get(name) is Outcome.UPDATED)
+    await harness.orchestrator.abort("c1", "ada", "enough", False, "abort-1")
+    await harness.result(campaign)
+    await record.keep("charger_update", f"charger/{name}")
+
+
 async def steady(harness: Harness, world: World, record: Recorder) -> None:
     """A charger boots with its version, loses its connection, boots once more, and then stays up."""
 
@@ -611,11 +620,7 @@ async def steady(harness: Harness, world: World, record: Recorder) -> None:
     names = world.add_chargers(1)
     world.default = loops
     pace = replace(QUICK, steady_seconds=1.0)
-    await harness.start(campaign := await world.add_campaign([names], world.plan(pace=pace)))
-    await until(lambda: world.campaigns.outcomes("c1").get(names[0]) is Outcome.UPDATED)
-    await harness.orchestrator.abort("c1", "ada", "enough", False, "abort-1")
-    await harness.result(campaign)
-    await record.keep("charger_update", f"charger/{names[0]}")
+    await _updated(harness, world, record, names[0], pace)
 
 
 async def closed_before(harness: Harness, world: World, record: Recorder) -> None:
@@ -625,11 +630,7 @@ async def closed_before(harness: Harness, world: World, record: Recorder) -> Non
     closed = ConnectorState(1, 1, ConnectorStatus.UNAVAILABLE, START)
     world._twin(name, operation=OperationSection({"1.1": closed}))
     pace = replace(QUICK, steady_seconds=0.5)
-    await harness.start(campaign := await world.add_campaign([[name]], world.plan(pace=pace)))
-    await until(lambda: world.campaigns.outcomes("c1").get(name) is Outcome.UPDATED)
-    await harness.orchestrator.abort("c1", "ada", "enough", False, "abort-1")
-    await harness.result(campaign)
-    await record.keep("charger_update", f"charger/{name}")
+    await _updated(harness, world, record, name, pace)
 
 
 async def late_version(harness: Harness, world: World, record: Recorder) -> None:
@@ -643,11 +644,7 @@ async def late_version(harness: Harness, world: World, record: Recorder) -> None
 
     world.on_settle = late
     pace = replace(QUICK, max_attempts=2)
-    await harness.start(campaign := await world.add_campaign([[name]], world.plan(pace=pace)))
-    await until(lambda: world.campaigns.outcomes("c1").get(name) is Outcome.UPDATED)
-    await harness.orchestrator.abort("c1", "ada", "enough", False, "abort-1")
-    await harness.result(campaign)
-    await record.keep("charger_update", f"charger/{name}")
+    await _updated(harness, world, record, name, pace)
 
 
 REAL: tuple[Scenario, ...] = (
