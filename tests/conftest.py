@@ -5,8 +5,8 @@ What they need is imported inside the fixtures: a unit test pays for none of it.
 
 import secrets
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -106,9 +106,13 @@ async def embedded_s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 
 
 @pytest.fixture
-def s3_settings(embedded_s3: "EmbeddedS3") -> S3Settings:
-    """A fresh bucket for this test alone."""
+def s3_settings(embedded_s3: "EmbeddedS3") -> Iterator[S3Settings]:
+    """A fresh bucket for this test alone.
+
+    It is given back: SeaweedFS keeps a volume for each, and has no more of them than the disk has GiB free.
+    """
     import boto3
+    from botocore.exceptions import ClientError
 
     bucket = f"test-{secrets.token_hex(6)}"
     client = boto3.client(
@@ -119,10 +123,12 @@ def s3_settings(embedded_s3: "EmbeddedS3") -> S3Settings:
         aws_secret_access_key=embedded_s3.secret_key,
     )
     client.create_bucket(Bucket=bucket)
-    client.close()
-    return S3Settings(
+    yield S3Settings(
         embedded_s3.endpoint, embedded_s3.access_key, embedded_s3.secret_key, bucket, embedded_s3.region
     )
+    with suppress(ClientError):  # what a test locked or removed itself stays so
+        client.delete_bucket(Bucket=bucket)
+    client.close()
 
 
 @pytest.fixture(scope="session")

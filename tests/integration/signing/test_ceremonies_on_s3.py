@@ -8,11 +8,10 @@ import asyncio
 import hashlib
 import itertools
 import json
-import secrets
 import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -156,17 +155,9 @@ class World:
 
 
 @pytest.fixture
-async def world(embedded_s3: Any, tmp_path: Path) -> AsyncIterator[World]:
-    name = f"ceremonies-{secrets.token_hex(6)}"
-    client = embedded_s3.client()
-    client.create_bucket(Bucket=name)
-    blobs = S3BlobStore(
-        bucket=name,
-        endpoint=embedded_s3.endpoint,
-        region=embedded_s3.region,
-        access_key=embedded_s3.access_key,
-        secret_key=embedded_s3.secret_key,
-    )
+async def world(embedded_s3: Any, s3_settings: Any, tmp_path: Path) -> AsyncIterator[World]:
+    name, client = s3_settings.bucket, embedded_s3.client()
+    blobs = S3BlobStore(**asdict(s3_settings))
     server = ThreadingHTTPServer(
         ("127.0.0.1", 0), type("OneBucket", (Bucket,), {"client": client, "name": name})
     )
