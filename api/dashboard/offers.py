@@ -1,10 +1,19 @@
 """Which buttons a person sees on a campaign: what its phase allows and what the role may do. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from api.auth import Permission, may
 from storage.access import Principal
-from storage.campaign import TERMINAL_CAMPAIGN_PHASES, Campaign, CampaignPhase
+from storage.campaign import (
+    TERMINAL_CAMPAIGN_PHASES,
+    Campaign,
+    CampaignPhase,
+    Decision,
+    TargetPhase,
+    VerdictWord,
+    WaveTally,
+)
 from workflows.phases import CAMPAIGN_MOVES, CampaignMove, can
 
 _MOVES = (
@@ -14,6 +23,7 @@ _MOVES = (
     CampaignMove.PROCEED,
     CampaignMove.ABORT,
 )
+_AT_REST = (TargetPhase.PENDING, TargetPhase.DONE)
 _GOING_ON = frozenset(
     {CampaignPhase.DRAFT, CampaignPhase.AWAITING_APPROVAL, CampaignPhase.RUNNING, CampaignPhase.PAUSED}
 )
@@ -27,9 +37,21 @@ class Offers:
     note: str = ""
 
 
-def offers(campaign: Campaign, principal: Principal) -> Offers:
-    """What this person may do to this campaign now."""
+def gate_holds(decisions: Sequence[Decision], tallies: Sequence[WaveTally]) -> bool:
+    """Whether the last look held, and no other wave is under way. ``decisions`` in order of time."""
+    if not decisions or decisions[-1].verdict is not VerdictWord.HOLD:
+        return False
+    others = [tally for tally in tallies if tally.wave != decisions[-1].wave]
+    return not any(
+        count for tally in others for phase, count in tally.by_phase.items() if phase not in _AT_REST
+    )
+
+
+def offers(campaign: Campaign, principal: Principal, *, held: bool) -> Offers:
+    """What this person may do to this campaign now. ``held``: a gate waits (``gate_holds``)."""
     possible = {move.value for move in _MOVES if can(CAMPAIGN_MOVES, campaign.phase, move)}
+    if not held:
+        possible.discard(CampaignMove.PROCEED)
     if campaign.phase not in TERMINAL_CAMPAIGN_PHASES:
         possible.add("skip")
     if campaign.ends_at is not None and campaign.phase in _GOING_ON:

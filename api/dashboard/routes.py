@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from api.auth import Permission, may
 from api.dashboard import views
 from api.dashboard.guard import PageContext, PageRoute
-from api.dashboard.offers import offers
+from api.dashboard.offers import gate_holds, offers
 from api.dashboard.pages import page as _page
 from api.dashboard.pages import segment
 from api.errors import problem_of
@@ -148,7 +148,7 @@ async def campaign(
         targets=targets,
         shown=shown,
         wave=wave,
-        offers=offers(found, caller),
+        offers=offers(found, caller, held=gate_holds(ordered, tallies)),
         key=services.new_id(),
         temporal_link=temporal_link(services.temporal_ui_url, services.temporal_namespace, campaign_id),
         codec_url=f"{services.base_url}/codec",

@@ -6,15 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx2
 import pytest
 
+from api.dashboard.offers import gate_holds
 from api.dashboard.routes import temporal_link
 from api.dashboard.session import COOKIE
 from api.ports import ApiLimits
 from storage.access import Principal, Role
-from storage.campaign import CampaignPhase
+from storage.campaign import CampaignPhase, Decision, TargetPhase, VerdictWord, WaveTally
 from tests.support.house import NOW, House
 from tests.support.showcase import showcase
 
@@ -257,6 +259,30 @@ async def test_each_role_sees_its_buttons_and_no_other_works(role: Role, verbs: 
     assert offered == verbs
     assert not refused & verbs
     assert bool(refused) is (role not in (Role.RELEASE_MANAGER, Role.ADMIN))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "phases", "offered"),
+    [
+        ((), {}, False),
+        (((0, VerdictWord.HOLD),), {}, True),
+        (((0, VerdictWord.HOLD),), {0: TargetPhase.WAITING}, True),
+        (((0, VerdictWord.HOLD),), {1: TargetPhase.WAITING}, False),
+        (((0, VerdictWord.HOLD), (0, VerdictWord.PROCEED)), {}, False),
+    ],
+)
+def test_a_gate_is_passed_by_hand_only_while_one_holds(
+    verdicts: Any, phases: dict[int, TargetPhase], offered: bool
+) -> None:
+    looks = [
+        Decision("c", wave, look, NOW, "gate", verdict, "", {}, "", {}, "")
+        for look, (wave, verdict) in enumerate(verdicts)
+    ]
+    tallies = [
+        WaveTally(wave, "", 2, {TargetPhase.DONE: 1, phases.get(wave, TargetPhase.PENDING): 1})
+        for wave in (0, 1)
+    ]
+    assert gate_holds(looks, tallies) is offered
 
 
 async def test_an_act_without_a_reason_is_explained_and_not_done() -> None:
