@@ -21,7 +21,8 @@ a variable's name has at most {schema.MAX_NAME_CHARS} characters, its value {sch
 - **owner**: who says what it is: the device, the system (we observe it), operators, provisioning.
 - **changes**: *fixed* never; *controlled* by a privileged, audited act with the version that was read;
   *reported* with what is observed; *desired* by people, and the charger follows.
-- **every**: how often it is expected anew. **stale**: without news for so long it is last known, not current.
+- **every**: how often it is expected anew. **stale**: without news for so long it is last known, not current;
+  15 min are one and a half heartbeats where those are longer (`AMPWAVE_CSMS_HEARTBEAT_INTERVAL_S` over 600).
 - **privacy**: what it can tell about a person. **drift**: how grave it is when it leaves what is desired.
 """
 COLUMNS = """| field | type | owner | changes | every | stale | privacy | drift | |
