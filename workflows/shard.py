@@ -103,6 +103,7 @@ class ShardWorkflow:
         self._local_starts: Counter[str] = Counter()
         self._slots: dict[str, int] = {}
         self._said: dict[str, str] = {}
+        self._again: dict[str, datetime] = {}
         self._flying: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._handles: dict[str, workflow.ChildWorkflowHandle[ChargerUpdateWorkflow, UpdateEnd]] = {}
@@ -180,7 +181,7 @@ class ShardWorkflow:
         query = ShardQuery(given.campaign_id, given.wave, given.first, given.count, self._deadline)
         facts = await self._with_local(await locally(FleetActivities.measure_eligibility, query))
         context = Context(given.campaign_id, given.wave, now, self._flying, self._retries, self._said)
-        found = triage(facts, context)
+        found = triage(facts, replace(context, again=self._again))
         self._weigh_strain(facts.signals_late)
         held = words([one.charger_id for one in found.queue], self._said, self._ease.why)
         moves = found.moves(context)
@@ -319,7 +320,8 @@ class ShardWorkflow:
 
     async def _start_ready(self) -> None:
         ready = self._startable()
-        if ready and await self._authorised(ready):
+        orders = [one for one in ready if not one.late]  # To the others nothing is sent.
+        if ready and (not orders or await self._authorised(orders)):
             for candidate in self._startable():
                 self._launch(candidate)
 
@@ -414,7 +416,7 @@ class ShardWorkflow:
         self, candidate: Candidate
     ) -> workflow.ChildWorkflowHandle[ChargerUpdateWorkflow, UpdateEnd]:
         given, retry = self._given, self._retries.get(candidate.charger_id)
-        attempt = retry.attempt if retry else 1
+        attempt = candidate.late or (retry.attempt if retry else 1)
         return await workflow.start_child_workflow(
             ChargerUpdateWorkflow.run,
             ChargerUpdateInput(
@@ -429,6 +431,7 @@ class ShardWorkflow:
                 deadline_seconds=given.pace.attempt_deadline_seconds,
                 out_of_service=candidate.out_of_service,
                 steady_seconds=given.pace.steady_seconds,
+                late=candidate.late > 0,
             ),
             id=charger_workflow_id(candidate.charger_id),
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
@@ -445,6 +448,9 @@ class ShardWorkflow:
         if end.outcome is None:
             self._open += 1
             self._said[name] = end.reason
+            if candidate.late:
+                pause = timedelta(seconds=self._given.pace.retry_backoff_seconds)
+                self._again[name] = workflow.now() + pause
         else:
             await self._cure(name, end.outcome)
             self._settle(name, end.outcome, counts=Mark.NETWORK not in end.marks)

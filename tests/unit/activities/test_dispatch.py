@@ -1090,3 +1090,70 @@ async def test_a_turn_that_never_comes_has_sent_nothing(world: World) -> None:
 
     assert answer.kind is DispatchKind.NOT_NOW, "and not unknown, which would have to be waited for"
     assert (await world.campaigns.target("c1", 0, CP)).dispatched_at is None
+
+
+async def failed_late(world: World) -> None:
+    """It was sent the update, failed, and is back in service; the version comes up after that."""
+    world.default = idle
+    await dispatch(world)
+    await conclude(world, end=ConcludeInput("c1", 0, CP, 1, None, "attempt 1 failed"))
+    await world.boot(CP, "1.1")
+    world.sent.clear()
+
+
+@pytest.mark.requirement("X9")
+async def test_one_that_booted_late_is_asked_for_its_end_and_sent_nothing(world: World) -> None:
+    await failed_late(world)
+    world.campaigns.directive_rows.clear()
+    closure = Closure(START, START + timedelta(days=1), ClosureKind.GRID, "a grid event", "site-0")
+    await world.upkeep.put_closures([closure])
+    answer = await dispatch(world, late=True)
+    assert answer.kind is DispatchKind.ALREADY, "what sends nothing needs no directive and nobody's leave"
+    assert answer.reason == "it booted with 1.1 after its attempt was over"
+    assert (world.sent, answer.drained, world.inoperative) == ([], False, set())
+    assert await target(world) == (TargetPhase.WAITING, None)
+    assert world.leases.rows[CP].workflow_id == f"charger/{CP}", "it is ours alone until that is written"
+    await conclude(world)
+    row = await world.campaigns.target("c1", 0, CP)
+    assert (row.outcome, row.attempt, world.leases.rows) == (Outcome.UPDATED, 1, {})
+
+
+@pytest.mark.requirement("X9", "X1")
+async def test_one_that_booted_late_and_cannot_be_asked_in_peace_waits(world: World) -> None:
+    await failed_late(world)
+    world.plug_in(CP)
+    answer = await dispatch(world, late=True)
+    assert (answer.kind, answer.for_session) == (DispatchKind.NOT_NOW, True)
+    world.unplug_car(CP)
+    await world.boot(CP, "1.0")
+    answer = await dispatch(world, late=True)
+    assert (answer.kind, answer.reason) == (DispatchKind.NOT_NOW, "it does not run 1.1 any more")
+    assert world.sent == [], "its next attempt is its shard's to begin"
+    world.unplug(CP)
+    assert (await dispatch(world, late=True)).kind is DispatchKind.GONE
+
+
+@pytest.mark.requirement("X9", "R28")
+async def test_the_node_says_whether_one_that_booted_late_has_stayed_up(world: World) -> None:
+    steady(world)
+    await failed_late(world)
+    answer = await dispatch(world, late=True)
+    assert (answer.kind, answer.reason) == (
+        DispatchKind.NOT_NOW,
+        "it runs 1.1, and counts once it has stayed up",
+    )
+    world.now += timedelta(seconds=61)
+    assert (await dispatch(world, late=True)).kind is DispatchKind.ALREADY
+
+
+@pytest.mark.requirement("X9", "R37")
+async def test_whoever_does_not_know_of_an_order_counts_nobody_who_came_of_it(world: World) -> None:
+    """A shard that lost its memory begins with the first attempt again."""
+    await failed_late(world)
+    answer = await dispatch(world)
+    assert (answer.kind, answer.reason) == (
+        DispatchKind.NOT_NOW,
+        "it runs 1.1 already, by an order of before",
+    )
+    assert (await dispatch(world, attempt=2)).kind is DispatchKind.ALREADY
+    assert world.updates(CP) == []
