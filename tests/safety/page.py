@@ -39,6 +39,7 @@ PROMISES = {
         "success without a command",
         "crashed after it had stayed up",
         "counted before it stayed up",
+        "counted before its settings were put back",
         "an outcome changed",
     ),
     "No data is never a pass": (
