@@ -35,6 +35,8 @@ from storage.errors import Conflict, NotFound
 from storage.parked import DOWNLOAD
 from storage.ports import ChargerView
 
+NAMED = 5
+"""So many chargers stand in a sentence."""
 _PAGE = 1000
 _ALL = 1_000_000
 _OUT_OF_REACH = "its maintenance ended without a result"
@@ -106,6 +108,17 @@ class RollbackInput:
     wave: int
     only_failed: bool = False
     """Those that proved the version keep it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackFacts:
+    """How a rollback ended, by what chargers run and not by what their attempts came to."""
+
+    back: int
+    """How many that were to go back do not run the stopped version."""
+    left: tuple[str, ...]
+    """Who runs it: at most ``NAMED`` of them."""
+    left_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -441,6 +454,19 @@ class CampaignActivities:
 
     @activity.defn
     @mapped
+    async def measure_rollback(self, given: RollbackInput) -> RollbackFacts:
+        """Who is back, and who runs the stopped version, after the last rollback wave (``given.wave``)."""
+        campaign = await self._stores.campaigns.get(given.campaign_id)
+        ahead = campaign.plan.pace.download_ahead_seconds is not None
+        left = sorted(target.charger_id for target in await self._affected(given, ahead=ahead))
+        taken: set[str] = set()
+        for wave in range(ROLLBACK_WAVE_BASE, given.wave + 1):
+            targets = await self._stores.campaigns.targets(given.campaign_id, wave, 0, _ALL)
+            taken |= {target.charger_id for target in targets}
+        return RollbackFacts(len(taken.difference(left)), tuple(left[:NAMED]), len(left))
+
+    @activity.defn
+    @mapped
     async def add_rehearsal_targets(self, given: RehearsalInput) -> int:
         """Who goes back, or forward again, in the rehearsal of a rollback; returns how many (X11).
 
@@ -486,26 +512,22 @@ class CampaignActivities:
         return of_charger(view.charger, view.twin, profile).known.goes_back is not False
 
     async def _affected(self, given: RollbackInput, *, ahead: bool) -> list[Target]:
-        """Those that were sent their version, run it, and are in no rollback wave yet.
+        """Those that were sent their version and run it.
 
         Whatever their outcome: one that was skipped or found current after an attempt runs it through us.
+        So does one that an earlier rollback wave brought back and that fell back to it by itself since.
         ``ahead``: so does one that was to fetch its image only, and installed it by itself.
         """
         tallies = await self._stores.campaigns.tallies(given.campaign_id)
         tried: dict[str, Target] = {}
-        taken: set[str] = set()
-        for wave in (tally.wave for tally in tallies if tally.wave != given.wave):
+        for wave in (tally.wave for tally in tallies if not goes_back(tally.wave)):
             targets = await self._stores.campaigns.targets(given.campaign_id, wave, 0, _ALL)
-            if wave >= ROLLBACK_WAVE_BASE:
-                taken |= {target.charger_id for target in targets}
-            elif not goes_back(wave):
-                sent = await self._given_theirs(targets) if ahead else _sent(targets)
-                tried |= {row.charger_id: row for row in sent}
+            sent = await self._given_theirs(targets) if ahead else _sent(targets)
+            tried |= {row.charger_id: row for row in sent}
         left = [
             target
             for target in tried.values()
-            if target.charger_id not in taken
-            and not (given.only_failed and target.outcome in (Outcome.UPDATED, Outcome.ALREADY_CURRENT))
+            if not (given.only_failed and target.outcome in (Outcome.UPDATED, Outcome.ALREADY_CURRENT))
         ]
         running = await self._running([target.charger_id for target in left])
         return [target for target in left if running.get(target.charger_id) == target.to_version]

@@ -5,7 +5,8 @@ the only way to move the phase, are in ``people``.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from temporalio import workflow
@@ -17,6 +18,7 @@ with workflow.unsafe.imports_passed_through():
         CampaignBrief,
         CloseInput,
         RehearsalInput,
+        RollbackFacts,
         RollbackInput,
         SegmentInput,
     )
@@ -37,6 +39,7 @@ with workflow.unsafe.imports_passed_through():
     from storage.ids import wave_workflow_id
     from workflows import gate
     from workflows.campaign_end import EndDesk
+    from workflows.campaign_words import completed, left_behind, open_end
     from workflows.gate.patience import Patience
     from workflows.lasting import to_the_end
     from workflows.messages import CampaignInput, WaveEnd, WaveInput
@@ -46,10 +49,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.wave import WaveWorkflow
 
 ROLLBACK_ROUNDS = 3
-"""Chargers that come back late with the stopped version are looked for this often."""
-
-_TOLD_PASSED = 5
-"""So many people's words stand in the sentence of a campaign that is through."""
+"""Chargers that come back late with the stopped version, or fall back to it, are looked for this often."""
 
 
 @workflow.defn(failure_exception_types=[AmpwaveError])
@@ -335,10 +335,12 @@ class FirmwareCampaignWorkflow(EndDesk):
                 CampaignActivities.add_rollback_targets, RollbackInput(self._id, wave, ending.only_failed)
             )
             stopped = wave > ROLLBACK_WAVE_BASE and self._phase is not CampaignPhase.ROLLING_BACK
+            if count and stopped and workflow.patched("who-is-back"):
+                await self._cancel(wave, self._reason)  # A person ended it while they were being counted.
             if not count or stopped:
                 break
             await self._move(
-                CampaignMove.ROLL_BACK, f"{_open_end(ending.reason)}; {count} chargers go back to {version}"
+                CampaignMove.ROLL_BACK, f"{open_end(ending.reason)}; {count} chargers go back to {version}"
             )
             decided = await self._roll_back_wave(brief, wave, count)
             if decided is None:
@@ -348,9 +350,28 @@ class FirmwareCampaignWorkflow(EndDesk):
                 await self._move(CampaignMove.ABORT if ending.only_failed else CampaignMove.FAIL, failed)
                 return
             back += count
+        if self._phase is CampaignPhase.ROLLING_BACK and workflow.patched("who-is-back"):
+            last = RollbackInput(self._id, wave, ending.only_failed)
+            facts = await locally(CampaignActivities.measure_rollback, last)
+            if facts.left_count:
+                await self._leave_behind(replace(last, wave=wave + 1), ending, facts)
+                return
+            back = facts.back
         # Where only those that failed go back, the others keep the version: it was not rolled back.
-        done = f"{_open_end(ending.reason)}; {back} chargers are back on {version}"
+        done = f"{open_end(ending.reason)}; {back} chargers are back on {version}"
         await self._move(CampaignMove.ABORT if ending.only_failed else CampaignMove.ROLLED_BACK, done)
+
+    async def _leave_behind(self, given: RollbackInput, ending: Ending, facts: RollbackFacts) -> None:
+        """Name whom no round brought back for good: each is a target that nothing is sent to any more."""
+        reason = f"{open_end(ending.reason)}; rollback: {left_behind(facts, self._plan().version)}"
+        await locally(CampaignActivities.add_rollback_targets, given)
+        await self._cancel(given.wave, reason)
+        await self._move(CampaignMove.ABORT if given.only_failed else CampaignMove.FAIL, reason)
+
+    async def _cancel(self, wave: int, reason: str) -> None:
+        await locally(
+            CampaignActivities.close_targets, CloseInput(self._id, Outcome.CANCELLED, reason, wave=wave)
+        )
 
     async def _roll_back_wave(self, brief: CampaignBrief, wave: int, count: int) -> gate.Verdict | None:
         """One rollback wave and its last verdict; None if a person stopped it."""
@@ -375,18 +396,3 @@ class FirmwareCampaignWorkflow(EndDesk):
         except TimeoutError:
             return True
         return False
-
-
-def completed(passed: Sequence[str]) -> str:
-    """Why it is through: its gates, and the people who let a wave pass that was held."""
-    if not passed:
-        return "every wave passed its gate"
-    shown = "; ".join(map(_open_end, passed[:_TOLD_PASSED]))
-    more = len(passed) - _TOLD_PASSED
-    told = f"{shown}; and {more} more (ampwave audit export)" if more > 0 else shown
-    return f"every wave passed its gate, {len(passed)} of them by a person's word: {told}"
-
-
-def _open_end(sentence: str) -> str:
-    """A sentence that goes on: without its full stop."""
-    return sentence.removesuffix(".")

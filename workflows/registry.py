@@ -151,6 +151,7 @@ def worker_activities(  # noqa: PLR0913 - what the worker is handed, one by one
         campaigns.recall_target,
         campaigns.add_rehearsal_targets,
         campaigns.add_rollback_targets,
+        campaigns.measure_rollback,
         fleet.measure_eligibility,
         fleet.move_targets,
         fleet.measure_wave,

@@ -28,7 +28,7 @@ from csms.commands import (
 )
 from storage.artifact import ArtifactPhase, SignOff
 from storage.bundle import BundleOrder
-from storage.campaign import CampaignPhase, EndBehaviour, Outcome, Pace, WavePlan
+from storage.campaign import CampaignPhase, EndBehaviour, GatePolicy, Outcome, Pace, WavePlan
 from storage.canonical import sha256_hex
 from storage.charger import Charger, ModelProfile
 from storage.codec import to_json
@@ -59,12 +59,14 @@ from tests.unit.activities.world import (
     World,
     broken,
     doubt_about,
+    falls_after_rollback,
     falls_back,
     good,
     lost_answer,
     mute,
     unheard,
 )
+from workflows.campaign import ROLLBACK_ROUNDS
 from workflows.charger_command import CommandInput
 from workflows.housekeeping import HousekeepingWorkflow
 from workflows.life_watch import LifeWatchWorkflow
@@ -662,6 +664,17 @@ async def booted_late(harness: Harness, world: World, record: Recorder) -> None:
     await record.keep("charger_update", f"charger/{name}")
 
 
+async def falls_again(harness: Harness, world: World, record: Recorder) -> None:
+    """A bad release is taken back in three rounds, and one falls back to it after each."""
+    names = world.add_chargers(4)
+    world.behaviours[names[3]] = broken
+    falls_after_rollback(world, names[0], ROLLBACK_ROUNDS)
+    plan = replace(world.plan(pace=QUICK), gate=GatePolicy(max_failure_share=0.001, hold_seconds=0.2))
+    await harness.start(campaign := await world.add_campaign([names], plan))
+    assert await harness.result(campaign) is CampaignPhase.FAILED
+    await record.keep("campaign", "campaign/c1")
+
+
 REAL: tuple[Scenario, ...] = (
     publication,
     publication_with_evidence,
@@ -690,6 +703,7 @@ REAL: tuple[Scenario, ...] = (
     closed_before,
     late_version,
     booted_late,
+    falls_again,
 )
 
 

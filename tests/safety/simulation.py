@@ -302,6 +302,7 @@ class Simulation:
             campaigns.add_rehearsal_targets,
             campaigns.skip_segment,
             campaigns.add_rollback_targets,
+            campaigns.measure_rollback,
             fleet.measure_eligibility,
             fleet.move_targets,
             fleet.measure_wave,

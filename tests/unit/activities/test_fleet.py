@@ -15,6 +15,7 @@ from activities.campaigns import (
     CloseInput,
     PhaseChange,
     RehearsalInput,
+    RollbackFacts,
     RollbackInput,
     SkipInput,
 )
@@ -230,11 +231,32 @@ async def test_who_runs_the_stopped_version_goes_back_and_nobody_else(world: Wor
 
     assert await activities.add_rollback_targets(RollbackInput("c1", 1000)) == 2
     assert await activities.add_rollback_targets(RollbackInput("c1", 1000)) == 2, "a repeat adds nobody"
+    for name in ("CP000", "CP001"):
+        await world.boot(name, "1.0", signal=False)
     assert await activities.add_rollback_targets(RollbackInput("c1", 1001)) == 0
     await world.boot("CP002", "1.1", signal=False)
     assert await activities.add_rollback_targets(RollbackInput("c1", 1001)) == 1
     target = await world.campaigns.target("c1", 1001, "CP002")
     assert (target.from_version, target.to_version, target.ordinal) == ("1.1", "1.0", 0)
+
+
+@pytest.mark.requirement("R48")
+async def test_who_fell_back_to_the_stopped_version_by_itself_goes_back_once_more(world: World) -> None:
+    activities = CampaignActivities(world.stores)
+    for name in ("CP000", "CP001"):
+        await world.campaigns.move_target("c1", 0, name, TargetPhase.DISPATCHED, "sent", at=START)
+        await world.campaigns.finish_target("c1", 0, name, Outcome.UPDATED, "", START)
+        await world.boot(name, "1.1", signal=False)
+    assert await activities.add_rollback_targets(RollbackInput("c1", 1000)) == 2
+    for name in ("CP000", "CP001"):
+        await world.campaigns.finish_target("c1", 1000, name, Outcome.UPDATED, "", START)
+        await world.boot(name, "1.0", signal=False)
+    assert await activities.measure_rollback(RollbackInput("c1", 1000)) == RollbackFacts(2, (), 0)
+
+    await world.boot("CP001", "1.1", signal=False)
+    assert await activities.measure_rollback(RollbackInput("c1", 1000)) == RollbackFacts(1, ("CP001",), 1)
+    assert await activities.add_rollback_targets(RollbackInput("c1", 1001)) == 1
+    assert (await world.campaigns.target("c1", 1001, "CP001")).to_version == "1.0"
 
 
 async def test_a_rollback_wave_knows_what_it_takes_back(world: World) -> None:

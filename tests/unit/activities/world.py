@@ -42,8 +42,10 @@ from storage.campaign import (
     Campaign,
     CampaignPhase,
     CampaignPlan,
+    Decision,
     Directive,
     SignedDirective,
+    VerdictWord,
     WavePlan,
 )
 from storage.canonical import canonical_json, sha256_hex
@@ -746,3 +748,17 @@ def doubt_about(world: World, charger_id: str, asked: int = 0, hours: float = 0.
     since = world.now - timedelta(hours=hours)
     session = ChargingSession(charger_id, "t1", SessionState.OPEN, since, since, 1, 1, asked=asked)
     return DoubtfulSession(session, world.routes.rows[charger_id], "it went quiet")
+
+
+def falls_after_rollback(world: World, charger_id: str, times: int) -> None:
+    """It comes up with 1.1 by itself whenever a rollback wave has passed its gate, so often."""
+    record, left = world.campaigns.add_decision, times
+
+    async def with_a_fall(decision: Decision) -> None:
+        nonlocal left
+        await record(decision)
+        if decision.kind == "rollback" and decision.verdict is VerdictWord.PROCEED and left:
+            left -= 1
+            await world.boot(charger_id, "1.1")
+
+    world.campaigns.add_decision = with_a_fall  # type: ignore[method-assign]

@@ -1,0 +1,54 @@
+"""Rollbacks that do not bring everybody back at once, on a server that jumps over every wait."""
+
+from dataclasses import replace
+
+import pytest
+
+from csms.commands import CommandAnswer, UpdateFirmware
+from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, GatePolicy, Outcome
+from storage.standing import Key, Standing, standing_of
+from tests.integration.workflows.harness import Harness
+from tests.unit.activities.world import World, broken, falls_after_rollback, falls_back, good
+from workflows.campaign import ROLLBACK_ROUNDS
+
+pytestmark = pytest.mark.integration
+P = CampaignPhase
+
+
+@pytest.mark.requirement("R49")
+async def test_a_rollback_that_fails_ends_in_failed(skipping: Harness, world: World) -> None:
+    async def only_forward(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+        return await (good if world.sent_version(name) == "1.1" else broken)(world, name, command)
+
+    names = world.add_chargers(4)
+    world.behaviours |= dict.fromkeys(names[:3], only_forward) | {names[3]: broken}
+    strict = GatePolicy(max_failure_share=0.001)
+    campaign = await world.add_campaign([names], replace(world.plan(), gate=strict))
+    await skipping.start(campaign)
+
+    assert await skipping.result(campaign) is P.FAILED
+    assert "0 of 3 updated chargers are back" in world.campaigns.rows["c1"].reason
+
+
+@pytest.mark.requirement("R48", "R49")
+@pytest.mark.parametrize("falls", [1, 3])
+async def test_who_falls_back_after_its_rollback_goes_back_again_or_is_named(
+    skipping: Harness, world: World, falls: int
+) -> None:
+    names = world.add_chargers(9)
+    world.behaviours |= dict.fromkeys(names[2:4], falls_back)
+    falls_after_rollback(world, names[0], falls)
+    campaign = await world.add_campaign([names[:4], names[4:]])
+    await skipping.start(campaign)
+
+    assert await skipping.result(campaign) is (P.ROLLED_BACK if falls == 1 else P.FAILED)
+    reason = world.campaigns.rows["c1"].reason
+    assert world.version(names[0]) == ("1.0" if falls == 1 else "1.1")
+    if falls == 1:
+        assert "2 chargers are back on 1.0" in reason, "one of them twice"
+        return
+    assert f"rollback: {names[0]} runs 1.1 again, and needs a person" in reason
+    last = await world.campaigns.target("c1", ROLLBACK_WAVE_BASE + ROLLBACK_ROUNDS, names[0])
+    assert (last.outcome, last.dispatched_at) == (Outcome.CANCELLED, None)
+    key = Key(last.phase, last.outcome, back=True, sent=False)
+    assert standing_of(key, P.FAILED) is Standing.LEFT_BEHIND
