@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-from storage.campaign import CampaignPlan
+from storage.campaign import CampaignPlan, follows, goes_back
 from storage.charger import ChargerFilter, ModelProfile, Site
 from storage.ports import ChargerStore, ChargerView
 from storage.site_budget import download_refusal, room_refusal
@@ -83,7 +83,7 @@ class Outlook:
     risky: Mapping[int, frozenset[str]] | None = None
     """Who matches the risk of each edge, by its place in the plan."""
     metering: Metering | None = None
-    rollback: bool = False
+    wave: int = 0
     """Going back asks less: it takes bad firmware away, and people approved it with the plan."""
     rooms: Mapping[str, SiteRoom] | None = None
     """Of sites whose rules ask for more than a number; None: nobody goes away yet."""
@@ -112,13 +112,13 @@ def circumstances_of(
         "veto": _veto(view, profile),
         "downtime_left": _downtime_left(view, outlook),
         "no_room": _no_room(view, outlook),
+        "before": _before(name, outlook) if follows(outlook.wave) else None,
     }
-    if not outlook.rollback:
+    if not goes_back(outlook.wave):
         values |= {
             "pin": upkeep.pin,
             "link_refused": _link(upkeep.link, outlook.plan),
             "rival": rival.campaign_id if rival else None,
-            "before": _before(name, outlook),
             "risk": _risk(view, outlook),
             "unread": bool(outlook.plan.needs_configuration) and _unread(view),
             "metering": _metering(view, outlook),
@@ -251,7 +251,7 @@ class Surroundings:
         sites: Mapping[str, Site],
         now: datetime,
         *,
-        rollback: bool = False,
+        wave: int = 0,
     ) -> Outlook:
         """What is needed for ``circumstances_of`` of these chargers."""
         names = [view.charger.charger_id for view in views]
@@ -268,7 +268,7 @@ class Surroundings:
             sites=sites,
             risky=await self._risky(plan, views),
             metering=await self._upkeep.metering(plan.artifact_id),
-            rollback=rollback,
+            wave=wave,
         )
 
     async def _risky(self, plan: CampaignPlan, views: Sequence[ChargerView]) -> dict[int, frozenset[str]]:

@@ -2,7 +2,7 @@
 """Activities that look at many chargers at once, and move many targets at once."""
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
@@ -220,7 +220,7 @@ class FleetActivities:
             views,
             self._sites,
             self._stores.clock(),
-            rollback=goes_back(wave),
+            wave=wave,
         )
         there = {view.charger.site_id for view in views}
         rooms = await self._surroundings.rooms([site for name, site in self._sites.items() if name in there])
@@ -333,8 +333,8 @@ class FleetActivities:
             deferred=tally[Outcome.DEFERRED],
             skipped=tally[Outcome.SKIPPED],
             cancelled=tally[Outcome.CANCELLED],
-            reverted=await self._running(wave, updated=True, version=False),
-            recovered=await self._running(wave, updated=False, version=True),
+            reverted=await self._reverted(wave),
+            recovered=await self._running(wave),
             treated=await self._health(treated, restarted=True),
             control=await self._health(control),
         )
@@ -370,17 +370,49 @@ class FleetActivities:
         tallies = await self._stores.campaigns.tallies(campaign_id)
         return sorted(tally.wave for tally in tallies if tally.wave < REHEARSAL_WAVE)
 
-    async def _running(self, wave: Sequence[Target], *, updated: bool, version: bool) -> int:
-        """How many of the wave, with or without the outcome of an update, report its version (or not) now."""
-        done = frozenset({Outcome.UPDATED}) if updated else _WITHOUT_PROOF
-        chosen = {target.charger_id: target for target in wave if target.outcome in done}
-        views = await self._views(chosen.values())
-        return sum(
-            view.twin.firmware is not None
-            and view.twin.firmware.version is not None  # not read yet: it says nothing of either
-            and (view.twin.firmware.version == chosen[view.charger.charger_id].to_version) is version
-            for view in views
-        )
+    async def _running(self, wave: Sequence[Target]) -> int:
+        """How many of the wave that have no proof of an update report its version now."""
+        chosen = {target.charger_id: target for target in wave if target.outcome in _WITHOUT_PROOF}
+        told = await self._told(chosen)
+        return sum(told[name] == target.to_version for name, target in chosen.items())
+
+    async def _reverted(self, wave: Sequence[Target]) -> int:
+        """How many of the updated report another version now, unless another campaign brought them that."""
+        chosen = {target.charger_id: target for target in wave if target.outcome is Outcome.UPDATED}
+        told = await self._told(chosen)
+        left = {
+            name: told[name]
+            for name, target in chosen.items()
+            if told[name] not in (None, target.to_version)  # not read yet: it says nothing of either
+        }
+        return len(left) - len(await self._brought_elsewhere(chosen, left))
+
+    async def _brought_elsewhere(
+        self, ours: Mapping[str, Target], told: Mapping[str, str | None]
+    ) -> set[str]:
+        """Who runs what another campaign sent them once ours was through with them."""
+        brought: set[str] = set()
+        names = sorted(told)
+        for start in range(0, len(names), _PAGE):
+            page = names[start : start + _PAGE]
+            since = min((at for name in page if (at := ours[name].finished_at)), default=None)
+            if since is None:
+                continue
+            campaign_id = ours[page[0]].campaign_id
+            for row in await self._stores.campaigns.sent_elsewhere(campaign_id, page, since):
+                ended, sent = ours[row.charger_id].finished_at, row.dispatched_at
+                after = ended is not None and sent is not None and sent >= ended
+                if after and row.to_version == told[row.charger_id]:
+                    brought.add(row.charger_id)
+        return brought
+
+    async def _told(self, chosen: Mapping[str, Target]) -> dict[str, str | None]:
+        """The version that each of them told last; None: it is not read yet."""
+        told: dict[str, str | None] = dict.fromkeys(chosen)
+        for view in await self._views(chosen.values()):
+            firmware = view.twin.firmware
+            told[view.charger.charger_id] = firmware.version if firmware else None
+        return told
 
     @activity.defn
     @mapped

@@ -10,7 +10,7 @@ from datetime import timedelta
 from activities.circumstances import opening_of
 from activities.orders import DispatchInput, DispatchKind, Obstacle
 from activities.stores import Stores
-from storage.campaign import CampaignPhase, CampaignPlan, Target, TargetPhase, goes_back
+from storage.campaign import CampaignPhase, CampaignPlan, Target, TargetPhase, follows
 from storage.charger import Site
 from storage.upkeep import Before
 from storage.windows import ClosureKind
@@ -44,7 +44,7 @@ async def no_leave(stores: Stores, plan: CampaignPlan, target: Target) -> str | 
     said = (await stores.upkeep.upkeep([target.charger_id])).get(target.charger_id)
     if said is not None and said.held(now):
         return f"it is on hold: {said.hold}"
-    if plan.after is not None and not goes_back(target.wave):
+    if plan.after is not None and follows(target.wave):
         found = (await stores.upkeep.before(plan.after, [target.charger_id])).get(target.charger_id)
         before = found or Before(plan.after)
         if not before.proven:

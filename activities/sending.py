@@ -24,7 +24,7 @@ from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnsw
 from csms.errors import CallFailed, CommandTimeout, CsmsError, NotAccepted, NotConnectedHere, Unsupported
 from csms.ports import LastLook
 from signing.ports import VerifiedDispatch
-from storage.campaign import CampaignPlan, Pace, Target, TargetPhase, goes_back, sent_in
+from storage.campaign import CampaignPlan, Pace, Target, TargetPhase, follows, goes_back, sent_in
 from storage.charger import ModelProfile, OutOfService, SiteLease
 from storage.ids import charger_workflow_id
 from storage.ports import ChargerView
@@ -339,7 +339,7 @@ class Sending:
             reason="the command is on its way",
             dispatched_at=self._stores.clock(),
         )
-        first = None if self._rollback else self._plan.after
+        first = self._plan.after if follows(self._given.wave) else None
         if not await self._stores.campaigns.mark_dispatched(marked, self._phase, subjects_of(proof), first):
             await self._wanted()  # Says what stopped it, where that can still be seen.
             stopped = "its target, its campaign, what comes first or its image was stopped meanwhile"

@@ -351,6 +351,14 @@ def goes_back(wave: int) -> bool:
     return wave >= ROLLBACK_WAVE_BASE or wave == REHEARSAL_WAVE
 
 
+def follows(wave: int) -> bool:
+    """Whether a wave has to wait for the campaign that its plan comes after.
+
+    A rollback takes bad firmware away. A rehearsal may bring the very version that the other was stopped for.
+    """
+    return wave < ROLLBACK_WAVE_BASE
+
+
 def sent_in(wave: int) -> CampaignPhase:
     """The phase in which a wave's chargers may be sent anything."""
     return CampaignPhase.ROLLING_BACK if wave >= ROLLBACK_WAVE_BASE else CampaignPhase.RUNNING

@@ -267,6 +267,11 @@ class CampaignDesk:
     @abort.validator
     def _may_abort(self, request: AbortRequest) -> None:
         self._require(CampaignMove.ABORT)
+        if request.rollback and self._phase is CampaignPhase.ROLLING_BACK:
+            raise Conflict(
+                f"Campaign {self._id} takes its chargers back already.",
+                hint="Let it; an abort without rollback leaves those where they are that are not back yet.",
+            )
         if request.rollback and (self._brief is None or self._brief.rollback_artifact_id is None):
             raise Conflict("The plan names no artifact to go back to.", hint="Abort without rollback.")
 

@@ -62,6 +62,11 @@ with workflow.unsafe.imports_passed_through():
 
 LONGEST_STRETCH = 5.0
 """Looks that find nothing new come up to this much less often."""
+FAR_STRETCH = 10.0
+"""Where everybody waits for a time that is known, the next look comes so many ticks later at the latest.
+
+A freeze or a hold that a person lifts early brings no signal, nor does a skip of the last who waits.
+"""
 EASED_LOOK_S = 0.06
 """Seconds between looks for each charger that one reads, while our machines are late.
 
@@ -200,7 +205,8 @@ class ShardWorkflow:
         stretch = min(LONGEST_STRETCH, 1 + self._quiet / 4)
         spared = 0.0 if self._ease == CALM else EASED_LOOK_S * self._open
         tick = now + timedelta(seconds=max(spared, given.pace.tick_seconds * stretch))
-        self._next_look = max(found.earliest, tick) if found.earliest else tick
+        far = now + timedelta(seconds=max(spared, given.pace.tick_seconds * FAR_STRETCH))
+        self._next_look = max(min(found.earliest, far), tick) if found.earliest else tick
         if news:
             await locally(FleetActivities.move_targets, moves)
         fetching = sum(one.state is Parking.ASKED for one in facts.parked)

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from activities.circumstances import calendar_of
-from storage.campaign import CampaignPhase, Pace, Ramp, WavePlan
+from storage.campaign import CampaignPhase, Outcome, Pace, Ramp, WavePlan
 from storage.upkeep import Rival, Upkeep
 from storage.windows import OPEN, Closure, ClosureKind, Window
 from tests.integration.workflows.harness import Harness
@@ -79,3 +79,19 @@ async def test_a_wave_has_its_own_limits_and_needs_as_many_people_as_it_says(
         await skipping.approve(campaign, person)
     await skipping.until_phase(campaign, CampaignPhase.PAUSED)
     assert "9" in world.campaigns.decision_rows[-1].reason, "its gate asks for nine attempts, and has two"
+
+
+@pytest.mark.requirement("R18", "R22")
+async def test_a_freeze_that_is_lifted_before_its_end_is_noticed_within_ten_ticks(
+    skipping: Harness, world: World
+) -> None:
+    names, now = world.add_chargers(3), await skipping.env.get_current_time()
+    freeze = Closure(now - HOUR, now + 100 * HOUR, ClosureKind.FREEZE, "market week")
+    await world.upkeep.put_closures([freeze])
+    world.agenda.append((now + HOUR, world.upkeep.closed.clear))
+    await skipping.start(campaign := await world.add_campaign([names], world.plan(1)))
+
+    assert await skipping.result(campaign) is CampaignPhase.COMPLETED
+    assert set(world.campaigns.outcomes("c1").values()) == {Outcome.UPDATED}
+    sent = [target.dispatched_at for target in await world.campaigns.targets("c1", 0)]
+    assert max(sent) < now + 2 * HOUR

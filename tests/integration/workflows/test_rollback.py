@@ -6,9 +6,10 @@ import pytest
 
 from csms.commands import CommandAnswer, UpdateFirmware
 from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, GatePolicy, Outcome
+from storage.errors import Conflict
 from storage.standing import Key, Standing, standing_of
 from tests.integration.workflows.harness import Harness
-from tests.unit.activities.world import World, broken, falls_after_rollback, falls_back, good
+from tests.unit.activities.world import World, broken, falls_after_rollback, falls_back, good, idle
 from workflows.campaign import ROLLBACK_ROUNDS
 
 pytestmark = pytest.mark.integration
@@ -52,3 +53,22 @@ async def test_who_falls_back_after_its_rollback_goes_back_again_or_is_named(
     assert (last.outcome, last.dispatched_at) == (Outcome.CANCELLED, None)
     key = Key(last.phase, last.outcome, back=True, sent=False)
     assert standing_of(key, P.FAILED) is Standing.LEFT_BEHIND
+
+
+@pytest.mark.requirement("R30", "R48")
+async def test_a_second_abort_with_rollback_does_not_stop_the_first(skipping: Harness, world: World) -> None:
+    async def hangs_on_the_way_back(world: World, name: str, command: UpdateFirmware) -> CommandAnswer:
+        return await (good if world.sent_version(name) == "1.1" else idle)(world, name, command)
+
+    names = world.add_chargers(6)
+    world.behaviours |= dict.fromkeys(names[:3], hangs_on_the_way_back) | dict.fromkeys(
+        names[3:5], falls_back
+    )
+    await skipping.start(campaign := await world.add_campaign([names[:5], names[5:]]))
+    await skipping.until_phase(campaign, P.ROLLING_BACK)
+
+    with pytest.raises(Conflict, match="takes its chargers back already"):
+        await skipping.orchestrator.abort("c1", "linus", "me, too", True, "abort-2")
+    assert world.campaigns.rows["c1"].phase is P.ROLLING_BACK
+    await skipping.orchestrator.abort("c1", "linus", "leave them", False, "abort-3")
+    assert await skipping.result(campaign) is P.ABORTED

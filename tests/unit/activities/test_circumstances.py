@@ -7,7 +7,15 @@ import pytest
 
 from activities.circumstances import Outlook, Surroundings, circumstances_of
 from activities.fleet import FleetActivities, ShardQuery
-from storage.campaign import CampaignPlan, Edge, Pace, WavePlan
+from storage.campaign import (
+    FORWARD_AGAIN_WAVE,
+    REHEARSAL_WAVE,
+    ROLLBACK_WAVE_BASE,
+    CampaignPlan,
+    Edge,
+    Pace,
+    WavePlan,
+)
 from storage.charger import ChargerFilter, ModelProfile, Site
 from storage.twin import ConfigurationSection, SecuritySection
 from storage.upkeep import Before, Claimant, Link, Metering, Rival, SiteRules, Surrounding, Upkeep
@@ -45,7 +53,7 @@ def test_what_people_said_is_there_as_long_as_it_holds() -> None:
     assert (found.hold, found.pin, found.link_refused) == ("x", "0.9", "wifi")
     later = replace(given, now=world.now + 2 * HOUR)
     assert seen(world, name, later).hold == ""
-    back = replace(given, rollback=True)
+    back = replace(given, wave=ROLLBACK_WAVE_BASE)
     assert (seen(world, name, back).pin, seen(world, name, back).hold) == (None, "x"), "a rollback asks less"
     untold = outlook(world, replace(PLAN, links=(Link.WIRED,)))
     assert seen(world, name, untold).link_refused == "unknown"
@@ -152,3 +160,13 @@ async def test_a_look_tells_who_is_not_through_the_campaign_that_comes_first() -
     facts = await FleetActivities(world.stores).measure_eligibility(ShardQuery("c1", 0, 0, 9))
     around = [facts.situations[entry.situation].around for entry in facts.entries]
     assert [each and each.before for each in around] == [None, Before("c0", None, "busy"), Before("c0")]
+
+
+@pytest.mark.requirement("R32", "X11")
+def test_a_rollback_waits_for_no_other_campaign_and_a_rehearsal_does() -> None:
+    """It may go back to the very version that the other was stopped for."""
+    world, name = one_world()
+    plan = replace(PLAN, after="c0")
+    waves = (0, REHEARSAL_WAVE, FORWARD_AGAIN_WAVE, ROLLBACK_WAVE_BASE)
+    found = [seen(world, name, outlook(world, plan, wave=wave)) for wave in waves]
+    assert [each.before if each else None for each in found] == [Before("c0")] * 3 + [None]

@@ -116,6 +116,24 @@ async def test_a_gate_sees_outcomes_health_and_who_reverted(world: World) -> Non
     assert (facts.control.size, facts.control.offline, facts.control.faulted) == (3, 1, 0)
 
 
+@pytest.mark.requirement("R29")
+async def test_who_runs_what_another_campaign_brought_it_since_has_not_reverted(world: World) -> None:
+    await world.add_campaign([["CP000", "CP001", "CP002"]], world.plan(), campaign_id="c2")
+    for name in ("CP000", "CP001", "CP002"):
+        await world.campaigns.finish_target("c1", 0, name, Outcome.UPDATED, "", START)
+        key = ("c2", 0, name)
+        sent = START + timedelta(seconds=-1 if name == "CP002" else 1)
+        world.campaigns.target_rows[key] = replace(
+            world.campaigns.target_rows[key], to_version="1.2", dispatched_at=sent
+        )
+    for name, version in (("CP000", "1.2"), ("CP001", "1.0"), ("CP002", "1.2")):
+        await world.boot(name, version, signal=False)
+
+    facts = await FleetActivities(world.stores).measure_wave(WaveQuery("c1", 0))
+
+    assert facts.reverted == 2, "CP001 fell back by itself, and CP002 was sent it before ours"
+
+
 @pytest.mark.requirement("R48")
 async def test_who_fell_back_by_itself_after_a_failed_attempt_is_seen_as_recovered(world: World) -> None:
     for name, outcome in (("CP000", Outcome.FAILED), ("CP001", Outcome.FAILED), ("CP002", Outcome.UPDATED)):
