@@ -7,7 +7,7 @@ from typing import NamedTuple
 from temporalio import activity
 
 from activities.availability import still_at_work
-from activities.conclusion import Books, ConcludeAnswer, ConcludeInput
+from activities.conclusion import Books, ConcludeInput
 from activities.errors import mapped
 from activities.facts import SIGHTED, AttemptFacts, RouteFacts, sighting_in
 from activities.recalling import RecallNote
@@ -99,18 +99,14 @@ class ChargerActivities:
 
     @activity.defn
     @mapped
-    async def close_update(self, given: ConcludeInput) -> ConcludeAnswer | None:
-        """Close the books of a charger that cannot be reached, or was never touched; an answer: it waits."""
-        return await self._books.close_unasked(given)
+    async def close_update(self, given: ConcludeInput) -> None:
+        """Close the books of a charger that cannot be reached, or was never touched."""
+        await self._books.close(given)
 
     @activity.defn
     @mapped
     async def sweep_leases(self) -> int:
-        """Remove site leases that expired: their workflow is gone. Returns how many; each is on record.
-
-        So goes what was noted of chargers whose update did not end at their node (X9).
-        """
-        await self._stores.kept.sweep()
+        """Remove site leases that expired: their workflow is gone. Returns how many; each is on record."""
         swept = await self._stores.leases.sweep()
         for lease in swept:
             await self._stores.record(

@@ -49,7 +49,7 @@ class RestoreInput:
 
 @dataclass(frozen=True, slots=True)
 class ConcludeAnswer:
-    """It was no success after all, or is none yet, and why."""
+    """It was no success after all, and why."""
 
     reason: str
 
@@ -99,20 +99,6 @@ class Books:
         if lease is not None and lease.workflow_id == charger_workflow_id(given.charger_id):
             await self._audit(given)
             await self.stores.leases.release(given.charger_id, lease.workflow_id, run=lease.run)
-
-    async def close_unasked(self, given: ConcludeInput) -> ConcludeAnswer | None:
-        """The same by whoever cannot ask the charger; an answer: it waits, for it is no success yet.
-
-        What it was before the update is noted, and only its node compares that with what it is (X9). Its
-        shard's next look finds it on the version, and sends it there.
-        """
-        kept = await self.stores.kept.get(given.campaign_id, given.wave, given.charger_id)
-        if given.outcome is not Outcome.UPDATED or kept is None:
-            await self.close(given)
-            return None
-        reason = f"{given.reason}, and counts once its settings are compared"
-        await self.close(replace(given, outcome=None, reason=reason))
-        return ConcludeAnswer(reason)
 
     async def _settle_target(self, given: ConcludeInput, target: Target) -> None:
         campaigns, now = self.stores.campaigns, self.stores.clock()

@@ -154,7 +154,6 @@ class ShardFacts:
     parked: tuple[ParkedFacts, ...] = ()
     local: tuple[LocalFacts, ...] = ()
     staying: tuple[tuple[str, datetime | None], ...] = ()  # As ``activities.steadiness.staying`` has it.
-    late: tuple[tuple[int, int], ...] = ()  # (place in ``entries``, attempt) of ``activities.fleet.sent_to``.
     signals_late: float = 0.0
     """How long what chargers told has been waiting for its workflow, seconds."""
 

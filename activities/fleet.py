@@ -173,7 +173,6 @@ class FleetActivities:
             parked=ahead.facts,
             local=await self._controllers(given, sites.items()),
             staying=await self._staying(campaign.plan, targets, views, artifact.version),
-            late=sent_to(entries, targets, views, artifact.version),
             signals_late=round(await stores.events.signals_late(), 1),
         )
 
@@ -301,10 +300,7 @@ class FleetActivities:
             await campaigns.finish_target(given.campaign_id, given.wave, name, said, reason, now)
 
     async def _last_word(self, given: TargetMoves, name: str, outcome: Outcome) -> Outcome:
-        """One to which something was sent was attempted, whoever remembers it (R37).
-
-        That it runs the version is for its node to say (``ShardFacts.late``): only looks of older runs do.
-        """
+        """One to which something was sent was attempted, whoever remembers it (R37)."""
         if outcome not in _OF_THE_ATTEMPTED:
             return outcome
         target = await self._stores.campaigns.target(given.campaign_id, given.wave, name)
@@ -451,23 +447,6 @@ def _attempts(tally: WaveTally, failed: int) -> int:
 def _waits(target: Target) -> bool:
     """It is open, and no attempt is under way."""
     return target.phase is not TargetPhase.DONE and target.phase not in _SENT
-
-
-def sent_to(
-    entries: Sequence[Entry], targets: Sequence[Target], views: Sequence[ChargerView], version: str
-) -> tuple[tuple[int, int], ...]:
-    """Who runs the version and was sent an attempt: its node compares it and says how that ended (X9).
-
-    By what is stored, and not by what a shard remembers, which may be lost. Facts of older runs have nobody.
-    """
-    runs = {
-        view.charger.charger_id
-        for view in views
-        if view.twin.firmware is not None and view.twin.firmware.version == version
-    }
-    sent = {one.charger_id: one.attempt for one in targets if one.dispatched_at is not None}
-    names = [entry.charger_id for entry in entries]
-    return tuple((place, sent[name]) for place, name in enumerate(names) if name in runs and name in sent)
 
 
 def _is_for(parked: Parked | None, target: Target) -> bool:

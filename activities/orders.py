@@ -50,8 +50,6 @@ class DispatchInput:
     session_epoch: int
     out_of_service: tuple[str, ...] | None = None
     """What was out of service before we came. None: nobody touched it yet, so look."""
-    late: bool = False
-    """This attempt was sent and is over, and its charger was found on the version since: nothing is sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ session can begin any more: nothing unproven is sent, and no session is cut (X1,
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import NoReturn
 
 from activities.addresses import fetch_window, unsendable
 from activities.availability import closed_to_cars, out_before, put_back, taking_out
@@ -17,7 +16,7 @@ from activities.leave import no_leave, still_wanted
 from activities.local_images import LocalQuery, local_address
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node, Obstacle, Order
 from activities.proving import Proving, security_event
-from activities.steadiness import restless, stays_up_until
+from activities.steadiness import restless
 from activities.stores import this_run
 from activities.withdrawn import distrusted, subjects_of
 from csms.commands import AnswerStatus, ChangeAvailability, Command, CommandAnswer, UpdateFirmware
@@ -63,8 +62,6 @@ class Sending:
             target = await self._wanted()
             self._sent_before = target.phase in _SENT and target.attempt == self._given.attempt
             self._require_ease()
-            if self._given.late:
-                await self._find_late(target)
             order = await self._reserve(target)
             view = await self._drain(order)
             proof = await Proving(self._node, self._given).prove(order, view)
@@ -125,7 +122,7 @@ class Sending:
         profile = await self._profile()
         await self._require_leave(target)
         self._request_id = await self._number(target)
-        await self._lease(target, _wakes(profile), artifact.length)
+        await self._lease(target, profile, artifact.length)
         if not self._sent_before:
             await self._move(TargetPhase.RESERVED, "it is reserved at its site")
         return Order(target, artifact, profile, self._request_id, directive)
@@ -148,9 +145,10 @@ class Sending:
             return target.request_id
         return await self._stores.campaigns.next_request_id()
 
-    async def _lease(self, target: Target, wake_on: tuple[str, ...], length: int) -> None:
+    async def _lease(self, target: Target, profile: ModelProfile, length: int) -> None:
         given, leases = self._given, self._stores.leases
         seconds = self._pace.attempt_deadline_seconds + self._node.lease_slack_seconds
+        wake_on = ("booted", "firmware_failed")
         workflow_id = charger_workflow_id(given.charger_id)
         answer = await leases.take(
             SiteLease(
@@ -160,29 +158,13 @@ class Sending:
                 kind="rollback" if self._rollback else "update",
                 expires_at=self._stores.clock() + timedelta(seconds=seconds),
                 request_id=self._request_id,
-                wake_on=wake_on,
+                wake_on=(*wake_on, "installed") if profile.needs_reset_after_install else wake_on,
                 run=this_run(),
                 download_bytes=length,
             )
         )
         if not answer.granted:
             raise Obstacle(DispatchKind.NOT_NOW, answer.why_not)
-
-    async def _find_late(self, target: Target) -> NoReturn:
-        """It runs the version since its attempt was over: what the update changed there is compared next.
-
-        Nothing leaves us for that, so it needs no directive and nobody's leave; but it is ours alone
-        meanwhile, and idle. Raises Obstacle.
-        """
-        await self._lease(target, (), 0)
-        view = await self._look()
-        version = view.twin.firmware.version if view.twin.firmware else None
-        if version_unread(view.twin) or version != target.to_version:
-            raise Obstacle(DispatchKind.NOT_NOW, f"it does not run {target.to_version} any more")
-        seconds = self._pace.steady_seconds
-        if seconds is not None and await stays_up_until(self._stores, target.charger_id, seconds) is not None:
-            raise Obstacle(DispatchKind.NOT_NOW, f"it runs {version}, and counts once it has stayed up")
-        raise Obstacle(DispatchKind.ALREADY, f"it booted with {version} after its attempt was over")
 
     # --- 2. drain: no session now, and none can begin -------------------------------------------
 
@@ -219,11 +201,7 @@ class Sending:
         if version_unread(view.twin):
             raise Obstacle(DispatchKind.NOT_NOW, "it has not told which version it runs")
         if firmware and firmware.version == order.target.to_version:
-            there = f"it runs {firmware.version} already"
-            if given.attempt == 1 and order.target.dispatched_at is not None and not self._sent_before:
-                # Whoever asks does not know of that order; its shard's next look has it compared (X9).
-                raise Obstacle(DispatchKind.NOT_NOW, f"{there}, by an order of before")
-            raise Obstacle(DispatchKind.ALREADY, there)
+            raise Obstacle(DispatchKind.ALREADY, f"it runs {firmware.version} already")
         if self._rollback and not self._sent_before:
             self._require_bad_version(firmware.version if firmware else None, order.target)
         signed = self._node.sender.supports_signed_update(given.charger_id, given.session_epoch)
@@ -444,9 +422,3 @@ class Sending:
             **({"fetches_from": "its site's local controller"} if self._local else {}),
         )
         self._recorded = True
-
-
-def _wakes(profile: ModelProfile) -> tuple[str, ...]:
-    """What its workflow is told of at once."""
-    wakes = ("booted", "firmware_failed")
-    return (*wakes, "installed") if profile.needs_reset_after_install else wakes

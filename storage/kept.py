@@ -208,6 +208,3 @@ class KeptStore(Protocol):
 
     async def forget(self, campaign_id: str, wave: int, charger_id: str) -> None:
         """Its update is over."""
-
-    async def sweep(self) -> int:
-        """Forget those whose targets are done: not all of them end at their node. Returns how many."""

@@ -158,9 +158,6 @@ class ChargerUpdateWorkflow:
             return None  # An earlier try may have arrived; only the deadline or a proof ends that.
         outcome = _OUTCOMES.get(answer.kind)
         there = answer.kind is DispatchKind.ALREADY
-        if there and self._late():
-            self._uncompared = True
-            return UpdateEnd(Outcome.UPDATED, answer.reason)
         if there and self._given.steady_seconds and workflow.patched("there-and-steady"):
             return UpdateEnd(
                 None, f"{answer.reason}, and counts once it has stayed up"
@@ -187,23 +184,16 @@ class ChargerUpdateWorkflow:
             attempt=given.attempt,
             session_epoch=route.session_epoch,
             out_of_service=self._before if self._touched else None,
-            late=given.late,
         )
         try:
             answer = await on_node(DispatchActivities.dispatch_update, order, route)
         except ActivityError as error:
             if never_sent(error):
                 return DispatchAnswer(DispatchKind.GONE, "its node did not take the command", strained=True)
-            if self._late():
-                return DispatchAnswer(DispatchKind.GONE, "its node was lost while it was asked")
             self._touched = self._maybe_sent = True
             return DispatchAnswer(DispatchKind.UNKNOWN, "its node was lost while sending")
         self._learn(answer)
         return answer
-
-    def _late(self) -> bool:
-        """Whether it is looked at only: its attempt is over, and it was found on the version since."""
-        return self._given.late and workflow.patched("late")
 
     def _learn(self, answer: DispatchAnswer) -> None:
         if answer.out_of_service is not None and not self._touched:
@@ -428,13 +418,13 @@ class ChargerUpdateWorkflow:
             return self._spoilt or end
         if self._wavers(end):
             return None
-        if self._uncompared:
-            # Whoever was sent the version counts once that is done (X9); a later look comes back to it.
-            end = UpdateEnd(None, f"{end.reason}, and its settings could not be compared")
-        if self._touched:
-            end = replace(end, reason=f"{end.reason}; it could not be reached, {STILL_OUT}")
-        waits = await remotely(ChargerActivities.close_update, self._books(end), "close the books")
-        return end if waits is None else UpdateEnd(None, waits.reason)
+        end = (
+            replace(end, reason=f"{end.reason}; it could not be reached, {STILL_OUT}")
+            if self._touched
+            else end
+        )
+        await remotely(ChargerActivities.close_update, self._books(end), "close the books")
+        return end
 
     def _stayed(self, end: UpdateEnd) -> bool:
         return self._vigil is not None and end.outcome is Outcome.UPDATED
@@ -452,7 +442,7 @@ class ChargerUpdateWorkflow:
         grace = timedelta(seconds=min(60.0, self._given.deadline_seconds / LOOKS))
         limit = workflow.now()
         if end.outcome is not Outcome.SILENT:
-            limit = max(limit if self._given.late else self._deadline, limit + grace)
+            limit = max(self._deadline, limit + grace)
         pause = timedelta(seconds=min(5.0, self._given.deadline_seconds / 20))
         while True:
             if self._route and await self._concluded_over(self._route, end):
@@ -502,5 +492,5 @@ class ChargerUpdateWorkflow:
             distrusted=self._distrusted,
             failed=Mark.RETRY in end.marks and not _NEVER_CAME & set(end.marks),
             stopped=self._called_off,
-            stayed_seconds=given.steady_seconds if self._stayed(end) or self._uncompared else None,
+            stayed_seconds=given.steady_seconds if self._stayed(end) else None,
         )

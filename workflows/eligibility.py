@@ -98,12 +98,6 @@ def first_of(rules: Iterable[Rule], facts: ChargerFacts, now: datetime) -> Readi
     return None
 
 
-def out_of_reach(facts: ChargerFacts, now: datetime) -> WaitUntil | None:
-    """Why a charger cannot be asked anything in peace now, or None."""
-    answer = first_of((rule for rule in RULES if rule.name in _TO_ASK), facts, now)
-    return answer if isinstance(answer, WaitUntil) else None
-
-
 def mismatch(situation: Situation, artifact: ArtifactFacts, *, downgrade: bool = False) -> Skip | None:
     """Why this charger can never get this artifact as both are, or None."""
     facts = ChargerFacts(situation, artifact, SiteFacts("", 0, 1), downgrade)
@@ -372,7 +366,6 @@ RULES: tuple[Rule, ...] = (
 
 _ANY_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 _OF_THE_IMAGE = frozenset({"lifecycle", "model", "version", "signature"})
-_TO_ASK = frozenset({"online", "maintenance", "busy"})
 
 
 def _compatible(situation: Situation, compatible: tuple[Compatible, ...]) -> Compatible | None:

@@ -132,8 +132,6 @@ class ChargerUpdateInput:
     out_of_service: tuple[str, ...] = ()
     steady_seconds: float | None = None
     """So long it has to stay up with the version; None: its first boot with it is enough."""
-    late: bool = False
-    """The attempt is over, and the charger was found on the version since: only how it ended is left."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,6 @@ class ShardWorkflow:
         self._local_starts: Counter[str] = Counter()
         self._slots: dict[str, int] = {}
         self._said: dict[str, str] = {}
-        self._again: dict[str, datetime] = {}
         self._flying: dict[str, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._handles: dict[str, workflow.ChildWorkflowHandle[ChargerUpdateWorkflow, UpdateEnd]] = {}
@@ -186,7 +185,7 @@ class ShardWorkflow:
         query = ShardQuery(given.campaign_id, given.wave, given.first, given.count, self._deadline)
         facts = await self._with_local(await locally(FleetActivities.measure_eligibility, query))
         context = Context(given.campaign_id, given.wave, now, self._flying, self._retries, self._said)
-        found = triage(facts, replace(context, again=self._again))
+        found = triage(facts, context)
         self._weigh_strain(facts.signals_late)
         held = words([one.charger_id for one in found.queue], self._said, self._ease.why)
         moves = found.moves(context)
@@ -326,8 +325,7 @@ class ShardWorkflow:
 
     async def _start_ready(self) -> None:
         ready = self._startable()
-        orders = [one for one in ready if not one.late]  # To the others nothing is sent.
-        if ready and (not orders or await self._authorised(orders)):
+        if ready and await self._authorised(ready):
             for candidate in self._startable():
                 self._launch(candidate)
 
@@ -422,7 +420,7 @@ class ShardWorkflow:
         self, candidate: Candidate
     ) -> workflow.ChildWorkflowHandle[ChargerUpdateWorkflow, UpdateEnd]:
         given, retry = self._given, self._retries.get(candidate.charger_id)
-        attempt = candidate.late or (retry.attempt if retry else 1)
+        attempt = retry.attempt if retry else 1
         return await workflow.start_child_workflow(
             ChargerUpdateWorkflow.run,
             ChargerUpdateInput(
@@ -437,7 +435,6 @@ class ShardWorkflow:
                 deadline_seconds=given.pace.attempt_deadline_seconds,
                 out_of_service=candidate.out_of_service,
                 steady_seconds=given.pace.steady_seconds,
-                late=candidate.late > 0,
             ),
             id=charger_workflow_id(candidate.charger_id),
             parent_close_policy=workflow.ParentClosePolicy.REQUEST_CANCEL,
@@ -454,9 +451,6 @@ class ShardWorkflow:
         if end.outcome is None:
             self._open += 1
             self._said[name] = end.reason
-            if candidate.late:
-                pause = timedelta(seconds=self._given.pace.retry_backoff_seconds)
-                self._again[name] = workflow.now() + pause
         else:
             await self._cure(name, end.outcome)
             self._settle(name, end.outcome, counts=Mark.NETWORK not in end.marks)

@@ -1,14 +1,14 @@
 """One look of a shard, judged: who may start, who waits and why, who is done without an attempt. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from activities.facts import Entry, RouteFacts, ShardFacts
 from activities.fleet import TargetMoves
 from storage.campaign import Outcome, goes_back
 from storage.parked import Parking
-from workflows.eligibility import ChargerFacts, Ready, Skip, WaitUntil, assess, out_of_reach
+from workflows.eligibility import ChargerFacts, Ready, Skip, WaitUntil, assess
 from workflows.fetch_rules import may_fetch
 from workflows.messages import Retry
 
@@ -21,8 +21,6 @@ class Candidate:
     site_id: str
     route: RouteFacts
     out_of_service: tuple[str, ...]
-    late: int = 0
-    """The attempt that was sent to it, of one that was found on the version since: only its end is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,6 @@ class Context:
     retries: Mapping[str, Retry]
     said: Mapping[str, str]
     """The reason last written, by charger."""
-    again: Mapping[str, datetime] = field(default_factory=dict)
-    """When who booted late, and could not be compared, may be asked again."""
 
 
 @dataclass(slots=True)
@@ -113,7 +109,10 @@ def _sort(
     facts: ShardFacts, context: Context, entry: Entry, result: Triage, times: list[datetime | None]
 ) -> None:
     name, retry = entry.charger_id, context.retries.get(entry.charger_id)
-    given = _given(facts, context, entry)
+    situation, site = facts.situations[entry.situation], facts.sites[entry.site]
+    downgrade = goes_back(context.wave)
+    local = facts.local_of(site.site_id)
+    given = ChargerFacts(situation, facts.artifact, site, downgrade, facts.replaces, facts.takes, local)
     answer = assess(given, context.now)
     route = facts.route(entry)
     candidate = _candidate(facts, entry, route)
@@ -121,8 +120,6 @@ def _sort(
         result.ahead.append(candidate)
     if isinstance(answer, Skip) and answer.already_current and name in (stays := dict(facts.staying)):
         _sort_staying(facts, context, (name, stays[name]), result, times)
-    elif isinstance(answer, Skip) and answer.already_current and _attempt_of(facts, entry):
-        _sort_late(facts, context, entry, result, times)
     elif isinstance(answer, Skip):
         result.done.append((name, *_last_word(answer, retry)))
     elif retry and retry.not_before > context.now:
@@ -158,40 +155,6 @@ def _sort_staying(
         result.done.append((name, Outcome.SILENT, f"it ran {version}, and did not come back"))
     else:
         result.done.append((name, Outcome.FAILED, f"it runs {version}, and did not stay up with it"))
-
-
-def _sort_late(
-    facts: ShardFacts, context: Context, entry: Entry, result: Triage, times: list[datetime | None]
-) -> None:
-    """It runs the version since its attempt was over: it counts once its node compared its settings (X9).
-
-    It waits for no pause between attempts, as this is none: the sooner that is done, the fewer cars came.
-    """
-    candidate = _candidate(facts, entry, facts.route(entry))
-    away = out_of_reach(_given(facts, context, entry), context.now)
-    again = context.again.get(entry.charger_id, context.now)
-    counts = f"it runs {facts.artifact.version}, and counts once its settings are compared"
-    if away or candidate is None:
-        away = away or WaitUntil("it is offline")
-        result.waiting.append((entry.charger_id, f"{counts}; {away.reason}", away.for_session))
-        times.append(away.when)
-    elif again > context.now:
-        result.waiting.append((entry.charger_id, context.said.get(entry.charger_id, counts), False))
-        times.append(again)
-    else:
-        result.queue.append(replace(candidate, late=_attempt_of(facts, entry)))
-        times.append(None)
-
-
-def _attempt_of(facts: ShardFacts, entry: Entry) -> int:
-    """The attempt that was sent to one that runs the version now; 0: none was, or it does not."""
-    return next((attempt for place, attempt in facts.late if facts.entries[place] is entry), 0)
-
-
-def _given(facts: ShardFacts, context: Context, entry: Entry) -> ChargerFacts:
-    situation, site = facts.situations[entry.situation], facts.sites[entry.site]
-    downgrade, local = goes_back(context.wave), facts.local_of(site.site_id)
-    return ChargerFacts(situation, facts.artifact, site, downgrade, facts.replaces, facts.takes, local)
 
 
 def _candidate(facts: ShardFacts, entry: Entry, route: RouteFacts | None) -> Candidate | None:

@@ -4,11 +4,9 @@ from sqlalchemy import bindparam, delete, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from storage.campaign import TargetPhase
 from storage.kept import Kept
 from storage.postgres.execution_tables import update_kept
 from storage.postgres.prepared import Prepared
-from storage.postgres.tables import campaign_target
 
 _COLUMNS = update_kept.c
 _ITS = (
@@ -19,16 +17,6 @@ _ITS = (
 _KEEP = Prepared(insert(update_kept).on_conflict_do_nothing())
 _GET = Prepared(select(update_kept).where(*_ITS))
 _FORGET = Prepared(delete(update_kept).where(*_ITS))
-_SWEEP = Prepared(
-    delete(update_kept)
-    .where(
-        campaign_target.c.campaign_id == _COLUMNS.campaign_id,
-        campaign_target.c.wave == _COLUMNS.wave,
-        campaign_target.c.charger_id == _COLUMNS.charger_id,
-        campaign_target.c.phase == TargetPhase.DONE.value,
-    )
-    .returning(_COLUMNS.charger_id)
-)
 
 
 class PostgresKeptStore:
@@ -59,7 +47,3 @@ class PostgresKeptStore:
     async def forget(self, campaign_id: str, wave: int, charger_id: str) -> None:
         """Idempotent."""
         await _FORGET.rows(self._engine, campaign=campaign_id, of_wave=wave, charger=charger_id)
-
-    async def sweep(self) -> int:
-        """Few rows at any time: one for each charger whose update is under way."""
-        return len(await _SWEEP.rows(self._engine))

@@ -649,21 +649,6 @@ async def late_version(harness: Harness, world: World, record: Recorder) -> None
     await _updated(harness, world, record, name, pace)
 
 
-async def booted_late(harness: Harness, world: World, record: Recorder) -> None:
-    """The version of an attempt that failed comes up before the next one begins."""
-    [name] = world.add_chargers(1)
-    world.behaviours[name] = broken
-    pace = replace(QUICK, max_attempts=2, retry_backoff_seconds=30.0)
-    await harness.start(campaign := await world.add_campaign([[name]], world.plan(pace=pace)))
-    await until(lambda: world.campaigns.target_rows["c1", 0, name].reason.startswith("attempt 1 failed"))
-    world.run_version(name, "1.1")
-    await until(lambda: world.campaigns.outcomes("c1").get(name) is Outcome.UPDATED)
-    await harness.orchestrator.abort("c1", "ada", "enough", False, "abort-1")
-    await harness.result(campaign)
-    await record.keep("shard", "campaign/c1/w0/s0")
-    await record.keep("charger_update", f"charger/{name}")
-
-
 async def falls_again(harness: Harness, world: World, record: Recorder) -> None:
     """A bad release is taken back in three rounds, and one falls back to it after each."""
     names = world.add_chargers(4)
@@ -702,7 +687,6 @@ REAL: tuple[Scenario, ...] = (
     steady,
     closed_before,
     late_version,
-    booted_late,
     falls_again,
 )
 

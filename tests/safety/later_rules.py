@@ -93,17 +93,6 @@ def lasts(referee: "Referee", station: Station, since: float, reason: str) -> No
         referee.broken("counted before it stayed up", f"{station.name}: {last}, {reason}")
 
 
-def came_through(referee: "Referee", station: Station, target: Target) -> None:
-    """Whoever counts as updated is set as it told us before; what it did not tell, nobody compares (X9)."""
-    kept = referee.books.kept.rows.get((target.campaign_id, target.wave, target.charger_id))
-    if kept is None or not kept.values:
-        return
-    referee.seen["settings compared"] += 1
-    if changed := {name for name, value in kept.values.items() if station.settings[name] != value}:
-        what = f"{station.name}: {sorted(changed)}, {target.reason}"
-        referee.broken("counted before its settings were put back", what)
-
-
 def installs_in_time(referee: "Referee", target: Target) -> None:
     """An order to install: not while the site is closed, whatever the charger has fetched already."""
     for one in _closures(referee):

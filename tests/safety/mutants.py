@@ -27,7 +27,6 @@ import workflows.gate
 import workflows.gate.outcomes
 import workflows.steady
 from activities.campaigns import CampaignActivities
-from activities.conclusion import Books, ConcludeInput
 from activities.local_images import LocalImageSender
 from activities.orders import DispatchKind
 from activities.sending import Sending
@@ -601,19 +600,10 @@ def _restless_is_fine() -> list[Change]:
 
 
 def _there_is_enough() -> list[Change]:
-    """By the look, by the node that is asked then, and by the end of that."""
-
     async def nobody(*_: Any) -> tuple[()]:
         return ()
 
-    async def at_once(*_: Any) -> None:
-        return None
-
-    return [
-        (activities.fleet, "staying", nobody),
-        (activities.sending, "stays_up_until", at_once),
-        (activities.dispatch, "stays_up_until", at_once),
-    ]
+    return [(activities.fleet, "staying", nobody)]
 
 
 def _own_install_counts_at_once() -> list[Change]:
@@ -657,35 +647,6 @@ def _proves_late(scenario: Scenario) -> Scenario:
     natures = tuple(Nature(one.name, one.site, slow=150.0) for one in scenario.natures)
     changes: dict[str, Any] = {"natures": natures, "acts": (), "odds": Odds(), "max_attempts": 2}
     return replace(scenario, attempt_seconds=300.0, steady_seconds=120.0, **changes)
-
-
-def _late_by_a_look() -> list[Change]:
-    return [(activities.fleet, "sent_to", lambda *_: ())]
-
-
-def _nobody_asks() -> list[Change]:
-    """The books are closed by whoever cannot ask the charger."""
-
-    async def close(self: Books, given: ConcludeInput) -> None:
-        await self.close(given)
-
-    return [(Books, "close_unasked", close)]
-
-
-def _forgets_and_comes_late(scenario: Scenario) -> Scenario:
-    """Everybody boots with it in the pause between two attempts, with its factory settings."""
-    natures = tuple(Nature(one.name, one.site, slow=200.0, forgets_settings=True) for one in scenario.natures)
-    changes: dict[str, Any] = {"natures": natures, "acts": (), "odds": Odds(), "max_attempts": 2}
-    return replace(scenario, attempt_seconds=300.0, steady_seconds=0.0, closed_seconds=0.0, **changes)
-
-
-def _forgets_and_was_closed(scenario: Scenario) -> Scenario:
-    """Nothing is taken from a charger that its operator has closed, so nothing is given back either."""
-    natures = tuple(
-        Nature(one.name, one.site, out_before=(1, 2), forgets_settings=True) for one in scenario.natures
-    )
-    changes: dict[str, Any] = {"natures": natures, "acts": (), "odds": Odds(), "closed_seconds": 0.0}
-    return replace(scenario, steady_seconds=0.0, **changes)
 
 
 def _hasty_and_steady(scenario: Scenario) -> Scenario:
@@ -812,18 +773,6 @@ MUTANTS = (
     ),
     Mutant(
         "a retry counts what is there", _there_is_enough, _rules("counted before it stayed up"), _proves_late
-    ),
-    Mutant(
-        "one that booted late counts by a look",
-        _late_by_a_look,
-        _rules("counted before its settings were put back"),
-        _forgets_and_comes_late,
-    ),
-    Mutant(
-        "who cannot be asked counts",
-        _nobody_asks,
-        _rules("counted before its settings were put back"),
-        _forgets_and_was_closed,
     ),
     Mutant(
         "an image that installs itself counts at its first boot",

@@ -39,7 +39,6 @@ PROMISES = {
         "success without a command",
         "crashed after it had stayed up",
         "counted before it stayed up",
-        "counted before its settings were put back",
         "an outcome changed",
     ),
     "No data is never a pass": (

@@ -97,12 +97,11 @@ class Scenario:
 def draw(seed: int) -> Scenario:
     """The campaign of this seed."""
     newest = _newest(random.Random(seed ^ 0xA4EAD), former(seed))
-    steady = _steady(random.Random(seed ^ 0x57EAD), newest)
-    return _forgetful(random.Random(seed ^ 0xF0267), _shut(random.Random(seed ^ 0x5407), steady))
+    return _shut(random.Random(seed ^ 0x5407), _steady(random.Random(seed ^ 0x57EAD), newest))
 
 
 def former(seed: int) -> Scenario:
-    """The same without what came last: from fetching ahead and followers to staying up and settings."""
+    """The same without what came last: fetching ahead, followers, feeders, local controllers, staying up."""
     rng = random.Random(seed)
     count = rng.choice((3, 4, 5, 6, 6, 8, 8, 10, 12))
     sites = max(1, count // rng.choice((1, 2, 3)))
@@ -185,14 +184,6 @@ def _shut(rng: random.Random, scenario: Scenario) -> Scenario:
         return scenario
     acts = (*scenario.acts, Act(_moment(rng, HOUR), "shut", seconds=rng.uniform(30.0, 900.0)))
     return replace(scenario, acts=tuple(sorted(acts, key=lambda act: act.at)))
-
-
-def _forgetful(rng: random.Random, scenario: Scenario) -> Scenario:
-    """The same, in part of the campaigns, with chargers whose settings do not come through an update."""
-    if rng.random() >= 0.3:
-        return scenario
-    natures = tuple(replace(one, forgets_settings=rng.random() < 0.7) for one in scenario.natures)
-    return replace(scenario, natures=natures)
 
 
 def _drawn(

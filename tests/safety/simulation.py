@@ -59,7 +59,7 @@ from storage.ids import (
 from storage.journal import JournalRound
 from storage.plan_digest import plan_digest
 from storage.ports import ChargerView
-from storage.twin import ConfigurationSection, Lifecycle, TwinState
+from storage.twin import Lifecycle, TwinState
 from storage.upkeep import SiteRules, Upkeep
 from storage.windows import Closure, ClosureKind
 from storage.withdrawal import Source, Withdrawal, artifact_subject
@@ -70,7 +70,7 @@ from tests.safety.processes import Port, Process, Trouble
 from tests.safety.referee import Referee, Violation
 from tests.safety.scenario import Act, Scenario
 from tests.safety.seals import SEAL, Images, Signer, Verifier, artifact_id_of, image
-from tests.safety.station import MODEL, SETTINGS, SLOW_MODEL, VENDOR, Nature, Station
+from tests.safety.station import MODEL, SLOW_MODEL, VENDOR, Nature, Station
 from tests.safety.stores import Books
 from tests.safety.temporal import Refused, Temporal, Unknown
 from tests.safety.wires import Hall, Noise
@@ -487,8 +487,7 @@ class Simulation:
     def _register(self, station: Station) -> None:
         name, nature = station.name, station.nature
         charger = Charger(name, nature.site, VENDOR, station.model, Lifecycle.ACTIVE)
-        known = ConfigurationSection(SETTINGS) if nature.forgets_settings else None
-        self.books.chargers.rows[name] = ChargerView(charger, TwinState(name, configuration=known))
+        self.books.chargers.rows[name] = ChargerView(charger, TwinState(name))
         if nature.power_kw:
             self.books.upkeep.said[name] = Upkeep(name, power_kw=nature.power_kw)
         self.hall.dial(station, restarted=True)

@@ -20,11 +20,8 @@ from csms.commands import (
     ChangeAvailability,
     Command,
     CommandAnswer,
-    GetVariables,
-    ItemAnswer,
     PublishFirmware,
     Reset,
-    SetVariables,
     UpdateFirmware,
 )
 from csms.errors import CallFailed
@@ -46,8 +43,6 @@ NOTHING = "/d/" + "x" * TICKET_LETTERS
 """Where an address ends that nothing answers."""
 OTHER_BYTES = "other bytes"
 """What is behind an address that gives something else than was signed."""
-SETTINGS = {"HeartbeatInterval": "60", "ClockAlignedDataInterval": "900"}
-FACTORY = {"HeartbeatInterval": "86400", "ClockAlignedDataInterval": "900"}
 VENDOR, MODEL, SLOW_MODEL = "Voltworks", "VW-22", "VW-22R"
 
 
@@ -124,8 +119,6 @@ class Nature:
     """How often it boots in a boot loop."""
     slow: float = 0.0
     """So much longer its installs take."""
-    forgets_settings: bool = False
-    """Another version begins with what it was made with. What is set is known of these only."""
 
 
 @dataclass
@@ -144,7 +137,6 @@ class Station:
     dead: bool = False
     whole: bool = True
     """2.x: whether the station as a whole is in service, whatever its connectors are."""
-    settings: dict[str, str] = field(default_factory=lambda: dict(SETTINGS))
     own: dict[int, bool] = field(default_factory=lambda: {1: True, 2: True})
     """Each connector by itself."""
     scheduled: dict[int, bool] = field(default_factory=dict)
@@ -308,12 +300,6 @@ class Station:
             return self._asked(command)
         if isinstance(command, Reset):
             return self._reset()
-        if isinstance(command, GetVariables):
-            return CommandAnswer(AnswerStatus.ACCEPTED, values=tuple(self.settings.items()))
-        if isinstance(command, SetVariables):
-            self.settings |= {each.name: each.value for each in command.values}
-            items = tuple(ItemAnswer(each.name, AnswerStatus.ACCEPTED) for each in command.values)
-            return CommandAnswer(AnswerStatus.ACCEPTED, items=items)
         return CommandAnswer(AnswerStatus.NOT_IMPLEMENTED)
 
     def _change(self, command: ChangeAvailability) -> CommandAnswer:
@@ -563,8 +549,6 @@ class Station:
             self.watch("installed by itself", self, version)
         self._power_off()
         await asyncio.sleep(self.rng.uniform(5, 60) if seconds is None else seconds)
-        if self.nature.forgets_settings and version != self.version:
-            self.settings = dict(FACTORY)
         self.version = version
         if self._habit() is Habit.FORGETS:
             self.whole, self.own = True, dict.fromkeys(self.own, True)

@@ -298,7 +298,6 @@ class Books:
         self.out_of_service.came_back, self.out_of_service.clock = self.rooms.came_back, clock
         self.learned = MemoryLearned()
         self.kept = MemoryKept()
-        self.kept.campaigns = self.campaigns
         self.parked = ParkedImages(self)
         self.publications = MemoryPublications(self.campaigns)
         self.events.signals_late = self._signals_late  # type: ignore[method-assign]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage.campaign import Campaign, CampaignPhase, CampaignPlan, Outcome, Target, WavePlan
+from storage.campaign import Campaign, CampaignPhase, CampaignPlan, Target, WavePlan
 from storage.charger import ChargerFilter
 from storage.errors import NotFound
 from storage.kept import Kept
@@ -50,23 +50,6 @@ async def test_what_a_charger_was_is_kept_once_until_its_update_is_over(engine) 
     assert await store.get("c1", 1000, "A") is None
     await store.forget("c1", 0, "A")
     assert await store.get("c1", 0, "A") is None
-
-
-@pytest.mark.requirement("X9")
-async def test_what_chargers_were_goes_with_targets_that_are_done(engine) -> None:
-    store, campaigns, now = PostgresKeptStore(engine), PostgresCampaignStore(engine), datetime.now(UTC)
-    plan = CampaignPlan("r", "f" * 64, ChargerFilter(), (WavePlan("w", 1.0),))
-    one = Target("c1", 0, 0, "A", "s1", "f" * 64, "1", "2")
-    targets = [one, replace(one, charger_id="B", ordinal=1), replace(one, wave=1000)]
-    await campaigns.create(Campaign("c1", plan, "d", CampaignPhase.RUNNING, "ada", NOW), targets, ())
-    for target in targets:
-        await store.keep(Kept("c1", target.wave, target.charger_id, now, {}, 2, ()))
-    assert await store.sweep() == 0
-    await campaigns.finish_target("c1", 0, "A", Outcome.FAILED, "it did not stay up", now)
-    assert await store.sweep() == 1
-    assert await store.get("c1", 0, "A") is None
-    for wave, name in ((0, "B"), (1000, "A")):
-        assert await store.get("c1", wave, name) is not None
 
 
 @pytest.mark.requirement("F120", "F121")

@@ -12,7 +12,6 @@ from storage.artifact import ArtifactPhase, SignOff
 from storage.campaign import CampaignPhase, Outcome, TargetPhase
 from storage.charger import OutOfService, SiteLease
 from storage.events import FirmwareStatus
-from storage.kept import Kept
 from tests.unit.activities.world import START, World
 
 CP = "CP000"
@@ -145,16 +144,6 @@ async def test_swept_leases_are_on_record(world: World) -> None:
     world.leases.rows[CP] = SiteLease(CP, "site-0", f"charger/{CP}", "update", START)
     assert await ChargerActivities(world.stores).sweep_leases() == 1
     assert world.audit.rows[-1].subject == f"charger/{CP}"
-
-
-@pytest.mark.requirement("X9")
-async def test_what_a_charger_was_is_forgotten_once_its_target_is_done(world: World) -> None:
-    await world.add_campaign([[CP], ["CP001"]], world.plan(2), campaign_id="c2")
-    for wave, name in enumerate((CP, "CP001")):
-        await world.kept.keep(Kept("c2", wave, name, START, {"HeartbeatInterval": "60"}, 2, ()))
-    await world.campaigns.finish_target("c2", 0, CP, Outcome.FAILED, "it did not stay up", START)
-    assert await ChargerActivities(world.stores).sweep_leases() == 0
-    assert list(world.kept.rows) == [("c2", 1, "CP001")]
 
 
 @pytest.mark.requirement("X3")

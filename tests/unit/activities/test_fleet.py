@@ -432,20 +432,3 @@ async def test_who_runs_the_version_through_us_and_has_not_stayed_up_is_told(wor
     assert set(told) == {("CP000", START + timedelta(seconds=60)), ("CP002", None)}
     world.now += timedelta(seconds=61)
     assert (await activities.measure_eligibility(query)).staying == (("CP002", None),)
-
-
-@pytest.mark.requirement("X9", "R37")
-async def test_whoever_was_sent_the_version_and_runs_it_is_told_whatever_a_shard_remembers(
-    world: World,
-) -> None:
-    names, query = ["CP000", "CP001", "CP002"], ShardQuery("c1", 0, 0, 500)
-    activities, move = FleetActivities(world.stores), world.campaigns.move_target
-    for name in names[:2]:
-        await world.boot(name, "1.1")
-    for name in (names[0], names[2]):
-        await move("c1", 0, name, TargetPhase.DISPATCHED, "", at=START, attempt=2)
-    for phase in (TargetPhase.CONFIRMING, TargetPhase.WAITING):
-        await move("c1", 0, names[0], phase, "", at=START)
-        facts = await activities.measure_eligibility(query)
-        [(place, attempt)] = facts.late
-        assert (facts.entries[place].charger_id, attempt) == (names[0], 2), "CP001 ran it before"

@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 from temporalio.testing import ActivityEnvironment
 
-from activities.chargers import ChargerActivities
 from activities.conclusion import ConcludeAnswer, ConcludeInput, RestoreInput
 from activities.dispatch import DispatchActivities
 from csms.access import GetLocalListVersion
@@ -237,29 +236,3 @@ async def test_who_has_no_local_list_is_not_asked_for_one(world: World) -> None:
 
 def test_nothing_is_both_put_back_and_left_to_a_person() -> None:
     assert not SETTINGS & TRUST
-
-
-async def close_unasked(world: World, end: ConcludeInput) -> ConcludeAnswer | None:
-    activities = ChargerActivities(world.stores)
-    answer: ConcludeAnswer | None = await ActivityEnvironment().run(activities.close_update, end)
-    return answer
-
-
-async def test_whoever_cannot_ask_the_charger_counts_no_success(world: World) -> None:
-    proven = ConcludeInput("c1", 0, CP, 1, Outcome.UPDATED, "it booted with 1.1 after the command")
-    kept = dict(world.kept.rows)
-    for _ in range(2):  # It may be repeated, as everything.
-        answer = await close_unasked(world, proven)
-        assert answer is not None
-        assert answer.reason.endswith("after the command, and counts once its settings are compared")
-        assert await ended(world) == (None, answer.reason)
-        assert (world.leases.rows, world.kept.rows) == ({}, kept)
-    world.kept.rows.clear()
-    assert await close_unasked(world, proven) is None, "there is nothing to compare"
-    assert (await ended(world))[0] is Outcome.UPDATED
-
-
-async def test_a_failure_needs_no_comparison(world: World) -> None:
-    failed = ConcludeInput("c1", 0, CP, 1, Outcome.FAILED, "it came back with 1.0")
-    assert await close_unasked(world, failed) is None
-    assert (await ended(world), world.kept.rows) == ((Outcome.FAILED, "it came back with 1.0"), {})

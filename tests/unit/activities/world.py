@@ -268,7 +268,6 @@ class World:
             lambda: self.now,
         )
         self.upkeep.standings = self.campaigns.standings
-        self.kept.campaigns = self.campaigns
         self.publications = MemoryPublications(self.campaigns)
         self.journal = MemoryJournal()
         self.incidents = MemoryIncidents()

@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from activities.facts import Entry, ShardFacts, SiteFacts, Situation
+from activities.facts import Entry, ShardFacts, SiteFacts
 from storage.campaign import Outcome
 from tests.unit.workflows.facts import ARTIFACT, IDLE, NOW
 from workflows.messages import Retry
@@ -83,8 +83,7 @@ def test_a_retry_waits_for_its_time_and_keeps_its_reason() -> None:
 
 
 def test_after_an_attempt_nobody_is_called_skipped() -> None:
-    by_a_run_of_before = triage(facts("current"), retried("current-0", 5))
-    assert by_a_run_of_before.done[0][1] is Outcome.UPDATED
+    assert triage(facts("current"), retried("current-0", 5)).done[0][1] is Outcome.UPDATED
     assert triage(facts("foreign"), retried("foreign-0", 5)).done[0][1] is Outcome.FAILED
 
 
@@ -107,65 +106,6 @@ def test_one_that_runs_the_version_after_its_attempt_counts_once_it_stays_up() -
 
     fell_back = replace(loops, situations=(replace(IDLE, version="1.0"),) * len(SITUATIONS))
     assert triage(fell_back, retried("current-0", -1)).queue, "it gets its next attempt"
-
-
-def late(*kinds: str, down: int = 0) -> ShardFacts:
-    """All of these were sent their third attempt; "current" runs the version."""
-    found = facts(*kinds, down=down)
-    runs = [place for place, kind in enumerate(kinds) if kind == "current"]
-    return replace(found, late=tuple((place, 3) for place in runs))
-
-
-@pytest.mark.requirement("X9")
-def test_one_that_booted_after_its_attempt_is_sent_to_its_node_and_not_counted_by_a_look() -> None:
-    for context in (CONTEXT, retried("current-1", 5), retried("current-1", -5)):
-        found = triage(late("idle", "current"), context)
-        assert found.done == []
-        assert [(one.charger_id, one.late) for one in found.queue] == [("idle-0", 0), ("current-1", 3)]
-        assert (found.open, found.earliest) == (2, None)
-    assert triage(late("current", down=2), CONTEXT).queue, "its site's room is asked when it starts"
-    assert not triage(late("current"), replace(CONTEXT, flying={"current-0"})).queue
-
-
-@pytest.mark.requirement("X9")
-def test_one_that_booted_late_and_cannot_be_asked_waits_and_says_why() -> None:
-    plain = late("current")
-    current = NAMES.index("current")
-
-    def being(situation: Situation, node: int = 0) -> ShardFacts:
-        situations = (*plain.situations[:current], situation, *plain.situations[current + 1 :])
-        [entry] = plain.entries
-        return replace(plain, situations=situations, entries=(entry._replace(node=node),))
-
-    runs = SITUATIONS["current"]
-    for situation, node, reason, session in (
-        (replace(runs, online=False), -1, "it is offline", False),
-        (runs, -1, "it is offline", False),
-        (replace(runs, heard_recently=False), 0, "nothing was heard from it lately", False),
-        (replace(runs, maintenance="reset"), -1, "other maintenance has it: reset", False),
-        (replace(runs, busy="session 7 is open", session=True), 0, "session 7 is open", True),
-    ):
-        found = triage(being(situation, node), retried("current-0", -5))
-        [(_, said, for_session)] = found.waiting
-        assert said.startswith(f"it runs 1.1, and counts once its settings are compared; {reason}")
-        assert (for_session, found.queue, found.done) == (session, [], [])
-
-
-@pytest.mark.requirement("X9")
-def test_one_that_booted_late_and_did_not_answer_is_asked_again_after_a_pause() -> None:
-    soon, why = NOW + timedelta(minutes=5), "its settings could not be compared"
-    context = replace(CONTEXT, again={"current-0": soon}, said={"current-0": why})
-    found = triage(late("current"), context)
-    assert (found.waiting, found.queue, found.earliest) == ([("current-0", why, False)], [], soon)
-    assert triage(late("current"), replace(context, now=soon)).queue
-
-
-@pytest.mark.requirement("X9", "R28")
-def test_one_that_booted_late_stays_up_first_where_the_plan_wants_that() -> None:
-    soon = NOW + timedelta(seconds=40)
-    loops = replace(late("current"), staying=(("current-0", soon),), takes=300.0)
-    assert triage(loops, retried("current-0", -1)).waiting
-    assert triage(replace(loops, staying=()), retried("current-0", -1)).queue[0].late == 3
 
 
 def test_a_rollback_leaves_alone_who_runs_something_newer_by_now() -> None:
