@@ -352,7 +352,7 @@ class FirmwareCampaignWorkflow(EndDesk):
             back += count
         if self._phase is CampaignPhase.ROLLING_BACK and workflow.patched("who-is-back"):
             last = RollbackInput(self._id, wave, ending.only_failed)
-            facts = await locally(CampaignActivities.measure_rollback, last)
+            facts = await remotely(CampaignActivities.measure_rollback, last, "see who is back")
             if facts.left_count:
                 await self._leave_behind(replace(last, wave=wave + 1), ending, facts)
                 return

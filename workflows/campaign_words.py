@@ -23,9 +23,7 @@ def left_behind(facts: RollbackFacts, version: str) -> str:
     named, more = ", ".join(facts.left), facts.left_count - len(facts.left)
     rest = f" and {more} more" if more > 0 else ""
     one = facts.left_count == 1
-    return (
-        f"{named}{rest} {'runs' if one else 'run'} {version} again, and {'needs' if one else 'need'} a person"
-    )
+    return f"{named}{rest} {'runs' if one else 'run'} {version}, and {'needs' if one else 'need'} a person"
 
 
 def open_end(sentence: str) -> str:

@@ -38,12 +38,12 @@ class Offers:
 
 
 def gate_holds(decisions: Sequence[Decision], tallies: Sequence[WaveTally]) -> bool:
-    """Whether the last look held, and no other wave is under way. ``decisions`` in order of time."""
+    """Whether the last look held, and no later wave is under way. ``decisions`` in order of time."""
     if not decisions or decisions[-1].verdict is not VerdictWord.HOLD:
         return False
-    others = [tally for tally in tallies if tally.wave != decisions[-1].wave]
+    later = [tally for tally in tallies if tally.wave > decisions[-1].wave]
     return not any(
-        count for tally in others for phase, count in tally.by_phase.items() if phase not in _AT_REST
+        count for tally in later for phase, count in tally.by_phase.items() if phase not in _AT_REST
     )
 
 

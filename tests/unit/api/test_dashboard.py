@@ -268,6 +268,7 @@ async def test_each_role_sees_its_buttons_and_no_other_works(role: Role, verbs: 
         (((0, VerdictWord.HOLD),), {}, True),
         (((0, VerdictWord.HOLD),), {0: TargetPhase.WAITING}, True),
         (((0, VerdictWord.HOLD),), {1: TargetPhase.WAITING}, False),
+        (((1, VerdictWord.HOLD),), {0: TargetPhase.WAITING}, True),
         (((0, VerdictWord.HOLD), (0, VerdictWord.PROCEED)), {}, False),
     ],
 )
