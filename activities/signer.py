@@ -15,7 +15,7 @@ from activities.halts import refuse_halted
 from activities.refusals import Refusals
 from activities.stores import Stores
 from signing.errors import DirectiveRefused, TooHasty, VerificationFailed
-from signing.ports import EvidenceJudge, ReleaseSigner, ReleaseStamp
+from signing.ports import EvidenceJudge, ReleaseSigner
 from storage.artifact import Artifact, SignOff
 from storage.campaign import Campaign, Directive, goes_back
 from storage.errors import Conflict, NotFound
@@ -40,6 +40,18 @@ class StagedFacts:
     keyids: tuple[str, ...]
     signed_by: tuple[str, ...] = ()
     """Keys that signed exactly these bytes already."""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedFacts:
+    """Which metadata now lists the artifact."""
+
+    target_path: str
+    role_version: int
+    snapshot_version: int
+    timestamp_version: int
+    overtaken: tuple[str, ...] = ()
+    """Other artifacts, staged as a version that is taken now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +137,14 @@ class SignerActivities:
     @activity.defn
     @mapped
     @guarded
+    async def compare_staged(self, artifact_id: str) -> str:
+        """Why what is staged could not be published any more; empty: it could. Nothing is changed."""
+        staged = await self._stores.artifacts.staged(artifact_id)
+        return "Nothing was staged" if staged is None else await self._signer.outdated(staged)
+
+    @activity.defn
+    @mapped
+    @guarded
     async def check_sign_off(self, given: SignOff) -> int:
         """Verify and store one person's signature; returns how many distinct keys have signed.
 
@@ -150,13 +170,22 @@ class SignerActivities:
     @activity.defn
     @mapped
     @guarded
-    async def publish_release(self, artifact_id: str) -> ReleaseStamp:
+    async def publish_release(self, artifact_id: str) -> PublishedFacts:
         """Publish what was signed. Idempotent. Raises VerificationFailed or StaleStage."""
         await refuse_halted(self._stores.halts)
         staged = await self._stores.artifacts.staged(artifact_id)
         if staged is None:
             raise NotFound("staged release of artifact", artifact_id)
-        return await self._signer.publish(staged, tuple(await self._stores.artifacts.sign_offs(artifact_id)))
+        sign_offs = await self._stores.artifacts.sign_offs(artifact_id)
+        stamp = await self._signer.publish(staged, tuple(sign_offs))
+        overtaken = await self._stores.artifacts.overtaken(staged.role, staged.version)
+        return PublishedFacts(
+            target_path=stamp.target_path,
+            role_version=stamp.role_version,
+            snapshot_version=stamp.snapshot_version,
+            timestamp_version=stamp.timestamp_version,
+            overtaken=tuple(one for one in overtaken if one != artifact_id),
+        )
 
     @activity.defn
     @mapped

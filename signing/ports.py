@@ -153,6 +153,9 @@ class ReleaseSigner(Protocol):
     async def stage(self, artifact: Artifact) -> StagedRelease:
         """The next version of the vendor role's metadata with this target added, unsigned."""
 
+    async def outdated(self, staged: StagedRelease) -> str:
+        """Why what is staged could not be published any more, whoever signed it; empty: it could."""
+
     async def check_sign_off(self, staged: StagedRelease, sign_off: SignOff) -> None:
         """Raise VerificationFailed unless this key counts for the role and the signature holds."""
 

@@ -131,6 +131,11 @@ class SigningService:
         async with self._lock:
             return await self._again(lambda: self._stage(artifact))
 
+    async def outdated(self, staged: StagedRelease) -> str:
+        """Why what is staged could not be published any more, whoever signed it; empty: it could."""
+        async with self._lock:
+            return await self._again(lambda: self._outdated(staged))
+
     async def check_sign_off(self, staged: StagedRelease, sign_off: SignOff) -> None:
         """Raise VerificationFailed unless the key counts for the role and the signature holds."""
         async with self._lock:
@@ -198,6 +203,15 @@ class SigningService:
             threshold=delegated.threshold,
             keyids=tuple(delegated.keyids),
         )
+
+    async def _outdated(self, staged: StagedRelease) -> str:
+        payload = self._check_staged(staged)
+        head = await self._settled(staged.role)
+        current = (await self._repository.role(head, staged.role)).signed
+        if payload.version != current.version + 1:
+            return f"Version {current.version} of {staged.role} was published first"
+        problems = compare(staged.role, current, payload, self._clock()).problems
+        return f"What was staged cannot be published any more ({'; '.join(problems)})" if problems else ""
 
     async def _publish(self, staged: StagedRelease, sign_offs: tuple[SignOff, ...]) -> ReleaseStamp:
         payload = self._check_staged(staged)

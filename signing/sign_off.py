@@ -116,7 +116,7 @@ async def review(
     if following.version != current.version + 1:
         raise StaleStage(
             f"The staged bytes are version {following.version} of {role}; {current.version} is released.",
-            hint="Fetch what is staged now; if it has not moved, have the release staged again.",
+            hint="Ask for it again with `ampwave artifact sign`: it has it staged again where that is due.",
         )
     step = compare(role, current, following, now)
     roots = trust.policy.roots_of(role)

@@ -29,7 +29,7 @@ EVIDENCE_OPEN = frozenset(
         ArtifactPhase.AWAITING_SIGNATURES,
     }
 )
-"""Where evidence may still be added; later it is part of what people signed."""
+"""On its way to enough signatures: evidence may still be added; later it is part of what people signed."""
 
 
 @dataclass(frozen=True, slots=True)

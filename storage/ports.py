@@ -287,6 +287,9 @@ class ArtifactStore(Protocol):
         """Replace what was staged for this artifact; sign-offs of other bytes no longer count."""
 
     async def staged(self, artifact_id: str) -> StagedRelease | None: ...
+    async def overtaken(self, role: str, version: int) -> Sequence[str]:
+        """Artifacts on their way that are staged as this version of a role, or as an earlier one."""
+
     async def add_sign_off(self, sign_off: SignOff) -> None:
         """Idempotent for the same key and bytes."""
 

@@ -96,6 +96,15 @@ class Orchestrator(LifeStarter, CertificateDesk, TestimonyDoor):
         with suppress(Conflict):
             await asked(handle.signal(PublishArtifactWorkflow.evidence_changed, rpc_timeout=self._timeout))
 
+    @in_our_words
+    async def look_again(self, artifact_id: str) -> None:
+        """Wait until what is staged can be signed, staged again if need be, or the artifact waits no more.
+
+        Raises Conflict if its publication is over.
+        """
+        handle = self._client.get_workflow_handle(artifact_workflow_id(artifact_id))
+        await asked(handle.execute_update("look_again", rpc_timeout=self._timeout))
+
     async def publish_ceremony(self, order: CeremonyOrder) -> CeremonyStamp:
         """Have a stored ceremony published, and wait for it; the same one again goes on, or says the same.
 

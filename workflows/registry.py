@@ -357,6 +357,7 @@ def signer_activities(
     return (
         EvidenceActivities(stores, desk).judge_evidence,
         signing.stage_release,
+        signing.compare_staged,
         signing.check_sign_off,
         signing.publish_release,
         signing.sign_directive,

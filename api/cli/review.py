@@ -14,22 +14,28 @@ if TYPE_CHECKING:
 def review_staged(api: Api, artifact_id: str, trusted_root: bytes, now: datetime) -> "Review":
     """What the staged bytes really change, computed here from metadata verified by our own root.
 
+    What another release came before is staged again at our request, and that is reviewed.
+
     Raises CliError when the server refuses, and what ``signing.sign_off.review`` raises.
     """
     import asyncio
 
+    from signing.errors import StaleStage
     from signing.sign_off import collect_evidence, review
 
-    staged = api.get(f"/artifacts/{artifact_id}/staged")
+    path = f"/artifacts/{artifact_id}/staged"
 
     async def fetch(name: str, limit: int) -> bytes:
         return await asyncio.to_thread(api.metadata, name, limit)
 
-    async def work() -> "Review":
+    async def work(staged: Record) -> "Review":
         evidence = await collect_evidence(fetch, staged["role"])
         return await review(staged["role"], base64.b64decode(staged["payload"]), evidence, trusted_root, now)
 
-    return asyncio.run(work())
+    try:
+        return asyncio.run(work(api.get(path)))
+    except StaleStage:
+        return asyncio.run(work(api.post(path)))
 
 
 def sign_staged(

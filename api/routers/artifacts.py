@@ -81,6 +81,18 @@ async def get_staged(request: Request, services: Services, artifact_id: Sha256) 
     return tagged_reply(request, await _staged_reply(services.artifacts, staged))
 
 
+@router.post("/{artifact_id}/staged")
+@permit(Permission.ARTIFACT_SIGN)
+async def look_again(services: Services, artifact_id: Sha256) -> StagedReply:
+    """Have the signer look whether what is staged can still be published, and stage it again if not.
+
+    Signatures over what can still be published stay; over what cannot, they are void.
+    """
+    await _refuse_unstaged(services.artifacts, artifact_id)
+    await services.orchestrator.look_again(artifact_id)
+    return await _staged_reply(services.artifacts, await _refuse_unstaged(services.artifacts, artifact_id))
+
+
 @router.post("/{artifact_id}/sign-offs", status_code=202)
 @permit(Permission.ARTIFACT_SIGN)
 async def sign_off(
@@ -125,6 +137,14 @@ def _check_sign_off(artifact: Artifact, staged: StagedRelease | None, body: Sign
             f"Key {body.keyid[:12]} does not count for the role {staged.role}.",
             [f"keyid: not one of {', '.join(keyid[:12] for keyid in staged.keyids)}"],
         )
+
+
+async def _refuse_unstaged(store: ArtifactStore, artifact_id: str) -> StagedRelease:
+    """What waits for signatures. Raises Conflict where nothing does."""
+    artifact, staged = await store.get(artifact_id), await store.staged(artifact_id)
+    if staged is None or artifact.phase is not ArtifactPhase.AWAITING_SIGNATURES:
+        raise Conflict("Nothing is staged for signature.", hint=_unstaged(artifact))
+    return staged
 
 
 async def _staged_reply(store: ArtifactStore, staged: StagedRelease) -> StagedReply:

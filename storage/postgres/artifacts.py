@@ -178,6 +178,18 @@ class PostgresArtifactStore:
             keyids=tuple(row.keyids),
         )
 
+    async def overtaken(self, role: str, version: int) -> Sequence[str]:
+        """Artifacts on their way that are staged as this version of a role, or as an earlier one."""
+        on_its_way = artifact.c.phase.in_([phase.value for phase in EVIDENCE_OPEN])
+        query = (
+            select(artifact.c.artifact_id)
+            .join(staged_release, staged_release.c.artifact_id == artifact.c.artifact_id)
+            .where(staged_release.c.role == role, staged_release.c.version <= version, on_its_way)
+            .order_by(artifact.c.uploaded_at, artifact.c.artifact_id)
+        )
+        async with reading(self._engine) as connection:
+            return list((await connection.execute(query)).scalars())
+
     async def add_sign_off(self, given: SignOff) -> None:
         """The first signature of a key over these bytes stands."""
         statement = insert(sign_off).values(

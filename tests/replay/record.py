@@ -232,6 +232,35 @@ async def publication_with_evidence(harness: Harness, world: World, record: Reco
     await record.keep("publish_artifact", f"artifact/{artifact.artifact_id}")
 
 
+async def overtaken_publications(harness: Harness, world: World, record: Recorder) -> None:
+    """Two are staged; the one that is published was doubted in vain, the other is told and staged again."""
+    rows, staged = world.artifacts.rows, world.artifacts.staged_rows
+
+    async def put_up(version: str, counter: int) -> str:
+        artifact_id = world.add_artifact(version, counter, ArtifactPhase.UPLOADED).artifact_id
+        await harness.orchestrator.start_publication(artifact_id)
+        await until(lambda: rows[artifact_id].phase is ArtifactPhase.AWAITING_SIGNATURES)
+        return artifact_id
+
+    async def sign(artifact_id: str, *keys: str) -> None:
+        for key in keys:
+            sha256 = staged[artifact_id].sha256
+            given = SignOff(artifact_id, sha256, key, "00", f"owner of {key}", START)
+            await harness.orchestrator.sign_off(given)
+
+    first, second = [await put_up(version, counter) for version, counter in (("2.2", 7), ("2.1", 6))]
+    await sign(first, "k1")
+    await harness.orchestrator.look_again(second)
+    await sign(second, "k1", "k2")
+    await until(lambda: staged[first].version == 3)
+    await until(lambda: "published first" in rows[first].reason)
+    await sign(first, "k1", "k2")
+    for artifact_id in (first, second):
+        await until(lambda one=artifact_id: rows[one].phase is ArtifactPhase.RELEASED)  # type: ignore[misc]
+    await record.keep("publish_artifact_told", f"artifact/{first}")
+    await record.keep("publish_artifact_first", f"artifact/{second}")
+
+
 async def record_keeping(harness: Harness, world: World, record: Recorder) -> None:
     """One round, with a log that does not hold."""
     world.records.broken = True
@@ -663,6 +692,7 @@ async def falls_again(harness: Harness, world: World, record: Recorder) -> None:
 REAL: tuple[Scenario, ...] = (
     publication,
     publication_with_evidence,
+    overtaken_publications,
     record_keeping,
     housekeeping_with_logs,
     ceremony,

@@ -185,6 +185,10 @@ class MemoryArtifacts:
     async def staged(self, artifact_id: str) -> StagedRelease | None:
         return self.stages.get(artifact_id)
 
+    async def overtaken(self, role: str, version: int) -> Sequence[str]:
+        taken = [s.artifact_id for s in self.stages.values() if s.role == role and s.version <= version]
+        return [one for one in taken if self.all[one].phase in EVIDENCE_OPEN]
+
     async def add_sign_off(self, sign_off: SignOff) -> None:
         if not any(
             (s.keyid, s.staged_sha256) == (sign_off.keyid, sign_off.staged_sha256) for s in self.signed
@@ -244,6 +248,9 @@ class MemoryOrchestrator(MemoryCertificateActs):
 
     async def evidence_changed(self, artifact_id: str) -> None:
         await self._note("evidence_changed", artifact_id)
+
+    async def look_again(self, artifact_id: str) -> None:
+        await self._note("look_again", artifact_id)
 
     async def sign_off(self, sign_off: SignOff) -> None:
         await self._note("sign_off", sign_off)

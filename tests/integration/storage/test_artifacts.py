@@ -139,6 +139,20 @@ async def test_the_first_signature_of_a_key_stands(added) -> None:
         await added.add_sign_off(replace(first, artifact_id="b" * 64))
 
 
+async def test_who_is_staged_as_a_version_that_is_taken_is_found(artifacts) -> None:
+    """Of this role, on the way to signatures, staged as this version or an earlier one."""
+    as_version = {1: 3, 2: 4, 3: 5, 4: 4, 5: 4}
+    for number, version in as_version.items():
+        artifact_id, role = str(number) * 64, "bolt" if number == 4 else ARTIFACT.vendor_role
+        await artifacts.add(
+            replace(ARTIFACT, artifact_id=artifact_id, vendor_role=role, version=f"1.{number}")
+        )
+        await artifacts.stage(replace(STAGED, artifact_id=artifact_id, role=role, version=version))
+    await artifacts.set_phase("5" * 64, ArtifactPhase.RELEASED, "it is out")
+    assert await artifacts.overtaken(ARTIFACT.vendor_role, 4) == ["1" * 64, "2" * 64]
+    assert await artifacts.overtaken(ARTIFACT.vendor_role, 2) == []
+
+
 @pytest.mark.requirement("S16")
 async def test_another_staging_voids_what_was_signed(added) -> None:
     await added.stage(STAGED)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from storage.artifact import Artifact, ArtifactPhase, SignOff, StagedRelease
+from storage.artifact import EVIDENCE_OPEN, Artifact, ArtifactPhase, SignOff, StagedRelease
 from storage.audit import AuditEntry
 from storage.campaign import (
     REHEARSAL_WAVE,
@@ -265,6 +265,15 @@ class MemoryArtifacts:
 
     async def staged(self, artifact_id: str) -> StagedRelease | None:
         return self.staged_rows.get(artifact_id)
+
+    async def overtaken(self, role: str, version: int) -> Sequence[str]:
+        return [
+            one.artifact_id
+            for one in self.staged_rows.values()
+            if one.role == role
+            and one.version <= version
+            and self.rows[one.artifact_id].phase in EVIDENCE_OPEN
+        ]
 
     async def add_sign_off(self, sign_off: SignOff) -> None:
         self.sign_off_rows.append(sign_off)

@@ -122,6 +122,26 @@ async def test_a_sign_off_over_other_bytes_is_refused(world: World) -> None:
     assert "artifact.signed" in world.audit.actions()
 
 
+@pytest.mark.requirement("S16")
+async def test_who_publishes_hears_whose_staged_version_is_taken_now(world: World) -> None:
+    signer = SignerActivities(world.stores, world, lambda: "n" * 32)
+    first, other, out = [
+        world.add_artifact(version, counter, phase).artifact_id
+        for version, counter, phase in (
+            ("2.0", 3, ArtifactPhase.PUBLISHING),
+            ("2.1", 4, ArtifactPhase.AWAITING_SIGNATURES),
+            ("1.9", 2, ArtifactPhase.RELEASED),
+        )
+    ]
+    assert await signer.compare_staged(other) == "Nothing was staged"
+    for one in (out, other, first):
+        await signer.stage_release(one)
+    assert await signer.compare_staged(other) == ""
+
+    assert (await signer.publish_release(first)).overtaken == (other,)
+    assert await signer.compare_staged(other) == "Version 3 of voltworks was published first"
+
+
 @pytest.mark.requirement("S41")
 async def test_bytes_that_hash_to_something_else_are_a_problem(world: World) -> None:
     artifact = world.add_artifact("2.0", 3, ArtifactPhase.UPLOADED)

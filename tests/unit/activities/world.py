@@ -245,6 +245,8 @@ class World:
     repeat_signals: int = 1
     stale_publications: int = 0
     _stagings: int = 0
+    published_version: int = 0
+    """The highest version that was published."""
     agenda: list[tuple[datetime, Callable[[], None]]] = field(default_factory=list)
     """What happens by itself, and when; done as the clock passes it."""
     _sequence: Any = field(default_factory=lambda: itertools.count(1))
@@ -599,6 +601,10 @@ class World:
             ("k1", "k2", "k3"),
         )
 
+    async def outdated(self, staged: StagedRelease) -> str:
+        taken = self.published_version
+        return f"Version {taken} of {staged.role} was published first" if staged.version <= taken else ""
+
     async def check_sign_off(self, staged: StagedRelease, sign_off: SignOff) -> None:
         if sign_off.signature != "00":
             raise VerificationFailed("The signature does not hold.")
@@ -607,6 +613,7 @@ class World:
         if self.stale_publications:
             self.stale_publications -= 1
             raise StaleStage("The role moved on.")
+        self.published_version = max(self.published_version, staged.version)
         return ReleaseStamp("voltworks/1.1/firmware.bin", staged.version, 2, 3)
 
     async def refresh(self) -> None:

@@ -272,6 +272,27 @@ async def test_a_sign_off_of_other_bytes_or_by_another_key_is_refused(
     assert not house.artifacts.signed
 
 
+@pytest.mark.requirement("S16")
+async def test_who_may_sign_has_what_is_staged_looked_at_again() -> None:
+    house = staged_house()
+    path, _ = sign_off(house)
+    artifact_id, staged = next(iter(house.artifacts.stages.items()))
+
+    async def stage_again(asked: str) -> None:
+        house.artifacts.stages[asked] = replace(staged, version=5)
+
+    house.orchestrator.look_again = stage_again  # type: ignore[method-assign]
+    async with house.client(Role.VIEWER) as client:
+        assert (await client.post(f"{path}/staged")).status_code == 403
+    async with house.client(Role.SECURITY) as client:
+        assert (await client.post(f"{path}/staged")).json()["version"] == 5
+        house.artifacts.all[artifact_id] = replace(
+            house.artifacts.all[artifact_id], phase=ArtifactPhase.REJECTED, reason="Its counter is too low."
+        )
+        refused = await client.post(f"{path}/staged")
+    assert (refused.status_code, "Its counter is too low." in refused.text) == (409, True)
+
+
 async def test_nothing_staged_is_said_so() -> None:
     house = staged_house()
     path, body = sign_off(house)

@@ -213,6 +213,24 @@ async def test_of_two_releases_staged_at_once_the_second_must_be_signed_again(be
         await service.publish(second, second_signed)
 
 
+@pytest.mark.requirement("S16")
+async def test_what_is_staged_is_said_to_be_outdated_once_it_cannot_be_published(bench) -> None:
+    service = bench.service()
+    first, image = await service.stage(await bench.upload()), await bench.upload("1.2", 12)
+    second = await service.stage(image)
+    assert await service.outdated(first) == await service.outdated(second) == ""
+
+    await service.publish(first, await bench.sign_off(first, "release", "qa"))
+    assert await service.outdated(second) == "Version 2 of acme was published first"
+    again = await service.stage(image)
+    assert (again.version, await service.outdated(again)) == (3, "")
+
+    late = restaged(again, lambda targets: setattr(targets, "expires", bench.now))
+    assert await service.outdated(late) == "What was staged cannot be published any more (it has expired)"
+    with pytest.raises(VerificationFailed, match="changed after staging"):
+        await service.outdated(replace(again, payload=late.payload))
+
+
 @pytest.mark.requirement("S63")
 async def test_two_signers_at_the_same_bucket_lose_nothing(bench) -> None:
     await bench.ceremony("acme", "bolt")

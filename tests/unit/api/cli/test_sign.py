@@ -21,9 +21,10 @@ from signing.keys import file_address, public_of_file
 from signing.metadata import canonical
 from signing.release import release_of
 from signing.service import OnlineKeys, SigningService
+from signing.sign_off import collect_evidence, review, sign
 from signing.step import next_version
-from signing.trust_source import METADATA_PREFIX
-from storage.artifact import Artifact, ArtifactPhase, Compatible, StagedRelease
+from signing.trust_source import METADATA_PREFIX, fetch_from
+from storage.artifact import Artifact, ArtifactPhase, Compatible, SignOff, StagedRelease
 from storage.canonical import sha256_hex
 from storage.charger import SignatureScheme
 from storage.clock import system_clock
@@ -69,7 +70,7 @@ class Bench:
         return run("artifact", "sign", self.artifact.artifact_id, "--key", address, "--root", root, *options)
 
     def posted(self) -> list[Any]:
-        return [one.json for one in self.fake.seen if one.method == "POST"]
+        return [one.json for one in self.fake.seen if one.method == "POST" and one.body]
 
 
 def _artifact(version: str, counter: int, leaf: Any) -> Artifact:
@@ -138,6 +139,39 @@ def test_a_person_reviews_and_signs(run: Any, bench: Bench) -> None:
     key = public_of_file(bench.folder / "acme-qa.pem")
     assert (sent["staged_sha256"], sent["keyid"]) == (bench.staged.sha256, key.keyid)
     key.verify_signature(Signature(sent["keyid"], sent["signature"]), bench.staged.payload)
+
+
+@pytest.mark.requirement("S16")
+def test_what_another_release_came_before_is_staged_again_and_signed(
+    run: Any, bench: Bench, maker: Any
+) -> None:
+    path = f"/artifacts/{bench.artifact.artifact_id}/staged"
+    first = _artifact("1.0.0", 10, maker.leaf(SignatureScheme.ECDSA_P256, system_clock()))
+    bench.bucket.objects[first.artifact_id] = b"firmware 1.0.0"
+    again = asyncio.run(_publish_before(bench, first))
+    bench.serve(bench.staged)
+    bench.fake.on("POST", path, (409, {"title": "Conflict", "detail": "The artifact is rejected."}))
+    refused = bench.sign(run, "--yes")
+    assert (refused.exit_code, "The artifact is rejected." in refused.stderr) == (1, True)
+
+    bench.fake.on("POST", path, (200, {"role": "acme", "payload": base64.b64encode(again.payload).decode()}))
+    result = bench.sign(run, "--yes")
+    assert result.exit_code == 0, result.output
+    assert "acme version 3, valid until" in result.stderr
+    assert bench.posted()[-1]["staged_sha256"] == again.sha256
+
+
+async def _publish_before(bench: Bench, first: Artifact) -> StagedRelease:
+    """Two people sign another release; what the bench's image is staged as after it."""
+    root = (bench.folder / "root.json").read_bytes()
+    service = SigningService(bench.bucket, root, OnlineKeys.in_folder(bench.folder), system_clock)  # type: ignore[arg-type]
+    staged, evidence = await service.stage(first), await collect_evidence(fetch_from(bench.bucket), "acme")  # type: ignore[arg-type]
+    seen, now = await review("acme", staged.payload, evidence, root, system_clock()), system_clock()
+    made = [sign(seen, file_address(bench.folder / f"acme-{who}.pem")) for who in ("release", "qa")]
+    await service.publish(
+        staged, tuple(SignOff(staged.artifact_id, staged.sha256, *one, "somebody", now) for one in made)
+    )
+    return await service.stage(bench.artifact)
 
 
 def test_nothing_is_signed_without_a_yes(run: Any, bench: Bench) -> None:
