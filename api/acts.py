@@ -11,6 +11,7 @@ from typing import Any
 
 from api.auth import Permission, require
 from api.errors import Forbidden
+from api.once import bind
 from api.ports import ApiServices
 from api.replies import update_id
 from signing.errors import VerificationFailed
@@ -42,15 +43,16 @@ async def close_incident(services: ApiServices, actor: Principal, incident_id: i
 
 @dataclass(frozen=True, slots=True)
 class CampaignActs:
-    """The acts of one person on one campaign. ``key`` makes a repeated act happen once.
+    """The acts of one person on one campaign. ``key`` makes a repeated act happen once; None: none was given.
 
-    Every method raises NotFound for no such campaign and Conflict where its state forbids the act.
+    Every method raises NotFound for no such campaign, Conflict where its state forbids the act, and KeyReused
+    where the key came with another request before.
     """
 
     services: ApiServices
     actor: Principal
     campaign_id: str
-    key: str
+    key: str | None
 
     async def approve(self, plan_digest: str, evidence: str = "") -> None:
         """A yes to exactly this plan and cohort, signed where the signed policy asks for that.
@@ -61,24 +63,19 @@ class CampaignActs:
         if self.services.check_approval is not None:
             campaign = await self.services.campaigns.get(self.campaign_id)
             await self._checked("approve", self.services.check_approval(campaign, approval))
-        await self._do(
-            "approve",
-            self.services.orchestrator.approve(self.campaign_id, approval, self._once("approve")),
-        )
+        # A signature is another one each time; what was agreed to is the same.
+        once = await self.once("approve", plan_digest)
+        await self._do("approve", self.services.orchestrator.approve(self.campaign_id, approval, once))
 
     async def pause(self) -> None:
         """Start nothing new."""
-        await self._do(
-            "pause",
-            self.services.orchestrator.pause(self.campaign_id, self.actor.name, self._once("pause")),
-        )
+        once = await self.once("pause")
+        await self._do("pause", self.services.orchestrator.pause(self.campaign_id, self.actor.name, once))
 
     async def resume(self) -> None:
         """Go on after a pause."""
-        await self._do(
-            "resume",
-            self.services.orchestrator.resume(self.campaign_id, self.actor.name, self._once("resume")),
-        )
+        once = await self.once("resume")
+        await self._do("resume", self.services.orchestrator.resume(self.campaign_id, self.actor.name, once))
 
     async def abort(self, reason: str, *, rollback: bool) -> None:
         """Stop for good, and take updated chargers back if asked.
@@ -87,6 +84,7 @@ class CampaignActs:
         """
         if rollback:
             await self._must(Permission.CAMPAIGN_ROLLBACK, "abort")
+        once = await self.once("abort", rollback, reason)
         await self._do(
             "abort",
             self.services.orchestrator.abort(
@@ -94,43 +92,43 @@ class CampaignActs:
                 self.actor.name,
                 reason,
                 rollback=rollback,
-                update_id=self._once("abort"),
+                update_id=once,
             ),
         )
 
     async def proceed(self, reason: str) -> None:
         """Decide a held gate by hand."""
+        once = await self.once("proceed", reason)
         await self._do(
             "proceed",
-            self.services.orchestrator.proceed(
-                self.campaign_id, self.actor.name, reason, self._once("proceed")
-            ),
+            self.services.orchestrator.proceed(self.campaign_id, self.actor.name, reason, once),
         )
 
     async def extend(self, ends_at: datetime, reason: str) -> None:
         """Give it a later end."""
+        once = await self.once("extend", ends_at, reason)
         await self._do(
             "extend",
-            self.services.orchestrator.extend(
-                self.campaign_id, ends_at, self.actor.name, reason, self._once("extend")
-            ),
+            self.services.orchestrator.extend(self.campaign_id, ends_at, self.actor.name, reason, once),
         )
 
     async def skip(self, charger_id: str, reason: str) -> None:
         """Take one charger out."""
+        once = await self.once("skip", charger_id, reason)
         await self._do(
             "skip",
             self.services.orchestrator.skip_charger(
-                self.campaign_id, charger_id, self.actor.name, reason, self._once("skip")
+                self.campaign_id, charger_id, self.actor.name, reason, once
             ),
         )
 
     async def recall(self, charger_id: str, reason: str) -> None:
         """Take one charger out, also while its update is under way."""
+        once = await self.once("recall", charger_id, reason)
         await self._do(
             "recall",
             self.services.orchestrator.recall_charger(
-                self.campaign_id, charger_id, self.actor.name, reason, self._once("recall")
+                self.campaign_id, charger_id, self.actor.name, reason, once
             ),
         )
 
@@ -161,8 +159,13 @@ class CampaignActs:
             await audit(self.services, self.actor, f"campaign.{verb}_refused", subject, why=why)
             raise
 
-    def _once(self, verb: str) -> str:
-        return update_id(verb, self.actor.name, self.key)
+    async def once(self, verb: str, *asked: Any) -> str:
+        """The id under which this act happens once. Raises KeyReused if the key came with another request."""
+        if self.key is None:
+            return self.services.new_id()
+        once = update_id(verb, self.actor.name, self.key)
+        await bind(self.services, f"campaign/{self.campaign_id}/{once}", *asked)
+        return once
 
 
 def _over(campaign: Campaign) -> Conflict:

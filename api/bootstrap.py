@@ -102,7 +102,7 @@ from storage.ids import SIGNER_QUEUE, TASK_QUEUE, node_queue
 from storage.journal import JournalRule
 from storage.kept import KeptStore
 from storage.notice import NoticeStore
-from storage.operator_ports import CommandStore, LeftoverStore, LogStore
+from storage.operator_ports import CommandStore, LeftoverStore, LogStore, RequestKeyStore
 from storage.parked import ParkedStore
 from storage.penalty import PenaltyStore
 from storage.postgres.artifacts import PostgresArtifactStore
@@ -136,6 +136,7 @@ from storage.postgres.publications import PostgresPublicationStore
 from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.renewals import PostgresRenewalStore
 from storage.postgres.reprovision import PostgresReprovisionStore
+from storage.postgres.request_keys import PostgresRequestKeyStore
 from storage.postgres.retention import PostgresRetentionStore
 from storage.postgres.retirement import PostgresRetirementStore
 from storage.postgres.routes import PostgresRouteStore
@@ -214,6 +215,7 @@ class Stores:
     retirements: RetirementStore
     enrolments: ProvisioningStore
     reprovisions: ReprovisionStore
+    request_keys: RequestKeyStore
     routes: ports.RouteStore
     tickets: ports.TicketStore
     tokens: ports.TokenStore
@@ -325,6 +327,7 @@ def _stores(
         certificates=PostgresCertificateStore(engine),
         chargers=PostgresChargerStore(engine, stale_after=stale_after(settings.csms_heartbeat_interval_s)),
         commands=PostgresCommandStore(engine),
+        request_keys=PostgresRequestKeyStore(engine),
         daily=PostgresDailyStore(engine),
         events=PostgresEventStore(engine),
         learned=PostgresLearnedStore(engine),
@@ -520,6 +523,7 @@ def api_app(settings: Settings, stores: Stores, client: Client) -> FastAPI:
             downloads=stores.downloads,
             leases=stores.leases,
             commands=stores.commands,
+            request_keys=stores.request_keys,
             logs=stores.logs,
             twins=stores.twins,
             registry=stores.registry,

@@ -112,7 +112,7 @@ class KeyReused(DoorError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This Idempotency-Key was used before with another body.",
+            "This Idempotency-Key was used for something else before; nothing was done now.",
             hint="Use a new key for a new request, and the same body when you repeat one.",
         )
 

@@ -23,7 +23,7 @@ from storage.clock import Clock
 from storage.connection import Endpoint
 from storage.halt import HaltStore
 from storage.notice import NoticeStore
-from storage.operator_ports import CommandStore, LogStore
+from storage.operator_ports import CommandStore, LogStore, RequestKeyStore
 from storage.passport import PassportOrder
 from storage.penalty import PenaltyStore
 from storage.ports import (
@@ -185,6 +185,7 @@ class ApiServices:
     downloads: DownloadStore
     leases: LeaseStore
     commands: CommandStore
+    request_keys: RequestKeyStore
     logs: LogStore
     twins: TwinStore
     registry: RegistryStore

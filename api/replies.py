@@ -19,7 +19,7 @@ IdempotencyKey = Annotated[
         min_length=1,
         max_length=128,
         pattern=r"^[A-Za-z0-9._:\-]+$",
-        description="Repeat a request with the same key and it happens once.",
+        description="Repeat a request with its key and it happens once; with another body it is 422.",
         examples=["7f9c2ba4-e88f-4d6f-b8a4-2b1d8ac0e1c5"],
     ),
 ]

@@ -27,16 +27,17 @@ class Slice:
 async def skip_slice(acts: CampaignActs, query: str, reason: str) -> Slice:
     """Take out who matches now; again, who matches then and is still in.
 
-    Raises NotFound, QueryError, or InvalidInput where it is too many at once.
+    Raises NotFound, QueryError, KeyReused, or InvalidInput where it is too many at once.
     """
     services = acts.services
     await services.campaigns.get(acts.campaign_id)
+    act = await acts.once("skip-matching", query, reason)
     targets = await services.campaigns.targets(acts.campaign_id)
     names = await _matching(acts, query, sorted({each.charger_id for each in targets if _untouched(each)}))
     seats = asyncio.Semaphore(_TOGETHER)
 
     async def one(name: str) -> Exclusion | None:
-        once = update_id("skip", acts.actor.name, f"{acts.key}/{name}")
+        once = update_id("skip", acts.actor.name, f"{acts.key or act}/{name}")
         async with seats:
             try:
                 await services.orchestrator.skip_charger(

@@ -25,6 +25,13 @@ class CommandStore(Protocol):
         """The first end stands; whether this was it."""
 
 
+class RequestKeyStore(Protocol):
+    """What the Idempotency-Keys of people's acts were used for."""
+
+    async def claim(self, act_id: str, request_sha256: str, at: datetime) -> str:
+        """Bind an act's id to a request, for good; the request that it is bound to, which may be another."""
+
+
 class LogStore(Protocol):
     """Requests for logs, leave to upload them, and what arrived."""
 

@@ -16,6 +16,7 @@ from api.guard import Caller, Services, permit
 from api.ports import ApiServices
 from api.schemas.common import Slug
 from storage.access import Principal
+from storage.canonical import digest
 from storage.errors import InvalidInput
 
 router = APIRouter(prefix="/campaigns/{campaign_id}", include_in_schema=False, route_class=PageRoute)
@@ -35,9 +36,15 @@ class Press:
         """Check the form, act once however often it is sent, and show the campaign again."""
         form = await self.request.form(max_files=0, max_fields=10)
         check_form(self.request, text_of(form, "proof"))
-        key = text_of(form, "key") or self.services.new_id()
+        key = self._key(form)
         await do(CampaignActs(self.services, self.actor, self.campaign_id, key), form)
         return RedirectResponse(f"/campaigns/{self.campaign_id}", 303)
+
+    def _key(self, form: FormData) -> str | None:
+        """The page's key and what was filled in: twice the same is one act, a corrected form is another."""
+        given = text_of(form, "key")
+        filled = sorted((name, text) for name, text in form.multi_items() if isinstance(text, str))
+        return digest([name for name in filled if name[0] != "proof"]) if given else None
 
 
 @router.post("/approve")

@@ -156,7 +156,7 @@ async def get_directive(
 
 
 def _acts(services: ApiServices, caller: Principal, campaign_id: str, key: str | None) -> CampaignActs:
-    return CampaignActs(services, caller, campaign_id, key or services.new_id())
+    return CampaignActs(services, caller, campaign_id, key)
 
 
 def _accepted(response: Response, campaign_id: str) -> None:

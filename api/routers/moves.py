@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from api.auth import Permission
 from api.guard import Caller, GuardedRoute, Services, permit
+from api.once import bind
 from api.replies import IdempotencyKey, Limit
 from api.routers.twins import IfMatch, expected_version
 from api.schemas.common import ChargerId, PageReply
@@ -41,6 +42,8 @@ async def move_charger(
     if not values:
         raise InvalidInput("Nothing is to be changed.", hint=f"Give one of {', '.join(OWNERSHIP_FIELDS)}.")
     move_id = sha256_hex(f"{caller.name}\n{charger_id}\n{key}".encode())[:32] if key else services.new_id()
+    if key:
+        await bind(services, f"move/{move_id}", values)
     asked = Move(
         move_id, charger_id, expected_version(if_match), values, caller.name, body.reason, services.clock()
     )

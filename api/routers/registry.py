@@ -8,7 +8,8 @@ from fastapi import APIRouter, Query, Response
 from api.acts import audit
 from api.auth import Permission
 from api.guard import Caller, GuardedRoute, Services, permit
-from api.replies import IdempotencyKey
+from api.once import bind
+from api.replies import IdempotencyKey, update_id
 from api.routers.twins import IfMatch, expected_version
 from api.schemas.common import ChargerId, PageReply, Slug
 from api.schemas.registry import (
@@ -163,6 +164,9 @@ async def add_note(
     happened = body.happened_at or now
     if happened > now + _AHEAD:
         raise InvalidInput("happened_at is in the future.", hint="A note tells what happened.")
+    if key:
+        once = update_id("note", caller.name, key)
+        await bind(services, f"charger/{charger_id}/{once}", body.model_dump(mode="json"))
     event = NoteAdded(body.note, body.text, caller.name, body.reference)
     dedupe = f"note:{caller.name}:{key}"[:200] if key else None
     record = EventRecord(charger_id, event, happened, now, NO_SESSION_EPOCH, dedupe)

@@ -13,6 +13,7 @@ from api.acts import audit
 from api.auth import Permission
 from api.errors import KeyReused
 from api.guard import Caller, GuardedRoute, Services, permit
+from api.once import bind
 from api.ports import ApiServices
 from api.replies import Cursor, IdempotencyKey, Limit, update_id
 from api.schemas.certificates import RenewalBody, RenewalReply, RenewalTargetReply, SteerBody
@@ -114,6 +115,8 @@ async def _steer(
     renewal_id, act = what
     await services.renewals.get(renewal_id)
     once = update_id(act, caller.name, key) if key else services.new_id()
+    if key:
+        await bind(services, f"renewal/{renewal_id}/{once}", reason)
     await services.orchestrator.steer_renewal(renewal_id, act, PersonRequest(caller.name, reason), once)
     return reply(await services.renewals.get(renewal_id))
 

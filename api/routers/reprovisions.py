@@ -6,6 +6,7 @@ from fastapi import APIRouter, Response
 
 from api.auth import Permission, require
 from api.guard import Caller, GuardedRoute, Services, permit
+from api.once import bind
 from api.ports import ApiServices
 from api.replies import IdempotencyKey, Limit
 from api.schemas.common import ChargerId, PageReply
@@ -46,11 +47,12 @@ async def reprovision_charger(
     """
     if body.mode is ReprovisionMode.QUARANTINE:
         require(caller, Permission.TWIN_CONTROL)
-    now = services.clock()
+    now, reprovision_id = services.clock(), services.new_id()
+    if key:
+        reprovision_id = sha256_hex(f"{caller.name}\n{charger_id}\n{key}".encode())[:32]
+        await bind(services, f"reprovision/{reprovision_id}", body.model_dump(mode="json"))
     given = Reprovision(
-        reprovision_id=sha256_hex(f"{caller.name}\n{charger_id}\n{key}".encode())[:32]
-        if key
-        else services.new_id(),
+        reprovision_id=reprovision_id,
         charger_id=charger_id,
         mode=body.mode,
         actor=caller.name,

@@ -1,4 +1,4 @@
-"""The tables about people's commands to single chargers and the logs they ask for; part of ``tables``."""
+"""The tables about people's commands, their keys, and the logs they ask for; part of ``tables``."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
@@ -21,6 +21,15 @@ operator_command = sa.Table(
     time("finished_at", nullable=True),
     sa.Index(None, "charger_id", "requested_at"),
 )
+
+request_key = sa.Table(
+    "request_key",
+    metadata,
+    name("act_id", primary_key=True),
+    name("request_sha256"),
+    time("at"),
+)
+"""What the Idempotency-Key of an act was used for first."""
 
 log_request = sa.Table(
     "log_request",

@@ -149,6 +149,7 @@ SHELVES = (
         removed_by="the herald, after 30 days",
     ),
     Shelf("webhook_deliveries", "who was told of what, and when", "webhook_delivery"),
+    Shelf("request_keys", "what the keys of people's acts were used for", "request_key"),
     Shelf("session_ids", "session ids that OCPP 1.6 has us allot", "transaction_id"),
     Shelf("images", "firmware images", "artifact", bytes_of="length"),
     Shelf("twin_history", "every revision of every twin", "twin_history"),

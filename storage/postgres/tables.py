@@ -21,7 +21,13 @@ from storage.postgres.execution_tables import (
 from storage.postgres.lease_tables import out_of_service, site_lease
 from storage.postgres.life_tables import credential_past, enrolment, retirement, tombstone
 from storage.postgres.notice_tables import notice, webhook, webhook_delivery
-from storage.postgres.operator_tables import log_request, log_upload, operator_command, upload_ticket
+from storage.postgres.operator_tables import (
+    log_request,
+    log_upload,
+    operator_command,
+    request_key,
+    upload_ticket,
+)
 from storage.postgres.people_tables import audit, audit_head, token
 from storage.postgres.record_tables import halt, halt_vote
 from storage.postgres.registry_tables import charger_move, identifier, trust_memory
@@ -97,6 +103,7 @@ __all__ = [
     "out_of_service",
     "parked_image",
     "projection",
+    "request_key",
     "retirement",
     "service_day",
     "service_memory",

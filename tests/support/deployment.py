@@ -29,6 +29,7 @@ from storage.postgres.penalties import PostgresPenaltyStore
 from storage.postgres.privacy import PostgresPrivacyStore
 from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.renewals import PostgresRenewalStore
+from storage.postgres.request_keys import PostgresRequestKeyStore
 from storage.postgres.tickets import PostgresTicketStore
 from storage.postgres.tokens import PostgresTokenStore
 from storage.postgres.transfers import PostgresDownloadStore, PostgresUploadStore
@@ -62,6 +63,7 @@ def services_over(
         downloads=PostgresDownloadStore(engine),
         leases=PostgresLeaseStore(engine),
         commands=PostgresCommandStore(engine),
+        request_keys=PostgresRequestKeyStore(engine),
         logs=PostgresLogStore(engine),
         learned=PostgresLearnedStore(engine),
         twins=PostgresTwinStore(engine, project),

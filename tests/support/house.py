@@ -52,7 +52,7 @@ from tests.support.memory_chargers import MemoryChargers
 from tests.support.memory_enrolments import MemoryEnrolments
 from tests.support.memory_halts import MemoryHalts
 from tests.support.memory_notices import MemoryNotices
-from tests.support.memory_operator import MemoryCommands, MemoryLogs
+from tests.support.memory_operator import MemoryCommands, MemoryLogs, MemoryRequestKeys
 from tests.support.memory_penalties import MemoryPenalties
 from tests.support.memory_registry import MemoryIngest, MemoryPrivacy, MemoryRegistry
 from tests.support.memory_reprovisions import MemoryReprovisions
@@ -97,6 +97,7 @@ class House:
     tickets: MemoryTickets = field(default_factory=MemoryTickets)
     leases: MemoryLeases = field(default_factory=MemoryLeases)
     commands: MemoryCommands = field(default_factory=MemoryCommands)
+    request_keys: MemoryRequestKeys = field(default_factory=MemoryRequestKeys)
     logs: MemoryLogs = field(default_factory=MemoryLogs)
     twins: MemoryTwins = field(init=False)
     uploads: MemoryUploads = field(default_factory=MemoryUploads)
@@ -145,6 +146,7 @@ class House:
             downloads=self.downloads,
             leases=self.leases,  # type: ignore[arg-type]
             commands=self.commands,
+            request_keys=self.request_keys,
             logs=self.logs,
             twins=self.twins,  # type: ignore[arg-type]
             registry=self.registry,

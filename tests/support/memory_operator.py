@@ -33,6 +33,14 @@ class MemoryCommands:
         return True
 
 
+class MemoryRequestKeys:
+    def __init__(self) -> None:
+        self.bound: dict[str, str] = {}
+
+    async def claim(self, act_id: str, request_sha256: str, at: datetime) -> str:
+        return self.bound.setdefault(act_id, request_sha256)
+
+
 class MemoryLogs:
     def __init__(self) -> None:
         self.rows: dict[int, LogRequest] = {}

@@ -13,6 +13,7 @@ from storage.log import LogRequest, LogSort, LogState, LogUpload, UploadTicket
 from storage.postgres.chargers import PostgresChargerStore
 from storage.postgres.commands import PostgresCommandStore
 from storage.postgres.logs import PostgresLogStore
+from storage.postgres.request_keys import PostgresRequestKeyStore
 from tests.integration.storage.conftest import NOW
 
 pytestmark = pytest.mark.integration
@@ -46,6 +47,14 @@ async def test_a_command_is_opened_once_and_its_first_end_stands(commands: Postg
     assert await commands.get("c-1") == replace(COMMAND, end=ANSWERED, finished_at=later)
     with pytest.raises(NotFound):
         await commands.get("c-2")
+
+
+async def test_a_key_is_bound_to_one_request_also_of_many_at_once(engine: AsyncEngine) -> None:
+    keys = PostgresRequestKeyStore(engine)
+    claims = await asyncio.gather(*(keys.claim("campaign/c/1", f"{n:064}", NOW) for n in range(8)))
+    assert len(set(claims)) == 1, "one of them was first, and all are told which"
+    assert await keys.claim("campaign/c/1", "f" * 64, NOW) == claims[0]
+    assert await keys.claim("campaign/c/2", "f" * 64, NOW) == "f" * 64
 
 
 async def test_the_latest_commands_of_a_charger_come_newest_first(commands: PostgresCommandStore) -> None:

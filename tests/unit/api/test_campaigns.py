@@ -280,6 +280,73 @@ async def test_people_move_a_campaign_through_its_phases() -> None:
     )
 
 
+@pytest.mark.requirement("F48")
+@pytest.mark.parametrize("act", ["skip", "recall"])
+async def test_a_key_that_was_used_for_another_charger_is_refused_aloud(act: str) -> None:
+    house, artifact = ready()
+    path = f"{ALL}/{await created(house, artifact)}/{act}"
+    first = {"charger_id": "CP-03", "reason": "On the bench."}
+    async with house.client(Role.ADMIN) as client:
+        headers = {"Idempotency-Key": "K"}
+        once = await client.post(path, json=first, headers=headers)
+        other = await client.post(path, json=first | {"charger_id": "CP-04"}, headers=headers)
+        again = await client.post(path, json=first, headers=headers)
+        fresh = await client.post(
+            path, json=first | {"charger_id": "CP-04"}, headers={"Idempotency-Key": "L"}
+        )
+
+    assert (once.status_code, again.status_code, fresh.status_code) == (202, 202, 202)
+    assert other.status_code == 422
+    assert other.headers["content-type"] == "application/problem+json"
+    assert other.json()["type"] == "/problems/idempotency-key-reused"
+    assert "was used for something else before" in other.json()["detail"]
+    assert [asked[2] for asked in house.orchestrator.asked if asked[0] == act] == ["CP-03", "CP-04"]
+
+
+@pytest.mark.parametrize(
+    ("act", "first", "other"),
+    [
+        (
+            "abort",
+            {"reason": "Sessions fail.", "rollback": False},
+            {"reason": "Sessions fail.", "rollback": True},
+        ),
+        (
+            "extend",
+            {"ends_at": "2026-12-24T18:00:00Z", "reason": "r"},
+            {"ends_at": "2026-12-25T18:00:00Z", "reason": "r"},
+        ),
+        ("skip-matching", {"query": "site = a", "reason": "r"}, {"query": "site = b", "reason": "r"}),
+        ("approve", {"plan_digest": "a" * 64}, {"plan_digest": "b" * 64}),
+    ],
+)
+async def test_every_act_binds_its_key_to_what_was_asked(act: str, first: Any, other: Any) -> None:
+    house, artifact = ready()
+    path = f"{ALL}/{await created(house, artifact)}/{act}"
+    async with house.client(Role.ADMIN) as client:
+        headers = {"Idempotency-Key": "K"}
+        told = await client.post(path, json=first, headers=headers)
+        refused = await client.post(path, json=other, headers=headers)
+        again = await client.post(path, json=first, headers=headers)
+
+    assert refused.status_code == 422
+    assert refused.json()["type"] == "/problems/idempotency-key-reused"
+    assert again.status_code == told.status_code
+
+
+async def test_a_signed_approval_may_be_repeated_with_a_new_signature() -> None:
+    house, artifact = ready()
+    campaign_id = await created(house, artifact)
+    digest = house.campaigns.all[campaign_id].plan_digest
+    async with house.client(Role.ADMIN) as client:
+        for evidence in ("one", "two"):
+            body = {"plan_digest": digest, "evidence": evidence}
+            answer = await client.post(
+                f"{ALL}/{campaign_id}/approve", json=body, headers={"Idempotency-Key": "K"}
+            )
+            assert answer.status_code == 202
+
+
 @pytest.mark.requirement("S25")
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.SECURITY])
 async def test_who_may_only_stop_cannot_send_older_firmware_to_a_fleet(role: Role) -> None:
