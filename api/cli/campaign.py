@@ -10,12 +10,11 @@ import typer
 from api.cli import campaign_standings, documents
 from api.cli import campaign_views as views
 from api.cli.errors import CliError, Record, WrongUse
-from api.cli.next_steps import called
 from api.cli.output import Screen, words
 from api.cli.plan_flags import Flags, body_of, plan_of
 from api.cli.plan_reasons import with_lines
 from api.cli.plan_views import images_of
-from api.cli.references import CAMPAIGN_HELP, campaign_id, segment
+from api.cli.references import CAMPAIGN_HELP, called, campaign_id, segment
 from api.cli.session import Session, command, group
 
 if TYPE_CHECKING:
@@ -138,7 +137,12 @@ def show(session: Session, campaign: Reference) -> None:
     session.show(
         {**found, "decisions": decisions},
         lambda screen: views.draw_campaign(
-            screen, found, session.clock(), images=images_of(session.api, found), decisions=decisions
+            screen,
+            found,
+            session.clock(),
+            images=images_of(session.api, found),
+            decisions=decisions,
+            called=called(session.api, found),
         ),
     )
 
@@ -210,14 +214,14 @@ def approve(  # noqa: PLR0913 - typer's options are its signature
         )
     if not session.json:
         images = images_of(session.api, found)
-        views.draw_campaign(session.screen, found, session.clock(), images=images, advise=False)
+        views.draw_campaign(session.screen, found, session.clock(), images=images)
     body = {"plan_digest": found["plan_digest"]}
     signing = _signing(session, found, (key, keyid, root)) if key else None
     session.confirm(f"Approve {views.name(found)} for {found['cohort_size']} chargers?", yes=yes)
     if signing is not None:
         body["evidence"] = signing.sign()
     answer = session.api.post(f"{path}/approve", body)
-    session.show(answer, lambda screen: screen.line(_approved(found, answer)))
+    session.show(answer, lambda screen: screen.line(_approved(session, found, answer)))
 
 
 @command(app, "pause", posts=True)
@@ -396,7 +400,8 @@ def _show_new(session: Session, campaign: Record) -> None:
 
     def draw(screen: Screen) -> None:
         images = images_of(session.api, campaign)
-        views.draw_campaign(screen, campaign, session.clock(), images=images)
+        name = called(session.api, campaign)
+        views.draw_campaign(screen, campaign, session.clock(), images=images, called=name)
 
     session.show(campaign, draw)
 
@@ -430,13 +435,15 @@ def _image(release: "Release") -> str:
     return f"{release.path}, release counter {release.release_counter}, {release.sha256[:12]}"
 
 
-def _approved(before: Record, after: Record) -> str:
+def _approved(session: Session, before: Record, after: Record) -> str:
     """What an approval brought; the list of them may lag behind by a moment."""
     needed = int(after["plan"]["required_approvals"])
     have = max(len(before["approvals"]) + 1, len(after["approvals"]))
     if have < needed:
         return f"{views.name(after)}: approved, {have} of {needed}. It waits for somebody else's yes."
-    return f"{views.name(after)}: approved. Follow it with: ampwave campaign watch {called(after)}"
+    return (
+        f"{views.name(after)}: approved. Follow it with: ampwave campaign watch {called(session.api, after)}"
+    )
 
 
 def _tell_calibration(session: Session, body: Record) -> None:

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from api.cli.errors import Record
-from api.cli.next_steps import called, next_step
+from api.cli.next_steps import next_step
 from api.cli.output import Column, Screen, ago, duration, moment, share, short, words
 from api.cli.plan_views import minute, plan_fields, wanted
+from api.cli.references import starts
 
 ROLLBACK_BASE = 1000
 _SHOWN_EXCLUSIONS = 20
@@ -104,10 +105,10 @@ def draw_list(screen: Screen, campaigns: Sequence[Record], now: datetime) -> Non
             str(item["cohort_size"]),
             ago(item["created_at"], now),
             str(item["created_by"]),
-            short(item["campaign_id"]),
+            start,
             str(item.get("reason") or ""),
         )
-        for item in campaigns
+        for item, start in zip(campaigns, starts([str(one["campaign_id"]) for one in campaigns]), strict=True)
     ]
     screen.table(columns, rows, empty="No campaigns yet. Try one out: ampwave campaign plan FILE")
 
@@ -119,9 +120,9 @@ def draw_campaign(
     *,
     images: Mapping[str, str],
     decisions: Sequence[Record] = (),
-    advise: bool = True,
+    called: str = "",
 ) -> None:
-    """One campaign: where it stands, why, its plan, waves, gates' verdicts, and what to do next."""
+    """One campaign: where it stands, why, its plan, waves and verdicts; what to do next if ``called``."""
     screen.fields(
         [
             ("Campaign", f"{name(item)} ({item['campaign_id']})"),
@@ -140,8 +141,8 @@ def draw_campaign(
     draw_waves(screen, item)
     for one in item.get("waiting") or ():
         screen.line(f"{one['chargers']} waiting: {one['reason']}")
-    _draw_decisions(screen, item, decisions, now)
-    if advise and (step := next_step(item, decisions, now)):
+    _draw_decisions(screen, item, decisions, now, called)
+    if called and (step := next_step(item, decisions, now, called)):
         screen.line()
         screen.line(step)
 
@@ -276,7 +277,9 @@ def gate_name(decision: Record, item: Record) -> str:
     return names.get(decision["wave"], f"wave {decision['wave']}")
 
 
-def _draw_decisions(screen: Screen, item: Record, decisions: Sequence[Record], now: datetime) -> None:
+def _draw_decisions(
+    screen: Screen, item: Record, decisions: Sequence[Record], now: datetime, called: str
+) -> None:
     if not decisions:
         return
     from api.gate_evidence import IN_POINTS, compared, health_of
@@ -305,8 +308,8 @@ def _draw_decisions(screen: Screen, item: Record, decisions: Sequence[Record], n
     if any(map(compared, judged)):
         screen.line(IN_POINTS)
     if judged:
-        screen.line(f"The numbers behind them: ampwave campaign verdicts {called(item)}")
-    screen.line(f"Recompute these from their stored inputs: ampwave campaign verify-verdict {called(item)}")
+        screen.line(f"The numbers behind them: ampwave campaign verdicts {called}")
+    screen.line(f"Recompute these from their stored inputs: ampwave campaign verify-verdict {called}")
 
 
 def draw_verdicts(screen: Screen, item: Record, results: Sequence[Record]) -> None:

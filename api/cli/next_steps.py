@@ -13,18 +13,13 @@ _ROLLBACK_BASE = 1000
 _KEY = "--key file2:you.pem"
 
 
-def called(campaign: Record) -> str:
-    """Its name as it can be typed in a shell."""
-    return shlex.quote(str(campaign["name"]))
-
-
-def next_step(item: Record, decisions: Sequence[Record], now: datetime) -> str:
-    """Lines to show below a campaign, or nothing."""
-    name = called(item)
+def next_step(item: Record, decisions: Sequence[Record], now: datetime, called: str = "") -> str:
+    """Lines to show below a campaign that can be ``called`` so (else by its name), or nothing."""
+    name = called or shlex.quote(str(item["name"]))
     if item["phase"] in ("draft", "awaiting_approval"):
         return _approving(item, name)
     if item["phase"] == "paused":
-        return _paused(item, decisions, now)
+        return _paused(item, decisions, now, name)
     return f"Follow it: ampwave campaign watch {name}" if item["phase"] in ("running", "rolling_back") else ""
 
 
@@ -37,8 +32,8 @@ def _approving(item: Record, name: str) -> str:
     return f"{step}\nWhere the signed metadata lists no approvers, leave --key out."
 
 
-def _paused(item: Record, decisions: Sequence[Record], now: datetime) -> str:
-    name, ends = called(item), parse_time(item.get("ends_at"))
+def _paused(item: Record, decisions: Sequence[Record], now: datetime, name: str) -> str:
+    ends = parse_time(item.get("ends_at"))
     resume = f"Go on: ampwave campaign resume {name}"
     if ends is not None and ends <= now:
         extend = f'ampwave campaign extend {name} --until TIME --reason "..."'

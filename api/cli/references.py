@@ -1,7 +1,8 @@
 """What people type for an artifact or a campaign, turned into its id."""
 
 import re
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -14,6 +15,8 @@ ARTIFACT_HELP = "ROLE/VERSION, or the start of its id."
 CAMPAIGN_HELP = "Its name, or the start of its id."
 _SEARCHED = 5000
 _SHORTEST = 6
+_USUAL = 12
+"""So much of an id is shown where that tells it from all others."""
 
 
 def artifact_id(api: "Api", reference: str) -> str:
@@ -32,13 +35,30 @@ def artifact_id(api: "Api", reference: str) -> str:
 
 
 def campaign_id(api: "Api", reference: str) -> str:
-    """The id behind a campaign's name, the start of its id, or its whole id."""
+    """The id behind a campaign's whole id, its name, or the start of its id: what fits exactly wins."""
 
     def is_it(item: Record) -> bool:
         return reference == item["name"] or _starts(str(item["campaign_id"]), reference)
 
     found = _search(api, "/campaigns", is_it)
+    ids = [item for item in found if item["campaign_id"] == reference]
+    found = ids or [item for item in found if item["name"] == reference] or found
     return str(_only(found, "campaign", reference, "ampwave campaign list")["campaign_id"])
+
+
+def called(api: "Api", campaign: Record) -> str:
+    """What can be typed for it in a shell: its name, or the start of its id where others have that name."""
+    own = campaign["campaign_id"]
+    others = [item for item in api.pages("/campaigns", _SEARCHED) if item["campaign_id"] != own]
+    taken = {str(item[part]) for item in others for part in ("campaign_id", "name")}
+    if campaign["name"] not in taken:
+        return shlex.quote(str(campaign["name"]))
+    return shlex.quote(_start(str(own), taken))
+
+
+def starts(ids: Sequence[str]) -> list[str]:
+    """Of each id as much as tells it from the others."""
+    return [_start(own, (other for other in ids if other != own)) for own in ids]
 
 
 def file_name(text: object) -> str:
@@ -52,6 +72,17 @@ def file_name(text: object) -> str:
 def segment(text: str) -> str:
     """One path segment: identities may hold ``=``, ``+``, ``|`` and the like."""
     return quote(text, safe="")
+
+
+def _start(own: str, others: Iterable[str]) -> str:
+    alike = max((_common(own, other) for other in others), default=0)
+    return own[: max(_USUAL, alike + 1)]
+
+
+def _common(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (left, right) in pairs if left != right), min(len(one), len(other)))
 
 
 def _starts(whole: str, reference: str) -> bool:

@@ -175,6 +175,44 @@ def test_a_campaign_nobody_knows(run: Any, known: Any) -> None:
     assert "ampwave campaign list" in result.stderr
 
 
+def test_an_exact_name_or_id_wins_over_the_start_of_another(run: Any, known: Any, sample: Any) -> None:
+    back = {"campaign_id": "end-roll-back-1a2b3c4d5e", "name": "end-roll-back"}
+    failed = {"campaign_id": "end-roll-back-failed-9f8e7d6c5b", "name": "end-roll-back-failed"}
+    whole = {"campaign_id": "end-roll-back", "name": "something else"}
+    known.page("/campaigns", [sample.summary(**failed), sample.summary(**back)])
+    known.on("GET", f"/campaigns/{back['campaign_id']}", (200, sample.campaign(**back)))
+    known.page(f"/campaigns/{back['campaign_id']}/decisions", [])
+    shown = run("campaign", "show", "end-roll-back")
+    assert shown.exit_code == 0, shown.output
+    assert "ampwave campaign watch end-roll-back\n" in shown.stdout
+    assert "fits 2 campaigns" in run("campaign", "show", "end-roll").stderr
+
+    listed = run("campaign", "list").stdout
+    ends = [line.rstrip().rsplit(" ", 1)[1] for line in listed.splitlines()[1:]]
+    assert ends == ["end-roll-back-f", "end-roll-back-1"], "as much of each id as tells it from the other"
+
+    known.page("/campaigns", [sample.summary(**each) for each in (failed, back, whole)])
+    known.on("GET", "/campaigns/end-roll-back", (200, sample.campaign(**whole)))
+    known.page("/campaigns/end-roll-back/decisions", [])
+    assert "something else (end-roll-back)" in run("campaign", "show", "end-roll-back").stdout
+
+
+def test_what_is_said_to_type_next_fits_one_campaign(run: Any, known: Any, sample: Any) -> None:
+    twins = [
+        sample.summary(campaign_id=f"friday-{end}", name="friday") for end in ("1a2b3c4d5e", "1a2b3cffff")
+    ]
+    known.page("/campaigns", twins)
+    one = sample.campaign(campaign_id="friday-1a2b3c4d5e", name="friday")
+    known.on("GET", "/campaigns/friday-1a2b3c4d5e", (200, one))
+    known.page("/campaigns/friday-1a2b3c4d5e/decisions", [])
+    assert "fits 2 campaigns" in run("campaign", "show", "friday").stderr
+
+    shown = run("campaign", "show", "friday-1a2b3c4").stdout
+
+    assert "Follow it: ampwave campaign watch friday-1a2b3c4\n" in shown
+    assert "friday-1a2b3c4\n" in run("campaign", "list").stdout
+
+
 def test_targets_say_where_everybody_stands(run: Any, known: Any, sample: Any) -> None:
     rows = [
         sample.target("CP-1"),
