@@ -233,7 +233,7 @@ def pause(session: Session, campaign: Reference) -> None:
 @command(app, "resume", posts=True)
 def resume(session: Session, campaign: Reference) -> None:
     """Go on with a paused campaign."""
-    _act(session, campaign, "resume", None, "going on")
+    _act(session, campaign, "resume", None, "going on", goes=True)
 
 
 @command(app, "abort", posts=True)
@@ -255,7 +255,7 @@ def abort(
 @command(app, "proceed", posts=True)
 def proceed(session: Session, campaign: Reference, reason: Why) -> None:
     """Let a held gate pass. Your reason stands in the audit log."""
-    _act(session, campaign, "proceed", {"reason": reason}, "going on past the gate")
+    _act(session, campaign, "proceed", {"reason": reason}, "going on past the gate", goes=True)
 
 
 @command(app, "extend", posts=True)
@@ -389,10 +389,19 @@ def watch(
         )
 
 
-def _act(session: Session, campaign: str, verb: str, body: Record | None, said: str) -> None:
+def _act(
+    session: Session, campaign: str, verb: str, body: Record | None, said: str, *, goes: bool = False
+) -> None:
     path = _path(session, campaign)
     answer = session.api.post(f"{path}/{verb}", body)
-    session.show(answer, lambda screen: screen.line(f"{campaign}: {said}."))
+    stops = answer.get("stopped_by") or () if goes else ()
+
+    def draw(screen: Screen) -> None:
+        screen.line(f"{campaign}: {said}{', but nothing is sent yet:' if stops else '.'}")
+        for stop in stops:
+            screen.line(f"  {views.stopped(stop)}")
+
+    session.show(answer, draw)
 
 
 def _show_new(session: Session, campaign: Record) -> None:

@@ -128,6 +128,7 @@ def draw_campaign(
             ("Campaign", f"{name(item)} ({item['campaign_id']})"),
             ("State", words(item["phase"])),
             ("Because", item.get("reason") or None),
+            *(("Stopped", stopped(one)) for one in item.get("stopped_by") or ()),
             ("Chargers", str(item["cohort_size"])),
             ("Approved by", _approvals(item)),
             ("Created", f"{moment(item['created_at'], now)} by {item['created_by']}"),
@@ -145,6 +146,11 @@ def draw_campaign(
     if called and (step := next_step(item, decisions, now, called)):
         screen.line()
         screen.line(step)
+
+
+def stopped(stop: Record) -> str:
+    """What keeps anything from being sent, and how that ends."""
+    return f"{str(stop['why']).rstrip('.')}. {stop['lifted']}"
 
 
 def draw_waves(screen: Screen, item: Record) -> None:

@@ -29,12 +29,14 @@ from api.schemas.campaigns import (
     DirectiveReply,
     PlanBody,
     TargetReply,
+    StopReply,
 )
 from api.schemas.common import PageReply, Slug
 from api.schemas.previews import PlannedPage, PreviewReply
 from api.schemas.standings import OutcomeReply, StandingReply
 from api.slices import skip_slice
 from api.targets import target_page
+from api.standstill import stops
 from storage.access import Principal
 from storage.campaign import Exclusion
 from storage.errors import NotFound
@@ -195,7 +197,7 @@ async def pause_campaign(
 async def resume_campaign(
     response: Response, services: Services, caller: Caller, campaign_id: Slug, key: IdempotencyKey = None
 ) -> CampaignReply:
-    """Go on after a pause."""
+    """Go on after a pause. While everything is halted nothing is sent all the same: `stopped_by`."""
     await _acts(services, caller, campaign_id, key).resume()
     _accepted(response, campaign_id)
     return await _whole(services, campaign_id)
@@ -315,4 +317,6 @@ async def _whole(services: ApiServices, campaign_id: str) -> CampaignReply:
     tallies = await services.campaigns.tallies(campaign_id)
     excluded = await services.campaigns.exclusions(campaign_id)
     waiting = await services.campaigns.hindrances(campaign_id)
-    return CampaignReply.whole(campaign, tallies, [Exclusion(*pair) for pair in excluded], waiting)
+    whole = CampaignReply.whole(campaign, tallies, [Exclusion(*pair) for pair in excluded], waiting)
+    found = await stops(services, campaign)
+    return whole.model_copy(update={"stopped_by": tuple(map(StopReply.model_validate, found))})

@@ -312,6 +312,13 @@ class CampaignSummary(Reply):
         )
 
 
+class StopReply(Reply):
+    """What keeps anything of a campaign from being sent, whatever its phase."""
+
+    why: str = Field(examples=["everything is halted: ada at 2026-11-26 09:00Z: smoke at depot 3"])
+    lifted: str = Field(description="How it ends.")
+
+
 class CampaignReply(CampaignSummary):
     """A campaign with its plan, approvals and numbers."""
 
@@ -321,6 +328,9 @@ class CampaignReply(CampaignSummary):
     excluded: tuple[Exclusion, ...]
     waiting: tuple[Hindrance, ...] = Field(
         default=(), description="What its chargers wait for now, the most frequent first."
+    )
+    stopped_by: tuple[StopReply, ...] = Field(
+        default=(), description="Halts, withdrawals and freezes: nothing of it is sent while there is one."
     )
 
     @classmethod

@@ -12,6 +12,7 @@ from signing.errors import ApprovalRefused
 from signing.proof import stored_envelope
 from storage.access import Principal, Role
 from storage.artifact import Artifact
+from storage.audit import AuditEntry
 from storage.campaign import (
     Approval,
     Campaign,
@@ -23,6 +24,9 @@ from storage.campaign import (
     VerdictWord,
 )
 from storage.errors import Conflict, EngineUnavailable
+from storage.halt import EVERYTHING
+from storage.windows import Closure, ClosureKind
+from storage.withdrawal import Source, Withdrawal, artifact_subject
 from tests.support.house import NOW, House, plan_json
 
 PLAN = "/api/v1/campaigns/plan"
@@ -345,6 +349,40 @@ async def test_a_signed_approval_may_be_repeated_with_a_new_signature() -> None:
                 f"{ALL}/{campaign_id}/approve", json=body, headers={"Idempotency-Key": "K"}
             )
             assert answer.status_code == 202
+
+
+@pytest.mark.requirement("S66")
+async def test_a_campaign_says_what_keeps_anything_from_being_sent_and_how_it_ends() -> None:
+    house, artifact = ready()
+    campaign_id = await created(house, artifact)
+    freeze = Closure(
+        house.now, house.now + timedelta(hours=2), ClosureKind.FREEZE, "Market day.", closure_id="c1"
+    )
+    house.upkeep.closed["c1"] = freeze
+    house.upkeep.closed["c2"] = replace(freeze, site_id="harbour", closure_id="c2")
+    halt = await house.halts.pull(EVERYTHING, "ada", "Smoke.", house.now)
+    subject = artifact_subject(house.campaigns.all[campaign_id].plan.artifact_id)
+    await house.withdrawals.add(
+        [Withdrawal(subject, "It bricks.", Source.PERSON, "ada", house.now)],
+        lambda _: AuditEntry(house.now, "ada", "artifact.withdrawn", subject, {}),
+    )
+    async with house.client(Role.ADMIN) as client:
+        stopped = (await client.get(f"{ALL}/{campaign_id}")).json()["stopped_by"]
+        await client.post(f"{ALL}/{campaign_id}/abort", json={"reason": "r", "rollback": False})
+        house.campaigns.all[campaign_id] = replace(
+            house.campaigns.all[campaign_id], phase=CampaignPhase.ABORTED
+        )
+        over = (await client.get(f"{ALL}/{campaign_id}")).json()["stopped_by"]
+
+    assert [one["why"] for one in stopped] == [
+        halt.sentence,
+        "its image was withdrawn by ada: It bricks.",
+        "everything is frozen until 2026-11-20 14:00Z: Market day.",
+    ], "one site's freeze is no standstill"
+    assert f"ampwave halt restore {halt.halt_id}" in stopped[0]["lifted"]
+    assert f"ampwave withdrawal restore {subject}" in stopped[1]["lifted"]
+    assert "ampwave calendar open c1" in stopped[2]["lifted"]
+    assert over == []
 
 
 @pytest.mark.requirement("S25")

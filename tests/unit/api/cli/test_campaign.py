@@ -213,6 +213,22 @@ def test_what_is_said_to_type_next_fits_one_campaign(run: Any, known: Any, sampl
     assert "friday-1a2b3c4\n" in run("campaign", "list").stdout
 
 
+def test_resuming_under_a_halt_says_that_nothing_goes_on(run: Any, known: Any, sample: Any) -> None:
+    stop = {"why": "everything is halted: ada: Smoke.", "lifted": "2 people lift it: ampwave halt restore 3"}
+    known.on("POST", f"{PATH}/resume", (202, {**sample.campaign(), "stopped_by": [stop]}))
+    known.on("GET", PATH, (200, {**sample.campaign(), "stopped_by": [stop]}))
+
+    said = run("campaign", "resume", "spring").stdout
+
+    assert said.splitlines() == [
+        "spring: going on, but nothing is sent yet:",
+        "  everything is halted: ada: Smoke. 2 people lift it: ampwave halt restore 3",
+    ]
+    assert "Stopped" in run("campaign", "show", "spring").stdout
+    known.on("POST", f"{PATH}/resume", (202, sample.campaign()))
+    assert run("campaign", "resume", "spring").stdout == "spring: going on.\n"
+
+
 def test_targets_say_where_everybody_stands(run: Any, known: Any, sample: Any) -> None:
     rows = [
         sample.target("CP-1"),
