@@ -5,7 +5,7 @@ the same plan with a cohort of theirs, and new approvals. Its id is ``{campaign}
 open it at once open one.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from re import compile as compile_pattern
 
@@ -15,6 +15,7 @@ from api.cohort import CampaignDesk
 from api.ports import ApiServices
 from storage.access import Principal, Role
 from storage.campaign import Campaign, CampaignPhase, CampaignPlan, LateJoiners, WavePlan
+from storage.charger import ChargerFilter
 from storage.errors import Conflict, InvalidInput, NotFound
 
 LOOKED_FOR = timedelta(days=90)
@@ -24,13 +25,21 @@ _FOLLOWER = compile_pattern(r"(.+)-late-\d{1,4}")
 _log = structlog.get_logger("late_joiners")
 
 
-async def follow_up(services: ApiServices, campaign_id: str, actor: Principal) -> Campaign:
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A follow-up, and what of the first plan it goes without."""
+
+    campaign: Campaign
+    warnings: tuple[str, ...]
+
+
+async def follow_up(services: ApiServices, campaign_id: str, actor: Principal) -> Opened:
     """Open the campaign for those that joined late; it waits for approvals.
 
     Raises:
         NotFound: there is no such campaign.
-        Conflict: it has not completed, or a follow-up of it is not over.
-        InvalidInput: nobody joined who can get it, or too few for its waves.
+        Conflict: it has not completed, a follow-up of it is not over, or nobody joined since.
+        InvalidInput: nobody who joined can get it, or too few for its waves.
     """
     root = await services.campaigns.get(_root_of(campaign_id))
     former = await _followers(services, root)
@@ -42,7 +51,21 @@ async def follow_up(services: ApiServices, campaign_id: str, actor: Principal) -
         )
     taken = await _cohorts(services, [root, *former])
     own = _follower(root.campaign_id, len(former) + 1)
-    return await CampaignDesk(services, actor).open(own, plan_for_late(root.plan), without=taken)
+    where = await _left(services, root.plan.targets, taken)
+    plan, warnings = plan_for_late(replace(root.plan, targets=where))
+    return Opened(await CampaignDesk(services, actor).open(own, plan, without=taken), warnings)
+
+
+async def _left(services: ApiServices, where: ChargerFilter, taken: frozenset[str]) -> ChargerFilter:
+    """Whom the plan targets, of those it names only who was not in it yet; Conflict if that is nobody."""
+    named = tuple(name for name in where.charger_ids if name not in taken)
+    gone = where.charger_ids and not named
+    if gone or not await services.chargers.names(replace(where, charger_ids=named)) - taken:
+        raise Conflict(
+            "Nobody is left for a follow-up: whoever its plan targets was in it, or in one that followed it.",
+            hint="For chargers that are to get it once more, create a campaign: ampwave campaign create",
+        )
+    return replace(where, charger_ids=named)
 
 
 async def follow_up_all(services: ApiServices) -> int:
@@ -58,13 +81,23 @@ async def follow_up_all(services: ApiServices) -> int:
             return opened
 
 
-def plan_for_late(plan: CampaignPlan) -> CampaignPlan:
-    """The same plan without what was about the first cohort: its lists, queries and counts, and its start."""
+def plan_for_late(plan: CampaignPlan) -> tuple[CampaignPlan, tuple[str, ...]]:
+    """The same plan without what was about the first cohort: its lists, queries and counts, and its start.
+
+    Beside it, what people should know that it goes without.
+    """
     waves = tuple(wave for wave in plan.waves if not _about_the_first(wave)) or (
         WavePlan("late joiners", 1.0),
     )
     name = plan.name[:80] + " (late joiners)"
-    return replace(plan, name=name, waves=waves, start_at=None)
+    late = replace(plan, name=name, waves=waves, start_at=None)
+    if plan.rehearse_rollback is None or len(waves) > 1:
+        return late, ()
+    # A rehearsal comes before the second wave (X11).
+    warning = (
+        "rehearse_rollback is left out: the follow-up has one wave only, so there is nobody to rehearse for."
+    )
+    return replace(late, rehearse_rollback=None), (warning,)
 
 
 def _about_the_first(wave: WavePlan) -> bool:
@@ -89,7 +122,13 @@ async def _tried(services: ApiServices, campaign: Campaign) -> bool:
         opened = await follow_up(services, campaign.campaign_id, author)
     except (Conflict, InvalidInput, NotFound):
         return False  # Nobody yet, too few for the waves, or the one before is not over: the next round asks.
-    _log.info("late_joiners.opened", campaign=opened.campaign_id, chargers=opened.cohort_size)
+    made = opened.campaign
+    _log.info(
+        "late_joiners.opened",
+        campaign=made.campaign_id,
+        chargers=made.cohort_size,
+        warnings=list(opened.warnings),
+    )
     return True
 
 

@@ -410,6 +410,8 @@ def _show_new(session: Session, campaign: Record) -> None:
     def draw(screen: Screen) -> None:
         images = images_of(session.api, campaign)
         name = called(session.api, campaign)
+        for warning in campaign.get("warnings") or ():
+            screen.line(f"Warning: {warning}")
         views.draw_campaign(screen, campaign, session.clock(), images=images, called=name)
 
     session.show(campaign, draw)

@@ -27,16 +27,17 @@ from api.schemas.campaigns import (
     CampaignSummary,
     DecisionReply,
     DirectiveReply,
+    FollowUpReply,
     PlanBody,
-    TargetReply,
     StopReply,
+    TargetReply,
 )
 from api.schemas.common import PageReply, Slug
 from api.schemas.previews import PlannedPage, PreviewReply
 from api.schemas.standings import OutcomeReply, StandingReply
 from api.slices import skip_slice
-from api.targets import target_page
 from api.standstill import stops
+from api.targets import target_page
 from storage.access import Principal
 from storage.campaign import Exclusion
 from storage.errors import NotFound
@@ -255,11 +256,15 @@ async def extend_campaign(
 @permit(Permission.CAMPAIGN_CREATE)
 async def follow_up_campaign(
     response: Response, services: Services, caller: Caller, campaign_id: Slug
-) -> CampaignReply:
-    """Open a campaign for chargers that match since this one froze its cohort: same plan, new approvals."""
+) -> FollowUpReply:
+    """Open a campaign for chargers that match since this one froze its cohort: same plan, new approvals.
+
+    Its `warnings` say what of the first plan does not fit any more and is left out.
+    """
     opened = await follow_up(services, campaign_id, caller)
-    _accepted(response, opened.campaign_id)
-    return await _whole(services, opened.campaign_id)
+    own = opened.campaign.campaign_id
+    _accepted(response, own)
+    return FollowUpReply(**dict(await _whole(services, own)), warnings=opened.warnings)
 
 
 @router.post("/{campaign_id}/skip", status_code=202)

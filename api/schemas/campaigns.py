@@ -352,6 +352,12 @@ class CampaignReply(CampaignSummary):
         )
 
 
+class FollowUpReply(CampaignReply):
+    """A campaign that was just opened for late joiners."""
+
+    warnings: tuple[str, ...] = Field(description="What of the first campaign's plan it goes without.")
+
+
 class TargetReply(Reply):
     """One charger in one wave."""
 

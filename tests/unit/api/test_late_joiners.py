@@ -107,6 +107,48 @@ async def test_without_the_policy_they_are_left_out_until_somebody_asks() -> Non
     assert house.audit.actions[-1] == "campaign.created"
 
 
+async def test_when_nobody_is_left_that_is_said() -> None:
+    house = House()
+    listed = [f"CP-{number}" for number in range(4)]
+    everybody = await completed(house)
+    named = await completed(house, targets={"charger_ids": listed}, name="named")
+    join(house, 1)
+    answers = {}
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        for campaign_id in (everybody, named):
+            answers[campaign_id] = await client.post(f"/api/v1/campaigns/{campaign_id}/follow-up")
+    assert answers[named].status_code == 409
+    assert answers[named].json()["detail"].startswith("Nobody is left for a follow-up")
+    assert "Nobody is left" not in answers[everybody].text, "one charger has joined"
+
+
+async def test_a_list_follows_up_with_those_of_it_that_could_not_be_in_it() -> None:
+    house = House()
+    house.add_charger("CP-NEW", model="Another")
+    listed = [*(f"CP-{number}" for number in range(4)), "CP-NEW"]
+    root = await completed(house, targets={"charger_ids": listed}, waves=[{"name": "all", "share": 1.0}])
+    house.add_charger("CP-NEW")
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        opened = await client.post(f"/api/v1/campaigns/{root}/follow-up")
+    assert opened.status_code == 201, opened.text
+    assert [row.charger_id for row in house.campaigns.rows[f"{root}-late-1"]] == ["CP-NEW"]
+
+
+async def test_a_rehearsal_that_no_longer_fits_is_left_out_with_a_warning() -> None:
+    house = House()
+    back = house.add_artifact("1.0.0")
+    waves = [{"name": "few", "count": 1}, {"name": "rest", "share": 1.0}]
+    root = await completed(
+        house, waves=waves, rehearse_rollback=1, rollback_artifact_id=back.artifact_id, required_approvals=2
+    )
+    join(house, 1)
+    async with house.client(Role.RELEASE_MANAGER) as client:
+        opened = await client.post(f"/api/v1/campaigns/{root}/follow-up")
+    assert opened.status_code == 201, opened.text
+    assert opened.json()["plan"]["rehearse_rollback"] is None
+    assert opened.json()["warnings"][0].startswith("rehearse_rollback is left out")
+
+
 async def test_long_after_its_end_nothing_follows() -> None:
     house = House()
     await completed(house, late_joiners="follow_up")
@@ -135,7 +177,8 @@ def test_what_was_about_the_first_cohort_stays_behind() -> None:
         WavePlan("rest", 0.5),
     )
     plan = CampaignPlan("p" * 100, "a" * 64, ChargerFilter(), waves)
-    late = plan_for_late(plan)
+    late, warnings = plan_for_late(plan)
+    assert warnings == ()
     assert late.waves == waves[2:]
     assert len(late.name) <= 100
-    assert [wave.share for wave in plan_for_late(replace(plan, waves=waves[:2])).waves] == [1.0]
+    assert [wave.share for wave in plan_for_late(replace(plan, waves=waves[:2]))[0].waves] == [1.0]
