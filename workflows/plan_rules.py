@@ -24,6 +24,22 @@ MIN_TICK_S = 1.0
 """Each look reads every charger of the shard; the end of an attempt needs no look."""
 _LONGEST_S = 366 * 86_400.0
 _GO_BACK = frozenset({EndBehaviour.ROLL_BACK, EndBehaviour.ROLL_BACK_FAILED})
+_AT_THE_END = {
+    EndBehaviour.STOP: "whoever could not be touched by then is left out",
+    EndBehaviour.PAUSE: (
+        "if somebody could not be touched by then, it waits for a person, who gives it a later end or "
+        "aborts it"
+    ),
+    EndBehaviour.ROLL_BACK_FAILED: (
+        "if somebody could not be touched by then, they are left out, and who failed or fell silent is taken "
+        "back (end_behaviour roll_back_failed)"
+    ),
+    EndBehaviour.ROLL_BACK: (
+        "if somebody could not be touched by then, everybody that it updated is taken back "
+        "(end_behaviour roll_back)"
+    ),
+}
+"""What its end does to whom, where it comes before everybody had a turn."""
 
 
 @dataclass(slots=True)
@@ -188,10 +204,11 @@ def _check_time(plan: CampaignPlan, end_at: datetime, begins: Sequence[Begin], f
             f"end_at {end_at:%Y-%m-%d %H:%M %Z} comes before {named(late)} can be through, if all goes well"
         )
     elif begins and begins[-1].first + lasts > end_at:
-        found.warnings.append(
-            f"It ends at {end_at:%Y-%m-%d %H:%M %Z}, before its last wave's own deadline: whoever could not "
-            "be touched by then is left out."
-        )
+        with where_read():
+            found.warnings.append(
+                f"It ends at {end_at:%Y-%m-%d %H:%M %Z}, before its last wave's own deadline: "
+                f"{_AT_THE_END[plan.at_the_end]}."
+            )
 
 
 def check_order(plan: CampaignPlan, first_rank: int | None, found: Findings, *, there: bool) -> None:

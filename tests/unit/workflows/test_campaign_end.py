@@ -47,6 +47,22 @@ def test_an_end_that_cannot_be_is_refused(plan: CampaignPlan, problem: str) -> N
     assert any(problem in one for one in found.problems), found.problems
 
 
+@pytest.mark.parametrize(
+    ("behaviour", "said"),
+    [
+        (EndBehaviour.STOP, "whoever could not be touched by then is left out."),
+        (EndBehaviour.PAUSE, "it waits for a person"),
+        (EndBehaviour.ROLL_BACK_FAILED, "who failed or fell silent is taken back"),
+        (EndBehaviour.ROLL_BACK, "everybody that it updated is taken back"),
+    ],
+)
+def test_a_close_end_says_what_that_end_does(behaviour: EndBehaviour, said: str) -> None:
+    [warning] = [
+        one for one in look(ended(end_at=ENDS, end_behaviour=behaviour)).warnings if "It ends at" in one
+    ]
+    assert said in warning
+
+
 def test_who_may_be_left_out_is_told_before() -> None:
     assert any("whoever could not be touched" in one for one in look(ended(end_at=ENDS)).warnings)
     assert not any("whoever could not" in one for one in look(ended()).warnings)
