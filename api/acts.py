@@ -18,7 +18,7 @@ from signing.errors import VerificationFailed
 from storage.access import Principal
 from storage.audit import AuditEntry
 from storage.campaign import TERMINAL_CAMPAIGN_PHASES, Approval, Campaign
-from storage.errors import Conflict
+from storage.errors import Conflict, NotFound
 from storage.incident import Closing, Incident, IncidentKind
 
 
@@ -45,8 +45,8 @@ async def close_incident(services: ApiServices, actor: Principal, incident_id: i
 class CampaignActs:
     """The acts of one person on one campaign. ``key`` makes a repeated act happen once; None: none was given.
 
-    Every method raises NotFound for no such campaign, Conflict where its state forbids the act, and KeyReused
-    where the key came with another request before.
+    Every method raises NotFound for no such campaign or charger in it, Conflict where its state forbids the
+    act, and KeyReused where the key came with another request before.
     """
 
     services: ApiServices
@@ -135,7 +135,7 @@ class CampaignActs:
     async def _do(self, verb: str, act: Awaitable[None]) -> None:
         try:
             await act
-        except Conflict as error:
+        except (Conflict, NotFound) as error:
             # A workflow that is not there and a state that forbids it look alike: tell them apart.
             campaign = await self.services.campaigns.get(self.campaign_id)
             told = _over(campaign) if campaign.phase in TERMINAL_CAMPAIGN_PHASES else error

@@ -17,7 +17,7 @@ from pydantic import BaseModel, ValidationError
 
 from api.cohort import CampaignDesk
 from api.guard import GuardedRoute, Handler, services_of
-from api.problems import describe
+from api.problems import describe, true_of
 from api.schemas.campaigns import FilterBody, GateBody, PaceBody, PlanBody, WaveBody
 from storage.campaign import CampaignPlan
 from storage.errors import InvalidInput
@@ -54,12 +54,6 @@ class PlanRoute(GuardedRoute):
                 ) from error
 
         return judged
-
-
-def true_of(errors: Sequence[Error]) -> list[Error]:
-    """Without the complaint that a list is too short because what is in it was refused."""
-    deep = {tuple(error["loc"])[:depth] for error in errors for depth in range(len(error["loc"]))}
-    return [error for error in errors if error["type"] != "too_short" or tuple(error["loc"]) not in deep]
 
 
 def problems_of(body: object, errors: Sequence[Error]) -> list[str]:

@@ -1,8 +1,9 @@
 """Errors become problem+json here, and only here. Nothing of a fault's inside leaves the house."""
 
 import traceback
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import cast
+from typing import Any, cast
 
 import structlog
 from fastapi import FastAPI, Request, Response
@@ -72,14 +73,20 @@ def _headers(status: int, error: AmpwaveError) -> dict[str, str]:
 
 
 async def _invalid(_: Request, error: Exception) -> Response:
-    errors = cast("RequestValidationError", error).errors()
+    errors = true_of(cast("RequestValidationError", error).errors())
     problems = [describe(item) for item in errors]
     if any(item.get("type") == "json_invalid" for item in errors):
         return problem_reply(MALFORMED, "The body is not valid JSON.", problems=problems)
     return problem_reply(INVALID_INPUT, f"{len(problems)} value(s) are not allowed.", problems=problems)
 
 
-def describe(item: dict[str, object]) -> str:
+def true_of(errors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Without the complaint that a list is too short because what is in it was refused."""
+    deep = {tuple(error["loc"])[:depth] for error in errors for depth in range(len(error["loc"]))}
+    return [error for error in errors if error["type"] != "too_short" or tuple(error["loc"]) not in deep]
+
+
+def describe(item: Mapping[str, Any]) -> str:
     """One validation error as a sentence; the value itself stays out, it may be a secret."""
     location = cast("tuple[str | int, ...]", item.get("loc", ()))
     where = ".".join(str(part) for part in location if part != "body") or "body"

@@ -7,7 +7,7 @@ from api.acts import CampaignActs
 from api.replies import update_id
 from storage.campaign import Exclusion, Target, TargetPhase
 from storage.charger import ChargerFilter
-from storage.errors import Conflict, InvalidInput
+from storage.errors import Conflict, InvalidInput, NotFound
 
 MOST = 500
 """Chargers that one request takes out: each is an act of its own in the campaign's history."""
@@ -43,7 +43,7 @@ async def skip_slice(acts: CampaignActs, query: str, reason: str) -> Slice:
                 await services.orchestrator.skip_charger(
                     acts.campaign_id, name, acts.actor.name, reason, once
                 )
-            except Conflict as error:
+            except (Conflict, NotFound) as error:
                 return Exclusion(name, error.diagnostics())
         return None
 

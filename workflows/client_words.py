@@ -1,6 +1,10 @@
-"""What Temporal's client says, in our words: a refusal is a Conflict, silence is EngineUnavailable."""
+"""What Temporal's client says, in our words: a refusal is a Conflict, silence is EngineUnavailable.
+
+What is not there, as a charger in a campaign, is NotFound.
+"""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Coroutine
 from datetime import timedelta
 from functools import wraps
@@ -15,10 +19,13 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
-from storage.errors import Conflict, EngineUnavailable
+from storage.errors import AmpwaveError, Conflict, EngineUnavailable, NotFound
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+_NO_SUCH = re.compile(r"There is no (?P<kind>.+) '(?P<name>[^']*)'\.")
+"""As ``NotFound`` says it; only sentences come back from a workflow."""
 
 _UNREACHABLE = frozenset(
     {RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED}
@@ -33,7 +40,7 @@ def in_our_words(call: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, 
         try:
             return await call(*args, **kwargs)
         except WorkflowUpdateFailedError as error:
-            raise Conflict(sentence(error)) from None
+            raise _refusal(error) from None
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
             raise EngineUnavailable(
                 "No worker answered in time.",
@@ -47,13 +54,27 @@ def in_our_words(call: Callable[P, Awaitable[R]]) -> Callable[P, Coroutine[Any, 
 
 def sentence(error: BaseException) -> str:
     """The innermost sentence: an activity's error is wrapped once more."""
+    innermost = _innermost(error)
+    return innermost.message if innermost else str(error)
+
+
+def _innermost(error: BaseException) -> ApplicationError | None:
     cause: BaseException | None = error
-    text = str(error)
+    found: ApplicationError | None = None
     while cause is not None:
         if isinstance(cause, ApplicationError):
-            text = cause.message
+            found = cause
         cause = cause.__cause__
-    return text
+    return found
+
+
+def _refusal(error: BaseException) -> AmpwaveError:
+    """What is not there is told apart from what its state forbids."""
+    innermost = _innermost(error)
+    if innermost is not None and innermost.type == NotFound.__name__:
+        named = _NO_SUCH.fullmatch(innermost.message)
+        return NotFound(named["kind"], named["name"]) if named else Conflict(innermost.message)
+    return Conflict(sentence(error))
 
 
 def of_rpc(error: RPCError) -> Exception:

@@ -127,8 +127,9 @@ class _Splitter(Generic[T]):
         sizes = iter(wave_sizes(free, [wave.share for wave in shared]))
         wanted = [wave.count if wave.count is not None else next(sizes) for _, wave in plain]
         if not shared and free > 0 and not self.found.problems and not self._told:
-            what = "chargers are in no wave: add one with share 100 %, or narrow targets"
-            self.found.problems.append(f"{free} {what}")
+            who = "1 charger is" if free == 1 else f"{free} chargers are"
+            what = "in no wave: add one with share 100 %, or narrow targets"
+            self.found.problems.append(f"{who} {what}")
         drawn = self._draw(list(self._pool), wanted, -1)
         for (place, _), members in zip(plain, drawn, strict=True):
             self.found.waves[place] = members

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -136,11 +137,14 @@ def _checked(row: dict[str, Any], where: str) -> Record:
         said = [f"{name} is missing" for name in missing] + [f"{name} is no column here" for name in strange]
         raise WrongUse(f"{where}: {'; '.join(said)}.", hint=_SHAPE)
     price = row.get("price")
+    begins, ends = (_instant(where, str(row[name])) for name in ("begins", "ends"))
+    if datetime.fromisoformat(ends) <= datetime.fromisoformat(begins):
+        raise WrongUse(f"{where} ends before it begins: from {begins} to {ends}.")
     try:
         return {
             **row,
-            "begins": _instant(where, str(row["begins"])),
-            "ends": _instant(where, str(row["ends"])),
+            "begins": begins,
+            "ends": ends,
             "price": None if price is None else float(price),
         }
     except (TypeError, ValueError):

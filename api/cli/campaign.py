@@ -10,7 +10,7 @@ import typer
 from api.cli import campaign_standings, documents
 from api.cli import campaign_views as views
 from api.cli.errors import CliError, Record, WrongUse
-from api.cli.output import Screen, words
+from api.cli.output import Screen, counted, words
 from api.cli.plan_flags import Flags, body_of, plan_of
 from api.cli.plan_reasons import with_lines
 from api.cli.plan_views import images_of
@@ -217,7 +217,7 @@ def approve(  # noqa: PLR0913 - typer's options are its signature
         views.draw_campaign(session.screen, found, session.clock(), images=images)
     body = {"plan_digest": found["plan_digest"]}
     signing = _signing(session, found, (key, keyid, root)) if key else None
-    session.confirm(f"Approve {views.name(found)} for {found['cohort_size']} chargers?", yes=yes)
+    session.confirm(f"Approve {views.name(found)} for {counted(found['cohort_size'], 'charger')}?", yes=yes)
     if signing is not None:
         body["evidence"] = signing.sign()
     answer = session.api.post(f"{path}/approve", body)
@@ -436,7 +436,8 @@ def _signing(
     trusted = read_root(root or load_settings().trusted_root_path)
     prepared = prepare(session.api, found, trusted, session.clock(), (key, keyid))
     session.note(f"You sign as {prepared.statement.actor}, until {prepared.statement.not_after:%Y-%m-%d}:")
-    session.note(f"  campaign {prepared.statement.campaign_id}, {prepared.chargers} chargers, counted here")
+    chargers = counted(prepared.chargers, "charger")
+    session.note(f"  campaign {prepared.statement.campaign_id}, {chargers}, counted here")
     session.note(f"  image    {_image(prepared.image)}")
     session.note(f"  back to  {_image(prepared.back) if prepared.back else 'nothing'}")
     return prepared

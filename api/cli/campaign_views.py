@@ -6,7 +6,7 @@ from datetime import datetime
 
 from api.cli.errors import Record
 from api.cli.next_steps import next_step
-from api.cli.output import Column, Screen, ago, duration, moment, share, short, words
+from api.cli.output import Column, Screen, ago, counted, duration, moment, share, short, words
 from api.cli.plan_views import minute, plan_fields, wanted
 from api.cli.references import starts
 
@@ -21,7 +21,8 @@ def name(campaign: Record) -> str:
 
 def draw_preview(screen: Screen, body: Record, preview: Record, step: str) -> None:
     """What a plan would do, who is left out and why, and what to do next."""
-    screen.line(f"{body['name']}: {_chargers(preview['cohort_size'])} in {len(preview['waves'])} waves.")
+    chargers, waves = counted(preview["cohort_size"], "charger"), counted(len(preview["waves"]), "wave")
+    screen.line(f"{body['name']}: {chargers} in {waves}.")
     screen.line()
     rows = [_preview_row(wave, preview["cohort_size"]) for wave in preview["waves"]]
     columns = (
@@ -80,7 +81,7 @@ def _draw_excluded(screen: Screen, excluded: Sequence[Record]) -> None:
     if not excluded:
         screen.line("Nobody that the filter matches is left out.")
         return
-    screen.line(f"Left out: {_chargers(len(excluded))}.")
+    screen.line(f"Left out: {counted(len(excluded), 'charger')}.")
     for reason, count in Counter(str(one["reason"]) for one in excluded).most_common(_SHOWN_EXCLUSIONS):
         named = [str(one["charger_id"]) for one in excluded if str(one["reason"]) == reason]
         more = ", ..." if count > 3 else ""
@@ -195,7 +196,8 @@ def wave_name(tally: Record) -> str:
 
 def draw_slice(screen: Screen, done: Record) -> None:
     """Who is left out, and who could not be."""
-    screen.line(f"{len(done['skipped'])} chargers are left out.")
+    number = len(done["skipped"])
+    screen.line(f"{counted(number, 'charger')} {'is' if number == 1 else 'are'} left out.")
     if done["refused"]:
         rows = [(str(one["charger_id"]), str(one["reason"])) for one in done["refused"]]
         screen.table((Column("STAYS"), Column("BECAUSE", fold=True)), rows, empty="")
@@ -361,7 +363,3 @@ def _approvals(item: Record) -> str:
     needed = item["plan"]["required_approvals"]
     names = ", ".join(str(one["actor"]) for one in item["approvals"])
     return f"{len(item['approvals'])} of {needed}" + (f": {names}" if names else ", nobody yet")
-
-
-def _chargers(count: int) -> str:
-    return "1 charger" if count == 1 else f"{count} chargers"

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from api.cli.errors import Record
-from api.cli.output import Column, Screen, ago, moment, words
+from api.cli.output import Column, Screen, ago, counted, moment, words
 from api.cli.session import Session, command
 
 Id = Annotated[str, typer.Argument(metavar="JOB", help="As `ampwave cert renewals` names it.")]
@@ -137,7 +137,7 @@ def _draw(screen: Screen, found: Record, session: Session) -> None:
             ("Work", found["title"]),
             ("Name", found["name"]),
             ("State", f"{words(found['phase'])}: {found['reason']}"),
-            ("Chargers", f"{found['chargers']} in {found['waves']} waves: {done}"),
+            ("Chargers", f"{found['chargers']} in {counted(found['waves'], 'wave')}: {done}"),
             ("Begun", f"{moment(found['created_at'], session.clock())} by {found['created_by']}"),
             ("Ended", moment(found["finished_at"], session.clock()) if found["finished_at"] else None),
         ]

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from api.cli.errors import Record, WrongUse
-from api.cli.output import Column, Screen, ago, words
+from api.cli.output import Column, Screen, ago, counted, words
 from api.cli.references import segment
 from api.cli.session import Session, command
 
@@ -59,13 +59,14 @@ def configure(  # noqa: PLR0913 - typer's options are its signature
     if dry_run:
         session.show(preview, lambda screen: _draw_preview(screen, preview))
         return
-    session.confirm(f"Bring {len(body['values'])} values to {preview['chargers']} chargers?", yes=yes)
+    values, chargers = counted(len(body["values"]), "value"), counted(preview["chargers"], "charger")
+    session.confirm(f"Bring {values} to {chargers}?", yes=yes)
     job = session.api.post("/configurations", body)
     name = job["configuration_id"]
     if not watch:
         session.show(job, lambda screen: _draw_started(screen, job, preview["chargers"]))
         return
-    session.note(f"Job {name} for {preview['chargers']} chargers; Ctrl-C stops watching, not the job.")
+    session.note(f"Job {name} for {chargers}; Ctrl-C stops watching, not the job.")
     _show_job(session, _follow(session, name))
 
 
@@ -173,12 +174,13 @@ def _counted(counts: Record) -> str:
 
 def _draw_started(screen: Screen, job: Record, chargers: int) -> None:
     name = job["configuration_id"]
-    screen.line(f"Job {name} brings {len(job['values'])} values to {chargers} chargers.")
+    values = counted(len(job["values"]), "value")
+    screen.line(f"Job {name} brings {values} to {counted(chargers, 'charger')}.")
     screen.line(f"It goes on by itself: ampwave charger configurations {name} --watch")
 
 
 def _draw_preview(screen: Screen, preview: Record) -> None:
-    screen.line(f"{preview['chargers']} chargers would get these values; nothing was sent.")
+    screen.line(f"{counted(preview['chargers'], 'charger')} would get these values; nothing was sent.")
     screen.line(f"{preview['same']} of them report all of these values already.")
     screen.line()
     columns = (Column("CHARGER"), Column("NOW"), Column("WOULD CHANGE", fold=True))

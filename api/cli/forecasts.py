@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from api.cli.errors import Record
-from api.cli.output import Column, Screen
+from api.cli.output import Column, Screen, counted
 
 _TITLES = {
     "minutes": "days to its end",
@@ -20,7 +20,8 @@ PATIENCE_S = 1800.0
 
 def draw_forecast(screen: Screen, found: Record, waves: list[str]) -> None:
     """When it ends, whom it does not reach, what it costs."""
-    screen.line(f"{found['cohort']} chargers, {found['runs']} replays of {found['weeks']} recorded weeks.")
+    chargers, replays = counted(found["cohort"], "charger"), counted(found["runs"], "replay")
+    screen.line(f"{chargers}, {replays} of {counted(found['weeks'], 'recorded week')}.")
     _draw_end(screen, found)
     columns = (
         Column("FORECAST"),
@@ -41,9 +42,8 @@ def draw_forecast(screen: Screen, found: Record, waves: list[str]) -> None:
     screen.line()
     screen.line(_chance(found))
     if found["unrecorded"]:
-        screen.line(
-            f"Warning: nothing is recorded of {found['unrecorded']} chargers; they are taken for offline."
-        )
+        unknown = counted(found["unrecorded"], "charger")
+        screen.line(f"Warning: nothing is recorded of {unknown}, taken for offline.")
     for sentence in found["assumed"]:
         screen.line(f"Assumed: {sentence}")
 

@@ -164,6 +164,11 @@ def short(digest: object) -> str:
     return str(digest or "-")[:12]
 
 
+def counted(number: int, what: str) -> str:
+    """``1 charger``, ``2 chargers``."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def size(count: object) -> str:
     """Bytes in the unit that keeps the number short."""
     amount = float(str(count or 0))

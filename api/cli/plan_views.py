@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from api.cli.errors import CliError, Record
-from api.cli.output import duration, parse_time, short, words
+from api.cli.output import counted, duration, parse_time, short, words
 from api.cli.references import segment
 
 if TYPE_CHECKING:
@@ -131,12 +131,12 @@ def _voters(wave: Record) -> int:
 def _gate(gate: Record) -> str | None:
     if not gate:
         return None
-    stop = gate.get("early_stop_failures")
+    stop, least = gate.get("early_stop_failures"), counted(gate["min_attempts"], "attempt")
     told = [
         _health(gate.get("health")),
-        f"{100 * float(gate['max_failure_share']):g} % may fail, from {gate['min_attempts']} attempts on",
-        *([f"{stop} failures stop it"] if stop else []),
-        f"a person after {gate['max_looks']} looks, {duration(float(gate['hold_seconds']))} apart",
+        f"{100 * float(gate['max_failure_share']):g} % may fail, from {least} on",
+        *([f"{counted(stop, 'failure')} {'stops' if stop == 1 else 'stop'} it"] if stop else []),
+        f"a person after {counted(gate['max_looks'], 'look')}, {duration(float(gate['hold_seconds']))} apart",
     ]
     return "; ".join(told)
 
@@ -167,7 +167,7 @@ def _pace(pace: Record) -> str | None:
     told = [
         f"{pace['window']} at once of each {pace['shard_size']}",
         *([f"{ramp['start']} at first, times {ramp['factor']:g} every {ramp['every']}"] if ramp else []),
-        f"{pace['max_attempts']} attempts of {lasts('attempt_deadline_seconds')}",
+        f"{counted(pace['max_attempts'], 'attempt')} of {lasts('attempt_deadline_seconds')}",
         *([f"up for {lasts('steady_seconds')} before it counts"] if steady else []),
         *([f"images up to {lasts('download_ahead_seconds')} ahead"] if ahead else []),
         f"a wave closes after {lasts('wave_deadline_seconds')}",

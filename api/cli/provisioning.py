@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from api.cli.errors import CliError, Record, WrongUse
-from api.cli.output import Column, Screen, ago, words
+from api.cli.output import Column, Screen, ago, counted, words
 from api.cli.references import segment
 from api.cli.session import Session, command, group
 
@@ -220,7 +220,8 @@ def manifest(
     """Take in a manufacturer's signed list: its chargers may come by the keys their factory gave them."""
     given = {"site_id": site, "profile": str(profile), **({"template": template} if template else {})}
     made = session.api.post_bytes(f"{_URL}/manifests", _read(file), "application/json", **given)
-    text = f"{made['units']} chargers of {made['vendor']}, batch {made['batch']}: {made['new']} are new."
+    units = counted(made["units"], "charger")
+    text = f"{units} of {made['vendor']}, batch {made['batch']}: {made['new']} are new."
     session.show(made, lambda screen: screen.line(text))
 
 

@@ -113,9 +113,12 @@ def _share(option: str, text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return documents.number(text)
+        share = documents.number(text)
     except ValueError:
         raise WrongUse(f"{option}: {text!r} is not a share such as 0.5 or 50%.") from None
+    if not 0 <= share <= 1:
+        raise WrongUse(f"{option}: {text!r} is no share: write it as 0.97 or 97%.")
+    return share
 
 
 def _of(site: Record) -> Record:

@@ -17,7 +17,7 @@ from api.schemas.upkeep import (
     UpkeepBody,
     UpkeepReply,
 )
-from storage.errors import NotFound
+from storage.errors import InvalidInput, NotFound
 from storage.upkeep import Metering, Upkeep
 from storage.windows import HORIZON
 
@@ -77,7 +77,11 @@ async def add_closures(
     response: Response, services: Services, caller: Caller, body: ClosuresBody
 ) -> PageReply[ClosureReply]:
     """Close sites, or everything, for a while: grid event, tariff, freeze. The same again is no news."""
-    stored = await services.upkeep.put_closures([each.to_noun() for each in body.closures])
+    wanted = [each.to_noun() for each in body.closures]
+    if all(each.ends <= services.clock() for each in wanted):
+        # A calendar that is brought again may begin long ago; one that is wholly past closes nothing.
+        raise InvalidInput("Nothing would be closed: all of it is past.", hint="Give times that lie ahead.")
+    stored = await services.upkeep.put_closures(wanted)
     first, last = min(each.begins for each in stored), max(each.ends for each in stored)
     await audit(
         services,

@@ -23,7 +23,7 @@ from storage.campaign import (
     TargetPhase,
     VerdictWord,
 )
-from storage.errors import Conflict, EngineUnavailable
+from storage.errors import Conflict, EngineUnavailable, NotFound
 from storage.halt import EVERYTHING
 from storage.windows import Closure, ClosureKind
 from storage.withdrawal import Source, Withdrawal, artifact_subject
@@ -305,6 +305,17 @@ async def test_a_key_that_was_used_for_another_charger_is_refused_aloud(act: str
     assert other.json()["type"] == "/problems/idempotency-key-reused"
     assert "was used for something else before" in other.json()["detail"]
     assert [asked[2] for asked in house.orchestrator.asked if asked[0] == act] == ["CP-03", "CP-04"]
+
+
+@pytest.mark.parametrize("act", ["skip", "recall"])
+async def test_a_charger_that_is_not_in_the_campaign_is_not_found(act: str) -> None:
+    house, artifact = ready()
+    path = f"{ALL}/{await created(house, artifact)}/{act}"
+    house.orchestrator.failure = NotFound("charger in this campaign", "CP-99")
+    async with house.client(Role.ADMIN) as client:
+        answer = await client.post(path, json={"charger_id": "CP-99", "reason": "On the bench."})
+    assert answer.status_code == 404
+    assert house.audit.actions[-1] == f"campaign.{act}_refused"
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,17 @@ async def test_times_that_are_none_are_refused(changes: dict[str, Any]) -> None:
     async with house().client(Role.OPERATOR) as client:
         answer = await client.post(CLOSURES, json={"closures": [{**EVENT, **changes}]})
     assert answer.status_code == 422
+    assert "at least 1 item" not in answer.text, "there is one, and what is wrong with it is said"
+
+
+async def test_what_is_wholly_past_closes_nothing() -> None:
+    past = EVENT | {"begins": "2026-11-19T17:00:00Z", "ends": "2026-11-19T19:00:00Z"}
+    async with house().client(Role.OPERATOR) as client:
+        refused = await client.post(CLOSURES, json={"closures": [past]})
+        whole = await client.post(CLOSURES, json={"closures": [past, EVENT]})
+    assert refused.status_code == 422
+    assert "all of it is past" in refused.json()["detail"]
+    assert whole.status_code == 201, "a calendar that began before is brought again"
 
 
 @pytest.mark.requirement("X14")

@@ -38,7 +38,7 @@ def test_a_plan_is_replayed(run: Any, fake: Any, sample: Any, home: Path) -> Non
     told = run("campaign", "plan", "plan.yaml", "--simulate", "--runs", "3")
     assert told.exit_code == 0, told.output
     assert fake.last("POST", SIMULATE).query == {"runs": ["3"]}
-    assert "10 chargers, 3 replays of 1 recorded weeks." in told.stdout
+    assert "10 chargers, 3 replays of 1 recorded week." in told.stdout
     assert "Started now it ends about" in told.stdout
     assert "days to the gate of c" in told.stdout
     assert "Only one week is recorded" in told.stdout

@@ -104,6 +104,10 @@ def test_a_tariff_comes_from_a_file(run: Any, fake: Any, home: Path, name: str, 
         ("begins,ends,kind\nx,y,grid\n", "row 1: reason is missing"),
         ("begins,ends,kind,reason,colour\na,b,grid,x,red\n", "colour is no column here"),
         ("begins,ends,kind,reason\n17:00,19:00,grid,x\n", "'17:00' is not a time with its zone"),
+        (
+            "begins,ends,kind,reason\n2026-11-20T19:00:00Z,2026-11-20T17:00:00Z,grid,x\n",
+            "row 1 ends before it begins",
+        ),
         ("[1]", "not a list of objects"),
         ("{", "not valid JSON"),
         ("begins,ends,kind,reason\n", "has no rows"),
@@ -114,6 +118,12 @@ def test_a_file_that_is_none_is_told_by_row(run: Any, home: Path, text: str, par
     result = run("calendar", "import", "t.csv")
     assert result.exit_code == 2
     assert part in result.stderr
+
+
+def test_a_share_is_a_share(run: Any) -> None:
+    refused = run("site", "add", "mall", "--uptime", "97")
+    assert refused.exit_code == 2
+    assert "--uptime: '97' is no share: write it as 0.97 or 97%." in refused.stderr
 
 
 def test_closed_times_are_listed_and_opened(run: Any, fake: Any) -> None:
