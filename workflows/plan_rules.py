@@ -1,3 +1,4 @@
+# long-file: every rule that a plan is judged by
 """What makes a plan impossible, in sentences, all at once; and what is worth a warning. Pure."""
 
 from collections import defaultdict

@@ -1,3 +1,4 @@
+# long-file: every shape of one noun
 """Campaigns at the door."""
 
 import json
