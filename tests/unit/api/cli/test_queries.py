@@ -138,7 +138,7 @@ def test_a_slice_is_excluded_after_a_yes(run: Any, fake: Any) -> None:
         "reason": "it loses its network",
     }
     assert result.stdout.splitlines() == [
-        "1 chargers are left out.",
+        "1 charger is left out.",
         "STAYS  BECAUSE",
         "CP-2   It is dispatched.",
     ]
