@@ -115,7 +115,7 @@ class RollbackFacts:
     """How a rollback ended, by what chargers run and not by what their attempts came to."""
 
     back: int
-    """How many that were to go back do not run the stopped version."""
+    """How many that were to go back do not say that they run the stopped version."""
     left: tuple[str, ...]
     """Who runs it: at most ``NAMED`` of them."""
     left_count: int
