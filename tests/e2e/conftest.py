@@ -107,7 +107,7 @@ class Stack:
         async def newer() -> bool:
             return bool(self._ledger()["written_at"] != before)
 
-        await _until(newer, within_s=20)
+        await _until(newer, within_s=60)
         return self._ledger()
 
     def _ledger(self) -> dict[str, Any]:

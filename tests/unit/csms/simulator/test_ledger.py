@@ -1,6 +1,7 @@
 """The ledger tells the truth that was planted."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from csms.simulator import report
 from csms.simulator.ledger import Ledger, acknowledged_ids
 from csms.simulator.number_set import NumberSet, expand
 from csms.simulator.report import keep_report, write_report
@@ -101,11 +103,11 @@ def test_the_report_is_json_and_names_acknowledged_messages(tmp_path: Path) -> N
     account.message_refused("Authorize")
     path = tmp_path / "report.json"
     write_report(ledger, path, final=True)
-    report = orjson.loads(path.read_bytes())
-    charger = report["chargers"]["C1"]
+    written = orjson.loads(path.read_bytes())
+    charger = written["chargers"]["C1"]
     assert charger["messages"]["acknowledged_ids"] == "1-3,5"
     assert acknowledged_ids(charger) == ["run-1", "run-2", "run-3", "run-5"]
-    assert report["totals"]["messages"]["sent"] == {"Heartbeat": 4, "Authorize": 1}
+    assert written["totals"]["messages"]["sent"] == {"Heartbeat": 4, "Authorize": 1}
     assert charger["messages"]["refused"] == {"Authorize": 1}
     assert charger["versions"][0]["version"] == "1.0"
     assert list(tmp_path.iterdir()) == [path]
@@ -118,6 +120,19 @@ async def test_the_report_is_kept_until_the_stop(tmp_path: Path) -> None:
     assert orjson.loads(path.read_bytes())["final"] is False
     stop.set()
     await asyncio.wait_for(task, 5)
+
+
+async def test_a_slow_disk_does_not_make_the_report_old(monkeypatch, tmp_path: Path) -> None:
+    stop, pauses = asyncio.Event(), []
+
+    async def pause(event: asyncio.Event, seconds: float) -> None:
+        pauses.append(seconds)
+        event.set()
+
+    monkeypatch.setattr(report, "write_report", lambda *_, final: time.sleep(0.2))
+    monkeypatch.setattr(report, "wait_for_event", pause)
+    await keep_report(ledger_of("a"), tmp_path / "report.json", stop, 1.0)
+    assert pauses == [1.0]
 
 
 @given(st.lists(st.integers(0, 60)))
