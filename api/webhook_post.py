@@ -17,7 +17,7 @@ from api.webhook_signature import signed_headers
 from api.webhook_url import Target, WebhookRules
 from storage.errors import InvalidInput
 from storage.notice import Delivery, Notice, Webhook
-from workflows.herald import Answer
+from workflows.notice_rules import Answer
 
 _PATIENCE_S = 15.0
 """For the whole attempt. Standard Webhooks: 15 to 30 seconds."""

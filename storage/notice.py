@@ -1,11 +1,11 @@
 """Notices: what the world outside is told, and the webhooks to which they go (X15, F80, F99).
 
-The database writes a notice in the very transaction that makes it true (migration 0028), so none is missed
-and none is told of what did not happen. Delivery is at least once and, for each webhook, in order.
+The database writes a notice in the very transaction that makes it true (migrations 0028 and 0077), so none is
+missed and none is told of what did not happen. Delivery is at least once and, for each webhook, in order for
+each subject: one that is not taken holds up what follows of its own subject and nothing else.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -28,6 +28,8 @@ class NoticeKind(StrEnum):
     """Goes to the one webhook that a person tests."""
 
 
+BULK = (NoticeKind.MAINTENANCE_PLANNED, NoticeKind.MAINTENANCE_ENDED)
+"""A campaign makes thousands of them; all others are urgent and are sent first."""
 CHOOSABLE = tuple(kind for kind in NoticeKind if kind is not NoticeKind.WEBHOOK_TESTED)
 
 
@@ -58,11 +60,14 @@ class Webhook:
     paused_by: str | None = None
     """Who paused it, or ``receiver``, when that said 410 Gone. Notices wait meanwhile."""
     failures: int = 0
-    """In a row."""
+    """Different notices in a row that it did not take; once it counts as down, all attempts in a row."""
     retry_at: datetime | None = None
+    """Nothing at all is sent before."""
     last_error: str = ""
     waiting: int = 0
     """Notices that are not delivered yet."""
+    held_up: int = 0
+    """Subjects of which a notice was not taken and is tried again."""
 
 
 class DeliveryState(StrEnum):
@@ -83,6 +88,8 @@ class Delivery:
     attempts: int = 0
     ended_at: datetime | None = None
     last_error: str = ""
+    retry_at: datetime | None = None
+    """Nothing of its subject is sent before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +102,17 @@ class DeliveryChange:
     at: datetime
     error: str = ""
     retry_at: datetime | None = None
-    """Nothing is sent to this webhook before; None: at once."""
+    """Nothing of the same subject is sent before; None: at once."""
+    failures: int = 0
+    """The webhook's, from now on."""
+    pause_until: datetime | None = None
+    """Nothing at all is sent to this webhook before; None: others go on."""
     gone: bool = False
     """The receiver wants no more of them."""
+    back: bool = False
+    """It was down and is not any more: whatever waits is due."""
+    lost_before: datetime | None = None
+    """It has been down for so long that what is older is given up, too."""
 
 
 class NoticeStore(Protocol):
@@ -131,10 +146,17 @@ class NoticeStore(Protocol):
         """What was given up waits again, and the webhook is tried at once; how many. Raises NotFound."""
 
     async def hold_due(self, now: datetime, until: datetime, *, limit: int) -> Sequence[Webhook]:
-        """Webhooks with something to be sent now, held by the caller alone until then."""
+        """Webhooks with something to be sent now, held by the caller alone until then. Their counts are 0."""
 
-    async def next_deliveries(self, webhook_id: str, *, limit: int) -> Sequence[Delivery]:
-        """What waits, oldest first."""
+    async def line(self, webhook_id: str, now: datetime, *, limit: int) -> Sequence[Delivery]:
+        """What may be sent now, the first of it first.
+
+        All that waits, but for subjects of which a notice is tried again later. Subjects with something
+        urgent come first; within these, and within the others, the oldest does. So each subject is in order.
+        """
+
+    async def in_trouble(self, webhook_id: str, attempts: int) -> bool:
+        """Whether a notice was given up, or waits after so many attempts."""
 
     async def record(self, change: DeliveryChange, hold_until: datetime) -> None:
         """Write down one attempt, and keep the hold so long."""
@@ -144,6 +166,3 @@ class NoticeStore(Protocol):
 
     async def forget(self, before: datetime) -> int:
         """Remove notices that are older and wait for nobody; how many."""
-
-    def wake_ups(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
-        """Beats at once, whenever a notice was committed, and every few seconds regardless."""

@@ -1,14 +1,14 @@
-"""The herald: takes notices to the webhooks that want them, in order for each, until they are taken.
+"""The herald: takes notices to the webhooks that want them, until they are taken.
 
 It runs in the relay's process; any number may run. A webhook is held by one of them at a time, and what was
 not written down as delivered when a process died is sent again: receivers drop repeats by ``webhook-id``.
-A notice that a webhook refuses holds up that webhook alone, and never a campaign.
+It looks several times a second instead of being woken: see migration 0077. ``notice_rules`` says who is
+next and what an answer means.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -17,38 +17,23 @@ import structlog
 from storage.clock import Clock
 from storage.errors import AmpwaveError
 from storage.incident import IncidentChange, IncidentKind
-from storage.notice import Delivery, DeliveryChange, DeliveryState, NoticeStore, Webhook
+from storage.notice import Delivery, DeliveryChange, NoticeStore, Webhook
 from storage.watching import IncidentStore
+from workflows.notice_rules import ALARM_AFTER, Answer, alarms, judge, turns
 
 _log = structlog.get_logger("herald")
 
-_PAUSES_S = (5, 30, 120, 600, 1800, 3600)
-"""Between attempts, seconds; the last for ever. After Standard Webhooks, "Retry schedule"."""
-MAX_ATTEMPTS = 77
-"""So many fill three days."""
-MAX_REFUSALS = 8
-"""A receiver that answers and does not want this notice will not want it tomorrow."""
-ALARM_AFTER = 5
-"""Failures in a row: three quarters of an hour."""
-_GONE = 410
-_TOO_MANY = 429
 _BATCH = 50
 _AT_ONCE = 20
+_FRESH = timedelta(seconds=1)
+"""So old a line may be: something urgent may have come meanwhile."""
 _HOLD = timedelta(minutes=2)
 """Longer than one attempt may take."""
-_LONGEST_WISH = timedelta(hours=6)
+_LOOK_EVERY_S = 0.25
+_AWAY_S = 2.0
+"""Until a database that does not answer is asked again."""
 _ROUND_S = 60.0
 _FORGET_EVERY = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of one attempt. ``error`` "": it was taken (2xx)."""
-
-    error: str = ""
-    status: int | None = None
-    """None: no HTTP answer came."""
-    retry_after: timedelta | None = None
 
 
 class Post(Protocol):
@@ -56,29 +41,6 @@ class Post(Protocol):
 
     async def __call__(self, webhook: Webhook, delivery: Delivery, now: datetime) -> Answer:
         """Send it, signed."""
-
-
-def judge(webhook_id: str, delivery: Delivery, answer: Answer, now: datetime) -> DeliveryChange:
-    """What one attempt means. Pure."""
-    notice_id = delivery.notice.notice_id
-    if not answer.error:
-        return DeliveryChange(webhook_id, notice_id, DeliveryState.DELIVERED, now)
-    attempts = delivery.attempts + 1
-    refused = answer.status is not None and 400 <= answer.status < 500 and answer.status != _TOO_MANY
-    if attempts >= (MAX_REFUSALS if refused else MAX_ATTEMPTS):
-        # The next one in line is tried at once: this one may have been the trouble.
-        return DeliveryChange(webhook_id, notice_id, DeliveryState.GIVEN_UP, now, answer.error, now)
-    pause = timedelta(seconds=_PAUSES_S[min(attempts, len(_PAUSES_S)) - 1])
-    wish = min(answer.retry_after or timedelta(0), _LONGEST_WISH)
-    return DeliveryChange(
-        webhook_id,
-        notice_id,
-        DeliveryState.WAITING,
-        now,
-        answer.error,
-        now + max(pause, wish),
-        gone=answer.status == _GONE,
-    )
 
 
 class Herald:
@@ -99,47 +61,77 @@ class Herald:
         self._clock = clock
         self._kept = kept
         self._forgot: datetime | None = None
+        self._serving = 0
+        self._done = asyncio.Event()
 
     async def run(self) -> None:
         """For ever; an engine that is away is waited for."""
-        async with self._notices.wake_ups() as wake_ups:
+        async with asyncio.TaskGroup() as group:
             while True:
                 try:
-                    while await self.deliver():
-                        pass
+                    await self.begin(group)
                     await self._forget()
                 except AmpwaveError as error:
                     _log.warning("herald.waiting", error=error.message)
+                    await asyncio.sleep(_AWAY_S)
                 except Exception:  # noqa: BLE001 - the relay shares this process and must not stop with it
                     _log.exception("herald.cannot_go_on")
                     await asyncio.sleep(_ROUND_S)
-                await _next(wake_ups)
+                await self._pause()
 
-    async def deliver(self) -> bool:
-        """One round over the webhooks that have something to be sent; whether there were any."""
+    async def begin(self, group: asyncio.TaskGroup) -> int:
+        """Serve every webhook that has something due, each on its own; how many.
+
+        One that answers slowly keeps none of the others waiting.
+        """
         now = self._clock()
-        held = await self._notices.hold_due(now, now + _HOLD, limit=_AT_ONCE)
-        async with asyncio.TaskGroup() as group:
-            for webhook in held:
-                group.create_task(self._serve(webhook))
-        return bool(held)
+        free = _AT_ONCE - self._serving
+        held = await self._notices.hold_due(now, now + _HOLD, limit=free) if free else ()
+        for webhook in held:
+            self._serving += 1
+            group.create_task(self._serve(webhook))
+        return len(held)
 
     async def _serve(self, webhook: Webhook) -> None:
-        """What waits for one webhook, in order, until it fails or the batch is through."""
+        """What goes wrong with one keeps the hold a while, so that nothing is sent again and again."""
         try:
-            failures = webhook.failures
-            for delivery in await self._notices.next_deliveries(webhook.webhook_id, limit=_BATCH):
-                change = await self._attempt(webhook, delivery)
-                failures = await self._tell(webhook, failures, change)
-                if change.error:
-                    break
+            await self._batch(webhook)
+        except AmpwaveError as error:
+            _log.warning("herald.waiting", webhook=webhook.webhook_id, error=error.message)
+            await asyncio.sleep(_AWAY_S)
+        except Exception:  # noqa: BLE001 - the others go on
+            _log.exception("herald.cannot_serve", webhook=webhook.webhook_id)
+            await asyncio.sleep(_ROUND_S)
         finally:
+            self._serving -= 1
+            await self._release(webhook)
+
+    async def _release(self, webhook: Webhook) -> None:
+        try:
             await self._notices.release(webhook.webhook_id)
+            self._done.set()  # there may be more
+        except AmpwaveError as error:
+            _log.warning("herald.not_released", webhook=webhook.webhook_id, error=error.message)
+
+    async def _batch(self, webhook: Webhook) -> None:
+        """One after another, until the line is through, or old, or the receiver is to be left alone."""
+        began = self._clock()
+        line = await self._notices.line(webhook.webhook_id, began, limit=_BATCH)
+        held_up: set[str] = set()
+        for delivery in turns(webhook, line):
+            if delivery.notice.subject in held_up:
+                continue
+            change = await self._attempt(webhook, delivery)
+            webhook = replace(webhook, failures=change.failures)
+            if change.error:
+                held_up.add(delivery.notice.subject)
+            if change.pause_until or change.gone or change.at - began > _FRESH:
+                break
 
     async def _attempt(self, webhook: Webhook, delivery: Delivery) -> DeliveryChange:
         answer = await self._post(webhook, delivery, self._clock())
         now = self._clock()
-        change = judge(webhook.webhook_id, delivery, answer, now)
+        change = judge(webhook, delivery, answer, now)
         await self._notices.record(change, now + _HOLD)
         if change.error:
             _log.info(
@@ -149,21 +141,21 @@ class Herald:
                 state=change.state.value,
                 error=change.error,
             )
+        await self._tell(webhook, delivery, change)
         return change
 
-    async def _tell(self, webhook: Webhook, failures: int, change: DeliveryChange) -> int:
-        """Open an incident when a webhook has been failing for long, close it when it takes again."""
+    async def _tell(self, webhook: Webhook, delivery: Delivery, change: DeliveryChange) -> None:
+        """Open an incident when a webhook fails for long, close it when everything got through."""
         subject = f"webhook/{webhook.webhook_id}"
         kind = IncidentKind.WEBHOOK_FAILING
-        if not change.error:
-            if failures:
-                await self._incidents.apply([IncidentChange(kind, subject, change.at, close=True)])
-            return 0
-        lost = change.state is DeliveryState.GIVEN_UP or change.gone
-        if lost or failures + 1 == ALARM_AFTER:
-            summary = f"Webhook {webhook.webhook_id} does not take its notices: {change.error}"
-            await self._incidents.apply([IncidentChange(kind, subject, change.at, summary)])
-        return failures + 1
+        if change.error:
+            if alarms(delivery, change):
+                summary = f"Webhook {webhook.webhook_id} does not take its notices: {change.error}"
+                await self._incidents.apply([IncidentChange(kind, subject, change.at, summary)])
+            return
+        had_failed = delivery.attempts or webhook.failures
+        if had_failed and not await self._notices.in_trouble(webhook.webhook_id, ALARM_AFTER):
+            await self._incidents.apply([IncidentChange(kind, subject, change.at, close=True)])
 
     async def _forget(self) -> None:
         now = self._clock()
@@ -171,7 +163,8 @@ class Herald:
             self._forgot = now
             await self._notices.forget(now - self._kept)
 
-
-async def _next(wake_ups: AsyncIterator[None]) -> None:
-    with suppress(StopAsyncIteration):
-        await anext(wake_ups)
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK_EVERY_S):
+                await self._done.wait()
+        self._done.clear()

@@ -141,6 +141,7 @@ def _draw(screen: Screen, webhook: Record, session: Session) -> None:
             ("Last error", str(webhook["last_error"]) or None),
             ("Next attempt", moment(webhook["retry_at"], now) if webhook["retry_at"] else None),
             ("Waiting", str(webhook["waiting"])),
+            ("Held up", _held_up(webhook)),
             ("Added", f"{moment(webhook['created_at'], now)} by {webhook['created_by']}"),
         ]
     )
@@ -171,6 +172,14 @@ def _draw(screen: Screen, webhook: Record, session: Session) -> None:
     screen.table(columns, rows, empty="There was nothing to tell yet.")
 
 
+def _held_up(webhook: Record) -> str | None:
+    """What waits behind a notice that is not taken."""
+    count = webhook["held_up"]
+    return (
+        f"{count} {'subject' if count == 1 else 'subjects'}; what is about others is sent" if count else None
+    )
+
+
 def _kinds(webhook: Record) -> str:
     return ", ".join(webhook["kinds"]) or "everything"
 
@@ -180,4 +189,6 @@ def _state(webhook: Record) -> str:
         return "paused: the receiver wants no more (410)"
     if webhook["paused_by"]:
         return f"paused by {webhook['paused_by']}"
-    return f"failing, {webhook['failures']} times in a row" if webhook["failures"] else "active"
+    if webhook["failures"]:
+        return f"failing, {webhook['failures']} times in a row"
+    return f"active, {webhook['held_up']} held up" if webhook["held_up"] else "active"

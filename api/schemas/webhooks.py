@@ -40,10 +40,15 @@ class WebhookReply(Reply):
     created_by: str
     created_at: datetime
     paused_by: str | None = Field(description="`receiver`: it answered 410 Gone.")
-    failures: int = Field(description="In a row.")
-    retry_at: datetime | None
+    failures: int = Field(
+        description="Different notices in a row that were not taken. From the third on it is only probed."
+    )
+    retry_at: datetime | None = Field(description="Nothing at all is sent before.")
     last_error: str
     waiting: int = Field(description="Notices that are not delivered yet.")
+    held_up: int = Field(
+        description="Subjects of which a notice was not taken and is tried again; the others go on."
+    )
     old_secret_until: datetime | None
 
     @classmethod
@@ -74,6 +79,7 @@ class DeliveryReply(Reply):
     attempts: int
     ended_at: datetime | None
     last_error: str
+    retry_at: datetime | None = Field(description="Nothing of its subject is sent before.")
 
     @classmethod
     def of(cls, delivery: Delivery) -> "DeliveryReply":
@@ -88,6 +94,7 @@ class DeliveryReply(Reply):
             attempts=delivery.attempts,
             ended_at=delivery.ended_at,
             last_error=delivery.last_error,
+            retry_at=delivery.retry_at,
         )
 
 

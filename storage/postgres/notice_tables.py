@@ -1,9 +1,9 @@
-"""The tables of notices and webhooks; part of ``tables``. Triggers of migration 0028 fill the first two."""
+"""The tables of notices and webhooks; part of ``tables``. Triggers fill the first and the last."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 
-from storage.postgres.columns import ROOMY, Name, metadata, name, time, words
+from storage.postgres.columns import ROOMY, Name, flag, metadata, name, time, words
 
 notice = sa.Table(
     "notice",
@@ -42,13 +42,29 @@ webhook_delivery = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     time("ended_at", nullable=True),
     words("last_error"),
+    # The notice's. "" where it was delivered before there was this column: nobody asks it of those.
+    name("subject", server_default=sa.text("''")),
+    flag("urgent"),
+    time("retry_at", nullable=True),
     sa.PrimaryKeyConstraint("webhook_id", "notice_id"),
     postgresql_with=ROOMY,
 )
+_OF = webhook_delivery.c
+_WAITS = _OF.state == "waiting"
+sa.Index("ix_webhook_delivery_waiting", _OF.webhook_id, _OF.notice_id, postgresql_where=_WAITS)
+sa.Index("ix_webhook_delivery_subject", _OF.webhook_id, _OF.subject, _OF.notice_id, postgresql_where=_WAITS)
+# Three that are nearly always nearly empty.
 sa.Index(
-    "ix_webhook_delivery_waiting",
-    webhook_delivery.c.webhook_id,
-    webhook_delivery.c.notice_id,
-    postgresql_where=webhook_delivery.c.state == "waiting",
+    "ix_webhook_delivery_urgent",
+    _OF.webhook_id,
+    _OF.subject,
+    postgresql_where=sa.and_(_WAITS, _OF.urgent),
 )
-sa.Index("ix_webhook_delivery_notice_id", webhook_delivery.c.notice_id)
+sa.Index(
+    "ix_webhook_delivery_retried",
+    _OF.webhook_id,
+    _OF.subject,
+    postgresql_where=sa.and_(_WAITS, _OF.retry_at.is_not(None)),
+)
+sa.Index("ix_webhook_delivery_given_up", _OF.webhook_id, postgresql_where=_OF.state == "given_up")
+sa.Index("ix_webhook_delivery_notice_id", _OF.notice_id)

@@ -1,11 +1,25 @@
-"""Webhooks, and notices on their way to them. Who writes the notices: triggers, see migration 0028."""
+"""Webhooks, and notices on their way to them. Triggers write the notices: migrations 0028 and 0077."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import ColumnElement, Row, delete, exists, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    FromClause,
+    Integer,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from storage.errors import Conflict, NotFound
@@ -17,21 +31,76 @@ from storage.notice import (
     NoticeKind,
     Webhook,
 )
+from storage.postgres.columns import Time
 from storage.postgres.engine import reading, transaction
 from storage.postgres.notice_tables import notice, webhook, webhook_delivery
-from storage.postgres.notifications import Notifications
+from storage.postgres.prepared import Prepared
 
-CHANNEL = "notices"
-_WAITS = webhook_delivery.c.state == DeliveryState.WAITING.value
+
+def _is(state: DeliveryState, delivery: Any = webhook_delivery) -> ColumnElement[bool]:
+    """Written out and not a parameter: a plan that is kept could not use the partial indexes then."""
+    return cast("ColumnElement[bool]", delivery.c.state == literal_column(f"'{state.value}'"))
+
+
+_WAITS = _is(DeliveryState.WAITING)
+_GIVEN_UP = _is(DeliveryState.GIVEN_UP)
 _MINE = webhook_delivery.c.webhook_id == webhook.c.webhook_id
-_WAITING = (
-    select(func.count())
-    .select_from(webhook_delivery)
-    .where(_MINE, _WAITS)
-    .correlate(webhook)
-    .scalar_subquery()
+_OTHER = webhook_delivery.alias("other")
+"""Another delivery of the same webhook and subject."""
+_FELLOWS = (
+    _OTHER.c.webhook_id == webhook_delivery.c.webhook_id,
+    _OTHER.c.subject == webhook_delivery.c.subject,
+    _is(DeliveryState.WAITING, _OTHER),
 )
-_WEBHOOKS = select(webhook, _WAITING.label("waiting")).order_by(webhook.c.webhook_id)
+
+
+def _count(*conditions: ColumnElement[bool]) -> Any:
+    found = select(func.count()).select_from(webhook_delivery).where(_MINE, _WAITS, *conditions)
+    return found.correlate(webhook).scalar_subquery()
+
+
+_WEBHOOKS = select(
+    webhook, _count().label("waiting"), _count(webhook_delivery.c.attempts > 0).label("held_up")
+).order_by(webhook.c.webhook_id)
+
+
+def _any(found: Select[Any], of: FromClause) -> ColumnElement[bool]:
+    """Whether there is one; looked for only where the rest is so, and only until one is found."""
+    return found.correlate(of).limit(literal_column("1")).scalar_subquery().is_not(None)
+
+
+def _held_up(now: Any) -> ColumnElement[bool]:
+    """Whether a notice of the same subject is tried again later. A scalar: as a join all would be read."""
+    found = select(_OTHER.c.notice_id).where(*_FELLOWS, _OTHER.c.retry_at > now)
+    return _any(found, webhook_delivery)
+
+
+def _past(column: ColumnElement[Any], now: Any) -> ColumnElement[bool]:
+    return or_(column.is_(None), column <= now)
+
+
+def _hold_due() -> Prepared:
+    """One statement, prepared, for it is asked several times a second."""
+    mine, of, now = webhook.alias("candidate"), webhook_delivery.c.webhook_id, bindparam("now", type_=Time)
+    something = select(of).where(of == mine.c.webhook_id, _WAITS, ~_held_up(now))
+    due = (
+        select(mine.c.webhook_id)
+        .where(
+            mine.c.paused_by.is_(None),
+            _past(mine.c.retry_at, now),
+            _past(mine.c.held_until, now),
+            _any(something, mine),
+        )
+        .order_by(mine.c.webhook_id)
+        .limit(bindparam("most", type_=Integer))
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    held = update(webhook).where(webhook.c.webhook_id == due.c.webhook_id)
+    return Prepared(held.values(held_until=bindparam("until", type_=Time)).returning(webhook))
+
+
+_HOLD_DUE = _hold_due()
 
 
 class PostgresNoticeStore:
@@ -39,7 +108,6 @@ class PostgresNoticeStore:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._notifications = Notifications(engine, CHANNEL)
 
     async def add(self, added: Webhook) -> None:
         """Raises Conflict when the id is taken."""
@@ -79,8 +147,12 @@ class PostgresNoticeStore:
 
     async def set_paused(self, webhook_id: str, by: str | None) -> Webhook:
         """Going on forgets the failures before."""
-        fresh = {} if by else {"failures": 0, "retry_at": None, "last_error": ""}
-        return await self._change(webhook_id, paused_by=by, **fresh)
+        if by:
+            return await self._change(webhook_id, paused_by=by)
+        async with transaction(self._engine) as connection:
+            await _make_due(connection, webhook_id)
+            await connection.execute(_update(webhook_id).values(paused_by=None, last_error=""))
+            return await _one(connection, webhook_id)
 
     async def rotate(self, webhook_id: str, old_until: datetime) -> Webhook:
         """The next secret."""
@@ -106,67 +178,56 @@ class PostgresNoticeStore:
 
     async def retry(self, webhook_id: str) -> int:
         """What was given up waits again."""
-        given_up = webhook_delivery.c.state == DeliveryState.GIVEN_UP.value
-        again = update(webhook_delivery).where(webhook_delivery.c.webhook_id == webhook_id, given_up)
+        again = update(webhook_delivery).where(webhook_delivery.c.webhook_id == webhook_id, _GIVEN_UP)
         again = again.values(state=DeliveryState.WAITING.value, attempts=0, ended_at=None)
         async with transaction(self._engine) as connection:
             await _one(connection, webhook_id)
-            count = (await connection.execute(again)).rowcount
-            await connection.execute(_update(webhook_id).values(failures=0, retry_at=None))
-            await connection.execute(select(func.pg_notify(CHANNEL, "")))
-        return int(count)
+            await _make_due(connection, webhook_id)
+            return (await connection.execute(again)).rowcount
 
     async def hold_due(self, now: datetime, until: datetime, *, limit: int) -> Sequence[Webhook]:
-        """Locked rows are passed over: another process is taking them."""
-        due = (
-            select(webhook.c.webhook_id)
-            .where(
-                webhook.c.paused_by.is_(None),
-                _past(webhook.c.retry_at, now),
-                _past(webhook.c.held_until, now),
-                exists().where(_MINE, _WAITS),
-            )
-            .order_by(webhook.c.webhook_id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        async with transaction(self._engine) as connection:
-            ids = list((await connection.execute(due)).scalars())
-            held = update(webhook).where(webhook.c.webhook_id.in_(ids)).values(held_until=until)
-            await connection.execute(held)
-            rows = await connection.execute(_WEBHOOKS.where(webhook.c.webhook_id.in_(ids)))
-            return [_webhook(row) for row in rows]
+        """Locked rows are passed over: another process takes them."""
+        found = await _HOLD_DUE.rows(self._engine, now=now, until=until, most=limit)
+        return [_webhook(row) for row in found]
 
-    async def next_deliveries(self, webhook_id: str, *, limit: int) -> Sequence[Delivery]:
-        """What waits, oldest first."""
-        query = _deliveries(webhook_id).where(_WAITS).order_by(notice.c.notice_id).limit(limit)
+    async def line(self, webhook_id: str, now: datetime, *, limit: int) -> Sequence[Delivery]:
+        """Asked twice: sorted by urgency at once, all that waits would have to be read each time."""
+        query = _deliveries(webhook_id).where(_WAITS, ~_held_up(now)).order_by(notice.c.notice_id)
+        urgent = select(_OTHER.c.subject).where(
+            _OTHER.c.webhook_id == webhook_id, _is(DeliveryState.WAITING, _OTHER), _OTHER.c.urgent
+        )
+        first = query.where(webhook_delivery.c.subject.in_(urgent))
         async with reading(self._engine) as connection:
-            return [_delivery(row) for row in await connection.execute(query)]
+            rows = list(await connection.execute(first.limit(limit)))
+            if len(rows) < limit:
+                rows += await connection.execute(query.limit(limit))
+        # Whoever is in both keeps the first place.
+        return list({row.notice_id: _delivery(row) for row in rows}.values())[:limit]
+
+    async def in_trouble(self, webhook_id: str, attempts: int) -> bool:
+        """Whether one was given up, or waits after so many attempts."""
+        of_it = webhook_delivery.c.webhook_id == webhook_id
+        stuck = exists().where(of_it, _WAITS, webhook_delivery.c.attempts >= attempts)
+        async with reading(self._engine) as connection:
+            return bool(await connection.scalar(select(or_(exists().where(of_it, _GIVEN_UP), stuck))))
 
     async def record(self, change: DeliveryChange, hold_until: datetime) -> None:
-        """One attempt, on the delivery and on its webhook."""
-        over = change.state is not DeliveryState.WAITING
-        attempt = {
-            "state": change.state.value,
-            "attempts": webhook_delivery.c.attempts + 1,
-            "ended_at": change.at if over else None,
-            "last_error": change.error,
-        }
-        of_it = (
-            webhook_delivery.c.webhook_id == change.webhook_id,
-            webhook_delivery.c.notice_id == change.notice_id,
-        )
+        """One attempt. The webhook's row comes first, here and in ``retry``: so they wait for each other."""
         on_webhook: dict[str, Any] = {
-            "failures": webhook.c.failures + 1 if change.error else 0,
-            "retry_at": change.retry_at,
+            "failures": change.failures,
+            "retry_at": change.pause_until,
             "last_error": change.error,
             "held_until": hold_until,
         }
         if change.gone:
             on_webhook["paused_by"] = "receiver"
         async with transaction(self._engine) as connection:
-            await connection.execute(update(webhook_delivery).where(*of_it).values(**attempt))
             await connection.execute(_update(change.webhook_id).values(**on_webhook))
+            await connection.execute(_attempt(change))
+            if change.back:
+                await connection.execute(_all_due(change.webhook_id))
+            if change.lost_before is not None:
+                await connection.execute(_lose(change, change.lost_before))
 
     async def release(self, webhook_id: str) -> None:
         """Give up the hold."""
@@ -187,14 +248,9 @@ class PostgresNoticeStore:
             await connection.execute(delete(notice).where(notice.c.notice_id.in_(ids)))
         return len(ids)
 
-    def wake_ups(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
-        """Beats when a notice was committed."""
-        return self._notifications.subscribe()
-
     async def _change(self, webhook_id: str, **values: Any) -> Webhook:
         async with transaction(self._engine) as connection:
             await connection.execute(_update(webhook_id).values(**values))
-            await connection.execute(select(func.pg_notify(CHANNEL, "")))
             return await _one(connection, webhook_id)
 
 
@@ -202,14 +258,52 @@ def _update(webhook_id: str) -> Any:
     return update(webhook).where(webhook.c.webhook_id == webhook_id)
 
 
-def _past(column: ColumnElement[Any], now: datetime) -> ColumnElement[bool]:
-    return or_(column.is_(None), column <= now)
+async def _make_due(connection: AsyncConnection, webhook_id: str) -> None:
+    """It is tried at once, with everything."""
+    await connection.execute(_update(webhook_id).values(failures=0, retry_at=None))
+    await connection.execute(_all_due(webhook_id))
 
 
-def _deliveries(webhook_id: str) -> Any:
+def _all_due(webhook_id: str) -> Any:
+    late = (webhook_delivery.c.webhook_id == webhook_id, _WAITS, webhook_delivery.c.retry_at.is_not(None))
+    return update(webhook_delivery).where(*late).values(retry_at=None)
+
+
+def _attempt(change: DeliveryChange) -> Any:
+    of_it = (
+        webhook_delivery.c.webhook_id == change.webhook_id,
+        webhook_delivery.c.notice_id == change.notice_id,
+    )
+    return (
+        update(webhook_delivery)
+        .where(*of_it)
+        .values(
+            state=change.state.value,
+            attempts=webhook_delivery.c.attempts + 1,
+            ended_at=None if change.state is DeliveryState.WAITING else change.at,
+            last_error=change.error,
+            retry_at=change.retry_at,
+        )
+    )
+
+
+def _lose(change: DeliveryChange, before: datetime) -> Any:
+    old = (
+        webhook_delivery.c.webhook_id == change.webhook_id,
+        _WAITS,
+        webhook_delivery.c.notice_id == notice.c.notice_id,
+        notice.c.at < before,
+    )
+    lost = {"state": DeliveryState.GIVEN_UP.value, "ended_at": change.at, "last_error": change.error}
+    return update(webhook_delivery).where(*old).values(**lost, retry_at=None)
+
+
+def _deliveries(webhook_id: str) -> Select[Any]:
     columns = webhook_delivery.c
     return (
-        select(notice, columns.state, columns.attempts, columns.ended_at, columns.last_error)
+        select(
+            notice, columns.state, columns.attempts, columns.ended_at, columns.last_error, columns.retry_at
+        )
         .join(webhook_delivery, columns.notice_id == notice.c.notice_id)
         .where(columns.webhook_id == webhook_id)
     )
@@ -235,7 +329,8 @@ def _webhook(row: Row[Any]) -> Webhook:
         failures=row.failures,
         retry_at=row.retry_at,
         last_error=row.last_error,
-        waiting=row.waiting,
+        waiting=getattr(row, "waiting", 0),
+        held_up=getattr(row, "held_up", 0),
     )
 
 
@@ -246,4 +341,5 @@ def _delivery(row: Row[Any]) -> Delivery:
         row.attempts,
         row.ended_at,
         row.last_error,
+        row.retry_at,
     )

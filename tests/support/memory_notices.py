@@ -1,14 +1,20 @@
 """Webhooks and notices in memory, by the rules of ``storage.notice``."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from storage.errors import Conflict, NotFound
-from storage.notice import Delivery, DeliveryChange, DeliveryState, Notice, NoticeKind, Webhook
+from storage.notice import BULK, Delivery, DeliveryChange, DeliveryState, Notice, NoticeKind, Webhook
+
+
+def line_up(waiting: Sequence[Delivery], now: datetime) -> list[Delivery]:
+    """The order in which they may go, as ``NoticeStore.line`` says. ``waiting``: oldest first."""
+    held_up = {each.notice.subject for each in waiting if each.retry_at is not None and each.retry_at > now}
+    urgent = {each.notice.subject for each in waiting if each.notice.kind not in BULK}
+    due = [each for each in waiting if each.notice.subject not in held_up]
+    return sorted(due, key=lambda each: each.notice.subject not in urgent)
 
 
 class MemoryNotices:
@@ -17,7 +23,6 @@ class MemoryNotices:
         self.sent: dict[str, dict[int, Delivery]] = {}
         self.held: dict[str, datetime] = {}
         self.count = 0
-        self.beat = asyncio.Event()
 
     def tell(self, kind: NoticeKind, subject: str, at: datetime, *, only: str = "", **data: Any) -> int:
         """What the triggers do."""
@@ -26,7 +31,6 @@ class MemoryNotices:
         for name, hook in self.rows.items():
             if name == only or (not only and (not hook.kinds or kind in hook.kinds)):
                 self.sent[name][notice.notice_id] = Delivery(notice)
-        self.beat.set()
         return self.count
 
     async def add(self, webhook: Webhook) -> None:
@@ -38,7 +42,9 @@ class MemoryNotices:
     async def get(self, webhook_id: str) -> Webhook:
         if webhook_id not in self.rows:
             raise NotFound("webhook", webhook_id)
-        return replace(self.rows[webhook_id], waiting=len(self._waiting(webhook_id)))
+        waiting = self._waiting(webhook_id)
+        held_up = sum(each.attempts > 0 for each in waiting)
+        return replace(self.rows[webhook_id], waiting=len(waiting), held_up=held_up)
 
     async def find(self) -> Sequence[Webhook]:
         return [await self.get(name) for name in sorted(self.rows)]
@@ -50,6 +56,8 @@ class MemoryNotices:
 
     async def set_paused(self, webhook_id: str, by: str | None) -> Webhook:
         fresh: dict[str, Any] = {} if by else {"failures": 0, "retry_at": None, "last_error": ""}
+        if not by:
+            self._all_due(webhook_id)
         return await self._change(webhook_id, paused_by=by, **fresh)
 
     async def rotate(self, webhook_id: str, old_until: datetime) -> Webhook:
@@ -67,6 +75,7 @@ class MemoryNotices:
 
     async def retry(self, webhook_id: str) -> int:
         await self._change(webhook_id, failures=0, retry_at=None)
+        self._all_due(webhook_id)
         ended = [one for one in self.sent[webhook_id].values() if one.state is DeliveryState.GIVEN_UP]
         for one in ended:
             again = replace(one, state=DeliveryState.WAITING, attempts=0, ended_at=None)
@@ -80,13 +89,20 @@ class MemoryNotices:
             if hook.paused_by is None
             and (hook.retry_at is None or hook.retry_at <= now)
             and (name not in self.held or self.held[name] <= now)
-            and self._waiting(name)
+            and line_up(self._waiting(name), now)
         ][:limit]
         self.held |= dict.fromkeys(due, until)
         return [await self.get(name) for name in due]
 
-    async def next_deliveries(self, webhook_id: str, *, limit: int) -> Sequence[Delivery]:
-        return self._waiting(webhook_id)[:limit]
+    async def line(self, webhook_id: str, now: datetime, *, limit: int) -> Sequence[Delivery]:
+        return line_up(self._waiting(webhook_id), now)[:limit]
+
+    async def in_trouble(self, webhook_id: str, attempts: int) -> bool:
+        return any(
+            one.state is DeliveryState.GIVEN_UP
+            or (one.state is DeliveryState.WAITING and one.attempts >= attempts)
+            for one in self.sent[webhook_id].values()
+        )
 
     async def record(self, change: DeliveryChange, hold_until: datetime) -> None:
         name = change.webhook_id
@@ -98,10 +114,15 @@ class MemoryNotices:
             attempts=one.attempts + 1,
             ended_at=change.at if over else None,
             last_error=change.error,
+            retry_at=change.retry_at,
         )
-        failures = self.rows[name].failures + 1 if change.error else 0
         gone = {"paused_by": "receiver"} if change.gone else {}
-        await self._change(name, failures=failures, retry_at=change.retry_at, last_error=change.error, **gone)
+        now_so = {"failures": change.failures, "retry_at": change.pause_until, "last_error": change.error}
+        await self._change(name, **now_so, **gone)
+        if change.back:
+            self._all_due(name)
+        if change.lost_before is not None:
+            self._lose(change, change.lost_before)
         self.held[name] = hold_until
 
     async def release(self, webhook_id: str) -> None:
@@ -118,15 +139,15 @@ class MemoryNotices:
             del self.sent[name][number]
         return len(old)
 
-    @asynccontextmanager
-    async def wake_ups(self) -> AsyncIterator[AsyncIterator[None]]:
-        yield self._beats()
+    def _all_due(self, name: str) -> None:
+        for each in self._waiting(name):
+            self.sent[name][each.notice.notice_id] = replace(each, retry_at=None)
 
-    async def _beats(self) -> AsyncIterator[None]:
-        while True:
-            await self.beat.wait()
-            self.beat.clear()
-            yield None
+    def _lose(self, change: DeliveryChange, before: datetime) -> None:
+        ended = {"state": DeliveryState.GIVEN_UP, "ended_at": change.at, "last_error": change.error}
+        for each in self._waiting(change.webhook_id):
+            if each.notice.at < before:
+                self.sent[change.webhook_id][each.notice.notice_id] = replace(each, **ended, retry_at=None)
 
     def _waiting(self, name: str) -> list[Delivery]:
         return [one for one in self.sent[name].values() if one.state is DeliveryState.WAITING]

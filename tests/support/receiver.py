@@ -15,6 +15,8 @@ class Receiver:
     heads: list[str] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     heard: Callable[[bytes], None] = lambda _: None
+    answers: Callable[[bytes], bytes] | None = None
+    """What it says to a body; None: always ``reply``."""
 
     _beat: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -31,14 +33,16 @@ class Receiver:
         self.bodies.append(await reader.readexactly(length))
         self.heard(self.bodies[-1])
         self._beat.set()
-        writer.write(self.reply)
+        writer.write(self.answers(self.bodies[-1]) if self.answers else self.reply)
         await writer.drain()
         writer.close()
 
 
 @asynccontextmanager
-async def receiving(reply: bytes = Receiver.reply) -> AsyncIterator[Receiver]:
-    receiver = Receiver(reply)
+async def receiving(
+    reply: bytes = Receiver.reply, answers: Callable[[bytes], bytes] | None = None
+) -> AsyncIterator[Receiver]:
+    receiver = Receiver(reply, answers=answers)
     server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
     receiver.port = server.sockets[0].getsockname()[1]
     async with server:

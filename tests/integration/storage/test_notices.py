@@ -1,22 +1,29 @@
 """Notices are written by the database, in the transactions that they tell of."""
 
 import asyncio
+import json
+import random
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from api.webhook_post import WebhookPost
+from api.webhook_url import WebhookRules
 from storage.audit import AuditEntry
 from storage.campaign import Decision, VerdictWord
 from storage.errors import Conflict, NotFound
 from storage.halt import EVERYTHING, Vote
 from storage.incident import IncidentChange, IncidentKind
-from storage.notice import DeliveryChange, DeliveryState, NoticeKind, Webhook
+from storage.notice import BULK, DeliveryChange, DeliveryState, NoticeKind, Webhook
 from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.halts import PostgresHaltStore
 from storage.postgres.notices import PostgresNoticeStore
 from storage.postgres.watching import watch_stores
 from tests.integration.storage.conftest import NOW
+from tests.support.memory_notices import line_up
+from tests.support.receiver import receiving
+from workflows.herald import Herald
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("X15")]
 
@@ -34,7 +41,7 @@ def hook(name: str, *kinds: NoticeKind) -> Webhook:
 
 
 async def told(notices: PostgresNoticeStore, name: str = "all") -> list[tuple[str, str]]:
-    found = await notices.next_deliveries(name, limit=100)
+    found = await notices.line(name, NOW, limit=100)
     return [(one.notice.kind.value, one.notice.subject) for one in found]
 
 
@@ -65,7 +72,7 @@ async def test_a_charger_is_announced_before_it_is_touched_and_told_of_when_it_i
         await sql(f"UPDATE campaign_target SET phase = '{phase}' WHERE charger_id = 'CP-1'")
     await sql("UPDATE campaign_target SET phase = 'done', outcome = 'updated' WHERE charger_id = 'CP-1'")
     await sql("UPDATE campaign_target SET phase = 'done', outcome = 'skipped' WHERE charger_id = 'CP-2'")
-    planned, ended = await notices.next_deliveries("maps", limit=10)
+    planned, ended = await notices.line("maps", NOW, limit=10)
     assert (planned.notice.kind, ended.notice.kind) == (
         NoticeKind.MAINTENANCE_PLANNED,
         NoticeKind.MAINTENANCE_ENDED,
@@ -108,7 +115,7 @@ async def test_phases_verdicts_incidents_and_halts_are_told(notices, engine, sql
         "halt.pulled",
         "halt.lifted",
     ]
-    first, second = await notices.next_deliveries("all", limit=2)
+    first, second = await notices.line("all", NOW, limit=2)
     assert (first.notice.data["phase_before"], second.notice.data["phase_before"]) == (None, "draft")
 
 
@@ -131,19 +138,25 @@ async def test_one_herald_at_a_time_holds_a_webhook(notices) -> None:
 async def test_an_attempt_is_written_down_on_both(notices) -> None:
     await notices.add(hook("all"))
     number = await notices.test("all", "ada")
-    failed = DeliveryChange("all", number, DeliveryState.WAITING, NOW, "it answered 500", LATER)
+    failed = DeliveryChange("all", number, DeliveryState.WAITING, NOW, "it answered 500", LATER, 1)
     await notices.record(failed, NOW)
     found = await notices.get("all")
-    assert (found.failures, found.retry_at, found.last_error, found.waiting) == (
-        1,
-        LATER,
-        "it answered 500",
-        1,
-    )
-    assert await notices.hold_due(NOW + timedelta(minutes=1), LATER, limit=9) == []
-    await notices.record(DeliveryChange("all", number, DeliveryState.GIVEN_UP, NOW, "no", NOW), NOW)
+    assert (found.failures, found.retry_at, found.last_error) == (1, None, "it answered 500")
+    assert (found.waiting, found.held_up) == (1, 1)
+    [waits] = await notices.deliveries("all")
+    assert (waits.attempts, waits.retry_at) == (1, LATER)
+    soon = NOW + timedelta(minutes=1)
+    assert await notices.hold_due(soon, LATER, limit=9) == [], "of its subject nothing is due"
+    await notices.record(replace(failed, retry_at=None, pause_until=LATER), NOW)
+    assert (await notices.get("all")).retry_at == LATER
+    assert await notices.hold_due(soon, LATER, limit=9) == [], "nothing is due at all"
+    assert await notices.in_trouble("all", 2)
+    assert not await notices.in_trouble("all", 3)
+    await notices.record(DeliveryChange("all", number, DeliveryState.GIVEN_UP, NOW, "no"), NOW)
     assert (await notices.get("all")).waiting == 0
+    assert await notices.in_trouble("all", 9)
     assert await notices.retry("all") == 1
+    assert not await notices.in_trouble("all", 1)
     await notices.record(DeliveryChange("all", number, DeliveryState.DELIVERED, NOW), NOW)
     [done] = await notices.deliveries("all")
     assert (done.state, done.attempts, done.ended_at) == (DeliveryState.DELIVERED, 1, NOW)
@@ -179,6 +192,135 @@ async def test_a_verdict_is_told_with_the_digest_of_its_record(notices, engine, 
     await sql(CAMPAIGN)
     decision = Decision("c1", 0, 1, NOW, "gate", VerdictWord.ABORT, "5 of 7", {}, "i", {}, "r")
     await PostgresCampaignStore(engine).add_decision(decision)
-    [one] = await notices.next_deliveries("all", limit=10)
+    [one] = await notices.line("all", NOW, limit=10)
     said = one.notice.data
     assert (said["verdict"], said["reason"], said["record_sha256"]) == ("abort", "5 of 7", "r")
+
+
+async def tell(sql, kind: NoticeKind, subject: str) -> int:
+    return await sql.value("SELECT tell($1, $2, '{}')", kind.value, subject)
+
+
+async def test_the_line_is_the_one_that_the_rules_say(notices, sql) -> None:
+    """Whatever waits and whatever is tried again later: as ``line_up`` in memory has it."""
+    chance = random.Random(7)
+    await notices.add(hook("all"))
+    await notices.add(hook("other"))
+    subjects = [f"charger/{number}" for number in range(6)]
+    for _ in range(40):
+        for _ in range(chance.randrange(4)):
+            await tell(sql, chance.choice(list(NoticeKind)), chance.choice(subjects))
+        waiting = sorted(
+            (each for each in await notices.deliveries("all", limit=500) if each.state.value == "waiting"),
+            key=lambda each: each.notice.notice_id,
+        )
+        wanted = line_up(waiting, NOW)
+        for limit in (1, 3, 500):
+            assert await notices.line("all", NOW, limit=limit) == wanted[:limit]
+        held = [each.webhook_id for each in await notices.hold_due(NOW, LATER, limit=9)]
+        assert ("all" in held) == bool(wanted)
+        for name in held:
+            await notices.release(name)
+        if wanted:
+            number = wanted[0].notice.notice_id
+            state, retry_at = chance.choice(
+                [
+                    (DeliveryState.DELIVERED, None),
+                    (DeliveryState.GIVEN_UP, None),
+                    (DeliveryState.WAITING, LATER),
+                    (DeliveryState.WAITING, NOW),
+                ]
+            )
+            error = "" if state is DeliveryState.DELIVERED else "no"
+            back = chance.random() < 0.2
+            await notices.record(DeliveryChange("all", number, state, NOW, error, retry_at, back=back), LATER)
+            await notices.release("all")
+
+
+async def test_a_receiver_that_is_back_has_everything_and_one_that_stays_away_loses_what_is_old(
+    notices, sql
+) -> None:
+    await notices.add(hook("all"))
+    await notices.add(hook("other"))
+    first, second = [await tell(sql, NoticeKind.HALT_PULLED, f"halt/{number}") for number in (1, 2)]
+    failed = DeliveryChange("all", first, DeliveryState.WAITING, NOW, "no", LATER, 3, LATER)
+    await notices.record(failed, NOW)
+    assert [each.notice.notice_id for each in await notices.line("all", NOW, limit=9)] == [second]
+    await notices.record(DeliveryChange("all", second, DeliveryState.DELIVERED, NOW, back=True), NOW)
+    assert [each.notice.notice_id for each in await notices.line("all", NOW, limit=9)] == [first]
+    third = await tell(sql, NoticeKind.HALT_PULLED, "halt/3")
+    at = await sql.value("SELECT at FROM notice WHERE notice_id = $1", third)
+    await notices.record(replace(failed, lost_before=at), NOW)
+    assert [each.notice.notice_id for each in await notices.line("all", NOW, limit=9)] == [third]
+    assert len(await notices.line("other", NOW, limit=9)) == 3, "another one loses nothing"
+    lost = (await notices.deliveries("all"))[-1]
+    assert (lost.notice.notice_id, lost.state, lost.ended_at) == (first, DeliveryState.GIVEN_UP, NOW)
+
+
+async def test_what_is_urgent_is_so_in_the_database_and_here(notices, sql) -> None:
+    await notices.add(hook("all"))
+    for kind in NoticeKind:
+        await tell(sql, kind, "x")
+    found = await sql("SELECT kind, urgent FROM notice JOIN webhook_delivery USING (notice_id)")
+    assert {row["kind"]: row["urgent"] for row in found} == {
+        kind.value: kind not in BULK for kind in NoticeKind
+    }
+
+
+async def test_no_trigger_notifies(sql) -> None:
+    """Of transactions that do, PostgreSQL lets one of the whole cluster commit at a time."""
+    ours = "pronamespace = 'public'::regnamespace AND prosrc ILIKE '%notify%'"
+    assert await sql(f"SELECT proname FROM pg_proc WHERE {ours}") == []
+
+
+class Picky:
+    """What a receiver does that answers 500 to whatever is about one campaign, and takes all else."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, str]] = []
+        self.broken = True
+
+    def answers(self, body: bytes) -> bytes:
+        said = json.loads(body)
+        self.got.append((said["subject"], said["type"].removeprefix("io.ampwave.")))
+        refused = self.broken and said["subject"] == "campaign/c1"
+        return b"HTTP/1.1 500 Oh\r\n\r\n" if refused else b"HTTP/1.1 204 No Content\r\n\r\n"
+
+
+async def test_a_receiver_that_fails_for_one_campaign_hears_of_a_halt_at_once(notices, engine, sql) -> None:
+    now = [datetime.now(UTC)]
+    picky, watch = Picky(), watch_stores(engine)
+    async with receiving(answers=picky.answers) as receiver:
+        post = WebhookPost(WebhookRules.of(["127.0.0.0/8"], plain_http=True), b"p" * 32, "https://a.test")
+        herald = Herald(notices, watch.incidents, post, lambda: now[0])
+        await notices.add(replace(hook("ops"), url=f"http://127.0.0.1:{receiver.port}/"))
+        await sql(CAMPAIGN)
+        await sql("UPDATE campaign SET phase = 'running'")
+        running = asyncio.create_task(herald.run())
+        try:
+            async with asyncio.timeout(60):
+                await receiver.has(1)
+                await sql(TARGET)
+                await sql("UPDATE campaign_target SET phase = 'reserved' WHERE charger_id = 'CP-1'")
+                await receiver.has(2)
+                await PostgresHaltStore(engine).pull(EVERYTHING, "ann", "smoke", now[0])
+                await receiver.has(3)
+                assert [kind for _, kind in picky.got] == [
+                    "campaign.phase_changed",
+                    "charger.maintenance_planned",
+                    "halt.pulled",
+                ]
+                await sql.until("SELECT count(*) = 2 FROM webhook_delivery WHERE state = 'waiting'")
+                found = await notices.get("ops")
+                assert (found.waiting, found.held_up) == (2, 1), (
+                    "the second of the campaign is behind the first"
+                )
+                picky.broken = False
+                now[0] += timedelta(seconds=6)
+                await receiver.has(5)
+                await sql.until("SELECT count(*) = 0 FROM webhook_delivery WHERE state = 'waiting'")
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+    assert [json.loads(body)["data"]["phase"] for body in receiver.bodies[3:]] == ["draft", "running"]
+    assert len({one.split("webhook-id: ")[1].split("\r")[0] for one in receiver.heads}) == 4, "one came twice"

@@ -1,42 +1,45 @@
-"""Notices reach their webhooks: in order, at least once, and none holds up another."""
+"""Notices reach their webhooks: at least once, each subject in order, and none holds up another."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from storage.errors import EngineUnavailable
 from storage.incident import IncidentKind
-from storage.notice import Delivery, DeliveryState, Notice, NoticeKind, Webhook
+from storage.notice import Delivery, DeliveryState, NoticeKind, Webhook
 from tests.support.memory_notices import MemoryNotices
 from tests.support.memory_watch import memory_watch
-from workflows.herald import ALARM_AFTER, MAX_ATTEMPTS, MAX_REFUSALS, Answer, Herald, judge
+from workflows.herald import Herald
+from workflows.notice_rules import ALARM_AFTER, DOWN_AFTER, MAX_ATTEMPTS, MAX_REFUSALS, PATIENCE, Answer
 
 pytestmark = pytest.mark.requirement("X15")
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DOWN = Answer("no answer (ConnectError)")
+BROKEN = Answer("it answered 500", 500)
 KIND = NoticeKind.CAMPAIGN_PHASE_CHANGED
 
 
 class Receivers:
-    """What each webhook answers, and what it was sent."""
+    """What each webhook answers, to all or to what is about one subject, and what it was sent."""
 
     def __init__(self) -> None:
         self.answers: dict[str, Answer] = {}
         self.got: list[tuple[str, int]] = []
         self.dies = False
         self.first = asyncio.Event()
+        self.slow: dict[str, asyncio.Event] = {}
 
     async def __call__(self, webhook: Webhook, delivery: Delivery, _now: datetime) -> Answer:
         self.got.append((webhook.webhook_id, delivery.notice.notice_id))
         self.first.set()
         if self.dies:
             await asyncio.Event().wait()
-        return self.answers.get(webhook.webhook_id, Answer(status=204))
+        if webhook.webhook_id in self.slow:
+            await self.slow[webhook.webhook_id].wait()
+        taken = Answer(status=204)
+        return self.answers.get(webhook.webhook_id, self.answers.get(delivery.notice.subject, taken))
 
 
 class World:
@@ -45,7 +48,10 @@ class World:
         self.notices = MemoryNotices()
         self.watch = memory_watch()
         self.post = Receivers()
-        self.herald = Herald(self.notices, self.watch.incidents, self.post, lambda: self.now)
+        self.herald = self.another_herald()
+
+    def another_herald(self) -> Herald:
+        return Herald(self.notices, self.watch.incidents, self.post, lambda: self.now)
 
     async def hook(self, name: str, *kinds: NoticeKind) -> None:
         await self.notices.add(Webhook(name, f"https://{name}.test/", kinds, "ada", NOW))
@@ -53,6 +59,22 @@ class World:
     def tell(self, count: int = 1, kind: NoticeKind = KIND) -> None:
         for number in range(count):
             self.notices.tell(kind, f"campaign/c{number}", self.now)
+
+    def about(self, *subjects: str, kind: NoticeKind = KIND) -> None:
+        for subject in subjects:
+            self.notices.tell(kind, subject, self.now)
+
+    def got(self, name: str) -> list[int]:
+        return [number for one, number in self.post.got if one == name]
+
+    async def deliver(self) -> int:
+        """One round over the webhooks that have something to be sent, to its end."""
+        async with asyncio.TaskGroup() as group:
+            return await self.herald.begin(group)
+
+    async def later(self, **pause: float) -> int:
+        self.now += timedelta(**pause)
+        return await self.deliver()
 
     async def incidents(self) -> list[tuple[IncidentKind, str]]:
         return [(one.kind, one.subject) for one in await self.watch.incidents.find()]
@@ -68,37 +90,140 @@ async def test_everybody_gets_what_they_asked_for_in_order(world: World) -> None
     await world.hook("halts", NoticeKind.HALT_PULLED)
     world.tell(3)
     world.tell(1, NoticeKind.HALT_PULLED)
-    assert await world.herald.deliver()
-    assert [number for name, number in world.post.got if name == "all"] == [1, 2, 3, 4]
-    assert [number for name, number in world.post.got if name == "halts"] == [4]
-    assert not await world.herald.deliver(), "nothing is sent twice"
+    assert await world.deliver()
+    assert world.got("all") == [1, 2, 3, 4]
+    assert world.got("halts") == [4]
+    assert not await world.deliver(), "nothing is sent twice"
 
 
-async def test_a_receiver_that_is_down_holds_up_itself_alone_and_loses_nothing(world: World) -> None:
+async def test_a_notice_that_is_not_taken_holds_up_its_own_subject_alone(world: World) -> None:
+    await world.hook("ops")
+    world.post.answers["campaign/bad"] = BROKEN
+    world.about("campaign/bad", "campaign/good", "campaign/bad", "halt/1", "campaign/good")
+    await world.deliver()
+    assert world.got("ops") == [1, 2, 4, 5]
+    hook = await world.notices.get("ops")
+    assert (hook.waiting, hook.held_up, hook.retry_at) == (2, 1, None)
+    world.about("halt/2")
+    await world.deliver()
+    assert world.got("ops") == [1, 2, 4, 5, 6], "what is new is sent at once"
+    world.post.answers.clear()
+    await world.later(seconds=4)
+    assert world.got("ops") == [1, 2, 4, 5, 6], "what failed is left alone for a while"
+    await world.later(seconds=2)
+    assert world.got("ops") == [1, 2, 4, 5, 6, 1, 3], "and then goes on in order"
+
+
+async def test_what_is_urgent_does_not_stand_behind_a_campaign_of_a_thousand_chargers(world: World) -> None:
+    await world.hook("ops")
+    world.about(*(f"charger/{number}" for number in range(60)), kind=NoticeKind.MAINTENANCE_PLANNED)
+    world.about("halt/1", kind=NoticeKind.HALT_PULLED)
+    world.about("charger/59", kind=NoticeKind.INCIDENT_OPENED)
+    await world.deliver()
+    assert world.got("ops")[:3] == [60, 61, 62], "with what is older of the same subject before it"
+
+
+async def test_a_receiver_that_is_down_is_probed_by_one_at_a_time(world: World) -> None:
     await world.hook("down")
     await world.hook("up")
     world.post.answers["down"] = DOWN
-    world.tell(2)
-    await world.herald.deliver()
-    assert world.post.got == [("down", 1), ("up", 1), ("up", 2)]
-    assert not await world.herald.deliver(), "it is left alone for a while"
-    world.now += timedelta(seconds=6)
+    world.tell(10)
+    await world.deliver()
+    assert world.got("up") == list(range(1, 11)), "it holds up itself alone"
+    assert world.got("down") == [1, 2, 3]
+    assert not await world.deliver(), "it is left alone for a while"
+    for pause, probe in ((5, 4), (30, 5), (120, 6), (600, 7)):
+        assert not await world.later(seconds=pause - 1)
+        world.about(f"halt/{probe}", kind=NoticeKind.HALT_PULLED)
+        await world.later(seconds=1)
+        assert world.got("down")[-1] == probe, "a different one each time"
+    assert len(world.got("down")) == DOWN_AFTER + 4
     world.post.answers.clear()
-    await world.herald.deliver()
-    assert [number for name, number in world.post.got if name == "down"] == [1, 1, 2]
+    await world.later(minutes=30)
+    await world.deliver()
+    assert (await world.notices.get("down")).waiting == 0, "nothing is lost, and nothing waits any longer"
+
+
+async def test_one_that_answers_nothing_to_a_single_notice_is_not_taken_for_down(world: World) -> None:
+    await world.hook("ops")
+    world.post.answers["campaign/bad"] = DOWN
+    world.about("campaign/bad")
+    for _ in range(20):
+        await world.later(hours=1)
+    world.about("halt/1")
+    await world.deliver()
+    assert world.got("ops") == [*[1] * 20, 2]
+
+
+async def test_one_that_refuses_whatever_is_old_is_known_by_the_first_that_it_takes(world: World) -> None:
+    await world.hook("ops")
+    bad = [f"campaign/bad{number}" for number in range(4)]
+    world.post.answers |= dict.fromkeys(bad, BROKEN)
+    world.about(*bad, "campaign/good")
+    await world.deliver()
+    assert world.got("ops") == [1, 2, 3]
+    await world.later(seconds=5)
+    await world.later(seconds=30)
+    assert world.got("ops")[:5] == [1, 2, 3, 4, 5]
+    assert (await world.notices.get("ops")).failures == 0
+    world.about("halt/1")
+    await world.deliver()
+    assert 6 in world.got("ops")
+
+
+async def test_a_receiver_that_asks_for_time_gets_it(world: World) -> None:
+    await world.hook("busy")
+    world.post.answers["busy"] = Answer("it answered 429", 429, timedelta(minutes=7))
+    world.tell(2)
+    await world.deliver()
+    assert not await world.later(minutes=6)
+    world.post.answers.clear()
+    await world.later(minutes=1)
+    assert sorted(world.got("busy")) == [1, 1, 2]
+
+
+async def test_a_slow_receiver_keeps_no_other_waiting(world: World) -> None:
+    await world.hook("quick")
+    await world.hook("slow")
+    world.post.slow["slow"] = asyncio.Event()
+    world.about("campaign/a")
+    async with asyncio.TaskGroup() as group:
+        assert await world.herald.begin(group) == 2
+        await world.post.first.wait()
+        while (await world.notices.get("quick")).waiting:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0)
+        world.about("campaign/a")
+        assert await world.herald.begin(group) == 1, "while the other is still busy with the first"
+        while len(world.got("quick")) < 2:  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0)
+        assert world.got("slow") == [1]
+        world.post.slow["slow"].set()
+
+
+async def test_a_line_that_is_old_is_asked_for_anew(world: World) -> None:
+    """Something urgent may have come while a slow receiver thought."""
+    await world.hook("ops")
+    world.about("charger/a", "charger/b", kind=NoticeKind.MAINTENANCE_PLANNED)
+    clock = iter(NOW + timedelta(seconds=2 * step) for step in range(100))
+    herald = Herald(world.notices, world.watch.incidents, world.post, lambda: next(clock))
+    async with asyncio.TaskGroup() as group:
+        await herald.begin(group)
+    world.about("halt/1", kind=NoticeKind.HALT_PULLED)
+    async with asyncio.TaskGroup() as group:
+        await herald.begin(group)
+    assert world.got("ops") == [1, 3]
 
 
 async def test_what_was_not_written_down_when_a_process_died_is_sent_again(world: World) -> None:
     await world.hook("all")
     world.tell()
     world.post.dies = True
-    dying = asyncio.create_task(world.herald.deliver())
+    dying = asyncio.create_task(world.deliver())
     await world.post.first.wait()
     dying.cancel()
     await asyncio.wait([dying])
     world.post.dies = False
-    world.now += timedelta(minutes=3)
-    await world.herald.deliver()
+    await world.later(minutes=3)
     assert world.post.got == [("all", 1), ("all", 1)]
     assert (await world.notices.get("all")).waiting == 0
 
@@ -106,22 +231,40 @@ async def test_what_was_not_written_down_when_a_process_died_is_sent_again(world
 async def test_two_heralds_do_not_send_the_same(world: World) -> None:
     await world.hook("all")
     world.tell(5)
-    other = Herald(world.notices, world.watch.incidents, world.post, lambda: world.now)
-    await asyncio.gather(world.herald.deliver(), other.deliver())
-    assert [number for _, number in world.post.got] == [1, 2, 3, 4, 5]
+    other = world.another_herald()
+    async with asyncio.TaskGroup() as group:
+        await asyncio.gather(world.herald.begin(group), other.begin(group))
+    assert world.got("all") == [1, 2, 3, 4, 5]
 
 
 async def test_a_person_learns_of_one_that_fails_for_long_and_of_its_return(world: World) -> None:
     await world.hook("down")
     world.post.answers["down"] = DOWN
-    world.tell()
-    for _ in range(ALARM_AFTER):
+    world.tell(DOWN_AFTER)
+    await world.deliver()
+    for _ in range(ALARM_AFTER - 1):
         assert await world.incidents() == []
-        await world.herald.deliver()
-        world.now += timedelta(hours=1)
+        await world.later(hours=1)
     assert await world.incidents() == [(IncidentKind.WEBHOOK_FAILING, "webhook/down")]
     world.post.answers.clear()
-    await world.herald.deliver()
+    await world.later(hours=1)
+    await world.deliver()
+    assert await world.incidents() == []
+
+
+async def test_a_subject_that_fails_for_long_is_known_however_well_the_others_fare(world: World) -> None:
+    await world.hook("ops")
+    world.post.answers["campaign/bad"] = BROKEN
+    world.about("campaign/bad")
+    for _ in range(ALARM_AFTER):
+        assert await world.incidents() == []
+        world.about("campaign/good")
+        await world.later(hours=1)
+    world.about("campaign/good")
+    await world.deliver()
+    assert await world.incidents() == [(IncidentKind.WEBHOOK_FAILING, "webhook/ops")]
+    world.post.answers.clear()
+    await world.later(hours=1)
     assert await world.incidents() == []
 
 
@@ -129,32 +272,54 @@ async def test_one_that_wants_no_more_is_paused_and_what_waited_stays(world: Wor
     await world.hook("gone")
     world.post.answers["gone"] = Answer("it answered 410", 410)
     world.tell(2)
-    await world.herald.deliver()
+    await world.deliver()
     hook = await world.notices.get("gone")
     assert (hook.paused_by, hook.waiting) == ("receiver", 2)
     assert await world.incidents() == [(IncidentKind.WEBHOOK_FAILING, "webhook/gone")]
-    world.now += timedelta(days=1)
-    assert not await world.herald.deliver()
+    assert not await world.later(days=1)
 
 
-async def test_a_poisonous_notice_is_given_up_and_the_next_one_gets_through(world: World) -> None:
+async def test_a_poisonous_notice_is_given_up_and_the_next_of_its_subject_gets_through(world: World) -> None:
     await world.hook("picky")
     world.post.answers["picky"] = Answer("it answered 422", 422)
     world.tell()
     for _ in range(MAX_REFUSALS):
-        await world.herald.deliver()
-        world.now += timedelta(hours=1)
+        await world.later(hours=1)
     [lost] = await world.notices.deliveries("picky")
     assert (lost.state, lost.attempts) == (DeliveryState.GIVEN_UP, MAX_REFUSALS)
     world.post.answers.clear()
     world.tell()
-    await world.herald.deliver()
+    await world.deliver()
+    assert await world.incidents(), "what was given up is not forgotten because another one was taken"
     assert await world.notices.retry("picky") == 1
-    await world.herald.deliver()
+    world.post.answers["picky"] = BROKEN
+    await world.deliver()
+    world.post.answers.clear()
+    await world.later(seconds=5)
     assert (await world.notices.get("picky")).waiting == 0
+    assert await world.incidents() == []
 
 
-async def test_it_goes_on_when_the_database_comes_back(world: World) -> None:
+async def test_what_waited_three_days_at_a_receiver_that_is_down_is_given_up(world: World) -> None:
+    await world.hook("down")
+    world.post.answers["down"] = DOWN
+    world.tell(100)
+    for _ in range(DOWN_AFTER + MAX_ATTEMPTS):
+        await world.later(hours=1)
+    world.about("halt/1")
+    await world.later(hours=1)
+    assert (await world.notices.get("down")).waiting == 1, "what is younger has its time"
+    assert await world.notices.retry("down") == 100
+    world.post.answers.clear()
+    await world.later(seconds=1)
+    while await world.deliver():
+        pass
+    assert (await world.notices.get("down")).waiting == 0
+    assert world.now - NOW > PATIENCE
+
+
+async def test_it_goes_on_when_the_database_comes_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workflows.herald._AWAY_S", 0.0)
     await world.hook("all")
     world.tell()
     real, calls = world.notices.hold_due, 0
@@ -163,7 +328,6 @@ async def test_it_goes_on_when_the_database_comes_back(world: World) -> None:
         nonlocal calls
         calls += 1
         if calls == 1:
-            world.notices.beat.set()
             raise EngineUnavailable("PostgreSQL does not answer.")
         return await real(*given, limit=limit)
 
@@ -175,32 +339,19 @@ async def test_it_goes_on_when_the_database_comes_back(world: World) -> None:
     assert calls > 1
 
 
-ANSWERS = st.builds(
-    Answer,
-    st.just("no"),
-    st.none() | st.integers(300, 599),
-    st.none() | st.timedeltas(timedelta(0), timedelta(days=9)),
-)
+async def test_one_that_cannot_be_served_stops_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workflows.herald._ROUND_S", 0.0)
+    await world.hook("a")
+    await world.hook("b")
+    world.tell()
+    real = world.notices.record
 
+    async def broken_for_a(change: object, hold_until: datetime) -> None:
+        if change.webhook_id == "a":  # type: ignore[attr-defined]
+            raise RuntimeError("no")
+        await real(change, hold_until)  # type: ignore[arg-type]
 
-@given(ANSWERS, st.integers(0, MAX_ATTEMPTS))
-def test_a_failure_waits_longer_each_time_and_ends_some_day(answer: Answer, attempts: int) -> None:
-    delivery = replace(Delivery(Notice(1, KIND, "campaign/c", NOW, {})), attempts=attempts)
-    change = judge("w", delivery, answer, NOW)
-    assert change.error == "no"
-    assert change.retry_at is not None
-    if change.state is DeliveryState.GIVEN_UP:
-        assert attempts + 1 >= MAX_REFUSALS
-    else:
-        assert timedelta(seconds=5) <= change.retry_at - NOW <= timedelta(hours=6)
-        assert attempts + 1 < MAX_ATTEMPTS
-        later = judge("w", replace(delivery, attempts=attempts + 1), answer, NOW)
-        if later.state is DeliveryState.WAITING:
-            assert later.retry_at is not None
-            assert later.retry_at >= change.retry_at
-
-
-def test_a_receiver_may_ask_for_more_time() -> None:
-    delivery = Delivery(Notice(1, KIND, "campaign/c", NOW, {}))
-    answer = Answer("it answered 429", 429, timedelta(minutes=7))
-    assert judge("w", delivery, answer, NOW).retry_at == NOW + timedelta(minutes=7)
+    world.notices.record = broken_for_a  # type: ignore[method-assign, assignment]
+    await world.deliver()
+    assert world.got("b") == [1]
+    assert (await world.notices.get("b")).waiting == 0

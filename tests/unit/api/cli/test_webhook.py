@@ -18,6 +18,7 @@ HOOK = {
     "retry_at": None,
     "last_error": "it answered 500",
     "waiting": 2,
+    "held_up": 0,
     "old_secret_until": None,
 }
 DELIVERY = {
@@ -29,6 +30,7 @@ DELIVERY = {
     "attempts": 8,
     "ended_at": None,
     "last_error": "it answered 422",
+    "retry_at": None,
 }
 
 
@@ -49,6 +51,14 @@ def test_how_one_fares_and_what_waits_is_shown(run: Any, fake: Any) -> None:
     assert "failing, 3 times in a row" in done.stdout
     assert "halt/1" in done.stdout
     assert "given up" in done.stdout
+
+
+def test_one_that_takes_all_but_what_is_about_a_campaign_is_not_called_failing(run: Any, fake: Any) -> None:
+    fake.on("GET", "/webhooks/ops", (200, {**HOOK, "failures": 0, "last_error": "", "held_up": 1}))
+    fake.on("GET", "/webhooks/ops/deliveries", (200, {"items": [], "next_cursor": None}))
+    done = run("webhook", "show", "ops")
+    assert "active, 1 held up" in done.stdout
+    assert "1 subject; what is about others is sent" in done.stdout
 
 
 def test_an_empty_list_says_how_to_begin(run: Any, fake: Any) -> None:
