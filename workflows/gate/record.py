@@ -14,6 +14,7 @@ from storage.canonical import ADDED, canonical_json, sha256_hex
 from storage.errors import AmpwaveError
 from storage.health_policy import HealthPolicy, SignalRole
 from workflows.gate.judge import judge
+from workflows.gate.numbers import in_numbers
 from workflows.gate.outcomes import (
     MAX_CONTROL_OFFLINE_SHARE,
     assess,
@@ -23,15 +24,16 @@ from workflows.gate.outcomes import (
 )
 from workflows.gate.words import CheckResult, Verdict, combine
 
-RULES = "gate-6"
-"""Name of this version of the rules; stored with each decision, raised when a rule changes."""
+RULES = "gate-7"
+"""Name of this version of the rules; stored with each decision, raised when a rule or a sentence changes."""
 _BEFORE_HEALTH = "gate-3"
 _BEFORE_BOUND = frozenset({_BEFORE_HEALTH, "gate-4"})
 _BEFORE_WHOLE = _BEFORE_BOUND | {"gate-5"}
-_UNCHANGED = _BEFORE_WHOLE | {RULES}
+_BEFORE_NUMBERS = _BEFORE_WHOLE | {"gate-6"}
+_UNCHANGED = _BEFORE_NUMBERS | {RULES}
 """Rules that this version judges by: gate-4 added health, and tells an outage of everybody from harm. gate-5
 bounds failed attempts by chance, and waits where a guard is in doubt. gate-6 lets no wave pass that was
-cut short."""
+cut short. gate-7 judges as gate-6 does, and says of one attempt or charger what is said of one."""
 
 GATE = "gate"
 ROLLBACK = "rollback"
@@ -163,6 +165,8 @@ def _judged(look: Look, given: GateInputs) -> tuple[Decision, Verdict]:
     # Through JSON and back first, so that 0 and 0.0 in a plan lead to the same bytes now and later.
     inputs = _INPUTS.validate_python(orjson.loads(canonical_json(given)))
     verdict = _JUDGES[look.kind](inputs)
+    if inputs.rules not in _BEFORE_NUMBERS:
+        verdict = in_numbers(verdict)
     inputs_bytes, result_bytes = canonical_json(inputs), canonical_json(verdict)
     record = Decision(
         campaign_id=look.campaign_id,

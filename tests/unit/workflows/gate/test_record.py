@@ -1,6 +1,7 @@
 """Verdicts with health are computed again, byte for byte, by anybody who has their inputs."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -16,6 +17,7 @@ from storage.canonical import canonical_json, sha256_hex
 from tests.support.gate_samples import fleet
 from tests.unit.workflows.facts import NOW
 from workflows.gate import POLICIES, RULES, Health, History, Look, decision, recompute
+from workflows.gate.numbers import of_one
 
 HEALTHY = GroupFacts(size=100, known=100, offline=2, reporting=98, faulted=1)
 FACTS = WaveFacts(
@@ -66,6 +68,50 @@ def test_records_that_versions_before_wrote_still_hold() -> None:
         assert recompute(one) == one
     today = recompute(replace(stored[0], inputs={**stored[0].inputs, "rules": RULES}))
     assert today.verdict is VerdictWord.HOLD
+
+
+@pytest.mark.requirement("R54", "X17")
+def test_what_gate_6_wrote_of_one_still_holds_and_is_written_in_the_singular_now() -> None:
+    """Seven verdicts as gate-6 made them, of waves, a rehearsal and a rollback of one charger."""
+    stored = OLD_RECORDS.validate_json(Path(__file__).with_name("gate-6.json").read_bytes())
+    for one in stored:
+        assert recompute(one) == one
+    now = [recompute(replace(one, inputs={**one.inputs, "rules": RULES})) for one in stored]
+    assert [one.verdict for one in now] == [one.verdict for one in stored], "the words stay"
+    said = {check["sentence"] for one in now for check in one.result["checks"]} | {one.reason for one in now}
+    assert {
+        "1 charger has no outcome yet.",
+        "The one charger has an outcome.",
+        "1 attempt is enough (at least 1).",
+        "1 attempt is fewer than 3.",
+        "0 of 1 attempt failed (at most 5 % may).",
+        "1 of 1 attempt failed, more than 5 %. That may be chance.",
+        "1 charger failed, and 1 stops a wave.",
+        "The wave was stopped early, and 1 of its chargers was not tried.",
+        "0 of 1 updated charger is faulted, 0 of 8 of the others.",
+        "The one that rehearses made it.",
+        "The one updated charger is back.",
+    } <= said
+    assert not [each for each in said if re.search(r"(?<![\d.])1 (\w+ )?(attempts|chargers)\b", each)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ("1 of 9 updated chargers are back; the others", "1 of 9 updated chargers is back; the others"),
+        ("1 of 4 chargers not updated are offline", "1 of 4 chargers not updated is offline"),
+        ("1 of 1 chargers not updated yet were not heard", "1 of 1 charger not updated yet was not heard"),
+        ("All 1 updated chargers are on one site", "The one updated charger is on one site"),
+        ("compare the 1 updated ones with.", "compare the one updated with."),
+        ("health passed in 1 waves before", "health passed in 1 wave before"),
+        ("2 % of 60 minutes on 1 updated chargers, 3 % of 9 on 1 others", None),
+        ("11 of 21 attempts failed", "11 of 21 attempts failed"),
+        ("0.1 others, 1,001 chargers have", "0.1 others, 1,001 chargers have"),
+    ],
+)
+def test_one_is_said_of_one_and_of_nothing_else(wrong: str, right: str | None) -> None:
+    shown = right or "2 % of 60 minutes on 1 updated charger, 3 % of 9 on 1 other"
+    assert of_one(wrong) == shown
 
 
 @pytest.mark.requirement("R54")
