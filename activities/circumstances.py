@@ -12,6 +12,7 @@ from typing import Any
 
 from storage.campaign import CampaignPlan, follows, goes_back
 from storage.charger import ChargerFilter, ModelProfile, Site
+from storage.downtime import account
 from storage.ports import ChargerStore, ChargerView
 from storage.site_budget import download_refusal, room_refusal
 from storage.upkeep import (
@@ -63,6 +64,10 @@ class Circumstances:
     """What it says itself, where that means that it takes no update now."""
     downtime_left: float | None = None
     """Seconds of planned downtime that it may still have; None: more than an attempt takes."""
+    downtime_frees: datetime | None = None
+    """When that is enough for an attempt again, if nothing more is spent; only where it is not now."""
+    downtime_never: bool = False
+    """Its floor allows less than an attempt takes, whatever was spent."""
     metering: str | None = None
     """The country (``unknown``: nobody told) that did not permit this firmware, which affects metering."""
     no_room: str | None = None
@@ -110,7 +115,7 @@ def circumstances_of(
         "certificate_ends": _certificate(view, outlook),
         "doubts": said.doubts.get(name, ()),
         "veto": _veto(view, profile),
-        "downtime_left": _downtime_left(view, outlook),
+        **_downtime(view, outlook),
         "no_room": _no_room(view, outlook),
         "before": _before(name, outlook) if follows(outlook.wave) else None,
     }
@@ -141,13 +146,21 @@ def _veto(view: ChargerView, profile: ModelProfile | None) -> str | None:
     return f"{profile.veto_variable} = {value}" if vetoes else None
 
 
-def _downtime_left(view: ChargerView, outlook: Outlook) -> float | None:
+def _downtime(view: ChargerView, outlook: Outlook) -> dict[str, Any]:
+    """Only where its obligation leaves less than an attempt takes."""
     site = (outlook.sites or {}).get(view.charger.site_id)
     if site is None or site.rules.uptime_floor is None:
-        return None
-    spent = outlook.surrounding.downtime.get(view.charger.charger_id, 0.0)
-    left = site.rules.downtime_allowed - spent
-    return round(max(0.0, left), 0) if left < outlook.takes.total_seconds() else None
+        return {}
+    books = outlook.surrounding.downtime.get(view.charger.charger_id, ())
+    found = account(site.rules, books, outlook.now)
+    frees = found.room_for(outlook.takes.total_seconds())
+    if frees is not None and frees <= outlook.now:
+        return {}
+    return {
+        "downtime_left": float(round(found.left)),
+        "downtime_frees": frees,
+        "downtime_never": frees is None,
+    }
 
 
 def _no_room(view: ChargerView, outlook: Outlook) -> str | None:

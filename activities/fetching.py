@@ -154,6 +154,7 @@ class _Fetching:
                 wake_on=_WAKE_ON,
                 run=this_run(),
                 download_bytes=length,
+                campaign_id=target.campaign_id,
             )
         )
         if not answer.granted:

@@ -68,6 +68,7 @@ class ParkingActivities:
                 request_id=lease.request_id,
                 wake_on=("booted", "firmware_failed"),
                 run=this_run(),
+                campaign_id=lease.campaign_id,
             )
         )
 

@@ -161,6 +161,7 @@ class Sending:
                 wake_on=(*wake_on, "installed") if profile.needs_reset_after_install else wake_on,
                 run=this_run(),
                 download_bytes=length,
+                campaign_id=given.campaign_id,
             )
         )
         if not answer.granted:

@@ -130,6 +130,8 @@ class SiteLease:
     """Which run of that workflow: a run that is over, on a node that does not know it, owns nothing."""
     download_bytes: int = 0
     """What is to be fetched over the site's uplink (X16)."""
+    campaign_id: str | None = None
+    """The campaign that it is for; None: it is for none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,25 @@ class SiteRoom:
 
 
 @dataclass(frozen=True, slots=True)
+class Booking:
+    """One absence of one charger under a lease."""
+
+    began: datetime
+    ended: datetime
+    """Of one that lasts: now."""
+    kind: str
+    """As in ``charger.SiteLease``."""
+    campaign_id: str | None = None
+    """None: it was for no campaign, or was booked before that was written down."""
+    lasts: bool = False
+    """Its lease holds now."""
+
+    def within(self, since: datetime) -> float:
+        """Seconds of it that lie after an instant."""
+        return max(0.0, (self.ended - max(self.began, since)).total_seconds())
+
+
+@dataclass(frozen=True, slots=True)
 class Rival:
     """Another campaign that wants the same charger and goes first."""
 
@@ -200,8 +219,8 @@ class Surrounding:
     rivals: Mapping[str, Rival] = field(default_factory=dict)
     before: Mapping[str, Before] = field(default_factory=dict)
     """Of those with a part in the campaign that has to be through with them first."""
-    downtime: Mapping[str, float] = field(default_factory=dict)
-    """Seconds of planned downtime since the instant asked for."""
+    downtime: Mapping[str, tuple[Booking, ...]] = field(default_factory=dict)
+    """Planned downtime that had not ended at the instant asked for."""
     full_groups: Mapping[str, str] = field(default_factory=dict)
     """Why a charger has to wait for others of its load group (F33)."""
 
@@ -219,6 +238,11 @@ class UpkeepStore(Protocol):
         self, claimant: Claimant, charger_ids: Sequence[str], *, downtime_since: datetime | None
     ) -> Surrounding:
         """All of it at one instant; downtime only where an instant is given."""
+
+    async def bookings(
+        self, charger_ids: Sequence[str], since: datetime
+    ) -> Mapping[str, tuple[Booking, ...]]:
+        """Planned downtime that had not ended by then, what lasts included; oldest first."""
 
     async def before(self, after: str, charger_ids: Sequence[str]) -> Mapping[str, Before]:
         """How chargers stand in the campaign that comes first; of those that have a part in it."""

@@ -234,13 +234,17 @@ def _certificate(facts: ChargerFacts, now: datetime) -> WaitUntil | None:
     return WaitUntil(f"its certificate ends at {ends:%Y-%m-%d %H:%M} UTC, within the update: renew it first")
 
 
-def _downtime(facts: ChargerFacts, _: datetime) -> WaitUntil | None:
-    left = facts.around.downtime_left
-    if left is None or left >= facts.takes:
+def _downtime(facts: ChargerFacts, now: datetime) -> WaitUntil | None:
+    around = facts.around
+    left, frees = around.downtime_left, around.downtime_frees
+    if left is None or left >= facts.takes or (frees is not None and frees <= now):
         return None
+    when = f"; enough is free again from {frees:%Y-%m-%d %H:%M} UTC on" if frees else ""
     return WaitUntil(
         f"its uptime obligation leaves it {left / 60:.0f} minutes of planned downtime, "
         f"and an update may take {facts.takes / 60:.0f}"
+        f"{', which its floor never allows' if around.downtime_never else when}",
+        frees,
     )
 
 

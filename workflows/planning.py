@@ -311,8 +311,28 @@ def _worries(ground: Ground, cohort: Cohort) -> list[str]:
         found.append(f"{_chargers(wifi)} connected by Wi-Fi, where downloads break more often.")
     if held:
         found.append(f"{_chargers(held)} on hold, and will be waited for.")
+    found += _spent(cohort)
     if doubtful:
         found.append(f"{_chargers(doubtful)} not what they should be (ampwave charger drift).")
+    return found
+
+
+def _spent(cohort: Cohort) -> list[str]:
+    """Who has too little left of its uptime obligation's downtime, and until when at the most (X13)."""
+    around = [each.around for each in cohort.fitting.values() if each.around is not None]
+    never = sum(each.downtime_never for each in around)
+    frees = [each.downtime_frees for each in around if each.downtime_frees is not None]
+    found = []
+    if never:
+        found.append(
+            f"{_chargers(never)} under an uptime floor that never allows an update that long, and will be "
+            "waited for in vain (pace.attempt_deadline; ampwave site show SITE)."
+        )
+    if frees:
+        found.append(
+            f"{_chargers(len(frees))} short of planned downtime, by an uptime obligation, and will be waited "
+            f"for until {max(frees):%Y-%m-%d %H:%M} UTC at the latest, if nothing more is spent."
+        )
     return found
 
 

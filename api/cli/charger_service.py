@@ -1,10 +1,11 @@
-"""``ampwave charger uptime|meters|trends``: how chargers served."""
+"""``ampwave charger uptime|downtime|meters|trends``: how chargers served."""
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import typer
 
+from api.cli.downtime_views import draw_charger, taking
 from api.cli.errors import CliError, Record, WrongUse
 from api.cli.output import Column, Screen, ago, duration, words
 from api.cli.references import segment
@@ -17,6 +18,7 @@ BY = ("site", "version", "model", "operator", "charger")
 def attach(app: typer.Typer) -> None:
     """Put these commands beside the other ones of chargers."""
     command(app, "uptime")(uptime)
+    command(app, "downtime")(downtime)
     command(app, "meters")(meters)
     command(app, "trends")(trends)
 
@@ -86,6 +88,25 @@ def _percent(value: float) -> str:
 
 def _told(value: float | None, form: Callable[[float], str]) -> str:
     return "unknown" if value is None else form(value)
+
+
+def downtime(
+    session: Session,
+    charger: Identity,
+    takes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="What an update may take, as pace.attempt_deadline. [default: 60m]"
+        ),
+    ] = None,
+) -> None:
+    """Show planned downtime: what its uptime obligation allows, what spent it, what is left and when.
+
+    These are the figures by which updates wait for it. A lease counts from when it is taken until it is given
+    back or ends.
+    """
+    found = session.api.get(f"/chargers/{segment(charger)}/downtime", takes_s=taking(takes))
+    session.show(found, lambda screen: draw_charger(screen, found))
 
 
 def meters(session: Session, charger: Identity) -> None:

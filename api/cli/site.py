@@ -5,10 +5,13 @@ from typing import Annotated
 import typer
 
 from api.cli import documents
-from api.cli.errors import Record, WrongUse
+from api.cli.downtime_views import draw_site, taking
+from api.cli.errors import CliError, Record, WrongUse
 from api.cli.output import Column, Screen
 from api.cli.references import segment
 from api.cli.session import Session, command, group
+from api.downtime_words import in_days, span
+from storage.upkeep import SiteRules
 
 _WORDS = {
     "load_group": "load group",
@@ -16,6 +19,7 @@ _WORDS = {
     "limit_a": "limit in ampere",
 }
 _NO_ZONE = "UTC"
+_MOST_CHARGERS = 10_000
 app = group("Sites and how many chargers each may miss at once.")
 
 
@@ -163,6 +167,53 @@ def list_(session: Session) -> None:
         sites,
         lambda screen: screen.table(columns, rows, empty="No sites yet. Add one: ampwave site add SITE"),
     )
+
+
+@command(app, "show")
+def show(
+    session: Session,
+    site: Annotated[str, typer.Argument(metavar="SITE", help="Its id.")],
+    takes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="What an update may take, as pace.attempt_deadline. [default: 60m]"
+        ),
+    ] = None,
+) -> None:
+    """Show a site: what it asks for, and what its uptime obligation leaves each charger of planned downtime.
+
+    Spent is the time under a lease for maintenance of ours: updates, rollbacks, certificates, restarts.
+    """
+    known: Record = {one["site_id"]: one for one in session.api.get("/sites")["items"]}
+    found = known.get(site)
+    if found is None:
+        raise CliError(f"There is no site {site!r}.", hint="See them: ampwave site list.")
+    path = f"/sites/{segment(site)}/downtime"
+    chargers = list(session.api.pages(path, _MOST_CHARGERS, takes_s=taking(takes)))
+
+    def draw(screen: Screen) -> None:
+        rules = _of(found)
+        screen.fields(
+            [
+                ("Site", f"{found['site_id']} ({found['name']})"),
+                ("Time zone", str(found["time_zone"])),
+                ("Down at once", f"{found['max_down']} at most"),
+                ("Asks for", "; ".join(_rules(rules)) or "nothing else"),
+                ("Uptime", _owed(rules)),
+            ]
+        )
+        draw_site(screen, chargers)
+
+    session.show({**found, "chargers": chargers}, draw)
+
+
+def _owed(rules: Record) -> str:
+    """What its floor allows."""
+    floor = rules.get("uptime_floor")
+    if floor is None:
+        return "none is owed (ampwave site add --uptime)"
+    owed = SiteRules(uptime_floor=floor, uptime_days=rules["uptime_days"])
+    return f"{floor * 100:g} % of {in_days(owed.uptime_days)}, which allows {span(owed.downtime_allowed)}"
 
 
 @command(app, "group")

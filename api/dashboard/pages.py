@@ -10,6 +10,7 @@ from urllib.parse import quote
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from api.downtime_words import in_days, span
 from api.timeline_words import readings
 from storage.chronicle import Entry
 from storage.events import EventKind, StoredEvent
@@ -108,6 +109,8 @@ def _environment() -> Environment:
         segment=segment,
         model_name=model_name,
         event_words=event_words,
+        span=span,
+        in_days=in_days,
     )
     return env
 

@@ -1,7 +1,7 @@
 """The dashboard's pages. Each is readable without scripts; a script refreshes the live part of it."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from api.dashboard.guard import PageContext, PageRoute
 from api.dashboard.offers import gate_holds, offers
 from api.dashboard.pages import page as _page
 from api.dashboard.pages import segment
+from api.downtime import TAKES_S, Spent, spent_at, spent_by
 from api.errors import problem_of
 from api.gate_evidence import MEANINGS, series_of
 from api.guard import Caller, Services, permit
@@ -21,6 +22,7 @@ from api.replies import Cursor
 from api.schemas.common import ChargerId, Sha256, Slug
 from api.service import metering_of, trends_of
 from api.sse import RETRY, EventStreamResponse, StreamBounds, StreamSeats, pulses
+from api.standstill import stops
 from api.states import ChargerState, charger_state
 from api.targets import target_page
 from api.timeline_words import folded
@@ -82,9 +84,20 @@ async def fleet(
         place=views.place_of(error),
         shown=len(page.items),
         next_cursor=page.next_cursor,
+        spent=await _least_left(services, site_id),
+        takes=TAKES_S,
     )
     answer.status_code = 200 if error is None else problem_of(error).status
     return answer
+
+
+async def _least_left(services: Services, site_id: str | None) -> Sequence[Spent]:
+    """Of a site that owes uptime, who has the least planned downtime left."""
+    site = await services.chargers.site(site_id) if site_id else None
+    if site is None or site.rules.uptime_floor is None:
+        return ()
+    found = await spent_at(services, site.site_id, limit=FLEET_PAGE)
+    return sorted(found.items, key=lambda each: (each.account.left, each.charger.charger_id))[:ROWS]
 
 
 async def _found(
@@ -139,6 +152,7 @@ async def campaign(
         campaign=found,
         artifact=artifact,
         back=back,
+        stopped_by=await stops(services, found),
         waves=waves,
         legend=views.legend(waves),
         signals=series_of([each.result for each in ordered]),
@@ -250,6 +264,7 @@ async def charger(
         services.twins.anomalies(charger_id, limit=ROWS),
     )
     desired = await services.twins.desired(charger_id)
+    spent = await spent_by(services, view.charger)
     now = services.clock()
     return _page(
         "charger.html",
@@ -263,6 +278,7 @@ async def charger(
         move=next((each for each in moves if each.state is MoveState.DONE), None),
         metering=metering,
         trends=trends,
+        spent=spent,
         terms=next((each.desired for each in desired if each.section == TERMS), {}),
         timeline=folded(timeline.items, lambda each: each.kind, ROWS),
         may_passport=may(caller, Permission.AUDIT_READ),

@@ -18,6 +18,7 @@ site_lease = sa.Table(
     name("run", server_default=sa.text("''")),
     sa.Column("taken_at", Time, nullable=False, server_default=sa.func.now()),
     sa.Column("download_bytes", sa.BigInteger, nullable=False, server_default=sa.text("0")),
+    name("campaign_id", nullable=True),
 )
 
 out_of_service = sa.Table(

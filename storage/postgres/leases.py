@@ -46,6 +46,7 @@ LEASE_COLUMNS = (
     site_lease.c.wake_on,
     site_lease.c.run,
     site_lease.c.download_bytes,
+    site_lease.c.campaign_id,
 )
 ALIVE = site_lease.c.expires_at > func.now()
 TAKES_AWAY = site_lease.c.kind != DOWNLOAD
@@ -59,9 +60,9 @@ AWAY = union_all(
 
 def lease_of(row: Sequence[Any]) -> SiteLease:
     """A lease from its columns, in the order of the noun."""
-    charger_id, site_id, workflow_id, kind, expires_at, request_id, wake_on, run, length = row[:9]
+    charger_id, site_id, workflow_id, kind, expires_at, request_id, wake_on, run, *rest = row[:10]
     return SiteLease(
-        charger_id, site_id, workflow_id, kind, expires_at, request_id, tuple(wake_on), run, length
+        charger_id, site_id, workflow_id, kind, expires_at, request_id, tuple(wake_on), run, *rest
     )
 
 
@@ -131,9 +132,11 @@ def _closing(*which: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
     gone = (
         delete(site_lease).where(*which).returning(*LEASE_COLUMNS, site_lease.c.taken_at, ended).cte("gone")
     )
-    away = select(gone.c.charger_id, gone.c.site_id, gone.c.kind, gone.c.taken_at, gone.c.ended)
+    away = select(
+        gone.c.charger_id, gone.c.site_id, gone.c.kind, gone.c.taken_at, gone.c.ended, gone.c.campaign_id
+    )
     away = away.where(gone.c.ended > gone.c.taken_at, gone.c.kind != DOWNLOAD)
-    names = ["charger_id", "site_id", "kind", "began", "ended"]
+    names = ["charger_id", "site_id", "kind", "began", "ended", "campaign_id"]
     booked = insert(downtime).from_select(names, away).cte("booked")
     return select(gone).add_cte(booked)
 
@@ -247,6 +250,7 @@ def _writing() -> Insert:
             "wake_on": new.wake_on,
             "run": new.run,
             "download_bytes": new.download_bytes,
+            "campaign_id": new.campaign_id,
             "taken_at": case(
                 (and_(~TAKES_AWAY, new.kind != DOWNLOAD), func.now()), else_=site_lease.c.taken_at
             ),
@@ -268,5 +272,6 @@ async def _write(connection: AsyncConnection, lease: SiteLease, site_id: str) ->
         "wake_on": list(lease.wake_on),
         "run": lease.run,
         "download_bytes": lease.download_bytes,
+        "campaign_id": lease.campaign_id,
     }
     await connection.execute(_WRITE, row)

@@ -12,7 +12,6 @@ from sqlalchemy import (
     bindparam,
     cast,
     delete,
-    extract,
     func,
     literal,
     not_,
@@ -45,7 +44,7 @@ from storage.postgres.tables import (
     site_lease,
 )
 from storage.twin_schema import Severity
-from storage.upkeep import Before, Claimant, Link, Metering, Rival, SiteRoom, Surrounding, Upkeep
+from storage.upkeep import Before, Booking, Claimant, Link, Metering, Rival, SiteRoom, Surrounding, Upkeep
 from storage.windows import Closure, ClosureKind
 
 _AT_WORK = tuple(
@@ -104,9 +103,16 @@ class PostgresUpkeepStore:
                 doubts=await _doubts(connection, charger_ids),
                 rivals=await _rivals(connection, claimant, charger_ids),
                 before=await standings(connection, claimant.after, charger_ids) if claimant.after else {},
-                downtime=await _downtime(connection, charger_ids, downtime_since) if downtime_since else {},
+                downtime=await _bookings(connection, charger_ids, downtime_since) if downtime_since else {},
                 full_groups=await full_groups(connection, charger_ids),
             )
+
+    async def bookings(
+        self, charger_ids: Sequence[str], since: datetime
+    ) -> Mapping[str, tuple[Booking, ...]]:
+        """See the port."""
+        async with reading(self._engine) as connection:
+            return await _bookings(connection, charger_ids, since)
 
     async def before(self, after: str, charger_ids: Sequence[str]) -> Mapping[str, Before]:
         """See the port."""
@@ -232,21 +238,35 @@ async def _rivals(connection: AsyncConnection, claimant: Claimant, names: Sequen
     return found
 
 
-async def _downtime(connection: AsyncConnection, names: Sequence[str], since: datetime) -> dict[str, float]:
+async def _bookings(
+    connection: AsyncConnection, names: Sequence[str], since: datetime
+) -> dict[str, tuple[Booking, ...]]:
     """What is booked, and what the leases that hold now have taken so far."""
-    start = bindparam("since", since, Time)
+    start, leased = bindparam("since", since, Time), site_lease.c
     booked = select(
         downtime.c.charger_id,
-        extract("epoch", downtime.c.ended - func.greatest(downtime.c.began, start)).label("seconds"),
-    ).where(_among(downtime.c.charger_id, names), downtime.c.ended > start)
-    ended = func.least(site_lease.c.expires_at, func.now())
+        downtime.c.began,
+        downtime.c.ended,
+        downtime.c.kind,
+        downtime.c.campaign_id,
+        literal(False).label("lasts"),  # noqa: FBT003 - a value of SQL
+    ).where(
+        _among(downtime.c.charger_id, names), downtime.c.ended > start, downtime.c.ended > downtime.c.began
+    )
     running = select(
-        site_lease.c.charger_id,
-        func.greatest(extract("epoch", ended - func.greatest(site_lease.c.taken_at, start)), 0),
-    ).where(_among(site_lease.c.charger_id, names), site_lease.c.kind != DOWNLOAD)
+        leased.charger_id,
+        leased.taken_at,
+        func.least(leased.expires_at, func.now()),
+        leased.kind,
+        leased.campaign_id,
+        leased.expires_at > func.now(),
+    ).where(_among(leased.charger_id, names), leased.kind != DOWNLOAD)
     both = union_all(booked, running).subquery()
-    query = select(both.c.charger_id, func.sum(both.c.seconds)).group_by(both.c.charger_id)
-    return {row[0]: float(row[1]) for row in await connection.execute(query)}
+    found: dict[str, tuple[Booking, ...]] = {}
+    for row in await connection.execute(select(both).order_by(both.c.charger_id, both.c.began)):
+        booking = Booking(row.began, row.ended, row.kind, row.campaign_id, row.lasts)
+        found[row.charger_id] = (*found.get(row.charger_id, ()), booking)
+    return found
 
 
 def _row(given: Closure) -> dict[str, Any]:

@@ -41,6 +41,7 @@ downtime = sa.Table(
     words("kind"),
     time("began"),
     time("ended"),
+    name("campaign_id", nullable=True),
     sa.Index(None, "charger_id", "ended"),
     sa.Index(None, "site_id", "ended"),
 )

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from datetime import datetime
 
 from storage.canonical import digest
-from storage.upkeep import Before, Claimant, Metering, Rival, SiteRoom, Surrounding, Upkeep
+from storage.upkeep import Before, Booking, Claimant, Metering, Rival, SiteRoom, Surrounding, Upkeep
 from storage.windows import Closure
 
 
@@ -14,7 +14,7 @@ class MemoryUpkeep:
         self.said: dict[str, Upkeep] = {}
         self.doubts: dict[str, tuple[str, ...]] = {}
         self.rivals: dict[str, Rival] = {}
-        self.downtime: dict[str, float] = {}
+        self.downtime: dict[str, tuple[Booking, ...]] = {}
         self.standings: Callable[[str], dict[str, Before]] = lambda _after: {}
         self.site_rooms: dict[str, SiteRoom] = {}
         self.closed: dict[str, Closure] = {}
@@ -35,6 +35,15 @@ class MemoryUpkeep:
         others = {name: one for name, one in self.rivals.items() if one.campaign_id != claimant.campaign_id}
         before = await self.before(claimant.after, charger_ids) if claimant.after else {}
         return Surrounding(self.said, self.doubts, others, before, self.downtime if downtime_since else {})
+
+    async def bookings(
+        self, charger_ids: Sequence[str], since: datetime
+    ) -> Mapping[str, tuple[Booking, ...]]:
+        return {
+            name: tuple(one for one in self.downtime[name] if one.ended > since)
+            for name in charger_ids
+            if name in self.downtime
+        }
 
     async def before(self, after: str, charger_ids: Sequence[str]) -> Mapping[str, Before]:
         return {name: one for name, one in self.standings(after).items() if name in charger_ids}

@@ -23,12 +23,14 @@ from storage.campaign import (
 )
 from storage.canonical import digest
 from storage.chain import STOPPING
-from storage.charger import Charger, ChargerFilter, Site, SiteLease
+from storage.charger import Charger, ChargerFilter, OutOfService, Site, SiteLease
 from storage.errors import NotFound
+from storage.parked import DOWNLOAD
 from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.chain import is_through
 from storage.postgres.engine import reading
 from storage.postgres.leases import PostgresLeaseStore
+from storage.postgres.out_of_service import PostgresOutOfServiceStore
 from storage.postgres.upkeep import PostgresUpkeepStore
 from storage.upkeep import Before, Claimant, Link, Rival, SiteRules, Upkeep
 from storage.windows import Closure, ClosureKind
@@ -137,8 +139,12 @@ async def test_the_ledger_adds_up_what_leases_took_within_the_period(engine, upk
     leases, claimant = PostgresLeaseStore(engine), Claimant("c", 500, NOW)
 
     async def spent(hours: float = 24) -> float:
-        since = datetime.now(UTC) - timedelta(hours=hours)
-        return (await upkeep.surrounding(claimant, ["C"], downtime_since=since)).downtime.get("C", 0.0)
+        now = datetime.now(UTC)
+        since = now - timedelta(hours=hours)
+        books = (await upkeep.surrounding(claimant, ["C"], downtime_since=since)).downtime.get("C", ())
+        shown = (await upkeep.bookings(["C", "A"], since)).get("C", ())
+        assert [one.began for one in shown] == [one.began for one in books], "people see what is judged"
+        return sum(one.within(since) for one in books)
 
     async def taken(minutes: int) -> None:
         await sql(f"UPDATE site_lease SET taken_at = now() - interval '{minutes} minutes'")
@@ -154,6 +160,31 @@ async def test_the_ledger_adds_up_what_leases_took_within_the_period(engine, upk
     assert len(await leases.sweep()) == 1
     assert spent_minutes(await spent()) == 30
     assert spent_minutes(await spent(hours=0.25)) == 10 + 10, "what is older has gone by"
+
+
+@pytest.mark.requirement("X13")
+async def test_the_ledger_says_for_which_campaign_a_charger_was_away(engine, upkeep, sql) -> None:
+    leases, since = PostgresLeaseStore(engine), datetime.now(UTC) - timedelta(hours=24)
+    await leases.take(replace(lease("C"), campaign_id="spring"))
+    await sql("UPDATE site_lease SET taken_at = now() - interval '30 minutes'")
+    [running] = (await upkeep.bookings(["C"], since))["C"]
+    assert (running.kind, running.campaign_id, running.lasts) == ("update", "spring", True)
+    held = await leases.get("C")
+    assert held is not None
+    assert held.campaign_id == "spring"
+    assert await leases.release("C", "charger/C")
+    await leases.take(replace(lease("C"), kind="certificate"))
+    await leases.release("C", "charger/C")
+    await PostgresOutOfServiceStore(engine).add(OutOfService("C", "s2", (), datetime.now(UTC), "x"))
+    await PostgresOutOfServiceStore(engine).remove("C")
+    booked = (await upkeep.bookings(["C"], since))["C"]
+    assert [(one.kind, one.campaign_id, one.lasts) for one in booked] == [
+        ("update", "spring", False),
+        ("certificate", None, False),
+    ], "that it was put back took no time"
+    assert booked[0].began == running.began
+    await leases.take(replace(lease("C", length=10), kind=DOWNLOAD, campaign_id="summer"))
+    assert len((await upkeep.bookings(["C"], since))["C"]) == 2, "who fetches is not away"
 
 
 def spent_minutes(seconds: float) -> int:

@@ -18,12 +18,12 @@ from storage.campaign import (
 )
 from storage.charger import ChargerFilter, ModelProfile, Site
 from storage.twin import ConfigurationSection, SecuritySection
-from storage.upkeep import Before, Claimant, Link, Metering, Rival, SiteRules, Surrounding, Upkeep
+from storage.upkeep import Before, Booking, Claimant, Link, Metering, Rival, SiteRules, Surrounding, Upkeep
 from storage.windows import Closure, ClosureKind
 from tests.unit.activities.world import START, World
 
 PLAN = CampaignPlan("p", "a" * 64, ChargerFilter(), (WavePlan("all", 1.0),), pace=Pace())
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 def outlook(world: World, plan: CampaignPlan = PLAN, **changes) -> Outlook:
@@ -114,12 +114,38 @@ def test_the_ledger_leaves_what_the_floor_allows_and_was_not_spent() -> None:
     site = world.chargers.rows[name].charger.site_id
     rules = SiteRules(uptime_floor=0.97, uptime_days=30)
     world.chargers.site_rows[site] = Site(site, site, "UTC", 1, rules)
-    allowed = 0.03 * 30 * 86_400
-    spent = outlook(world, surrounding=Surrounding(downtime={name: allowed - 600}))
-    assert seen(world, name, spent).downtime_left == 600
+    allowed = timedelta(seconds=0.03 * 30 * 86_400)
+
+    def spent(lasted: timedelta) -> Outlook:
+        booking = Booking(world.now - 10 * DAY, world.now - 10 * DAY + lasted, "update")
+        return outlook(world, surrounding=Surrounding(downtime={name: (booking,)}))
+
+    found = seen(world, name, spent(allowed - timedelta(seconds=600)))
+    assert found.downtime_left == 600
+    # An attempt may take an hour, so 50 minutes of that have to go by.
+    assert found.downtime_frees == world.now + 20 * DAY + timedelta(minutes=50)
     assert seen(world, name, outlook(world)) is None
-    over = outlook(world, surrounding=Surrounding(downtime={name: allowed * 2}))
-    assert seen(world, name, over).downtime_left == 0
+    assert seen(world, name, spent(allowed - HOUR)) is None, "an hour is left, which is enough"
+    assert seen(world, name, spent(allowed * 2)).downtime_left == 0
+
+
+@pytest.mark.requirement("X13")
+def test_each_site_counts_its_own_period_beside_others_with_longer_ones() -> None:
+    """Bookings are read as far back as the longest period of all sites asks for."""
+    world, name = one_world()
+    site = world.chargers.rows[name].charger.site_id
+    world.chargers.site_rows[site] = Site(site, site, "UTC", 1, SiteRules(uptime_floor=0.9, uptime_days=1))
+    old = Booking(world.now - 3 * DAY, world.now - 2 * DAY, "update")
+    assert seen(world, name, outlook(world, surrounding=Surrounding(downtime={name: (old,)}))) is None
+
+
+@pytest.mark.requirement("X13")
+def test_a_floor_that_never_allows_an_attempt_is_told_as_that() -> None:
+    world, name = one_world()
+    site = world.chargers.rows[name].charger.site_id
+    world.chargers.site_rows[site] = Site(site, site, "UTC", 1, SiteRules(uptime_floor=0.999, uptime_days=7))
+    found = seen(world, name, outlook(world))
+    assert (found.downtime_never, found.downtime_frees, found.downtime_left) == (True, None, 605.0)
 
 
 @pytest.mark.requirement("X14", "F60")

@@ -42,6 +42,12 @@ def around(**changes):
             WaitUntil,
             "30 minutes of planned downtime, and an update may take 60",
         ),
+        (
+            around(downtime_left=1800.0, downtime_frees=NOW + HOUR),
+            WaitUntil,
+            f"may take 60; enough is free again from {NOW + HOUR:%Y-%m-%d %H:%M} UTC on",
+        ),
+        (around(downtime_left=60.0, downtime_never=True), WaitUntil, "60, which its floor never allows"),
         (around(rival="spring"), WaitUntil, "campaign spring goes first"),
         (around(veto="UpdateAllowed = false"), WaitUntil, "UpdateAllowed = false"),
         (around(no_room="its site would have 20 of 100 kW left"), WaitUntil, "20 of 100 kW"),
@@ -62,6 +68,7 @@ def test_what_is_over_or_far_away_stands_in_nobodys_way() -> None:
     assert assess(around(hold="x", hold_until=NOW), NOW) == Ready()
     assert assess(around(certificate_ends=NOW + 3 * HOUR), NOW) == Ready()
     assert assess(around(downtime_left=3600.0), NOW) == Ready()
+    assert assess(around(downtime_left=0.0, downtime_frees=NOW), NOW) == Ready()
     assert assess(around(pin="1.1"), NOW) == Ready(), "pinned to what it gets"
 
 
@@ -71,6 +78,8 @@ def test_when_it_may_go_on_is_told_where_it_is_known() -> None:
     assert assess(closed, NOW).when == NOW + HOUR
     assert assess(around(hold="x", hold_until=NOW + HOUR), NOW).when == NOW + HOUR
     assert assess(around(hold="x"), NOW).when is None
+    assert assess(around(downtime_left=0.0, downtime_frees=NOW + HOUR), NOW).when == NOW + HOUR
+    assert assess(around(downtime_left=0.0, downtime_never=True), NOW).when is None
 
 
 def test_what_is_final_is_said_before_what_passes() -> None:

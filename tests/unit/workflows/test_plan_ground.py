@@ -11,7 +11,7 @@ from activities.circumstances import Outlook, circumstances_of
 from storage.campaign import CampaignPlan, Edge, EndBehaviour, GatePolicy, Pace, Ramp, WavePlan
 from storage.charger import Site
 from storage.health_time import REAL, HealthTime
-from storage.upkeep import Link, Metering, Rival, SiteRules, Surrounding, Upkeep
+from storage.upkeep import Booking, Link, Metering, Rival, SiteRules, Surrounding, Upkeep
 from storage.windows import Closure, ClosureKind, Day, Window
 from tests.unit.workflows.facts import NOW  # 2026-11-20 12:00 UTC, a Friday
 from tests.unit.workflows.test_planning import NEW, OLD, PLAN, fleet, view
@@ -168,6 +168,36 @@ def test_holds_doubts_and_wifi_are_told_in_one_line_each() -> None:
     assert "opened or manipulated" in reasons["CP004"]
     assert reasons["CP003"] in ("", "not before 2026-11-20 12:00 UTC"), "that hold is over"
     assert found.earliest["CP003"] <= NOW + timedelta(seconds=30)
+
+
+@pytest.mark.requirement("X13", "R15")
+def test_who_has_spent_its_downtime_is_told_with_the_time_until_which_it_waits() -> None:
+    """21 h 36 min allowed; of the twenty hours that CP001 spent, 24 minutes have to go by for an hour."""
+    rules = SiteRules(uptime_floor=0.97, uptime_days=30)
+    sites = {name: replace(site, rules=rules) for name, site in BERLIN.items()}
+    day = timedelta(days=1)
+    spent = (
+        Booking(NOW - 20 * day, NOW - 20 * day + 20 * HOUR, "update", "spring"),
+        Booking(NOW - 2 * day, NOW - 2 * day + HOUR, "certificate"),
+    )
+    found = look(sites=sites, downtime={"CP001": spent, "CP002": spent[1:]})
+    assert found.problems == ()
+    assert (
+        "1 charger is short of planned downtime, by an uptime obligation, and will be waited for until "
+        "2026-11-30 12:24 UTC at the latest, if nothing more is spent."
+    ) in found.warnings
+    reasons = {t.charger_id: t.reason for wave in found.waves for t in wave}
+    assert reasons["CP001"] == (
+        "not before 2026-11-30 12:24 UTC: its uptime obligation leaves it 36 minutes of planned downtime, "
+        "and an update may take 60; enough is free again from 2026-11-30 12:24 UTC on"
+    )
+    assert found.earliest["CP001"] == NOW + 10 * day + timedelta(minutes=24)
+    assert reasons["CP002"] in ("", "not before 2026-11-20 12:00 UTC")
+
+    tight = {name: replace(site, rules=replace(rules, uptime_floor=0.999)) for name, site in BERLIN.items()}
+    never = look(sites=tight)
+    assert any(each.startswith("60 chargers are under an uptime floor that never") for each in never.warnings)
+    assert not never.earliest
 
 
 def test_an_image_that_somebody_withdrew_is_refused_by_name() -> None:
