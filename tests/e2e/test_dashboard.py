@@ -201,7 +201,18 @@ def test_every_page_fits_its_window_and_every_word_is_legible(
 ) -> None:
     with opened(browser, site, Role.ADMIN, color_scheme=scheme) as page:
         artifact = next(iter(site.house.artifacts.all))
-        for path in ("/", "/campaigns", RUNNING, "/artifacts", f"/artifacts/{artifact}", "/chargers/CP-0000"):
+        here = site.house.chargers.all["CP-0000"].charger.site_id
+        paths = (
+            "/",
+            f"/?site_id={here}",
+            "/service",
+            "/chargers/CP-0000",
+            "/campaigns",
+            RUNNING,
+            "/artifacts",
+        )
+        more = (f"/artifacts/{artifact}", "/incidents", "/halts", "/configurations")
+        for path in (*paths, *more):
             page.goto(site.url + path)
             for width in (390, 1360):
                 page.set_viewport_size({"width": width, "height": 844})

@@ -23,7 +23,8 @@ from storage.charger import ChargerFilter, SignatureScheme, SiteLease
 from storage.command import CommandEnd, CommandRecord, CommandState
 from storage.events import ConnectorStatus, EventKind
 from storage.log import LogRequest, LogSort, LogState, LogUpload
-from storage.twin import ConnectorState, OpenTransaction, OperationSection
+from storage.twin import ConfigurationSection, ConnectorState, OpenTransaction, OperationSection
+from storage.upkeep import Booking, SiteRules
 from tests.support.house import House
 
 SITES = (
@@ -56,7 +57,27 @@ def showcase(limits: ApiLimits | None = None) -> House:
     _waiting(house, bad.artifact_id)
     _timeline(house)
     _asked(house)
+    _ledger(house)
     return house
+
+
+def _ledger(house: House) -> None:
+    """Its site owes uptime, and it has spent most of what that allows; its configuration has long names."""
+    view = house.chargers.all["CP-0000"]
+    site = house.chargers.by_site[view.charger.site_id]
+    rules = SiteRules(uptime_floor=0.97, uptime_days=30)
+    house.chargers.by_site[site.site_id] = replace(site, rules=rules)
+    now, day, hour = house.now, timedelta(days=1), timedelta(hours=1)
+    house.upkeep.downtime["CP-0000"] = (
+        Booking(now - 20 * day, now - 20 * day + 20 * hour, "update", "spring-release-1-1"),
+        Booking(now - 9 * day, now - 9 * day + hour, "certificate"),
+    )
+    values = {
+        "OCPPCommCtrlr.NetworkConfigurationPriorityOfThisStation": "1,0,2",
+        "SupportedFeatureProfiles": "Core,FirmwareManagement,LocalAuthListManagement,SmartCharging",
+    }
+    twin = replace(view.twin, configuration=ConfigurationSection(values, now))
+    house.chargers.all["CP-0000"] = replace(view, twin=twin)
 
 
 def _asked(house: House) -> None:

@@ -17,6 +17,8 @@ from api.dashboard.session import COOKIE
 from api.ports import ApiLimits
 from storage.access import Principal, Role
 from storage.campaign import CampaignPhase, Decision, TargetPhase, VerdictWord, WaveTally
+from storage.halt import EVERYTHING
+from storage.windows import Closure, ClosureKind
 from tests.support.house import NOW, House
 from tests.support.showcase import showcase
 
@@ -374,6 +376,32 @@ async def test_the_campaign_page_says_what_holds_the_gate_and_why_each_charger_w
         "enter <code>http://ampwave.test/codec</code>, and turn on <b>Include cross-origin credentials</b>",
     ):
         assert sentence in shown
+
+
+@pytest.mark.requirement("S66")
+async def test_the_campaign_page_says_at_its_top_what_stops_it_and_how_that_ends() -> None:
+    house = showcase()
+    freeze = Closure(NOW, NOW + timedelta(hours=2), ClosureKind.FREEZE, "Market <day>.", closure_id="c1")
+    house.upkeep.closed["c1"] = freeze
+    await house.halts.pull(EVERYTHING, "ada", "Smoke.", NOW)
+    async with browser(house, Role.VIEWER) as client:
+        shown = (await client.get(RUNNING)).text
+        over = (await client.get("/campaigns/summer-release-1-2")).text
+        house.upkeep.closed.clear()
+        house.halts.rows.clear()
+        free = (await client.get(RUNNING)).text
+
+    top = shown[: shown.index("What you can do") if "What you can do" in shown else shown.index("Waves")]
+    for text in (
+        "Nothing of it is sent now.",
+        "everything is frozen until 2026-11-20 14:00Z: Market &lt;day&gt;.",
+        "ampwave calendar open c1",
+        "ampwave halt restore 1 --reason TEXT",
+    ):
+        assert text in top
+    assert "Nothing of it is sent now." not in over + free, (
+        "one is over, and nothing stops the other any more"
+    )
 
 
 async def test_a_chargers_page_shows_what_people_asked_of_it() -> None:
