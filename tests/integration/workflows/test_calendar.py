@@ -7,7 +7,9 @@ import pytest
 
 from activities.circumstances import calendar_of
 from storage.campaign import CampaignPhase, Outcome, Pace, Ramp, WavePlan
-from storage.upkeep import Rival, Upkeep
+from storage.charger import Site
+from storage.downtime import account
+from storage.upkeep import Booking, Rival, SiteRules, Upkeep
 from storage.windows import OPEN, Closure, ClosureKind, Window
 from tests.integration.workflows.harness import Harness
 from tests.unit.activities.world import World
@@ -60,6 +62,37 @@ async def test_few_at_first_and_a_held_or_wanted_charger_waits_for_its_turn(
     assert max(flying[:4]) == 1, "the first chargers go one by one"
     assert order[-1] == names[0], "held until five hours had passed"
     assert (await world.campaigns.target("c1", 0, names[0])).dispatched_at >= now + 5 * HOUR
+
+
+@pytest.mark.requirement("X13")
+async def test_who_has_spent_its_downtime_is_updated_once_enough_of_that_has_gone_by(
+    skipping: Harness, world: World
+) -> None:
+    """Of a day 2 h 24 min are allowed; it was away for three hours, twenty hours ago."""
+    names, now = world.add_chargers(6), await skipping.env.get_current_time()
+    name, site_id = names[0], world.chargers.rows[names[0]].charger.site_id
+    rules = SiteRules(uptime_floor=0.9, uptime_days=1)
+    world.chargers.site_rows[site_id] = Site(site_id, site_id, "UTC", 1, rules)
+    spent = Booking(now - 20 * HOUR, now - 17 * HOUR, "update", "spring")
+    world.upkeep.downtime = {name: (spent,)}
+    said: list[str] = []
+
+    async def listen(*_: object) -> None:
+        said.append((await world.campaigns.target("c1", 0, name)).reason)
+
+    world.on_send = listen
+    campaign = await world.add_campaign([names], world.plan(1))
+    await skipping.start(campaign)
+
+    assert await skipping.result(campaign) is CampaignPhase.COMPLETED
+    takes = timedelta(seconds=campaign.plan.pace.attempt_deadline_seconds)
+    frees = account(rules, [spent], now).room_for(takes.total_seconds())
+    assert frees is not None
+    assert frees > now + HOUR
+    sent = {each: (await world.campaigns.target("c1", 0, each)).dispatched_at for each in names}
+    assert frees <= sent[name] <= frees + HOUR
+    assert all(sent[each] < frees for each in names[1:]), "nobody else waits for it"
+    assert f"enough is free again from {frees:%Y-%m-%d %H:%M} UTC on" in said[0]
 
 
 @pytest.mark.requirement("R5", "R12")
