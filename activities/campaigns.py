@@ -10,6 +10,7 @@ from datetime import datetime
 from temporalio import activity
 
 from activities.errors import mapped
+from activities.fallen import settle
 from activities.recalling import refuse_too_late
 from activities.stores import Stores
 from csms.capabilities import of_charger
@@ -18,6 +19,7 @@ from storage.campaign import (
     FORWARD_AGAIN_WAVE,
     REHEARSAL_WAVE,
     ROLLBACK_WAVE_BASE,
+    TERMINAL_CAMPAIGN_PHASES,
     UNDER_WAY,
     Approval,
     CampaignPhase,
@@ -203,8 +205,10 @@ class CampaignActivities:
     @activity.defn
     @mapped
     async def set_campaign_phase(self, given: PhaseChange) -> None:
-        """Write a phase and its sentence, and the audit entry."""
+        """Write a phase and its sentence, and the audit entry; at the end, too, who fell back by itself."""
         stores = self._stores
+        if given.phase in TERMINAL_CAMPAIGN_PHASES:
+            await settle(stores, given.campaign_id)
         await stores.campaigns.set_phase(given.campaign_id, given.phase, given.reason, stores.clock())
         await stores.record(
             given.actor,

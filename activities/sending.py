@@ -258,6 +258,7 @@ class Sending:
     # --- 3. send ---------------------------------------------------------------------------------
 
     async def _send(self, order: Order, proof: VerifiedDispatch, view: ChargerView) -> DispatchKind:
+        order = replace(order, target=self._from(view, order.target))
         command = await self._update(order, proof, view)
         signed = command.signature is not None
         if unfit := unsendable(view, order.profile, command.location, signed=signed):
@@ -280,6 +281,11 @@ class Sending:
         except Unsupported as error:
             raise Obstacle(DispatchKind.UNSUPPORTED, error.message) from None
         return await self._judge(answer, order.artifact.artifact_id)
+
+    def _from(self, view: ChargerView, target: Target) -> Target:
+        """With what it runs now, which may be another version than when the plan was made."""
+        runs = view.twin.firmware.version if view.twin.firmware else None
+        return target if runs is None or self._sent_before else replace(target, from_version=runs)
 
     async def _last_look(self, order: Order, proof: VerifiedDispatch) -> None:
         """Its turn has come and only the write is left: a car or an abort since then holds it back (X1).

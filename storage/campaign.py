@@ -325,6 +325,7 @@ class Target:
     site_id: str
     artifact_id: str
     from_version: str | None
+    """What it ran when it was sent the update; before that, when the plan was made."""
     to_version: str
     phase: TargetPhase = TargetPhase.PENDING
     outcome: Outcome | None = None
@@ -337,6 +338,8 @@ class Target:
     """It waited at least once because a car was charging."""
     recalled: str = ""
     """Who called it back while something was under way for it, and why (R31); "": nobody."""
+    fell_back_to: str | None = None
+    """It proved the version, fell back by itself, and ran this as the campaign ended; None: not so."""
 
 
 ROLLBACK_WAVE_BASE = 1000

@@ -48,7 +48,7 @@ class Drift:
     suspicion: str = ""
     """Why it may be an intrusion (F34); empty: it need not be."""
     reason: str = ""
-    """How it ended."""
+    """How it ended; of one that is open, how it came about, where that is known."""
     drift_id: int | None = None
     """Its number in the store."""
 

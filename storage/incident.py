@@ -16,6 +16,8 @@ class IncidentKind(StrEnum):
     """The bytes of a stored image are not what was signed, or are gone."""
     UPDATE_DEPARTURE = "update_departure"
     """After an update a charger is not what it was in the days before (F31)."""
+    UPDATE_FELL_BACK = "update_fell_back"
+    """A charger restarted after its update and runs what it ran before: the update's doing, nobody's."""
     WATCHDOG_BLIND = "watchdog_blind"
     """The synthetic silent charger was not found in time: the health system itself is not to be trusted."""
     AUDIT_BROKEN = "audit_broken"

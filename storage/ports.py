@@ -325,6 +325,15 @@ class CampaignStore(Protocol):
     ) -> Sequence[Target]:
         """What other campaigns sent to these chargers, if it went on after ``since`` or still does."""
 
+    async def gone_back(self, campaign_id: str) -> Sequence[Target]:
+        """The updated that say now that they ran what they run before it, and were sent nothing since."""
+
+    async def note_fall_back(self, target: Target, to: str, reason: str) -> bool:
+        """It was updated, and failed after all; whether that was not on record yet."""
+
+    async def back_again(self, campaign_id: str, charger_ids: Sequence[str]) -> frozenset[str]:
+        """Of these: who is connected and runs what the rollback brings, or what it ran before, as it says."""
+
     async def latest_targets(
         self, campaign_id: str, *, limit: int = 100, cursor: str | None = None
     ) -> Page[Target]:

@@ -56,7 +56,8 @@ SIGNALS = (
     SignalRule(
         Signal.VERSION,
         ("firmware.version",),
-        "It runs a firmware that no campaign sent it, or went back to an older one by itself.",
+        "It runs a firmware that no campaign sent it, or went back to an older one by itself, other than by "
+        "restarts right after an update.",
         f"Bring it back by a campaign once it is released, or find out who installed it. {_ACCEPT}",
     ),
     SignalRule(

@@ -4,7 +4,7 @@ One table, from what is stored of its latest target and of the campaign. A diagr
 ``workflows/README.md``; a test visits every combination.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -38,9 +38,9 @@ class Standing(StrEnum):
     CANCELLED = "cancelled"
     GOING_BACK = "going_back"
     BACK = "back"
-    """It was taken back."""
+    """It was taken back, or went by itself."""
     LEFT_BEHIND = "left_behind"
-    """It was to be taken back, and was not."""
+    """It was to be taken back, and was not, by all that is known of it."""
 
 
 class Key(NamedTuple):
@@ -52,6 +52,8 @@ class Key(NamedTuple):
     """It is a target of a rollback."""
     sent: bool
     """Something was sent for it."""
+    again: bool = False
+    """It is connected, and says that it runs what the rollback brings, or what it ran before."""
 
 
 _PHASES = {
@@ -104,11 +106,11 @@ def standing_of(key: Key, campaign: CampaignPhase) -> Standing:
     if key.back:
         if key.phase is not TargetPhase.DONE:
             return Standing.GOING_BACK
-        return Standing.BACK if key.outcome in _BACK else Standing.LEFT_BEHIND
+        return Standing.BACK if key.outcome in _BACK or key.again else Standing.LEFT_BEHIND
     if key.phase is not TargetPhase.DONE or key.outcome is None:
         return _PHASES.get(key.phase, Standing.WAITING)
     if campaign in _TOOK_BACK and key.sent and key.outcome is Outcome.UPDATED:
-        return Standing.LEFT_BEHIND
+        return Standing.BACK if key.again else Standing.LEFT_BEHIND
     return _OUTCOMES[key.outcome]
 
 
@@ -124,19 +126,24 @@ class ChargerStanding:
     next_action: str
 
 
-def stand(campaign: Campaign, target: Target, deadlines: Mapping[int, datetime]) -> ChargerStanding:
-    """Where a charger stands. ``deadlines``: of the waves that have begun."""
-    standing = standing_of(key_of(target), campaign.phase)
+def stand(
+    campaign: Campaign, target: Target, deadlines: Mapping[int, datetime], again: Container[str] = ()
+) -> ChargerStanding:
+    """Where a charger stands. ``deadlines``: of the waves that have begun; ``again``: who is back by now."""
+    key = key_of(target)._replace(again=target.charger_id in again)
+    standing = standing_of(key, campaign.phase)
     return ChargerStanding(
         target,
         standing,
-        _reason(target, standing, begun=target.wave in deadlines),
+        _reason(target, standing, key, begun=target.wave in deadlines),
         _deadline(campaign, target, deadlines),
         _next(campaign, standing, target.outcome),
     )
 
 
-def _reason(target: Target, standing: Standing, *, begun: bool) -> str:
+def _reason(target: Target, standing: Standing, key: Key, *, begun: bool) -> str:
+    if standing is Standing.BACK and not (key.back and key.outcome in _BACK):
+        return f"it runs the former version again; of its last attempt: {target.reason or 'nothing'}"
     if standing is Standing.PLANNED and not begun:
         # What the plan foresaw alone would read as if the charger were late.
         return "; ".join(part for part in ("its wave has not begun", target.reason) if part)

@@ -10,12 +10,12 @@ from typing import Any
 
 from storage.charger import Charger
 from storage.events import EventKind, StoredEvent
+from storage.fall_back import TAMPER_EVENTS, FallBack, Trial
 from storage.twin import TwinState
 from storage.twin_schema import Severity
 
 BASELINE = 0
 """The desired version of a drift that no desired section is behind."""
-TAMPER_EVENTS = frozenset({"TamperDetectionActivated"})
 PROFILE_NAMES = ("SecurityProfile", "SecurityCtrlr.SecurityProfile")
 _PROFILES = frozenset({"0", "1", "2", "3"})
 SERIAL_PATH, VERSION_PATH = "identity.serial_number", "firmware.version"
@@ -85,8 +85,13 @@ class Proved:
     """A firmware that we sent, and what became of it."""
 
     version: str
+    """Or the version that it fell back to from what we sent, where that is on record of a campaign."""
     attested: bool
     finished_at: datetime
+    trial: Trial | None = None
+    """Of one that proved it for a campaign: what it ran before, and since when its boots are to be read."""
+    settled: str = ""
+    """How it fell back, as the campaign ended with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,8 @@ class TrustFacts:
     """What it told first, where none was registered."""
     firmware_desired: bool = False
     """A desired version is judged by the drift of desired values."""
+    fell: str = ""
+    """How an update made it go back to what it runs, where its boots show that it did so by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +123,10 @@ class Doubt:
     expected: Any
     reported: Any
     suspicion: str
+    """Why it may be somebody's doing; empty: it is known to be nobody's."""
     severity: Severity = Severity.CRITICAL
+    cause: str = ""
+    """How it came about, where that is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,11 +263,34 @@ def allowed_versions(facts: TrustFacts) -> tuple[str, ...]:
     return tuple(versions)
 
 
+def fell_to(facts: TrustFacts, fell: FallBack) -> str:
+    """How it went back, if it runs what it went back to; else "": something else came after it."""
+    runs = facts.twin.firmware.version if facts.twin.firmware else None
+    return (
+        f"restarts after an update by campaign {fell.campaign_id}: {fell.sentence}" if runs == fell.to else ""
+    )
+
+
+def on_trial(facts: TrustFacts) -> Trial | None:
+    """What a charger proved last and may have fallen back from; None where anything was sent since."""
+    return facts.proved[-1].trial if facts.proved and facts.proved[-1].attested else None
+
+
+def settled_by(facts: TrustFacts) -> str:
+    """How what it is held to came about, where that is a fall back on record; "": it is not."""
+    attested = [each for each in facts.proved if each.attested]
+    last = attested[-1] if attested else None
+    runs = facts.twin.firmware.version if facts.twin.firmware else None
+    return last.settled if last is not None and last.version == runs else ""
+
+
 def _firmware(facts: TrustFacts) -> Doubt | None:
     firmware, allowed = facts.twin.firmware, allowed_versions(facts)
     runs = firmware.version if firmware else None
     if runs is None or not allowed or runs in allowed or facts.updating or facts.firmware_desired:
         return None
+    if facts.fell:
+        return Doubt(VERSION_PATH, allowed[0], runs, "", Severity.WARNING, facts.fell)
     had = any(each.attested and each.version == runs for each in facts.proved)
     why = f"it went back to {runs} by itself" if had else f"it runs {runs}, which nobody rolled out to it"
     why = f"{why}; it last proved {allowed[0]}"

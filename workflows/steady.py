@@ -88,8 +88,9 @@ def judge_vigil(attempt: Attempt, vigil: Vigil, stand: Stand, now: datetime) -> 
     """The judgement on one that proved the version, or None: wait on."""
     version = attempt.to_version
     if stand.version not in (None, version):
-        reason = f"it booted with {version}, did not stay up, and came back with {stand.version}"
-        return Judgement(Finding.FAILED, reason)
+        came = max(1, stand.boots - 1)  # the last one was with the other version, unless it only told of it
+        what = "it came back once" if came == 1 else f"boot loop: it came back {came} times"
+        return Judgement(Finding.FAILED, f"{what} with {version}, and fell back to {stand.version} by itself")
     if not vigil.lasted(stand, now):
         return None
     reason = f"it booted with {version} after the command and stayed up for {vigil.seconds:g} s"

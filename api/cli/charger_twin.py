@@ -99,7 +99,7 @@ def drift(
         Column("DESIRED", fold=True),
         Column("REPORTED", fold=True),
         Column("SINCE"),
-        Column("SUSPICION", fold=True, optional=True),
+        Column("WHY", fold=True, optional=True),
     )
     rows = [
         (
@@ -110,7 +110,7 @@ def drift(
             str(one["desired"]),
             str(one["reported"]),
             ago(one["first_seen"], session.clock()),
-            one["suspicion"] or "-",
+            one["suspicion"] or one["reason"] or "-",
         )
         for one in found
     ]

@@ -144,6 +144,7 @@ async def campaign(
     shown = wave if wave is not None else views.current_wave(waves)
     targets = await target_page(store, campaign_id, shown, ROWS, cursor)
     deadlines = await store.wave_deadlines(campaign_id)
+    again = await store.back_again(campaign_id, [each.charger_id for each in targets.items])
     has_chart = found.cohort_size <= CHART_CHARGERS
     groups = await store.outcome_groups(campaign_id) if has_chart else ()
     return _page(
@@ -168,7 +169,7 @@ async def campaign(
         codec_url=f"{services.base_url}/codec",
         has_chart=has_chart,
         kinds=outcome_rows(groups, found.phase),
-        standings={each.charger_id: stand(found, each, deadlines) for each in targets.items},
+        standings={each.charger_id: stand(found, each, deadlines, again) for each in targets.items},
         now=services.clock(),
     )
 

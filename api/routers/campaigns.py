@@ -118,7 +118,8 @@ async def list_standings(
     campaign = await services.campaigns.get(campaign_id)
     deadlines = await services.campaigns.wave_deadlines(campaign_id)
     page = await services.campaigns.latest_targets(campaign_id, limit=limit, cursor=cursor)
-    items = tuple(StandingReply.of(stand(campaign, target, deadlines)) for target in page.items)
+    back = await services.campaigns.back_again(campaign_id, [each.charger_id for each in page.items])
+    items = tuple(StandingReply.of(stand(campaign, target, deadlines, back)) for target in page.items)
     return PageReply(items=items, next_cursor=page.next_cursor)
 
 

@@ -55,7 +55,7 @@ class DriftReply(Reply):
     closed_at: datetime | None
     differing_s: float = Field(description="Seconds online for which it differed before it opened.")
     suspicion: str = Field(description="Why it may be an intrusion; empty: it need not be.")
-    reason: str = Field(description="How it ended.")
+    reason: str = Field(description="How it ended; of an open one how it came about, where that is known.")
 
 
 class PastReply(Reply):

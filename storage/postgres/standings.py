@@ -1,16 +1,17 @@
-"""The latest target of each charger of a campaign, and when waves must end (F120, F121)."""
+"""Where chargers of a campaign stand (F120, F121): their latest targets, what they run, when waves end."""
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.campaign import REHEARSAL_WAVE, ROLLBACK_WAVE_BASE, Outcome, Target, TargetPhase
 from storage.ports import Page
 from storage.postgres import cursor as cursors
-from storage.postgres.engine import reading, transaction
+from storage.postgres.engine import reading, transaction, writing
 from storage.postgres.execution_tables import campaign_wave
 from storage.postgres.tables import campaign_target
 from storage.postgres.targets import target_of
@@ -20,15 +21,43 @@ _COLUMNS = campaign_target.c
 _GROUPS = text("""
     SELECT coalesce(link.reported->>'dialect', '') AS dialect, charger.vendor, charger.model,
            latest.phase, latest.outcome, (latest.wave >= :rollback OR latest.wave = :rehearsal) AS back,
-           latest.sent, count(*) AS number
+           latest.sent, latest.charger_id = ANY(:again) AS again, count(*) AS number
     FROM (
         SELECT DISTINCT ON (charger_id) charger_id, wave, phase, outcome, dispatched_at IS NOT NULL AS sent
         FROM campaign_target WHERE campaign_id = :campaign_id ORDER BY charger_id, wave DESC
     ) AS latest
     JOIN charger USING (charger_id)
     LEFT JOIN twin_section AS link ON link.charger_id = latest.charger_id AND link.name = 'connectivity'
-    GROUP BY 1, 2, 3, 4, 5, 6, 7 ORDER BY 1, 2, 3, 4, 5, 6, 7
+    GROUP BY 1, 2, 3, 4, 5, 6, 7, 8 ORDER BY 1, 2, 3, 4, 5, 6, 7, 8
 """)
+# Whoever is away may have gone on since it last told, so only who is connected counts.
+_BACK_AGAIN = text("""
+    SELECT DISTINCT target.charger_id FROM campaign_target target
+    JOIN campaign USING (campaign_id)
+    JOIN twin ON twin.charger_id = target.charger_id AND twin.online
+    JOIN twin_section firmware ON firmware.charger_id = target.charger_id AND firmware.name = 'firmware'
+    LEFT JOIN artifact former ON former.artifact_id = campaign.plan->>'rollback_artifact_id'
+    WHERE target.campaign_id = :campaign_id AND (:everybody OR target.charger_id = ANY(:names))
+      AND target.wave < :rollback AND target.wave <> :rehearsal AND target.dispatched_at IS NOT NULL
+      AND firmware.reported->>'version' <> target.to_version
+      AND firmware.reported->>'version' IN (target.from_version, former.version)
+""")
+# The last that anybody sent them: whoever was sent something since did not go back by itself.
+_GONE_BACK = text("""
+    SELECT target.* FROM campaign_target target
+    JOIN twin_section firmware ON firmware.charger_id = target.charger_id AND firmware.name = 'firmware'
+    WHERE target.campaign_id = :campaign_id AND target.wave < :rollback AND target.wave <> :rehearsal
+      AND target.outcome = 'updated' AND target.dispatched_at IS NOT NULL
+      AND target.from_version <> target.to_version AND firmware.reported->>'version' = target.from_version
+      AND NOT EXISTS (
+          SELECT FROM campaign_target later WHERE later.charger_id = target.charger_id
+            AND later.finished_at > target.dispatched_at AND later.dispatched_at > target.dispatched_at)
+      AND NOT EXISTS (
+          SELECT FROM campaign_target later WHERE later.charger_id = target.charger_id
+            AND later.finished_at IS NULL AND later.dispatched_at > target.dispatched_at)
+    ORDER BY target.wave, target.ordinal
+""")
+_BACKWARD = {"rollback": ROLLBACK_WAVE_BASE, "rehearsal": REHEARSAL_WAVE}
 
 
 class StandingRows:
@@ -55,8 +84,10 @@ class StandingRows:
 
     async def outcome_groups(self, campaign_id: str) -> Sequence[OutcomeGroup]:
         """How many chargers of each OCPP version, vendor and model stand where."""
-        given = {"campaign_id": campaign_id, "rollback": ROLLBACK_WAVE_BASE, "rehearsal": REHEARSAL_WAVE}
+        given: dict[str, Any] = {"campaign_id": campaign_id, **_BACKWARD}
         async with reading(self._engine) as connection:
+            back = await connection.execute(_BACK_AGAIN, {**given, "everybody": True, "names": []})
+            given["again"] = list(back.scalars())
             rows = (await connection.execute(_GROUPS, given)).all()
         return [
             OutcomeGroup(
@@ -68,11 +99,39 @@ class StandingRows:
                     Outcome(row.outcome) if row.outcome else None,
                     row.back,
                     row.sent,
+                    row.again,
                 ),
                 row.number,
             )
             for row in rows
         ]
+
+    async def back_again(self, campaign_id: str, charger_ids: Sequence[str]) -> frozenset[str]:
+        """See ``storage.ports.CampaignStore``."""
+        given = {"campaign_id": campaign_id, **_BACKWARD, "everybody": False, "names": list(charger_ids)}
+        async with reading(self._engine) as connection:
+            return frozenset((await connection.execute(_BACK_AGAIN, given)).scalars())
+
+    async def gone_back(self, campaign_id: str) -> Sequence[Target]:
+        """See ``storage.ports.CampaignStore``."""
+        given = {"campaign_id": campaign_id, **_BACKWARD}
+        async with reading(self._engine) as connection:
+            return [target_of(row) for row in (await connection.execute(_GONE_BACK, given)).mappings()]
+
+    async def note_fall_back(self, target: Target, to: str, reason: str) -> bool:
+        """See ``storage.ports.CampaignStore``."""
+        statement = (
+            update(campaign_target)
+            .where(
+                _COLUMNS.campaign_id == target.campaign_id,
+                _COLUMNS.wave == target.wave,
+                _COLUMNS.charger_id == target.charger_id,
+                _COLUMNS.outcome == Outcome.UPDATED.value,
+            )
+            .values(outcome=Outcome.FAILED.value, reason=reason, fell_back_to=to)
+        )
+        async with writing(self._engine) as connection:
+            return (await connection.execute(statement)).rowcount == 1
 
     async def note_wave(self, campaign_id: str, wave: int, deadline: datetime) -> None:
         """A wave has begun, or its end was moved by a pause: it only ever moves along."""

@@ -325,6 +325,7 @@ campaign_target = sa.Table(
     time("finished_at", nullable=True),
     flag("deferred_for_session"),
     words("recalled", default=""),
+    words("fell_back_to", nullable=True),
     sa.PrimaryKeyConstraint("campaign_id", "wave", "charger_id"),
     sa.UniqueConstraint("campaign_id", "wave", "ordinal"),
     postgresql_with=ROOMY,

@@ -48,7 +48,6 @@ _FINISH_MANY = text("""
     WHERE target.campaign_id = :campaign_id AND target.wave = :wave
       AND target.charger_id = ended.charger_id AND target.phase <> 'done'
 """)
-
 _COLUMNS = campaign_target.c
 _ITS = (
     _COLUMNS.campaign_id == bindparam("campaign"),
@@ -196,6 +195,7 @@ class TargetRows:
                 attempt=target.attempt,
                 request_id=target.request_id,
                 dispatched_at=target.dispatched_at,
+                from_version=target.from_version,
             )
         )
         async with writing(self._engine) as connection:
@@ -362,6 +362,7 @@ def _row(target: Target) -> dict[str, Any]:
         "finished_at": target.finished_at,
         "deferred_for_session": target.deferred_for_session,
         "recalled": target.recalled,
+        "fell_back_to": target.fell_back_to,
     }
 
 

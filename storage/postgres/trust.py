@@ -19,6 +19,7 @@ from storage.codec import to_json
 from storage.drift import DriftState
 from storage.errors import Conflict, InvalidInput, NotFound
 from storage.events import EventKind, StoredEvent
+from storage.fall_back import EVIDENCE
 from storage.incident import IncidentChange, IncidentKind
 from storage.postgres.audit import append_entry
 from storage.postgres.engine import transaction
@@ -26,7 +27,7 @@ from storage.postgres.incidents import apply_changes
 from storage.postgres.projections import BUSY, Tail, step
 from storage.postgres.quarantine import set_aside_within
 from storage.postgres.tables import anomaly, charger, drift, projection, trust_memory
-from storage.postgres.trust_facts import attempts, fetched_ahead, trust_facts
+from storage.postgres.trust_facts import attempts, fell, fetched_ahead, trust_facts
 from storage.quarantine import QuarantineAct, rule_of
 from storage.trust import (
     ACCEPTABLE,
@@ -40,8 +41,10 @@ from storage.trust import (
     TrustFacts,
     accepted,
     judge,
+    on_trial,
     remembered,
     settled,
+    settled_by,
 )
 from storage.twin import Lifecycle
 from storage.twin_schema import Severity
@@ -152,8 +155,8 @@ class _Look:
                 memories[charger_id] = memory
                 facts[charger_id] = replace(known, memory=memory)
         await _remember(self._connection, memories)
-        facts |= await self._with_attempts(facts)
         open_now = await self._open(ids)
+        facts |= await self._with_attempts(facts, given, open_now)
         found = {name: {doubt.path: doubt for doubt in judge(known)} for name, known in facts.items()}
         await self._hold([name for name, doubts in found.items() if any(map(_grave, doubts.values()))])
         moved = 0
@@ -173,17 +176,38 @@ class _Look:
             query = query.order_by(charger.c.charger_id).with_for_update()
             await self._connection.execute(query)
 
-    async def _with_attempts(self, facts: dict[str, TrustFacts]) -> dict[str, TrustFacts]:
-        """What is on its way to those whose firmware would be in doubt; nobody else is looked up."""
+    async def _with_attempts(
+        self,
+        facts: dict[str, TrustFacts],
+        given: dict[str, list[StoredEvent]],
+        open_now: dict[str, dict[str, Any]],
+    ) -> dict[str, TrustFacts]:
+        """What is on its way to those whose firmware would be in doubt, and what their boots tell.
+
+        Nobody else is looked up.
+        """
         doubted = [
             name for name, known in facts.items() if any(each.path == VERSION_PATH for each in judge(known))
         ]
         if not doubted:
             return {}
         sent = await attempts(self._connection, doubted)
-        for name, given in (await fetched_ahead(self._connection, {n: facts[n] for n in doubted})).items():
-            sent[name] = (*sent.get(name, ()), given)
-        return {name: replace(facts[name], proved=facts[name].proved + given) for name, given in sent.items()}
+        for name, one in (await fetched_ahead(self._connection, {n: facts[n] for n in doubted})).items():
+            sent[name] = (*sent.get(name, ()), one)
+        found = {}
+        for name in doubted:
+            known = replace(facts[name], proved=facts[name].proved + sent.get(name, ()))
+            row = open_now[name].get(VERSION_PATH)
+            found[name] = replace(known, fell=await self._fell(known, given.get(name, ()), row))
+        return found
+
+    async def _fell(self, known: TrustFacts, told: Sequence[StoredEvent], row: Any) -> str:
+        """Its boots are read again only once there is one more: a year has many events to pass over."""
+        runs = known.twin.firmware.version if known.twin.firmware else None
+        if row is None or row.reported != to_json(runs) or any(each.kind in EVIDENCE for each in told):
+            return await fell(self._connection, known)
+        explained = row.severity == Severity.WARNING.value and on_trial(known) is not None
+        return str(row.reason) if explained else ""
 
     async def _open(self, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         query = select(drift).where(_DRIFT.charger_id.in_(ids), _DRIFT.desired_version == BASELINE, _OPEN)
@@ -199,18 +223,22 @@ class _Look:
             for path, doubt in doubts.items()
             if path not in known and await self._opened(charger_id, doubt)
         ]
-        for path in doubts.keys() & known.keys():
-            await self._follow(known[path], doubts[path])
+        turned = [
+            doubts[path]
+            for path in sorted(doubts.keys() & known.keys())
+            if await self._follow(charger_id, known[path], doubts[path])
+        ]
         over = [row for path, row in known.items() if path not in doubts]
         for row in over:
-            closing = {"state": DriftState.CLOSED.value, "closed_at": self._now, "reason": self._why}
+            why = (settled_by(facts) if row.path == VERSION_PATH else "") or self._why
+            closing = {"state": DriftState.CLOSED.value, "closed_at": self._now, "reason": why}
             where = _DRIFT.drift_id == row.drift_id
             await self._connection.execute(update(drift).where(where).values(judged_at=self._now, **closing))
-            await self._tell(charger_id, "charger.drift_closed", path=row.path, reason=self._why)
-        if opened or over:
-            await apply_changes(self._connection, [self._incident(charger_id, list(doubts.values()))])
-        if self._quarantine and any(map(_grave, opened)):
-            await self._set_aside(charger_id, next(each for each in opened if _grave(each)))
+            await self._tell(charger_id, "charger.drift_closed", path=row.path, reason=why)
+        if opened or over or turned:
+            await apply_changes(self._connection, self._incidents(charger_id, list(doubts.values())))
+        if self._quarantine and any(map(_grave, new := [*opened, *turned])):
+            await self._set_aside(charger_id, next(each for each in new if _grave(each)))
         return len(opened) + len(over)
 
     async def _opened(self, charger_id: str, doubt: Doubt) -> bool:
@@ -225,32 +253,52 @@ class _Look:
             "opened_at": self._now,
             "differing_s": 0.0,
             "suspicion": doubt.suspicion,
-            "reason": "",
+            "reason": doubt.cause,
         }
         statement = insert(drift).values(charger_id=charger_id, path=doubt.path, **values)
         if not (await self._connection.execute(statement.on_conflict_do_nothing())).rowcount:
             return False  # The same path left what is desired: that drift tells it already.
-        told = {name: values[name] for name in ("severity", "desired", "reported", "suspicion")}
+        told = {name: values[name] for name in ("severity", "desired", "reported", "suspicion", "reason")}
         await self._tell(charger_id, "charger.drift_opened", path=doubt.path, **told)
         return True
 
-    async def _follow(self, row: Any, doubt: Doubt) -> None:
-        new = {"reported": to_json(doubt.reported), "suspicion": doubt.suspicion}
-        if (row.reported, row.suspicion) != (new["reported"], new["suspicion"]):
-            where = _DRIFT.drift_id == row.drift_id
-            await self._connection.execute(update(drift).where(where).values(judged_at=self._now, **new))
+    async def _follow(self, charger_id: str, row: Any, doubt: Doubt) -> bool:
+        """What is on record, as it is now; whether it became another thing, or another severity."""
+        new = {
+            "severity": doubt.severity.value,
+            "reported": to_json(doubt.reported),
+            "suspicion": doubt.suspicion,
+            "reason": doubt.cause,
+        }
+        changed = {name for name, value in new.items() if getattr(row, name) != value}
+        if not changed:
+            return False
+        where = _DRIFT.drift_id == row.drift_id
+        await self._connection.execute(update(drift).where(where).values(judged_at=self._now, **new))
+        if "severity" not in changed:
+            return False
+        await self._tell(charger_id, "charger.drift_judged_anew", path=row.path, **new)
+        return True
 
-    def _incident(self, charger_id: str, doubts: Sequence[Doubt]) -> IncidentChange:
-        grave = list(filter(_grave, doubts))
-        summary = f"{charger_id}: {'; '.join(doubt.suspicion for doubt in grave)}"
-        return IncidentChange(
-            IncidentKind.SUSPECTED_INTRUSION,
-            f"charger/{charger_id}",
-            self._now,
-            summary,
-            {"paths": [doubt.path for doubt in grave]},
-            close=not grave,
+    def _incidents(self, charger_id: str, doubts: Sequence[Doubt]) -> list[IncidentChange]:
+        """What looks like somebody's doing, and what is known to be an update's: each opened, or closed."""
+        grave = [doubt for doubt in doubts if _grave(doubt)]
+        known = [doubt for doubt in doubts if doubt.cause]
+        kinds = (
+            (IncidentKind.SUSPECTED_INTRUSION, grave, [doubt.suspicion for doubt in grave]),
+            (IncidentKind.UPDATE_FELL_BACK, known, [doubt.cause for doubt in known]),
         )
+        return [
+            IncidentChange(
+                kind,
+                f"charger/{charger_id}",
+                self._now,
+                f"{charger_id}: {'; '.join(words)}",
+                {"paths": [doubt.path for doubt in found]},
+                close=not found,
+            )
+            for kind, found, words in kinds
+        ]
 
     async def _note(self, facts: TrustFacts, doubts: Sequence[Doubt], event: StoredEvent) -> None:
         """What a boot said of itself and nobody can believe stays on record, however it ends."""

@@ -9,12 +9,16 @@ from sqlalchemy import Text, any_, cast, func, or_, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from storage.campaign import goes_back
 from storage.codec import decode, decode_twin
+from storage.events import StoredEvent
+from storage.fall_back import EVIDENCE, Trial, fell_back
 from storage.identifiers import CHARGER_SAYS, SERIAL, charger_subject, serial_value
 from storage.postgres.charger_rows import charger_of
+from storage.postgres.events import STORED, stored_event
 from storage.postgres.execution_tables import parked_image
-from storage.postgres.tables import campaign_target, identifier, trust_memory
-from storage.trust import Memory, Proved, TrustFacts
+from storage.postgres.tables import campaign_target, event, identifier, trust_memory
+from storage.trust import Memory, Proved, TrustFacts, fell_to, on_trial
 from storage.twin import TwinState
 
 # A target whose command never left, and that updated nothing, proves nothing and explains nothing.
@@ -27,8 +31,9 @@ _FACTS = text("""
                      WHERE s.charger_id = c.charger_id AND s.name = 'firmware'), false) AS firmware_desired,
            EXISTS (SELECT FROM site_lease l WHERE l.charger_id = c.charger_id
                    AND l.kind IN ('update', 'rollback') AND l.expires_at > now()) AS updating,
-           (SELECT coalesce(jsonb_agg(jsonb_build_array(g.to_version, g.outcome, g.finished_at)
-                                      ORDER BY g.finished_at), '[]')
+           (SELECT coalesce(jsonb_agg(jsonb_build_array(
+                g.to_version, g.outcome, g.finished_at, g.campaign_id, g.wave, g.from_version,
+                g.dispatched_at, g.fell_back_to, g.reason) ORDER BY g.finished_at), '[]')
             FROM campaign_target g
             WHERE g.charger_id = c.charger_id AND g.finished_at IS NOT NULL
               AND (g.dispatched_at IS NOT NULL OR g.outcome IN ('already_current', 'updated'))
@@ -52,10 +57,7 @@ async def trust_facts(connection: AsyncConnection, ids: Sequence[str]) -> dict[s
             charger=charger_of(row),
             twin=twins[row.charger_id],
             memory=memories.get(row.charger_id, Memory()),
-            proved=tuple(
-                Proved(version, outcome in _ATTESTED, datetime.fromisoformat(at))
-                for version, outcome, at in orjson.loads(row.proved)
-            ),
+            proved=tuple(_proved(*each) for each in orjson.loads(row.proved)),
             updating=row.updating,
             serial_owner=owners.get(_told_serial(row, twins[row.charger_id])),
             first_serial=first.get(row.charger_id),
@@ -63,6 +65,50 @@ async def trust_facts(connection: AsyncConnection, ids: Sequence[str]) -> dict[s
         )
         for row in rows
     }
+
+
+def _proved(  # noqa: PLR0913 - the columns of one row
+    version: str,
+    outcome: str,
+    finished_at: str,
+    campaign_id: str,
+    wave: int,
+    before: str | None,
+    sent_at: str | None,
+    fell_back_to: str | None,
+    reason: str,
+) -> Proved:
+    at = datetime.fromisoformat(finished_at)
+    if fell_back_to is not None:
+        return Proved(
+            fell_back_to,
+            attested=True,
+            finished_at=at,
+            settled=f"campaign {campaign_id} ended with it: {reason}",
+        )
+    if outcome not in _ATTESTED or sent_at is None or goes_back(wave):
+        return Proved(version, outcome in _ATTESTED, at)
+    trial = Trial(campaign_id, version, before, datetime.fromisoformat(sent_at))
+    return Proved(version, attested=True, finished_at=at, trial=trial)
+
+
+async def fell(connection: AsyncConnection, facts: TrustFacts) -> str:
+    """How it went back from what it proved last, by its own boots; "": they do not show that it did."""
+    trial = on_trial(facts)
+    if trial is None:
+        return ""
+    found = fell_back(trial, await _boots(connection, facts.charger.charger_id, trial.sent_at))
+    return fell_to(facts, found) if found else ""
+
+
+async def _boots(connection: AsyncConnection, charger_id: str, since: datetime) -> list[StoredEvent]:
+    columns = event.c
+    query = select(*STORED).where(
+        columns.charger_id == charger_id,
+        columns.received_at >= since,
+        columns.kind.in_([kind.value for kind in EVIDENCE]),
+    )
+    return [stored_event(row) for row in await connection.execute(query)]
 
 
 async def attempts(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, tuple[Proved, ...]]:

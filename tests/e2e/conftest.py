@@ -75,6 +75,21 @@ class Stack:
 
         await _until(satisfied, within_s=90)
 
+    async def until_nobody_is_left_behind(self, campaign_id: str) -> None:
+        """Wait until nobody may run the stopped version, by what each says that it runs."""
+        path = f"/campaigns/{campaign_id}/chargers?limit=500"
+
+        async def satisfied() -> bool:
+            found = await asyncio.to_thread(self.people.author.get, path)
+            return all(one["state"] != "left_behind" for one in found["items"])
+
+        await _until(satisfied, within_s=60)
+
+    async def incidents(self, kind: str) -> list[dict[str, Any]]:
+        """Of a kind, closed ones, too."""
+        found = await asyncio.to_thread(self.people.author.get, "/incidents?closed=true&limit=500")
+        return [one for one in found["items"] if one["kind"] == kind]
+
     async def until_ended(self, campaign_id: str) -> dict[str, Any]:
         """Wait until the campaign is over; the last look at it. The api may be away for a while."""
         found: dict[str, Any] = {}

@@ -74,3 +74,5 @@ async def test_a_bad_release_is_stopped_by_the_gate_and_taken_back(stack):
         ran = {entry["version"] for entry in ledger["chargers"][charger_id]["versions"]}
         assert bad_version not in ran
     assert ledger["totals"]["sessions_cut"] == before["totals"]["sessions_cut"]
+    await stack.until_nobody_is_left_behind(second)
+    assert await stack.incidents("suspected_intrusion") == [], "it was our own update"

@@ -192,6 +192,20 @@ def fed(referee: "Referee") -> None:
         )
 
 
+def fell_back(referee: "Referee", before: Target, after: Target) -> bool:
+    """Whether an update that had succeeded failed after all: it came up so, and runs the former version."""
+    station = referee.stations[after.charger_id]
+    named = f"{after.campaign_id}/"
+    sent = [at for at, _, of in referee._sent[station.name] if of.startswith(named)]
+    told = [version for at, version in station.booted_with if sent and at > sent[0]]
+    as_written = (before.outcome, after.outcome) == (Outcome.UPDATED, Outcome.FAILED)
+    back = station.version == after.fell_back_to == before.from_version and station.powered
+    tried = after.to_version in told and after.fell_back_to in told
+    if as_written and back and tried:
+        referee.seen["fell back by itself"] += 1
+    return as_written and back and tried
+
+
 def nothing_parked(referee: "Referee", station: Station) -> None:
     """An image that nobody will install is called back, from whoever can be reached."""
     if station.parked is None or station.stubborn:

@@ -16,6 +16,7 @@ import activities.availability
 import activities.chargers
 import activities.circumstances
 import activities.dispatch
+import activities.fallen
 import activities.fetching
 import activities.fleet
 import activities.proving
@@ -34,6 +35,7 @@ from csms.commands import ChangeAvailability
 from signing.ledger import UseLedger
 from storage.campaign import Campaign, Outcome, TargetPhase, VerdictWord
 from storage.events import FirmwareStatus
+from storage.fall_back import FallBack, Trial
 from storage.upkeep import Before
 from storage.windows import Opening
 from tests.safety.controller import GOOD
@@ -298,6 +300,23 @@ def _last_word_wins() -> list[Change]:
         )
 
     return [(Campaigns, "finish_target", finish)]
+
+
+def _all_fell_back() -> list[Change]:
+    """Whoever did well counts as fallen back when its campaign ends."""
+
+    async def gone(self: Campaigns, campaign_id: str) -> list[Any]:
+        rows = [row for row in self.target_rows.values() if row.campaign_id == campaign_id]
+        return [row for row in rows if row.outcome is Outcome.UPDATED and row.dispatched_at is not None]
+
+    def fell(trial: Trial, _events: Any) -> FallBack:
+        return FallBack(trial.campaign_id, trial.version, trial.before or "", 1, trial.sent_at)
+
+    return [
+        (Campaigns, "gone_back", gone),
+        (activities.fallen, "_there", lambda *_: True),
+        (activities.fallen, "fell_back", fell),
+    ]
 
 
 def _lost_is_sent_anew() -> list[Change]:
@@ -718,6 +737,7 @@ MUTANTS = (
     Mutant(
         "a rollback forgets one", _rollback_forgets_one, _rules("rolled back, and it still runs"), _half_bad
     ),
+    Mutant("who did well fell back", _all_fell_back, _rules("an outcome changed")),
     Mutant("the last outcome wins", _last_word_wins, _rules("an outcome changed"), _replies_lost),
     Mutant(
         "a workflow task breaks", _lost_is_sent_anew, _rules("workflow task failed"), _short, longest=2 * HOUR

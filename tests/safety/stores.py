@@ -284,6 +284,7 @@ class Books:
         self.halts = MemoryHalts()
         self.withdrawals = MemoryWithdrawals()
         self.campaigns = Campaigns(self.halts, self.withdrawals)
+        self.campaigns.views = self.chargers.rows
         self.artifacts = MemoryArtifacts()
         self.out_of_service = OutOfServices(self.leases, self.routes)
         self.events = MemoryEvents()

@@ -44,6 +44,7 @@ class MemoryCampaigns:
         self.verdicts: dict[str, list[Decision]] = {}
         self.directives: dict[tuple[str, int, int], SignedDirective] = {}
         self.deadlines: dict[tuple[str, int], datetime] = {}
+        self.again: frozenset[str] = frozenset()
         self._request_ids = itertools.count(1)
 
     async def create(
@@ -92,6 +93,9 @@ class MemoryCampaigns:
     ) -> Page[Target]:
         latest = {row.charger_id: row for row in sorted(self.rows[campaign_id], key=lambda row: row.wave)}
         return page_of([latest[name] for name in sorted(latest)], limit, cursor)
+
+    async def back_again(self, campaign_id: str, charger_ids: Sequence[str]) -> frozenset[str]:
+        return self.again & frozenset(charger_ids)
 
     async def outcome_groups(self, campaign_id: str) -> Sequence[OutcomeGroup]:
         rows = (await self.latest_targets(campaign_id, limit=100_000)).items

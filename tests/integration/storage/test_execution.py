@@ -1,12 +1,21 @@
 """The execution of updates in PostgreSQL: penalties, what chargers were before, where each one stands."""
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage.campaign import Campaign, CampaignPhase, CampaignPlan, Target, WavePlan
+from storage.campaign import (
+    Campaign,
+    CampaignPhase,
+    CampaignPlan,
+    Outcome,
+    Target,
+    TargetPhase,
+    WavePlan,
+)
 from storage.charger import ChargerFilter
 from storage.errors import NotFound
 from storage.kept import Kept
@@ -81,3 +90,51 @@ async def test_the_latest_target_of_each_charger_and_the_kinds_they_are_of(engin
     for deadline in (NOW, later, NOW):
         await store.note_wave("c1", 0, deadline)
     assert await store.wave_deadlines("c1") == {0: later}
+
+
+@pytest.mark.requirement("F120", "R29", "R48")
+async def test_who_is_back_is_told_by_what_it_says_now_and_only_while_it_is_connected(
+    engine, chargers, sql
+) -> None:
+    store = PostgresCampaignStore(engine)
+    plan = CampaignPlan("r", "f" * 64, ChargerFilter(), (WavePlan("w", 1.0),), rollback_artifact_id="e" * 64)
+    sent = Target(
+        "c1", 0, 0, "A", "s1", "f" * 64, "1.0", "1.1", TargetPhase.DONE, Outcome.UPDATED, "it booted",
+        1, 7, NOW, NOW + timedelta(minutes=1),
+    )  # fmt: skip
+    targets = [replace(sent, charger_id=name, ordinal=number) for number, name in enumerate("ABC")]
+    await store.create(Campaign("c1", plan, "d", CampaignPhase.ROLLED_BACK, "ada", NOW), targets, ())
+    for name, version, online in (("A", "1.0", True), ("B", "1.0", False), ("C", "1.1", True)):
+        await says(sql, name, version, online=online)
+    assert await store.back_again("c1", "ABC") == {"A"}
+    assert await store.back_again("c1", "BC") == frozenset()
+    groups = {each.key.again: each.chargers for each in await store.outcome_groups("c1")}
+    assert groups == {True: 1, False: 2}
+    assert [each.charger_id for each in await store.gone_back("c1")] == ["A", "B"], (
+        "whether it is here, others ask"
+    )
+
+    later = replace(sent, campaign_id="c2", charger_id="B", dispatched_at=NOW + timedelta(minutes=2))
+    flying = replace(later, phase=TargetPhase.CONFIRMING, outcome=None, finished_at=None)
+    await store.create(replace(await store.get("c1"), campaign_id="c2"), [flying], ())
+    assert [each.charger_id for each in await store.gone_back("c1")] == ["A"], "it was sent something since"
+    await store.finish_target("c2", 0, "B", Outcome.FAILED, "no", NOW + timedelta(minutes=3))
+    assert [each.charger_id for each in await store.gone_back("c1")] == ["A"]
+
+    (gone,) = await store.gone_back("c1")
+    assert await store.note_fall_back(gone, "1.0", "boot loop")
+    noted = await store.target("c1", 0, "A")
+    assert (noted.outcome, noted.reason, noted.fell_back_to) == (Outcome.FAILED, "boot loop", "1.0")
+    assert (noted.finished_at, await store.gone_back("c1")) == (gone.finished_at, [])
+    await store.add_targets([replace(sent, charger_id="C", wave=1000, from_version="1.1", to_version="1.0")])
+    assert await store.gone_back("c1") == [], "who fell forward after its rollback goes back once more"
+
+
+async def says(sql, charger_id: str, version: str, *, online: bool) -> None:
+    await sql("UPDATE twin SET online = $2 WHERE charger_id = $1", charger_id, online)
+    await sql(
+        "INSERT INTO twin_section (charger_id, name, reported) VALUES ($1, 'firmware', $2)"
+        " ON CONFLICT (charger_id, name) DO UPDATE SET reported = $2",
+        charger_id,
+        json.dumps({"version": version}),
+    )

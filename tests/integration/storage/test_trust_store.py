@@ -17,13 +17,16 @@ from storage.events import (
 )
 from storage.identifiers import Reidentification
 from storage.postgres.audit import PostgresAuditLog
+from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.incidents import PostgresIncidentStore
 from storage.postgres.ingest import PostgresIngestStore
 from storage.postgres.registry import PostgresRegistryStore
 from storage.postgres.trust import PostgresTrustStore
 from storage.postgres.twins import PostgresTwinStore
+from storage.postgres.upkeep import PostgresUpkeepStore
 from storage.trust import Acceptance
 from storage.twin import Lifecycle
+from storage.upkeep import Claimant
 from tests.integration.storage.conftest import NOW
 
 OPENED = ConnectionOpened("ocpp2.0.1", 2, "10.0.0.1", "n1", security_floor=2)
@@ -212,3 +215,85 @@ async def test_strangers_and_retired_chargers_are_in_no_doubt(world, chargers) -
     await world.tell(TAMPER)
     await world.tell(ConnectionRefused("unknown", "10.6.6.6"), charger_id="nobody")
     assert (await world.open(), await world.incidents.find()) == ([], [])
+
+
+async def updated_by_c1(sql, world) -> None:
+    """It proved 1.1, which campaign c1 sent it while it ran 1.0, and boots with it twice more."""
+    await sql(
+        "INSERT INTO campaign"
+        " (campaign_id, plan, plan_digest, phase, reason, created_by, created_at, cohort_size)"
+        " VALUES ('c1', '{}', 'd', 'running', '', 'ada', $1, 1)",
+        NOW,
+    )
+    await world.tell(OPENED, BOOT)
+    await world.tell(*(replace(BOOT, firmware_version="1.1"),) * 3)
+    await sql(
+        "INSERT INTO campaign_target (campaign_id, wave, ordinal, charger_id, site_id, artifact_id,"
+        " from_version, to_version, phase, outcome, reason, attempt, dispatched_at, finished_at)"
+        " VALUES ('c1', 0, 0, 'A', 's1', 'x', '1.0', '1.1', 'done', 'updated', '', 1, $1, $1)",
+        NOW + timedelta(seconds=2, milliseconds=500),
+    )
+
+
+CAUSE = (
+    "restarts after an update by campaign c1: boot loop: it came back 3 times with 1.1, "
+    "and fell back to 1.0 by itself"
+)
+
+
+@pytest.mark.requirement("R29", "F34")
+async def test_one_that_an_update_made_fall_back_is_no_intruder_and_blocks_no_release(
+    engine, chargers, sql
+) -> None:
+    world = World(engine, quarantine=True)
+    await updated_by_c1(sql, world)
+    await world.tell(BOOT)
+    (drift,) = (await world.twins.drifts(charger_id="A")).items
+    assert (drift.severity, drift.desired, drift.reported) == ("warning", "1.1", "1.0")
+    assert (drift.suspicion, drift.reason) == ("", CAUSE)
+    (incident,) = await world.incidents.find()
+    assert (incident.kind, incident.summary) == ("update_fell_back", f"A: {CAUSE}")
+    assert (await chargers.get("A")).charger.lifecycle is Lifecycle.REGISTERED, "it was not set aside"
+    assert await world.trust.recheck() == 0
+    await world.tell(OPENED)
+    assert [each.kind for each in await world.incidents.find(open_only=False)] == ["update_fell_back"]
+    next_one = Claimant("c2", 500, NOW)
+    around = await PostgresUpkeepStore(engine).surrounding(next_one, ["A"], downtime_since=None)
+    assert around.doubts == {}
+
+    target = await PostgresCampaignStore(engine).target("c1", 0, "A")
+    campaigns = PostgresCampaignStore(engine)
+    assert await campaigns.note_fall_back(target, "1.0", "boot loop")
+    assert not await campaigns.note_fall_back(target, "1.0", "again")
+    assert await world.trust.recheck() == 1
+    assert (await world.open(), await world.incidents.find()) == ([], [])
+    (closed,) = (await world.twins.drifts(charger_id="A", states=(DriftState.CLOSED,))).items
+    assert closed.reason == "campaign c1 ended with it: boot loop"
+    await world.tell(replace(BOOT, firmware_version="6.6"))
+    assert [each.kind for each in await world.incidents.find()] == ["suspected_intrusion"], "1.0 is desired"
+
+
+@pytest.mark.requirement("F34")
+async def test_one_that_was_opened_before_it_fell_back_is_looked_at_by_a_person(
+    engine, chargers, sql
+) -> None:
+    world = World(engine)
+    await updated_by_c1(sql, world)
+    await world.tell(TAMPER, BOOT)
+    assert sorted(await world.open()) == ["firmware.version", "security.tampered"]
+    (incident,) = await world.incidents.find()
+    assert incident.kind == "suspected_intrusion"
+    assert "nobody rolled out" in incident.summary
+    assert "opened or manipulated" in incident.summary
+
+
+@pytest.mark.requirement("F34")
+async def test_a_fall_back_that_turns_out_to_be_more_is_judged_anew(engine, chargers, sql) -> None:
+    world = World(engine, quarantine=True)
+    await updated_by_c1(sql, world)
+    await world.tell(BOOT)
+    await world.tell(replace(BOOT, firmware_version="6.6"))
+    (drift,) = (await world.twins.drifts(charger_id="A")).items
+    assert (drift.severity, drift.reason) == ("critical", "")
+    assert [each.kind for each in await world.incidents.find()] == ["suspected_intrusion"]
+    assert (await chargers.get("A")).charger.lifecycle is Lifecycle.QUARANTINED

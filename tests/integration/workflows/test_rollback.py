@@ -5,11 +5,19 @@ from dataclasses import replace
 import pytest
 
 from csms.commands import CommandAnswer, UpdateFirmware
-from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, GatePolicy, Outcome
+from storage.campaign import ROLLBACK_WAVE_BASE, CampaignPhase, Decision, GatePolicy, Outcome
 from storage.errors import Conflict
-from storage.standing import Key, Standing, standing_of
+from storage.standing import Key, Standing, stand, standing_of
 from tests.integration.workflows.harness import Harness
-from tests.unit.activities.world import World, broken, falls_after_rollback, falls_back, good, idle
+from tests.unit.activities.world import (
+    World,
+    broken,
+    falls_after_rollback,
+    falls_back,
+    good,
+    idle,
+    loops,
+)
 from workflows.campaign import ROLLBACK_ROUNDS
 
 pytestmark = pytest.mark.integration
@@ -53,6 +61,53 @@ async def test_who_falls_back_after_its_rollback_goes_back_again_or_is_named(
     assert (last.outcome, last.dispatched_at) == (Outcome.CANCELLED, None)
     key = Key(last.phase, last.outcome, back=True, sent=False)
     assert standing_of(key, P.FAILED) is Standing.LEFT_BEHIND
+
+
+@pytest.mark.requirement("R29", "R48", "F119")
+@pytest.mark.parametrize("end", ["rolled back", "completed", "opened", "away"])
+async def test_who_loops_and_falls_back_by_itself_has_failed_with_its_boots(
+    skipping: Harness, world: World, end: str
+) -> None:
+    names = world.add_chargers(9)
+    looper = names[0]
+    loops(world, looper, tampered=end == "opened")
+    plan, waves = world.plan(2), [names[:4], names[4:]]
+    if end == "completed":
+        policy = GatePolicy(max_failure_share=0.9, min_attempts=1, max_excess_offline_share=1.0)
+        plan, waves = replace(world.plan(1), gate=policy), [names]
+    else:
+        world.behaviours |= dict.fromkeys(names[2:4], falls_back)
+    if end == "away":
+        leaves_at_the_gate(world, looper)
+    campaign = await world.add_campaign(waves, plan)
+    await skipping.start(campaign)
+
+    assert await skipping.result(campaign) is (P.COMPLETED if end == "completed" else P.ROLLED_BACK)
+    target = await world.campaigns.target("c1", 0, looper)
+    stood = stand(world.campaigns.rows["c1"], target, {})
+    if end in ("opened", "away"):
+        assert (target.outcome, target.fell_back_to) == (Outcome.UPDATED, None), (
+            "nobody knows that it fell back"
+        )
+        assert stood.standing is Standing.LEFT_BEHIND
+        return
+    assert (target.outcome, target.fell_back_to) == (Outcome.FAILED, "1.0")
+    assert target.reason == "boot loop: it came back 3 times with 1.1, and fell back to 1.0 by itself"
+    assert stood.standing is Standing.FAILED
+    (entry,) = [row for row in world.audit.rows if row.action == "campaign.charger_fell_back"]
+    assert (entry.detail["charger_id"], entry.detail["reason"]) == (looper, target.reason)
+    assert {row.outcome for row in world.campaigns.target_rows.values()} >= {Outcome.UPDATED}
+
+
+def leaves_at_the_gate(world: World, charger_id: str) -> None:
+    """It is heard of no more once its wave was judged."""
+    record = world.campaigns.add_decision
+
+    async def and_goes(decision: Decision) -> None:
+        await record(decision)
+        world.unplug(charger_id)
+
+    world.campaigns.add_decision = and_goes  # type: ignore[method-assign]
 
 
 @pytest.mark.requirement("R30", "R48")

@@ -2,7 +2,7 @@
 """The ports in memory, for tests of rules and activities: only what those ask of them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -21,6 +21,7 @@ from storage.campaign import (
     Target,
     TargetPhase,
     WaveTally,
+    goes_back,
 )
 from storage.chain import First, standing
 from storage.charger import (
@@ -298,6 +299,7 @@ class MemoryCampaigns:
         self.target_moves: set[tuple[TargetPhase, TargetPhase]] = set()
         self.campaign_moves: set[tuple[CampaignPhase, CampaignPhase]] = set()
         self._last_request = 0
+        self.views: Mapping[str, ChargerView] = {}
         self.deadlines: dict[tuple[str, int], datetime] = {}
 
     async def create(self, campaign: Campaign, targets: Sequence[Target]) -> None:
@@ -357,6 +359,34 @@ class MemoryCampaigns:
             and row.dispatched_at is not None
             and (row.finished_at is None or row.finished_at >= since)
         ]
+
+    async def gone_back(self, campaign_id: str) -> Sequence[Target]:
+        return [
+            row
+            for row in await self.targets(campaign_id)
+            if row.outcome is Outcome.UPDATED
+            and not goes_back(row.wave)
+            and row.dispatched_at is not None
+            and row.from_version not in (None, row.to_version)
+            and self._runs(row.charger_id) == row.from_version
+            and not any(
+                other.dispatched_at > row.dispatched_at
+                for other in self.target_rows.values()
+                if other.charger_id == row.charger_id and other.dispatched_at is not None
+            )
+        ]
+
+    def _runs(self, charger_id: str) -> str | None:
+        firmware = self.views[charger_id].twin.firmware if charger_id in self.views else None
+        return firmware.version if firmware else None
+
+    async def note_fall_back(self, target: Target, to: str, reason: str) -> bool:
+        key = target.campaign_id, target.wave, target.charger_id
+        row = self.target_rows[key]
+        if row.outcome is not Outcome.UPDATED:
+            return False
+        self.target_rows[key] = replace(row, outcome=Outcome.FAILED, reason=reason, fell_back_to=to)
+        return True
 
     async def add_targets(self, targets: Sequence[Target]) -> None:
         for target in targets:

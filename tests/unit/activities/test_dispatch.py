@@ -89,6 +89,15 @@ async def test_sends_once_everything_holds(world: World) -> None:
     assert "update.dispatched" in world.audit.actions()
 
 
+@pytest.mark.requirement("R29")
+async def test_what_it_ran_when_it_was_sent_the_update_is_on_record_and_not_what_the_plan_foresaw(
+    world: World,
+) -> None:
+    world.run_version(CP, "1.0.5")
+    await dispatch(world)
+    assert (await world.campaigns.target("c1", 0, CP)).from_version == "1.0.5"
+
+
 @pytest.mark.requirement("S36", "S66")
 async def test_what_the_proof_rests_on_is_looked_at_in_the_statement_that_marks_it_as_sent(
     world: World,

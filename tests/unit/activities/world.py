@@ -44,6 +44,7 @@ from storage.campaign import (
     CampaignPlan,
     Decision,
     Directive,
+    Outcome,
     SignedDirective,
     VerdictWord,
     WavePlan,
@@ -262,6 +263,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.chargers = MemoryChargers(self.leases, self.penalties)
+        self.campaigns.views = self.chargers.rows
         self.out_of_service = MemoryOutOfService(self.leases, self.routes)
         self.parked = MemoryParked(
             self.campaigns,
@@ -754,6 +756,24 @@ def doubt_about(world: World, charger_id: str, asked: int = 0, hours: float = 0.
     since = world.now - timedelta(hours=hours)
     session = ChargingSession(charger_id, "t1", SessionState.OPEN, since, since, 1, 1, asked=asked)
     return DoubtfulSession(session, world.routes.rows[charger_id], "it went quiet")
+
+
+def loops(world: World, charger_id: str, *, tampered: bool = False) -> None:
+    """Once it counts as updated it restarts with 1.1 twice more, and then comes up with 1.0 by itself."""
+    finish = world.campaigns.finish_target
+
+    async def and_then_loops(campaign_id: str, wave: int, name: str, *rest: Any) -> None:
+        await finish(campaign_id, wave, name, *rest)
+        target = await world.campaigns.target(campaign_id, wave, name)
+        if (name, target.outcome, target.to_version) != (charger_id, Outcome.UPDATED, "1.1"):
+            return
+        if tampered:
+            await world.security_event(name, "TamperDetectionActivated")
+        for version in ("1.1", "1.1", "1.0"):
+            world.now += timedelta(seconds=1)
+            await world.boot(name, version)
+
+    world.campaigns.finish_target = and_then_loops  # type: ignore[method-assign]
 
 
 def falls_after_rollback(world: World, charger_id: str, times: int) -> None:

@@ -40,6 +40,26 @@ async def test_every_charger_is_shown_once_in_its_state_and_outcomes_by_kind() -
     assert (kind["chargers"], kind["by_standing"]) == (len(seen), {"going_back": 1, "planned": len(seen) - 1})
 
 
+@pytest.mark.requirement("F120", "R48")
+async def test_who_runs_the_former_version_again_is_not_left_behind_on_any_page() -> None:
+    house, artifact = ready(2)
+    campaign_id = await created(house, artifact)
+    rows = house.campaigns.rows[campaign_id]
+    rows[:] = [
+        replace(row, phase=TargetPhase.DONE, outcome=Outcome.UPDATED, dispatched_at=NOW, reason="it booted")
+        for row in rows
+    ]
+    await house.campaigns.set_phase(campaign_id, CampaignPhase.ROLLED_BACK, "bad", NOW)
+    house.campaigns.again = frozenset({rows[0].charger_id})
+    async with house.client(Role.VIEWER) as client:
+        found = (await client.get(f"{ALL}/{campaign_id}/chargers")).json()["items"]
+    states = {one["charger_id"]: one["state"] for one in found}
+    assert states == {rows[0].charger_id: "back", rows[1].charger_id: "left_behind"}
+    async with browser(house, Role.VIEWER) as client:
+        shown = (await client.get(f"/campaigns/{campaign_id}")).text
+    assert shown.count("It may run the stopped version") == 1
+
+
 @pytest.mark.requirement("F120", "F121")
 async def test_the_campaign_page_says_what_to_do_for_each_charger_and_tells_kinds_apart() -> None:
     house = showcase()

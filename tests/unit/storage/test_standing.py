@@ -107,6 +107,20 @@ def test_what_was_not_taken_back_is_named(phase: CampaignPhase) -> None:
     assert "may run the stopped version" in found.next_action
 
 
+@pytest.mark.requirement("F120", "R48")
+@pytest.mark.parametrize("phase", [P.ROLLED_BACK, P.FAILED])
+def test_who_is_connected_and_runs_the_former_version_is_not_left_behind(phase: CampaignPhase) -> None:
+    for key in (Key(T.DONE, Outcome.UPDATED, False, True), Key(T.DONE, Outcome.CANCELLED, True, False)):
+        found = stand(campaign(phase), target(key, "it booted with 2"), {}, {"CP"})
+        assert (found.standing, found.next_action) == (S.BACK, NEXT[S.BACK])
+        assert found.reason == "it runs the former version again; of its last attempt: it booted with 2"
+        assert stand(campaign(phase), target(key), {}, {"another"}).standing is S.LEFT_BEHIND
+    failed = stand(campaign(phase), target(Key(T.DONE, Outcome.FAILED, False, True)), {}, {"CP"})
+    assert failed.standing is S.FAILED, "its update failed, wherever it is now"
+    updated = stand(campaign(P.COMPLETED), target(Key(T.DONE, Outcome.UPDATED, False, True)), {}, {"CP"})
+    assert updated.standing is S.UPDATED
+
+
 @pytest.mark.requirement("X11")
 def test_what_cannot_go_back_is_named_with_what_to_do_instead() -> None:
     kept = stand(campaign(P.FAILED), target(Key(T.DONE, Outcome.SKIPPED, True, False)), {})

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from storage.charger import Charger
 from storage.events import EventKind, StoredEvent
+from storage.fall_back import FallBack, Trial
 from storage.trust import (
     ACCEPTABLE,
     Acceptance,
@@ -18,9 +19,12 @@ from storage.trust import (
     TrustFacts,
     accepted,
     allowed_versions,
+    fell_to,
     judge,
+    on_trial,
     remembered,
     settled,
+    settled_by,
 )
 from storage.twin import FirmwareSection, IdentitySection, SecuritySection, TwinState
 from storage.twin_schema import Severity
@@ -137,6 +141,41 @@ def test_one_that_fell_back_by_itself_is_told_from_one_that_somebody_else_flashe
     proved = (Proved("1.0", True, NOW), Proved("1.1", True, LATER))
     (doubt,) = judge(replace(twin(firmware={"version": "1.0"}), proved=proved))
     assert doubt.suspicion == "it went back to 1.0 by itself; it last proved 1.1"
+
+
+FELL = FallBack("c1", "1.1", "1.0", 3, LATER)
+
+
+@pytest.mark.requirement("R29", "F34")
+def test_one_whose_boots_show_that_an_update_made_it_fall_back_is_no_intruder() -> None:
+    trial = Trial("c1", "1.1", "1.0", NOW)
+    proved = (Proved("1.0", True, NOW), Proved("1.1", True, LATER, trial))
+    facts = replace(twin(firmware={"version": "1.0"}), proved=proved)
+    assert on_trial(facts) == trial
+    fell = fell_to(facts, FELL)
+    assert fell == f"restarts after an update by campaign c1: {FELL.sentence}"
+    (doubt,) = judge(replace(facts, fell=fell))
+    assert (doubt.path, doubt.severity, doubt.suspicion) == ("firmware.version", Severity.WARNING, "")
+    assert doubt.cause == fell
+    assert fell_to(facts, replace(FELL, to="0.9")) == "", "it runs another version than it fell back to"
+    (other,) = judge(facts)
+    assert other.severity is Severity.CRITICAL
+    opened = replace(facts, fell=fell, memory=replace(MEMORY, tampered_at=NOW))
+    assert "security.tampered" in [each.path for each in judge(opened)], "that stays what it is"
+    sent_since = replace(facts, proved=(*proved, Proved("1.2", False, LATER)))
+    assert on_trial(sent_since) is None, "what was sent since may be to blame"
+
+
+@pytest.mark.requirement("R29", "F34")
+def test_once_its_campaign_ended_it_is_held_to_what_it_fell_back_to() -> None:
+    why = f"campaign c1 ended with it: {FELL.sentence}"
+    settled_facts = replace(
+        twin(firmware={"version": "1.0"}), proved=(Proved("1.0", True, LATER, settled=why),)
+    )
+    assert (judge(settled_facts), settled_by(settled_facts)) == ((), why)
+    strange = replace(settled_facts, twin=twin(firmware={"version": "6.6"}).twin)
+    (doubt,) = judge(strange)
+    assert (doubt.severity, doubt.expected, settled_by(strange)) == (Severity.CRITICAL, "1.0", "")
 
 
 @pytest.mark.parametrize("why", ["updating", "firmware_desired"])

@@ -65,7 +65,14 @@ def test_whoever_comes_back_with_another_version_fell_back_whatever_follows(late
     verdict = judge_vigil(ATTEMPT, begun(60.0, told, 3, after(900)), told, after(900))
     assert verdict is not None, "however late it is seen"
     assert (verdict.finding, verdict.retryable, verdict.suspicious) == (Finding.FAILED, False, True)
-    assert "did not stay up, and came back with 1.0" in verdict.reason
+    assert verdict.reason == "boot loop: it came back 2 times with 1.1, and fell back to 1.0 by itself"
+
+
+def test_one_that_crashed_once_is_no_loop() -> None:
+    told = stand(boot(2), boot(3, "1.0"))
+    verdict = judge_vigil(ATTEMPT, begun(60.0, told, 3, after(31)), told, after(31))
+    assert verdict is not None
+    assert verdict.reason == "it came back once with 1.1, and fell back to 1.0 by itself"
 
 
 @pytest.mark.parametrize("last", [boot(3), boot(3, None)], ids=["again", "unread: unknown is not another"])
