@@ -31,6 +31,7 @@ from csms.internal_http import InternalHttp
 from csms.journal import SessionJournal
 from csms.lease import Lease
 from csms.limits import Arrivals, Doorway
+from csms.listening import mark_for_ever
 from csms.loop_watch import LoopWatch
 from csms.metrics import CsmsMetrics
 from csms.newcomers import Newcomers
@@ -169,6 +170,7 @@ class Gateway:
         self._spawn(self._watch.look_for_ever())
         self._spawn(self._watch.ask_for_ever())
         self._spawn(self._routes.renew_for_ever(self._supersede))
+        self._spawn(mark_for_ever(self._route_store, self._options.node_id, self._options.boot_id))
         self._spawn(sweep_for_ever(self._route_store, self._routes, self._record_gone))
         self._spawn(self._rounds.run())
         self._spawn(self.watching.silence.run())

@@ -62,7 +62,7 @@ class Outcome(StrEnum):
     SILENT = "silent"
     """It did not come back before the deadline; counts as failed (R24)."""
     DEFERRED = "deferred"
-    """It could not be touched before the wave's end; not a failure."""
+    """It could not be touched before the wave's end, or nobody of ours listened; not a failure."""
     SKIPPED = "skipped"
     """A person or a rule took it out."""
     CANCELLED = "cancelled"

@@ -46,6 +46,7 @@ from storage.evidence import EvidenceKind, EvidenceRef
 from storage.glances import GlanceStore
 from storage.journal import JournalRound, JournalRule, Partition
 from storage.learned import Trail
+from storage.listening import Listened
 from storage.penalty import Penalty
 from storage.query_ports import ChronicleStore, CountingStore
 from storage.standing import OutcomeGroup
@@ -227,6 +228,12 @@ class RouteStore(Protocol):
 
         A lease that was given up is not renewed any more: its node must close the socket.
         """
+
+    async def mark_listening(self, node_id: str, boot_id: str) -> None:
+        """This node listens now: its span goes on, or another begins after a break."""
+
+    async def listened(self, since: datetime) -> Listened:
+        """When any node listened, from this instant on."""
 
 
 class LeaseStore(Protocol):

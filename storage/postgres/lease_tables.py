@@ -1,9 +1,9 @@
-"""Who is away from its site through us: under a lease, or out of service since."""
+"""Who is away from its site through us, under a lease or out of service since; when nodes listened."""
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from storage.postgres.columns import Time, metadata, name, time, words
+from storage.postgres.columns import ROOMY, Time, metadata, name, time, words
 
 site_lease = sa.Table(
     "site_lease",
@@ -33,4 +33,16 @@ out_of_service = sa.Table(
 )
 """Chargers that we took out of service and have not put back yet."""
 
-__all__ = ["out_of_service", "site_lease"]
+listening = sa.Table(
+    "listening",
+    metadata,
+    name("node_id"),
+    name("boot_id"),
+    time("began_at"),
+    time("until"),
+    sa.PrimaryKeyConstraint("node_id", "boot_id", "began_at"),
+    postgresql_with=ROOMY,
+)
+"""A node's life as it marked it; a new row after a break (``storage.listening``)."""
+
+__all__ = ["listening", "out_of_service", "site_lease"]

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Text, any_, func, literal, select, text
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from storage.charger import Route
 from storage.errors import NotFound
+from storage.listening import CLOSELY, KEPT, Listened, Span
 from storage.postgres.engine import driver_alone, driver_transaction, reading, transaction
 from storage.postgres.grouped import Grouped
 from storage.postgres.tables import charger_route
@@ -70,6 +71,26 @@ WITH held AS (
 UPDATE charger_route route SET lease_until = NULL FROM held
 WHERE route.charger_id = held.charger_id AND route.session_epoch = held.session_epoch
 RETURNING route.charger_id, route.session_epoch
+"""
+
+# What is older than anybody may ask for goes when a span begins: that is rare, and somebody is here then.
+_MARK = """
+WITH goes_on AS (
+    UPDATE listening SET until = now()
+    WHERE node_id = $1 AND boot_id = $2 AND until > now() - $3::interval
+    RETURNING 1
+), begins AS (
+    INSERT INTO listening (node_id, boot_id, began_at, until)
+    SELECT $1, $2, now(), now() WHERE NOT EXISTS (SELECT FROM goes_on)
+    ON CONFLICT DO NOTHING RETURNING 1
+)
+DELETE FROM listening WHERE until < now() - $4::interval AND EXISTS (SELECT FROM begins)
+"""
+
+_LISTENED = """
+SELECT now() AS now, (SELECT min(began_at) FROM listening) AS first, span.began_at, span.until
+FROM (VALUES (1)) AS once (one) LEFT JOIN listening span ON span.until >= $1
+ORDER BY span.began_at
 """
 
 
@@ -181,3 +202,15 @@ class PostgresRouteStore:
             await connection.execute(_GIVE_UP, {"grace": grace, "limit": limit})
             rows = await connection.execute(_UNHELD, {"limit": limit})
             return [(charger_id, session_epoch) for charger_id, session_epoch in rows]
+
+    async def mark_listening(self, node_id: str, boot_id: str) -> None:
+        """See ``storage.ports.RouteStore``; one statement, by the database's clock."""
+        async with driver_alone(self._engine) as driver:
+            await driver.execute(_MARK, node_id, boot_id, CLOSELY, KEPT)
+
+    async def listened(self, since: datetime) -> Listened:
+        """See ``storage.ports.RouteStore``."""
+        async with driver_alone(self._engine) as driver:
+            rows = await driver.fetch(_LISTENED, since)
+        spans = tuple(Span(row["began_at"], row["until"]) for row in rows if row["until"] is not None)
+        return Listened(rows[0]["now"], rows[0]["first"], spans)

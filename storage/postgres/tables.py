@@ -18,7 +18,7 @@ from storage.postgres.execution_tables import (
     parked_image,
     update_kept,
 )
-from storage.postgres.lease_tables import out_of_service, site_lease
+from storage.postgres.lease_tables import listening, out_of_service, site_lease
 from storage.postgres.life_tables import credential_past, enrolment, retirement, tombstone
 from storage.postgres.notice_tables import notice, webhook, webhook_delivery
 from storage.postgres.operator_tables import (
@@ -93,6 +93,7 @@ __all__ = [
     "health_memory",
     "identifier",
     "incident",
+    "listening",
     "local_image",
     "log_request",
     "log_upload",

@@ -1,14 +1,15 @@
 """Which node holds which socket: epochs only rise, leases run out, the old node is told."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from storage.errors import NotFound
+from storage.listening import CLOSELY, KEPT, breaks
 from storage.postgres.routes import PostgresRouteStore
-from storage.postgres.tables import twin
+from storage.postgres.tables import listening, twin
 
 pytestmark = pytest.mark.integration
 LEASE = timedelta(seconds=30)
@@ -103,3 +104,43 @@ async def test_what_nobody_renews_is_given_up_and_told_until_the_twin_knows(rout
     again = await routes.claim("A", "n1", "b1", "ocpp1.6", LEASE)
     assert await routes.abandon(timedelta(0)) == []
     assert await routes.resolve("A") == again
+
+
+async def test_marks_of_a_node_are_one_span_until_there_is_a_break(routes, engine) -> None:
+    long_ago = datetime.now(UTC) - timedelta(hours=1)
+    assert (await routes.listened(long_ago)).first is None, "nobody has marked anything"
+    await routes.mark_listening("n1", "b1")
+    await routes.mark_listening("n1", "b1")
+    first = await routes.listened(long_ago)
+    [span] = first.spans
+    assert first.first == span.began_at < span.until <= first.now
+    async with engine.begin() as connection:  # As if an hour had passed.
+        hour, columns = timedelta(hours=1), listening.c
+        await connection.execute(
+            update(listening).values(began_at=columns.began_at - hour, until=columns.until - hour)
+        )
+    await routes.mark_listening("n1", "b1")
+    await routes.mark_listening("n2", "b2")
+    told = await routes.listened(long_ago - timedelta(hours=1))
+    assert len(told.spans) == 3
+    [gap] = breaks(told, long_ago - timedelta(hours=1))
+    assert gap.since == span.until - hour
+    assert gap.until == told.spans[1].began_at
+    assert len((await routes.listened(long_ago + timedelta(minutes=30))).spans) == 2, (
+        "what is over is left out"
+    )
+
+
+async def test_a_node_that_was_marked_just_now_goes_on_and_what_is_old_goes(routes, engine) -> None:
+    await routes.mark_listening("n1", "b0")
+    async with engine.begin() as connection:
+        old = datetime.now(UTC) - KEPT - timedelta(days=1)
+        await connection.execute(update(listening).values(began_at=old, until=old))
+    await routes.mark_listening("n1", "b1")
+    async with engine.begin() as connection:
+        assert (await connection.execute(select(listening.c.boot_id))).scalars().all() == ["b1"]
+        just = datetime.now(UTC) - CLOSELY / 2
+        await connection.execute(update(listening).values(began_at=just, until=just))
+    await routes.mark_listening("n1", "b1")
+    [span] = (await routes.listened(just)).spans
+    assert span.until - span.began_at >= CLOSELY / 2
