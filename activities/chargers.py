@@ -14,9 +14,11 @@ from activities.recalling import RecallNote
 from activities.silence import Lessons, silence_of, stuck_in, trail_of
 from activities.steadiness import restless
 from activities.stores import Stores
+from activities.waiting import LongerWait, hold_on
 from storage.campaign import TargetPhase
 from storage.charger import OutOfService
 from storage.learned import Trail
+from storage.listening import breaks
 from storage.ports import ChargerView
 
 _MARKED = frozenset({TargetPhase.DISPATCHED, TargetPhase.CONFIRMING})
@@ -80,6 +82,7 @@ class ChargerActivities:
             silence=None if here else await silence_of(stores, self._lessons, view),
             stuck=await self._stuck(view, trail_of(target, sightings)) if here else "",
             stale_s=view.stale_after.total_seconds(),
+            breaks=breaks(await stores.routes.listened(given.since), given.since),
         )
 
     @activity.defn
@@ -91,6 +94,12 @@ class ChargerActivities:
         if target.recalled and target.phase is not TargetPhase.DONE:
             text = f"{target.recalled}; {given.text}"
             await campaigns.say_of_target(given.campaign_id, given.wave, given.charger_id, text)
+
+    @activity.defn
+    @mapped
+    async def wait_longer(self, given: LongerWait) -> None:
+        """Write down why an attempt is waited for beyond its deadline, and keep its site's place as long."""
+        await hold_on(self._stores, given)
 
     async def _stuck(self, view: ChargerView, trail: Trail | None) -> str:
         if trail is None:

@@ -1,3 +1,4 @@
+# long-file: what is measured of chargers, shards and waves, on one page
 """What activities measure: facts without opinion, small enough to live in a workflow's history.
 
 The facts of a shard are normalised (sites, situations and nodes once each, entries by index),
@@ -15,6 +16,7 @@ from csms.frames import OCPP16
 from storage.artifact import Artifact, ArtifactPhase, Compatible
 from storage.charger import STALE_AFTER, ModelProfile, SignatureScheme
 from storage.events import FIRMWARE_DISTRUST, NO_RESTART, ConnectorStatus, EventKind, FirmwareStatus
+from storage.listening import Break
 from storage.parked import Parking
 from storage.ports import ChargerView
 from storage.publication import Publication
@@ -154,6 +156,8 @@ class ShardFacts:
     parked: tuple[ParkedFacts, ...] = ()
     local: tuple[LocalFacts, ...] = ()
     staying: tuple[tuple[str, datetime | None], ...] = ()  # As ``activities.steadiness.staying`` has it.
+    back_at: datetime | None = None
+    """When some node listened again after a break in which those could tell nothing, if there was one."""
     signals_late: float = 0.0
     """How long what chargers told has been waiting for its workflow, seconds."""
 
@@ -229,6 +233,8 @@ class AttemptFacts:
     """How its download departs from all that was learned of its model, in words (R23)."""
     stale_s: float = STALE_AFTER.total_seconds()
     """For so long what was heard of it is current."""
+    breaks: tuple[Break, ...] = ()
+    """When nobody of ours listened since the attempt began."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from storage.campaign import (
 )
 from storage.charger import ModelProfile, Site
 from storage.errors import NotFound
+from storage.listening import breaks
 from storage.parked import Parked
 from storage.ports import ChargerView
 from storage.upkeep import Claimant
@@ -157,6 +158,7 @@ class FleetActivities:
                     out_of_service=await before_us(stores.out_of_service, view),
                 )
             )
+        stays = await self._staying(campaign.plan, targets, views, artifact.version)
         return ShardFacts(
             artifact=artifact_facts(artifact),
             sites=await self._site_facts(sites.items(), Counter(ours.values()), campaign.plan, outlook),
@@ -172,7 +174,8 @@ class FleetActivities:
             ),
             parked=ahead.facts,
             local=await self._controllers(given, sites.items()),
-            staying=await self._staying(campaign.plan, targets, views, artifact.version),
+            staying=stays,
+            back_at=await self._back_at(campaign.plan.pace.attempt_deadline_seconds) if stays else None,
             signals_late=round(await stores.events.signals_late(), 1),
         )
 
@@ -198,6 +201,13 @@ class FleetActivities:
             or _is_for(parked.get(view.charger.charger_id), waiting[view.charger.charger_id])
         ]
         return await staying(self._stores, ours, seconds)
+
+    async def _back_at(self, seconds: float) -> datetime | None:
+        """When the last break within so long was over; now, if it is not."""
+        now = self._stores.clock()
+        since = now - timedelta(seconds=seconds)
+        found = breaks(await self._stores.routes.listened(since), since)
+        return found[-1].ends(now) if found else None
 
     async def _campaign(self, campaign_id: str) -> Campaign:
         """Its plan, priority and age, which never change; read once."""

@@ -106,6 +106,15 @@ class ChargerLocks:
         return self._locks.setdefault(charger_id, Lock())
 
 
+LEASE_SLACK_S = 300.0
+"""A site lease outlives an attempt's deadline by this much: time to conclude."""
+
+
+def wake_on(*, needs_reset: bool) -> tuple[str, ...]:
+    """What of a charger is worth a signal to the workflow that updates it."""
+    return ("booted", "firmware_failed", *(("installed",) if needs_reset else ()))
+
+
 def _in_time() -> float:
     return 0.0
 
@@ -120,8 +129,7 @@ class Node:
     office: TicketOffice
     command_seconds: float = 15.0
     """How long a charger may take to answer one command."""
-    lease_slack_seconds: float = 300.0
-    """A site lease outlives an attempt's deadline by this much: time to conclude."""
+    lease_slack_seconds: float = LEASE_SLACK_S
     data_transfer_vendors: frozenset[str] = frozenset()
     """Whose messages people may send; nobody's unless named."""
     uses: UseLedger = field(default_factory=UseLedger)

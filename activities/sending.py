@@ -14,7 +14,7 @@ from activities.facts import has_car, version_unread
 from activities.keeping import note
 from activities.leave import no_leave, still_wanted
 from activities.local_images import LocalQuery, local_address
-from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node, Obstacle, Order
+from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node, Obstacle, Order, wake_on
 from activities.proving import Proving, security_event
 from activities.steadiness import restless
 from activities.stores import this_run
@@ -148,7 +148,6 @@ class Sending:
     async def _lease(self, target: Target, profile: ModelProfile, length: int) -> None:
         given, leases = self._given, self._stores.leases
         seconds = self._pace.attempt_deadline_seconds + self._node.lease_slack_seconds
-        wake_on = ("booted", "firmware_failed")
         workflow_id = charger_workflow_id(given.charger_id)
         answer = await leases.take(
             SiteLease(
@@ -158,7 +157,7 @@ class Sending:
                 kind="rollback" if self._rollback else "update",
                 expires_at=self._stores.clock() + timedelta(seconds=seconds),
                 request_id=self._request_id,
-                wake_on=(*wake_on, "installed") if profile.needs_reset_after_install else wake_on,
+                wake_on=wake_on(needs_reset=profile.needs_reset_after_install),
                 run=this_run(),
                 download_bytes=length,
                 campaign_id=given.campaign_id,

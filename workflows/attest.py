@@ -34,6 +34,8 @@ class Finding(StrEnum):
     """Alive at the deadline, but never proved the version."""
     SILENT = "silent"
     """Away at the deadline (R24)."""
+    UNDECIDED = "undecided"
+    """Nobody of ours listened long enough to know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +140,8 @@ def judge_stage(attempt: Attempt, facts: AttemptFacts, sightings: Iterable[Sight
 
     Only before the install: what is being written must not be interrupted.
     """
+    if facts.breaks:
+        return None  # It may have lasted that long because we were not there to be fetched from.
     if not facts.stuck or facts.route is None or installing(_relevant(attempt, sightings)):
         return None
     reason = f"its download is stuck: {facts.stuck}"

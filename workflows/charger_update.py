@@ -20,8 +20,10 @@ with workflow.unsafe.imports_passed_through():
     from activities.facts import AttemptFacts, RouteFacts, Sighting
     from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, ResetInput
     from activities.recalling import RecallAnswer, RecallInput, RecallNote
+    from activities.waiting import LongerWait
     from storage.campaign import Outcome
     from storage.errors import AmpwaveError
+    from workflows.absence import Say, Term, patience
     from workflows.attest import (
         Attempt,
         Finding,
@@ -64,7 +66,10 @@ class ChargerUpdateWorkflow:
     def __init__(self, given: ChargerUpdateInput) -> None:
         self._given = given
         self._since = workflow.now()
-        self._deadline = self._since + timedelta(seconds=given.deadline_seconds)
+        self._term = Term(self._since, given.deadline_seconds, given.steady_seconds)
+        self._deadline = self._term.planned
+        self._over_since: datetime | None = None
+        self._absence, self._undecided = "", False
         self._route: RouteFacts | None = given.route
         self._request_id: int | None = None
         self._before = given.out_of_service
@@ -213,10 +218,11 @@ class ChargerUpdateWorkflow:
     async def _lost(self, pause: float) -> bool:
         """After an unknown outcome: wait, look, and say whether it has to be sent again."""
         await workflow.sleep(pause, summary="before the same request is sent again")
-        await self._reconcile()
+        facts = await self._reconcile()
         arrived = progress_seen(self._attempt(), self._sightings.values())
         due = workflow.now() + timedelta(seconds=pause) >= self._deadline
-        return not (arrived or due or self._stopped or self._recalled)
+        over = due and not await self._has_longer(facts)
+        return not (arrived or over or self._stopped or self._recalled)
 
     # --- watch -----------------------------------------------------------------------------------
 
@@ -239,7 +245,7 @@ class ChargerUpdateWorkflow:
             stuck = judge_stage(self._attempt(), facts, self._sightings.values())
             if stuck and not self._given.last_attempt and self._vigil is None:
                 return self._judged(stuck)
-            if workflow.now() >= self._deadline:
+            if workflow.now() >= self._deadline and not await self._has_longer(facts):
                 return self._judged(self._judge() or self._judge_deadline(facts))
 
     def _judge(self) -> Judgement | None:
@@ -268,9 +274,31 @@ class ChargerUpdateWorkflow:
         return judge_vigil(attempt, self._vigil, stand, now)
 
     def _judge_deadline(self, facts: AttemptFacts) -> Judgement:
+        if self._undecided:
+            return Judgement(Finding.UNDECIDED, self._absence, suspicious=False)
         if self._vigil is not None:
-            return judge_vigil_deadline(self._attempt(), self._vigil, facts, workflow.now())
-        return judge_deadline(self._attempt(), facts, workflow.now())
+            judged = judge_vigil_deadline(self._attempt(), self._vigil, facts, workflow.now())
+        else:
+            judged = judge_deadline(self._attempt(), facts, workflow.now())
+        return replace(judged, reason=f"{judged.reason}; {self._absence}") if self._absence else judged
+
+    async def _has_longer(self, facts: AttemptFacts) -> bool:
+        """Whether it is waited for beyond its deadline, for nobody of ours listened.
+
+        Old histories know of no breaks, so nothing is asked of them.
+        """
+        now = workflow.now()
+        self._over_since = self._over_since or now
+        found = patience(self._term, facts.breaks, self._over_since, now)
+        self._absence, self._undecided = found.reason, found.say is Say.UNDECIDED
+        if found.say is not Say.LATER or self._judge():
+            return False
+        self._deadline = found.deadline
+        self._say(found.reason)
+        who, until = self._given, found.deadline
+        longer = LongerWait(who.campaign_id, who.wave, who.charger_id, until, self._needs_reset, found.reason)
+        await locally(ChargerActivities.wait_longer, longer)
+        return True
 
     def _epoch(self) -> int | None:
         return self._route.session_epoch if self._route else None
@@ -281,8 +309,7 @@ class ChargerUpdateWorkflow:
         if left <= timedelta(0):
             return False
         if self._look is None or self._look.done():
-            quarter = timedelta(seconds=self._given.deadline_seconds / LOOKS)
-            self._look = asyncio.create_task(workflow.sleep(min(quarter, left)))
+            self._look = asyncio.create_task(workflow.sleep(min(self._pause(), left)))
         look, again = self._look, self._tells_again()
         lasts = self._vigil_ends()
         timers = [timer for timer in (look, again, lasts) if timer is not None]
@@ -292,6 +319,12 @@ class ChargerUpdateWorkflow:
         # Of one that is away a hint may never come: it may come back without a boot.
         away = lasts is not None and lasts.done() and self._route is None
         return self._news or not (look.done() or away)
+
+    def _pause(self) -> timedelta:
+        """Until the next look; while we were away, what it told may have brought no hint."""
+        quarter = timedelta(seconds=self._given.deadline_seconds / LOOKS)
+        planned = self._deadline == self._term.planned
+        return quarter if planned else min(quarter, self._term.grace / LOOKS)
 
     def _vigil_ends(self) -> "asyncio.Task[None] | None":
         """Until it has stayed up, or is looked for again; kept as it moves, for every timer costs."""
@@ -399,11 +432,22 @@ class ChargerUpdateWorkflow:
         if judged.finding is Finding.SILENT:
             blame = Mark.NETWORK if judged.network else Mark.SUSPICIOUS
             return UpdateEnd(Outcome.SILENT, judged.reason, (blame,))
+        if judged.finding is Finding.UNDECIDED:
+            return self._undecidable(judged.reason)
         self._distrusted = judged.halt
         retry = judged.retryable and not self._given.last_attempt
         said = {Mark.RETRY: retry, Mark.SUSPICIOUS: judged.suspicious, Mark.HALT: judged.halt}
         cause = (judged.cause,) if judged.cause and retry else ()
         return UpdateEnd(None if retry else Outcome.FAILED, judged.reason, marks_of(said) + cause)
+
+    def _undecidable(self, reason: str) -> UpdateEnd:
+        """Neither success nor failure, unless an attempt before has failed: nobody takes that back."""
+        if self._recalled:
+            return UpdateEnd(None, reason)
+        former = self._given.attempt - 1
+        if former:
+            return UpdateEnd(Outcome.FAILED, f"attempt {former} failed, and attempt {former + 1} is {reason}")
+        return UpdateEnd(Outcome.DEFERRED, reason)
 
     # --- conclude --------------------------------------------------------------------------------
 

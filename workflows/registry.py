@@ -162,6 +162,7 @@ def worker_activities(  # noqa: PLR0913 - what the worker is handed, one by one
         chargers.resolve_route,
         chargers.reconcile_update,
         chargers.note_recall,
+        chargers.wait_longer,
         chargers.close_update,
         chargers.sweep_leases,
         chargers.find_stranded,

@@ -147,7 +147,9 @@ def _sort_staying(
     """It runs the version and has not stayed up with it: what an attempt may take, it may take, too."""
     (name, until), version = stays, facts.artifact.version
     retry = context.retries.get(name)
-    if retry is None or context.now < retry.not_before + timedelta(seconds=facts.takes):
+    takes = timedelta(seconds=facts.takes)
+    # It may have been there, and stayed up, while nobody of ours listened.
+    if retry is None or context.now < max(retry.not_before, facts.back_at or retry.not_before) + takes:
         reason = f"it runs {version} already, and counts once it has stayed up"
         result.waiting.append((name, reason, False))
         times.append(until)

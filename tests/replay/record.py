@@ -36,6 +36,7 @@ from storage.command import CommandRecord
 from storage.configuration import ConfigurationJob
 from storage.events import ConnectorStatus, FirmwareStatus
 from storage.ids import TASK_QUEUE, ceremony_key, log_workflow_id
+from storage.listening import CLOSELY
 from storage.log import LogRequest, LogSort, LogState, LogUpload
 from storage.ownership import Move
 from storage.parked import Parking
@@ -50,6 +51,7 @@ from storage.twin import ConfigurationSection, ConnectorState, Lifecycle, Operat
 from storage.upkeep import SiteRules
 from storage.windows import Closure, ClosureKind
 from tests.integration.workflows.harness import QUICK, Harness, real_server, running, time_skipping, until
+from tests.support.memory_listening import Nodes
 from tests.support.memory_twins import MemoryTwins
 from tests.unit.activities.world import (
     ACCEPTED,
@@ -62,6 +64,7 @@ from tests.unit.activities.world import (
     falls_after_rollback,
     falls_back,
     good,
+    idle,
     lost_answer,
     mute,
     unheard,
@@ -678,6 +681,26 @@ async def late_version(harness: Harness, world: World, record: Recorder) -> None
     await _updated(harness, world, record, name, pace)
 
 
+async def absence(harness: Harness, world: World, record: Recorder) -> None:
+    """No node listens when the deadline passes; the charger proves its version once one does again."""
+    [name] = world.add_chargers(1)
+    world.default = idle
+    nodes = Nodes(world)
+    pace = replace(QUICK, attempt_deadline_seconds=20.0)
+    await harness.start(campaign := await world.add_campaign([[name]], world.plan(pace=pace)))
+    await until(lambda: bool(world.updates()))
+    nodes.fall(name)
+    await asyncio.sleep(2 * CLOSELY.total_seconds())
+    world.tick(await harness.env.get_current_time())
+    nodes.rise()
+    await asyncio.sleep(1.0)
+    await world.boot(name, "1.1", signal=False)
+    await until(lambda: world.campaigns.outcomes("c1").get(name) is Outcome.UPDATED)
+    await harness.orchestrator.abort("c1", "ada", "enough", False, "abort-1")
+    await harness.result(campaign)
+    await record.keep("charger_update", f"charger/{name}")
+
+
 async def falls_again(harness: Harness, world: World, record: Recorder) -> None:
     """A bad release is taken back in three rounds, and one falls back to it after each."""
     names = world.add_chargers(4)
@@ -717,6 +740,7 @@ REAL: tuple[Scenario, ...] = (
     steady,
     closed_before,
     late_version,
+    absence,
     falls_again,
 )
 

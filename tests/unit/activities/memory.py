@@ -2,7 +2,7 @@
 """The ports in memory, for tests of rules and activities: only what those ask of them."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -38,6 +38,7 @@ from storage.errors import NotFound
 from storage.events import StoredEvent
 from storage.evidence import EvidenceRef, with_piece
 from storage.journal import JournalRound, JournalRule, Partition
+from storage.listening import Listened
 from storage.parked import DOWNLOAD
 from storage.ports import ChargerView, Page
 from storage.query.checker import condition_of
@@ -96,6 +97,8 @@ class MemoryChargers(MemoryGlances):
 class MemoryRoutes:
     def __init__(self) -> None:
         self.rows: dict[str, Route] = {}
+        self.heard: Callable[[], Listened] = lambda: Listened(datetime.min.replace(tzinfo=UTC))
+        """When nodes listened; nobody ever marked anything unless a test says so."""
 
     async def resolve(self, charger_id: str) -> Route | None:
         return self.rows.get(charger_id)
@@ -106,6 +109,10 @@ class MemoryRoutes:
 
     async def live(self, charger_ids: Sequence[str]) -> frozenset[str]:
         return frozenset(charger_ids) & frozenset(self.rows)
+
+    async def listened(self, since: datetime) -> Listened:
+        told = self.heard()
+        return replace(told, spans=tuple(span for span in told.spans if span.until >= since))
 
 
 class MemoryOutOfService:

@@ -104,6 +104,10 @@ def test_one_that_runs_the_version_after_its_attempt_counts_once_it_stays_up() -
     [(_, outcome, reason)] = triage(away, retried("current-0", -5)).done
     assert (outcome, reason) == (Outcome.SILENT, "it ran 1.1, and did not come back")
 
+    back = replace(away, back_at=NOW - timedelta(seconds=299))
+    assert triage(back, retried("current-0", -5)).waiting, "nobody of ours listened: it may have stayed up"
+    assert triage(replace(back, back_at=NOW - timedelta(seconds=300)), retried("current-0", -5)).done
+
     fell_back = replace(loops, situations=(replace(IDLE, version="1.0"),) * len(SITUATIONS))
     assert triage(fell_back, retried("current-0", -1)).queue, "it gets its next attempt"
 
