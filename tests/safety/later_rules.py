@@ -11,6 +11,7 @@ from csms.commands import PublishFirmware, UpdateFirmware
 from storage.campaign import (
     REHEARSAL_WAVE,
     ROLLBACK_WAVE_BASE,
+    UNDER_WAY,
     CampaignPhase,
     Outcome,
     Target,
@@ -20,6 +21,7 @@ from storage.campaign import (
 from storage.parked import DOWNLOAD
 from storage.windows import ClosureKind
 from tests.safety.station import Station
+from tests.safety.wires import LONGEST_BACKOFF_S
 
 if TYPE_CHECKING:
     from tests.safety.referee import Referee
@@ -29,6 +31,11 @@ LOOKED_S = 5.0
 """So long ago it was looked at, at the most, what is done now rests on."""
 LONG_AFTER = timedelta(days=300)
 """An install that is told for then comes in no campaign."""
+SENT_LATE_S = 120.0
+"""An attempt begins before its order leaves: it may have been tried over several sessions."""
+DIALS_S = 20.0
+UNNOTICED_S = 20.0
+"""Nodes that are away for less may only be slow: three of their marks may be late, one every 5 s."""
 _OURS = "/d/"
 _PROVEN = frozenset({Outcome.UPDATED, Outcome.ALREADY_CURRENT})
 
@@ -213,3 +220,25 @@ def nothing_parked(referee: "Referee", station: Station) -> None:
     rows = referee.books.campaigns.target_rows.values()
     if all(row.phase is TargetPhase.DONE for row in rows if row.charger_id == station.name):
         referee.broken("an image is left behind", f"{station.name}: {station.parked[1]}")
+
+
+def charged(referee: "Referee", before: Target, after: Target) -> None:
+    """Nobody is held to have been silent, or slow, who could not tell us: for as long as an attempt may take.
+
+    Nor right after we are back, when it may not be connected again.
+    """
+    silent = after.outcome is Outcome.SILENT and before.outcome is None
+    slow = before.phase in UNDER_WAY and after.phase not in UNDER_WAY and "did not boot with" in after.reason
+    sent, now = referee.sent_first(after), referee.loop.time()
+    if not (silent or slow) or sent is None:
+        return
+    referee.seen["held to be silent or slow"] += 1
+    deaf = [(begin, end) for begin, end in referee.deaf if end > sent and end - begin > UNNOTICED_S]
+    lost = sum(min(end, now) - max(begin, sent) for begin, end in deaf)
+    back = min((now - end for _, end in deaf), default=now)
+    needs = min(LONGEST_BACKOFF_S + DIALS_S, referee.attempt_seconds)
+    if lost and (now - sent - lost < referee.attempt_seconds - SENT_LATE_S or back < needs):
+        detail = (
+            f"{after.charger_id}: {lost:.0f} of {now - sent:.0f} s nobody listened, back for {back:.0f} s"
+        )
+        referee.broken("charged for our own absence", f"{detail}: {after.reason}")

@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from unittest.mock import patch
 
@@ -43,6 +44,7 @@ from tests.safety.scenario import HOUR, Act, Odds, Scenario, draw, former
 from tests.safety.simulation import LONGEST
 from tests.safety.station import AT_ONCE, Habit, Nature
 from tests.safety.stores import Campaigns
+from workflows.absence import Patience, Say
 from workflows.attest import Finding, Judgement
 from workflows.campaign import FirmwareCampaignWorkflow
 from workflows.charger_fetch import ChargerFetchWorkflow
@@ -688,6 +690,19 @@ def _loops(scenario: Scenario) -> Scenario:
     return replace(scenario, natures=natures, acts=(), odds=Odds(), steady_seconds=60.0)
 
 
+def _nobody_is_missed() -> list[Change]:
+    def due(_term: Any, _breaks: Any, _since: Any, now: datetime) -> Patience:
+        return Patience(Say.DUE, now)
+
+    return [(workflows.charger_update, "patience", due)]
+
+
+def _switched_off(scenario: Scenario) -> Scenario:
+    """In the middle of it, for longer than an attempt may take."""
+    off = Act(40.0, "switch off", seconds=2 * scenario.attempt_seconds)
+    return replace(scenario, acts=(off,), odds=Odds())
+
+
 def _rules(*names: str) -> frozenset[str]:
     return frozenset(names)
 
@@ -802,6 +817,12 @@ MUTANTS = (
     ),
     Mutant(
         "a freeze is asked once", _freeze_asked_once, _rules("sent while its site is closed"), _shut_meanwhile
+    ),
+    Mutant(
+        "a deadline passes while we are away",
+        _nobody_is_missed,
+        _rules("charged for our own absence"),
+        _switched_off,
     ),
     Mutant(
         "a campaign waits for ever", _never_ends, _rules("campaign without an end"), _short, longest=2 * HOUR

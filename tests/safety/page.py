@@ -46,6 +46,7 @@ PROMISES = {
         "sent before its rehearsal",
         "sent before its predecessor",
     ),
+    "Our own absence is charged to nobody": ("charged for our own absence",),
     "Every verdict is recomputable": ("verdict not recomputable",),
     "A stop stops every sender within 5 s": (
         "sent after the stop was acknowledged",

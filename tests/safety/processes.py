@@ -14,6 +14,8 @@ from csms.loop_watch import SPAN_S
 from storage.errors import EngineUnavailable
 
 _FREE = frozenset({"clock"})
+_LATER = frozenset({"listened"})
+"""Added later: these take no time and throw no dice, so that seeds keep the course that they had."""
 
 
 @dataclass(slots=True)
@@ -97,6 +99,16 @@ class Port:
             return method
         process, trouble = self._process, self._trouble
         rng = trouble.rng
+
+        async def later_step(*args: Any, **kwargs: Any) -> Any:
+            await process.go_on()
+            if asyncio.get_running_loop().time() < trouble.away_until:
+                trouble.count("store away")
+                raise EngineUnavailable("It does not answer.")
+            return await method(*args, **kwargs)
+
+        if name in _LATER:
+            return later_step
 
         async def step(*args: Any, **kwargs: Any) -> Any:
             loop = asyncio.get_running_loop()

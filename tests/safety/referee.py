@@ -1,3 +1,4 @@
+# long-file: every promise that is watched over in one place
 """The referee: watches what really happens and knows nothing of how the engine works.
 
 Its rules are the promises of the design, said about the things themselves: cars, connectors, images,
@@ -65,6 +66,7 @@ class Referee:
     controllers: dict[str, Controller] = field(default_factory=dict)
     feeder_kw: float = 0.0
     steady_seconds: float = 0.0
+    attempt_seconds: float = 0.0
     violations: list[Violation] = field(default_factory=list)
     trace: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT))
     seen: Counter[str] = field(default_factory=Counter)
@@ -85,6 +87,8 @@ class Referee:
     """Who is so no more, and since when."""
     away_since: dict[str, float] = field(default_factory=dict)
     """Who is out of service because of us, and since when."""
+    deaf: list[tuple[float, float]] = field(default_factory=list)
+    """When no node of ours listened; the last may not be over."""
     _sent: dict[str, list[tuple[float, int, str]]] = field(default_factory=lambda: defaultdict(list))
     """By charger: when, under which number, of which attempt."""
 
@@ -94,6 +98,14 @@ class Referee:
 
     def note(self, what: str) -> None:
         self.trace.append(f"{self.loop.time():9.1f} s  {what}")
+
+    def listens(self, *, yes: bool) -> None:
+        """Some node listens from now on, or none does."""
+        was = not (self.deaf and self.deaf[-1][1] == float("inf"))
+        if was and not yes:
+            self.deaf.append((self.loop.time(), float("inf")))
+        elif yes and not was:
+            self.deaf[-1] = (self.deaf[-1][0], self.loop.time())
 
     # --- what leaves a node ----------------------------------------------------------------------
 
@@ -249,6 +261,11 @@ class Referee:
         """When an order that brings an image left for it the last time."""
         return max((at for at, _, _ in self._sent[name]), default=None)
 
+    def sent_first(self, target: Target) -> float | None:
+        """When the order of this attempt left the first time."""
+        attempt = f"{target.campaign_id}/{target.wave}/{target.attempt}"
+        return min((at for at, _, of in self._sent[target.charger_id] if of == attempt), default=None)
+
     def _availability(self, station: Station, *, forgotten: bool) -> None:
         taken = any(station.before[each] and not station.operative[each] for each in station.operative)
         site = self.taken[station.nature.site]
@@ -280,6 +297,7 @@ class Referee:
                 )
         if before.outcome not in (None, after.outcome) and not later.fell_back(self, before, after):
             self.broken("an outcome changed", f"{after.charger_id}: {before.outcome} -> {after.outcome}")
+        later.charged(self, before, after)
         if after.outcome is Outcome.UPDATED and before.outcome is None:
             self._check_attested(after)
 

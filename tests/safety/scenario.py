@@ -97,7 +97,8 @@ class Scenario:
 def draw(seed: int) -> Scenario:
     """The campaign of this seed."""
     newest = _newest(random.Random(seed ^ 0xA4EAD), former(seed))
-    return _shut(random.Random(seed ^ 0x5407), _steady(random.Random(seed ^ 0x57EAD), newest))
+    shut = _shut(random.Random(seed ^ 0x5407), _steady(random.Random(seed ^ 0x57EAD), newest))
+    return _switched_off(random.Random(seed ^ 0x0FF), shut)
 
 
 def former(seed: int) -> Scenario:
@@ -183,6 +184,21 @@ def _shut(rng: random.Random, scenario: Scenario) -> Scenario:
     if rng.random() >= 0.08:
         return scenario
     acts = (*scenario.acts, Act(_moment(rng, HOUR), "shut", seconds=rng.uniform(30.0, 900.0)))
+    return replace(scenario, acts=tuple(sorted(acts, key=lambda act: act.at)))
+
+
+def _switched_off(rng: random.Random, scenario: Scenario) -> Scenario:
+    """The same, now and then, with all of our own system away: mostly for longer than an attempt may take.
+
+    Some come back only to go again.
+    """
+    if rng.random() >= 0.12:
+        return scenario
+    at, acts = _moment(rng, HOUR), list(scenario.acts)
+    for _ in range(rng.choice((1, 1, 1, 2, 5))):
+        seconds = scenario.attempt_seconds * rng.uniform(0.1, rng.choice((1.0, 4.0)))
+        acts.append(Act(at, "switch off", seconds=seconds))
+        at += seconds + rng.uniform(20.0, rng.choice((200.0, 1500.0)))
     return replace(scenario, acts=tuple(sorted(acts, key=lambda act: act.at)))
 
 

@@ -138,6 +138,7 @@ class Simulation:
         self.referee = Referee(self.loop, self.books, dict.fromkeys(sites, scenario.max_down))
         self.referee.feeder_kw = scenario.feeder_kw
         self.referee.steady_seconds = scenario.steady_seconds
+        self.referee.attempt_seconds = scenario.attempt_seconds
         self.temporal = Temporal(
             self.loop,
             self.rng,
@@ -169,6 +170,8 @@ class Simulation:
         self.ledgers = {node_id: UseLedger() for node_id in NODES}
         self.signed_releases: dict[str, Any] = {}
         self.relay_away_until = 0.0
+        self.dark_until = 0.0
+        """Our whole system is switched off before this instant."""
         self.healed = False
         self.campaigns: list[str] = []
         self._relaying: set[str] = set()
@@ -238,6 +241,7 @@ class Simulation:
         self.healed = True
         trouble, noise = self.trouble, self.noise
         trouble.refuse = trouble.lose_reply = trouble.slow = trouble.away_until = 0.0
+        self._heed()
         noise.lose_command = noise.lose_answer = noise.repeat = noise.slow_commit = 0.0
         for number in range(HEALING_ROUNDS):
             await asyncio.sleep(ROUND_S)
@@ -312,6 +316,7 @@ class Simulation:
             chargers.resolve_route,
             chargers.reconcile_update,
             chargers.note_recall,
+            chargers.wait_longer,
             chargers.close_update,
             chargers.sweep_leases,
             chargers.find_stranded,
@@ -330,8 +335,17 @@ class Simulation:
         self.temporal.calls.local = deeds
         self.temporal.calls.serve(TASK_QUEUE, process, deeds)
 
+    def _heed(self) -> None:
+        """Whether any node listens now, for who writes it down and for the referee."""
+        now, nodes = self.loop.time(), [self.processes[name] for name in NODES if name in self.processes]
+        up = any(each.alive and each.frozen_until <= now for each in nodes)
+        yes = up and now >= self.trouble.away_until
+        self.books.routes.listens(yes=yes)
+        self.referee.listens(yes=yes)
+
     def _begin_node(self, node_id: str, process: Process) -> None:
         self.processes[node_id] = process
+        self._heed()
         end = self.hall.add(node_id, process)
         stores = self._stores(process)
         office = TicketOffice(stores.tickets, self.rng.randbytes, "https://api.example", self.loop.instant)
@@ -383,9 +397,20 @@ class Simulation:
             self.temporal.kill_worker()
         else:
             process.kill()
+            self._heed()
         self.loop.call_later(seconds, self._rise, name)
 
+    def _switch_off(self, seconds: float) -> None:
+        """The machine that all of it runs on."""
+        self.count("our whole system away")
+        self.dark_until = self.loop.time() + seconds
+        for name in ("worker", *NODES, "signer"):
+            self._kill(name, seconds)
+
     def _rise(self, name: str) -> None:
+        if self.loop.time() < self.dark_until:
+            self.loop.call_at(self.dark_until, self._rise, name)
+            return
         self.referee.note(f"{name} is up again")
         if name == "worker":
             self.temporal.raise_worker()
@@ -718,6 +743,7 @@ class Simulation:
             "cancel": self._cancel,
             "forge": lambda: self._go(self._forge()),
             "shut": lambda: self._close_sites(act.seconds, ClosureKind.FREEZE),
+            "switch": lambda: self._switch_off(act.seconds),
         }
         deeds[what]()
 
@@ -725,6 +751,8 @@ class Simulation:
         if self.processes[name].alive:
             self.count("node frozen")
             self.processes[name].freeze(self.loop.time(), seconds)
+            self._heed()
+            self.loop.call_later(seconds, self._heed)
 
     def _cut_off(self, name: str, seconds: float) -> None:
         """The node goes on, but Temporal does not hear of it."""
@@ -742,6 +770,8 @@ class Simulation:
     def _store_away(self, seconds: float) -> None:
         self.count("PostgreSQL away")
         self.trouble.away_until = self.loop.time() + min(seconds, 300.0)
+        self._heed()
+        self.loop.call_at(self.trouble.away_until, self._heed)
 
     def _relay_away(self, seconds: float) -> None:
         self.count("relay away")

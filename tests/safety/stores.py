@@ -16,6 +16,7 @@ from storage.campaign import CampaignPhase, Target
 from storage.charger import LeaseAnswer, OutOfService, Route, SiteLease
 from storage.errors import NotFound
 from storage.events import EventRecord, StoredEvent
+from storage.listening import MARK_EVERY, Listened, Span
 from storage.parked import DOWNLOAD
 from storage.ports import ChargerView
 from storage.postgres.batch import Batch, Known, NewEvents, json_text, last_messages
@@ -124,6 +125,10 @@ class Routes(MemoryRoutes):
         self._clock = clock
         self._held: dict[str, Route] = {}
         self.epochs: defaultdict[str, int] = defaultdict(int)
+        self._first = self._since = clock()
+        self._listens = True
+        self._spans: list[Span] = []
+        self.heard = self._heard
 
     async def claim(
         self, charger_id: str, node_id: str, boot_id: str, dialect: str, lease: timedelta
@@ -133,6 +138,20 @@ class Routes(MemoryRoutes):
         route = Route(charger_id, node_id, boot_id, self.epochs[charger_id], until, dialect)
         self._held[charger_id] = self.rows[charger_id] = route
         return route
+
+    def listens(self, *, yes: bool) -> None:
+        """Some node listens from now on, or none does: its marks come at a pace, and the last was before."""
+        now = self._clock()
+        if self._listens and not yes:
+            self._spans.append(Span(self._since, now - (now - self._since) % MARK_EVERY))
+        elif yes and not self._listens:
+            self._since = now
+        self._listens = yes
+
+    def _heard(self) -> Listened:
+        now = self._clock()
+        lasting = [Span(self._since, now)] if self._listens else []
+        return Listened(now, self._first, (*self._spans, *lasting))
 
     def lapse(self) -> None:
         """Leases that nobody renewed do not hold."""

@@ -21,6 +21,9 @@ from tests.safety.processes import Process
 from tests.safety.station import Station
 from tests.safety.stores import LEASE, Books
 
+LONGEST_BACKOFF_S = 240.0
+"""Chargers that find nobody try again after pauses that double up to this."""
+
 
 @dataclass(slots=True)
 class Noise:
@@ -234,6 +237,8 @@ class Hall:
         self.loop, self.rng, self.books, self.noise = loop, rng, books, noise
         self.nodes: dict[str, NodeEnd] = {}
         self.works: list[asyncio.Task[None]] = []
+        self._booted: set[str] = set()
+        """Who has restarted, and could not say so yet: whoever finds nobody for long does so when it does."""
         self.left: Callable[[NodeEnd, Station, Command], None] = lambda _node, _station, _command: None
         self.works.append(loop.create_task(self._renew()))
 
@@ -270,12 +275,15 @@ class Hall:
         self.books.chargers.rows[name] = replace(view, last_message_at=self.loop.instant())
 
     def dial(self, station: Station, *, restarted: bool = False) -> None:
-        """It tries to connect, after a while, until it is."""
+        """It tries to connect, after a while, until it is; ``restarted``: it says first that it booted."""
+        if restarted:
+            self._booted.add(station.name)
         self.loop.create_task(self._dial(station, restarted))
 
     async def _dial(self, station: Station, restarted: bool) -> None:
         pause = max(self.rng.uniform(0.1, 20.0), station.nature.offline_until - self.loop.time())
         await asyncio.sleep(pause)
+        tries = 0
         while station.powered and not station.dead and station.line is None:
             alive = [
                 node
@@ -284,12 +292,15 @@ class Hall:
             ]
             if alive:
                 node = self.rng.choice(alive)
-                await self._connect(node, station, restarted)
+                in_vain = tries > 0 and station.name in self._booted
+                await self._connect(node, station, restarted or in_vain)
                 return
-            await asyncio.sleep(self.rng.uniform(1.0, 5.0))
+            await asyncio.sleep(min(self.rng.uniform(1.0, 5.0) * 2**tries, LONGEST_BACKOFF_S))
+            tries += 1
 
     async def _connect(self, node: NodeEnd, station: Station, restarted: bool) -> None:
         name = station.name
+        self._booted.discard(name)
         route = await self.books.routes.claim(name, node.node_id, node.boot_id, station.dialect, LEASE)
         for other in self.nodes.values():  # Newest authenticated socket wins.
             old = other.sockets.pop(name, None)

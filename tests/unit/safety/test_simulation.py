@@ -104,6 +104,18 @@ def test_what_fails_is_made_smaller() -> None:
     assert report.violations[0].rule == "success without a boot"
 
 
+@pytest.mark.requirement("R24", "R57")
+@pytest.mark.parametrize("seconds", [100.0, 1200.0, 3000.0])
+@pytest.mark.parametrize("at", [15.0, 35.0, 100.0])
+def test_a_machine_that_is_switched_off_in_the_middle_costs_no_charger_its_attempt(
+    at: float, seconds: float
+) -> None:
+    """For less than an attempt may take, and for more than three times as long."""
+    report = play(replace(PLAIN, early_stop=1, acts=(Act(at, "switch off", seconds=seconds),)))
+    assert not report.violations
+    assert (report.phases, report.outcomes) == (("completed",), {"updated": 4})
+
+
 # --- what it found -------------------------------------------------------------------------------
 
 
