@@ -56,7 +56,7 @@ with workflow.unsafe.imports_passed_through():
     )
     from workflows.ramp import most_in_flight
     from workflows.retries import is_last, pause_before
-    from workflows.signals import SET_PAUSED, SHARD_CURED, SHARD_FAILED, STOP, StopRequest
+    from workflows.signals import CHARGER_SPOILT, SET_PAUSED, SHARD_CURED, SHARD_FAILED, STOP, StopRequest
     from workflows.strain import CALM, Ease, Lateness, bound, judge_strain, relaxed, tightened, words
     from workflows.triage import Candidate, Context, choose, choose_fetching, triage
 
@@ -131,6 +131,16 @@ class ShardWorkflow:
     def stop(self, request: StopRequest) -> None:
         """Orderly: in-flight updates that were not sent yet are called back."""
         self._stop(request.reason)
+
+    @workflow.signal(name=CHARGER_SPOILT, description="One that counted is not what it was.")
+    def charger_spoilt(self, charger_id: str) -> None:
+        """It counts as a failure from now on; what it counts as in PostgreSQL stands (X9)."""
+        if charger_id in self._failed:
+            return
+        self._failed.add(charger_id)
+        self._updated, self._streak = max(0, self._updated - 1), 0
+        if over := self._over():
+            self._stop(over)
 
     @workflow.query(description="Who is in flight, and how many are open.")
     def status(self) -> ShardStatus:

@@ -17,6 +17,8 @@ SET_PAUSED = "set_paused"
 STOP = "stop"
 SHARD_FAILED = "shard_failed"
 SHARD_CURED = "shard_cured"
+CHARGER_SPOILT = "charger_spoilt"
+"""To a wave, and from it to a shard that counts for itself: who counted was found otherwise since."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """One wave: its shards side by side, one count of failures over all of them."""
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
@@ -15,7 +16,7 @@ with workflow.unsafe.imports_passed_through():
     from workflows.messages import ShardInput, WaveEnd, WaveInput
     from workflows.options import OTA_CAMPAIGN, OTA_FIRMWARE, keywords, locally
     from workflows.shard import ShardWorkflow
-    from workflows.signals import SET_PAUSED, SHARD_CURED, SHARD_FAILED, STOP, StopRequest
+    from workflows.signals import CHARGER_SPOILT, SET_PAUSED, SHARD_CURED, SHARD_FAILED, STOP, StopRequest
 
 Handle = workflow.ChildWorkflowHandle[ShardWorkflow, WaveEnd]
 
@@ -29,6 +30,7 @@ class WaveWorkflow:
         self._given = given
         self._deadline = workflow.now() + timedelta(seconds=given.pace.wave_deadline_seconds)
         self._failed: set[str] = set()
+        self._spoilt: list[str] = []
         self._weighed = 0
         self._paused = False
         self._stopping = ""
@@ -59,6 +61,13 @@ class WaveWorkflow:
         if limit is not None and len(self._failed) >= limit:
             self._stop(f"{len(self._failed)} chargers failed")
 
+    @workflow.signal(name=CHARGER_SPOILT, description="One that counted is not what it was.")
+    def charger_spoilt(self, charger_id: str) -> None:
+        """It counts as a failure from now on (X9)."""
+        self.shard_failed(charger_id)
+        if len(self._sizes()) == 1:
+            self._spoilt.append(charger_id)
+
     @workflow.signal(name=SHARD_CURED, description="A charger that had failed was updated after all.")
     def shard_cured(self, charger_id: str) -> None:
         """Counted no more; a wave that was stopped for it stays stopped."""
@@ -73,8 +82,14 @@ class WaveWorkflow:
         tasks = [asyncio.create_task(self._run_shard(shard, len(sizes))) for shard in range(len(sizes))]
         while not all(task.done() for task in tasks):
             await workflow.wait_condition(
-                lambda: self._untold() or self._unweighed() or all(task.done() for task in tasks)
+                lambda: (
+                    self._untold()
+                    or self._unweighed()
+                    or bool(self._spoilt)
+                    or all(task.done() for task in tasks)
+                )
             )
+            await self._pass_on()
             await self._weigh()
             await self._tell()
         for task in tasks:
@@ -135,6 +150,14 @@ class WaveWorkflow:
         attempts = await locally(FleetActivities.measure_attempts, query)
         if why := beyond_chance(failed, attempts, permitted, given.wave):
             self._stop(why)
+
+    async def _pass_on(self) -> None:
+        """Who counted and was found otherwise since: a lone shard counts for itself."""
+        spoilt, self._spoilt = self._spoilt, []
+        for charger_id in spoilt:
+            for handle in list(self._shards):
+                with suppress(FailureError):  # It has just ended: the gate counts it.
+                    await handle.signal(CHARGER_SPOILT, charger_id)
 
     def _untold(self) -> bool:
         return self._told != (self._paused, self._stopping)

@@ -36,3 +36,11 @@ def test_one_that_fails_after_another_was_cured_is_weighed_anew(counting: wave.W
     assert not counting._unweighed()
     counting.shard_failed("B")
     assert counting._unweighed()
+
+
+@pytest.mark.requirement("X9")
+def test_one_that_counted_and_is_not_what_it_was_counts_as_failed(counting: wave.WaveWorkflow) -> None:
+    counting.charger_spoilt("A")
+    assert counting._spoilt == ["A"], "its lone shard is told"
+    counting.shard_failed("B")
+    assert counting._stopping == "2 chargers failed"
