@@ -115,7 +115,11 @@ class ChargerActivities:
     @activity.defn
     @mapped
     async def sweep_leases(self) -> int:
-        """Remove site leases that expired: their workflow is gone. Returns how many; each is on record."""
+        """Remove site leases that expired: their workflow is gone. Returns how many; each is on record.
+
+        With them what was noted of chargers before updates that nobody will compare any more (X9).
+        """
+        await self._stores.kept.sweep()
         swept = await self._stores.leases.sweep()
         for lease in swept:
             await self._stores.record(

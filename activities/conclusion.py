@@ -11,6 +11,7 @@ from activities.withdrawn import distrusted
 from storage.campaign import Outcome, Target, TargetPhase
 from storage.charger import SiteLease
 from storage.ids import charger_workflow_id
+from storage.kept import OWED, RUNS_IT
 from storage.penalty import STOPPED, weigh
 
 _LOST = frozenset({Outcome.FAILED, Outcome.SILENT})
@@ -73,24 +74,35 @@ def settled(given: ConcludeInput, target: Target) -> ConcludeInput:
     return replace(given, outcome=outcome, reason=f"{target.recalled}; {given.reason}")
 
 
+async def owes(stores: Stores, target: Target, outcome: Outcome | None) -> bool:
+    """Whether it counts by what its twin tells, and what was noted before is still to be compared (X9)."""
+    if outcome not in RUNS_IT or target.dispatched_at is None:
+        return False
+    return await stores.kept.get(target.campaign_id, target.wave, target.charger_id) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class Books:
     """Writes the end of one charger's maintenance."""
 
     stores: Stores
 
-    async def close(self, given: ConcludeInput) -> None:
+    async def close(self, given: ConcludeInput, *, compared: bool = False) -> None:
         """Finish or postpone the target, revoke its tickets, write the audit entry, release the lease.
 
         Nothing of it when another run of the same workflow has the charger by now: its books are not ours.
+        Of who counts without having been ``compared`` the reason says so, and what was noted of it stays.
         """
         lease = await self.stores.leases.get(given.charger_id)
         if taken_over(lease):
             return
         target = await self.stores.campaigns.target(given.campaign_id, given.wave, given.charger_id)
         given = settled(given, target)
+        owed = not compared and await owes(self.stores, target, given.outcome)
+        if owed:
+            given = replace(given, reason=f"{given.reason}; {OWED}")
         await self._settle_target(given, target)
-        if given.outcome is not None:
+        if given.outcome is not None and not owed:
             await self.stores.kept.forget(given.campaign_id, given.wave, given.charger_id)
         if given.distrusted:
             await distrusted(self.stores, target.artifact_id, given.charger_id, given.reason)

@@ -90,13 +90,14 @@ class DispatchActivities:
             if taken_over(lease):
                 return None
             await self._require_stay(end, given.session_epoch)
-            if lease is None or lease.workflow_id == charger_workflow_id(charger_id):
+            ours = lease is None or lease.workflow_id == charger_workflow_id(charger_id)
+            if ours:
                 end = await compared(self._node, end, given.session_epoch)
                 if why := await self._stays_out(end, given.session_epoch):
                     end = replace(end, reason=f"{end.reason}; {why}")
                 else:
                     await put_back(self._node, charger_id, given.session_epoch)
-            await self._books.close(end)
+            await self._books.close(end, compared=ours and given.end.outcome is Outcome.UPDATED)
             return ConcludeAnswer(end.reason) if end.outcome is not given.end.outcome else None
 
     async def _stays_out(self, end: ConcludeInput, session_epoch: int) -> str:

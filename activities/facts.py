@@ -267,7 +267,8 @@ class WaveFacts:
     skipped: int = 0
     cancelled: int = 0
     reverted: int = 0
-    """Counted as updated, but their twin reports another version now (R29)."""
+    """Counted as updated, but their twin reports another version now (R29), or their settings or whom they
+    trust were found otherwise once they could be compared, and stay so (X9)."""
     recovered: int = 0
     """Without that outcome, but their twin reports the wave's version now."""
     treated: GroupFacts = GroupFacts()

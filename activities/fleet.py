@@ -11,6 +11,7 @@ from temporalio import activity
 
 from activities.availability import before_us
 from activities.circumstances import Openings, Outlook, Surroundings, circumstances_of
+from activities.conclusion import owes
 from activities.errors import mapped
 from activities.facts import (
     Entry,
@@ -31,6 +32,7 @@ from activities.stores import Stores
 from storage.campaign import (
     ATTEMPTED,
     REHEARSAL_WAVE,
+    ROLLBACK_WAVE_BASE,
     Campaign,
     CampaignPlan,
     Outcome,
@@ -41,6 +43,7 @@ from storage.campaign import (
 )
 from storage.charger import ModelProfile, Site
 from storage.errors import NotFound
+from storage.kept import OWED
 from storage.listening import breaks
 from storage.parked import Parked
 from storage.ports import ChargerView
@@ -50,7 +53,11 @@ SAMPLE = 2000
 """At most so many chargers per group are looked at by a gate; waves are random, so any are as good."""
 
 _SITES_FRESH = timedelta(seconds=60)
-_OF_THE_ATTEMPTED = {Outcome.ALREADY_CURRENT: Outcome.UPDATED, Outcome.SKIPPED: Outcome.FAILED}
+_OF_THE_ATTEMPTED = {
+    Outcome.ALREADY_CURRENT: Outcome.UPDATED,
+    Outcome.SKIPPED: Outcome.FAILED,
+    Outcome.UPDATED: Outcome.UPDATED,
+}
 """What an outcome without an attempt is called after one."""
 _WITHOUT_PROOF = frozenset(Outcome) - {Outcome.UPDATED, Outcome.ALREADY_CURRENT}
 _SENT = (TargetPhase.DISPATCHED, TargetPhase.CONFIRMING)
@@ -306,17 +313,24 @@ class FleetActivities:
             moves = [(name, TargetPhase.WAITING, reason, session) for name, reason, session in given.waiting]
             await campaigns.move_targets(given.campaign_id, given.wave, moves)
         for name, outcome, reason in given.done:
-            said = await self._last_word(given, name, outcome)
-            await campaigns.finish_target(given.campaign_id, given.wave, name, said, reason, now)
+            word = await self._last_word(given, name, outcome, reason)
+            await campaigns.finish_target(given.campaign_id, given.wave, name, *word, now)
 
-    async def _last_word(self, given: TargetMoves, name: str, outcome: Outcome) -> Outcome:
-        """One to which something was sent was attempted, whoever remembers it (R37)."""
+    async def _last_word(
+        self, given: TargetMoves, name: str, outcome: Outcome, reason: str
+    ) -> tuple[Outcome, str]:
+        """One to which something was sent was attempted, whoever remembers it (R37).
+
+        Where it counts by this look alone, its reason says what nobody has asked it (X9).
+        """
         if outcome not in _OF_THE_ATTEMPTED:
-            return outcome
+            return outcome, reason
         target = await self._stores.campaigns.target(given.campaign_id, given.wave, name)
-        if outcome is Outcome.ALREADY_CURRENT and await did_not_wait(self._stores, target):
-            return Outcome.UPDATED
-        return outcome if target.dispatched_at is None else _OF_THE_ATTEMPTED[outcome]
+        early = outcome is Outcome.ALREADY_CURRENT and await did_not_wait(self._stores, target)
+        if early or target.dispatched_at is not None:
+            outcome = _OF_THE_ATTEMPTED[outcome]
+        owed = await owes(self._stores, target, outcome)
+        return outcome, f"{reason}; {OWED}" if owed else reason
 
     @activity.defn
     @mapped
@@ -339,7 +353,7 @@ class FleetActivities:
             deferred=tally[Outcome.DEFERRED],
             skipped=tally[Outcome.SKIPPED],
             cancelled=tally[Outcome.CANCELLED],
-            reverted=await self._reverted(wave),
+            reverted=await self._reverted(given, wave),
             recovered=await self._running(wave),
             treated=await self._health(treated, restarted=True),
             control=await self._health(control),
@@ -382,8 +396,12 @@ class FleetActivities:
         told = await self._told(chosen)
         return sum(told[name] == target.to_version for name, target in chosen.items())
 
-    async def _reverted(self, wave: Sequence[Target]) -> int:
-        """How many of the updated report another version now, unless another campaign brought them that."""
+    async def _reverted(self, given: WaveQuery, wave: Sequence[Target]) -> int:
+        """How many of the updated report another version now, unless another campaign brought them that.
+
+        Or were found otherwise than they were, once somebody could compare (X9); but for a way back, which
+        is over where they run its version.
+        """
         chosen = {target.charger_id: target for target in wave if target.outcome is Outcome.UPDATED}
         told = await self._told(chosen)
         left = {
@@ -391,7 +409,11 @@ class FleetActivities:
             for name, target in chosen.items()
             if told[name] not in (None, target.to_version)  # not read yet: it says nothing of either
         }
-        return len(left) - len(await self._brought_elsewhere(chosen, left))
+        fell = left.keys() - await self._brought_elsewhere(chosen, left)
+        if given.wave >= ROLLBACK_WAVE_BASE:
+            return len(fell)
+        spoilt = await self._stores.kept.spoilt(given.campaign_id, given.wave)
+        return len(fell | (spoilt & chosen.keys()))
 
     async def _brought_elsewhere(
         self, ours: Mapping[str, Target], told: Mapping[str, str | None]

@@ -64,6 +64,18 @@ async def _local_list(node: Node, given: DispatchInput) -> int | None:
     return answer.list_version
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What a comparison came to."""
+
+    put_back: str = ""
+    """Settings that the update had changed and that are as they were again; "": none."""
+    spoilt: str = ""
+    """What is otherwise and stays so, in words; "": nothing."""
+    untold: bool = False
+    """It has no word for the question, or gave none: nothing of its settings is known."""
+
+
 async def compared(node: Node, end: ConcludeInput, session_epoch: int) -> ConcludeInput:
     """The end with what became of its settings: put back, or a failure where that cannot be done.
 
@@ -72,43 +84,49 @@ async def compared(node: Node, end: ConcludeInput, session_epoch: int) -> Conclu
     kept = await node.stores.kept.get(end.campaign_id, end.wave, end.charger_id)
     if end.outcome is not Outcome.UPDATED or kept is None:
         return end
-    return await _Comparison(node, end, session_epoch, kept).run()
+    found = await compared_with(node, kept, session_epoch)
+    if found.spoilt:
+        reason = f"{end.reason}, but the update changed {found.spoilt}"
+        return replace(end, outcome=Outcome.FAILED, reason=reason)
+    if found.put_back:
+        return replace(end, reason=f"{end.reason}; the update had changed {found.put_back}, put back")
+    return end
+
+
+async def compared_with(node: Node, kept: Kept, session_epoch: int) -> Compared:
+    """Ask a charger for all that was noted of it, and put its settings back.
+
+    Raises NotConnectedHere and CommandTimeout.
+    """
+    return await _Comparison(node, kept, session_epoch).run()
 
 
 @dataclass(frozen=True, slots=True)
 class _Comparison:
     node: Node
-    end: ConcludeInput
-    session_epoch: int
     kept: Kept
+    session_epoch: int
 
-    async def run(self) -> ConcludeInput:
-        difference = await self._difference()
+    async def run(self) -> Compared:
+        told = await self._asked(GetVariables(tuple(sorted(self.kept.values)))) if self.kept.values else None
+        difference = await self._difference(dict(told.values) if told else {})
         refused = await self._put_back(difference)
+        untold = bool(self.kept.values) and told is None
         if not (difference.settings or difference.trust or difference.access):
-            return self.end
+            return Compared(untold=untold)
         await self._record(difference, refused)
         if difference.trust:
-            return self._failed(f"whom it trusts or where it connects: {difference.trust[0]}")
+            return Compared(spoilt=f"whom it trusts or where it connects: {difference.trust[0]}")
         if difference.access:
-            return self._failed(f"who may charge: {difference.access[0]}")
+            return Compared(spoilt=f"who may charge: {difference.access[0]}")
         if refused:
-            return self._failed(f"settings that cannot be put back: {_some(refused)}")
-        put_back = _some(tuple(difference.settings))
-        return replace(self.end, reason=f"{self.end.reason}; the update had changed {put_back}, put back")
+            return Compared(spoilt=f"settings that cannot be put back: {some(refused)}")
+        return Compared(put_back=some(tuple(difference.settings)), untold=untold)
 
-    def _failed(self, what: str) -> ConcludeInput:
-        reason = f"{self.end.reason}, but the update changed {what}"
-        return replace(self.end, outcome=Outcome.FAILED, reason=reason)
-
-    async def _difference(self) -> Difference:
-        answer = (
-            await self._asked(GetVariables(tuple(sorted(self.kept.values)))) if self.kept.values else None
-        )
+    async def _difference(self, told: Mapping[str, str]) -> Difference:
         listed = await self._asked(GetInstalledCertificateIds()) if self.kept.roots else None
-        security = (await self.node.stores.chargers.glance(self.end.charger_id)).security
+        security = (await self.node.stores.chargers.glance(self.kept.charger_id)).security
         profile = security.profile if security else self.kept.profile
-        told = dict(answer.values) if answer else {}
         # An empty list is an answer, too: it has none any more.
         known = listed is not None and listed.status in (AnswerStatus.ACCEPTED, AnswerStatus.NOT_FOUND)
         roots = roots_in(listed.certificates) if listed and known else None
@@ -135,17 +153,17 @@ class _Comparison:
         node = self.node
         try:
             return await node.sender.send(
-                self.end.charger_id, self.session_epoch, command, deadline_s=node.command_seconds
+                self.kept.charger_id, self.session_epoch, command, deadline_s=node.command_seconds
             )
         except (CallFailed, NotAccepted, Unsupported):
             return None
 
     async def _record(self, difference: Difference, refused: tuple[str, ...]) -> None:
         await self.node.stores.record(
-            f"campaign/{self.end.campaign_id}",
+            f"campaign/{self.kept.campaign_id}",
             "charger.settings_changed_by_update",
-            f"charger/{self.end.charger_id}",
-            wave=self.end.wave,
+            f"charger/{self.kept.charger_id}",
+            wave=self.kept.wave,
             settings=sorted(difference.settings),
             not_put_back=list(refused),
             trust=list(difference.trust),
@@ -153,6 +171,7 @@ class _Comparison:
         )
 
 
-def _some(names: tuple[str, ...]) -> str:
+def some(names: tuple[str, ...]) -> str:
+    """The first of many names, and how many there are besides."""
     shown = ", ".join(sorted(names)[:_NAMED])
     return shown if len(names) <= _NAMED else f"{shown} and {len(names) - _NAMED} more"

@@ -715,6 +715,7 @@ def shared_worker(settings: Settings, stores: Stores, client: Client) -> Worker:
                 shared, inspector, journal, keeping, stores.watch.sessions, drift, care
             ),
             *registry.metadata_activities(_metadata(settings, stores)),
+            *registry.late_activities(shared, stores.watch.incidents),
             *registry.local_image_activities(shared, stores.blobs),
             *registry.renewal_activities(
                 RenewalActivities(shared, stores.certificates),

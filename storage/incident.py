@@ -18,6 +18,8 @@ class IncidentKind(StrEnum):
     """After an update a charger is not what it was in the days before (F31)."""
     UPDATE_FELL_BACK = "update_fell_back"
     """A charger restarted after its update and runs what it ran before: the update's doing, nobody's."""
+    SETTINGS_NOT_KEPT = "settings_not_kept"
+    """A charger that counts as updated is not set as it was, or nobody could find out (X9)."""
     WATCHDOG_BLIND = "watchdog_blind"
     """The synthetic silent charger was not found in time: the health system itself is not to be trusted."""
     AUDIT_BROKEN = "audit_broken"

@@ -5,10 +5,11 @@ whom a charger trusts and where it connects is never put back by a machine: it e
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
+from storage.campaign import Outcome
 from storage.certificate_use import ROOT_USES, InstalledCertificate
 from storage.drift import same
 from storage.twin import TwinState
@@ -96,6 +97,11 @@ LISTS = frozenset({"LocalAuthListEnabled", "LocalAuthListCtrlr.Enabled"})
 ENTRIES = "LocalAuthListCtrlr.Entries"
 """How many are on it (2.x); read only."""
 
+RUNS_IT = frozenset({Outcome.UPDATED, Outcome.ALREADY_CURRENT})
+"""Whose books say that it runs the version: what was noted of it is compared, then or later."""
+OWED = "its settings have not been compared yet"
+"""In the reason of a target that counts, until somebody could compare (``KeptStore.settle``)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kept:
@@ -116,6 +122,38 @@ class Kept:
     def empty(self) -> bool:
         """Whether nothing of it is known that could be compared."""
         return not (self.values or self.roots or self.profile)
+
+
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A target that counts as updated, of which nobody has compared yet what was noted."""
+
+    campaign_id: str
+    wave: int
+    charger_id: str
+    version: str
+    """Of its order."""
+    sent: bool
+    """Whether that order was sent at all."""
+    since: datetime
+    """When it was counted."""
+    tries: int = 0
+    """How often it was asked since."""
+    next_at: datetime | None = None
+    """Not to be asked again before."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetSince:
+    """What we told a charger to be since something was noted of it, by whomever."""
+
+    values: Mapping[str, str]
+    """Variable or key -> the last value."""
+    roots: bool = False
+    """Roots were installed or deleted."""
+    local_list: bool = False
+    order: bool = False
+    """The order itself is among it: the journal reaches back that far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +207,26 @@ def compare(
     return Difference(settings, tuple(trust), _lost(kept, told, local_list))
 
 
+def left_alone(kept: Kept, since: SetSince) -> tuple[Kept, tuple[str, ...]]:
+    """What is left to compare once others set some of it, and the names of what they set.
+
+    A value that was set to what it was is ours to put back: that is what an earlier try did.
+    """
+    told = {name.casefold(): value for name, value in since.values.items()}  # 1.6: keys are CiStrings
+    names = {
+        name
+        for name, value in kept.values.items()
+        if name.casefold() in told and not same(value, told[name.casefold()])
+    }
+    if since.local_list:
+        names |= {ENTRIES} & kept.values.keys()
+    values = {name: value for name, value in kept.values.items() if name not in names}
+    left = replace(kept, values=values, roots=() if since.roots else kept.roots)
+    if since.local_list:
+        left = replace(left, local_list=None)
+    return left, tuple(sorted(names))
+
+
 def _lost(kept: Kept, told: Mapping[str, str], local_list: int | None) -> tuple[str, ...]:
     """A version only ever rises (D01): a higher one was sent since, and no update did that."""
     lost = []
@@ -208,3 +266,27 @@ class KeptStore(Protocol):
 
     async def forget(self, campaign_id: str, wave: int, charger_id: str) -> None:
         """Its update is over."""
+
+    async def owed(self, at: datetime, *, limit: int) -> Sequence[Owed]:
+        """Of whom something is noted and whose target counts all the same, who may be asked by then.
+
+        Nobody on whom somebody works. Those with a route first: the others cannot be asked.
+        """
+
+    async def count_try(self, owed: Owed, next_at: datetime) -> None:
+        """It is about to be asked; not again before ``next_at``."""
+
+    async def settle(self, owed: Owed, words: str, *, spoilt: bool = False) -> None:
+        """Say in its target's reason what became of it, and forget the row.
+
+        ``spoilt``: the row stays, no more to be compared, until its campaign is over: gates count it.
+        """
+
+    async def spoilt(self, campaign_id: str, wave: int) -> frozenset[str]:
+        """Who was found otherwise, and could not be put back, once it had counted."""
+
+    async def set_since(self, charger_id: str, at: datetime) -> Sequence[str]:
+        """The frames that left for it since which set or order something, oldest first, without secrets."""
+
+    async def sweep(self) -> int:
+        """Forget what nobody needs any more, of chargers on whom nobody works. Returns how many."""

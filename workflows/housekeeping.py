@@ -7,29 +7,42 @@ One schedule starts it; see ``Orchestrator.ensure_schedules``.
 """
 
 import asyncio
+from contextlib import suppress
 from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 
 with workflow.unsafe.imports_passed_through():
     from activities.chargers import ChargerActivities
     from activities.dispatch import DispatchActivities
+    from activities.facts import RouteFacts
     from activities.fetching import FetchActivities
     from activities.journal import JournalActivities
+    from activities.late_settings import LateActivities, LateEnd, LateFacts, LateKind
     from activities.log_keeping import LogKeepingActivities
     from activities.metadata import MetadataActivities
     from activities.orders import PutBackInput
     from activities.parking import ParkingActivities
     from activities.signer import SignerActivities
     from activities.twins import TwinActivities
-    from storage.ids import SIGNER_QUEUE, TASK_QUEUE
-    from workflows.options import on_node
+    from storage.ids import SIGNER_QUEUE, TASK_QUEUE, charger_workflow_id
+    from storage.kept import Owed
+    from workflows.late_rules import LateStep, judge_late, pause_after
+    from workflows.late_settings import LateInput, LateSettingsWorkflow
+    from workflows.options import OTA_CHARGER, keywords, on_node
 
 # The next round comes anyway, so this one does not insist.
 _ROUND = timedelta(minutes=2)
 _RETRIES = RetryPolicy(maximum_attempts=3)
+MOST_LATE = 100
+"""Chargers that count and were never compared, at which one round looks."""
+_LATE_ENDS = {
+    LateStep.FORGET: LateKind.OTHERWISE,
+    LateStep.END: LateKind.OTHERWISE,
+    LateStep.GIVE_UP: LateKind.GIVEN_UP,
+}
 
 
 @workflow.defn
@@ -46,6 +59,8 @@ class HousekeepingWorkflow:
             retry_policy=_RETRIES,
             summary="sweep expired site leases",
         )
+        if workflow.patched("late-settings"):
+            await self._compare_late()  # First: who is put back may be asked before cars come.
         await self._put_back()
         if workflow.patched("parked"):
             await self._call_back()
@@ -127,6 +142,49 @@ class HousekeepingWorkflow:
                 )
             except ActivityError as error:
                 workflow.logger.warning("Twins were not tended to the end: %s", error.cause)
+
+    async def _compare_late(self) -> None:
+        """Chargers that count as updated and were never compared; a round that fails is made up for."""
+        try:
+            found = await workflow.execute_activity_method(
+                LateActivities.find_late,
+                MOST_LATE,
+                task_queue=TASK_QUEUE,
+                schedule_to_close_timeout=_ROUND,
+                retry_policy=_RETRIES,
+                summary="find chargers that count as updated and were never compared",
+            )
+            for one in found:
+                await self._about_late(one)
+        except ActivityError as error:
+            workflow.logger.warning("Late chargers were not compared to the end: %s", error.cause)
+
+    async def _about_late(self, facts: LateFacts) -> None:
+        verdict = judge_late(facts, workflow.now())
+        if verdict.step is LateStep.COMPARE and facts.route is not None:
+            await self._start_late(facts.owed, facts.route)
+        elif verdict.step in _LATE_ENDS:
+            await workflow.execute_activity_method(
+                LateActivities.settle_late,
+                LateEnd(facts.owed, _LATE_ENDS[verdict.step], verdict.words),
+                task_queue=TASK_QUEUE,
+                schedule_to_close_timeout=_ROUND,
+                retry_policy=_RETRIES,
+                summary="write down that it is not compared any more",
+            )
+
+    @staticmethod
+    async def _start_late(owed: Owed, route: RouteFacts) -> None:
+        """Under the charger's lock; whoever is busy is looked at in the next round."""
+        with suppress(WorkflowAlreadyStartedError):
+            await workflow.start_child_workflow(
+                LateSettingsWorkflow.run,
+                LateInput(owed, route, pause_after(owed.tries + 1).total_seconds()),
+                id=charger_workflow_id(owed.charger_id),
+                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                static_summary=f"compare the settings of {owed.charger_id}",
+                search_attributes=keywords((OTA_CHARGER, owed.charger_id)),
+            )
 
     async def _call_back(self) -> None:
         """Images that chargers fetched ahead and nobody will install: an abort reaches them, too."""

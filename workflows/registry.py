@@ -22,6 +22,7 @@ from activities.halts import HaltActivities
 from activities.health import HealthActivities
 from activities.journal import JournalActivities
 from activities.late_renewals import LateRenewalActivities
+from activities.late_settings import LateActivities, LateSender
 from activities.local_images import LocalImageActivities, LocalImageSender
 from activities.log_keeping import LogKeepingActivities
 from activities.logs import LogActivities, LogSender
@@ -50,7 +51,7 @@ from storage.ports import BlobStore
 from storage.provisioning import ProvisioningStore
 from storage.renewal import RenewalStore
 from storage.retirement import RetirementStore
-from storage.watching import SessionStore
+from storage.watching import IncidentStore, SessionStore
 from workflows.bundle import BundleWorkflow
 from workflows.campaign import FirmwareCampaignWorkflow
 from workflows.certificate_desk import CertificateIssuanceWorkflow, CertificateRevocationWorkflow
@@ -63,6 +64,7 @@ from workflows.configuration import ConfigurationWorkflow
 from workflows.connection_change import ConnectionChangeWorkflow
 from workflows.decommission import DecommissionWorkflow
 from workflows.housekeeping import HousekeepingWorkflow
+from workflows.late_settings import LateSettingsWorkflow
 from workflows.life_watch import LifeWatchWorkflow
 from workflows.local_image import LocalImageWorkflow
 from workflows.log_retrieval import LogRetrievalWorkflow
@@ -118,6 +120,7 @@ WORKFLOWS: tuple[type, ...] = (
     PassportWorkflow,
     ProvisioningWorkflow,
     HousekeepingWorkflow,
+    LateSettingsWorkflow,
     SessionWatchWorkflow,
     RecordKeepingWorkflow,
     StorageCareWorkflow,
@@ -223,6 +226,12 @@ def metadata_activities(metadata: MetadataActivities) -> Activities:
     return (metadata.watch_metadata,)
 
 
+def late_activities(stores: Stores, incidents: IncidentStore) -> Activities:
+    """For the worker role, too: chargers that count as updated and were never compared."""
+    late = LateActivities(stores, incidents)
+    return late.find_late, late.settle_late
+
+
 def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
     """For a CSMS node, on ``storage.ids.node_queue(node_id, boot_id)``."""
     dispatch, fetching = DispatchActivities(node), FetchActivities(node)
@@ -237,6 +246,7 @@ def node_activities(node: Node, keeper: FindingKeeper) -> Activities:
         dispatch.recall_update,
         dispatch.conclude_update,
         dispatch.put_back_charger,
+        LateSender(node).compare_late,
         fetching.order_fetch,
         fetching.call_back_image,
         local.publish_locally,

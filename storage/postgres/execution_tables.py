@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from storage.postgres.columns import metadata, name, time, words
+from storage.postgres.columns import flag, metadata, name, time, words
 
 charger_penalty = sa.Table(
     "charger_penalty",
@@ -34,8 +34,12 @@ update_kept = sa.Table(
     sa.Column("profile", sa.Integer, nullable=False),
     sa.Column("roots", ARRAY(sa.Text), nullable=False),
     sa.Column("local_list", sa.BigInteger),
+    sa.Column("tries", sa.Integer, nullable=False, server_default=sa.text("0")),
+    time("next_at", nullable=True),
+    flag("spoilt"),
     sa.PrimaryKeyConstraint("campaign_id", "wave", "charger_id"),
 )
+"""The last three: of those whose targets count without having been compared (``storage.kept.Owed``)."""
 
 parked_image = sa.Table(
     "parked_image",

@@ -36,6 +36,7 @@ from storage.command import CommandRecord
 from storage.configuration import ConfigurationJob
 from storage.events import ConnectorStatus, FirmwareStatus
 from storage.ids import TASK_QUEUE, ceremony_key, log_workflow_id
+from storage.kept import OWED
 from storage.listening import CLOSELY
 from storage.log import LogRequest, LogSort, LogState, LogUpload
 from storage.ownership import Move
@@ -701,6 +702,36 @@ async def absence(harness: Harness, world: World, record: Recorder) -> None:
     await record.keep("charger_update", f"charger/{name}")
 
 
+async def late_settings(harness: Harness, world: World, record: Recorder) -> None:
+    """Two count by a look at their twins: one is compared, of which its wave hears, and one fell back."""
+    one, other, car = world.add_chargers(3)
+    world.plug_in(car)
+    for name in (one, other):
+        world._twin(name, configuration=ConfigurationSection({"HeartbeatInterval": "60"}))
+        world.settings[name] = {"HeartbeatInterval": "60"}
+        world.behaviours[name] = broken
+    pace = replace(QUICK, max_attempts=2, retry_backoff_seconds=2.0)
+    plan = replace(world.plan(1, pace=pace), gate=GatePolicy(max_failure_share=0.9, hold_seconds=0.2))
+    await harness.start(campaign := await world.add_campaign([[one, other, car]], plan))
+    rows = world.campaigns.target_rows
+    for name in (one, other):
+        await until(lambda of=name: rows["c1", 0, of].reason.startswith("attempt 1 failed"))  # type: ignore[misc]
+        world.settings[name] = {"HeartbeatInterval": "1"}
+        world.run_version(name, "1.1")
+    await until(lambda: sum(OWED in row.reason for row in rows.values()) == 2)
+    world.read_only.add("HeartbeatInterval")
+    world.run_version(other, "1.0")
+    await harness.client.execute_workflow(HousekeepingWorkflow.run, id="housekeeping", task_queue=TASK_QUEUE)
+    await harness.client.get_workflow_handle(f"charger/{one}").result()
+    assert not any(OWED in row.reason for row in rows.values())
+    await harness.orchestrator.abort("c1", "ada", "enough", False, "abort-1")
+    await harness.result(campaign)
+    for name, workflow_id in (("housekeeping", "housekeeping"), ("late_settings", f"charger/{one}")):
+        await record.keep(name, workflow_id)
+    await record.keep("wave", "campaign/c1/w0")
+    await record.keep("shard", "campaign/c1/w0/s0")
+
+
 async def falls_again(harness: Harness, world: World, record: Recorder) -> None:
     """A bad release is taken back in three rounds, and one falls back to it after each."""
     names = world.add_chargers(4)
@@ -741,6 +772,7 @@ REAL: tuple[Scenario, ...] = (
     closed_before,
     late_version,
     absence,
+    late_settings,
     falls_again,
 )
 

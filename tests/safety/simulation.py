@@ -23,6 +23,7 @@ from activities.dispatch import DispatchActivities
 from activities.fetching import FetchActivities
 from activities.fleet import FleetActivities
 from activities.health import HealthActivities
+from activities.late_settings import LateFacts
 from activities.local_images import LocalImageActivities, LocalImageSender
 from activities.log_keeping import LogRound
 from activities.orders import Node
@@ -332,6 +333,7 @@ class Simulation:
             local.count_local_targets,
         )
         deeds |= dict.fromkeys(_NOT_PLAYED, _nothing) | {"keep_journal": _kept, "keep_logs": _logs}
+        deeds["find_late"] = _nobody
         self.temporal.calls.local = deeds
         self.temporal.calls.serve(TASK_QUEUE, process, deeds)
 
@@ -858,6 +860,12 @@ _NOT_PLAYED = ("sweep_drift", "summarise_twins", "watch_metadata")
 @activity.defn(name="nothing")
 async def _nothing() -> int:
     return 0
+
+
+@activity.defn(name="nobody")
+async def _nobody() -> tuple[LateFacts, ...]:
+    """Nothing is known of its stations' settings, so nothing is noted."""
+    return ()
 
 
 @activity.defn(name="fresh")

@@ -54,6 +54,7 @@ from workflows.client import Orchestrator
 from workflows.payloads import DATA_CONVERTER
 from workflows.registry import (
     WORKFLOWS,
+    late_activities,
     life_activities,
     local_image_activities,
     metadata_activities,
@@ -291,6 +292,7 @@ async def running(
                 activities=[
                     *shared,
                     *metadata_activities(metadata),
+                    *late_activities(world.stores, world.incidents),  # type: ignore[arg-type]
                     *local_image_activities(world.stores, world.blobs),  # type: ignore[arg-type]
                     *move_activities(
                         MoveActivities(harness.registry, world.stores.ingest, lambda: world.now)

@@ -5,15 +5,27 @@ from dataclasses import replace
 import pytest
 from temporalio.testing import ActivityEnvironment
 
+from activities.chargers import ChargerActivities
 from activities.conclusion import ConcludeAnswer, ConcludeInput, RestoreInput
 from activities.dispatch import DispatchActivities
+from activities.fleet import FleetActivities, TargetMoves
+from activities.late_settings import LateActivities, LateEnd, LateKind, LateOrder, LateSender
 from csms.access import GetLocalListVersion
-from csms.commands import AnswerStatus, ChangeAvailability, CommandAnswer, GetVariables, SetVariables
+from csms.commands import (
+    AnswerStatus,
+    ChangeAvailability,
+    CommandAnswer,
+    GetInstalledCertificateIds,
+    GetVariables,
+    SetVariables,
+)
 from csms.errors import CallFailed, CommandTimeout
 from storage.campaign import Outcome
 from storage.certificate_use import CertificateHash, CertificateUse, InstalledCertificate
-from storage.kept import ENTRIES, SETTINGS, TRUST
-from storage.twin import ConfigurationSection, SecuritySection
+from storage.charger import SiteLease
+from storage.incident import IncidentKind
+from storage.kept import ENTRIES, OWED, SETTINGS, TRUST
+from storage.twin import ConfigurationSection, Lifecycle, SecuritySection
 from tests.unit.activities.test_dispatch import authorise, dispatch
 from tests.unit.activities.world import World
 
@@ -236,3 +248,113 @@ async def test_who_has_no_local_list_is_not_asked_for_one(world: World) -> None:
 
 def test_nothing_is_both_put_back_and_left_to_a_person() -> None:
     assert not SETTINGS & TRUST
+
+
+async def close(world: World, outcome: Outcome = Outcome.UPDATED) -> None:
+    end = ConcludeInput("c1", 0, CP, 1, outcome, "it booted with 1.1 after the command")
+    await ActivityEnvironment().run(ChargerActivities(world.stores).close_update, end)
+
+
+async def test_whoever_cannot_be_asked_counts_and_its_reason_says_so(world: World) -> None:
+    await close(world)
+    reason = f"it booted with 1.1 after the command; {OWED}"
+    assert await ended(world) == (Outcome.UPDATED, reason)
+    assert list(world.kept.rows) == [("c1", 0, CP)], "what was noted stays until it is compared"
+    assert await ChargerActivities(world.stores).sweep_leases() == 0
+    assert world.kept.rows
+
+
+async def test_of_whom_nothing_was_noted_nothing_is_owed(world: World) -> None:
+    world.kept.rows.clear()
+    await close(world)
+    assert await ended(world) == (Outcome.UPDATED, "it booted with 1.1 after the command")
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.SILENT])
+async def test_a_failure_owes_nothing(world: World, outcome: Outcome) -> None:
+    await close(world, outcome)
+    assert await ended(world) == (outcome, "it booted with 1.1 after the command")
+    assert not world.kept.rows
+
+
+async def counted_by_a_look(world: World, outcome: Outcome = Outcome.UPDATED) -> None:
+    world.leases.rows.clear()
+    world.run_version(CP, "1.1")
+    world.settings[CP]["HeartbeatInterval"] = "86400"
+    moves = TargetMoves("c1", 0, done=((CP, outcome, "it booted late"),))
+    await FleetActivities(world.stores).move_targets(moves)
+
+
+async def late(world: World) -> LateEnd:
+    [facts] = await LateActivities(world.stores, world.incidents).find_late(10)
+    assert facts.route is not None
+    order = LateOrder(facts.owed, facts.route.session_epoch, 900.0)
+    end: LateEnd = await ActivityEnvironment().run(LateSender(world.node).compare_late, order)
+    return end
+
+
+@pytest.mark.parametrize("outcome", [Outcome.UPDATED, Outcome.ALREADY_CURRENT])
+async def test_whoever_a_look_counts_is_compared_later(world: World, outcome: Outcome) -> None:
+    await counted_by_a_look(world, outcome)
+    assert await ended(world) == (Outcome.UPDATED, f"it booted late; {OWED}")
+    before = len(world.sent)
+
+    end = await late(world)
+
+    assert (end.kind, world.settings[CP]) == (LateKind.KEPT, VALUES)
+    assert "the update had changed HeartbeatInterval, put back" in end.words
+    kinds = {type(command) for _, command in world.sent[before:]}
+    assert kinds == {GetVariables, GetInstalledCertificateIds, SetVariables}, "nothing else is sent to it"
+
+
+@pytest.mark.parametrize("what", ["session", "other version", "set aside", "lease"])
+async def test_it_is_asked_nothing_where_that_changed_since_it_was_found(world: World, what: str) -> None:
+    await counted_by_a_look(world)
+
+    def changes(name: str) -> None:
+        if what == "session":
+            world.plug_in(name)
+        elif what == "other version":
+            world.run_version(name, "1.0")
+        elif what == "set aside":
+            view = world.chargers.rows[name]
+            charger = replace(view.charger, lifecycle=Lifecycle.QUARANTINED)
+            world.chargers.rows[name] = replace(view, charger=charger)
+        else:
+            site = world.chargers.rows[name].charger.site_id
+            world.leases.rows[name] = SiteLease(name, site, "charger/" + name, "update", world.now)
+
+    world.on_settle = changes
+    before = len(world.sent)
+    assert (await late(world)).kind is LateKind.NOT_NOW
+    assert len(world.sent) == before
+
+
+async def test_one_that_has_no_word_for_it_is_not_taken_for_unchanged(world: World) -> None:
+    await counted_by_a_look(world)
+    world.answers[GetVariables] = CallFailed(CP, "GetVariables", "InternalError", "")
+    assert (await late(world)).kind is LateKind.UNTOLD
+    assert world.kept.states["c1", 0, CP].tries == 1
+
+
+async def test_what_became_of_it_is_written_down_once(world: World) -> None:
+    await counted_by_a_look(world)
+    world.read_only.add("HeartbeatInterval")
+    end, activities = await late(world), LateActivities(world.stores, world.incidents)
+    assert end.kind is LateKind.SPOILT
+    await activities.settle_late(end)
+    await activities.settle_late(end)
+    assert (await ended(world))[0] is Outcome.UPDATED
+    assert (await ended(world))[1].count("settings that cannot be put back: HeartbeatInterval") == 1
+    assert [one.kind for one in world.incidents.rows] == [IncidentKind.SETTINGS_NOT_KEPT]
+    assert await activities.find_late(10) == ()
+
+
+async def test_one_to_which_nothing_was_sent_is_forgotten_without_a_word(world: World) -> None:
+    await counted_by_a_look(world)
+    [facts] = await LateActivities(world.stores, world.incidents).find_late(10)
+    before, records = await ended(world), len(world.audit.rows)
+    end = LateEnd(facts.owed, LateKind.OTHERWISE, "")
+    await LateActivities(world.stores, world.incidents).settle_late(end)
+    assert (await ended(world), len(world.audit.rows)) == (before, records)
+    assert not world.kept.rows

@@ -271,6 +271,7 @@ class World:
             lambda name: name in self.routes.rows and name not in self.leases.rows,
             lambda: self.now,
         )
+        self.kept = MemoryKept(self.campaigns, lambda name: name in self.leases.rows)
         self.upkeep.standings = self.campaigns.standings
         self.publications = MemoryPublications(self.campaigns)
         self.journal = MemoryJournal()
