@@ -78,4 +78,5 @@ async def test_chargers_that_have_to_stay_up_cost_one_timer_more(real: Harness, 
 
     assert max(one.actions for one in chargers) <= 5
     assert everything.actions / CHARGERS <= 8
-    assert everything.events / CHARGERS <= 35
+    # Five for the timer: started, fired, and the workflow task that it brings.
+    assert everything.events / CHARGERS <= 35 + 5
