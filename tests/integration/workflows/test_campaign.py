@@ -210,7 +210,7 @@ async def test_a_silent_charger_counts_as_failed(skipping: Harness, world: World
     assert world.campaigns.outcomes("c1")[names[0]] is Outcome.SILENT
     target = await world.campaigns.target("c1", 0, names[0])
     assert "still out of service" in target.reason
-    assert "1 chargers failed" in world.campaigns.rows["c1"].reason
+    assert "1 charger failed" in world.campaigns.rows["c1"].reason
 
 
 @pytest.mark.requirement("R28", "S27")
