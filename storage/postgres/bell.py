@@ -7,13 +7,14 @@ disk. Killed in between, readers look after their ``fallback_s``: a delay, never
 """
 
 import asyncio
-import contextlib
 from collections.abc import Iterable
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from storage.errors import AmpwaveError
 from storage.postgres.engine import driver_alone
+
+_log = structlog.get_logger("bell")
 
 PAUSE_S = 0.05
 """Between two rings: who looks twenty times a second sees all that four hundred commits bring."""
@@ -39,7 +40,9 @@ class Bell:
     async def _ring(self) -> None:
         while self._due:
             channels, self._due = sorted(self._due), set()
-            with contextlib.suppress(AmpwaveError):
+            try:
                 async with driver_alone(self._engine) as driver:
                     await driver.execute(_RING.format("; NOTIFY ".join(channels)))
+            except Exception as error:  # noqa: BLE001 - nobody awaits a ring, and without one readers look later
+                _log.warning("bell.not_rung", channels=channels, error=repr(error))
             await asyncio.sleep(PAUSE_S)

@@ -51,3 +51,13 @@ async def test_a_store_that_is_away_costs_only_the_ring() -> None:
     assert bell._ringing is not ringing
     await bell._ringing
     await away.dispose()
+
+
+async def test_a_database_that_is_gone_leaves_no_error_behind(database) -> None:
+    """Nobody awaits a ring: what one raised would be told by the garbage collector, wherever that runs."""
+    gone = create_engine(f"{database}_that_is_gone")
+    bell = Bell(gone)
+    bell.ring(["bell_a"])
+    assert bell._ringing is not None
+    await bell._ringing
+    await gone.dispose()
