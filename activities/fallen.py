@@ -59,5 +59,7 @@ async def _fell(stores: Stores, target: Target) -> FallBack | None:
     if target.dispatched_at is None:
         return None
     told = await stores.events.since(target.charger_id, target.dispatched_at, _KINDS)
-    before, sent = target.from_version, target.dispatched_at
-    return fell_back(Trial(target.campaign_id, target.to_version, before, sent), told)
+    trial = Trial(
+        target.campaign_id, target.to_version, target.from_version, target.dispatched_at, target.request_id
+    )
+    return fell_back(trial, told)

@@ -33,7 +33,7 @@ _FACTS = text("""
                    AND l.kind IN ('update', 'rollback') AND l.expires_at > now()) AS updating,
            (SELECT coalesce(jsonb_agg(jsonb_build_array(
                 g.to_version, g.outcome, g.finished_at, g.campaign_id, g.wave, g.from_version,
-                g.dispatched_at, g.fell_back_to, g.reason) ORDER BY g.finished_at), '[]')
+                g.dispatched_at, g.request_id, g.fell_back_to, g.reason) ORDER BY g.finished_at), '[]')
             FROM campaign_target g
             WHERE g.charger_id = c.charger_id AND g.finished_at IS NOT NULL
               AND (g.dispatched_at IS NOT NULL OR g.outcome IN ('already_current', 'updated'))
@@ -75,6 +75,7 @@ def _proved(  # noqa: PLR0913 - the columns of one row
     wave: int,
     before: str | None,
     sent_at: str | None,
+    request_id: int | None,
     fell_back_to: str | None,
     reason: str,
 ) -> Proved:
@@ -88,7 +89,7 @@ def _proved(  # noqa: PLR0913 - the columns of one row
         )
     if outcome not in _ATTESTED or sent_at is None or goes_back(wave):
         return Proved(version, outcome in _ATTESTED, at)
-    trial = Trial(campaign_id, version, before, datetime.fromisoformat(sent_at))
+    trial = Trial(campaign_id, version, before, datetime.fromisoformat(sent_at), request_id)
     return Proved(version, attested=True, finished_at=at, trial=trial)
 
 

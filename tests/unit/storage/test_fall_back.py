@@ -9,7 +9,7 @@ from storage.events import EventKind, StoredEvent
 from storage.fall_back import WITHIN, Trial, fell_back
 
 SENT = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
-TRIAL = Trial("c1", "1.1", "1.0", SENT)
+TRIAL = Trial("c1", "1.1", "1.0", SENT, 7)
 pytestmark = pytest.mark.requirement("R29", "F34")
 
 
@@ -20,6 +20,14 @@ def told(minute: float, kind: EventKind, **body: Any) -> StoredEvent:
 
 def boot(minute: float, version: str | None, reason: str | None = None) -> StoredEvent:
     return told(minute, EventKind.CHARGER_BOOTED, firmware_version=version, reason=reason)
+
+
+def fetches(minute: float, number: int | None, status: str = "Downloading") -> StoredEvent:
+    return told(minute, EventKind.FIRMWARE_STATUS_REPORTED, status=status, request_id=number)
+
+
+def reports(minute: float, security_event: str) -> StoredEvent:
+    return told(minute, EventKind.SECURITY_EVENT_REPORTED, type=security_event)
 
 
 def read(minute: float, version: str, of: float) -> StoredEvent:
@@ -48,6 +56,12 @@ def test_a_boot_loop_that_ends_on_the_former_version_is_told_with_its_boots() ->
         ((boot(1, "1.1"), boot(2, "1.1", "Triggered"), boot(3, "1.0")), 1),
         ((boot(-9, "0.9"), *LOOP), 3),
         (tuple(reversed(LOOP)), 3),
+        ((fetches(0.5, 7), fetches(0.6, None), *LOOP), 3),
+        ((*LOOP[:1], fetches(1.5, 7, "Downloaded"), *LOOP[1:]), 3),
+        ((*LOOP[:1], fetches(1.5, None, "Downloaded"), *LOOP[1:]), 3),
+        ((*LOOP[:3], fetches(3.5, 7, "InstallationFailed"), LOOP[3]), 3),
+        ((*LOOP[:3], fetches(3.5, None, "Installing"), LOOP[3]), 3),
+        ((*LOOP, fetches(4.5, 99)), 3),
     ],
     ids=[
         "one crash",
@@ -58,6 +72,12 @@ def test_a_boot_loop_that_ends_on_the_former_version_is_told_with_its_boots() ->
         "a boot that we asked for",
         "what was before does not count",
         "in any order",
+        "our own download",
+        "a late word of our own download",
+        "a late word that bears no number",
+        "what it says of ours in the end",
+        "an install is what it does itself",
+        "what it fetches afterwards",
     ],
 )
 def test_what_counts_as_a_fall_back(events, boots) -> None:
@@ -77,7 +97,12 @@ def test_what_counts_as_a_fall_back(events, boots) -> None:
         (*LOOP, boot(9, None)),
         (*LOOP[:3], boot(4, "6.6"), boot(5, "1.0")),
         (*LOOP[:3], boot(4, "0.9")),
-        (*LOOP[:3], told(3.5, EventKind.SECURITY_EVENT_REPORTED, type="TamperDetectionActivated"), LOOP[3]),
+        (*LOOP[:3], reports(3.5, "TamperDetectionActivated"), LOOP[3]),
+        (*LOOP[:3], reports(3.5, "InvalidFirmwareSignature"), LOOP[3]),
+        (*LOOP[:3], reports(3.5, "SecurityLogWasCleared"), LOOP[3]),
+        (*LOOP[:3], fetches(3.5, 99), LOOP[3]),
+        (*LOOP[:3], fetches(3.5, None, "Downloaded"), LOOP[3]),
+        (*LOOP[:1], fetches(1.5, 99, "Downloaded"), *LOOP[1:]),
         (boot(1, "1.1"), boot(2 + WITHIN.total_seconds() / 60, "1.0")),
         (boot(1, None), boot(2, "1.0")),
     ],
@@ -90,6 +115,11 @@ def test_what_counts_as_a_fall_back(events, boots) -> None:
         "a third version in between",
         "an older one than before",
         "somebody opened it",
+        "somebody offered it an image that nobody signed",
+        "somebody cleared its log",
+        "somebody had it fetch another image",
+        "it fetched an image that we did not send",
+        "it restarted after it had fetched another image",
         "days later",
         "a boot that nobody read is no proof",
     ],
@@ -104,5 +134,5 @@ def test_nobody_falls_back_to_what_is_not_known_or_to_the_same(before) -> None:
 
 
 def test_another_security_event_is_no_tampering() -> None:
-    started = told(2.5, EventKind.SECURITY_EVENT_REPORTED, type="StartupOfTheDevice")
+    started = reports(2.5, "StartupOfTheDevice")
     assert fell_back(TRIAL, (*LOOP, started)) is not None
