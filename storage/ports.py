@@ -335,8 +335,8 @@ class CampaignStore(Protocol):
     async def gone_back(self, campaign_id: str) -> Sequence[Target]:
         """The updated that say now that they ran what they run before it, and were sent nothing since."""
 
-    async def note_fall_back(self, target: Target, to: str, reason: str) -> bool:
-        """It was updated, and failed after all; whether that was not on record yet."""
+    async def note_fall_back(self, target: Target, to: str, reason: str, told: AuditEntry) -> bool:
+        """It was updated, and failed after all, with what is told; whether that was not on record yet."""
 
     async def back_again(self, campaign_id: str, charger_ids: Sequence[str]) -> frozenset[str]:
         """Of these: who is connected and runs what the rollback brings, or what it ran before, as it says."""

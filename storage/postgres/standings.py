@@ -8,10 +8,12 @@ from sqlalchemy import func, select, text, update
 from sqlalchemy.dialects.postgresql import distinct_on, insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from storage.audit import AuditEntry
 from storage.campaign import REHEARSAL_WAVE, ROLLBACK_WAVE_BASE, Outcome, Target, TargetPhase
 from storage.ports import Page
 from storage.postgres import cursor as cursors
-from storage.postgres.engine import reading, transaction, writing
+from storage.postgres.audit import append_entry
+from storage.postgres.engine import reading, transaction
 from storage.postgres.execution_tables import campaign_wave
 from storage.postgres.tables import campaign_target
 from storage.postgres.targets import target_of
@@ -42,7 +44,8 @@ _BACK_AGAIN = text("""
       AND firmware.reported->>'version' <> target.to_version
       AND firmware.reported->>'version' IN (target.from_version, former.version)
 """)
-# The last that anybody sent them: whoever was sent something since did not go back by itself.
+# The last that anybody sent them: whoever was sent something since did not go back by itself, nor did one
+# that counts as updated elsewhere since without a command, with what it had fetched ahead.
 _GONE_BACK = text("""
     SELECT target.* FROM campaign_target target
     JOIN twin_section firmware ON firmware.charger_id = target.charger_id AND firmware.name = 'firmware'
@@ -51,7 +54,9 @@ _GONE_BACK = text("""
       AND target.from_version <> target.to_version AND firmware.reported->>'version' = target.from_version
       AND NOT EXISTS (
           SELECT FROM campaign_target later WHERE later.charger_id = target.charger_id
-            AND later.finished_at > target.dispatched_at AND later.dispatched_at > target.dispatched_at)
+            AND later.finished_at > target.dispatched_at
+            AND (later.dispatched_at > target.dispatched_at
+                 OR later.outcome = 'updated' AND later.finished_at > target.finished_at))
       AND NOT EXISTS (
           SELECT FROM campaign_target later WHERE later.charger_id = target.charger_id
             AND later.finished_at IS NULL AND later.dispatched_at > target.dispatched_at)
@@ -118,7 +123,7 @@ class StandingRows:
         async with reading(self._engine) as connection:
             return [target_of(row) for row in (await connection.execute(_GONE_BACK, given)).mappings()]
 
-    async def note_fall_back(self, target: Target, to: str, reason: str) -> bool:
+    async def note_fall_back(self, target: Target, to: str, reason: str, told: AuditEntry) -> bool:
         """See ``storage.ports.CampaignStore``."""
         statement = (
             update(campaign_target)
@@ -130,8 +135,11 @@ class StandingRows:
             )
             .values(outcome=Outcome.FAILED.value, reason=reason, fell_back_to=to)
         )
-        async with writing(self._engine) as connection:
-            return (await connection.execute(statement)).rowcount == 1
+        async with transaction(self._engine) as connection:
+            if (await connection.execute(statement)).rowcount != 1:
+                return False
+            await append_entry(connection, told)
+            return True
 
     async def note_wave(self, campaign_id: str, wave: int, deadline: datetime) -> None:
         """A wave has begun, or its end was moved by a pause: it only ever moves along."""

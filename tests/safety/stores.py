@@ -308,7 +308,7 @@ class Books:
         self.out_of_service = OutOfServices(self.leases, self.routes)
         self.events = MemoryEvents()
         self.tickets = Tickets()
-        self.audit = MemoryAudit()
+        self.audit = self.campaigns.audit = MemoryAudit()
         self.commands = MemoryCommands()
         self.logs = MemoryLogs()
         self.health = MemoryHealth()

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from storage.audit import AuditEntry
 from storage.campaign import (
     Campaign,
     CampaignPhase,
@@ -20,6 +21,7 @@ from storage.charger import ChargerFilter
 from storage.errors import NotFound
 from storage.kept import Kept
 from storage.penalty import Penalty
+from storage.postgres.audit import PostgresAuditLog
 from storage.postgres.campaigns import PostgresCampaignStore
 from storage.postgres.kept import PostgresKeptStore
 from storage.postgres.penalties import PostgresPenaltyStore
@@ -121,8 +123,19 @@ async def test_who_is_back_is_told_by_what_it_says_now_and_only_while_it_is_conn
     await store.finish_target("c2", 0, "B", Outcome.FAILED, "no", NOW + timedelta(minutes=3))
     assert [each.charger_id for each in await store.gone_back("c1")] == ["A"]
 
+    ahead = replace(
+        sent, campaign_id="c3", to_version="1.0", dispatched_at=None, finished_at=NOW + timedelta(hours=1)
+    )
+    await store.create(replace(await store.get("c1"), campaign_id="c3"), [ahead], ())
+    assert await store.gone_back("c1") == [], "it installed what another campaign had it fetch"
+    await sql("DELETE FROM campaign_target WHERE campaign_id = 'c3'")
+
     (gone,) = await store.gone_back("c1")
-    assert await store.note_fall_back(gone, "1.0", "boot loop")
+    told = AuditEntry(NOW, "campaign/c1", "campaign.charger_fell_back", "campaign/c1", {"charger_id": "A"})
+    assert await store.note_fall_back(gone, "1.0", "boot loop", told)
+    assert not await store.note_fall_back(gone, "1.0", "again", told)
+    acts = [row.entry.action for row in await PostgresAuditLog(engine).rows()]
+    assert acts.count("campaign.charger_fell_back") == 1, "with the outcome, or not at all"
     noted = await store.target("c1", 0, "A")
     assert (noted.outcome, noted.reason, noted.fell_back_to) == (Outcome.FAILED, "boot loop", "1.0")
     assert (noted.finished_at, await store.gone_back("c1")) == (gone.finished_at, [])

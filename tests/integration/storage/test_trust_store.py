@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from csms.projection import project
+from storage.audit import AuditEntry
 from storage.drift import DriftState
 from storage.errors import Conflict, InvalidInput, NotFound
 from storage.events import (
@@ -263,8 +264,8 @@ async def test_one_that_an_update_made_fall_back_is_no_intruder_and_blocks_no_re
 
     target = await PostgresCampaignStore(engine).target("c1", 0, "A")
     campaigns = PostgresCampaignStore(engine)
-    assert await campaigns.note_fall_back(target, "1.0", "boot loop")
-    assert not await campaigns.note_fall_back(target, "1.0", "again")
+    told = AuditEntry(NOW, "campaign/c1", "campaign.charger_fell_back", "campaign/c1", {"charger_id": "A"})
+    assert await campaigns.note_fall_back(target, "1.0", "boot loop", told)
     assert await world.trust.recheck() == 1
     assert (await world.open(), await world.incidents.find()) == ([], [])
     (closed,) = (await world.twins.drifts(charger_id="A", states=(DriftState.CLOSED,))).items

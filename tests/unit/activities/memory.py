@@ -295,6 +295,14 @@ def _by_wave(row: Target) -> int:
     return row.wave
 
 
+def _came_after(other: Target, row: Target) -> bool:
+    """It was sent something later, or installed something by itself and counted as updated with it."""
+    if other.dispatched_at is not None and row.dispatched_at is not None:
+        return other.dispatched_at > row.dispatched_at
+    ends = other.finished_at, row.finished_at
+    return other.outcome is Outcome.UPDATED and None not in ends and ends[0] > ends[1]  # type: ignore[operator]
+
+
 class MemoryCampaigns:
     def __init__(self) -> None:
         self.rows: dict[str, Campaign] = {}
@@ -307,6 +315,7 @@ class MemoryCampaigns:
         self.campaign_moves: set[tuple[CampaignPhase, CampaignPhase]] = set()
         self._last_request = 0
         self.views: Mapping[str, ChargerView] = {}
+        self.audit = MemoryAudit()
         self.deadlines: dict[tuple[str, int], datetime] = {}
 
     async def create(self, campaign: Campaign, targets: Sequence[Target]) -> None:
@@ -377,9 +386,9 @@ class MemoryCampaigns:
             and row.from_version not in (None, row.to_version)
             and self._runs(row.charger_id) == row.from_version
             and not any(
-                other.dispatched_at > row.dispatched_at
+                _came_after(other, row)
                 for other in self.target_rows.values()
-                if other.charger_id == row.charger_id and other.dispatched_at is not None
+                if other.charger_id == row.charger_id
             )
         ]
 
@@ -387,12 +396,13 @@ class MemoryCampaigns:
         firmware = self.views[charger_id].twin.firmware if charger_id in self.views else None
         return firmware.version if firmware else None
 
-    async def note_fall_back(self, target: Target, to: str, reason: str) -> bool:
+    async def note_fall_back(self, target: Target, to: str, reason: str, told: AuditEntry) -> bool:
         key = target.campaign_id, target.wave, target.charger_id
         row = self.target_rows[key]
         if row.outcome is not Outcome.UPDATED:
             return False
         self.target_rows[key] = replace(row, outcome=Outcome.FAILED, reason=reason, fell_back_to=to)
+        await self.audit.append(told)
         return True
 
     async def add_targets(self, targets: Sequence[Target]) -> None:

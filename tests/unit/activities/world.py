@@ -264,6 +264,7 @@ class World:
     def __post_init__(self) -> None:
         self.chargers = MemoryChargers(self.leases, self.penalties)
         self.campaigns.views = self.chargers.rows
+        self.campaigns.audit = self.audit
         self.out_of_service = MemoryOutOfService(self.leases, self.routes)
         self.parked = MemoryParked(
             self.campaigns,
