@@ -67,6 +67,7 @@ class _Boot:
     at: datetime
     version: str | None
     restarted: bool
+    serial: str | None
 
 
 def fell_back(trial: Trial, events: Iterable[StoredEvent]) -> FallBack | None:
@@ -79,6 +80,8 @@ def fell_back(trial: Trial, events: Iterable[StoredEvent]) -> FallBack | None:
     # A boot that did not tell what runs says nothing, and may be of either; the last one has to tell.
     if not ran or ran[-1] != trial.before or not set(ran) <= {trial.version, trial.before, None}:
         return None
+    if len({boot.serial for boot in boots if boot.serial}) > 1:
+        return None  # Another device answers for it.
     tried = [place for place, version in enumerate(ran) if version == trial.version]
     if not tried:
         return None  # It never came up with the image: there is nothing that it fell back from.
@@ -116,7 +119,9 @@ def _boots(events: Sequence[StoredEvent]) -> list[_Boot]:
         body = event.body
         if event.kind is EventKind.CHARGER_BOOTED:
             restarted = body.get("reason") not in NO_RESTART
-            found.append(_Boot(event.received_at, body.get("firmware_version"), restarted))
+            found.append(
+                _Boot(event.received_at, body.get("firmware_version"), restarted, body.get("serial_number"))
+            )
         elif event.kind is EventKind.FIRMWARE_VERSION_READ:
             of = datetime.fromisoformat(body["booted_at"])
             found = [replace(boot, version=body["version"]) if boot.at == of else boot for boot in found]

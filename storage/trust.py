@@ -92,6 +92,8 @@ class Proved:
     """Of one that proved it for a campaign: what it ran before, and since when its boots are to be read."""
     settled: str = ""
     """How it fell back, as the campaign ended with it."""
+    left: str = ""
+    """What it fell back from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,10 +293,15 @@ def _firmware(facts: TrustFacts) -> Doubt | None:
         return None
     if facts.fell:
         return Doubt(VERSION_PATH, allowed[0], runs, "", Severity.WARNING, facts.fell)
-    had = any(each.attested and each.version == runs for each in facts.proved)
-    why = f"it went back to {runs} by itself" if had else f"it runs {runs}, which nobody rolled out to it"
-    why = f"{why}; it last proved {allowed[0]}"
-    return Doubt(VERSION_PATH, allowed[0], runs, why)
+    return Doubt(VERSION_PATH, allowed[0], runs, f"{_unexpected(facts, runs)}; it last proved {allowed[0]}")
+
+
+def _unexpected(facts: TrustFacts, runs: str) -> str:
+    if any(each.attested and each.version == runs for each in facts.proved):
+        return f"it went back to {runs} by itself"
+    if any(each.left == runs for each in facts.proved):
+        return f"it runs {runs} again, from which it had fallen back"
+    return f"it runs {runs}, which nobody rolled out to it"
 
 
 def _security(facts: TrustFacts) -> list[Doubt | None]:

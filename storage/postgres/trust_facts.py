@@ -86,6 +86,7 @@ def _proved(  # noqa: PLR0913 - the columns of one row
             attested=True,
             finished_at=at,
             settled=f"campaign {campaign_id} ended with it: {reason}",
+            left=version,
         )
     if outcome not in _ATTESTED or sent_at is None or goes_back(wave):
         return Proved(version, outcome in _ATTESTED, at)

@@ -18,8 +18,11 @@ def told(minute: float, kind: EventKind, **body: Any) -> StoredEvent:
     return StoredEvent(int(minute * 60) + 10_000, "A", kind, body, at, at)
 
 
-def boot(minute: float, version: str | None, reason: str | None = None) -> StoredEvent:
-    return told(minute, EventKind.CHARGER_BOOTED, firmware_version=version, reason=reason)
+def boot(
+    minute: float, version: str | None, reason: str | None = None, serial: str | None = None
+) -> StoredEvent:
+    said = {"firmware_version": version, "reason": reason, "serial_number": serial}
+    return told(minute, EventKind.CHARGER_BOOTED, **said)
 
 
 def fetches(minute: float, number: int | None, status: str = "Downloading") -> StoredEvent:
@@ -62,6 +65,7 @@ def test_a_boot_loop_that_ends_on_the_former_version_is_told_with_its_boots() ->
         ((*LOOP[:3], fetches(3.5, 7, "InstallationFailed"), LOOP[3]), 3),
         ((*LOOP[:3], fetches(3.5, None, "Installing"), LOOP[3]), 3),
         ((*LOOP, fetches(4.5, 99)), 3),
+        ((boot(1, "1.1", serial="S-1"), boot(2, "1.1"), boot(3, "1.0", serial="S-1")), 2),
     ],
     ids=[
         "one crash",
@@ -78,6 +82,7 @@ def test_a_boot_loop_that_ends_on_the_former_version_is_told_with_its_boots() ->
         "what it says of ours in the end",
         "an install is what it does itself",
         "what it fetches afterwards",
+        "it does not always tell its serial number",
     ],
 )
 def test_what_counts_as_a_fall_back(events, boots) -> None:
@@ -103,6 +108,7 @@ def test_what_counts_as_a_fall_back(events, boots) -> None:
         (*LOOP[:3], fetches(3.5, 99), LOOP[3]),
         (*LOOP[:3], fetches(3.5, None, "Downloaded"), LOOP[3]),
         (*LOOP[:1], fetches(1.5, 99, "Downloaded"), *LOOP[1:]),
+        (boot(1, "1.1", serial="S-1"), boot(2, "1.1"), boot(3, "1.0", serial="S-2")),
         (boot(1, "1.1"), boot(2 + WITHIN.total_seconds() / 60, "1.0")),
         (boot(1, None), boot(2, "1.0")),
     ],
@@ -120,6 +126,7 @@ def test_what_counts_as_a_fall_back(events, boots) -> None:
         "somebody had it fetch another image",
         "it fetched an image that we did not send",
         "it restarted after it had fetched another image",
+        "another device answers for it",
         "days later",
         "a boot that nobody read is no proof",
     ],

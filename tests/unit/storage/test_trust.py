@@ -170,12 +170,17 @@ def test_one_whose_boots_show_that_an_update_made_it_fall_back_is_no_intruder() 
 def test_once_its_campaign_ended_it_is_held_to_what_it_fell_back_to() -> None:
     why = f"campaign c1 ended with it: {FELL.sentence}"
     settled_facts = replace(
-        twin(firmware={"version": "1.0"}), proved=(Proved("1.0", True, LATER, settled=why),)
+        twin(firmware={"version": "1.0"}), proved=(Proved("1.0", True, LATER, settled=why, left="1.1"),)
     )
     assert (judge(settled_facts), settled_by(settled_facts)) == ((), why)
     strange = replace(settled_facts, twin=twin(firmware={"version": "6.6"}).twin)
     (doubt,) = judge(strange)
     assert (doubt.severity, doubt.expected, settled_by(strange)) == (Severity.CRITICAL, "1.0", "")
+    assert doubt.suspicion == "it runs 6.6, which nobody rolled out to it; it last proved 1.0"
+    again = replace(settled_facts, twin=twin(firmware={"version": "1.1"}).twin)
+    (doubt,) = judge(again)
+    assert doubt.severity is Severity.CRITICAL
+    assert doubt.suspicion == "it runs 1.1 again, from which it had fallen back; it last proved 1.0"
 
 
 @pytest.mark.parametrize("why", ["updating", "firmware_desired"])
