@@ -345,7 +345,7 @@ class FleetActivities:
         return WaveFacts(
             wave=given.wave,
             total=len(wave),
-            unfinished=tally[None],
+            unfinished=tally[None] + await self._undecided(wave),
             updated=tally[Outcome.UPDATED],
             already_current=tally[Outcome.ALREADY_CURRENT],
             failed=tally[Outcome.FAILED],
@@ -395,6 +395,17 @@ class FleetActivities:
         chosen = {target.charger_id: target for target in wave if target.outcome in _WITHOUT_PROOF}
         told = await self._told(chosen)
         return sum(told[name] == target.to_version for name, target in chosen.items())
+
+    async def _undecided(self, wave: Sequence[Target]) -> int:
+        """Who was sent the update while we came and went, and does not run its version now.
+
+        Deferred, as nobody knows what became of them; a gate that took them for untried would pass without
+        data.
+        """
+        deferred = [target for target in wave if target.outcome is Outcome.DEFERRED]
+        chosen = {target.charger_id: target for target in deferred if target.dispatched_at is not None}
+        told = await self._told(chosen) if chosen else {}
+        return sum(told[name] != target.to_version for name, target in chosen.items())
 
     async def _reverted(self, given: WaveQuery, wave: Sequence[Target]) -> int:
         """How many of the updated report another version now, unless another campaign brought them that.

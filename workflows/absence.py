@@ -9,8 +9,8 @@ that an absence gives.
 - After a break the charger has at least the grace to connect again: ``RECONNECT_S``, or as long as an attempt
   may take where that is less, and where it has to stay up as long as that on top.
 - Bounded: the grace is granted for ``MOST_GRACES`` breaks, and nobody looks on for longer than ``MOST_WAIT``
-  (or one such attempt) after the plan's own deadline. If there was no stretch of listening as long as the
-  grace until then, the attempt ends as not decided: neither success nor failure.
+  (or one such attempt) after the plan's own deadline. If there was none as long since the last break by
+  then, the attempt ends as not decided: neither success nor failure, and its gate waits for a person.
 """
 
 from collections.abc import Sequence
@@ -96,8 +96,8 @@ def patience(term: Term, breaks: Sequence[Break], looking_since: datetime, now: 
 
 def _undecided(term: Term, breaks: Sequence[Break], now: datetime) -> str:
     return (
-        f"not decided: {_lost(breaks, now)}, and it never had {_span(term.grace)} on end to come back, so "
-        "nobody knows what became of it; look at it, and update it by another campaign"
+        f"not decided: {_lost(breaks, now)}, and since then it has not had {_span(term.grace)} to come back, "
+        "so nobody knows what became of it; look at it, and update it by another campaign"
     )
 
 

@@ -81,6 +81,8 @@ class ShardMemory:
     updated: int = 0
     share: float = 1.0
     """Of what may be in flight otherwise, since our own machines were late (``strain``)."""
+    undecided: int = 0
+    """Who was sent the update while we came and went, and of whom nobody knows what became of it."""
 
 
 @dataclass(frozen=True, slots=True)

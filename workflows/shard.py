@@ -26,7 +26,7 @@ with workflow.unsafe.imports_passed_through():
     from activities.facts import LocalFacts, ShardFacts
     from activities.fleet import FleetActivities, ShardQuery, TargetMoves
     from activities.signer import DirectiveOrder, SignerActivities
-    from storage.campaign import Outcome
+    from storage.campaign import Outcome, goes_back
     from storage.errors import AmpwaveError
     from storage.ids import charger_workflow_id, local_image_workflow_id, wave_workflow_id
     from storage.parked import Parking
@@ -89,6 +89,7 @@ class ShardWorkflow:
         self._authorised_until = given.memory.authorised_until
         self._failed = set(given.memory.failed)
         self._updated = given.memory.updated
+        self._undecided = given.memory.undecided
         self._ease = Ease(given.memory.share)
         self._late_s = 0.0
         self._retries = {retry.charger_id: retry for retry in given.memory.retries}
@@ -161,6 +162,8 @@ class ShardWorkflow:
         limit = self._given.early_stop_failures
         if limit is not None and len(self._failed) >= limit:
             return f"{len(self._failed)} chargers failed"
+        if self._open and self._undecided >= self._given.pace.window:
+            return f"nobody knows what became of {self._undecided} chargers"
         return self._halted or self._stopping or self._beyond_chance()
 
     def _beyond_chance(self) -> str:
@@ -220,7 +223,7 @@ class ShardWorkflow:
             await locally(FleetActivities.move_targets, moves)
         fetching = sum(one.state is Parking.ASKED for one in facts.parked)
         uplinks = {site.site_id: site.uplink for site in facts.sites}
-        room = given.pace.window - len(self._flying) - fetching
+        room = given.pace.window - len(self._flying) - self._undecided - fetching
         await self._fetch_ahead(choose_fetching(found.ahead, uplinks, room))
 
     async def _with_local(self, facts: ShardFacts) -> ShardFacts:
@@ -328,7 +331,7 @@ class ShardWorkflow:
         """Whether everybody who is open waits for the window, or for a site where we are at work."""
         if not self._flying or self._open > len(self._queue) or self._ease != CALM:
             return False
-        if len(self._flying) >= most_in_flight(self._given.pace, self._streak):
+        if self._most() <= len(self._flying):
             return True
         ours = set(self._flying.values())
         return all(candidate.site_id in ours for candidate in self._queue)
@@ -343,8 +346,15 @@ class ShardWorkflow:
         """Who may start now: within the window, the ramp and the sites' room, and no directive is missing."""
         if self._paused_since or self._over() or self._late():
             return []
-        room = bound(most_in_flight(self._given.pace, self._streak), self._ease) - len(self._flying)
+        room = min(bound(self._ramp(), self._ease), self._most()) - len(self._flying)
         return choose(self._queue, self._slots, room)
+
+    def _ramp(self) -> int:
+        return most_in_flight(self._given.pace, self._streak)
+
+    def _most(self) -> int:
+        """In flight at the same time, by the ramp and by what is left of the window."""
+        return min(self._ramp(), self._given.pace.window - self._undecided)
 
     async def _authorised(self, ready: list[Candidate]) -> bool:
         """Whether a directive covers these now; a new one is signed where none does."""
@@ -464,6 +474,8 @@ class ShardWorkflow:
         else:
             await self._cure(name, end.outcome)
             self._settle(name, end.outcome, counts=Mark.NETWORK not in end.marks)
+        if end.outcome is Outcome.DEFERRED:
+            self._never_told()
         if Mark.RETRY in end.marks:
             self._keep_for_retry(name, end.marks)
         if Mark.STRAINED in end.marks and workflow.patched("strain"):
@@ -476,6 +488,15 @@ class ShardWorkflow:
             await self._count_failure(name)
         if self._over():
             self._stop(self._over())
+
+    def _never_told(self) -> None:
+        """It was sent the update, and nobody knows what became of it: neither success nor failure.
+
+        It keeps its place in the window, or an image that silences chargers went to all, one window after
+        another, while we come and go. On a way back everybody is sent it all the same.
+        """
+        self._streak = 0
+        self._undecided += not goes_back(self._given.wave)
 
     def _settle(self, name: str, outcome: Outcome, *, counts: bool = True) -> None:
         """``counts``: towards an early stop; the gate counts every failure."""
@@ -557,7 +578,7 @@ class ShardWorkflow:
         await workflow.wait_condition(workflow.all_handlers_finished)
         failed, retries = tuple(sorted(self._failed)), tuple(self._retries.values())
         memory = ShardMemory(self._issue, self._authorised_until, failed, retries, self._streak)
-        memory = replace(memory, updated=self._updated, share=self._ease.share)
+        memory = replace(memory, updated=self._updated, share=self._ease.share, undecided=self._undecided)
         paused = self._paused_since is not None
         workflow.continue_as_new(replace(self._given, deadline=self._deadline, paused=paused, memory=memory))
 

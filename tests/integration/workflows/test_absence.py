@@ -1,10 +1,11 @@
 """Our own absence: chargers that were updating while nobody of ours listened are not charged for it."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from storage.campaign import Campaign, CampaignPhase, GatePolicy, Outcome, Pace
+from storage.campaign import Campaign, CampaignPhase, GatePolicy, Outcome, Pace, VerdictWord
 from tests.integration.workflows.harness import Harness, until
 from tests.support.memory_listening import Nodes
 from tests.unit.activities.world import World, good, idle, mute
@@ -129,6 +130,33 @@ async def test_a_system_that_never_comes_to_rest_decides_nothing(skipping: Harne
     assert target.reason.startswith("not decided: no node of ours listened to chargers for ")
     assert world.campaigns.rows["c1"].phase is not CampaignPhase.ABORTED
     assert campaign.campaign_id == "c1"
+
+
+@pytest.mark.requirement("R37", "R44")
+async def test_an_image_that_silences_chargers_does_not_go_to_all_of_them_while_we_are_away(
+    skipping: Harness, world: World
+) -> None:
+    """Those of whom nobody knows keep their places: nobody else is sent it, and a person decides."""
+    nodes = Nodes(world)
+    world.default = idle
+    names = world.add_chargers(6)
+    pace = Pace(window=2, attempt_deadline_seconds=600.0, max_attempts=1, wave_deadline_seconds=200000.0)
+    plan = world.plan(2, pace=pace, gate=replace(STRICT, max_looks=1), rollback_artifact_id=None)
+    await skipping.start(await world.add_campaign([names[:4], names[4:]], plan))
+    await until(lambda: len(world.updates()) == 2)
+    nodes.fall()
+    for _ in range(50):
+        await passes(skipping, MOST_WAIT.total_seconds() / 48)
+    nodes.rise()
+    for _ in range(20):
+        await passes(skipping, 300)
+    assert len(world.updates()) == 2
+    said = [one for one in world.campaigns.outcomes("c1").values() if one is not None]
+    assert sorted(said) == [Outcome.CANCELLED, Outcome.CANCELLED, Outcome.DEFERRED, Outcome.DEFERRED]
+    assert world.campaigns.rows["c1"].phase is not CampaignPhase.COMPLETED
+    found = world.campaigns.decision_rows
+    assert {one.verdict for one in found} == {VerdictWord.HOLD}
+    assert found[-1].inputs["facts"]["unfinished"] == 2
 
 
 async def test_with_us_there_all_the_time_nothing_is_as_it_was_not(skipping: Harness, world: World) -> None:

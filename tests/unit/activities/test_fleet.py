@@ -116,6 +116,21 @@ async def test_a_gate_sees_outcomes_health_and_who_reverted(world: World) -> Non
     assert (facts.control.size, facts.control.offline, facts.control.faulted) == (3, 1, 0)
 
 
+@pytest.mark.requirement("R37", "R44")
+async def test_who_was_sent_it_and_is_not_decided_has_no_outcome_for_a_gate(world: World) -> None:
+    """Else an image that silences chargers passed, where we came and went often enough."""
+    for name in ("CP000", "CP001", "CP002"):
+        await world.campaigns.finish_target("c1", 0, name, Outcome.DEFERRED, "", START)
+    for name in ("CP000", "CP001"):
+        key = ("c1", 0, name)
+        world.campaigns.target_rows[key] = replace(world.campaigns.target_rows[key], dispatched_at=START)
+    await world.boot("CP001", "1.1", signal=False)
+
+    facts = await FleetActivities(world.stores).measure_wave(WaveQuery("c1", 0))
+
+    assert (facts.deferred, facts.unfinished) == (3, 1), "CP001 runs it, and nothing was sent to CP002"
+
+
 @pytest.mark.requirement("R29")
 async def test_who_runs_what_another_campaign_brought_it_since_has_not_reverted(world: World) -> None:
     await world.add_campaign([["CP000", "CP001", "CP002"]], world.plan(), campaign_id="c2")
