@@ -47,8 +47,8 @@ class Break:
     """None: nobody does yet."""
 
     def ends(self, now: datetime) -> datetime:
-        """When it ended; of one that lasts, now."""
-        return now if self.until is None else self.until
+        """When it ended; of one that lasts, now. Never before it began: two clocks may differ."""
+        return max(self.since, now) if self.until is None else self.until
 
 
 def breaks(listened: Listened, since: datetime) -> tuple[Break, ...]:

@@ -30,6 +30,10 @@ def test_a_break_that_lasts_has_no_end() -> None:
     assert breaks(listened(500, (-900, 300)), START) == (Break(at(300), None),)
 
 
+def test_a_break_is_never_less_than_nothing_by_whatever_clock() -> None:
+    assert Break(at(60), None).ends(at(0)) == at(60)
+
+
 def test_one_node_that_listens_is_enough() -> None:
     told = listened(5000, (-900, 300), (200, 4000), (3900, 4998))
     assert breaks(told, START) == ()
