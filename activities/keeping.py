@@ -16,6 +16,7 @@ from csms.commands import (
     VariableValue,
 )
 from csms.errors import CallFailed, CommandTimeout, NotAccepted, Unsupported
+from csms.ports import LastLook
 from storage.campaign import Outcome
 from storage.kept import LISTS, Difference, Kept, before, compare, roots_in
 from storage.ports import ChargerView
@@ -93,12 +94,15 @@ async def compared(node: Node, end: ConcludeInput, session_epoch: int) -> Conclu
     return end
 
 
-async def compared_with(node: Node, kept: Kept, session_epoch: int) -> Compared:
+async def compared_with(
+    node: Node, kept: Kept, session_epoch: int, last_look: LastLook | None = None
+) -> Compared:
     """Ask a charger for all that was noted of it, and put its settings back.
 
+    ``last_look``: before each message that puts back; what it raises holds that back.
     Raises NotConnectedHere and CommandTimeout.
     """
-    return await _Comparison(node, kept, session_epoch).run()
+    return await _Comparison(node, kept, session_epoch, last_look).run()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ class _Comparison:
     node: Node
     kept: Kept
     session_epoch: int
+    last_look: LastLook | None
 
     async def run(self) -> Compared:
         told = await self._asked(GetVariables(tuple(sorted(self.kept.values)))) if self.kept.values else None
@@ -143,17 +148,17 @@ class _Comparison:
         if difference.trust or not difference.settings:
             return ()
         wanted = tuple(VariableValue(name, value) for name, value in sorted(difference.settings.items()))
-        answer = await self._asked(SetVariables(wanted))
+        answer = await self._asked(SetVariables(wanted), self.last_look)
         if answer is None or (not answer.items and answer.status not in _TAKEN):
             return tuple(each.name for each in wanted)
         return tuple(item.name for item in answer.items if item.status not in _TAKEN)
 
-    async def _asked(self, command: Command) -> CommandAnswer | None:
+    async def _asked(self, command: Command, last_look: LastLook | None = None) -> CommandAnswer | None:
         """None: it cannot be asked that."""
-        node = self.node
+        seconds, kept = self.node.command_seconds, self.kept
         try:
-            return await node.sender.send(
-                self.kept.charger_id, self.session_epoch, command, deadline_s=node.command_seconds
+            return await self.node.sender.send(
+                kept.charger_id, self.session_epoch, command, deadline_s=seconds, last_look=last_look
             )
         except (CallFailed, NotAccepted, Unsupported):
             return None

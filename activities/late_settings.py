@@ -5,8 +5,9 @@ found here. ``workflows.late_rules`` judges who is asked, and when nobody is any
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
 
 from temporalio import activity
 
@@ -25,6 +26,8 @@ from storage.twin import IN_SERVICE, busy_reason
 from storage.watching import IncidentStore
 
 HEARTBEAT_S = 2.0
+_MARGIN = timedelta(minutes=1)
+"""A frame is stored a moment after the time that it bears."""
 _WHO = "housekeeping"
 
 
@@ -77,6 +80,10 @@ class LateEnd:
     words: str
 
 
+class _SetMeanwhile(Exception):
+    """Somebody set it otherwise while it was compared."""
+
+
 class LateSender:
     """On the node that holds the charger's socket."""
 
@@ -108,12 +115,26 @@ class LateSender:
         return await self._found(given, left, theirs)
 
     async def _found(self, given: LateOrder, left: Kept, theirs: tuple[str, ...]) -> LateEnd:
+        look = partial(self._require_left, left, self._node.stores.clock() - _MARGIN)
         try:
-            found = await compared_with(self._node, left, given.session_epoch)
+            found = await compared_with(self._node, left, given.session_epoch, look)
+            if found.spoilt:
+                await look()
+        except _SetMeanwhile:
+            return LateEnd(given.owed, LateKind.NOT_NOW, "somebody sets it just now")
         except CommandTimeout as error:
             return LateEnd(given.owed, LateKind.UNTOLD, error.message)
         also = f"; set otherwise since, and left so: {some(theirs)}" if theirs else ""
         return LateEnd(given.owed, _kind(found), f"{_words(found)}{also}")
+
+    async def _require_left(self, left: Kept, at: datetime) -> None:
+        """A person's command may come between, as it needs no lock; in its turn ours sees all before it.
+
+        Raises _SetMeanwhile.
+        """
+        since = set_in(await self._node.stores.kept.set_since(left.charger_id, at))
+        if left_alone(left, since)[0] != left:
+            raise _SetMeanwhile
 
     async def _hindrance(self, given: LateOrder) -> str:
         """Looked at again after its last frame: a car, another update, another version."""

@@ -1,5 +1,6 @@
 """What we told a charger to be, read back from the journal's frames that left for it. Pure."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from csms import frames
@@ -15,13 +16,15 @@ _ORDERS = frozenset({"UpdateFirmware", "SignedUpdateFirmware"})
 
 
 def set_in(texts: Iterable[str]) -> SetSince:
-    """What these frames set, the last of each counts. A frame that is no call of ours says nothing."""
-    values: dict[str, str] = {}
+    """What these frames set. A frame that is no call of ours says nothing."""
+    values: defaultdict[str, set[str]] = defaultdict(set)
     actions: set[str] = set()
     for text in texts:
         call = frames.parse(text, OCPP21)
         if isinstance(call, Call):
             actions.add(call.action)
-            values |= told_16.values_set(call.action, call.payload)
-            values |= told_2x.values_set(call.action, call.payload)
-    return SetSince(values, bool(actions & _ROOTS), _LIST in actions, bool(actions & _ORDERS))
+            for told in (told_16, told_2x):
+                for name, value in told.values_set(call.action, call.payload).items():
+                    values[name].add(value)
+    every = {name: frozenset(found) for name, found in values.items()}
+    return SetSince(every, bool(actions & _ROOTS), _LIST in actions, bool(actions & _ORDERS))

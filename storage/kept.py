@@ -147,8 +147,8 @@ class Owed:
 class SetSince:
     """What we told a charger to be since something was noted of it, by whomever."""
 
-    values: Mapping[str, str]
-    """Variable or key -> the last value."""
+    values: Mapping[str, frozenset[str]]
+    """Variable or key -> every value: the last may be one of ours that was held back."""
     roots: bool = False
     """Roots were installed or deleted."""
     local_list: bool = False
@@ -210,13 +210,14 @@ def compare(
 def left_alone(kept: Kept, since: SetSince) -> tuple[Kept, tuple[str, ...]]:
     """What is left to compare once others set some of it, and the names of what they set.
 
-    A value that was set to what it was is ours to put back: that is what an earlier try did.
+    A value that was only ever set to what it was is ours to put back: that is what an earlier try did.
     """
-    told = {name.casefold(): value for name, value in since.values.items()}  # 1.6: keys are CiStrings
+    told = [(name.casefold(), value) for name, values in since.values.items() for value in values]
     names = {
         name
         for name, value in kept.values.items()
-        if name.casefold() in told and not same(value, told[name.casefold()])
+        # 1.6: keys are CiStrings.
+        if any(name.casefold() == other and not same(value, theirs) for other, theirs in told)
     }
     if since.local_list:
         names |= {ENTRIES} & kept.values.keys()

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -60,6 +60,9 @@ class Charger16:
     mute: bool = False
     changed: list[tuple[str, str]] = field(default_factory=list)
     others: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
+    began: list[asyncio.Future[Any]] = field(default_factory=list)
+    on_asked: Callable[[], Awaitable[Any]] | None = None
+    """Begun as it is asked for its settings, before it answers, and once."""
 
     async def live(self) -> None:
         while True:
@@ -67,6 +70,10 @@ class Charger16:
             if frame[0] != 2:
                 self.others.put_nowait(frame)
             elif not self.mute:
+                if self.on_asked and frame[2] == "GetConfiguration":
+                    meanwhile, self.on_asked = self.on_asked, None
+                    self.began.append(asyncio.ensure_future(meanwhile()))
+                    await asyncio.sleep(0.05)  # It has its turn next.
                 await self.peer.say(3, frame[1], self._answer(frame[2], frame[3]))
 
     def _answer(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
@@ -249,6 +256,22 @@ async def test_what_a_person_set_since_is_left(ground: Ground) -> None:
     assert ground.charger.changed == [("MeterValueSampleInterval", "900")]
     assert ground.charger.settings["WebSocketPingInterval"] == "55"
     assert end.words.endswith("put back; set otherwise since, and left so: WebSocketPingInterval")
+
+
+async def test_what_a_person_sets_while_it_is_compared_is_left(ground: Ground) -> None:
+    """Her command needs no lock: it comes between the question and what would be put back."""
+    await ground.counted_late()
+    ground.charger.changed.clear()
+    theirs = SetVariables((VariableValue("MeterValueSampleInterval", "17"),))
+    ground.charger.on_asked = lambda: ground.tell(theirs)
+
+    end = await ground.compared()
+
+    assert (end.kind, end.words) == (LateKind.NOT_NOW, "somebody sets it just now")
+    assert ground.charger.changed == [("MeterValueSampleInterval", "17")], "nothing of ours left"
+    await forward(ground)
+    await ground.compared()
+    assert ground.charger.settings == SET | {"MeterValueSampleInterval": "17"}
 
 
 async def test_what_an_earlier_try_put_back_is_ours_to_put_back_again(ground: Ground) -> None:
