@@ -106,7 +106,7 @@ class LateSender:
         if kept is None or (why := await self._hindrance(given)):
             return LateEnd(owed, LateKind.NOT_NOW, why if kept else "nothing is noted of it any more")
         since = set_in(await stores.kept.set_since(owed.charger_id, kept.taken_at))
-        if not since.order:
+        if not (since.order and await stores.kept.reaches(owed.charger_id, kept.taken_at)):
             # What people set since then is not known any more, so nothing is undone.
             why = "its settings could not be compared: the journal does not reach back to its order"
             return LateEnd(owed, LateKind.GIVEN_UP, why)

@@ -153,7 +153,7 @@ class SetSince:
     """Roots were installed or deleted."""
     local_list: bool = False
     order: bool = False
-    """The order itself is among it: the journal reaches back that far."""
+    """An order is among it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,6 +288,9 @@ class KeptStore(Protocol):
 
     async def set_since(self, charger_id: str, at: datetime) -> Sequence[str]:
         """The frames that left for it since which set or order something, oldest first, without secrets."""
+
+    async def reaches(self, charger_id: str, at: datetime) -> bool:
+        """Whether the journal still has what went to and fro around that time, while it was asked."""
 
     async def sweep(self) -> int:
         """Forget what nobody needs any more, of chargers on whom nobody works. Returns how many."""

@@ -1,7 +1,7 @@
 """What chargers were before the updates that are under way, or that nobody has compared since (X9)."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, bindparam, case, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
@@ -56,6 +56,8 @@ _TELLING = (
     r'|UpdateFirmware|SignedUpdateFirmware)"'
 )
 """Frames that set or order something; ``csms.told`` reads them."""
+_AROUND = timedelta(minutes=1)
+"""What is noted of a charger is asked for then, and its order leaves next."""
 
 
 class PostgresKeptStore:
@@ -159,6 +161,14 @@ class PostgresKeptStore:
         )
         async with reading(self._engine) as connection:
             return list((await connection.execute(query)).scalars())
+
+    async def reaches(self, charger_id: str, at: datetime) -> bool:
+        """Its partition goes as a whole, and later ones may stay."""
+        query = exists().where(
+            frame.c.charger_id == charger_id, frame.c.at >= at - _AROUND, frame.c.at <= at + _AROUND
+        )
+        async with reading(self._engine) as connection:
+            return bool((await connection.execute(select(query))).scalar_one())
 
     async def sweep(self) -> int:
         """Of targets that ended otherwise, and of campaigns that are over: no gate counts them any more."""

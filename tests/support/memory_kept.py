@@ -27,6 +27,8 @@ class MemoryKept:
         self.states: dict[Key, _State] = {}
         self.frames: dict[str, list[str]] = {}
         """What left for each charger since, as the journal has it; nothing here: its order alone."""
+        self.cut: set[str] = set()
+        """Of whom the journal has not all of that any more."""
         self._campaigns = campaigns
         self._held = held
 
@@ -76,6 +78,10 @@ class MemoryKept:
     async def set_since(self, charger_id: str, at: datetime) -> Sequence[str]:
         del at
         return self.frames.get(charger_id, [_ORDER])
+
+    async def reaches(self, charger_id: str, at: datetime) -> bool:
+        del at
+        return charger_id not in self.cut
 
     async def sweep(self) -> int:
         gone = [key for key in self.rows if self._is_over(key) and not self._held(key[2])]

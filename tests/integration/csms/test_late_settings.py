@@ -387,6 +387,21 @@ async def test_nothing_is_undone_where_the_journal_does_not_reach_back(ground: G
     assert len(await ground.incidents()) == 1
 
 
+async def test_nor_where_it_has_the_order_of_a_later_attempt_alone(ground: Ground) -> None:
+    """What people set between is not known, and the order that is there says nothing of it."""
+    await ground.tell(SetVariables((VariableValue("WebSocketPingInterval", "55"),)))
+    async with ground.place.engine.begin() as connection:
+        await connection.exec_driver_sql("UPDATE update_kept SET taken_at = taken_at - interval '40 days'")
+        await connection.exec_driver_sql("DELETE FROM frame")
+    await ground.tell(UpdateFirmware(7, "http://api.example/d/ticket", system_clock()))
+    await ground.counted_late()
+    ground.charger.changed.clear()
+
+    end = await ground.compared()
+
+    assert (end.kind, ground.charger.changed) == (LateKind.GIVEN_UP, [])
+
+
 async def test_rows_of_targets_that_ended_otherwise_are_swept(ground: Ground) -> None:
     kept = ground.stores.kept
     assert await kept.sweep() == 0, "its target is open"
