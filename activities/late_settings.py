@@ -161,8 +161,10 @@ class LateActivities:
     @mapped
     async def find_late(self, limit: int) -> tuple[LateFacts, ...]:
         """Whoever is owed a comparison and may be asked by now."""
-        stores = self._stores
-        owed = await stores.kept.owed(stores.clock(), limit=limit)
+        stores, now = self._stores, self._stores.clock()
+        owed = await stores.kept.owed(now, limit=limit)
+        if len(owed) == limit:  # There may be more, and these may all have to be awaited.
+            await stores.kept.looked_at(owed, now)
         names = sorted({one.charger_id for one in owed})
         if not names:
             return ()

@@ -271,8 +271,12 @@ class KeptStore(Protocol):
     async def owed(self, at: datetime, *, limit: int) -> Sequence[Owed]:
         """Of whom something is noted and whose target counts all the same, who may be asked by then.
 
-        Nobody on whom somebody works. Those with a route first: the others cannot be asked.
+        Nobody on whom somebody works. Those with a route first: the others cannot be asked. Of these, and of
+        those, whoever was looked at longest ago.
         """
+
+    async def looked_at(self, owed: Sequence[Owed], at: datetime) -> None:
+        """Others come first in the next round; whoever may not be asked before a later time stays so."""
 
     async def count_try(self, owed: Owed, next_at: datetime) -> None:
         """It is about to be asked; not again before ``next_at``."""

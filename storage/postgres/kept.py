@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, bindparam, case, delete, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, case, delete, exists, func, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -115,6 +115,16 @@ class PostgresKeptStore:
         )
         async with reading(self._engine) as connection:
             return [Owed(*row) for row in await connection.execute(query)]
+
+    async def looked_at(self, owed: Sequence[Owed], at: datetime) -> None:
+        """One statement; ``next_at`` says since when they wait for their turn."""
+        keys = [(one.campaign_id, one.wave, one.charger_id) for one in owed]
+        statement = update(update_kept).where(
+            tuple_(_COLUMNS.campaign_id, _COLUMNS.wave, _COLUMNS.charger_id).in_(keys),
+            or_(_COLUMNS.next_at.is_(None), _COLUMNS.next_at < at),
+        )
+        async with writing(self._engine) as connection:
+            await connection.execute(statement.values(next_at=at))
 
     async def count_try(self, owed: Owed, next_at: datetime) -> None:
         """Counted before it is asked: a node that dies over it does not ask for ever."""

@@ -42,8 +42,13 @@ class MemoryKept:
         self._drop((campaign_id, wave, charger_id))
 
     async def owed(self, at: datetime, *, limit: int) -> Sequence[Owed]:
-        found = [self._owed(key, at) for key in self.rows]
-        return [one for one in found if one is not None][:limit]
+        found = [one for key in self.rows if (one := self._owed(key, at)) is not None]
+        return sorted(found, key=lambda one: (one.next_at is not None, one.next_at))[:limit]
+
+    async def looked_at(self, owed: Sequence[Owed], at: datetime) -> None:
+        for one in owed:
+            state = self.states.setdefault(_key(one), _State())
+            state.next_at = max(state.next_at or at, at)
 
     def _owed(self, key: Key, at: datetime) -> Owed | None:
         target, state = self._target(key), self.states.get(key, _State())

@@ -361,6 +361,31 @@ async def test_nobody_is_compared_under_other_maintenance_or_over_another_sessio
     assert (facts.owed.tries, ground.charger.changed) == (0, []), "it was asked nothing"
 
 
+async def test_those_that_have_to_be_awaited_keep_nobody_from_their_turn(ground: Ground) -> None:
+    """As many as a round looks at are charging all day: the next round begins with others."""
+    await ground.counted_late()
+    await another(ground)
+    rounds = [await ground.late.find_late(1) for _ in range(3)]
+    assert [one.owed.campaign_id for [one] in rounds] == ["c1", "c2", "c1"]
+    [other] = await ground.late.find_late(1)
+    await ground.stores.kept.count_try(other.owed, system_clock() + timedelta(hours=1))
+    await ground.stores.kept.looked_at([other.owed], system_clock())
+    [left] = await ground.late.find_late(10)
+    assert left.owed.campaign_id == "c1", "a pause is not cut short by a look"
+
+
+async def another(ground: Ground) -> None:
+    """The same is owed by a later campaign."""
+    plan = CampaignPlan("r", "f" * 64, ChargerFilter(), (WavePlan("w", 1.0),))
+    now, campaigns = system_clock(), ground.stores.campaigns
+    target = Target("c2", 0, 0, "CP-1", "site-1", "f" * 64, "1.0", "1.1", attempt=1)
+    await campaigns.create(Campaign("c2", plan, "d", CampaignPhase.RUNNING, "ada", now), [target], ())
+    kept = await ground.stores.kept.get("c1", 0, "CP-1")
+    assert kept is not None
+    await ground.stores.kept.keep(replace(kept, campaign_id="c2", taken_at=now))
+    await campaigns.finish_target("c2", 0, "CP-1", Outcome.UPDATED, TOLD, now)
+
+
 async def test_one_that_fell_back_is_not_compared(ground: Ground) -> None:
     await ground.counted_late()
     await ground.charger.boot("1.0")
