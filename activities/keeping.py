@@ -73,8 +73,8 @@ class Compared:
     """Settings that the update had changed and that are as they were again; "": none."""
     spoilt: str = ""
     """What is otherwise and stays so, in words; "": nothing."""
-    untold: bool = False
-    """It has no word for the question, or gave none: nothing of its settings is known."""
+    untold: str = ""
+    """What was noted of it and it does not tell now, so that nobody knows; "": it told of all."""
 
 
 async def compared(node: Node, end: ConcludeInput, session_epoch: int) -> ConcludeInput:
@@ -113,10 +113,11 @@ class _Comparison:
     last_look: LastLook | None
 
     async def run(self) -> Compared:
-        told = await self._asked(GetVariables(tuple(sorted(self.kept.values)))) if self.kept.values else None
-        difference = await self._difference(dict(told.values) if told else {})
+        told = await self._told()
+        roots, local_list = await self._roots(), await self._list_version()
+        difference = await self._difference(told, roots, local_list)
         refused = await self._put_back(difference)
-        untold = bool(self.kept.values) and told is None
+        untold = self._untold(told, roots, local_list)
         if not (difference.settings or difference.trust or difference.access):
             return Compared(untold=untold)
         await self._record(difference, refused)
@@ -128,14 +129,34 @@ class _Comparison:
             return Compared(spoilt=f"settings that cannot be put back: {some(refused)}")
         return Compared(put_back=some(tuple(difference.settings)), untold=untold)
 
-    async def _difference(self, told: Mapping[str, str]) -> Difference:
+    async def _told(self) -> dict[str, str]:
+        if not self.kept.values:
+            return {}
+        answer = await self._asked(GetVariables(tuple(sorted(self.kept.values))))
+        return dict(answer.values) if answer else {}
+
+    async def _roots(self) -> tuple[str, ...] | None:
         listed = await self._asked(GetInstalledCertificateIds()) if self.kept.roots else None
-        security = (await self.node.stores.chargers.glance(self.kept.charger_id)).security
-        profile = security.profile if security else self.kept.profile
         # An empty list is an answer, too: it has none any more.
         known = listed is not None and listed.status in (AnswerStatus.ACCEPTED, AnswerStatus.NOT_FOUND)
-        roots = roots_in(listed.certificates) if listed and known else None
-        return compare(self.kept, told, profile, roots, await self._list_version())
+        return roots_in(listed.certificates) if listed and known else None
+
+    async def _difference(
+        self, told: Mapping[str, str], roots: tuple[str, ...] | None, local_list: int | None
+    ) -> Difference:
+        security = (await self.node.stores.chargers.glance(self.kept.charger_id)).security
+        profile = security.profile if security else self.kept.profile
+        return compare(self.kept, told, profile, roots, local_list)
+
+    def _untold(self, told: Mapping[str, str], roots: tuple[str, ...] | None, local_list: int | None) -> str:
+        """A single setting that a version does not have any more is no loss; none at all is no answer."""
+        kept = self.kept
+        missing = {
+            "its settings": kept.values and not kept.values.keys() & told.keys(),
+            "its roots": kept.roots and roots is None,
+            "the version of its local list": kept.local_list is not None and local_list is None,
+        }
+        return " and ".join(what for what, is_missing in missing.items() if is_missing)
 
     async def _list_version(self) -> int | None:
         if self.kept.local_list is None:

@@ -236,6 +236,8 @@ def _kind(found: Compared) -> LateKind:
 def _words(found: Compared) -> str:
     if found.spoilt:
         return f"its settings were compared since: the update had changed {found.spoilt}"
+    if found.untold:
+        return f"it did not tell {found.untold}"
     if found.put_back:
         return f"its settings were compared since: the update had changed {found.put_back}, put back"
     return "its settings were compared since, and are what they were"

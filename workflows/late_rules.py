@@ -74,8 +74,8 @@ def _asked_enough(facts: LateFacts, _now: datetime) -> LateVerdict | None:
     tries = facts.owed.tries
     if tries < len(PAUSES):
         return None
-    why = f"its settings could not be compared: it was asked {tries} times, and did not tell them"
-    return LateVerdict(LateStep.GIVE_UP, why)
+    why = f"it was asked {tries} times, and did not tell all that was noted"
+    return LateVerdict(LateStep.GIVE_UP, f"its settings could not be compared: {why}")
 
 
 def _too_long(facts: LateFacts, now: datetime) -> LateVerdict | None:

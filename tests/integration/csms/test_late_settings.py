@@ -318,7 +318,7 @@ async def test_one_that_does_not_answer_is_asked_three_times_and_then_a_person_i
     verdict = judge_late(facts, system_clock())
     assert verdict.step is LateStep.GIVE_UP
     await ground.late.settle_late(LateEnd(facts.owed, LateKind.GIVEN_UP, verdict.words))
-    why = "its settings could not be compared: it was asked 3 times, and did not tell them"
+    why = "its settings could not be compared: it was asked 3 times, and did not tell all that was noted"
     after = await ground.target()
     assert (after.outcome, after.reason) == (Outcome.UPDATED, f"{TOLD}; {why}")
     assert await ground.incidents() == [f"CP-1 counts as updated to 1.1; {why}"]

@@ -337,6 +337,23 @@ async def test_one_that_has_no_word_for_it_is_not_taken_for_unchanged(world: Wor
     assert world.kept.states["c1", 0, CP].tries == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "answer", "what"),
+    [
+        (GetVariables, CommandAnswer(AnswerStatus.ACCEPTED), "its settings"),
+        (GetInstalledCertificateIds, CommandAnswer(AnswerStatus.NOT_IMPLEMENTED), "its roots"),
+        (GetInstalledCertificateIds, CallFailed(CP, "", "Internal", ""), "its roots"),
+    ],
+)
+async def test_an_answer_that_tells_nothing_is_no_proof_that_it_is_as_it_was(
+    world: World, command: type, answer: CommandAnswer | Exception, what: str
+) -> None:
+    await counted_by_a_look(world)
+    world.answers[command] = answer
+    end = await late(world)
+    assert (end.kind, end.words) == (LateKind.UNTOLD, f"it did not tell {what}")
+
+
 async def test_what_became_of_it_is_written_down_once(world: World) -> None:
     await counted_by_a_look(world)
     world.read_only.add("HeartbeatInterval")
