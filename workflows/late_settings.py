@@ -11,6 +11,7 @@ from temporalio.exceptions import ActivityError, FailureError
 with workflow.unsafe.imports_passed_through():
     from activities.facts import RouteFacts
     from activities.late_settings import LateActivities, LateEnd, LateKind, LateOrder, LateSender
+    from storage.campaign import ROLLBACK_WAVE_BASE
     from storage.errors import AmpwaveError
     from storage.ids import wave_workflow_id
     from storage.kept import Owed
@@ -45,7 +46,8 @@ class LateSettingsWorkflow:
             return LateKind.NOT_NOW
         if end.kind not in _OPEN:
             await remotely(LateActivities.settle_late, end, "write down what became of its settings")
-        if end.kind is LateKind.SPOILT:
+        # A way back is over for whoever runs its version: nothing of it may be stopped for that.
+        if end.kind is LateKind.SPOILT and end.owed.wave < ROLLBACK_WAVE_BASE:
             await self._tell_wave(end)
         return end.kind
 
