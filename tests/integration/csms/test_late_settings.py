@@ -1,10 +1,9 @@
 """A charger that boots with the version after its attempt was over, over a real node and database (X9)."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, cast
 
@@ -41,62 +40,12 @@ from storage.postgres.kept import PostgresKeptStore
 from storage.postgres.leases import PostgresLeaseStore
 from storage.postgres.tables import audit
 from storage.postgres.twins import PostgresTwinStore
+from tests.integration.csms.charger16 import SET, Charger16
 from workflows.late_rules import LateStep, judge_late
 
 pytestmark = [pytest.mark.integration, pytest.mark.requirement("X9")]
-SET = {"HeartbeatInterval": "60", "MeterValueSampleInterval": "900", "WebSocketPingInterval": "30"}
 RESET = SET | {"MeterValueSampleInterval": "0", "WebSocketPingInterval": "0"}
-NEVER = frozenset[str]()
 TOLD = "it booted with the version after its attempt was over"
-
-
-@dataclass
-class Charger16:
-    """A charger that answers what it is asked."""
-
-    peer: Any
-    settings: dict[str, str] = field(default_factory=lambda: dict(SET))
-    read_only: frozenset[str] = NEVER
-    mute: bool = False
-    changed: list[tuple[str, str]] = field(default_factory=list)
-    others: asyncio.Queue[Any] = field(default_factory=asyncio.Queue)
-    began: list[asyncio.Future[Any]] = field(default_factory=list)
-    on_asked: Callable[[], Awaitable[Any]] | None = None
-    """Begun as it is asked for its settings, before it answers, and once."""
-
-    async def live(self) -> None:
-        while True:
-            frame = json.loads(await self.peer.socket.recv())
-            if frame[0] != 2:
-                self.others.put_nowait(frame)
-            elif not self.mute:
-                if self.on_asked and frame[2] == "GetConfiguration":
-                    meanwhile, self.on_asked = self.on_asked, None
-                    self.began.append(asyncio.ensure_future(meanwhile()))
-                    await asyncio.sleep(0.05)  # It has its turn next.
-                await self.peer.say(3, frame[1], self._answer(frame[2], frame[3]))
-
-    def _answer(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
-        if action == "GetConfiguration":
-            known = [(key, self.settings[key]) for key in payload["key"] if key in self.settings]
-            told = [{"key": key, "readonly": False, "value": value} for key, value in known]
-            return {"configurationKey": told}
-        if action == "ChangeConfiguration":
-            self.changed.append((payload["key"], payload["value"]))
-            if payload["key"] in self.read_only:
-                return {"status": "Rejected"}
-            self.settings[payload["key"]] = payload["value"]
-            return {"status": "Accepted"}
-        return {}
-
-    async def boot(self, version: str) -> None:
-        payload = {"chargePointVendor": "V", "chargePointModel": "M", "firmwareVersion": version}
-        await self.peer.say(2, f"boot {version}", "BootNotification", payload)
-        await asyncio.wait_for(self.others.get(), 30)
-        for connector in (0, 1):
-            free = {"connectorId": connector, "errorCode": "NoError", "status": "Available"}
-            await self.peer.say(2, f"{version} {connector}", "StatusNotification", free)
-            await asyncio.wait_for(self.others.get(), 30)
 
 
 @dataclass
