@@ -3,6 +3,7 @@
 Redirects are not followed and answers are not read: a receiver says what it has to say by its status.
 """
 
+import asyncio
 import re
 import ssl
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from storage.notice import Delivery, Notice, Webhook
 from workflows.notice_rules import Answer
 
 _PATIENCE_S = 15.0
-"""For the whole attempt. Standard Webhooks: 15 to 30 seconds."""
+"""For the whole attempt, the look-up of its name included. Standard Webhooks: 15 to 30 seconds."""
 _SECONDS = re.compile(r"\d{1,6}")
 
 
@@ -57,6 +58,14 @@ class WebhookPost:
 
     async def __call__(self, webhook: Webhook, delivery: Delivery, now: datetime) -> Answer:
         """Send it, signed; whatever the receiver does is an answer."""
+        try:
+            # Around it all: the client's own bound begins anew with every byte that a receiver lets drip.
+            async with asyncio.timeout(_PATIENCE_S):
+                return await self._attempt(webhook, delivery, now)
+        except TimeoutError:
+            return Answer(f"no answer within {_PATIENCE_S:g} s")
+
+    async def _attempt(self, webhook: Webhook, delivery: Delivery, now: datetime) -> Answer:
         try:
             target = self.rules.parse(webhook.url)
             address = await pinned(target.host, target.port, self.resolve, self.rules.allows)

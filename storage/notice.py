@@ -146,7 +146,10 @@ class NoticeStore(Protocol):
         """What was given up waits again, and the webhook is tried at once; how many. Raises NotFound."""
 
     async def hold_due(self, now: datetime, until: datetime, *, limit: int) -> Sequence[Webhook]:
-        """Webhooks with something to be sent now, held by the caller alone until then. Their counts are 0."""
+        """Webhooks with something to be sent now, held by the caller alone until then. Their counts are 0.
+
+        Where there are more of them than the limit, by chance: so each has its turn.
+        """
 
     async def line(self, webhook_id: str, now: datetime, *, limit: int) -> Sequence[Delivery]:
         """What may be sent now, the first of it first.
@@ -159,7 +162,7 @@ class NoticeStore(Protocol):
         """Whether a notice was given up, or waits after so many attempts."""
 
     async def record(self, change: DeliveryChange, hold_until: datetime) -> None:
-        """Write down one attempt, and keep the hold so long."""
+        """Write down one attempt, and keep the hold so long. What has ended does not wait again by it."""
 
     async def release(self, webhook_id: str) -> None:
         """Give up the hold."""

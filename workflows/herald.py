@@ -62,6 +62,8 @@ class Herald:
         self._kept = kept
         self._forgot: datetime | None = None
         self._serving = 0
+        self._calm: set[str] = set()
+        """Who had no open incident when this process last looked: it may have died before it closed one."""
         self._done = asyncio.Event()
 
     async def run(self) -> None:
@@ -112,6 +114,8 @@ class Herald:
             self._done.set()  # there may be more
         except AmpwaveError as error:
             _log.warning("herald.not_released", webhook=webhook.webhook_id, error=error.message)
+        except Exception:  # noqa: BLE001 - the hold ends by itself, and the others go on
+            _log.exception("herald.not_released", webhook=webhook.webhook_id)
 
     async def _batch(self, webhook: Webhook) -> None:
         """One after another, until the line is through, or old, or the receiver is to be left alone."""
@@ -129,7 +133,7 @@ class Herald:
                 break
 
     async def _attempt(self, webhook: Webhook, delivery: Delivery) -> DeliveryChange:
-        answer = await self._post(webhook, delivery, self._clock())
+        answer = await self._answer(webhook, delivery)
         now = self._clock()
         change = judge(webhook, delivery, answer, now)
         await self._notices.record(change, now + _HOLD)
@@ -144,18 +148,30 @@ class Herald:
         await self._tell(webhook, delivery, change)
         return change
 
+    async def _answer(self, webhook: Webhook, delivery: Delivery) -> Answer:
+        """A notice that cannot even be sent is one that is not taken: it must not stand before all others."""
+        try:
+            return await self._post(webhook, delivery, self._clock())
+        except Exception as error:  # noqa: BLE001
+            _log.exception("herald.cannot_send", notice=delivery.notice.notice_id)
+            return Answer(f"it could not be sent ({type(error).__name__})")
+
     async def _tell(self, webhook: Webhook, delivery: Delivery, change: DeliveryChange) -> None:
         """Open an incident when a webhook fails for long, close it when everything got through."""
         subject = f"webhook/{webhook.webhook_id}"
         kind = IncidentKind.WEBHOOK_FAILING
         if change.error:
+            self._calm.discard(webhook.webhook_id)
             if alarms(delivery, change):
                 summary = f"Webhook {webhook.webhook_id} does not take its notices: {change.error}"
                 await self._incidents.apply([IncidentChange(kind, subject, change.at, summary)])
             return
-        had_failed = delivery.attempts or webhook.failures
-        if had_failed and not await self._notices.in_trouble(webhook.webhook_id, ALARM_AFTER):
-            await self._incidents.apply([IncidentChange(kind, subject, change.at, close=True)])
+        # What a person asks for again after it was given up has no attempts, but its last error.
+        calm = webhook.webhook_id in self._calm and not (delivery.last_error or webhook.failures)
+        if calm or await self._notices.in_trouble(webhook.webhook_id, ALARM_AFTER):
+            return
+        await self._incidents.apply([IncidentChange(kind, subject, change.at, close=True)])
+        self._calm.add(webhook.webhook_id)
 
     async def _forget(self) -> None:
         now = self._clock()

@@ -80,7 +80,10 @@ def _past(column: ColumnElement[Any], now: Any) -> ColumnElement[bool]:
 
 
 def _hold_due() -> Prepared:
-    """One statement, prepared, for it is asked several times a second."""
+    """One statement, prepared, for it is asked several times a second.
+
+    In no order: by name, twenty that always have something due would keep the twenty-first waiting for ever.
+    """
     mine, of, now = webhook.alias("candidate"), webhook_delivery.c.webhook_id, bindparam("now", type_=Time)
     something = select(of).where(of == mine.c.webhook_id, _WAITS, ~_held_up(now))
     due = (
@@ -91,7 +94,7 @@ def _hold_due() -> Prepared:
             _past(mine.c.held_until, now),
             _any(something, mine),
         )
-        .order_by(mine.c.webhook_id)
+        .order_by(func.random())
         .limit(bindparam("most", type_=Integer))
         .with_for_update(skip_locked=True)
         .cte("due")
@@ -270,10 +273,13 @@ def _all_due(webhook_id: str) -> Any:
 
 
 def _attempt(change: DeliveryChange) -> Any:
-    of_it = (
+    of_it = [
         webhook_delivery.c.webhook_id == change.webhook_id,
         webhook_delivery.c.notice_id == change.notice_id,
-    )
+    ]
+    if change.state is not DeliveryState.DELIVERED:
+        # Another herald may have delivered it when this one's hold had run out: then it is delivered.
+        of_it.append(_WAITS)
     return (
         update(webhook_delivery)
         .where(*of_it)

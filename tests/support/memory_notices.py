@@ -108,14 +108,15 @@ class MemoryNotices:
         name = change.webhook_id
         over = change.state is not DeliveryState.WAITING
         one = self.sent[name][change.notice_id]
-        self.sent[name][change.notice_id] = replace(
-            one,
-            state=change.state,
-            attempts=one.attempts + 1,
-            ended_at=change.at if over else None,
-            last_error=change.error,
-            retry_at=change.retry_at,
-        )
+        if one.state is DeliveryState.WAITING or change.state is DeliveryState.DELIVERED:
+            self.sent[name][change.notice_id] = replace(
+                one,
+                state=change.state,
+                attempts=one.attempts + 1,
+                ended_at=change.at if over else None,
+                last_error=change.error,
+                retry_at=change.retry_at,
+            )
         gone = {"paused_by": "receiver"} if change.gone else {}
         now_so = {"failures": change.failures, "retry_at": change.pause_until, "last_error": change.error}
         await self._change(name, **now_so, **gone)

@@ -135,6 +135,34 @@ async def test_one_herald_at_a_time_holds_a_webhook(notices) -> None:
     assert len(await notices.hold_due(LATER, LATER, limit=9)) == 1, "whoever died holds nothing for ever"
 
 
+async def test_each_has_its_turn_however_much_the_others_have_waiting(notices) -> None:
+    for name in ("a", "b", "c"):
+        await notices.add(hook(name))
+        await notices.test(name, "ada")
+    had = set()
+    for _ in range(60):
+        [held] = await notices.hold_due(NOW, LATER, limit=1)
+        had.add(held.webhook_id)
+        await notices.release(held.webhook_id)
+    assert had == {"a", "b", "c"}
+
+
+async def test_what_another_herald_delivered_does_not_wait_again(notices) -> None:
+    """One whose hold ran out while its attempt failed."""
+    await notices.add(hook("all"))
+    number = await notices.test("all", "ada")
+    delivered = DeliveryChange("all", number, DeliveryState.DELIVERED, NOW)
+    await notices.record(delivered, NOW)
+    for state in (DeliveryState.WAITING, DeliveryState.GIVEN_UP):
+        await notices.record(DeliveryChange("all", number, state, NOW, "no", LATER, 1), NOW)
+        [found] = await notices.deliveries("all")
+        assert (found.state, found.attempts, found.retry_at) == (DeliveryState.DELIVERED, 1, None)
+    second = await notices.test("all", "ada")
+    await notices.record(DeliveryChange("all", second, DeliveryState.GIVEN_UP, NOW, "no"), NOW)
+    await notices.record(replace(delivered, notice_id=second), NOW)
+    assert (await notices.deliveries("all"))[0].state is DeliveryState.DELIVERED
+
+
 async def test_an_attempt_is_written_down_on_both(notices) -> None:
     await notices.add(hook("all"))
     number = await notices.test("all", "ada")

@@ -1,5 +1,6 @@
 """One attempt, over a real socket: what the receiver sees, and where it is never sent."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -97,3 +98,34 @@ async def test_a_name_that_nobody_knows_and_a_port_where_nobody_listens() -> Non
         port = receiver.port
     refused = await post(f"http://ops.test:{port}/", LOCAL, "127.0.0.1")
     assert refused.error == "no answer (ConnectError)"  # type: ignore[attr-defined]
+
+
+async def test_a_receiver_that_lets_its_answer_drip_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte began the client's own wait anew; a hold ran out meanwhile, and it took place after place."""
+    monkeypatch.setattr("api.webhook_post._PATIENCE_S", 0.3)
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 204 No Content\r\nX: ")
+        for _ in range(20):
+            writer.write(b"a")
+            await asyncio.sleep(0.1)
+        writer.write(b"\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(drip, "127.0.0.1", 0)
+    async with server:
+        answer = await post(f"http://ops.test:{server.sockets[0].getsockname()[1]}/", LOCAL, "127.0.0.1")
+    assert answer.error == "no answer within 0.3 s"  # type: ignore[attr-defined]
+
+
+async def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.webhook_post._PATIENCE_S", 0.05)
+
+    async def silent(_host: str, _port: int) -> list[str]:
+        await asyncio.Event().wait()
+        return []
+
+    send = WebhookPost(LOCAL, PEPPER, "https://ampwave.test", silent)
+    answer = await send(Webhook("ops", "http://ops.test/", (), "ada", NOW), Delivery(NOTICE), NOW)
+    assert answer.error == "no answer within 0.05 s"

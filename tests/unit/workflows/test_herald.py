@@ -355,3 +355,83 @@ async def test_one_that_cannot_be_served_stops_nobody(world: World, monkeypatch:
     await world.deliver()
     assert world.got("b") == [1]
     assert (await world.notices.get("b")).waiting == 0
+
+
+async def test_a_hold_that_cannot_be_given_up_does_not_end_the_relay(world: World) -> None:
+    """Whatever the error is: relay and observer share the process."""
+    await world.hook("ops")
+    world.tell()
+    real = world.notices.release
+
+    async def broken(webhook_id: str) -> None:
+        raise RuntimeError(webhook_id)
+
+    world.notices.release = broken  # type: ignore[method-assign]
+    await world.deliver()
+    world.notices.release = real  # type: ignore[method-assign]
+    world.tell()
+    assert not await world.later(minutes=1), "it is held"
+    await world.later(minutes=2)
+    assert world.got("ops") == [1, 2], "and not for ever"
+
+
+async def test_a_notice_that_cannot_be_sent_at_all_holds_up_its_own_subject_alone(world: World) -> None:
+    await world.hook("ops")
+    world.about("campaign/odd", "halt/1")
+    real = world.post
+
+    async def odd(webhook: Webhook, delivery: Delivery, now: datetime) -> Answer:
+        if delivery.notice.subject == "campaign/odd":
+            raise TypeError("Integer exceeds 64-bit range")
+        return await real(webhook, delivery, now)
+
+    world.herald = Herald(world.notices, world.watch.incidents, odd, lambda: world.now)
+    await world.deliver()
+    assert world.got("ops") == [2]
+    assert (await world.notices.get("ops")).held_up == 1
+    [_, held_up] = await world.notices.deliveries("ops")
+    assert held_up.last_error == "it could not be sent (TypeError)"
+
+
+async def test_what_was_given_up_and_is_taken_when_asked_for_again_closes_the_incident(world: World) -> None:
+    await world.hook("picky")
+    world.post.answers["picky"] = Answer("it answered 422", 422)
+    world.tell()
+    for _ in range(MAX_REFUSALS):
+        await world.later(hours=1)
+    assert await world.incidents()
+    world.post.answers.clear()
+    assert await world.notices.retry("picky") == 1
+    world.herald = world.another_herald()
+    world.tell()
+    await world.deliver()
+    assert await world.incidents() == []
+
+
+async def test_an_incident_that_could_not_be_closed_is_closed_by_the_next_success(world: World) -> None:
+    await world.hook("ops")
+    world.post.answers["ops"] = BROKEN
+    world.tell()
+    for _ in range(ALARM_AFTER):
+        await world.later(hours=1)
+    world.post.answers.clear()
+    real = world.watch.incidents.apply
+    calls = 0
+
+    async def away_once(changes: object) -> object:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise RuntimeError("no")
+        return await real(changes)  # type: ignore[arg-type]
+
+    world.watch.incidents.apply = away_once  # type: ignore[method-assign, assignment]
+    world.herald = world.another_herald()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("workflows.herald._ROUND_S", 0.0)
+        await world.later(hours=1)
+    assert (await world.notices.get("ops")).waiting == 0
+    assert await world.incidents()
+    world.tell()
+    await world.deliver()
+    assert await world.incidents() == []
