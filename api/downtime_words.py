@@ -4,9 +4,10 @@ from datetime import datetime
 
 
 def span(seconds: float) -> str:
-    """A length of time to the minute: ``40 s``, ``45 min``, ``21 h 36 min``."""
+    """A length of time, cut to the minute: ``40 s``, ``45 min``, ``21 h 36 min``."""
+    seconds = round(seconds, 3)  # differences of floats lack a trillionth of a second
     if 0 < seconds < 60:
-        return f"{seconds:.0f} s"
+        return f"{max(1, int(seconds))} s"
     hours, minutes = divmod(int(seconds // 60), 60)
     if hours < 2:
         return f"{60 * hours + minutes} min"

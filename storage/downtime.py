@@ -4,6 +4,7 @@ Pure. The judge, the preview and everybody who looks use these figures, so that 
 than the one that counted.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -59,10 +60,13 @@ class Account:
 
     def _gone(self, seconds: float) -> datetime:
         """When so many of the seconds that count lay before the beginning of the period."""
-        edges = sorted({at for one in self.bookings for at in (max(one.began, self.since), one.ended)})
+        opened = Counter(max(one.began, self.since) for one in self.bookings)
+        ended = Counter(one.ended for one in self.bookings)
+        edges = sorted(opened.keys() | ended.keys())
+        open_now = 0
         for begin, end in pairwise(edges):
             # Bookings of one charger do not overlap but where clocks were set; each counts all the same.
-            open_now = sum(one.began < end and one.ended > begin for one in self.bookings)
+            open_now += opened[begin] - ended[begin]
             here = (end - begin).total_seconds() * open_now
             if open_now and here > seconds - _SPECK:
                 return _next_minute(begin + timedelta(seconds=seconds / open_now))

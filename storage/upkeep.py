@@ -80,7 +80,8 @@ class SiteRules:
         """Seconds of planned downtime that a charger may have in the period; infinite without a floor."""
         if self.uptime_floor is None:
             return float("inf")
-        return (1.0 - self.uptime_floor) * self.uptime_days * 86_400.0
+        # To the millisecond: 10 % of 30 days are 259,199.99999999994 s in floats, which reads 71 h 59 min.
+        return round((1.0 - self.uptime_floor) * self.uptime_days * 86_400.0, 3)
 
 
 @dataclass(frozen=True, slots=True)

@@ -262,11 +262,11 @@ async def _bookings(
         leased.expires_at > func.now(),
     ).where(_among(leased.charger_id, names), leased.kind != DOWNLOAD)
     both = union_all(booked, running).subquery()
-    found: dict[str, tuple[Booking, ...]] = {}
+    found: dict[str, list[Booking]] = {}
     for row in await connection.execute(select(both).order_by(both.c.charger_id, both.c.began)):
         booking = Booking(row.began, row.ended, row.kind, row.campaign_id, row.lasts)
-        found[row.charger_id] = (*found.get(row.charger_id, ()), booking)
-    return found
+        found.setdefault(row.charger_id, []).append(booking)
+    return {charger_id: tuple(books) for charger_id, books in found.items()}
 
 
 def _row(given: Closure) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from api.downtime_words import span
 from storage.access import Role
 from storage.charger import Site
 from storage.upkeep import Booking, SiteRules
@@ -91,3 +92,21 @@ async def test_the_pages_of_charger_and_site_show_it() -> None:
     assert site.index("/chargers/CP-1", site.index("Planned downtime")) < site.rindex("/chargers/CP-0")
     assert "Planned downtime" not in whole
     assert "Its site asks for no uptime, so planned downtime is only counted: 0 min in 30 days." in free
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [
+        (0, "0 min"),
+        (0.4, "1 s"),
+        (59.7, "59 s"),
+        (59.99999999994, "1 min"),
+        (2159.99999999994, "36 min"),
+        (7200, "2 h"),
+        (77_759, "21 h 35 min"),
+    ],
+)
+def test_a_length_of_time_is_cut_to_the_minute_and_not_by_a_trillionth_of_a_second(
+    seconds: float, said: str
+) -> None:
+    assert span(seconds) == said

@@ -1,6 +1,7 @@
 """The ledger of planned downtime: what counts, what is left, and when there is room again."""
 
 import random
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -70,3 +71,22 @@ def test_at_the_time_that_was_told_there_is_room_and_not_two_minutes_before(seed
     if at > NOW:
         early = max(NOW, at - timedelta(minutes=2))
         assert account(RULES, books, early).room_for(takes) > early
+
+
+@pytest.mark.requirement("X13")
+@pytest.mark.parametrize(("floor", "hours"), [(0.9, 72.0), (0.93, 50.4), (0.8, 144.0), (0.97, 21.6), (1.0, 0.0)])
+def test_what_a_floor_allows_lacks_no_trillionth_of_a_second(floor: float, hours: float) -> None:
+    """Cut to minutes, 72 hours would read 71 h 59 min."""
+    assert SiteRules(uptime_floor=floor).downtime_allowed == hours * 3600
+
+
+@pytest.mark.requirement("X13")
+def test_a_year_of_a_thousand_short_absences_is_no_work_of_a_second() -> None:
+    """Each eligibility check asks it of every charger that is short of downtime."""
+    rules = SiteRules(uptime_floor=0.999, uptime_days=366)
+    books = [away(step * HOUR + HOUR, timedelta(minutes=5)) for step in range(8000)]
+    began = time.process_time()
+    at = account(rules, books, NOW).room_for(3600)
+    assert time.process_time() - began < 1
+    assert at is not None
+    assert account(rules, books, at).room_for(3600) == at
