@@ -19,6 +19,7 @@ from api.schemas.webhooks import (
     kinds_of,
 )
 from storage.errors import Conflict
+from storage.incident import IncidentChange, IncidentKind
 from storage.notice import Webhook
 
 router = APIRouter(prefix="/api/v1/webhooks", tags=["webhooks"], route_class=GuardedRoute)
@@ -68,6 +69,10 @@ async def remove_webhook(services: Services, caller: Caller, webhook_id: Webhook
     """Remove it with what waits for it; the answer says how much that was."""
     known = await services.webhooks.store.get(webhook_id)
     lost = await services.webhooks.store.remove(webhook_id)
+    # No later success will: nothing is sent there any more.
+    subject = f"webhook/{webhook_id}"
+    over = IncidentChange(IncidentKind.WEBHOOK_FAILING, subject, services.clock(), close=True)
+    await services.watch.incidents.apply([over])
     await _audit(services, caller, "webhook.removed", known, undelivered=lost)
     return CountReply(count=lost)
 

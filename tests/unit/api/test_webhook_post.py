@@ -100,7 +100,9 @@ async def test_a_name_that_nobody_knows_and_a_port_where_nobody_listens() -> Non
     assert refused.error == "no answer (ConnectError)"  # type: ignore[attr-defined]
 
 
-async def test_a_receiver_that_lets_its_answer_drip_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_receiver_that_lets_its_answer_drip_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Each byte began the client's own wait anew; a hold ran out meanwhile, and it took place after place."""
     monkeypatch.setattr("api.webhook_post._PATIENCE_S", 0.3)
 

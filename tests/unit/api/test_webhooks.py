@@ -9,6 +9,7 @@ from api.webhook_signature import signature, signed_headers, webhook_secret
 from api.webhook_url import WebhookRules
 from storage.access import Role
 from storage.errors import InvalidInput
+from storage.incident import IncidentChange, IncidentKind
 from tests.support.house import NOW, House
 
 pytestmark = [pytest.mark.requirement("X15"), pytest.mark.requirement("F99")]
@@ -136,3 +137,14 @@ def test_an_operator_opens_their_own_network_and_nothing_else() -> None:
             rules.parse(url)
     with pytest.raises(InvalidInput, match="AMPWAVE_WEBHOOK_NETWORKS"):
         WebhookRules.of(["10.2.0.1/16"], plain_http=False)
+
+
+async def test_who_removes_one_that_fails_leaves_no_incident_behind() -> None:
+    """Nothing is sent there any more, so no success would ever close it."""
+    house = House()
+    await call(house, Role.SECURITY, "POST", json=HOOK)
+    for name in ("ops", "other"):
+        failing = IncidentChange(IncidentKind.WEBHOOK_FAILING, f"webhook/{name}", NOW, "It takes nothing.")
+        await house.watch.incidents.apply([failing])
+    assert (await call(house, Role.SECURITY, "DELETE", "/ops")).status_code == 200
+    assert [one.subject for one in await house.watch.incidents.find()] == ["webhook/other"]

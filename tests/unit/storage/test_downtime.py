@@ -74,7 +74,9 @@ def test_at_the_time_that_was_told_there_is_room_and_not_two_minutes_before(seed
 
 
 @pytest.mark.requirement("X13")
-@pytest.mark.parametrize(("floor", "hours"), [(0.9, 72.0), (0.93, 50.4), (0.8, 144.0), (0.97, 21.6), (1.0, 0.0)])
+@pytest.mark.parametrize(
+    ("floor", "hours"), [(0.9, 72.0), (0.93, 50.4), (0.8, 144.0), (0.97, 21.6), (1.0, 0.0)]
+)
 def test_what_a_floor_allows_lacks_no_trillionth_of_a_second(floor: float, hours: float) -> None:
     """Cut to minutes, 72 hours would read 71 h 59 min."""
     assert SiteRules(uptime_floor=floor).downtime_allowed == hours * 3600
