@@ -1,91 +1,26 @@
 """Notices reach their webhooks: at least once, each subject in order, and none holds up another."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
 from storage.errors import EngineUnavailable
 from storage.incident import IncidentKind
 from storage.notice import Delivery, DeliveryState, NoticeKind, Webhook
-from tests.support.memory_notices import MemoryNotices
-from tests.support.memory_watch import memory_watch
+from tests.support.herald_world import BROKEN, DOWN, NOW, HeraldWorld
 from workflows.herald import Herald
-from workflows.notice_rules import ALARM_AFTER, DOWN_AFTER, MAX_ATTEMPTS, MAX_REFUSALS, PATIENCE, Answer
+from workflows.notice_rules import DOWN_AFTER, MAX_ATTEMPTS, MAX_REFUSALS, PATIENCE, Answer
 
 pytestmark = pytest.mark.requirement("X15")
 
-NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
-DOWN = Answer("no answer (ConnectError)")
-BROKEN = Answer("it answered 500", 500)
-KIND = NoticeKind.CAMPAIGN_PHASE_CHANGED
-
-
-class Receivers:
-    """What each webhook answers, to all or to what is about one subject, and what it was sent."""
-
-    def __init__(self) -> None:
-        self.answers: dict[str, Answer] = {}
-        self.got: list[tuple[str, int]] = []
-        self.dies = False
-        self.first = asyncio.Event()
-        self.slow: dict[str, asyncio.Event] = {}
-
-    async def __call__(self, webhook: Webhook, delivery: Delivery, _now: datetime) -> Answer:
-        self.got.append((webhook.webhook_id, delivery.notice.notice_id))
-        self.first.set()
-        if self.dies:
-            await asyncio.Event().wait()
-        if webhook.webhook_id in self.slow:
-            await self.slow[webhook.webhook_id].wait()
-        taken = Answer(status=204)
-        return self.answers.get(webhook.webhook_id, self.answers.get(delivery.notice.subject, taken))
-
-
-class World:
-    def __init__(self) -> None:
-        self.now = NOW
-        self.notices = MemoryNotices()
-        self.watch = memory_watch()
-        self.post = Receivers()
-        self.herald = self.another_herald()
-
-    def another_herald(self) -> Herald:
-        return Herald(self.notices, self.watch.incidents, self.post, lambda: self.now)
-
-    async def hook(self, name: str, *kinds: NoticeKind) -> None:
-        await self.notices.add(Webhook(name, f"https://{name}.test/", kinds, "ada", NOW))
-
-    def tell(self, count: int = 1, kind: NoticeKind = KIND) -> None:
-        for number in range(count):
-            self.notices.tell(kind, f"campaign/c{number}", self.now)
-
-    def about(self, *subjects: str, kind: NoticeKind = KIND) -> None:
-        for subject in subjects:
-            self.notices.tell(kind, subject, self.now)
-
-    def got(self, name: str) -> list[int]:
-        return [number for one, number in self.post.got if one == name]
-
-    async def deliver(self) -> int:
-        """One round over the webhooks that have something to be sent, to its end."""
-        async with asyncio.TaskGroup() as group:
-            return await self.herald.begin(group)
-
-    async def later(self, **pause: float) -> int:
-        self.now += timedelta(**pause)
-        return await self.deliver()
-
-    async def incidents(self) -> list[tuple[IncidentKind, str]]:
-        return [(one.kind, one.subject) for one in await self.watch.incidents.find()]
-
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> HeraldWorld:
+    return HeraldWorld()
 
 
-async def test_everybody_gets_what_they_asked_for_in_order(world: World) -> None:
+async def test_everybody_gets_what_they_asked_for_in_order(world: HeraldWorld) -> None:
     await world.hook("all")
     await world.hook("halts", NoticeKind.HALT_PULLED)
     world.tell(3)
@@ -96,7 +31,7 @@ async def test_everybody_gets_what_they_asked_for_in_order(world: World) -> None
     assert not await world.deliver(), "nothing is sent twice"
 
 
-async def test_a_notice_that_is_not_taken_holds_up_its_own_subject_alone(world: World) -> None:
+async def test_a_notice_that_is_not_taken_holds_up_its_own_subject_alone(world: HeraldWorld) -> None:
     await world.hook("ops")
     world.post.answers["campaign/bad"] = BROKEN
     world.about("campaign/bad", "campaign/good", "campaign/bad", "halt/1", "campaign/good")
@@ -114,7 +49,9 @@ async def test_a_notice_that_is_not_taken_holds_up_its_own_subject_alone(world: 
     assert world.got("ops") == [1, 2, 4, 5, 6, 1, 3], "and then goes on in order"
 
 
-async def test_what_is_urgent_does_not_stand_behind_a_campaign_of_a_thousand_chargers(world: World) -> None:
+async def test_what_is_urgent_does_not_stand_behind_a_campaign_of_a_thousand_chargers(
+    world: HeraldWorld,
+) -> None:
     await world.hook("ops")
     world.about(*(f"charger/{number}" for number in range(60)), kind=NoticeKind.MAINTENANCE_PLANNED)
     world.about("halt/1", kind=NoticeKind.HALT_PULLED)
@@ -123,7 +60,7 @@ async def test_what_is_urgent_does_not_stand_behind_a_campaign_of_a_thousand_cha
     assert world.got("ops")[:3] == [60, 61, 62], "with what is older of the same subject before it"
 
 
-async def test_a_receiver_that_is_down_is_probed_by_one_at_a_time(world: World) -> None:
+async def test_a_receiver_that_is_down_is_probed_by_one_at_a_time(world: HeraldWorld) -> None:
     await world.hook("down")
     await world.hook("up")
     world.post.answers["down"] = DOWN
@@ -144,7 +81,7 @@ async def test_a_receiver_that_is_down_is_probed_by_one_at_a_time(world: World) 
     assert (await world.notices.get("down")).waiting == 0, "nothing is lost, and nothing waits any longer"
 
 
-async def test_one_that_answers_nothing_to_a_single_notice_is_not_taken_for_down(world: World) -> None:
+async def test_one_that_answers_nothing_to_a_single_notice_is_not_taken_for_down(world: HeraldWorld) -> None:
     await world.hook("ops")
     world.post.answers["campaign/bad"] = DOWN
     world.about("campaign/bad")
@@ -155,7 +92,9 @@ async def test_one_that_answers_nothing_to_a_single_notice_is_not_taken_for_down
     assert world.got("ops") == [*[1] * 20, 2]
 
 
-async def test_one_that_refuses_whatever_is_old_is_known_by_the_first_that_it_takes(world: World) -> None:
+async def test_one_that_refuses_whatever_is_old_is_known_by_the_first_that_it_takes(
+    world: HeraldWorld,
+) -> None:
     await world.hook("ops")
     bad = [f"campaign/bad{number}" for number in range(4)]
     world.post.answers |= dict.fromkeys(bad, BROKEN)
@@ -171,7 +110,7 @@ async def test_one_that_refuses_whatever_is_old_is_known_by_the_first_that_it_ta
     assert 6 in world.got("ops")
 
 
-async def test_a_receiver_that_asks_for_time_gets_it(world: World) -> None:
+async def test_a_receiver_that_asks_for_time_gets_it(world: HeraldWorld) -> None:
     await world.hook("busy")
     world.post.answers["busy"] = Answer("it answered 429", 429, timedelta(minutes=7))
     world.tell(2)
@@ -182,7 +121,7 @@ async def test_a_receiver_that_asks_for_time_gets_it(world: World) -> None:
     assert sorted(world.got("busy")) == [1, 1, 2]
 
 
-async def test_a_slow_receiver_keeps_no_other_waiting(world: World) -> None:
+async def test_a_slow_receiver_keeps_no_other_waiting(world: HeraldWorld) -> None:
     await world.hook("quick")
     await world.hook("slow")
     world.post.slow["slow"] = asyncio.Event()
@@ -200,7 +139,7 @@ async def test_a_slow_receiver_keeps_no_other_waiting(world: World) -> None:
         world.post.slow["slow"].set()
 
 
-async def test_a_line_that_is_old_is_asked_for_anew(world: World) -> None:
+async def test_a_line_that_is_old_is_asked_for_anew(world: HeraldWorld) -> None:
     """Something urgent may have come while a slow receiver thought."""
     await world.hook("ops")
     world.about("charger/a", "charger/b", kind=NoticeKind.MAINTENANCE_PLANNED)
@@ -214,7 +153,7 @@ async def test_a_line_that_is_old_is_asked_for_anew(world: World) -> None:
     assert world.got("ops") == [1, 3]
 
 
-async def test_what_was_not_written_down_when_a_process_died_is_sent_again(world: World) -> None:
+async def test_what_was_not_written_down_when_a_process_died_is_sent_again(world: HeraldWorld) -> None:
     await world.hook("all")
     world.tell()
     world.post.dies = True
@@ -228,7 +167,7 @@ async def test_what_was_not_written_down_when_a_process_died_is_sent_again(world
     assert (await world.notices.get("all")).waiting == 0
 
 
-async def test_two_heralds_do_not_send_the_same(world: World) -> None:
+async def test_two_heralds_do_not_send_the_same(world: HeraldWorld) -> None:
     await world.hook("all")
     world.tell(5)
     other = world.another_herald()
@@ -237,38 +176,7 @@ async def test_two_heralds_do_not_send_the_same(world: World) -> None:
     assert world.got("all") == [1, 2, 3, 4, 5]
 
 
-async def test_a_person_learns_of_one_that_fails_for_long_and_of_its_return(world: World) -> None:
-    await world.hook("down")
-    world.post.answers["down"] = DOWN
-    world.tell(DOWN_AFTER)
-    await world.deliver()
-    for _ in range(ALARM_AFTER - 1):
-        assert await world.incidents() == []
-        await world.later(hours=1)
-    assert await world.incidents() == [(IncidentKind.WEBHOOK_FAILING, "webhook/down")]
-    world.post.answers.clear()
-    await world.later(hours=1)
-    await world.deliver()
-    assert await world.incidents() == []
-
-
-async def test_a_subject_that_fails_for_long_is_known_however_well_the_others_fare(world: World) -> None:
-    await world.hook("ops")
-    world.post.answers["campaign/bad"] = BROKEN
-    world.about("campaign/bad")
-    for _ in range(ALARM_AFTER):
-        assert await world.incidents() == []
-        world.about("campaign/good")
-        await world.later(hours=1)
-    world.about("campaign/good")
-    await world.deliver()
-    assert await world.incidents() == [(IncidentKind.WEBHOOK_FAILING, "webhook/ops")]
-    world.post.answers.clear()
-    await world.later(hours=1)
-    assert await world.incidents() == []
-
-
-async def test_one_that_wants_no_more_is_paused_and_what_waited_stays(world: World) -> None:
+async def test_one_that_wants_no_more_is_paused_and_what_waited_stays(world: HeraldWorld) -> None:
     await world.hook("gone")
     world.post.answers["gone"] = Answer("it answered 410", 410)
     world.tell(2)
@@ -279,7 +187,9 @@ async def test_one_that_wants_no_more_is_paused_and_what_waited_stays(world: Wor
     assert not await world.later(days=1)
 
 
-async def test_a_poisonous_notice_is_given_up_and_the_next_of_its_subject_gets_through(world: World) -> None:
+async def test_a_poisonous_notice_is_given_up_and_the_next_of_its_subject_gets_through(
+    world: HeraldWorld,
+) -> None:
     await world.hook("picky")
     world.post.answers["picky"] = Answer("it answered 422", 422)
     world.tell()
@@ -300,7 +210,7 @@ async def test_a_poisonous_notice_is_given_up_and_the_next_of_its_subject_gets_t
     assert await world.incidents() == []
 
 
-async def test_what_waited_three_days_at_a_receiver_that_is_down_is_given_up(world: World) -> None:
+async def test_what_waited_three_days_at_a_receiver_that_is_down_is_given_up(world: HeraldWorld) -> None:
     await world.hook("down")
     world.post.answers["down"] = DOWN
     world.tell(100)
@@ -318,7 +228,9 @@ async def test_what_waited_three_days_at_a_receiver_that_is_down_is_given_up(wor
     assert world.now - NOW > PATIENCE
 
 
-async def test_it_goes_on_when_the_database_comes_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_it_goes_on_when_the_database_comes_back(
+    world: HeraldWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("workflows.herald._AWAY_S", 0.0)
     await world.hook("all")
     world.tell()
@@ -339,7 +251,9 @@ async def test_it_goes_on_when_the_database_comes_back(world: World, monkeypatch
     assert calls > 1
 
 
-async def test_one_that_cannot_be_served_stops_nobody(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_that_cannot_be_served_stops_nobody(
+    world: HeraldWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("workflows.herald._ROUND_S", 0.0)
     await world.hook("a")
     await world.hook("b")
@@ -357,7 +271,7 @@ async def test_one_that_cannot_be_served_stops_nobody(world: World, monkeypatch:
     assert (await world.notices.get("b")).waiting == 0
 
 
-async def test_a_hold_that_cannot_be_given_up_does_not_end_the_relay(world: World) -> None:
+async def test_a_hold_that_cannot_be_given_up_does_not_end_the_relay(world: HeraldWorld) -> None:
     """Whatever the error is: relay and observer share the process."""
     await world.hook("ops")
     world.tell()
@@ -375,7 +289,7 @@ async def test_a_hold_that_cannot_be_given_up_does_not_end_the_relay(world: Worl
     assert world.got("ops") == [1, 2], "and not for ever"
 
 
-async def test_a_notice_that_cannot_be_sent_at_all_holds_up_its_own_subject_alone(world: World) -> None:
+async def test_a_notice_that_cannot_be_sent_at_all_holds_up_its_own_subject_alone(world: HeraldWorld) -> None:
     await world.hook("ops")
     world.about("campaign/odd", "halt/1")
     real = world.post
@@ -391,47 +305,3 @@ async def test_a_notice_that_cannot_be_sent_at_all_holds_up_its_own_subject_alon
     assert (await world.notices.get("ops")).held_up == 1
     [_, held_up] = await world.notices.deliveries("ops")
     assert held_up.last_error == "it could not be sent (TypeError)"
-
-
-async def test_what_was_given_up_and_is_taken_when_asked_for_again_closes_the_incident(world: World) -> None:
-    await world.hook("picky")
-    world.post.answers["picky"] = Answer("it answered 422", 422)
-    world.tell()
-    for _ in range(MAX_REFUSALS):
-        await world.later(hours=1)
-    assert await world.incidents()
-    world.post.answers.clear()
-    assert await world.notices.retry("picky") == 1
-    world.herald = world.another_herald()
-    world.tell()
-    await world.deliver()
-    assert await world.incidents() == []
-
-
-async def test_an_incident_that_could_not_be_closed_is_closed_by_the_next_success(world: World) -> None:
-    await world.hook("ops")
-    world.post.answers["ops"] = BROKEN
-    world.tell()
-    for _ in range(ALARM_AFTER):
-        await world.later(hours=1)
-    world.post.answers.clear()
-    real = world.watch.incidents.apply
-    calls = 0
-
-    async def away_once(changes: object) -> object:
-        nonlocal calls
-        calls += 1
-        if calls == 1:
-            raise RuntimeError("no")
-        return await real(changes)  # type: ignore[arg-type]
-
-    world.watch.incidents.apply = away_once  # type: ignore[method-assign, assignment]
-    world.herald = world.another_herald()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("workflows.herald._ROUND_S", 0.0)
-        await world.later(hours=1)
-    assert (await world.notices.get("ops")).waiting == 0
-    assert await world.incidents()
-    world.tell()
-    await world.deliver()
-    assert await world.incidents() == []
