@@ -55,6 +55,7 @@ class MemoryNotices:
         return known.waiting
 
     async def set_paused(self, webhook_id: str, by: str | None) -> Webhook:
+        await self.get(webhook_id)
         fresh: dict[str, Any] = {} if by else {"failures": 0, "retry_at": None, "last_error": ""}
         if not by:
             self._all_due(webhook_id)

@@ -50,7 +50,8 @@ async def test_a_name_that_is_taken_or_unknown_is_said_so() -> None:
     house = House()
     await call(house, Role.SECURITY, "POST", json=HOOK)
     assert (await call(house, Role.SECURITY, "POST", json=HOOK)).status_code == 409
-    assert (await call(house, Role.SECURITY, "POST", "/none/test")).status_code == 404
+    for verb in ("test", "pause", "resume", "rotate", "retry"):
+        assert (await call(house, Role.SECURITY, "POST", f"/none/{verb}")).status_code == 404, verb
     assert (await call(house, Role.SECURITY, "DELETE", "/none")).status_code == 404
     unknown = await call(house, Role.SECURITY, "POST", json={**HOOK, "webhook_id": "b", "kinds": ["x"]})
     assert unknown.status_code == 422
