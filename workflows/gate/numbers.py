@@ -24,7 +24,7 @@ _OF_ONE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\bof 1 ((?:updated )?)chargers((?: not updated(?: yet)?)?) are", r"of 1 \1charger\2 is"),
         (r"\bof 1 ((?:updated )?)chargers((?: not updated(?: yet)?)?) were", r"of 1 \1charger\2 was"),
         (_ALONE + r"chargers have", "1 charger has"),
-        (_ALONE + r"attempts are", "1 attempt is"),
+        (_ALONE + r"(charger|attempt)s are", r"1 \1 is"),
         (_ALONE + r"stop a wave", "1 stops a wave"),
         (_ALONE + r"((?:updated )?)(charger|attempt|other|wave)s\b", r"1 \1\2"),
     )

@@ -105,6 +105,7 @@ def test_what_gate_6_wrote_of_one_still_holds_and_is_written_in_the_singular_now
         ("compare the 1 updated ones with.", "compare the one updated with."),
         ("health passed in 1 waves before", "health passed in 1 wave before"),
         ("2 % of 60 minutes on 1 updated chargers, 3 % of 9 on 1 others", None),
+        ("1 chargers are fewer than 5", "1 charger is fewer than 5"),
         ("11 of 21 attempts failed", "11 of 21 attempts failed"),
         ("0.1 others, 1,001 chargers have", "0.1 others, 1,001 chargers have"),
     ],
