@@ -80,8 +80,8 @@ class LateEnd:
     words: str
 
 
-class _SetMeanwhile(Exception):
-    """Somebody set it otherwise while it was compared."""
+class _Meanwhile(Exception):
+    """What came between while it was compared, in words: nothing more is put back now."""
 
 
 class LateSender:
@@ -115,26 +115,36 @@ class LateSender:
         return await self._found(given, left, theirs)
 
     async def _found(self, given: LateOrder, left: Kept, theirs: tuple[str, ...]) -> LateEnd:
-        look = partial(self._require_left, left, self._node.stores.clock() - _MARGIN)
+        at = self._node.stores.clock() - _MARGIN
+        look = partial(self._last_look, given, left, at)
         try:
             found = await compared_with(self._node, left, given.session_epoch, look)
             if found.spoilt:
-                await look()
-        except _SetMeanwhile:
-            return LateEnd(given.owed, LateKind.NOT_NOW, "somebody sets it just now")
+                await self._require_left(left, at)
+        except _Meanwhile as meanwhile:
+            return LateEnd(given.owed, LateKind.NOT_NOW, str(meanwhile))
         except CommandTimeout as error:
             return LateEnd(given.owed, LateKind.UNTOLD, error.message)
         also = f"; set otherwise since, and left so: {some(theirs)}" if theirs else ""
         return LateEnd(given.owed, _kind(found), f"{_words(found)}{also}")
 
+    async def _last_look(self, given: LateOrder, left: Kept, at: datetime) -> None:
+        """Only the write is left: a car that came meanwhile holds it back (X1). Raises _Meanwhile."""
+        charger_id, node = left.charger_id, self._node
+        await node.sender.settle(charger_id, given.session_epoch)
+        now = await node.stores.chargers.glance(charger_id)
+        if busy := busy_reason(now.operation, node.stores.clock()):
+            raise _Meanwhile(busy)
+        await self._require_left(left, at)
+
     async def _require_left(self, left: Kept, at: datetime) -> None:
         """A person's command may come between, as it needs no lock; in its turn ours sees all before it.
 
-        Raises _SetMeanwhile.
+        Raises _Meanwhile.
         """
         since = set_in(await self._node.stores.kept.set_since(left.charger_id, at))
         if left_alone(left, since)[0] != left:
-            raise _SetMeanwhile
+            raise _Meanwhile("somebody sets it just now")
 
     async def _hindrance(self, given: LateOrder) -> str:
         """Looked at again after its last frame: a car, another update, another version."""

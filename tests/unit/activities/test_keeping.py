@@ -330,6 +330,20 @@ async def test_it_is_asked_nothing_where_that_changed_since_it_was_found(world: 
     assert len(world.sent) == before
 
 
+async def test_a_car_that_comes_while_it_is_compared_holds_back_what_would_be_put_back(world: World) -> None:
+    await counted_by_a_look(world)
+
+    async def comes(name: str, command: object) -> None:
+        if isinstance(command, SetVariables):
+            world.plug_in(name)
+
+    world.on_turn = comes
+    before = len(world.sent)
+    end = await late(world)
+    assert end.kind is LateKind.NOT_NOW
+    assert SetVariables not in {type(command) for _, command in world.sent[before:]}
+
+
 async def test_one_that_has_no_word_for_it_is_not_taken_for_unchanged(world: World) -> None:
     await counted_by_a_look(world)
     world.answers[GetVariables] = CallFailed(CP, "GetVariables", "InternalError", "")
