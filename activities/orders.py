@@ -138,11 +138,13 @@ class Node:
     locks: ChargerLocks = field(default_factory=ChargerLocks)
     loop_late: Callable[[], float] = _in_time
     """How late its event loop was of late, seconds."""
+    unmarked: Callable[[], float] = _in_time
+    """For how long it has not been able to say that it listens, seconds."""
 
     @property
     def strain(self) -> str:
         """Why nothing new is to be sent from here now, or "". Asked within an activity."""
-        return why_strained(started_late(), self.loop_late())
+        return why_strained(started_late(), self.loop_late(), self.unmarked())
 
 
 class Obstacle(Exception):

@@ -669,6 +669,7 @@ def csms_node(settings: Settings, stores: Stores, client: Client) -> tuple[Gatew
         uses=UseLedger(settings.data_dir / "trust" / f"uses-{settings.node_id}.jsonl"),
         alarms=DispatchAlarms(lambda kind: gateway.metrics.refusals.labels(kind).inc()),
         loop_late=gateway.loop_watch.worst,
+        unmarked=gateway.listening.unmarked_s,
     )
     worker = Worker(
         client,

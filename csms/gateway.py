@@ -31,7 +31,7 @@ from csms.internal_http import InternalHttp
 from csms.journal import SessionJournal
 from csms.lease import Lease
 from csms.limits import Arrivals, Doorway
-from csms.listening import mark_for_ever
+from csms.listening import Listening
 from csms.loop_watch import LoopWatch
 from csms.metrics import CsmsMetrics
 from csms.newcomers import Newcomers
@@ -147,6 +147,7 @@ class Gateway:
         self._entrance = Entrance(self._registry, self._supersede, self._close_older)
         terms = LeaseTerms(options.node_id, options.boot_id, options.lease_s, sources.monotonic)
         self._route_store = stores.routes
+        self.listening = Listening(stores.routes, options.node_id, options.boot_id, sources.monotonic)
         self._routes = RouteKeeper(stores.routes, self._registry, terms)
         self._litter = Litter()
         self._rereader = Rereader(stores.desires, options.reread, lambda: self._ingest.at_ease)
@@ -170,7 +171,7 @@ class Gateway:
         self._spawn(self._watch.look_for_ever())
         self._spawn(self._watch.ask_for_ever())
         self._spawn(self._routes.renew_for_ever(self._supersede))
-        self._spawn(mark_for_ever(self._route_store, self._options.node_id, self._options.boot_id))
+        self._spawn(self.listening.mark_for_ever())
         self._spawn(sweep_for_ever(self._route_store, self._routes, self._record_gone))
         self._spawn(self._rounds.run())
         self._spawn(self.watching.silence.run())

@@ -11,7 +11,7 @@ from activities.dispatch import DispatchActivities
 from activities.fetching import FetchActivities, FetchInput
 from activities.orders import DispatchAnswer, DispatchInput, DispatchKind, Node
 from activities.signer import DirectiveOrder, SignerActivities
-from activities.strain import LOOP_LATE_S, STARTED_LATE_S, why_strained
+from activities.strain import LOOP_LATE_S, STARTED_LATE_S, UNMARKED_S, why_strained
 from storage.campaign import Outcome, Pace, TargetPhase
 from tests.unit.activities.world import START, World, lost_answer
 
@@ -45,10 +45,18 @@ def test_late_is_later_than_what_a_command_may_wait() -> None:
     assert why_strained(STARTED_LATE_S, LOOP_LATE_S) == ""
     assert "orders" in why_strained(STARTED_LATE_S + 0.1, 0.0)
     assert "what chargers say" in why_strained(0.0, LOOP_LATE_S + 0.1)
+    assert why_strained(0.0, 0.0, UNMARKED_S) == ""
+    assert why_strained(0.0, 0.0, UNMARKED_S + 0.1).endswith("its node cannot write down that it listens")
 
 
 async def test_nothing_is_sent_and_nothing_touched_by_a_node_that_is_late(world: World) -> None:
-    for answer in (await dispatch(slow(world)), await dispatch(world.node, STARTED_LATE_S + 1)):
+    unmarked = replace(world.node, unmarked=lambda: UNMARKED_S + 1)
+    late = (
+        await dispatch(slow(world)),
+        await dispatch(world.node, STARTED_LATE_S + 1),
+        await dispatch(unmarked),
+    )
+    for answer in late:
         assert (answer.kind, answer.strained, answer.drained) == (DispatchKind.NOT_NOW, True, False)
     assert world.sent == []
     assert world.leases.rows == {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from csms import listening
-from csms.listening import mark_for_ever
+from csms.listening import Listening
 from storage.errors import EngineUnavailable
 
 
@@ -33,10 +33,15 @@ class Marks:
 
 async def test_it_goes_on_after_a_store_that_fails_or_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "MARK_EVERY", listening.MARK_EVERY / 1000)
-    marks = Marks()
-    task = asyncio.create_task(mark_for_ever(marks, "n1", "b1"))  # type: ignore[arg-type]
+    marks, clock = Marks(), [100.0]
+    listens = Listening(marks, "n1", "b1", lambda: clock[0])  # type: ignore[arg-type]
+    clock[0] = 130.0
+    assert listens.unmarked_s() == 30.0
+    task = asyncio.create_task(listens.mark_for_ever())
     async with asyncio.timeout(10):
         await marks.enough.wait()
     task.cancel()
     assert marks.told == [("n1", "b1")] * 2
     assert marks.calls == 5
+    clock[0] = 133.0
+    assert listens.unmarked_s() == 3.0
