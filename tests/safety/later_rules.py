@@ -233,8 +233,10 @@ def charged(referee: "Referee", before: Target, after: Target) -> None:
     if not (silent or slow) or sent is None:
         return
     referee.seen["held to be silent or slow"] += 1
-    deaf = [(begin, end) for begin, end in referee.deaf if end > sent and end - begin > UNNOTICED_S]
-    lost = sum(min(end, now) - max(begin, sent) for begin, end in deaf)
+    # One that has only begun is no more noticed than a short one.
+    heard = [(begin, min(end, now)) for begin, end in referee.deaf]
+    deaf = [(begin, end) for begin, end in heard if end > sent and end - begin > UNNOTICED_S]
+    lost = sum(end - max(begin, sent) for begin, end in deaf)
     back = min((now - end for _, end in deaf), default=now)
     needs = min(LONGEST_BACKOFF_S + DIALS_S, referee.attempt_seconds)
     if lost and (now - sent - lost < referee.attempt_seconds - SENT_LATE_S or back < needs):
