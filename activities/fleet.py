@@ -189,7 +189,10 @@ class FleetActivities:
     async def _staying(
         self, plan: CampaignPlan, targets: Sequence[Target], views: Sequence[ChargerView], version: str
     ) -> tuple[tuple[str, datetime | None], ...]:
-        """Who waits and runs the version through us counts once it stays up; others ran it before."""
+        """Who waits and runs the version through us counts once it stays up; others ran it before.
+
+        On a way back it is through us whatever was sent there: it had the version that goes.
+        """
         seconds, waiting = plan.pace.steady_seconds, {one.charger_id: one for one in targets if _waits(one)}
         there = [
             view
@@ -205,6 +208,7 @@ class FleetActivities:
             view
             for view in there
             if waiting[view.charger.charger_id].dispatched_at is not None
+            or goes_back(waiting[view.charger.charger_id].wave)
             or _is_for(parked.get(view.charger.charger_id), waiting[view.charger.charger_id])
         ]
         return await staying(self._stores, ours, seconds)

@@ -3,6 +3,7 @@
 Fetched ahead (R20), offered by a local controller (L03), after another campaign (R32), on one feeder (X4).
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -236,11 +237,21 @@ def charged(referee: "Referee", before: Target, after: Target) -> None:
     # One that has only begun is no more noticed than a short one.
     heard = [(begin, min(end, now)) for begin, end in referee.deaf]
     deaf = [(begin, end) for begin, end in heard if end > sent and end - begin > UNNOTICED_S]
-    lost = sum(end - max(begin, sent) for begin, end in deaf)
-    back = min((now - end for _, end in deaf), default=now)
-    needs = min(LONGEST_BACKOFF_S + DIALS_S, referee.attempt_seconds)
-    if lost and (now - sent - lost < referee.attempt_seconds - SENT_LATE_S or back < needs):
+    # What was due when we went away may be written down once we are back.
+    judged = [now, *(begin for begin, _ in deaf if begin > sent)]
+    if deaf and not any(_due(referee, sent, at, deaf) for at in judged):
+        lost = sum(end - max(begin, sent) for begin, end in deaf)
+        back = min(now - end for _, end in deaf)
         detail = (
             f"{after.charger_id}: {lost:.0f} of {now - sent:.0f} s nobody listened, back for {back:.0f} s"
         )
         referee.broken("charged for our own absence", f"{detail}: {after.reason}")
+
+
+def _due(referee: "Referee", sent: float, at: float, deaf: Sequence[tuple[float, float]]) -> bool:
+    """Whether an attempt had had its time by then, and after each absence the time to connect again."""
+    before = [(max(begin, sent), end) for begin, end in deaf if end <= at]
+    listened = at - sent - sum(end - begin for begin, end in before)
+    needs = min(LONGEST_BACKOFF_S + DIALS_S, referee.attempt_seconds)
+    back = min((at - end for _, end in before), default=needs)
+    return listened >= referee.attempt_seconds - SENT_LATE_S and back >= needs

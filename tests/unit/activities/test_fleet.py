@@ -447,3 +447,22 @@ async def test_who_runs_the_version_through_us_and_has_not_stayed_up_is_told(wor
     assert set(told) == {("CP000", START + timedelta(seconds=60)), ("CP002", None)}
     world.now += timedelta(seconds=61)
     assert (await activities.measure_eligibility(query)).staying == (("CP002", None),)
+
+
+@pytest.mark.requirement("R48", "R28")
+async def test_who_fell_back_by_itself_stays_up_before_a_way_back_counts_it(world: World) -> None:
+    """Nothing was sent to it there: it may be in the middle of a loop through both of its images."""
+    campaign = world.campaigns.rows["c1"]
+    plan = replace(campaign.plan, pace=replace(campaign.plan.pace, steady_seconds=60.0))
+    world.campaigns.rows["c1"] = replace(campaign, plan=plan)
+    await world.campaigns.move_target("c1", 0, "CP000", TargetPhase.DISPATCHED, "sent", at=START)
+    await world.boot("CP000", "1.1", signal=False)
+    await CampaignActivities(world.stores).add_rollback_targets(RollbackInput("c1", 1000))
+    await world.boot("CP000", "1.0", signal=False)
+    activities = FleetActivities(world.stores)
+
+    query = ShardQuery("c1", 1000, 0, 500)
+    until = world.now + timedelta(seconds=60)
+    assert (await activities.measure_eligibility(query)).staying == (("CP000", until),)
+    world.now = until + timedelta(seconds=1)
+    assert (await activities.measure_eligibility(query)).staying == ()

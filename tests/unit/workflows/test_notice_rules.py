@@ -191,7 +191,10 @@ def test_no_run_of_events_breaks_an_order_or_loses_a_notice(
 
 
 async def _played(steps: list[tuple[str, str]], failure: Answer) -> Play:
-    """However it went: then the receiver is there for two hours."""
+    """However it went: then the receiver is there for ten hours, so that each subject has its probe.
+
+    They come an hour apart at the longest, and those that are broken have theirs, too.
+    """
     play = Play()
     await play.notices.add(HOOK)
     for verb, what in steps:
@@ -210,7 +213,7 @@ async def _played(steps: list[tuple[str, str]], failure: Answer) -> Play:
     play.down = None
     for subject in SUBJECTS:
         play.notices.tell(NoticeKind.HALT_PULLED, subject, play.now)
-    for _ in range(6):
+    for _ in range(30):
         while await play.round():
             pass
         play.now += timedelta(minutes=20)
