@@ -24,6 +24,9 @@ _KEPT = {
     "profile": 2,
     "roots": ["one", "two"],
     "local_list": None,
+    "tries": 1,
+    "next_at": None,
+    "spoilt": False,
 }
 
 
