@@ -36,6 +36,7 @@ class Listening:
                 why = str(error) or "no answer in time"
                 log.warning("it was not marked that this node listens", error=why)
             except Exception:
+                # Nothing is lost: without a mark for 15 s the node sends nothing new (``unmarked_s``).
                 log.exception("it was not marked that this node listens")
             await asyncio.sleep(every_s)
 

@@ -37,7 +37,6 @@ from storage.configuration import ConfigurationJob
 from storage.events import ConnectorStatus, FirmwareStatus
 from storage.ids import TASK_QUEUE, ceremony_key, log_workflow_id
 from storage.kept import OWED
-from storage.listening import CLOSELY
 from storage.log import LogRequest, LogSort, LogState, LogUpload
 from storage.ownership import Move
 from storage.parked import Parking
@@ -691,10 +690,11 @@ async def absence(harness: Harness, world: World, record: Recorder) -> None:
     await harness.start(campaign := await world.add_campaign([[name]], world.plan(pace=pace)))
     await until(lambda: bool(world.updates()))
     nodes.fall(name)
-    await asyncio.sleep(2 * CLOSELY.total_seconds())
+    await until(lambda: nodes.looks > 2)  # after the deadline, again and again
     world.tick(await harness.env.get_current_time())
     nodes.rise()
-    await asyncio.sleep(1.0)
+    seen = nodes.looks
+    await until(lambda: nodes.looks > seen + 1)
     await world.boot(name, "1.1", signal=False)
     await until(lambda: world.campaigns.outcomes("c1").get(name) is Outcome.UPDATED)
     await harness.orchestrator.abort("c1", "ada", "enough", False, "abort-1")

@@ -14,9 +14,12 @@ class Nodes:
         self._first = world.now
         self._spans: list[Span] = []
         self._since: datetime | None = world.now
+        self.looks = 0
+        """So often somebody asked since when they listen."""
         world.routes.heard = self._listened
 
     def _listened(self) -> Listened:
+        self.looks += 1
         now = self._world.now
         lasting = [] if self._since is None else [Span(self._since, now)]
         return Listened(now, self._first, (*self._spans, *lasting))

@@ -123,6 +123,7 @@ async def test_the_report_is_kept_until_the_stop(tmp_path: Path) -> None:
 
 
 async def test_a_slow_disk_does_not_make_the_report_old(monkeypatch, tmp_path: Path) -> None:
+    """The sleep is the disk, which blocks as one does; nothing here waits for another task."""
     stop, pauses = asyncio.Event(), []
 
     async def pause(event: asyncio.Event, seconds: float) -> None:
